@@ -1,0 +1,90 @@
+"""Errors, grouped by who must act.
+
+::
+
+    TaskHistoryError
+    ├── UsageError              the caller: a command or argument is wrong           exit 2
+    ├── ConfigurationError      the user: a setting is missing or wrong              exit 3
+    │   └── AuthenticationError the user: the key, its scope or the plan is refused  exit 3
+    ├── VendorError             the vendor, or the way to it                         exit 4
+    │   ├── VendorUnavailable   faults went on past the deadline
+    │   ├── UnexpectedResponse  the vendor changed its answers
+    │   │   └── PaginationLoop  its pages do not come to an end
+    │   └── Rejected            one request was refused (4xx); its caller decides what that means
+    ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
+    └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
+
+``Stopped`` is no error: it ends a run between two requests (signal, limit) and is never shown.
+Every message says what happened, with which value, and what to do next; none carries a
+secret or an answer's body.
+"""
+
+from __future__ import annotations
+
+
+class TaskHistoryError(Exception):
+    """Anything this connector stops for on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(TaskHistoryError):
+    """A command was called with words it does not take."""
+
+    exit_code = 2
+
+
+class ConfigurationError(TaskHistoryError):
+    """A setting is missing or has a value that cannot work; names the setting and its place."""
+
+    exit_code = 3
+
+
+class AuthenticationError(ConfigurationError):
+    """The vendor refused the credentials (401, 403). Never retried."""
+
+
+class VendorError(TaskHistoryError):
+    """The vendor, or the network on the way to it, did not do its part."""
+
+    exit_code = 4
+
+
+class VendorUnavailable(VendorError):
+    """Faults went on for longer than ``fault_deadline_s``."""
+
+
+class UnexpectedResponse(VendorError):
+    """An answer does not have the documented form; names the JSON path, never the body."""
+
+
+class PaginationLoop(UnexpectedResponse):
+    """Pages repeat or do not advance."""
+
+
+class Rejected(VendorError):
+    """One request was refused for its own sake (4xx other than 401, 403, 408, 425 and 429)."""
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WarehouseUnavailable(TaskHistoryError):
+    """The warehouse is locked, full, unreachable or was altered by hand."""
+
+    exit_code = 4
+
+
+class AlreadyRunning(TaskHistoryError):
+    """Another run holds the lock of this pipeline."""
+
+    exit_code = 5
+
+
+class Stopped(Exception):
+    """The run is to end now, in good order: a signal came or a limit of the run is reached."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

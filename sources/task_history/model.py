@@ -1,0 +1,78 @@
+"""The values that modules hand to each other. Frozen, no logic beyond their own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Json = Any
+"""Whatever a vendor sends; only ``systems`` modules look inside."""
+
+Row = dict[str, Json]
+"""One record, as the vendor sends it or as a table takes it."""
+
+MS = timedelta(milliseconds=1)
+
+
+def iso_ms(instant: datetime) -> str:
+    """``2026-09-01T00:00:00.000Z``: the one form in which instants are sent and stored as text."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+
+
+def floor_ms(instant: datetime) -> datetime:
+    """The instant cut to whole milliseconds, in UTC."""
+    instant = instant.astimezone(UTC)
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Window:
+    """The half-open span ``[start, end)``, UTC."""
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    def __str__(self) -> str:
+        return f"[{iso_ms(self.start)}, {iso_ms(self.end)})"
+
+    @property
+    def is_empty(self) -> bool:
+        return self.end <= self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a vendor. ``path`` is relative to the configured base URL."""
+
+    kind: str
+    """What it is for: ``list``, ``execution``, ``payload`` … Requests are counted by it."""
+    path: str
+    params: tuple[tuple[str, str], ...] = ()
+    method: str = "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good (2xx) answer, already read and found to be JSON."""
+
+    data: Json
+    body: bytes
+    """The bytes ``data`` was parsed from, for payloads that must stay exact."""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing."""
+
+    rows: list[Row]
+    total: int | None
+    """How many rows match the whole question, where the vendor tells."""
+    more: bool | None
+    """Whether the vendor says that another page follows; None when it says nothing."""
