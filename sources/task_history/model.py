@@ -76,3 +76,26 @@ class Page:
     """How many rows match the whole question, where the vendor tells."""
     more: bool | None
     """Whether the vendor says that another page follows; None when it says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: its type is one of dlt's ``text bigint double bool timestamp``."""
+
+    name: str
+    type: str
+    description: str
+    source: str | None = None
+    """The vendor's key for it; None for a column that this connector fills by ``name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of the warehouse, complete with a sentence for every column."""
+
+    name: str
+    description: str
+    primary_key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    newest: str
+    """The column whose highest value wins when one key arrives twice in a commit."""
