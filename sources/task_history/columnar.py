@@ -1,0 +1,323 @@
+"""Rows as the vendor sends them → one Arrow table. Nothing is lost and nothing raises.
+
+A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
+column. A key that no column is declared for becomes a column of its own. Most columns are built
+by Arrow whole; only where that fails are the values looked at one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .model import Json, Row, Table
+from .redaction import exact_json
+
+ARROW = {
+    "text": pa.string(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+VARIANT = "__v_text"
+SAME_NAME = "__v{}"
+"""Added to a name that is taken. dlt's snake_case would rewrite ``__2``, but leaves ``__v2``."""
+INT64 = range(-(2**63), 2**63)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """An Arrow table and the dlt data type of each of its columns."""
+
+    table: pa.Table
+    types: dict[str, str]
+
+
+class _Misfit(Exception):
+    """The value cannot be stored in this type without loss."""
+
+
+Fit = Callable[[Json], Any]
+"""Gives the value as a column stores it. Raises _Misfit."""
+
+
+def to_arrow(
+    rows: Sequence[Row],
+    table: Table,
+    *,
+    stored_types: Mapping[str, str],
+    normalize: Callable[[str], str],
+) -> Columns:
+    """All values of ``rows`` in columns: those of ``table``, then the vendor's others, then misfits.
+
+    Every column of ``table`` is there, even when it is empty; a key without any value is not.
+
+    Args:
+        stored_types: the dlt types that columns of this table have in the warehouse already.
+        normalize: the warehouse's name for a vendor's key.
+    """
+    work = _Work(len(rows), stored_types)
+    keys: set[str] = set().union(*rows)
+    for column in table.columns:
+        key = column.source or column.name
+        type_ = work.stored(column.name, column.type)
+        work.known(column.name, _values(rows, key) if key in keys else None, type_)
+    unknown = keys.difference(column.source or column.name for column in table.columns)
+    for key, name in _names(unknown, normalize, taken={column.name for column in table.columns}):
+        work.unknown(name, _values(rows, key))
+    return work.columns()
+
+
+def _values(rows: Sequence[Row], key: str) -> list[Json]:
+    try:
+        return list(map(itemgetter(key), rows))
+    except KeyError:
+        return [row.get(key) for row in rows]
+
+
+def _names(keys: Iterable[str], normalize: Callable[[str], str], *, taken: set[str]) -> list[tuple[str, str]]:
+    """A name of its own for each key; a key that already is its name comes first."""
+    wanted = []
+    for key in keys:
+        try:
+            name = normalize(key)
+        except ValueError:
+            name = ""
+        wanted.append((name != key, key, name or "unnamed"))
+    named = []
+    taken = set(taken)
+    for _, key, name in sorted(wanted):
+        free = name
+        number = 1
+        while free in taken or free.startswith("_dlt_"):
+            number += 1
+            free = name + SAME_NAME.format(number)
+            free = free.removeprefix("_") if name.startswith("_dlt_") else free
+        taken.add(free)
+        named.append((key, free))
+    return named
+
+
+class _Work:
+    """The table while it is being built."""
+
+    def __init__(self, size: int, stored_types: Mapping[str, str]) -> None:
+        self._size = size
+        self._stored = stored_types
+        self._arrays: dict[str, pa.Array] = {}
+        self._types: dict[str, str] = {}
+        self._variants: dict[str, list[str | None]] = {}
+
+    def stored(self, name: str, type_: str) -> str:
+        return self._stored.get(name, type_)
+
+    def known(self, name: str, values: list[Json] | None, type_: str) -> None:
+        """A declared column. A text that spells an integer is taken for it where a bigint is declared."""
+        if values is None:
+            self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)
+        elif (array := _quick(values, type_)) is not None:
+            self._add(name, array, type_)
+        else:
+            self._careful(name, values, type_, _FITS_KNOWN)
+
+    def unknown(self, name: str, values: list[Json]) -> None:
+        """A key that is not declared: the type that is stored, or the narrowest that holds all of it."""
+        type_ = self._stored.get(name) or _narrowest(values)
+        if type_ is None:
+            return
+        if (array := _quick(values, type_)) is not None:
+            if array.null_count < self._size:
+                self._add(name, array, type_)
+        else:
+            self._careful(name, values, type_, _FITS_UNKNOWN)
+
+    def _add(self, name: str, array: pa.Array, type_: str) -> None:
+        self._arrays[name] = array
+        self._types[name] = type_
+
+    def _careful(self, name: str, values: list[Json], type_: str, fits: Mapping[str, Fit]) -> None:
+        fit = fits.get(type_, _nothing)
+        fitting: list[Any] = []
+        misfits: list[str | None] = []
+        for value in values:
+            misfit = None
+            stored = None
+            if value is not None:
+                try:
+                    stored = fit(value)
+                except _Misfit:
+                    misfit = as_text(value)
+            fitting.append(stored)
+            misfits.append(misfit)
+        self._add(name, pa.array(fitting, ARROW.get(type_, ARROW["text"])), type_)
+        if any(misfit is not None for misfit in misfits):
+            self._variants[name + VARIANT] = misfits
+
+    def columns(self) -> Columns:
+        for name, values in self._variants.items():
+            self._add(name, pa.array(values, ARROW["text"]), "text")
+        return Columns(pa.table(self._arrays), self._types)
+
+
+# Whole columns
+
+
+_QUICK: dict[str, frozenset[type]] = {
+    "text": frozenset({str}),
+    "timestamp": frozenset({str}),
+    "bigint": frozenset({int}),
+    "double": frozenset({float}),
+    "bool": frozenset({bool}),
+}
+
+
+def _quick(values: list[Json], type_: str) -> pa.Array | None:
+    """The column as Arrow makes it at once, or None when its values need a closer look."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if type_ == "timestamp" and kinds == {datetime}:
+        return _instants(values)
+    if not kinds <= _QUICK.get(type_, frozenset()):
+        return None
+    try:
+        if type_ == "timestamp":
+            return pc.cast(pa.array(values, pa.string()), ARROW[type_])
+        return pa.array(values, ARROW[type_])
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _instants(values: list[datetime | None]) -> pa.Array | None:
+    """Often one and the same instant in all rows."""
+    if all(value is None or value.tzinfo is not None for value in values):
+        return pa.array(values, ARROW["timestamp"])
+    return None
+
+
+def _narrowest(values: list[Json]) -> str | None:
+    """The type that holds all values exactly; None when there is none to hold."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if not kinds:
+        return None
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "bigint" if all(value is None or value in INT64 for value in values) else "text"
+    if kinds <= {int, float, Decimal} and all(value is None or _fits(value, _double) for value in values):
+        return "double"
+    if kinds == {datetime}:
+        return "timestamp"
+    return "text"
+
+
+def _fits(value: Json, fit: Fit) -> bool:
+    try:
+        fit(value)
+    except _Misfit:
+        return False
+    return True
+
+
+# Single values
+
+
+def as_text(value: Json) -> str:
+    """The value as exact text: strings as they are, everything else as JSON."""
+    if isinstance(value, str):
+        return _sound(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return _sound(exact_json(value))
+
+
+def _sound(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, written as ``\\udXXX``."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def _nothing(value: Json) -> Any:
+    raise _Misfit
+
+
+def _bigint(value: Json) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise _Misfit
+    try:
+        whole = int(value)
+    except (ValueError, OverflowError):
+        raise _Misfit from None
+    if whole != value or whole not in INT64:
+        raise _Misfit
+    return whole
+
+
+def _bigint_or_digits(value: Json) -> int:
+    if not isinstance(value, str):
+        return _bigint(value)
+    if not value.isascii() or len(value) > 20 or not value.removeprefix("-").isdigit() or str(int(value)) != value:
+        raise _Misfit
+    return _bigint(int(value))
+
+
+def _double(value: Json) -> float:
+    if isinstance(value, float):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise _Misfit
+    try:
+        near = float(value)
+    except OverflowError:
+        raise _Misfit from None
+    # The shortest decimal that gives the double is what everybody reads and writes as its value.
+    if not math.isfinite(near) or Decimal(repr(near)) != value:
+        raise _Misfit
+    return near
+
+
+def _bool(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise _Misfit
+    return value
+
+
+def _timestamp(value: Json) -> datetime:
+    """ISO 8601; UTC when it names no zone, cut to microseconds. Numbers are not taken for instants."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise _Misfit from None
+    if not isinstance(value, datetime):
+        raise _Misfit
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise _Misfit from None
+
+
+_FITS_UNKNOWN: dict[str, Fit] = {
+    "text": as_text,
+    "bigint": _bigint,
+    "double": _double,
+    "bool": _bool,
+    "timestamp": _timestamp,
+}
+_FITS_KNOWN: dict[str, Fit] = {**_FITS_UNKNOWN, "bigint": _bigint_or_digits}
