@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import quote
@@ -31,10 +31,23 @@ _NAMES_KEPT = 20_000
 _INT_DIGITS = 4_300
 """Python converts no longer digits to int; they stay exact as Decimal."""
 
-_PAIR_NAMES = ("key", "name", "header", "headerName", "field", "param", "parameter", "k")
-_PAIR_VALUES = frozenset(
-    {"value", "values", "val", "v", "content", "data", "default", "defaultvalue", "text", "secret"}
+_PAIR_NAMES = frozenset(
+    {
+        "key",
+        "name",
+        "header",
+        "headername",
+        "field",
+        "fieldname",
+        "param",
+        "parameter",
+        "variable",
+        "property",
+        "label",
+        "k",
+    }
 )
+_PAIR_VALUES = frozenset({"value", "values", "val", "v", "default"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +92,14 @@ class Redactor:
         extra_names = tuple(extra_names)
         self._extra = frozenset(filter(None, map(patterns.squash, extra_names)))
         self._stems = patterns.stems(extra_names)
-        literals = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+        # Shorter ones would take words and numbers of the payload with them.
+        known = [secret for secret in secrets if len(secret) >= 4 and secret not in MARK]
+        literals = {
+            form for secret in known for form in (secret, quote(secret, safe=""), exact_json(secret)[1:-1])
+        }
         self._literals = sorted(literals, key=lambda literal: (-len(literal), literal))
         self._kinds: dict[str, Kind] = {}
+        self._sound_names: set[str] = set()
 
     def payload(self, value: Json) -> Redacted:
         """The parsed JSON value without its secrets; the very same object when it holds none."""
@@ -107,11 +125,22 @@ class Redactor:
                 self._kinds[name] = kind
         return kind
 
+    def is_known_sound(self, name: str) -> bool:
+        """Whether the name was found before to hold no secret itself."""
+        return name in self._sound_names
+
+    def remember_sound(self, name: str) -> None:
+        if len(name) <= 128:
+            if len(self._sound_names) >= _NAMES_KEPT:
+                self._sound_names.clear()
+            self._sound_names.add(name)
+
 
 class _Pass:
     """One pass over one value, which counts."""
 
     def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
         self._kind = redactor.kind
         self._stems = redactor._stems
         self._literals = redactor._literals
@@ -129,7 +158,8 @@ class _Pass:
                 self._object(value, depth + 1) if isinstance(value, dict) else self._array(value, depth + 1)
             )
         if self._literals and isinstance(value, int | Decimal) and not isinstance(value, bool):
-            return MARK if self._plain_literals(str(value)) != str(value) else value
+            digits = exact_json(value)
+            return MARK if self._plain_literals(digits) != digits else value
         return value
 
     def whole(self, value: Json, kind: Kind = Kind.SECRET) -> Json:
@@ -147,23 +177,34 @@ class _Pass:
         is_changed = False
         for name, inner in value.items():
             kind = self._kind(name)
-            if kind is Kind.HARMLESS and pair and name.lower() in _PAIR_VALUES:
+            if not kind and pair and _is_pair_value(name):
                 kind = pair
             kept = self.whole(inner, kind) if kind else self.value(inner, depth)
-            new_name = self.string(name, MAX_DEPTH)
-            if new_name != name:
-                new_name = _unused(new_name, new.keys() | value.keys())
+            new_name = self._name(name, value, new)
             is_changed = is_changed or kept is not inner or new_name is not name
             new[new_name] = kept
         return new if is_changed else value
 
+    def _name(self, name: str, *taken: dict[str, Json]) -> str:
+        """The name itself, or another when it holds a secret: tokens are used as keys."""
+        if self._redactor.is_known_sound(name):
+            return name
+        new = self.plain(name)
+        if new == name:
+            self._redactor.remember_sound(name)
+            return name
+        return _unused(new, {key for names in taken for key in names})
+
     def _pair_kind(self, value: dict[str, Json]) -> Kind:
         """What ``{"key": "Authorization", "value": …}`` says of its value."""
         if 2 <= len(value) <= 16:
-            for by in _PAIR_NAMES:
-                name = value.get(by)
-                if isinstance(name, str) and (kind := self._kind(name)):
-                    return kind
+            for by, name in value.items():
+                if isinstance(name, str) and len(name) <= 64:
+                    by = by.lower()
+                    if by in _PAIR_NAMES and (kind := self._kind(name)):
+                        return kind
+                    if by == "type" and name in ("password", "secret"):
+                        return Kind.SECRET
         return Kind.HARMLESS
 
     def _array(self, value: list[Json], depth: int) -> list[Json]:
@@ -189,7 +230,7 @@ class _Pass:
     def string(self, text: str, depth: int) -> str:
         if len(text) < 5 and not self._literals:
             return text
-        if depth < MAX_DEPTH and text[:1] in '{["' or text[:1].isspace():
+        if depth < MAX_DEPTH and (text[:1] in '{["' or text[:1].isspace()):
             stripped = text.strip()
             if stripped[:1] in ("{", "[", '"') and len(stripped) > 1:
                 try:
@@ -215,14 +256,14 @@ class _Pass:
             new = patterns.URL_LOGIN.sub(lambda m: m[1] + self._mark(m[2]), new)
             new = patterns.URL_TOKEN.sub(lambda m: m[1] + self._mark(m[2]), new)
             new = patterns.SLACK_HOOK.sub(lambda m: m[1] + self._mark(m[2]), new)
-        for sign, pattern in (("<", patterns.XML), ("--", patterns.FLAG), ('name="', patterns.FORM)):
+        for sign, pattern in (("<", patterns.XML), ("--", patterns.FLAG), ("form-data", patterns.FORM)):
             if sign in new:
                 new = pattern.sub(self._named_match, new)
         new = self._schemes(new)
         if "eyJ" in new:
             new = patterns.JWT_RUN.sub(self._jwt, new)
         is_aws = "AKIA" in new or "ASIA" in new
-        new = patterns.SHAPES.sub(lambda m: self._mark(m[0]), new)
+        new = patterns.SHAPES.sub(self._shape, new)
         if is_aws and self.count > before:
             new = patterns.AWS_SECRET.sub(lambda m: self._mark(m[0]), new)
         return new if self.count > before else text
@@ -248,6 +289,11 @@ class _Pass:
             at = end.end() if end else len(text)
         return "".join(parts) + text[at:]
 
+    def _shape(self, match: re.Match[str]) -> str:
+        # Names of styles and packages have these beginnings too, but no digits.
+        is_name = match[0].startswith(("sk-", "pypi-")) and not any(map(str.isdigit, match[0]))
+        return match[0] if is_name else self._mark(match[0])
+
     def _jwt(self, match: re.Match[str]) -> str:
         parts = match[0].split(".")
         if len(parts) < 3 or len(parts[0]) < 8 or len(parts[1]) < 4:
@@ -258,6 +304,8 @@ class _Pass:
         value = match["value"]
         kind = self._kind(match["name"])
         if not kind or not value.strip() or value == MARK or (kind > 1 and _is_number(value)):
+            return match[0]
+        if match.re is patterns.FLAG and value.lower() in patterns.REPORTING:
             return match[0]
         start = match.start("value") - match.start()
         return match[0][:start] + self._mark(value) + match[0][start + len(value) :]
@@ -280,9 +328,12 @@ class _Pass:
         lower = _lower(text)
         parts = []
         at = done = 0
-        while match := self._stems.search(lower, at):
-            at = match.end("sep")
-            start = _name_start(text, match.start(), done)
+        while stem := self._stems.search(lower, at):
+            at = stem.end()
+            match = patterns.PARTING.match(lower, at)
+            if match is None:
+                continue
+            start = _name_start(text, stem.start(), done)
             name = text[start : match.end("rest")]
             kind = (
                 self._kind(name)
@@ -292,10 +343,13 @@ class _Pass:
             if not kind:
                 continue
             begin, end = _value_span(text, lower, match, start)
-            value = text[begin:end]
-            if not value or value == MARK or value.startswith(MARK) or (kind > 1 and _is_number(value)):
+            if text.startswith(MARK, begin):
+                at = begin + len(MARK)
                 continue
-            if not match["open"] and _is_report(value, match):
+            value = text[begin:end]
+            if not value or (kind > 1 and _is_number(value)):
+                continue
+            if not match["open"] and _is_report(name, value, match):
                 continue
             parts += [text[done:begin], self._mark(value)]
             at = done = end
@@ -334,11 +388,18 @@ def _is_number(value: str) -> bool:
     return value.isascii() and value.replace(".", "", 1).isdigit()
 
 
-def _is_report(value: str, match: re.Match[str]) -> bool:
+def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
     word = value.strip(".,;:!?)]}").lower()
     if word in ("null", "none", "nil", "true", "false", "undefined", ""):
         return True
-    return ":" in match["sep"] and not match["quote"] and value[:1].islower() and word in patterns.REPORTING
+    if ":" not in match["sep"] or match["quote"]:
+        return False
+    return word in patterns.REPORTING or (name.lower() in patterns.PROSE and word.isalpha())
+
+
+def _is_pair_value(name: str) -> bool:
+    name = name.lower()
+    return name in _PAIR_VALUES or name.endswith("value")
 
 
 def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
@@ -359,7 +420,7 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
     if is_all and scheme == "bearer":
         return True
     is_word = word.isalpha() and (word[1:].islower() or word.isupper()) and len(word) < 20
-    return len(word) >= 8 and not is_word and (scheme == "bearer" or len(word) >= 16)
+    return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
 
 
 def _name_start(text: str, start: int, floor: int) -> int:
@@ -427,40 +488,51 @@ def _structure_end(text: str, begin: int) -> int:
 # Text of bounded size
 
 
-def _exact(value: object) -> object:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    raise TypeError
-
-
 def exact_json(value: Json) -> str:
     """The value as JSON text that parses to the same value and can always be encoded in UTF-8."""
     try:
         return orjson.dumps(value, default=_exact).decode()
     except (TypeError, RecursionError):
-        pass
-    text = simplejson.dumps(
-        _long_ints(value),
-        use_decimal=True,
-        ensure_ascii=False,
-        separators=(",", ":"),
-        default=str,
-        allow_nan=True,
-    )
-    return _SURROGATE.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+        return "".join(_json_parts(value))
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+def _exact(value: object) -> object:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    return str(value)
 
 
-def _long_ints(value: Json) -> Json:
-    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > _INT_DIGITS * 3:
-        return Decimal(value)
-    if isinstance(value, list | tuple):
-        return [_long_ints(inner) for inner in value]
-    if isinstance(value, dict):
-        return {name: _long_ints(inner) for name, inner in value.items()}
-    return value
+def _json_parts(value: Json) -> Iterator[str]:
+    """What the fast writer refuses: any depth, any integer, lone surrogates."""
+    todo: list[Iterator[tuple[str, Json]]] = [iter([("", value)])]
+    ends = [""]
+    while todo:
+        before, item = next(todo[-1], (None, None))
+        if before is None:
+            todo.pop()
+            yield ends.pop()
+        elif isinstance(item, dict):
+            yield before + "{"
+            todo.append(
+                (f"{',' * (at > 0)}{_json_scalar(str(name))}:", inner)
+                for at, (name, inner) in enumerate(item.items())
+            )
+            ends.append("}")
+        elif isinstance(item, list | tuple):
+            yield before + "["
+            todo.append(("," * (at > 0), inner) for at, inner in enumerate(item))
+            ends.append("]")
+        else:
+            yield before + _json_scalar(item)
+
+
+def _json_scalar(value: Json) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(Decimal(value))  # str() of an int refuses more than 4,300 digits
+    try:
+        return orjson.dumps(value, default=_exact).decode()
+    except TypeError:
+        return str(simplejson.dumps(str(value)))
 
 
 def to_text(value: Json, max_bytes: int = 65_536) -> PayloadText:
@@ -471,15 +543,18 @@ def to_text(value: Json, max_bytes: int = 65_536) -> PayloadText:
     """
     if max_bytes < 2:
         raise ValueError(f"max_bytes is {max_bytes}; the shortest JSON text takes 2 bytes.")
-    try:
-        text = exact_json(value)
-    except RecursionError:
-        text = f'"{MARK}"' if max_bytes > len(MARK) + 1 else '""'
-        return PayloadText(text, len(text), True)
+    text = exact_json(value)
     size = len(text.encode())
     if size <= max_bytes:
         return PayloadText(text, size, False)
-    return PayloadText(exact_json(_Cut(value).fit(value, max_bytes)), size, True)
+    try:
+        return PayloadText(exact_json(_Cut(value).fit(value, max_bytes)), size, True)
+    except RecursionError:
+        return PayloadText(exact_json(_whole_cut(size, max_bytes)), size, True)
+
+
+def _whole_cut(size: int, room: int) -> str:
+    return next(mark for mark in (f"[cut {size} bytes]", "[cut]", "") if len(mark) + 2 <= room)
 
 
 class _Cut:
@@ -523,7 +598,7 @@ class _Cut:
             cut = "[cut number]"
         if _text_size(cut) <= room:
             return cut
-        return next(mark for mark in ("[cut]", "") if len(mark) + 2 <= room)
+        return _whole_cut(self._size(value), room)
 
     def _cut_list(self, value: list[Json], room: int) -> list[Json]:
         sizes = [self._size(inner) for inner in value]
