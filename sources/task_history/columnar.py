@@ -1,16 +1,17 @@
 """Rows as the vendor sends them → one Arrow table. Nothing is lost and nothing raises.
 
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
-column. A key that no column is declared for becomes a column of its own. Most columns are built
-by Arrow whole; only where that fails are the values looked at one by one.
+column. A key that no column is declared for becomes a column of its own; of two that would share
+a name the second gets ``__v2`` added. Most columns are built by Arrow whole; only where that
+fails are the values looked at one by one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -29,11 +30,10 @@ ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 VARIANT = "__v_text"
-SAME_NAME = "__v{}"
-"""Added to a name that is taken. dlt's snake_case would rewrite ``__2``, but leaves ``__v2``."""
+_DIGITS = 30
+_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+"""Microseconds since 1970."""
 INT64 = range(-(2**63), 2**63)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,7 @@ def to_arrow(
     keys: set[str] = set().union(*rows)
     for column in table.columns:
         key = column.source or column.name
-        type_ = work.stored(column.name, column.type)
-        work.known(column.name, _values(rows, key) if key in keys else None, type_)
+        work.known(column.name, _values(rows, key) if key in keys else None, column.type)
     unknown = keys.difference(column.source or column.name for column in table.columns)
     for key, name in _names(unknown, normalize, taken={column.name for column in table.columns}):
         work.unknown(name, _values(rows, key))
@@ -94,19 +93,23 @@ def _names(keys: Iterable[str], normalize: Callable[[str], str], *, taken: set[s
             name = normalize(key)
         except ValueError:
             name = ""
-        wanted.append((name != key, key, name or "unnamed"))
+        wanted.append((name != key, key, _sound(name) or "unnamed"))
     named = []
     taken = set(taken)
     for _, key, name in sorted(wanted):
-        free = name
-        number = 1
-        while free in taken or free.startswith("_dlt_"):
-            number += 1
-            free = name + SAME_NAME.format(number)
-            free = free.removeprefix("_") if name.startswith("_dlt_") else free
+        free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
         taken.add(free)
         named.append((key, free))
     return named
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    number = 1
+    free = name
+    while free in taken:
+        number += 1
+        free = f"{name}__v{number}"  # dlt's snake_case would rewrite __2, but leaves __v2
+    return free
 
 
 class _Work:
@@ -119,11 +122,9 @@ class _Work:
         self._types: dict[str, str] = {}
         self._variants: dict[str, list[str | None]] = {}
 
-    def stored(self, name: str, type_: str) -> str:
-        return self._stored.get(name, type_)
-
     def known(self, name: str, values: list[Json] | None, type_: str) -> None:
         """A declared column. A text that spells an integer is taken for it where a bigint is declared."""
+        type_ = self._stored.get(name, type_)
         if values is None:
             self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)
         elif (array := _quick(values, type_)) is not None:
@@ -133,18 +134,19 @@ class _Work:
 
     def unknown(self, name: str, values: list[Json]) -> None:
         """A key that is not declared: the type that is stored, or the narrowest that holds all of it."""
-        type_ = self._stored.get(name) or _narrowest(values)
+        type_ = _narrowest(values)
         if type_ is None:
             return
+        type_ = self._stored.get(name, type_)
         if (array := _quick(values, type_)) is not None:
-            if array.null_count < self._size:
-                self._add(name, array, type_)
+            self._add(name, array, type_)
         else:
             self._careful(name, values, type_, _FITS_UNKNOWN)
 
     def _add(self, name: str, array: pa.Array, type_: str) -> None:
-        self._arrays[name] = array
-        self._types[name] = type_
+        if type_ in ARROW:
+            self._arrays[name] = array
+            self._types[name] = type_
 
     def _careful(self, name: str, values: list[Json], type_: str, fits: Mapping[str, Fit]) -> None:
         fit = fits.get(type_, _nothing)
@@ -162,11 +164,11 @@ class _Work:
             misfits.append(misfit)
         self._add(name, pa.array(fitting, ARROW.get(type_, ARROW["text"])), type_)
         if any(misfit is not None for misfit in misfits):
-            self._variants[name + VARIANT] = misfits
+            self._variants[name] = misfits
 
     def columns(self) -> Columns:
         for name, values in self._variants.items():
-            self._add(name, pa.array(values, ARROW["text"]), "text")
+            self._add(_free(name + VARIANT, self._types), pa.array(values, ARROW["text"]), "text")
         return Columns(pa.table(self._arrays), self._types)
 
 
@@ -192,17 +194,23 @@ def _quick(values: list[Json], type_: str) -> pa.Array | None:
         return None
     try:
         if type_ == "timestamp":
-            return pc.cast(pa.array(values, pa.string()), ARROW[type_])
+            return _in_years(pc.cast(pa.array(values, pa.string()), ARROW[type_]))
         return pa.array(values, ARROW[type_])
     except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
         return None
 
 
 def _instants(values: list[datetime | None]) -> pa.Array | None:
-    """Often one and the same instant in all rows."""
     if all(value is None or value.tzinfo is not None for value in values):
         return pa.array(values, ARROW["timestamp"])
     return None
+
+
+def _in_years(instants: pa.Array) -> pa.Array | None:
+    """The instants, unless one lies in UTC outside the years that databases have."""
+    ends = pc.min_max(instants)
+    first, last = ends["min"].value, ends["max"].value
+    return instants if first is None or (first >= _YEAR_1 and last < _YEAR_10000) else None
 
 
 def _narrowest(values: list[Json]) -> str | None:
@@ -260,6 +268,8 @@ def _nothing(value: Json) -> Any:
 def _bigint(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _Misfit
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS:
+        raise _Misfit  # int() of 1E+999999999 would take all memory
     try:
         whole = int(value)
     except (ValueError, OverflowError):
@@ -272,7 +282,12 @@ def _bigint(value: Json) -> int:
 def _bigint_or_digits(value: Json) -> int:
     if not isinstance(value, str):
         return _bigint(value)
-    if not value.isascii() or len(value) > 20 or not value.removeprefix("-").isdigit() or str(int(value)) != value:
+    if (
+        not value.isascii()
+        or len(value) > 20
+        or not value.removeprefix("-").isdigit()
+        or str(int(value)) != value
+    ):
         raise _Misfit
     return _bigint(int(value))
 
@@ -301,6 +316,8 @@ def _bool(value: Json) -> bool:
 def _timestamp(value: Json) -> datetime:
     """ISO 8601; UTC when it names no zone, cut to microseconds. Numbers are not taken for instants."""
     if isinstance(value, str):
+        if value[4:5] != "-":
+            raise _Misfit  # digits alone may be anything
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
