@@ -137,6 +137,20 @@ HIDDEN = {
     "duplicate name in json": '{{"a": 1, "password": "{}", "password": "x"}}',
     "array-index name": "user[password]={}&x=1",
     "two lines of json": '{{"a":1}}\n{{"token":"{}"}}',
+    "python bytes": "{{'password': b'{}'}}",
+    "yaml on the next line": "password:\n  {}",
+    "list in a form": "token[]={}&x=1",
+    "pair in a form": "name=password&value={}",
+    "pair in broken json": '"name":"Authorization","value":"{}", cut',
+    "pair in xml": '<add key="apiKey" value="{}"/>',
+    "curl login": "curl -u bob:{} https://x.test",
+    "quoted in prose": "Login with password '{}' failed",
+    "said in prose": "your password is {}",
+    "key in prose": "The API key provided ({}) is wrong",
+    "digest": 'Authorization: Digest username="x", response="{}"',
+    "database without user": "redis://:{}@h:6379",
+    "azure key": "AccountName=a;AccountKey={}==;EndpointSuffix=x",
+    "folded header": "Authorization:\r\n Bearer {}",
     "key in url": "https://maps.test/api?key={}0123456789",
 }
 
@@ -218,6 +232,8 @@ KEPT = {
     "scope": "std::string token::value",
     "bool": {"has_password": True, "two_factor": {"otp": False}},
     "git sha": "16c7e42f292c6912e7710c838347ae178b4a0000",
+    "word after token": "Unexpected token 'const', session 2024, password reset requested",
+    "revoked": "Invalid API key: unauthorized. Secret: not found",
     "passes": {"pass": 12, "fail": 1},
 }
 

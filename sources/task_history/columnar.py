@@ -190,7 +190,7 @@ def _quick(values: list[Json], type_: str) -> pa.Array | None:
     kinds.discard(type(None))
     if type_ == "timestamp" and kinds == {datetime}:
         return _instants(values)
-    if not kinds <= _QUICK.get(type_, frozenset()):
+    if type_ not in ARROW or not kinds <= _QUICK[type_]:
         return None
     try:
         if type_ == "timestamp":

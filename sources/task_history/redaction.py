@@ -256,9 +256,11 @@ class _Pass:
             new = patterns.URL_LOGIN.sub(lambda m: m[1] + self._mark(m[2]), new)
             new = patterns.URL_TOKEN.sub(lambda m: m[1] + self._mark(m[2]), new)
             new = patterns.SLACK_HOOK.sub(lambda m: m[1] + self._mark(m[2]), new)
-        for sign, pattern in (("<", patterns.XML), ("--", patterns.FLAG), ("form-data", patterns.FORM)):
+        for sign, pattern in patterns.NAMED:
             if sign in new:
                 new = pattern.sub(self._named_match, new)
+        if "-u" in new:
+            new = patterns.LOGIN_FLAG.sub(self._value_match, new)
         new = self._schemes(new)
         if "eyJ" in new:
             new = patterns.JWT_RUN.sub(self._jwt, new)
@@ -307,8 +309,11 @@ class _Pass:
             return match[0]
         if match.re is patterns.FLAG and value.lower() in patterns.REPORTING:
             return match[0]
+        return self._value_match(match)
+
+    def _value_match(self, match: re.Match[str]) -> str:
         start = match.start("value") - match.start()
-        return match[0][:start] + self._mark(value) + match[0][start + len(value) :]
+        return match[0][:start] + self._mark(match["value"]) + match[0][start + len(match["value"]) :]
 
     def _schemes(self, text: str) -> str:
         lower = _lower(text)
@@ -330,30 +335,48 @@ class _Pass:
         at = done = 0
         while stem := self._stems.search(lower, at):
             at = stem.end()
-            match = patterns.PARTING.match(lower, at)
-            if match is None:
-                continue
             start = _name_start(text, stem.start(), done)
-            name = text[start : match.end("rest")]
-            kind = (
-                self._kind(name)
-                or self._kind_in_url(text, start, match)
-                or self._kind_of_two(text, start, name)
-            )
-            if not kind:
+            if match := patterns.PARTING.match(lower, at):
+                at = match.end("sep")
+                span = self._span_after(text, lower, match, start)
+            elif match := patterns.SAYING.match(lower, at):
+                span = self._span_said(text, match, start)
+            else:
                 continue
-            begin, end = _value_span(text, lower, match, start)
+            if span is None:
+                continue
+            begin, end = span
             if text.startswith(MARK, begin):
                 at = begin + len(MARK)
                 continue
-            value = text[begin:end]
-            if not value or (kind > 1 and _is_number(value)):
-                continue
-            if not match["open"] and _is_report(name, value, match):
-                continue
-            parts += [text[done:begin], self._mark(value)]
+            parts += [text[done:begin], self._mark(text[begin:end])]
             at = done = end
         return "".join(parts) + text[done:] if parts else text
+
+    def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
+        name = text[start : match.end("rest")]
+        kind = self._kind_in_text(text, start, name) or self._kind_in_url(text, start, match)
+        if not kind:
+            return None
+        begin, end = _value_span(text, lower, match, start)
+        value = text[begin:end]
+        if (
+            not value
+            or (kind > 1 and _is_number(value))
+            or (not match["open"] and _is_report(name, value, match))
+        ):
+            return None
+        return begin, end
+
+    def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
+        name = text[start : match.end("rest")]
+        value = match["value"]
+        if value.strip(".,;:!?") in patterns.REPORTING or name.lower() in patterns.PROSE - {"pin"}:
+            return None
+        is_quoted = match["open"] and not name.lower().endswith("token")
+        if not is_quoted and not any(map(str.isdigit, value)):
+            return None
+        return match.span("value") if self._kind_in_text(text, start, name) is Kind.SECRET else None
 
     def _kind_in_url(self, text: str, start: int, match: re.Match[str]) -> Kind:
         """``?key=`` and ``?code=`` are secrets in a URL, when they are long."""
@@ -363,12 +386,13 @@ class _Pass:
             return Kind.SECRET if end - begin >= 16 else Kind.HARMLESS
         return Kind.HARMLESS
 
-    def _kind_of_two(self, text: str, start: int, name: str) -> Kind:
-        """What ``API key`` says, a name of two words."""
-        if start < 2 or text[start - 1] != " ":
-            return Kind.HARMLESS
+    def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
+        """What the name says, or it and the word before it: ``API key``."""
+        kind = self._kind(name)
+        if kind or start < 2 or text[start - 1] != " ":
+            return kind
         first = _name_start(text, start - 1, max(0, start - 32))
-        return self._kind(f"{text[first : start - 1]} {name}") if first < start - 1 else Kind.HARMLESS
+        return self._kind(f"{text[first : start - 1]} {name}") if first < start - 1 else kind
 
 
 def _unused(name: str, names: Iterable[str]) -> str:
@@ -389,7 +413,7 @@ def _is_number(value: str) -> bool:
 
 
 def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
-    word = value.strip(".,;:!?)]}").lower()
+    word = value.strip(".,;:!?()[]{}<>").lower()
     if word in ("null", "none", "nil", "true", "false", "undefined", ""):
         return True
     if ":" not in match["sep"] or match["quote"]:

@@ -199,6 +199,15 @@ SCHEME = re.compile(
     r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
 )
 SCHEME_WORDS = ("bearer", "basic", "token ", "apikey", "bot ", "negotiate", "ntlm")
+LOGIN_FLAG = re.compile(
+    r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,128}:(?P<value>[^\s\"']+)"
+)
+# "name": "Authorization", "value": "…" where it is no whole JSON: name=…&value=…, attributes of XML.
+_Q = r"(?:\\{0,8}[\"'])?"
+PAIR = re.compile(
+    rf"(?i)(?<![a-z])(?:name|key|header|field){_Q}\s{{0,4}}[:=]\s{{0,4}}{_Q}(?P<name>[\w.-]{{1,64}}){_Q}[\s,&;]{{1,8}}"
+    rf"{_Q}(?:value|val){_Q}\s{{0,4}}[:=]\s{{0,4}}{_Q}(?P<value>[^\"'&\s\\]+)"
+)
 FLAG = re.compile(
     r"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{0,63})[ \t]+(?P<value>[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
@@ -209,12 +218,15 @@ FORM = re.compile(
     r"name=\"(?P<name>[^\"\r\n]{1,64})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
 )
 
+# Which of these to try when a text holds the sign.
+NAMED = (("<", XML), ("--", FLAG), ("form-data", FORM), ("alue", PAIR), ("ALUE", PAIR))
+
 # "token: expired" reports; it does not reveal. A lower-case word of this list after a colon stays.
 REPORTING = _set(
     "a an and are authentication be been but can cannot changed closed contains could did does empty ended error "
     "expected expired failed forbidden found has have in incorrect invalid is jwt malformed may mismatch missing must "
     "no none not null nil ok on only or out please provided required should so some the this to too true false type "
-    "unable undefined unexpected unknown unsupported updated use value was were will with wrong you your"
+    "unable unauthorized denied revoked disabled blocked rejected refused undefined unexpected unknown unsupported updated use value was were will with wrong you your"
 )
 
 
@@ -224,8 +236,13 @@ PROSE = _set("session signature pin pass auth credential credentials cookie cook
 
 # What follows such a word up to its value: the rest of the name, and what parts it from the value.
 PARTING = re.compile(
-    r"(?P<rest>[\w.\-]{0,40})(?P<close>\]|%5d)?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
-    r"\s{0,8}(?P<sep>=>|:=|=(?!=)|:(?!:|//)|%3[ad])[ \t]{0,8}(?P<open>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
+    r"(?P<rest>[\w.\-]{0,40})(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
+    r"\s{0,8}(?P<sep>=>|:=|=(?!=)|:(?!:|//)|%3[ad])[ \t\u00a0]{0,8}(?:\r?\n[ \t]{1,16})?"
+    r"(?:[ubr](?=[\"']))?(?P<open>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
+)
+# … or, in prose: password 'hunter2', API key provided (abc123).
+SAYING = re.compile(
+    r"(?P<rest>[\w.\-]{0,40})(?: is| was| provided| used)?:? (?P<open>[\"'`(]?)(?P<value>[^\s\"'`()]{4,})"
 )
 
 
