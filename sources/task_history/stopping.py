@@ -1,0 +1,88 @@
+"""How a run is asked to end: by a signal or by a limit of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from .errors import Stopped
+
+_SLICE_S = 1.0
+"""Longest sleep in one piece: a sleeping thread notices a suspended machine this long after it wakes."""
+
+_CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def uptime_s() -> float:
+    """Seconds since the machine started, time asleep included where the platform tells; never set back."""
+    return time.monotonic() if _CLOCK_ID is None else time.clock_gettime(_CLOCK_ID)
+
+
+class StopSignal:
+    """Says whether the run is to end; shared by everything in it that waits or sends.
+
+    ``max_requests`` is how many requests may be sent (None: any number), ``max_s`` how many seconds
+    from now the run may take (None: any). ``clock`` gives seconds that are never set back.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_requests: int | None = None,
+        max_s: float | None = None,
+        clock: Callable[[], float] = uptime_s,
+    ) -> None:
+        self._clock = clock
+        self._reason: str | None = None
+        # Re-entrant: request() may run in a signal handler on top of a wait() of the same thread.
+        self._asked = threading.Condition(threading.RLock())
+        self._max_requests = max_requests
+        self._spent = 0
+        self._deadline = None if max_s is None else clock() + max_s
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run is to end; None while it may go on."""
+        if self._reason is None and self._deadline is not None and self._clock() >= self._deadline:
+            self.request("--max-minutes reached")
+        return self._reason
+
+    def request(self, reason: str) -> None:
+        """Asks everything that waits or is about to send to stop; the first reason given stays.
+
+        Safe to call from a signal handler and from any thread.
+        """
+        with self._asked:
+            self._reason = self._reason or reason
+            self._asked.notify_all()
+
+    def check(self) -> None:
+        """Raises Stopped when the run is to end."""
+        reason = self.reason
+        if reason is not None:
+            raise Stopped(reason)
+
+    def spend(self) -> None:
+        """Counts one request. Raises Stopped when the run is to end or may send no more."""
+        self.check()
+        with self._asked:
+            if self._max_requests is None or self._spent < self._max_requests:
+                self._spent += 1
+                return
+        self.request("--max-requests reached")
+        self.check()
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps. Raises Stopped as soon as the run is to end, and at once if it would be before waking."""
+        end = self._clock() + seconds
+        if self._deadline is not None and end > self._deadline:
+            self.request("--max-minutes reached")
+        while True:
+            self.check()
+            left = end - self._clock()
+            if left <= 0:
+                return
+            with self._asked:
+                if self._reason is None:
+                    self._asked.wait(min(left, _SLICE_S))
