@@ -311,6 +311,7 @@ KEYS = [
     "A",
     "a.",
     "task_count__v_text",
+    "\ud800",
 ]
 values = st.recursive(
     st.none()
@@ -321,7 +322,7 @@ values = st.recursive(
     )
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=()), max_size=8),
+    | st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\udfff\x00"), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )

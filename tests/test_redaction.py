@@ -43,7 +43,7 @@ SECRET_NAMES = words(
     "bearer jwt otp pin cvv cvv2 ssn token authToken csrf_token x-xsrf-token webhook_secret signing_key auth "
     "smtp_pass aws_secret_access_key secretAccessKey encryption_key Ocp-Apim-Subscription-Key consumer_key "
     "x-amz-security-token X-Shopify-Access-Token slack_bot_token code_verifier contraseña connect.sid accesstoken "
-    "botToken clientsecret MyApp.Database.Password"
+    "botToken clientsecret MyApp.Database.Password pass_code oTP_value"
 )
 
 HARMLESS_NAMES = words(
@@ -151,6 +151,8 @@ HIDDEN = {
     "database without user": "redis://:{}@h:6379",
     "azure key": "AccountName=a;AccountKey={}==;EndpointSuffix=x",
     "folded header": "Authorization:\r\n Bearer {}",
+    "duplicate name that hides a value": '{{"note": "Bearer {}", "note": 1}}',
+    "letter that grows in lower case": "\u0130\u0130\u0130\u0130 password={} \u0130",
     "key in url": "https://maps.test/api?key={}0123456789",
 }
 
@@ -232,6 +234,10 @@ KEPT = {
     "scope": "std::string token::value",
     "bool": {"has_password": True, "two_factor": {"otp": False}},
     "git sha": "16c7e42f292c6912e7710c838347ae178b4a0000",
+    "key outside a url": "a key=AAAAAAAAAAAAAAAAAAAAAAAA",
+    "missing flag": "--token is required",
+    "base64": "iVBOR/" + "EAAA" + "b" * 50,
+    "within a word": "risk-abcdefghij1234567890abcd",
     "word after token": "Unexpected token 'const', session 2024, password reset requested",
     "revoked": "Invalid API key: unauthorized. Secret: not found",
     "passes": {"pass": 12, "fail": 1},
@@ -244,6 +250,27 @@ def test_no_secret(value: Any) -> None:
     found = REDACTOR.payload(value)
     assert value is found.value
     assert 0 == found.count
+
+
+EXACTLY = {
+    "\u0130\u0130\u0130\u0130 password=abc \u0130": f"\u0130\u0130\u0130\u0130 password={MARK} \u0130",
+    "curl -H 'Authorization: Custom abc' https://x.test": f"curl -H 'Authorization: {MARK}' https://x.test",
+    r'password="a\\" user="bob"': f'password="{MARK}" user="bob"',
+    r'password="a\"b" user="bob"': f'password="{MARK}" user="bob"',
+    "a=1&token=abc&b=2#x": f"a=1&token={MARK}&b=2#x",
+    "https://bob:abc@x.test:80/p": f"https://bob:{MARK}@x.test:80/p",
+    "Authorization: Bearer abc was refused": f"Authorization: {MARK} was refused",
+    "Cookie: a=1; b=2\r\nHost: x": f"Cookie: {MARK}\r\nHost: x",
+    "keys AKIA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
+    '{"a":"x=1","password":"b"}': f'{{"a":"x=1","password":"{MARK}"}}',
+    '{"credentials": {"a": [1]}, "b": 2, ': f'{{"credentials": {MARK}, "b": 2, ',
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), EXACTLY.items())
+def test_no_more_than_the_secret(text: str, expected: str) -> None:
+    """Text around a secret stays as it was."""
+    assert expected == REDACTOR.text(text)[0]
 
 
 def test_names_of_the_user() -> None:
@@ -283,6 +310,23 @@ def test_literal_secrets() -> None:
     assert '"x"' in text
 
 
+def test_secrets_beside_their_names() -> None:
+    """A name that stands as a value tells of what stands beside it: fields of forms, arguments of commands."""
+    value = [
+        {"label": "API Key", "val": SECRET, "hint": "x"},
+        {"type": "password", "value": SECRET},
+        {"headerName": "X-Auth-Token", "headerValue": [SECRET]},
+        ["psql", "--password", SECRET, "-h", "x"],
+    ]
+    expected = [
+        {"label": "API Key", "val": MARK, "hint": "x"},
+        {"type": "password", "value": MARK},
+        {"headerName": "X-Auth-Token", "headerValue": MARK},
+        ["psql", "--password", MARK, "-h", "x"],
+    ]
+    assert expected == redacted(value)
+
+
 def test_names_that_become_one() -> None:
     """Two tokens used as names both go, and neither takes the other's value along."""
     value = {SHAPES["github"]: 1, SHAPES["stripe"]: 2, "b": 3}
@@ -303,7 +347,7 @@ scalars = (
     | st.booleans()
     | st.integers()
     | st.decimals(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=()), max_size=30)
+    | st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\udfff\x00"), max_size=30)
 )
 field_names = st.sampled_from(["id", "data", "items", "userName", "x-y", "größe", "url", "count"])
 values = st.recursive(
@@ -384,7 +428,7 @@ def test_text_is_exact(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1E+400", "1.50", "12345678901234567890123", "0E-8", "1" * 5000, '"a\\u0000b"']
+    "text", ["1E+400", "1.50", "12345678901234567890123", "0E-8", "1" * 5000, '"\\ud800ü"', '"a\\u0000b"']
 )
 def test_numbers_stay_exact(text: str) -> None:
     """No digit of a number is lost, however many it has; NUL stays escaped."""

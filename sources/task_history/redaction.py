@@ -550,13 +550,17 @@ def _json_parts(value: Json) -> Iterator[str]:
             yield before + _json_scalar(item)
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _json_scalar(value: Json) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(Decimal(value))  # str() of an int refuses more than 4,300 digits
     try:
         return orjson.dumps(value, default=_exact).decode()
     except TypeError:
-        return str(simplejson.dumps(str(value)))
+        text = simplejson.dumps(str(value), ensure_ascii=False)
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def to_text(value: Json, max_bytes: int = 65_536) -> PayloadText:

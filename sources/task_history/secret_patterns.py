@@ -90,9 +90,7 @@ def kind_of(name: str) -> Kind:
             kind = _kind_of_words(separated)
     if kind is Kind.HARMLESS:
         glued = squash(name)
-        if glued in SECRET_WORDS or (
-            glued.endswith(GLUED) and not glued.endswith(GLUED_PAGING) and (camel or [""])[-1] not in ABOUT
-        ):
+        if glued.endswith(GLUED) and not glued.endswith(GLUED_PAGING) and (camel or [""])[-1] not in ABOUT:
             kind = Kind.SECRET
     return kind
 
