@@ -56,7 +56,7 @@ def cells(rows: Sequence[Row], *names: str, stored: Mapping[str, str] | None = N
 
 def test_a_listing() -> None:
     """Rows as the vendor sends them arrive under our names with their types, missing ones as NULL."""
-    rows = [
+    rows: list[Row] = [
         {
             "id": "1",
             "userId": "123456",
@@ -176,7 +176,7 @@ INSTANTS = {
 def test_instants(text: str, instant: datetime) -> None:
     """Every ISO form is the right instant: UTC when no zone is named, cut to microseconds."""
     assert {"date_started": [instant]} == cells([{"start": text}], "date_started")
-    mixed = [{"start": text}, {"start": "2023-02-20T06:21:43Z"}, {"start": None}]
+    mixed: list[Row] = [{"start": text}, {"start": "2023-02-20T06:21:43Z"}, {"start": None}]
     assert {"date_started": [instant, INSTANT, None]} == cells(mixed, "date_started")
     assert {} == cells(mixed)
 
@@ -214,7 +214,7 @@ UNKNOWN = {
 @pytest.mark.parametrize(("values", "type_", "stored"), UNKNOWN.values(), ids=UNKNOWN)
 def test_unknown_key(values: list[Any], type_: str, stored: list[Any]) -> None:
     """A key that nobody declared becomes a column of the narrowest type that holds all its values."""
-    rows = [{"newField": value} for value in values] + [{}]
+    rows: list[Row] = [*({"newField": value} for value in values), {}]
     assert {"new_field": [*stored, None]} == cells(rows)
     assert type_ == convert(rows).types["new_field"]
 
