@@ -257,7 +257,7 @@ def test_stored_type_that_is_not_ours() -> None:
 
 def test_declared_column_altered_in_the_warehouse() -> None:
     """A declared column follows the type that the warehouse has."""
-    rows = [{"taskCount": 3}, {"taskCount": "x"}]
+    rows: list[Row] = [{"taskCount": 3}, {"taskCount": "x"}]
     assert {"task_count": ["3", "x"]} == cells(rows, "task_count", stored={"task_count": "text"})
 
 
