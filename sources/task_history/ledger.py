@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigurationError
@@ -25,11 +25,20 @@ CREATE TABLE IF NOT EXISTS slots (
     id INTEGER PRIMARY KEY, pid INTEGER, born TEXT, reserved REAL, answered REAL
 );
 CREATE INDEX IF NOT EXISTS slots_answered ON slots (answered);
+CREATE TABLE IF NOT EXISTS waiting (
+    pid INTEGER, born TEXT, since REAL, wakes REAL, PRIMARY KEY (pid, born)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (
     only INTEGER PRIMARY KEY CHECK (only = 1), boot TEXT, uptime REAL, wall REAL, hold REAL, keep_s REAL
 );
 """
 _LOCK_TIMEOUT_S = 0.25
+_YIELD_S = 0.005
+"""How soon a process asks again that left a free slot to one which waits longer."""
+_GRACE_S = 0.5
+"""How long a free slot is left to a process that should have woken up for it."""
+_FORGET_S = 60.0
+"""How long after its time a process that waited keeps its place."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -98,6 +107,7 @@ class Ledger:
         self._clock = clock
         self.pid = os.getpid()
         self._owner = Owner.of(self.pid) or Owner(self.pid, "")
+        self._me = (self._owner.pid, self._owner.born)
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
 
@@ -112,13 +122,13 @@ class Ledger:
             reading = read(connection, self._rule, now, shift=0.0)
             if reading.free_in_s > 0 and self._settle_orphans(connection, now):
                 reading = read(connection, self._rule, now, shift=0.0)
-            if reading.free_in_s > 0:
-                return None, reading
-            cursor = connection.execute(
-                "INSERT INTO slots (pid, born, reserved) VALUES (?, ?, ?)",
-                (self._owner.pid, self._owner.born, now.uptime),
-            )
-            return cursor.lastrowid, reading
+            if reading.free_in_s <= 0:
+                if self._rule.limit - reading.used > self._ahead(connection, now):
+                    return self._insert(connection, now), reading
+                self._queue(connection, since=now.uptime, wakes=now.uptime)
+                return None, replace(reading, free_in_s=_YIELD_S)
+            self._queue(connection, since=now.uptime, wakes=now.uptime + reading.free_in_s)
+            return None, reading
 
     def write(self, news: News) -> None:
         """Writes the news. Raises as ``take`` does."""
@@ -196,6 +206,7 @@ class Ledger:
         keep_s = max(kept_s, self._rule.span_s)
         shift = shift_s(written, now)
         if shift:
+            connection.execute("DELETE FROM waiting")
             connection.execute(
                 "UPDATE slots SET reserved = reserved + ?, answered = answered + ?", (shift, shift)
             )
@@ -204,6 +215,33 @@ class Ledger:
             (now.boot, now.uptime, now.wall, shift, keep_s),
         )
         connection.execute("DELETE FROM slots WHERE answered <= ?", (now.uptime - keep_s,))
+
+    def _ahead(self, connection: sqlite3.Connection, now: Instant) -> int:
+        """How many other processes wait longer than this one and are due: each is left a slot.
+
+        Without it a process of many threads takes all that comes free at one moment, every time.
+        """
+        mine = connection.execute("SELECT since FROM waiting WHERE pid = ? AND born = ?", self._me).fetchone()
+        connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - _FORGET_S,))
+        count: int = connection.execute(
+            "SELECT count(*) FROM waiting WHERE (since, pid) < (?, ?) AND wakes BETWEEN ? AND ?",
+            (mine[0] if mine else now.uptime, self.pid, now.uptime - _GRACE_S, now.uptime + 0.001),
+        ).fetchone()[0]
+        return count
+
+    def _queue(self, connection: sqlite3.Connection, *, since: float, wakes: float) -> None:
+        """Notes that this process waits, from ``since`` unless it did before, and is due at ``wakes``."""
+        connection.execute(
+            "INSERT INTO waiting VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (pid, born) DO UPDATE SET wakes = excluded.wakes",
+            (*self._me, since, wakes),
+        )
+
+    def _insert(self, connection: sqlite3.Connection, now: Instant) -> int | None:
+        connection.execute("DELETE FROM waiting WHERE pid = ? AND born = ?", self._me)
+        return connection.execute(
+            "INSERT INTO slots (pid, born, reserved) VALUES (?, ?, ?)", (*self._me, now.uptime)
+        ).lastrowid
 
     def _settle_orphans(self, connection: sqlite3.Connection, now: Instant) -> bool:
         """Lets the slots end whose process died before it could say so; tells whether there were any."""
