@@ -73,13 +73,18 @@ class StopSignal:
         self.request("--max-requests reached")
         self.check()
 
-    def wait(self, seconds: float) -> None:
-        """Sleeps. Raises Stopped as soon as the run is to end, and at once if it would be before waking."""
+    def wait(self, seconds: float, *, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Sleeps. Raises Stopped as soon as the run is to end, and at once if it would be before waking.
+
+        ``given_up`` is asked about once a second: whether nobody needs this sleeper's work any more.
+        """
         end = self._clock() + seconds
         if self._deadline is not None and end > self._deadline:
             self.request("--max-minutes reached")
         while True:
             self.check()
+            if given_up():
+                raise Stopped("nobody waits for it any more")
             left = end - self._clock()
             if left <= 0:
                 return

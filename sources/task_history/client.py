@@ -1,0 +1,420 @@
+"""Speaks HTTP, and nothing else here does: spend → send → decipher → retry.
+
+Three waits are kept apart. After a *fault* a request tries again within seconds, with growing random
+pauses, and fails when ``fault_deadline_s`` have passed since its first fault. *Told* to wait, every
+process that shares the budget is silent for as long as the vendor says; that never fails a run.
+Out of *budget*, a request waits for the next free slot.
+"""
+
+from __future__ import annotations
+
+import http.cookiejar
+import logging
+import random
+import ssl
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+
+import httpx
+
+from .budget import Budget
+from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
+from .errors import ConfigurationError, Rejected, Stopped, UnexpectedResponse, VendorUnavailable
+from .faults import TooSlow, check_headers, secrets_in, transport_fault
+from .model import Answer, Request
+from .origins import check_base, is_loopback, origin_of
+from .stopping import StopSignal
+from .waits import Waits
+
+# They print whole URLs and, at DEBUG, headers.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+_LONGEST_OWN_HOLD_S = 60.0
+_MOST_REDIRECTS = 3
+_KEEP_ALIVE_S = 4.0
+"""Shorter than the 5 s after which Node servers close: a request must not meet a closing connection."""
+_SLOWEST = 5
+"""An answer may take this many ``timeout_s`` as a whole, however steadily it drips."""
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a client has done so far."""
+
+    sent: Mapping[str, int]
+    """Requests by ``Request.kind``; every attempt counts."""
+    retries: int
+    """Attempts beyond the first of a request, redirects included."""
+    waited_s: Mapping[str, float]
+    """Seconds during which at least one request waited, by cause: ``fault``, ``told``, ``budget``."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    """One request on its way through its attempts."""
+
+    request: Request
+    url: httpx.URL
+    form: Mapping[str, str] | None
+    headers: Headers | None
+    given_up: Callable[[], bool]
+    attempts: int = 0
+    faults: int = 0
+    redirects: int = 0
+    sent_at: float = 0.0
+    generation: int = 0
+    """Which credentials the last attempt was sent with."""
+    has_logged_in: bool = False
+    first_fault_at: float | None = None
+    excused_s: float = 0.0
+    """Seconds since the first fault in which it waited for something other than the fault."""
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it twice does no more than sending it once. A login (a form) is."""
+        return self.request.method in ("GET", "HEAD") or self.form is not None
+
+
+class Client:
+    """Sends requests to one vendor, ``concurrency`` at a time; safe to use from many threads.
+
+    ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
+    ``refresh`` is called once when they are refused with 401; True means that they are new now.
+    ``hint_for`` says what a user should check when the vendor refuses with that status.
+    ``verify`` is as httpx takes it, or the path of a file with certificates.
+    ``clock`` gives seconds, ``uniform`` a random number between two.
+
+    Raises:
+        ConfigurationError: ``base_url`` cannot be used, or the certificates cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        authorization: Callable[[], Headers],
+        budget: Budget,
+        stop: StopSignal,
+        refresh: Callable[[], bool] | None = None,
+        hint_for: Callable[[int], str] = lambda _: "",
+        concurrency: int = 8,
+        fault_deadline_s: float = 300.0,
+        timeout_s: float = 60.0,
+        verify: ssl.SSLContext | str | bool = True,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._base = _parsed(base_url)
+        check_base(self._base)
+        self.origin = origin_of(self._base)
+        self._authorization = authorization
+        self._refresh = refresh
+        self._budget = budget
+        self._stop = stop
+        self._concurrency = concurrency
+        self._fault_deadline_s = fault_deadline_s
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._uniform = uniform
+        self._decipherer = Decipherer(self.origin, hint_for)
+        self._waits = Waits(self.origin, clock)
+        self._lock = threading.Lock()
+        self._sent: Counter[str] = Counter()
+        self._retries = 0
+        self._generation = 0
+        self._refused_generation = -1
+        self._login_lock = threading.Lock()
+        self._holds = 0
+        self._held_at = -1.0
+        self._offset_s: float | None = None
+        self._is_closed = False
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
+        self._http = httpx.Client(
+            verify=_ssl_context(verify),
+            transport=transport,
+            timeout=httpx.Timeout(timeout_s, pool=None),
+            limits=httpx.Limits(
+                max_connections=concurrency + 1,  # one more for a login amid them
+                max_keepalive_connections=concurrency + 1,
+                keepalive_expiry=_KEEP_ALIVE_S,
+            ),
+            # Nothing of one answer goes into the next request.
+            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            headers={"Accept": "application/json", "User-Agent": "task-history"},
+            follow_redirects=False,
+            # A proxy from the environment cannot reach a server on this very machine.
+            trust_env=not is_loopback(self._base.host),
+        )
+
+    def __repr__(self) -> str:
+        return f"Client({self.origin})"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends what still waits, lets requests in flight finish, and closes all connections."""
+        self._is_closed = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._http.close()
+
+    @property
+    def stats(self) -> Stats:
+        """What has been done so far."""
+        with self._lock:
+            return Stats(dict(self._sent), self._retries, self._waits.seconds())
+
+    @property
+    def vendor_clock_offset_s(self) -> float | None:
+        """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
+        return self._offset_s
+
+    def send(
+        self, request: Request, *, form: Mapping[str, str] | None = None, headers: Headers | None = None
+    ) -> Answer:
+        """The vendor's answer to the request, however many attempts it takes.
+
+        ``form`` is sent as the body, ``headers`` instead of those of ``authorization``: for logins.
+        A request that is neither GET nor HEAD nor a form is never repeated once it may have arrived.
+
+        Raises:
+            Stopped: the run is to end; the request was not sent (again).
+            AuthenticationError: 401 or 403.
+            Rejected: another 4xx.
+            VendorUnavailable: faults beyond the deadline, or a certificate that is not trusted.
+            UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
+            ConfigurationError: a redirect to another origin.
+        """
+        return self._send(request, form, headers, lambda: self._is_closed)
+
+    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
+        """The answers in the order of the requests, of which a bounded number is drawn ahead.
+
+        What ``send`` would raise comes as a value. After anything but a Rejected no request is started:
+        those already drawn give the same exception, and the iterator ends.
+        """
+        over: list[Exception] = []
+
+        def one(request: Request) -> Answer | Exception:
+            if over:
+                return over[0]
+            try:
+                return self._send(request, None, None, lambda: self._is_closed or bool(over))
+            except Rejected as error:
+                return error
+            except Exception as error:
+                over.append(error)
+                return over[0] if isinstance(error, Stopped) else error
+
+        source = iter(requests)
+        drawn: deque[Future[Answer | Exception]] = deque()
+        try:
+            while True:
+                while not over and len(drawn) < 2 * self._concurrency:
+                    request = next(source, None)
+                    if request is None:
+                        break
+                    drawn.append(self._pool.submit(one, request))
+                if not drawn:
+                    return
+                yield drawn.popleft().result()
+        finally:
+            over.append(Stopped("nobody waits for it any more"))
+            for future in drawn:
+                future.cancel()
+
+    def _send(
+        self,
+        request: Request,
+        form: Mapping[str, str] | None,
+        headers: Headers | None,
+        given_up: Callable[[], bool],
+    ) -> Answer:
+        trial = _Trial(request, self._url(request), form, headers, given_up)
+        while True:
+            outcome = self._attempt(trial)
+            if isinstance(outcome, Answer):
+                self._went_well(trial)
+                return outcome
+            if isinstance(outcome, Told):
+                self._hold(trial, outcome)
+            elif isinstance(outcome, Moved):
+                self._follow(trial, outcome)
+            elif isinstance(outcome, Login):
+                self._log_in(trial, outcome)
+            elif isinstance(outcome, Fault):
+                self._pause(trial, outcome)
+            else:
+                raise outcome
+
+    def _attempt(self, trial: _Trial) -> Outcome:
+        """Sends the request once and says what came of it."""
+        self._stop.spend()
+        with self._budget.reserve(lambda seconds: self._wait_for_slot(trial, seconds)) as slot:
+            trial.generation = self._generation
+            headers = self._authorization() if trial.headers is None else trial.headers
+            check_headers(headers)
+            self._count(trial)
+            trial.sent_at = self._clock()
+            try:
+                status, answered, body = self._exchange(trial, headers)
+            except (httpx.RequestError, TooSlow) as error:
+                slot.done(is_answered=False)
+                return transport_fault(error, self.origin, self._timeout_s)
+        self._note_date(answered)
+        return self._decipherer.outcome(
+            trial.request, status, answered, body, secrets=secrets_in(headers, trial.form)
+        )
+
+    def _exchange(self, trial: _Trial, headers: Headers) -> tuple[int, dict[str, str], bytes]:
+        """One request and its whole answer. Raises httpx.RequestError, TooSlow."""
+        with self._http.stream(
+            trial.request.method, trial.url, headers=dict(headers), data=trial.form
+        ) as response:
+            body = bytearray()
+            for chunk in response.iter_bytes():
+                body += chunk
+                if self._clock() - trial.sent_at > _SLOWEST * self._timeout_s:
+                    raise TooSlow
+            return response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body)
+
+    def _count(self, trial: _Trial) -> None:
+        with self._lock:
+            self._sent[trial.request.kind] += 1
+            self._retries += trial.attempts > 0
+        trial.attempts += 1
+
+    def _note_date(self, answered: Headers) -> None:
+        date = http_date(answered.get("date", ""))
+        if date is not None:
+            self._offset_s = (date - datetime.now(UTC)).total_seconds()
+
+    def _went_well(self, trial: _Trial) -> None:
+        with self._lock:
+            if trial.sent_at > self._held_at:
+                self._holds = 0
+
+    def _wait_for_slot(self, trial: _Trial, seconds: float) -> None:
+        began = self._clock()
+        is_told = self._budget.hold_s > 0
+        because = "the vendor asked for it" if is_told else "the budget is spent"
+        with self._waits.waiting("told" if is_told else "budget", seconds, because):
+            self._stop.wait(seconds, given_up=trial.given_up)
+        if trial.first_fault_at is not None:
+            trial.excused_s += self._clock() - began
+
+    def _hold(self, trial: _Trial, told: Told) -> None:
+        """Keeps every process from sending as long as the vendor says; if it says nothing, longer each time.
+
+        Several requests in flight are told at once: only one that was sent after the last hold began counts
+        as told again.
+        """
+        with self._lock:
+            is_news = trial.sent_at > self._held_at
+            if told.seconds is None and not is_news:
+                return
+            if is_news:
+                self._held_at = self._clock()
+                self._holds += 1
+            longest = self._budget.period_s if self._budget.limit else _LONGEST_OWN_HOLD_S
+            seconds = min(2.0 ** min(self._holds - 1, 20), longest) if told.seconds is None else told.seconds
+        self._budget.told_to_wait(seconds)
+
+    def _pause(self, trial: _Trial, fault: Fault) -> None:
+        """Waits before the next attempt. Raises when there is none."""
+        what = f"{self.origin} failed {named(trial.request)}: {fault.kind}"
+        if not trial.is_repeatable and not fault.is_unsent:
+            raise VendorUnavailable(
+                f"{what}. It may or may not have been carried out, so it was not repeated: look at the "
+                "vendor's side before you send it again."
+            )
+        now = self._clock()
+        if trial.first_fault_at is None:
+            trial.first_fault_at = now
+        tried_s = now - trial.first_fault_at - trial.excused_s
+        if tried_s >= self._fault_deadline_s:
+            raise _given_up(what, fault, tried_s, trial.attempts)
+        pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
+        pause = min(pause, self._fault_deadline_s - tried_s)
+        trial.faults += 1
+        with self._waits.waiting("fault", pause, fault.kind):
+            self._stop.wait(pause, given_up=trial.given_up)
+
+    def _log_in(self, trial: _Trial, login: Login) -> None:
+        """Makes new credentials, once for all requests that were sent with the old ones."""
+        if trial.headers is not None or trial.has_logged_in or self._refresh is None:
+            raise login.error
+        trial.has_logged_in = True
+        with self._login_lock:
+            if self._generation != trial.generation:
+                return
+            if self._refused_generation == self._generation or not self._refresh():
+                self._refused_generation = self._generation
+                raise login.error
+            self._generation += 1
+
+    def _follow(self, trial: _Trial, moved: Moved) -> None:
+        what = f"{self.origin} answered {named(trial.request)} with HTTP {moved.status}"
+        try:
+            target = trial.url.join(moved.location)
+        except (httpx.InvalidURL, ValueError):
+            raise UnexpectedResponse(f"{what} to an address that is none. Check base_url.") from None
+        if origin_of(target) != self.origin:
+            raise ConfigurationError(
+                f"{what} to another origin, {origin_of(target)}, where the key is not sent. If that is the "
+                "vendor's, set base_url to it; if not, something on the way (a proxy, a login page) answers."
+            )
+        trial.redirects += 1
+        if not trial.is_repeatable or trial.redirects > _MOST_REDIRECTS:
+            raise UnexpectedResponse(f"{what} after {trial.redirects - 1} redirects. Check base_url.")
+        trial.url = target
+
+    def _url(self, request: Request) -> httpx.URL:
+        url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
+        return url.copy_merge_params(list(request.params)) if request.params else url
+
+
+def _given_up(
+    what: str, fault: Fault, tried_s: float, attempts: int
+) -> VendorUnavailable | UnexpectedResponse:
+    tried = f"{what}, for {tried_s:.0f} s in {attempts} attempts."
+    if fault.is_unreadable:
+        return UnexpectedResponse(
+            f"{tried} Check that base_url is the API's and not a web page's; a proxy may answer in its place."
+        )
+    return VendorUnavailable(
+        f"{tried} Check the network, base_url and the vendor's status page, then run the same command again: "
+        "it goes on where it stopped."
+    )
+
+
+def _parsed(base_url: str) -> httpx.URL:
+    try:
+        return httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError):
+        raise ConfigurationError("base_url is no web address: it must look like https://host/path.") from None
+
+
+def _ssl_context(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:
+    if not isinstance(verify, str):
+        return verify
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"The certificates in {verify!r} cannot be read: {error}.") from None
