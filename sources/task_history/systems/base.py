@@ -1,0 +1,176 @@
+"""What a vendor's module has to say, so that the rest can do the work.
+
+A system is facts and pure functions: a request goes out as a value, an answer comes in as a
+value. Nothing here or in a system's module opens a connection, reads a clock or knows dlt.
+
+To add a system, write one module in this folder that ends in ``SYSTEM = YourSystem()``;
+``tests/test_systems.py`` finds it and says what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from ..errors import UnexpectedResponse
+from ..model import Column, Json, Page, Request, Row, Table, Window
+
+Values = Mapping[str, Any]
+"""Settings by name, already checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing a user may set for a system, beside what every system takes."""
+
+    name: str
+    type: type
+    default: Any
+    text: str
+    is_secret: bool = False
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What a single read of one execution holds."""
+
+    execution: Row
+    """The fields that a listing's row has too."""
+    extra: Row
+    """The fields that only the single read has; they go into the ledger."""
+    steps: list[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A step's input and output, still exactly as sent."""
+
+    input: Json
+    output: Json
+    flags: Row = field(default_factory=dict)
+    """What else the vendor says of it."""
+
+
+class System(Protocol):
+    """One vendor API."""
+
+    name: str
+    title: str
+    docs_url: str
+    default_base_url: str
+    rate_limit: tuple[int, float]
+    """The vendor's limit: requests, in this many seconds."""
+    retention: timedelta | None
+    """How long the vendor keeps an execution; None when it does not say."""
+    page_size: int
+    settings: tuple[Setting, ...]
+    executions: Table
+    steps: Table
+    payloads: Table
+    ledger: Table
+    open_statuses: tuple[str, ...]
+    """The statuses by which the vendor lists open executions."""
+    failed_statuses: tuple[str, ...]
+
+    def headers(self, values: Values) -> dict[str, str]:
+        """The headers that authenticate a request."""
+        ...
+
+    def hint(self, status: int) -> str:
+        """What a user should look at when the vendor refuses with 401 or 403."""
+        ...
+
+    def list_request(
+        self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    ) -> Request:
+        """The question for one page of the executions that started in ``window``, oldest first."""
+        ...
+
+    def read_page(self, data: Json) -> Page:
+        """A listing's answer. Raises UnexpectedResponse when it has not the documented form."""
+        ...
+
+    def started_at(self, row: Row) -> datetime | None:
+        """When the execution began, UTC; None when the vendor does not say (yet)."""
+        ...
+
+    def identity(self, row: Row) -> str:
+        """The execution's id, as text."""
+        ...
+
+    def is_open(self, row: Row) -> bool:
+        """Whether the execution may still change."""
+        ...
+
+    def execution_request(self, values: Values, execution_id: str) -> Request:
+        """The question for one execution with its steps."""
+        ...
+
+    def read_execution(self, data: Json) -> Detail:
+        """A single read's answer. Raises UnexpectedResponse."""
+        ...
+
+    def is_failed_step(self, row: Row) -> bool: ...
+
+    def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
+        """The question for one step's input and output."""
+        ...
+
+    def read_payload(self, data: Json) -> Payload:
+        """A payload's answer. Raises UnexpectedResponse."""
+        ...
+
+
+# What several vendors' answers have in common.
+
+
+def instant(value: Json) -> datetime | None:
+    """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
+    """The list of objects under the first of ``keys`` that is there, or the answer itself if it is a list.
+
+    Raises:
+        UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
+    """
+    if isinstance(data, list):
+        found: Json = data
+        path = "$"
+    elif isinstance(data, dict):
+        path = next((key for key in keys if key in data), "")
+        if not path:
+            raise UnexpectedResponse(
+                f"{what}: expected the key {' or '.join(map(repr, keys))} in the answer, found "
+                f"{sorted(data)[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
+            )
+        found = data[path]
+    else:
+        raise UnexpectedResponse(f"{what}: expected an object, found {type(data).__name__}.")
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
+    return found
+
+
+def own_columns(*, what: str) -> tuple[Column, ...]:
+    """The columns that this connector adds to every table of executions."""
+    return (
+        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
+        Column(
+            "purged_at_source",
+            "timestamp",
+            f"When the vendor was found to hold {what} no longer; empty while it does.",
+        ),
+        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
+        Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),
+    )

@@ -1,0 +1,236 @@
+"""Paragon Task History.
+
+https://docs.useparagon.com/apis/task-history
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from ..errors import UnexpectedResponse
+from ..model import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
+from .base import Detail, Payload, Setting, Values, instant, own_columns, rows_under
+
+# Task History filters by four statuses; the dashboard knows more. A status not listed here is
+# open until the execution has an end date.
+# https://docs.useparagon.com/workflows/viewing-workflow-executions
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "CANCELED"})
+
+EXECUTIONS = Table(
+    "workflow_executions",
+    "One row per execution of a workflow, in the newest state that was read.",
+    ("id",),
+    (
+        Column("id", "text", "The execution's id.", "id"),
+        Column("user_id", "text", "The Connected User for whom the workflow ran, as the app named it.", "userId"),
+        Column("workflow_id", "text", "The workflow that ran; its integration is in workflows.", "workflowId"),
+        Column(
+            "status", "text", "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.", "status"
+        ),
+        Column("date_started", "timestamp", "When the execution began.", "dateStarted"),
+        Column("date_ended", "timestamp", "When the execution ended; empty while it is open.", "dateEnded"),
+        Column(
+            "run_duration",
+            "bigint",
+            "Milliseconds from start to end as the listing gives it; where the final state came from a single "
+            "read, which rounds to seconds, the difference of the two dates.",
+            "runDuration",
+        ),
+        Column(
+            "task_count",
+            "bigint",
+            "Tasks the execution used; their sum is a lower bound of the invoice, which also counts Proxy API calls.",
+            "taskCount",
+        ),
+        *own_columns(what="the execution"),
+    ),
+    newest="fetched_at",
+)
+
+STEPS = Table(
+    "step_executions",
+    "One row per step that an execution ran; a step in a fan-out has one row per iteration.",
+    ("id",),
+    (
+        Column("id", "text", "The step execution's id.", "id"),
+        Column(
+            "workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id).",
+            "workflowExecutionId",
+        ),
+        Column("step_id", "text", "The step of the workflow's definition; the same in every execution.", "stepId"),
+        Column("type", "text", "Kind of step, such as TRIGGER/CRON or ACTION/REQUEST.", "type"),
+        Column("status", "text", "The vendor's status of the step.", "status"),
+        Column("date_started", "timestamp", "When the step began.", "start"),
+        Column("date_ended", "timestamp", "When the step ended.", "end"),
+        Column("next", "text", "JSON list of the step executions that followed (step_executions.id).", "next"),
+        Column("prev", "text", "The step execution before it; empty for the trigger.", "prev"),
+        Column("input_size", "bigint", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"),
+        Column("output_size", "bigint", "Size of the step's output as the vendor counts it, in bytes.", "outputSize"),
+        Column("execution_date_started", "timestamp", "When the step's execution began; partitions the table."),
+        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
+        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
+    ),
+    newest="fetched_at",
+)
+
+PAYLOADS = Table(
+    "step_payloads",
+    "One row per step whose input and output were read: customer data, redacted, in a table of its own.",
+    ("step_execution_id",),
+    (
+        Column("step_execution_id", "text", "The step (step_executions.id)."),
+        Column("workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id)."),
+        Column("input", "text", "The step's input as JSON text, secrets redacted."),
+        Column("output", "text", "The step's output as JSON text, secrets redacted; an error's text for a failed step."),
+        Column("input_bytes", "bigint", "Size of the input's JSON text before it was cut, in bytes."),
+        Column("output_bytes", "bigint", "Size of the output's JSON text before it was cut, in bytes."),
+        Column("is_input_cut", "bool", "Whether the input was longer than payload_max_bytes and was cut."),
+        Column("is_output_cut", "bool", "Whether the output was longer than payload_max_bytes and was cut."),
+        Column("is_large_input", "bool", "The vendor's flag that the input is large.", "isLargeInput"),
+        Column("is_large_output", "bool", "The vendor's flag that the output is large.", "isLargeOutput"),
+        Column("redactions", "bigint", "How many values were redacted in input and output."),
+        Column("outcome", "text", "loaded, or gone when the vendor no longer held the payload."),
+        Column("execution_date_started", "timestamp", "When the payload's execution began; partitions the table."),
+        Column("fetched_at", "timestamp", "When this connector read the payload from the vendor."),
+        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
+    ),
+    newest="fetched_at",
+)
+
+LEDGER = Table(
+    "execution_details",
+    "One row per execution whose steps were asked for: the ledger that keeps each detail to one request.",
+    ("id",),
+    (
+        Column("id", "text", "The execution (workflow_executions.id)."),
+        Column("outcome", "text", "loaded; gone when the vendor answered 404; expired when it was past retention."),
+        Column("steps", "bigint", "How many steps the execution ran."),
+        Column(
+            "run_duration", "bigint",
+            "The duration as the single read gives it; the vendor's samples show rounded seconds here.",
+        ),
+        Column("date_started", "timestamp", "When the execution began; partitions the table."),
+        Column("fetched_at", "timestamp", "When the detail was asked for."),
+        Column("run_id", "text", "The run that asked (sync_runs.run_id)."),
+    ),
+    newest="fetched_at",
+)
+
+_ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
+
+
+class Paragon:
+    """https://docs.useparagon.com/apis/task-history"""
+
+    name = "paragon"
+    title = "Paragon Task History"
+    docs_url = "https://docs.useparagon.com/apis/task-history"
+    default_base_url = "https://api.useparagon.com"
+    rate_limit = (1_000, 600.0)
+    retention = timedelta(days=90)
+    page_size = 100
+    settings = (
+        Setting("project_id", str, None, "The project's id, from the dashboard's address bar.", is_required=True),
+        Setting(
+            "api_key", str, None, "A project-level API key (Settings > API Keys), not a Paragon User Token.",
+            is_secret=True, is_required=True,
+        ),
+    )
+    executions = EXECUTIONS
+    steps = STEPS
+    payloads = PAYLOADS
+    ledger = LEDGER
+    open_statuses = ("EXECUTING", "DELAYED")
+    failed_statuses = ("FAILED",)
+
+    def headers(self, values: Values) -> dict[str, str]:
+        return {"Authorization": f"Bearer {values['api_key']}"}
+
+    def hint(self, status: int) -> str:
+        if status == 401:
+            return (
+                "Set api_key to a project-level API key (dashboard: Settings > API Keys); a Paragon User Token "
+                "is refused here, and so is a key that was rotated or deleted."
+            )
+        return (
+            "The key is known but may not read this: check that project_id is the project of the key, that the "
+            "plan includes Task History (Enterprise), and on-premise that Task History is not switched off."
+        )
+
+    def list_request(
+        self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    ) -> Request:
+        # Whether the bounds are inclusive is not documented: ask for one millisecond more at the
+        # start, and let the caller cut. sortBy always, since nextLink may name another order than
+        # the one that was used.
+        params = [(name, str(value)) for name, value in (filters or {}).items()]
+        if window is not None:
+            params += [("afterDate", iso_ms(window.start - MS)), ("beforeDate", iso_ms(window.end))]
+        params.append(("sortBy", "ASC"))
+        if offset:
+            params.append(("offset", str(offset)))
+        return Request("list", self._path(values), tuple(params))
+
+    def read_page(self, data: Json) -> Page:
+        rows = rows_under(data, ("workflowExecutions", "data"), what="list of executions")
+        for row in rows:
+            if row.get("id") in (None, ""):
+                raise UnexpectedResponse("list of executions: a row has no 'id'.")
+        if not isinstance(data, dict):
+            return Page(rows, total=None, more=None)
+        total = data.get("total")
+        # nextLink only ever means "more": it may name another host, another order or no filters.
+        return Page(
+            rows,
+            total=total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None,
+            more=bool(data["nextLink"]) if "nextLink" in data else None,
+        )
+
+    def started_at(self, row: Row) -> datetime | None:
+        return instant(row.get("dateStarted"))
+
+    def identity(self, row: Row) -> str:
+        return str(row["id"])
+
+    def is_open(self, row: Row) -> bool:
+        return row.get("status") not in TERMINAL and not row.get("dateEnded")
+
+    def execution_request(self, values: Values, execution_id: str) -> Request:
+        return Request("execution", f"{self._path(values)}/{quote(execution_id, safe='')}")
+
+    def read_execution(self, data: Json) -> Detail:
+        if not isinstance(data, dict) or data.get("id") in (None, ""):
+            raise UnexpectedResponse("execution: expected an object with the key 'id'.")
+        steps = data.get("stepExecutions")
+        rows = rows_under({"stepExecutions": steps or []}, ("stepExecutions",), what="execution")
+        for row in rows:
+            if row.get("id") in (None, ""):
+                raise UnexpectedResponse("execution: a row of 'stepExecutions' has no 'id'.")
+            row.setdefault("workflowExecutionId", data["id"])
+        execution = {name: value for name, value in data.items() if name in _ROW_FIELDS}
+        duration = execution.pop("runDuration", None)
+        started, ended = self.started_at(data), instant(data.get("dateEnded"))
+        if duration is not None and started and ended:
+            execution["runDuration"] = round((ended - started) / MS)
+        extra = {name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"}
+        return Detail(execution, {**extra, "run_duration": duration}, rows)
+
+    def is_failed_step(self, row: Row) -> bool:
+        return row.get("status") == "FAILED"
+
+    def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
+        path = f"{self._path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"
+        return Request("payload", path)
+
+    def read_payload(self, data: Json) -> Payload:
+        if not isinstance(data, dict) or not data.keys() & {"input", "output"}:
+            raise UnexpectedResponse("step: expected an object with the keys 'input' and 'output'.")
+        flags = {name: value for name, value in data.items() if name not in ("input", "output")}
+        return Payload(data.get("input"), data.get("output"), flags)
+
+    def _path(self, values: Values) -> str:
+        return f"/projects/{quote(str(values['project_id']), safe='')}/task-history/workflow-executions"
+
+
+SYSTEM = Paragon()
