@@ -23,14 +23,18 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing a user may set for a system, beside what every system takes."""
+    """One thing a user may set."""
 
     name: str
     type: type
+    """str, int, float, datetime, or tuple for a list of texts."""
     default: Any
     text: str
     is_secret: bool = False
     is_required: bool = False
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,18 @@ class System(Protocol):
     steps: Table
     payloads: Table
     ledger: Table
+    workflows: Table
     open_statuses: tuple[str, ...]
     """The statuses by which the vendor lists open executions."""
     failed_statuses: tuple[str, ...]
+    started_column: str
+    """The column of ``executions`` by which windows are cut."""
+    workflow_column: str
+    """The column of ``executions`` that names the workflow."""
+
+    def credential(self, values: Values) -> str:
+        """What the vendor counts its rate limit by; only told apart, never written."""
+        ...
 
     def headers(self, values: Values) -> dict[str, str]:
         """The headers that authenticate a request."""
@@ -114,6 +127,13 @@ class System(Protocol):
         ...
 
     def is_failed_step(self, row: Row) -> bool: ...
+
+    def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
+        """The question whether executions of the workflow belong to the integration, told by their count.
+
+        None where the vendor's rows say it themselves.
+        """
+        ...
 
     def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
         """The question for one step's input and output."""

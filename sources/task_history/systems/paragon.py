@@ -117,6 +117,22 @@ LEDGER = Table(
     newest="fetched_at",
 )
 
+WORKFLOWS = Table(
+    "workflows",
+    "One row per workflow that ran: its integration, which rows of executions do not name.",
+    ("workflow_id",),
+    (
+        Column("workflow_id", "text", "The workflow (workflow_executions.workflow_id)."),
+        Column("integration", "text", "Its integration as the vendor spells it; empty while it is not known."),
+        Column("workflow_name", "text", "Its name, where a mapping file gives it."),
+        Column("origin", "text", "How it is known: file, asked, or unknown."),
+        Column("asked", "text", "JSON list of the integrations that were asked for."),
+        Column("fetched_at", "timestamp", "When it became known."),
+        Column("run_id", "text", "The run that wrote the row (sync_runs.run_id)."),
+    ),
+    newest="fetched_at",
+)
+
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
 
 
@@ -136,13 +152,27 @@ class Paragon:
             "api_key", str, None, "A project-level API key (Settings > API Keys), not a Paragon User Token.",
             is_secret=True, is_required=True,
         ),
+        Setting(
+            "integrations", tuple, (), "Integrations to learn each workflow's from, such as salesforce; asked once "
+            "per workflow and integration.",
+        ),
+        Setting(
+            "workflow_map", str, None, "A file that names each workflow's integration instead: CSV with the columns "
+            "workflow_id, integration, workflow_name, or the same as TOML or JSON.",
+        ),
     )
     executions = EXECUTIONS
     steps = STEPS
     payloads = PAYLOADS
     ledger = LEDGER
+    workflows = WORKFLOWS
     open_statuses = ("EXECUTING", "DELAYED")
     failed_statuses = ("FAILED",)
+    started_column = "date_started"
+    workflow_column = "workflow_id"
+
+    def credential(self, values: Values) -> str:
+        return str(values["api_key"])
 
     def headers(self, values: Values) -> dict[str, str]:
         return {"Authorization": f"Bearer {values['api_key']}"}
@@ -218,6 +248,10 @@ class Paragon:
 
     def is_failed_step(self, row: Row) -> bool:
         return row.get("status") == "FAILED"
+
+    def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request:
+        params = (("workflowId", workflow_id), ("integration", integration), ("sortBy", "ASC"))
+        return Request("integration", self._path(values), params)
 
     def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
         path = f"{self._path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"

@@ -1,0 +1,43 @@
+"""Arguments that several commands take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from sources.task_history.systems import names
+
+
+def of_system(parser: argparse.ArgumentParser) -> None:
+    """The system, and which account of it."""
+    parser.add_argument("system", metavar="SYSTEM", help=f"one of {', '.join(names())}")
+    parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
+
+
+def of_warehouse(parser: argparse.ArgumentParser) -> None:
+    """Where the tables are."""
+    parser.add_argument("--destination", metavar="NAME", help="the warehouse: duckdb (default)")
+
+
+def of_limits(parser: argparse.ArgumentParser) -> None:
+    """When a run ends although work is left."""
+    parser.add_argument(
+        "--max-requests", type=_whole, metavar="N", help="stop after that many requests; go on with the next run"
+    )
+    parser.add_argument(
+        "--max-minutes", type=_minutes, metavar="M", help="stop after that many minutes; go on with the next run"
+    )
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below 0")
+    return value
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not value >= 0 or math.isinf(value):
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    return value

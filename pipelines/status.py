@@ -1,0 +1,199 @@
+"""``task-history status [SYSTEM]``: what is loaded, what is left, what it cost. Sends nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from sources.task_history import budget, systems
+from sources.task_history import settings as configuration
+from sources.task_history.coverage import Day
+from sources.task_history.errors import ConfigurationError
+from sources.task_history.tables import RUNS
+from sources.task_history.warehouse import Query, Scope, Warehouse
+
+from . import arguments, destination, output, reading
+
+_DAYS = 60
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("system", nargs="?", metavar="SYSTEM", help="only this one")
+    parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
+    arguments.of_warehouse(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    names = (args.system,) if args.system else systems.names()
+    found = [status(name, args.instance, args.destination) for name in names]
+    if args.json:
+        output.emit({"command": "status", "systems": found})
+        return 0
+    for entry in found:
+        for line in lines(entry):
+            output.say(line)
+    return 0
+
+
+def status(name: str, instance: str | None, destination_name: str | None) -> dict[str, Any]:
+    """What is known of one system without asking its vendor.
+
+    Raises:
+        TaskHistoryError: its settings or the warehouse cannot be read.
+    """
+    settings = configuration.load(name, instance=instance, lacking=True)
+    output.keep_secret(settings.secrets)
+    target = destination.find(destination_name, settings.pipeline_name)
+    found: dict[str, Any] = {
+        "system": name,
+        "instance": instance,
+        "destination": target.name,
+        "file": str(target.file),
+        "dataset": settings.dataset_name,
+        "budget": _budget(settings),
+        "loaded": False,
+    }
+    with reading.queried(target) as query:
+        warehouse = None if query is None else reading.warehouse(query, settings)
+        if query is not None and warehouse is not None:
+            found |= {"loaded": True, **_loaded(query, warehouse, settings)}
+    return found
+
+
+def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
+    scope = Scope(settings.steps, settings.payloads)
+    dataset = settings.dataset_name
+    system = settings.system
+    names, rows = query(
+        f'SELECT * FROM "{dataset}"."{RUNS.name}" ORDER BY started_at DESC LIMIT 5'
+    )
+    runs = [
+        {name: value for name, value in zip(names, row, strict=True) if not name.startswith("_dlt")}
+        for row in rows
+    ]
+    until = max((row["covered_until"] for row in runs if row["covered_until"]), default=None)
+    days = sorted(warehouse.coverage(), key=lambda day: day.day)
+    counts = {
+        table.name: query(f'SELECT count(*) FROM "{dataset}"."{table.name}"')[1][0][0]
+        for table in (system.executions, system.steps, system.payloads, system.workflows)
+    }
+    return {
+        "covered_from": min((day.window.start for day in days), default=None),
+        "covered_until": until,
+        "lag_s": round((datetime.now(UTC) - until).total_seconds()) if until else None,
+        "rows": counts,
+        "open_executions": warehouse.open_count(),
+        "details_left": warehouse.details_left(scope),
+        "payloads_left": warehouse.payloads_left(scope),
+        "coverage": [_day(day) for day in days],
+        "runs": runs,
+    }
+
+
+def _day(day: Day) -> dict[str, Any]:
+    return {
+        "day": day.day.date().isoformat(),
+        "executions": day.executions,
+        "api_total": day.api_total,
+        "is_verified": day.is_verified,
+        "is_whole": day.window.end - day.window.start == timedelta(days=1),
+        "checked_at": day.checked_at,
+    }
+
+
+def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
+    """How much of it is used on this machine now; None while the key is not set."""
+    origin = urlsplit(settings.base_url)
+    try:
+        key = settings.system.credential(settings.values)
+    except KeyError:
+        return None
+    if not any(settings.values.get(one.name) for one in settings.system.settings if one.is_secret):
+        return None
+    try:
+        usage = budget.usage(
+            settings.rate_limit_requests,
+            settings.rate_limit_period_s,
+            origin=f"{origin.scheme}://{origin.netloc}",
+            key=key,
+        )
+    except ConfigurationError:
+        return None
+    return {
+        "limit": usage.limit,
+        "period_s": settings.rate_limit_period_s,
+        "used": usage.used,
+        "left": usage.left,
+        "hold_s": round(usage.hold_s, 1),
+    }
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The status for a person."""
+    name = found["system"] + (f" ({found['instance']})" if found["instance"] else "")
+    if not found["loaded"]:
+        return [f"{name}: not synced yet into {found['file']}. Start with: task-history sync {found['system']}"]
+    rows = found["rows"]
+    text = [
+        f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
+        f"  covered   {_at(found['covered_from'])} to {_at(found['covered_until'])}"
+        + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
+        f"  open      {found['open_executions']:,} executions",
+        f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
+    ]
+    if found["budget"]:
+        used, limit = found["budget"]["used"], found["budget"]["limit"]
+        text.append(
+            f"  budget    {used:,} of {limit:,} requests used in the last {output.spelled(found['budget']['period_s'])}"
+            if limit
+            else "  budget    no limit"
+        )
+    text += ["  days      " + line for line in _calendar(found["coverage"])]
+    text.append("  last runs (UTC)")
+    heads = ["started", "outcome", "executions", "settled", "steps", "payloads", "requests", "took"]
+    runs = [
+        [
+            _at(row["started_at"]),
+            row["outcome"],
+            f"{row['executions'] or 0:,}",
+            f"{row['settled'] or 0:,}",
+            f"{row['steps'] or 0:,}",
+            f"{row['payloads'] or 0:,}",
+            f"{row['requests'] or 0:,}",
+            output.spelled((row["duration_ms"] or 0) / 1000),
+        ]
+        for row in found["runs"]
+    ]
+    text += ["    " + line for line in output.table(runs, heads=heads, right={2, 3, 4, 5, 6, 7}).splitlines()]
+    return text
+
+
+def _calendar(days: list[dict[str, Any]]) -> list[str]:
+    """One mark a day, the last days only, weeks from Monday."""
+    if not days:
+        return ["none covered"]
+    known = {day["day"]: day for day in days}
+    last = datetime.fromisoformat(days[-1]["day"])
+    first = max(datetime.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
+    first -= timedelta(days=first.weekday())
+    weeks = []
+    while first <= last:
+        marks = "".join(_mark(known.get((first + timedelta(days=at)).date().isoformat())) for at in range(7))
+        weeks.append(f"{first.date().isoformat()}  {marks}")
+        first += timedelta(days=7)
+    return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]
+
+
+def _mark(day: dict[str, Any] | None) -> str:
+    if day is None:
+        return "·"
+    if not day["is_whole"]:
+        return "◧"
+    return "■" if day["is_verified"] and day["api_total"] is not None else "▣"
+
+
+def _at(value: datetime | None) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if value else "nothing"

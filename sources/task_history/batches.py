@@ -1,0 +1,60 @@
+"""What is written together: rows, the coverage that speaks of them, and the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .model import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A little work that is done."""
+
+    rows: Mapping[str, list[Row]] = field(default_factory=dict)
+    """By table."""
+    cursor: datetime | None = None
+    """Everything that began before is loaded, once these rows are."""
+    size: int = 0
+    """Bytes of free text in it, about."""
+    is_end: bool = False
+    """Whether what comes next has to find it in the warehouse."""
+
+
+END = Chunk(is_end=True)
+"""What follows asks the warehouse: everything before has to be in it."""
+
+
+class Batch:
+    """Chunks that become one commit."""
+
+    def __init__(self, *, began_at: float, max_rows: int, max_bytes: int, max_s: float) -> None:
+        self.rows: dict[str, list[Row]] = {}
+        self.cursor: datetime | None = None
+        self._began_at = began_at
+        self._count = 0
+        self._bytes = 0
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._max_s = max_s
+
+    def add(self, chunk: Chunk) -> None:
+        for table, rows in chunk.rows.items():
+            self.rows.setdefault(table, []).extend(rows)
+            self._count += len(rows)
+        self._bytes += chunk.size
+        self.cursor = chunk.cursor or self.cursor
+
+    def is_full(self, now: float) -> bool:
+        """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
+        return (
+            self._count >= self._max_rows or self._bytes >= self._max_bytes or now - self._began_at >= self._max_s
+        )
+
+    def __bool__(self) -> bool:
+        return self._count > 0 or self.cursor is not None
+
+    def __len__(self) -> int:
+        return self._count

@@ -1,0 +1,149 @@
+"""Where do the vendor's rows of a window differ from those that are held?
+
+One request counts a window. Where the counts differ it is halved, until a page holds all of a half and
+tells which rows they are: a few requests for each difference, however long the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .model import Page, Row, Window
+from .paging import Pages, is_sorted, is_whole
+from .systems.base import System
+from .windows import halves
+
+_MOST_REQUESTS = 300
+"""For one window; beyond, its counts make no sense."""
+_MOSTLY_MISSING = 0.5
+
+
+class Held(Protocol):
+    """What is held of a system's executions."""
+
+    def count(self, window: Window) -> int:
+        """How many began in the window."""
+        ...
+
+    def ids(self, window: Window) -> set[str]:
+        """Which began in the window."""
+        ...
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison found."""
+
+    fresh: list[Row] = field(default_factory=list)
+    """Rows that the vendor has and that are not held."""
+    vanished: list[str] = field(default_factory=list)
+    """Ids that are held and that the vendor does not list."""
+    total: int | None = None
+    """The vendor's count for the whole window."""
+    is_verified: bool = True
+    """Whether every difference in the counts was accounted for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Compares windows; ``read`` gives all rows of a window."""
+
+    pages: Pages
+    system: System
+    read: Callable[[Window, Page], Iterator[Row]]
+
+    def compare(self, window: Window, held: Held) -> Comparison:
+        """What the vendor's window has that is not held, and the other way round."""
+        work = _Work(self, held)
+        head = self.pages.one(window)
+        work.window(window, head)
+        work.found.total = head.total
+        return work.found
+
+
+class _Work:
+    def __init__(self, comparer: Comparer, held: Held) -> None:
+        self._pages = comparer.pages
+        self._system = comparer.system
+        self._read = comparer.read
+        self._held = held
+        self._left = _MOST_REQUESTS
+        self.found = Comparison()
+
+    def window(self, window: Window, head: Page) -> None:
+        """Compares the window, of which the first page is known."""
+        if is_whole(head, self._system.page_size):
+            self._leaf(window, head.rows)
+            return
+        if head.total is None or not is_sorted(self._system, head.rows):
+            self._all(window, head)
+            return
+        before = sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
+        total = head.total - before
+        held = self._held.count(window)
+        if total == held and self._knows(window, head.rows):
+            return
+        if total - held > total * _MOSTLY_MISSING:
+            self._all(window, head)
+            return
+        self._halves(window, total)
+
+    def _halves(self, window: Window, total: int) -> None:
+        parts = halves(window)
+        if parts is None:
+            self._millisecond(window, total)
+            return
+        left, right = parts
+        if self._left <= 0:
+            self.found.is_verified = False
+            return
+        self._left -= 1
+        head = self._pages.one(left)
+        self.window(left, head)
+        if head.total is not None and total - head.total == self._held.count(right):
+            return
+        self._left -= 1
+        self.window(right, self._pages.one(right))
+
+    def _millisecond(self, window: Window, total: int) -> None:
+        """More rows in one millisecond than a page holds may swap between pages: read until all were seen."""
+        rows: dict[str, Row] = {}
+        for _ in range(8):
+            offset = 0
+            while offset < total and self._left > 0:
+                self._left -= 1
+                page = self._pages.one(window, offset)
+                rows |= {self._system.identity(row): row for row in page.rows}
+                offset += max(1, len(page.rows))
+            if len(rows) >= total:
+                break
+        else:
+            self.found.is_verified = False
+        self._leaf(window, list(rows.values()), is_whole=self.found.is_verified)
+
+    def _all(self, window: Window, head: Page) -> None:
+        self._leaf(window, list(self._read(window, head)))
+
+    def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
+        held = self._held.ids(window)
+        seen = set()
+        for row in rows:
+            at = self._system.started_at(row)
+            if at is None or at in window:
+                identity = self._system.identity(row)
+                seen.add(identity)
+                if identity not in held:
+                    self.found.fresh.append(row)
+        if is_whole:
+            self.found.vanished += sorted(held - seen)
+
+    def _knows(self, window: Window, rows: list[Row]) -> bool:
+        instants = [at for row in rows if (at := self._system.started_at(row)) and at in window]
+        if not instants:
+            return True
+        # Rows of the last instant may continue on the next page, in any order.
+        seen = Window(window.start, max(instants))
+        ids = {self._system.identity(row) for row in rows if (at := self._system.started_at(row)) and at in seen}
+        return ids == self._held.ids(seen)

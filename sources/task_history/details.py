@@ -1,0 +1,112 @@
+"""The backlog → steps and payloads, one request each, ever."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from . import records
+from .batches import Chunk
+from .errors import Rejected, UnexpectedResponse
+from .model import Answer, Row
+from .paging import Sender
+from .records import Payloads, Stamp, Tolerance
+from .systems.base import Detail, Payload, System, Values
+from .warehouse import Wanted
+
+T = TypeVar("T")
+
+
+class Details:
+    """Reads what is wanted and counts it.
+
+    Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Sender,
+        system: System,
+        values: Values,
+        payloads: Payloads,
+        stamp: Callable[[], Stamp],
+        is_expired: Callable[[Wanted], bool],
+        changed: Callable[[str, Detail], Chunk],
+    ) -> None:
+        self._client = client
+        self._system = system
+        self._values = values
+        self._payloads = payloads
+        self._stamp = stamp
+        self._is_expired = is_expired
+        self._changed = changed
+        self._tolerance = Tolerance()
+        self.redactions = 0
+
+    def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+        """The steps of executions that have ended."""
+        requests = (self._system.execution_request(self._values, one.execution_id) for one in wanted)
+        for one, answer in zip(wanted, self._client.map(requests), strict=False):
+            stamp = self._stamp()
+            if isinstance(answer, Rejected) and answer.status in (404, 410):
+                outcome = "expired" if self._is_expired(one) else "gone"
+                row = records.ledger(one.execution_id, one.started_at, outcome, stamp)
+                yield Chunk({self._system.ledger.name: [row]})
+            else:
+                detail = self._read(one.execution_id, answer, self._execution)
+                if detail is not None:
+                    yield self._loaded(one, detail, stamp)
+
+    def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+        """The payloads of steps."""
+        requests = (
+            self._system.payload_request(self._values, one.execution_id, one.step_id) for one in wanted
+        )
+        for one, answer in zip(wanted, self._client.map(requests), strict=False):
+            ids: Row = {
+                "step_execution_id": one.step_id,
+                "workflow_execution_id": one.execution_id,
+                "execution_date_started": one.started_at,
+            }
+            stamp = self._stamp()
+            if isinstance(answer, Rejected) and answer.status in (404, 410):
+                record = self._payloads.missing(ids, stamp)
+            else:
+                payload = self._read(one.step_id, answer, self._payload)
+                if payload is None:
+                    continue
+                record = self._payloads.record(ids, payload, stamp)
+            self.redactions += record.redactions
+            yield Chunk({self._system.payloads.name: [record.row]}, size=record.size)
+
+    @property
+    def skipped(self) -> set[str]:
+        """Ids that were refused or unreadable; they are left for the next run."""
+        return self._tolerance.skipped
+
+    def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp) -> Chunk:
+        if detail.execution.get("status") != one.status:
+            # It was run again under the same id since it was listed.
+            return self._changed(one.execution_id, detail)
+        rows = records.steps(detail, one.started_at, stamp)
+        row = records.ledger(one.execution_id, one.started_at, "loaded", stamp, detail)
+        return Chunk({self._system.ledger.name: [row], self._system.steps.name: rows}, size=200 * len(rows))
+
+    def _execution(self, answer: Answer) -> Detail:
+        return self._system.read_execution(answer.data)
+
+    def _payload(self, answer: Answer) -> Payload:
+        return self._system.read_payload(records.exact(answer))
+
+    def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
+        """What the answer holds; None when this one is skipped."""
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            found = read(answer)
+        except (Rejected, UnexpectedResponse) as error:
+            self._tolerance.skip(identity, error)
+            return None
+        self._tolerance.went_well()
+        return found

@@ -1,0 +1,253 @@
+"""The dlt pipeline as a run needs it: made ready, committed to, asked.
+
+Every failure of the warehouse is a WarehouseUnavailable that says what to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import DestinationException
+from dlt.common.pipeline import LoadInfo
+from dlt.destinations.exceptions import DatabaseException
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from .batches import Batch
+from .errors import Stopped, TaskHistoryError, WarehouseUnavailable
+from .model import Table
+from .resources import Writer, empty, resources, tables
+from .systems.base import System
+
+log = logging.getLogger("task_history")
+
+OWN = {
+    "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
+    "_dlt_id": "A key of the row, made by dlt.",
+}
+
+
+class Loader:
+    """One pipeline of one system."""
+
+    def __init__(self, pipeline: dlt.Pipeline, system: System) -> None:
+        self.pipeline = pipeline
+        self.system = system
+        self._commented: set[tuple[str, str]] | None = None
+
+    def ready(self) -> None:
+        """Restores the state, loads what a killed run left, and makes or mends the tables.
+
+        The tables exist before anything long begins: dlt throws a first package away when its run is
+        killed before there is a dataset.
+
+        Raises:
+            WarehouseUnavailable: the warehouse cannot be used.
+        """
+        with failures():
+            self.pipeline.sync_destination()
+            if self.pipeline.has_pending_data:
+                log.info("pending_package loaded_now=true")
+                self.pipeline.run()
+            if not self._has_tables():
+                self.pipeline.run(self._source(empty(self.system, self.writer())))
+            self._mend()
+        self.comment()
+
+    def commit(self, batch: Batch) -> LoadInfo:
+        """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
+        with failures():
+            info = self.pipeline.run(self._source(resources(self.system, [batch], self.writer())))
+        self.comment()
+        return info
+
+    def writer(self) -> Writer:
+        """Makes Arrow tables that fit the tables that are there."""
+        schema = self._schema()
+        normalize = schema.naming.normalize_identifier if schema else str
+
+        def stored(name: str) -> Mapping[str, str]:
+            columns = schema.tables.get(name, {}).get("columns", {}) if schema else {}
+            return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
+
+        return Writer(stored, normalize)
+
+    def cursor(self) -> datetime | None:
+        """How far everything is loaded; None before the first sync."""
+        state: Any = self.pipeline.state
+        path = ("sources", self.system.name, "resources", self.system.executions.name, "incremental")
+        for key in (*path, self.system.started_column, "last_value"):
+            state = state.get(key) if isinstance(state, Mapping) else None
+        if isinstance(state, str):
+            state = datetime.fromisoformat(state)
+        return state.astimezone(UTC) if isinstance(state, datetime) else None
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The columns' names and the rows. Raises WarehouseUnavailable."""
+        with failures(), self.pipeline.sql_client() as client, client.execute_query(sql, *values) as cursor:
+            names = [column[0] for column in cursor.description or ()]
+            return names, [tuple(row) for row in cursor.fetchall()]
+
+    def qualified(self, name: str) -> str:
+        """The table's full name in SQL."""
+        with failures(), self.pipeline.sql_client() as client:
+            return str(client.make_qualified_table_name(name))
+
+    def comment(self) -> None:
+        """Writes the sentence of every column into a warehouse that dlt does not write it to."""
+        if self.pipeline.destination.destination_name != "duckdb":
+            return
+        schema = self._schema()
+        wanted = set(_sentences(tables(self.system), schema.tables if schema else {}))
+        fresh = {key: text for key, text in _sentences(tables(self.system), schema.tables if schema else {}).items()}
+        if self._commented is not None and wanted <= self._commented:
+            return
+        with failures(), self.pipeline.sql_client() as client:
+            there = {
+                (str(table), str(column)): text
+                for table, column, text in client.execute_sql(
+                    "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
+                    "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",
+                    client.dataset_name,
+                    client.dataset_name,
+                )
+                or ()
+            }
+            for (table, column), text in fresh.items():
+                if (table, column) in there and there[(table, column)] != text:
+                    what = client.make_qualified_table_name(table)
+                    if column:
+                        what = f"COLUMN {what}.{client.escape_column_name(column)}"
+                    else:
+                        what = f"TABLE {what}"
+                    quoted = text.replace("'", "''")
+                    client.execute_sql(f"COMMENT ON {what} IS '{quoted}'")
+        self._commented = wanted
+
+    def _source(self, made: Iterable[Any]) -> Any:
+        made = list(made)
+
+        @dlt.source(name=self.system.name, max_table_nesting=0)
+        def system() -> Any:
+            return made
+
+        return system()
+
+    def _schema(self) -> Any:
+        schemas = self.pipeline.schemas
+        return schemas[self.system.name] if self.system.name in schemas else None
+
+    def _has_tables(self) -> bool:
+        schema = self._schema()
+        wanted = {table.name for table in tables(self.system)}
+        return schema is not None and wanted <= set(schema.tables)
+
+    def _mend(self) -> None:
+        """Puts back tables and columns that somebody dropped; dlt would go on as if they were there."""
+        schema = self._schema()
+        with self.pipeline.sql_client() as client:
+            rows = client.execute_sql(
+                "SELECT table_name, column_name FROM "
+                f"{_information_schema(client)} WHERE table_schema = %s",
+                client.dataset_name,
+            )
+            there = {(str(table), str(column)) for table, column in rows or ()}
+            lost = sorted(
+                f"{table['name']}.{column}"
+                for table in schema.data_tables()
+                for column, hint in table["columns"].items()
+                if "data_type" in hint and (table["name"], column) not in there
+            )
+            if not lost:
+                return
+            log.warning(
+                "altered_by_hand missing=%s advice=%r",
+                ",".join(lost),
+                "put back empty; rows that were dropped with them are read again where the vendor still has them",
+            )
+            version = client.make_qualified_table_name(schema.version_table_name)
+            client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
+        self.pipeline.sync_schema()
+
+
+def _information_schema(client: Any) -> str:
+    return "INFORMATION_SCHEMA.COLUMNS"
+
+
+def _sentences(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    """The sentence of every column, by table and column; a table's own under the empty name."""
+    found: dict[tuple[str, str], str] = {}
+    for table in own:
+        found[(table.name, "")] = table.description
+        known = {column.name: column.description for column in table.columns}
+        for column in stored.get(table.name, {}).get("columns", {}):
+            base, _, rest = column.partition("__v_text")
+            if column in known:
+                text = known[column]
+            elif column in OWN:
+                text = OWN[column]
+            elif rest == "" and base in known and base != column:
+                text = f"What the vendor sent for {base} where it is not of that column's type, as exact text."
+            else:
+                text = "Sent by the vendor; its documentation does not name it."
+            found[(table.name, column)] = text
+    return found
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through."""
+    try:
+        yield
+    except (PipelineStepFailed, DatabaseException, DestinationException, OSError) as error:
+        for cause in _causes(error):
+            if isinstance(cause, TaskHistoryError | Stopped):
+                raise cause from None
+        raise WarehouseUnavailable(explained(error)) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_ADVICE = (
+    (
+        ("conflicting lock", "could not set lock"),
+        "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
+        "or let it open the file read-only after this run.",
+    ),
+    (
+        ("no space left", "disk full", "out of disk", "enospc"),
+        "The disk is full: make room, then run the same command again; it goes on after the last commit.",
+    ),
+    (
+        ("permission denied", "read-only file system", "access denied"),
+        "The warehouse may not be written: check the owner and rights of the file or dataset.",
+    ),
+    (
+        ("not a valid duckdb database", "is not a duckdb", "corrupt"),
+        "The file is no DuckDB database: name another file in DESTINATION__DUCKDB__CREDENTIALS, or move it away.",
+    ),
+)
+
+
+def explained(error: BaseException) -> str:
+    """What is wrong with the warehouse and what to do, from the innermost cause."""
+    words = [" ".join(str(cause).split()) for cause in _causes(error)]
+    everything = " ".join(words).lower()
+    innermost = words[-1][:300] if words else type(error).__name__
+    for marks, advice in _ADVICE:
+        if any(mark in everything for mark in marks):
+            return f"{advice} ({innermost})"
+    return (
+        f"The warehouse failed: {innermost}. Nothing of this commit was written; run the same command again, and "
+        "if it fails again look at the table and column that are named."
+    )

@@ -1,0 +1,152 @@
+"""What the vendor sent → the rows that are written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import simplejson
+
+from .errors import Rejected, UnexpectedResponse
+from .model import Answer, Json, Row, Table
+from .redaction import Redactor, to_text
+from .systems.base import Detail, Payload, System
+
+log = logging.getLogger("task_history")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which run read something, and when."""
+
+    run_id: str
+    at: datetime
+
+    def on(self, row: Mapping[str, Json]) -> Row:
+        """The row with the stamp."""
+        return {**row, "fetched_at": self.at, "run_id": self.run_id}
+
+
+def execution(system: System, row: Mapping[str, Json], stamp: Stamp) -> Row:
+    """A listing's row, or one that was laid over a stored row."""
+    return {
+        **row,
+        "is_open": system.is_open(dict(row)),
+        "purged_at_source": None,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
+    """The stored row with what a single read says: what the read does not hold stays as it was."""
+    source = {column.name: column.source or column.name for column in table.columns}
+    return {**{source.get(name, name): value for name, value in stored.items()}, **fresh}
+
+
+def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp) -> Row:
+    """The stored row of an execution that the vendor no longer holds."""
+    row = laid_over(table, stored, {})
+    return {
+        **row,
+        "is_open": False,
+        "purged_at_source": stamp.at,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def ledger(
+    execution_id: str, started_at: datetime | None, outcome: str, stamp: Stamp, detail: Detail | None = None
+) -> Row:
+    """The note that an execution's steps were asked for."""
+    extra = detail.extra if detail else {}
+    return {
+        **extra,
+        "id": execution_id,
+        "outcome": outcome,
+        "steps": len(detail.steps) if detail else None,
+        "date_started": started_at,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def steps(detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
+    """The execution's steps."""
+    return [stamp.on({**step, "execution_date_started": started_at}) for step in detail.steps]
+
+
+def exact(answer: Answer) -> Json:
+    """The answer with its numbers exactly as they were sent."""
+    try:
+        return simplejson.loads(answer.body.decode("utf-8"), use_decimal=True)
+    except (ValueError, RecursionError):
+        return answer.data
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRecord:
+    """A payload as it is written, and how many values were redacted in it."""
+
+    row: Row
+    redactions: int
+    size: int
+
+
+class Payloads:
+    """Payloads without secrets and of bounded size."""
+
+    def __init__(self, *, redact: Iterable[str], secrets: Iterable[str], max_bytes: int) -> None:
+        self._redactor = Redactor(redact, secrets=secrets)
+        self._max_bytes = max_bytes
+
+    def record(self, ids: Mapping[str, Json], payload: Payload, stamp: Stamp) -> PayloadRecord:
+        """The row of a payload; ``ids`` are the columns that say whose it is."""
+        sent, got = self._redactor.payload(payload.input), self._redactor.payload(payload.output)
+        flags = self._redactor.payload(dict(payload.flags))
+        left, right = to_text(sent.value, self._max_bytes), to_text(got.value, self._max_bytes)
+        count = sent.count + got.count + flags.count
+        row = stamp.on(
+            {
+                **flags.value,
+                **ids,
+                "input": left.text,
+                "output": right.text,
+                "input_bytes": left.bytes,
+                "output_bytes": right.bytes,
+                "is_input_cut": left.cut,
+                "is_output_cut": right.cut,
+                "redactions": count,
+                "outcome": "loaded",
+            }
+        )
+        return PayloadRecord(row, count, len(left.text) + len(right.text))
+
+    def missing(self, ids: Mapping[str, Json], stamp: Stamp) -> PayloadRecord:
+        """The row of a payload that the vendor no longer holds."""
+        return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
+
+
+_MOST_REFUSED = 20
+
+
+class Tolerance:
+    """Lets single executions be refused or unreadable; many in a row are a fault of the whole."""
+
+    def __init__(self) -> None:
+        self.skipped: set[str] = set()
+        self._in_a_row = 0
+
+    def went_well(self) -> None:
+        self._in_a_row = 0
+
+    def skip(self, identity: str, error: Rejected | UnexpectedResponse) -> None:
+        """Notes that this one is left for the next run. Raises the error when there were many in a row."""
+        self._in_a_row += 1
+        self.skipped.add(identity)
+        if self._in_a_row >= _MOST_REFUSED:
+            raise error
+        log.warning("skipped id=%s because=%r", identity, str(error))

@@ -1,0 +1,186 @@
+"""Open executions → what the vendor says of them now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from . import records
+from .batches import Chunk
+from .errors import Rejected, UnexpectedResponse
+from .listing import Listing
+from .model import MS, Row, Window
+from .paging import Sender
+from .records import Stamp, Tolerance
+from .settling import Plan, plan
+from .systems.base import Detail, System, Values
+from .warehouse import Open, Scope, Warehouse
+
+log = logging.getLogger("task_history")
+
+_AT_ONCE = 200
+"""Single reads between two chunks."""
+
+
+class Settling:
+    """Brings stored open executions up to date.
+
+    Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
+    """
+
+    def __init__(
+        self,
+        *,
+        listing: Listing,
+        client: Sender,
+        system: System,
+        values: Values,
+        warehouse: Warehouse,
+        scope: Scope,
+        stamp: Callable[[], Stamp],
+    ) -> None:
+        self._listing = listing
+        self._client = client
+        self._system = system
+        self._values = values
+        self._warehouse = warehouse
+        self._scope = scope
+        self._stamp = stamp
+        self.settled = 0
+        self._tolerance = Tolerance()
+
+    def chunks(self, opens: Sequence[Open]) -> Iterator[Chunk]:
+        """Refreshes ``opens``, oldest first."""
+        planned = self._plan(opens, by_status=True)
+        left = {one.id: one for one in opens}
+        window = _span(opens)
+        if planned.statuses and window is not None:
+            for status in planned.statuses:
+                rows = self._listed_as(status, window)
+                if rows is None:
+                    planned = self._plan(list(left.values()), by_status=False)
+                    break
+                yield self._executions(rows, left)
+        for span in planned.spans:
+            for piece in self._listing.pieces(span):
+                yield self._executions(piece.rows, left)
+        # Whatever no list showed has ended, was purged, or moved from one list to another meanwhile.
+        yield from self.read(left)
+
+    def read(self, ids: Iterable[str]) -> Iterator[Chunk]:
+        """Reads executions singly; those that the vendor no longer holds are marked."""
+        wanted = list(ids)
+        for at in range(0, len(wanted), _AT_ONCE):
+            part = wanted[at : at + _AT_ONCE]
+            stored = self._warehouse.stored(part)
+            requests = [self._system.execution_request(self._values, identity) for identity in part]
+            for identity, answer in zip(part, self._client.map(requests), strict=False):
+                if isinstance(answer, Rejected) and answer.status in (404, 410):
+                    yield self._gone(identity, stored.get(identity))
+                else:
+                    try:
+                        if isinstance(answer, Exception):
+                            raise answer
+                        detail = self._system.read_execution(answer.data)
+                    except (Rejected, UnexpectedResponse) as error:
+                        self._tolerance.skip(identity, error)
+                        continue
+                    self._tolerance.went_well()
+                    yield self._detail(identity, stored.get(identity, {}), detail)
+
+    def changed(self, identity: str, detail: Detail) -> Chunk:
+        """An execution that a single read shows in another state than the stored one."""
+        return self._detail(identity, self._warehouse.stored([identity]).get(identity, {}), detail)
+
+    def _plan(self, opens: Sequence[Open], *, by_status: bool) -> Plan:
+        return plan(
+            opens,
+            self._warehouse.ranks(opens),
+            open_statuses=self._system.open_statuses,
+            page_size=self._system.page_size,
+            by_status=by_status,
+            is_single_useful=self._scope.steps == "all",
+        )
+
+    def _listed_as(self, status: str, window: Window) -> list[Row] | None:
+        """All executions of that status in the window; None when the vendor does not filter by it."""
+        filters = {"status": status}
+        rows: list[Row] = []
+        try:
+            page = self._listing.pages.one(window, 0, filters)
+        except Rejected as error:
+            if error.status in (404, 410):
+                raise
+            log.info("status_filter_refused status=%s", status)
+            return None
+        rows += page.rows
+        size = self._system.page_size
+        if any(row.get("status") not in (status, None) for row in page.rows):
+            log.info("status_filter_ignored status=%s", status)
+            return None
+        if page.total is not None:
+            offsets = range(len(page.rows), page.total, size) if page.rows else range(0)
+            for _, found in self._listing.pages.many(window, offsets, filters):
+                if isinstance(found, Exception):
+                    raise found
+                rows += found.rows
+            return rows
+        while page.rows and (page.more or len(page.rows) >= size):
+            page = self._listing.pages.one(window, len(rows), filters)
+            known = set(map(self._system.identity, rows))
+            if all(self._system.identity(row) in known for row in page.rows):
+                break
+            rows += page.rows
+        return rows
+
+    def _executions(self, rows: Iterable[Row], left: dict[str, Open]) -> Chunk:
+        """What a list says of those that are asked about; it has not to know others."""
+        stamp = self._stamp()
+        kept = {}
+        for row in rows:
+            identity = self._system.identity(row)
+            if left.pop(identity, None) is not None:
+                kept[identity] = records.execution(self._system, row, stamp)
+                self.settled += not kept[identity]["is_open"]
+        return Chunk({self._system.executions.name: list(kept.values())})
+
+    def _gone(self, identity: str, stored: Row | None) -> Chunk:
+        stamp = self._stamp()
+        row = records.vanished(self._system.executions, stored or {"id": identity}, stamp)
+        at = (stored or {}).get(self._system.started_column)
+        self.settled += 1
+        return Chunk(
+            {
+                self._system.executions.name: [row],
+                self._system.ledger.name: [records.ledger(identity, at, "gone", stamp)],
+            }
+        )
+
+    def _detail(self, identity: str, stored: Row, detail: Detail) -> Chunk:
+        """A single read: the execution's state and, if it has ended and they are wanted, its steps."""
+        stamp = self._stamp()
+        system = self._system
+        columns = {column.name for column in system.executions.columns}
+        also_listed = {name for name in detail.extra if name in stored and name not in columns}
+        fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
+        row = records.laid_over(system.executions, stored, fresh)
+        row = records.execution(system, row, stamp)
+        started_at = system.started_at(detail.execution) or stored.get(system.started_column)
+        tables = {system.executions.name: [row]}
+        if not row["is_open"]:
+            self.settled += 1
+            if self._wants(row):
+                tables[system.ledger.name] = [records.ledger(identity, started_at, "loaded", stamp, detail)]
+                tables[system.steps.name] = records.steps(detail, started_at, stamp)
+        return Chunk(tables)
+
+    def _wants(self, row: Row) -> bool:
+        if self._scope.steps == "failed":
+            return row.get("status") in self._system.failed_statuses
+        return self._scope.steps == "all"
+
+
+def _span(opens: Sequence[Open]) -> Window | None:
+    starts = [one.started_at for one in opens if one.started_at is not None]
+    return Window(min(starts), max(starts) + MS) if starts else None
+

@@ -1,0 +1,149 @@
+"""Batches as dlt resources: one per table, merged by key, the cursor beside the rows it speaks for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import dlt
+from dlt.common.schema.typing import TColumnSchema
+from dlt.extract import DltResource
+
+from .batches import Batch
+from .columnar import to_arrow
+from .model import Row, Table
+from .systems.base import System
+from .tables import COVERAGE, RUNS
+
+Stored = Callable[[str], Mapping[str, str]]
+"""The dlt types of the columns that a table has already."""
+
+
+def tables(system: System) -> tuple[Table, ...]:
+    """All tables of a system's dataset."""
+    return (
+        system.executions,
+        system.ledger,
+        system.steps,
+        system.payloads,
+        system.workflows,
+        RUNS,
+        COVERAGE,
+    )
+
+
+def hints(table: Table) -> dict[str, TColumnSchema]:
+    """The table's columns as dlt takes them, each with its sentence."""
+    found: dict[str, TColumnSchema] = {}
+    for column in table.columns:
+        hint: dict[str, Any] = {
+            "name": column.name,
+            "data_type": column.type,
+            "description": column.description,
+            "nullable": column.name not in table.primary_key,
+        }
+        if column.name == table.newest:
+            hint["dedup_sort"] = "desc"
+        found[column.name] = hint  # type: ignore[assignment]
+    return found
+
+
+class Writer:
+    """Rows → Arrow tables as the warehouse has their columns; remembers which names are new."""
+
+    def __init__(self, stored: Stored, normalize: Callable[[str], str]) -> None:
+        self._stored = stored
+        self._normalize = normalize
+        self._types: dict[str, dict[str, str]] = {}
+
+    def arrow(self, table: Table, rows: list[Row]) -> Any:
+        """The rows in columns."""
+        known = self._types.setdefault(table.name, dict(self._stored(table.name)))
+        columns = to_arrow(rows, table, stored_types=known, normalize=self._normalize)
+        known.update(columns.types)
+        return columns.table
+
+
+def resources(system: System, batches: Iterable[Batch], writer: Writer) -> list[DltResource]:
+    """A resource per table; the one of executions draws the batches and holds the cursor."""
+    work = _Work(system, batches, writer)
+    return [
+        _resource(system.executions, work.executions),
+        *(
+            _resource(table, work.others(table.name))
+            for table in tables(system)
+            if table is not system.executions
+        ),
+    ]
+
+
+def empty(system: System, writer: Writer) -> list[DltResource]:
+    """A resource per table that creates the table and no row."""
+
+    def nothing(table: Table) -> Callable[[], Iterator[Any]]:
+        def rows() -> Iterator[Any]:
+            yield writer.arrow(table, [])
+
+        return rows
+
+    return [_resource(table, nothing(table)) for table in tables(system)]
+
+
+def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
+    return dlt.resource(
+        rows,
+        name=table.name,
+        primary_key=list(table.primary_key),
+        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+        columns=hints(table),
+        schema_contract="evolve",
+    )
+
+
+class _Work:
+    """Hands out what the batches hold, whichever resource is asked first."""
+
+    def __init__(self, system: System, batches: Iterable[Batch], writer: Writer) -> None:
+        self._tables = {table.name: table for table in tables(system)}
+        self._own = system.executions.name
+        self._batches = batches
+        self._writer = writer
+        self._waiting: dict[str, deque[Any]] = {name: deque() for name in self._tables}
+        self._is_over = False
+        self.executions = self._drawing(system.started_column)
+
+    def _drawing(self, cursor: str) -> Callable[..., Iterator[Any]]:
+        def executions(
+            started: dlt.sources.incremental[datetime] = dlt.sources.incremental(cursor),  # noqa: B008
+        ) -> Iterator[Any]:
+            # The cursor is ours: whole windows move it, not rows, and no row is filtered by it.
+            started.advance(None)
+            try:
+                for batch in self._batches:
+                    for name, rows in batch.rows.items():
+                        if rows:
+                            self._waiting[name].append(self._writer.arrow(self._tables[name], rows))
+                    batch.rows.clear()
+                    while self._waiting[self._own]:
+                        yield self._waiting[self._own].popleft()
+                    if batch.cursor is not None:
+                        started.advance(batch.cursor)
+            finally:
+                self._is_over = True
+
+        return executions
+
+    def others(self, name: str) -> Callable[[], Iterator[Any]]:
+        """Gives what the batches drawn so far hold for the table."""
+
+        def rows() -> Iterator[Any]:
+            while True:
+                while self._waiting[name]:
+                    yield self._waiting[name].popleft()
+                if self._is_over:
+                    return
+                yield None
+
+        return rows

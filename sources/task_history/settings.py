@@ -1,0 +1,325 @@
+"""What a user may set: found in the environment and ``.dlt/``, checked, every error naming the setting.
+
+The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
+importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
+global folder. Within each, a section of the pipeline's name comes before the general one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigurationError
+from .systems import find
+from .systems.base import Setting, System
+
+SECTION = ("sources", "task_history")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a run of one system goes by."""
+
+    system: System
+    instance: str | None
+    values: Mapping[str, Any] = field(repr=False)
+    """All settings by name, those of the system included."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def pipeline_name(self) -> str:
+        """``task_history_<system>[_<instance>]``."""
+        return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
+
+    @property
+    def dataset_name(self) -> str:
+        """``<system>[_<instance>]``."""
+        return "_".join(filter(None, (self.system.name, self.instance)))
+
+    @property
+    def lookback(self) -> timedelta:
+        return timedelta(minutes=self.values["lookback_minutes"])
+
+    def start(self, now: datetime) -> datetime:
+        """Where the first sync begins: ``start_date``, or 30 days back within the vendor's retention."""
+        chosen: datetime | None = self.values["start_date"]
+        if chosen is not None:
+            return chosen
+        back = timedelta(days=30)
+        return now - min(back, self.system.retention or back)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values that must appear nowhere."""
+        return [
+            str(self.values[setting.name])
+            for setting in self.system.settings
+            if setting.is_secret and self.values.get(setting.name)
+        ]
+
+
+def common(system: System) -> tuple[Setting, ...]:
+    """The settings that every system has."""
+    limit, period_s = system.rate_limit
+    return (
+        Setting("base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."),
+        Setting("start_date", datetime, None, "Where the first sync begins; 30 days back when not set."),
+        Setting("lookback_minutes", float, 120, "How far back each sync compares for rows that came late.", least=0),
+        Setting(
+            "rate_limit_requests", int, limit, "Requests in any rate_limit_period_s; 0 for no limit.", least=0
+        ),
+        Setting("rate_limit_period_s", float, period_s, "Seconds in which the requests are counted.", least=0.001),
+        Setting("concurrency", int, 8, "Requests side by side.", least=1, most=64),
+        Setting(
+            "steps", str, "all", "Whose steps are read: one request each.", choices=("all", "failed", "none")
+        ),
+        Setting(
+            "payloads",
+            str,
+            "failed",
+            "Of which steps input and output are read: one request each.",
+            choices=("all", "failed", "none"),
+        ),
+        Setting("payload_max_bytes", int, 65_536, "Longer inputs and outputs are cut.", least=64, most=10_000_000),
+        Setting("redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."),
+        Setting("fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0),
+        Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1),
+    )
+
+
+def known(system: System) -> dict[str, Setting]:
+    """All settings of a system by name."""
+    return {setting.name: setting for setting in (*system.settings, *common(system))}
+
+
+def load(
+    name: str,
+    *,
+    instance: str | None = None,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    lacking: bool = False,
+) -> Settings:
+    """The settings of the system of that name.
+
+    ``overrides`` come before every place, ``lacking`` lets required settings be missing.
+
+    Raises:
+        UsageError: there is no such system.
+        ConfigurationError: a setting is missing, unknown or wrong.
+    """
+    system = find(name)
+    if instance is not None and not (instance.isidentifier() and instance == instance.lower()):
+        raise ConfigurationError(
+            f"--instance {instance!r} becomes part of table names: use small letters, digits and _, "
+            "beginning with a letter."
+        )
+    pipeline = "_".join(filter(None, ("task_history", name, instance)))
+    settings = known(system)
+    found: dict[str, tuple[Any, str]] = {}
+    for place in places(os.environ if environ is None else environ, folder):
+        for key, value, where in place.of(pipeline, name):
+            if key not in settings:
+                raise _unknown(key, where, settings, name)
+            found.setdefault(key, (value, where))
+    for key, value in (overrides or {}).items():
+        found[key] = (value, "the command line")
+    return Settings(system, instance, _checked(system, found, lacking=lacking))
+
+
+def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:
+    """The settings from values that are at hand. Raises ConfigurationError."""
+    found = {key: (value, "the call") for key, value in given.items() if value is not None}
+    return Settings(system, instance, _checked(system, found, lacking=False))
+
+
+def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in known(system).values():
+        value, where = found.get(setting.name, (None, ""))
+        if value is None or (isinstance(value, str) and not value.strip()):
+            if setting.is_required and not lacking:
+                raise _missing(system, setting)
+            values[setting.name] = setting.default
+        else:
+            values[setting.name] = _value(setting, value, where)
+    return values
+
+
+def _missing(system: System, setting: Setting) -> ConfigurationError:
+    file = "secrets.toml" if setting.is_secret else "config.toml"
+    return ConfigurationError(
+        f"The setting {setting.name} of {system.name} is missing: {setting.text} Set it in .dlt/{file} under "
+        f"[{'.'.join((*SECTION, system.name))}], or in the environment as "
+        f"{'__'.join((*SECTION, system.name, setting.name)).upper()}."
+    )
+
+
+def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str) -> ConfigurationError:
+    near = difflib.get_close_matches(key, settings, n=1)
+    advice = f"Did you mean {near[0]}?" if near else f"Settings of {system}: {', '.join(sorted(settings))}."
+    return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
+
+
+def _value(setting: Setting, value: Any, where: str) -> Any:
+    shown = "its value" if setting.is_secret else repr(value)
+    try:
+        found = _READ[setting.type](value)
+    except (ValueError, TypeError, OverflowError):
+        raise ConfigurationError(
+            f"{setting.name}: {shown} is not {_WORDS[setting.type]} (in {where})."
+        ) from None
+    if setting.choices and found not in setting.choices:
+        raise ConfigurationError(
+            f"{setting.name}: {shown} is not one of {', '.join(setting.choices)} (in {where})."
+        )
+    if setting.least is not None and not found >= setting.least:
+        raise ConfigurationError(f"{setting.name}: {shown} is below {setting.least:g} (in {where}).")
+    if setting.most is not None and not found <= setting.most:
+        raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:g} (in {where}).")
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool | list | dict | float):
+        raise TypeError
+    return str(value).strip()
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and value != int(value)):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def _list(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = json.loads(value) if value.strip().startswith("[") else value.split(",")
+    if not isinstance(value, Sequence):
+        raise TypeError
+    return tuple(filter(None, (_text(item) for item in value)))
+
+
+def instant(value: Any) -> datetime:
+    """A date or an instant of ISO 8601; UTC when it names no zone. Raises ValueError, TypeError."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+    if not isinstance(value, datetime):
+        raise TypeError
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_READ: dict[type, Any] = {
+    str: _text,
+    int: _whole,
+    float: _number,
+    tuple: _list,
+    datetime: instant,
+}
+_WORDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    tuple: 'a list of texts, such as ["salesforce", "slack"]',
+    datetime: "a date or instant such as 2026-09-01 or 2026-09-01T12:00:00Z",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The environment as a place of settings."""
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
+        own = ("sources", "task_history", system)
+        for sections in ((pipeline, *own), own):
+            prefix = "__".join(sections).upper() + "__"
+            for name, value in self.environ.items():
+                if name.startswith(prefix):
+                    yield name[len(prefix) :].lower(), value, f"the environment variable {name}"
+
+    def get(self, *path: str) -> Any:
+        return self.environ.get("__".join(path).upper())
+
+
+@dataclass(frozen=True, slots=True)
+class TomlFile:
+    """A file of dlt as a place of settings."""
+
+    path: Path
+    data: Mapping[str, Any] = field(repr=False)
+
+    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
+        own = ("sources", "task_history", system)
+        for sections in ((pipeline, *own), own):
+            found = self.get(*sections)
+            if isinstance(found, dict):
+                for key, value in found.items():
+                    yield key, value, f"{_shown(self.path)} [{'.'.join(sections)}]"
+
+    def get(self, *path: str) -> Any:
+        found: Any = self.data
+        for part in path:
+            found = found.get(part) if isinstance(found, dict) else None
+        return found
+
+
+Place = Environment | TomlFile
+
+
+def places(environ: Mapping[str, str], folder: Path | None = None) -> list[Place]:
+    """Where settings are looked for, the first to win first. Raises ConfigurationError."""
+    project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
+    found: list[Place] = [Environment(environ)]
+    for name in ("secrets.toml", "config.toml"):
+        for parent in (project / ".dlt", _global_folder(environ)):
+            path = parent / name
+            try:
+                found.append(TomlFile(path, tomllib.loads(path.read_text("utf-8"))))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{_shown(path)} cannot be read: {type(error).__name__}.") from None
+            except tomllib.TOMLDecodeError as error:
+                raise ConfigurationError(f"{_shown(path)} is not TOML: {_at(error)}.") from None
+    return found
+
+
+def _at(error: tomllib.TOMLDecodeError) -> str:
+    """What is wrong, without the line itself: it may hold a key."""
+    words = str(error)
+    return words if "(at line" in words and '"' not in words and "'" not in words else "see its syntax"
+
+
+def _shown(path: Path) -> str:
+    return str(path) if path.is_absolute() else f"{path}"
+
+
+def _global_folder(environ: Mapping[str, str]) -> Path:
+    if environ.get("DLT_DATA_DIR"):
+        return Path(environ["DLT_DATA_DIR"])
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return Path("/var/dlt") if is_root else Path.home() / ".dlt"
