@@ -1,0 +1,37 @@
+"""Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
+
+``paragon()`` is the dlt source (see ``source``). The modules in the order in which data meets them::
+
+    settings      what a user may set, checked
+    systems       one module per vendor: what it says and how it is asked
+    budget        requests per period, shared by all processes: sliding, ledger
+    client        the only one that speaks HTTP: origins, deciphering, faults, waits, stopping
+    recent        what is new since the last sync
+    listing       windows → verified pieces: windows, paging, comparing
+    refresh       open executions → their state now, planned by settling
+    workflows     which integration a workflow belongs to
+    details       the backlog → steps and payloads: redaction, secret_patterns
+    records       what was sent → rows
+    session       all of it in order, as batches: coverage, batches
+    columnar      rows → Arrow, nothing lost
+    resources     batches → dlt resources
+    loading       the dlt pipeline: made ready, committed to, asked: warehouse
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .source import paragon
+
+__all__ = ["paragon"]
+
+
+def __getattr__(name: str) -> Any:
+    # Importing dlt takes a second; what only wants an error or a setting should not pay for it.
+    if name in __all__:
+        from . import source
+
+        return getattr(source, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,14 +47,20 @@ class Batch:
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor
 
+    def note(self, rows: Mapping[str, list[Row]]) -> None:
+        """Adds rows that alone are no reason to commit."""
+        for table, noted in rows.items():
+            self.rows.setdefault(table, []).extend(noted)
+
     def is_full(self, now: float) -> bool:
         """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
         return (
             self._count >= self._max_rows or self._bytes >= self._max_bytes or now - self._began_at >= self._max_s
         )
 
-    def __bool__(self) -> bool:
-        return self._count > 0 or self.cursor is not None
-
     def __len__(self) -> int:
+        """Rows that came from the vendor."""
         return self._count
+
+    def __bool__(self) -> bool:
+        return True

@@ -92,6 +92,10 @@ class Loader:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
 
+    def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Like ``query``; no rows while there are no tables."""
+        return self.query(sql, *values) if self._has_tables() and not self.pipeline.first_run else ([], [])
+
     def qualified(self, name: str) -> str:
         """The table's full name in SQL."""
         with failures(), self.pipeline.sql_client() as client:

@@ -54,14 +54,14 @@ class Writer:
     """Rows → Arrow tables as the warehouse has their columns; remembers which names are new."""
 
     def __init__(self, stored: Stored, normalize: Callable[[str], str]) -> None:
-        self._stored = stored
-        self._normalize = normalize
+        self.stored = stored
+        self.normalize = normalize
         self._types: dict[str, dict[str, str]] = {}
 
     def arrow(self, table: Table, rows: list[Row]) -> Any:
         """The rows in columns."""
-        known = self._types.setdefault(table.name, dict(self._stored(table.name)))
-        columns = to_arrow(rows, table, stored_types=known, normalize=self._normalize)
+        known = self._types.setdefault(table.name, dict(self.stored(table.name)))
+        columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize)
         known.update(columns.types)
         return columns.table
 
@@ -119,7 +119,7 @@ class _Work:
             started: dlt.sources.incremental[datetime] = dlt.sources.incremental(cursor),  # noqa: B008
         ) -> Iterator[Any]:
             # The cursor is ours: whole windows move it, not rows, and no row is filtered by it.
-            started.advance(None)
+            started.advance(None)  # type: ignore[arg-type]  # dlt's own word for it
             try:
                 for batch in self._batches:
                     for name, rows in batch.rows.items():
@@ -139,11 +139,9 @@ class _Work:
         """Gives what the batches drawn so far hold for the table."""
 
         def rows() -> Iterator[Any]:
-            while True:
-                while self._waiting[name]:
-                    yield self._waiting[name].popleft()
-                if self._is_over:
-                    return
-                yield None
+            while not self._is_over or self._waiting[name]:
+                yield self._waiting[name].popleft() if self._waiting[name] else None
+            if not self._writer.stored(name):
+                yield self._writer.arrow(self._tables[name], [])
 
         return rows

@@ -107,6 +107,7 @@ class Session:
         self.stopped: Stopped | None = None
         self.left = Left(0, 0, 0)
         self._warehouse = warehouse
+        self._interrupted: list[Row] = []
         self._stop = stop
         self._now = now
         self._command = command
@@ -167,18 +168,17 @@ class Session:
                 self.error = error
                 break
             batch.add(chunk)
-            if batch and (chunk.is_end or batch.is_full(time.monotonic())):
+            if len(batch) and (chunk.is_end or batch.is_full(time.monotonic())):
                 yield self._sealed(batch)
                 batch = self._batch()
-        if batch and batch.rows:
+        if len(batch):
             yield self._sealed(batch)
             batch = self._batch()
         self._count_left()
-        batch.add(Chunk({RUNS.name: [self._run(is_over=True)]}))
-        yield batch
+        yield self._sealed(batch, is_over=True)
 
     def _work(self) -> Iterator[Chunk]:
-        yield Chunk({RUNS.name: self._interrupted()})
+        self._interrupted = self._warehouse.unfinished_runs()
         yield from self._new_executions()
         yield END
         yield from self._settle()
@@ -332,11 +332,15 @@ class Session:
             max_s=_S_PER_COMMIT,
         )
 
-    def _sealed(self, batch: Batch) -> Batch:
+    def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
         """The batch with the coverage and the run's row as they are once it is in the warehouse."""
-        batch.add(
-            Chunk({COVERAGE.name: self._book.changes(self.run_id), RUNS.name: [self._run(is_over=False)]})
-        )
+        # This run holds the lock: whoever else says that it is running was killed.
+        runs = [
+            {**row, "outcome": "interrupted", "is_complete": False, "written_at": self._now()}
+            for row in self._interrupted
+        ]
+        self._interrupted = []
+        batch.note({COVERAGE.name: self._book.changes(self.run_id), RUNS.name: [*runs, self._run(is_over=is_over)]})
         return batch
 
     def _count_left(self) -> None:
@@ -345,13 +349,6 @@ class Session:
             self._warehouse.details_left(self._scope),
             self._warehouse.payloads_left(self._scope),
         )
-
-    def _interrupted(self) -> list[Row]:
-        """The rows of runs that were killed: this one holds the lock, so nobody else is running."""
-        return [
-            {**row, "outcome": "interrupted", "is_complete": False, "written_at": self._now()}
-            for row in self._warehouse.unfinished_runs()
-        ]
 
     def _outcome(self) -> tuple[str, str | None]:
         if self.error is not None:

@@ -62,7 +62,7 @@ class Warehouse:
 
     def count(self, window: Window) -> int:
         """Executions that began in the window and that the vendor still had when last asked."""
-        return int(self._value(f"SELECT count(*) FROM {self._in_window}", window.start, window.end))
+        return self._number(f"SELECT count(*) FROM {self._in_window}", window.start, window.end)
 
     def ids(self, window: Window) -> set[str]:
         """Their ids."""
@@ -124,7 +124,7 @@ class Warehouse:
         """How many there are."""
         if scope.steps == "none":
             return 0
-        return int(self._value(f"SELECT count(*) FROM {self._details_wanted(scope)}"))
+        return self._number(f"SELECT count(*) FROM {self._details_wanted(scope)}")
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for, newest first."""
@@ -140,11 +140,11 @@ class Warehouse:
         """How many there are."""
         if scope.payloads == "none":
             return 0
-        return int(self._value(f"SELECT count(*) FROM {self._payloads_wanted(scope)}"))
+        return self._number(f"SELECT count(*) FROM {self._payloads_wanted(scope)}")
 
     def open_count(self) -> int:
         """Executions that were open when last read."""
-        return int(self._value(f"SELECT count(*) FROM {self._executions} WHERE is_open"))
+        return self._number(f"SELECT count(*) FROM {self._executions} WHERE is_open")
 
     def workflows(self) -> dict[str, Row]:
         """What is known of workflows, by id; those without an entry have None."""
@@ -207,8 +207,12 @@ class Warehouse:
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._query(sql, *values)[1]
 
+    def _number(self, sql: str, *values: Any) -> int:
+        return int(self._value(sql, *values) or 0)
+
     def _value(self, sql: str, *values: Any) -> Any:
-        return self._rows(sql, *values)[0][0]
+        rows = self._rows(sql, *values)
+        return rows[0][0] if rows else None
 
 
 def described(tables: Iterable[Table]) -> dict[str, dict[str, str]]:

@@ -1,0 +1,13 @@
+"""``python -m sources.task_history.sandbox paragon --port 0 …``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import serve
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="sandbox", description="A vendor's API as a local server.")
+    serve.add_arguments(parser)
+    sys.exit(serve.run(parser.parse_args()))

@@ -1,0 +1,425 @@
+"""What Paragon's Task History API says of a world, with a switch for everything its documentation leaves open.
+
+https://docs.useparagon.com/apis/task-history
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from .paragon_payloads import payload
+from .paragon_world import NEVER, World, iso, parse
+from .server import Asked, Said
+from .state import State
+
+PAGE = 100
+SWITCHES: dict[str, Any] = {
+    "envelope": "workflowExecutions",  # data, list
+    "next_link": "other",  # same, relative, absent, null_absent, empty, evil
+    "sort_quirk": True,  # the link says ASC when the caller named no order
+    "after": "exclusive",  # inclusive
+    "before": "exclusive",  # inclusive
+    "open_rows": "omit",  # null
+    "extra_fields": False,
+    "extra_statuses": False,  # QUEUED in the first seconds
+    "total": "present",  # absent, moving
+    "ties": "stable",  # unstable
+    "max_offset": None,
+    "ignore_sort": False,
+    "purge_while_paging": 0,
+    "insert_late_while_paging": 0,
+    "short_pages": False,
+    "status_filter": "works",  # ignored, refused
+    "wrong_project": 403,
+    "payload_expired": False,
+    "detail_404_share": 0.0,
+    "replay_same_id": False,
+    "too_many": "seconds",  # date, none
+    "rejected_count": False,
+    "date_header": True,
+    "error_style": "house",  # nest, text, html, empty
+}
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+_FILTERS = {"userId", "workflowId", "integration", "status", "beforeDate", "afterDate", "offset", "sortBy"}
+
+
+class Refused(Exception):
+    """The request gets an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Which executions a listing shows: positions are turned into numbers."""
+
+    total: int
+    at: Callable[[int, int], Sequence[int]]
+    """The numbers at the positions from and to."""
+
+
+class Paragon:
+    """One project. ``evil`` is the origin of the second listener."""
+
+    name = "paragon"
+
+    def __init__(self, world: World, state: State, *, project_id: str, api_key: str) -> None:
+        self.world = world
+        self.project_id = project_id
+        self.api_key = api_key
+        self.origin = ""
+        self.evil = ""
+        self._state = state
+        self._rows: list[bytes | None] = [None] * len(world)
+        self._by: dict[tuple[str, str], list[int]] = {}
+        self._replayed: list[dict[str, Any]] = []
+
+    def kind(self, asked: Asked) -> str:
+        """What the request is for: list, execution, payload, replay; other where there is no such endpoint."""
+        parts = self._parts(asked.path)
+        if parts is None:
+            return "other"
+        if asked.method == "POST":
+            return "replay" if len(parts) == 2 and parts[1] == "replay" else "other"
+        if len(parts) == 3 and parts[1] == "step-executions":
+            return "payload"
+        if not parts and asked.query.keys() & {"integration"}:
+            return "integration"
+        return {0: "list", 1: "execution"}.get(len(parts), "other")
+
+    def answer(self, asked: Asked, kind: str) -> Said:
+        """The answer of an API that works."""
+        switches = self._state.switches
+        try:
+            self._admit(asked)
+            parts = self._parts(asked.path) or []
+            if kind in ("list", "integration"):
+                body = self._list(asked)
+            elif kind == "execution":
+                body = orjson.dumps(self._execution(parts[0]))
+            elif kind == "payload":
+                body = orjson.dumps(self._payload(parts[0], parts[2]))
+            elif kind == "replay":
+                return Said(201, orjson.dumps(self._replay(parts[0])), _JSON)
+            else:
+                raise Refused(404, "Cannot find it")
+        except Refused as error:
+            return refusal(error.status, str(error), switches["error_style"])
+        return Said(200, body, _JSON)
+
+    def truth(self, *, with_steps: bool = False) -> list[bytes]:
+        """What a perfect copy holds now: the rows of the listing, one JSON text each."""
+        now = self._state.clock.now_ms()
+        low, high, hidden = self.world.shown(-NEVER, NEVER, now)
+        skip = set(hidden)
+        rows = []
+        for at in range(low, high):
+            if at in skip:
+                continue
+            row = self._row(at, now)
+            if with_steps:
+                row = orjson.dumps({**orjson.loads(row), "_steps": self.world.steps(at, now)})
+            rows.append(row)
+        return rows + [orjson.dumps(row) for row in self._replayed]
+
+    def _parts(self, path: str) -> list[str] | None:
+        marks = path.split("/")
+        if len(marks) < 5 or marks[1] != "projects" or marks[3:5] != ["task-history", "workflow-executions"]:
+            return None
+        return [part for part in marks[5:] if part]
+
+    def _admit(self, asked: Asked) -> None:
+        state = self._state
+        if state.is_revoked or asked.headers.get("authorization") != f"Bearer {self.api_key}":
+            raise Refused(401, "Unauthorized")
+        if asked.path.split("/")[2:3] != [self.project_id]:
+            raise Refused(int(state.switches["wrong_project"]), "Forbidden resource")
+
+    def _list(self, asked: Asked) -> bytes:
+        switches, query, world = self._state.switches, asked.query, self.world
+        now = self._state.clock.now_ms()
+        offset = self._offset(query.get("offset"))
+        order = query.get("sortBy", "DESC")
+        if order not in ("ASC", "DESC"):
+            raise Refused(400, "Invalid value for parameter: sortBy")
+        self._change(now)
+        after, before = self._instant(query, "afterDate"), self._instant(query, "beforeDate")
+        low_ms = -NEVER if after is None else after + (switches["after"] == "exclusive")
+        high_ms = NEVER if before is None else before + (switches["before"] == "inclusive")
+        found = self._select(query, low_ms, high_ms, now)
+        size = PAGE
+        if switches["short_pages"]:
+            size = 60 + random.Random(f"{offset}/{found.total}").randrange(41)
+        is_descending = order == "DESC" or switches["ignore_sort"]
+        start, end = min(offset, found.total), min(offset + size, found.total)
+        if is_descending:
+            numbers = list(reversed(found.at(found.total - end, found.total - start)))
+        else:
+            numbers = list(found.at(start, end))
+        if switches["ties"] == "unstable":
+            numbers = self._swapped(found, start, end, is_descending=is_descending)
+        rows = [self._row(at, now) for at in numbers]
+        if self._replayed and not query.keys() - {"sortBy", "offset", "afterDate", "beforeDate"}:
+            extra = [r for r in self._replayed if low_ms <= parse(r["dateStarted"]) < high_ms]
+            if extra and end == found.total and not is_descending:
+                rows += [orjson.dumps(row) for row in extra]
+                found = _Found(found.total + len(extra), found.at)
+        more = end < found.total if len(rows) <= PAGE and not self._replayed else len(rows) + offset < found.total
+        return self._envelope(rows, asked, offset + len(rows), found.total, more=more)
+
+    def _change(self, now: int) -> None:
+        """What happens while somebody pages."""
+        switches, world = self._state.switches, self.world
+        if switches["purge_while_paging"]:
+            low, high, hidden = world.shown(-NEVER, NEVER, now)
+            left = [at for at in range(low, min(high, low + 200)) if at not in set(hidden)]
+            world.gone.update(left[: int(switches["purge_while_paging"])])
+        number = int(switches["insert_late_while_paging"])
+        if number:
+            for at in sorted(world.held_back)[:number]:
+                world.held_back.discard(at)
+
+    def hold_back(self, number: int) -> None:
+        """Hides that many executions, spread over all, until paging lets them go."""
+        step = max(1, len(self.world) // (number + 1))
+        self.world.held_back.update(range(step, min(len(self.world), step * number + 1), step))
+
+    def _select(self, query: Mapping[str, str], low_ms: int, high_ms: int, now: int) -> _Found:
+        world, switches = self.world, self._state.switches
+        low, high, hidden = world.shown(low_ms, high_ms, now)
+        filters = {name: query[name] for name in ("userId", "workflowId", "integration", "status") if name in query}
+        if filters.get("status") and switches["status_filter"] == "refused":
+            raise Refused(400, "Invalid value for parameter: status")
+        if switches["status_filter"] == "ignored":
+            filters.pop("status", None)
+        if not filters:
+            return _Found(high - low - len(hidden), partial(_window, low, hidden))
+        skip = set(hidden)
+        chosen = [at for at in self._candidates(filters, low, high, now) if at not in skip]
+        return _Found(len(chosen), lambda start, end: chosen[start:end])
+
+    def _candidates(self, filters: Mapping[str, str], low: int, high: int, now: int) -> Sequence[int]:
+        world = self.world
+        wanted = filters.get("status")
+        if wanted in ("EXECUTING", "DELAYED", "QUEUED"):
+            numbers: Sequence[int] = list(world.open_numbers(low, high, now))
+        else:
+            numbers = range(low, high)
+        for name, of in (("workflowId", self._workflow_id), ("integration", self._integration), ("userId", self._user)):
+            if name in filters:
+                known = self._numbers(name, filters[name], of)
+                if isinstance(numbers, range):
+                    numbers = known[bisect_left(known, low) : bisect_left(known, high)]
+                else:
+                    numbers = [at for at in numbers if of(at) == filters[name]]
+        if wanted is not None:
+            numbers = [at for at in numbers if self._status(at, now) == wanted]
+        return numbers
+
+    def _numbers(self, name: str, value: str, of: Callable[[int], str | None]) -> list[int]:
+        if (name, value) not in self._by:
+            self._by[(name, value)] = [at for at in range(len(self.world)) if of(at) == value]
+        return self._by[(name, value)]
+
+    def _workflow_id(self, at: int) -> str:
+        return self.world.workflow_ids[self.world.workflow(at)]
+
+    def _integration(self, at: int) -> str:
+        return self.world.integration(self.world.workflow(at))
+
+    def _user(self, at: int) -> str | None:
+        return self.world.user(at)
+
+    def _status(self, at: int, now: int) -> str:
+        if self._state.switches["extra_statuses"] and self.world.starts[at] > now - 30_000:
+            return "QUEUED" if self.world.is_open(at, now) else self.world.status(at, now)
+        return self.world.status(at, now)
+
+    def _swapped(self, found: _Found, start: int, end: int, *, is_descending: bool) -> list[int]:
+        """The positions with those of one millisecond in another order on every request."""
+        if is_descending:
+            start, end = found.total - end, found.total - start
+        world = self.world
+        low, high = max(0, start - 300), min(found.total, end + 300)
+        numbers = list(found.at(low, high))
+        keyed = [(world.starts[at], self._state.random.random(), at) for at in numbers]
+        # Groups that reach beyond what was looked at stay as they are.
+        keyed.sort()
+        part = [at for _, _, at in keyed][start - low : end - low]
+        return part[::-1] if is_descending else part
+
+    def _row(self, at: int, now: int) -> bytes:
+        cached = self._rows[at]
+        world = self.world
+        if cached is not None and now >= world.ends[at]:
+            return cached
+        row = self._fields(at, now)
+        made = orjson.dumps(row)
+        if now >= world.ends[at] and not self._state.switches["extra_fields"]:
+            self._rows[at] = made
+        return made
+
+    def _fields(self, at: int, now: int) -> dict[str, Any]:
+        world, switches = self.world, self._state.switches
+        row: dict[str, Any] = {"id": world.identity(at), "userId": world.user(at)}
+        is_open = world.is_open(at, now)
+        took = world.ends[at] - world.starts[at]
+        tasks = 0 if world.finals[at] == 1 else 1 + at % 5
+        if not is_open:
+            row |= {"taskCount": tasks, "runDuration": took}
+        elif switches["open_rows"] == "null":
+            row |= {"taskCount": None, "runDuration": None}
+        row["workflowId"] = self._workflow_id(at)
+        row["status"] = self._status(at, now)
+        if not is_open:
+            row["dateEnded"] = iso(world.ends[at])
+        elif switches["open_rows"] == "null":
+            row["dateEnded"] = None
+        row["dateStarted"] = iso(world.starts[at])
+        if switches["extra_fields"]:
+            row |= {
+                "integration": self._integration(at),
+                "attempt": 1 + at % 3,
+                "tags": ["a", {"b": at % 7}],
+                "costUnits": at / 8,
+                "billedTo": str(10**20 + at),
+            }
+        return row
+
+    def _execution(self, identity: str) -> dict[str, Any]:
+        at, now = self._shown(identity)
+        share = self._state.switches["detail_404_share"]
+        if share and random.Random(identity).random() < share:
+            raise Refused(404, "Workflow execution not found")
+        row = self._fields(at, now)
+        if row.get("runDuration") is not None:
+            row["runDuration"] = round(row["runDuration"] / 1000)
+        return {**row, "stepExecutions": self.world.steps(at, now)}
+
+    def _payload(self, identity: str, step_id: str) -> dict[str, Any]:
+        at, now = self._shown(identity)
+        steps = self.world.steps(at, now)
+        step = next((step for step in steps if step["id"] == step_id), None)
+        if step is None or self._state.switches["payload_expired"]:
+            raise Refused(404, "Step execution not found")
+        return payload(self.world.spec.seed, at, steps.index(step), is_failed=step["status"] == "FAILED").body
+
+    def _replay(self, identity: str) -> dict[str, Any]:
+        at, now = self._shown(identity)
+        row = self._fields(at, now)
+        same = self._state.switches["replay_same_id"]
+        new = identity if same else f"{identity[:24]}{'f' * 4}{len(self._replayed):08x}"
+        made = {
+            "id": new,
+            "userId": row["userId"],
+            "workflowId": row["workflowId"],
+            "status": "EXECUTING",
+            "dateStarted": iso(now),
+        }
+        if not same:
+            self._replayed.append(made)
+        return made
+
+    def _shown(self, identity: str) -> tuple[int, int]:
+        now = self._state.clock.now_ms()
+        at = self.world.number(identity)
+        if at is None or not self.world.is_shown(at, now) or at in self.world.held_back:
+            raise Refused(404, "Workflow execution not found")
+        return at, now
+
+    def _offset(self, text: str | None) -> int:
+        try:
+            offset = int(text or 0)
+        except ValueError:
+            raise Refused(400, "Invalid value for parameter: offset") from None
+        deepest = self._state.switches["max_offset"]
+        if offset < 0 or (deepest is not None and offset > int(deepest)):
+            raise Refused(400, "Invalid value for parameter: offset")
+        return offset
+
+    def _instant(self, query: Mapping[str, str], name: str) -> int | None:
+        if name not in query:
+            return None
+        try:
+            return parse(query[name])
+        except ValueError:
+            raise Refused(400, f"Invalid value for parameter: {name}") from None
+
+    def _envelope(self, rows: list[bytes], asked: Asked, offset: int, total: int, *, more: bool) -> bytes:
+        switches = self._state.switches
+        body = b"[" + b",".join(rows) + b"]"
+        if switches["envelope"] == "list":
+            return body
+        parts = [b'{"%s":%s' % (str(switches["envelope"]).encode(), body)]
+        link = self._link(asked, offset) if more else None
+        form = switches["next_link"]
+        if form == "absent" or (link is None and form == "null_absent"):
+            pass
+        elif link is None and form == "empty":
+            parts.append(b'"nextLink":""')
+        else:
+            parts.append(b'"nextLink":' + orjson.dumps(link))
+        if switches["total"] == "present":
+            parts.append(b'"total":%d' % total)
+        elif switches["total"] == "moving":
+            parts.append(b'"total":%d' % (total + self._state.random.randrange(3)))
+        return b",".join(parts) + b"}"
+
+    def _link(self, asked: Asked, offset: int) -> str:
+        """Filters are echoed as they came in, decoded, and ASC is named whatever was used."""
+        switches = self._state.switches
+        query = {name: value for name, value in asked.query.items() if name in _FILTERS and name != "offset"}
+        if "sortBy" not in query:
+            query["sortBy"] = "ASC" if switches["sort_quirk"] else "DESC"
+        query["offset"] = str(offset)
+        words = "&".join(f"{name}={value}" for name, value in query.items())
+        form = switches["next_link"]
+        if form == "relative":
+            return f"/workflow-executions?offset={offset}"
+        host = self.origin if form == "same" else self.evil
+        return f"{host}{quote(asked.path)}?{words}"
+
+
+def _window(low: int, hidden: list[int], start: int, end: int) -> list[int]:
+    """The numbers at the positions, counted from ``low`` without the hidden ones."""
+    if not hidden:
+        return list(range(low + start, low + end))
+    found: list[int] = []
+    at = low + start
+    place = 0
+    # Every hidden one at or before the start moves it by one.
+    while place < len(hidden) and hidden[place] <= at:
+        at += 1
+        place += 1
+    while len(found) < end - start:
+        if place < len(hidden) and hidden[place] == at:
+            place += 1
+        else:
+            found.append(at)
+        at += 1
+    return found
+
+
+def refusal(status: int, message: str, style: str = "house") -> Said:
+    """An error as the API gives it; which form it has is documented nowhere."""
+    if style == "nest":
+        return Said(status, orjson.dumps({"statusCode": status, "message": message}), _JSON)
+    if style == "text":
+        return Said(status, message.encode(), {"Content-Type": "text/plain"})
+    if style == "html":
+        return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+    if style == "empty":
+        return Said(status)
+    request_id = {"requestId": f"00000000-0000-4000-8000-{status:012d}"}
+    body = {"message": message, "code": str(status * 10), "status": status, "meta": request_id}
+    return Said(status, orjson.dumps(body), _JSON)

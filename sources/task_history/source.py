@@ -1,0 +1,119 @@
+"""The systems as dlt sources, for scripts of your own.
+
+``pipeline.run(paragon())`` is one commit: everything new, what was open, and one round of the backlog.
+Run it again for the next round. The ``task-history`` command does the same in many small commits,
+with progress and a lock; it is what a schedule should call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import dlt
+from dlt.extract import DltResource
+
+from . import systems
+from .batches import Batch
+from .budget import Budget
+from .client import Client
+from .loading import Loader
+from .resources import Writer, resources
+from .session import Session
+from .settings import Settings, build
+from .stopping import StopSignal
+from .warehouse import Warehouse
+
+
+@dlt.source(name="paragon", section="task_history", max_table_nesting=0)
+def paragon(
+    project_id: str = dlt.config.value,
+    api_key: str = dlt.secrets.value,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payloads: str | None = None,
+    payload_max_bytes: int | None = None,
+    redact: list[str] | None = None,
+    integrations: list[str] | None = None,
+    workflow_map: str | None = None,
+) -> Sequence[DltResource]:
+    """Executions of workflows, their steps, inputs and outputs.
+
+    https://docs.useparagon.com/apis/task-history
+
+    Args:
+        project_id: the project's id.
+        api_key: a project-level API key.
+        base_url: where the API is, on-premise or elsewhere.
+        start_date: where the first sync begins, ISO 8601; 30 days back when not given.
+        lookback_minutes: how far back each sync compares for rows that came late.
+        rate_limit_requests: requests in any ``rate_limit_period_s``; 0 for no limit.
+        rate_limit_period_s: seconds in which they are counted.
+        concurrency: requests side by side.
+        steps: ``all``, ``failed`` or ``none``.
+        payloads: ``all``, ``failed`` or ``none``.
+        payload_max_bytes: longer inputs and outputs are cut.
+        redact: names whose values are redacted in payloads, beside the built-in ones.
+        integrations: integrations to learn each workflow's from.
+        workflow_map: a file that names each workflow's integration instead.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("paragon"), given))
+
+
+def _resources(settings: Settings) -> list[DltResource]:
+    system = settings.system
+    loader = _Late(settings)
+    return resources(system, loader.batches(), loader)
+
+
+class _Late(Writer):
+    """Looks at the pipeline when rows are drawn: only then is it known."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def batches(self) -> Iterator[Batch]:
+        settings = self._settings
+        loader = Loader(dlt.current.pipeline(), settings.system)
+        made = loader.writer()
+        super().__init__(made.stored, made.normalize)
+        stop = StopSignal()
+        headers = settings.system.headers(settings.values)
+        origin = urlsplit(settings.base_url)
+        budget = Budget(
+            settings.rate_limit_requests,
+            settings.rate_limit_period_s,
+            origin=f"{origin.scheme}://{origin.netloc}",
+            key=settings.system.credential(settings.values),
+        )
+        with Client(
+            base_url=settings.base_url,
+            authorization=lambda: headers,
+            budget=budget,
+            stop=stop,
+            hint_for=settings.system.hint,
+            concurrency=settings.concurrency,
+        ) as client:
+            session = Session(
+                settings,
+                client,
+                Warehouse(loader.query_if_any, loader.qualified, settings.system),
+                cursor=loader.cursor(),
+                stop=stop,
+                now=lambda: datetime.now(UTC),
+                command="source",
+                rounds=1,
+            )
+            yield from session.batches()
+        if session.error is not None and not session.tally.executions:
+            raise session.error
