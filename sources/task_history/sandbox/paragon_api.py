@@ -16,7 +16,7 @@ from urllib.parse import quote
 import orjson
 
 from .paragon_payloads import payload
-from .paragon_world import NEVER, World, iso, parse
+from .paragon_world import NEVER, USERS, World, iso, parse
 from .server import Asked, Said
 from .state import State
 
@@ -83,6 +83,7 @@ class Paragon:
         self._rows: list[bytes | None] = [None] * len(world)
         self._by: dict[tuple[str, str], list[int]] = {}
         self._replayed: list[dict[str, Any]] = []
+        self._users = {user: orjson.dumps(user).decode() for user in USERS}
 
     def kind(self, asked: Asked) -> str:
         """What the request is for: list, execution, payload, replay; other where there is no such endpoint."""
@@ -263,10 +264,17 @@ class Paragon:
         world = self.world
         if cached is not None and now >= world.ends[at]:
             return cached
-        row = self._fields(at, now)
-        made = orjson.dumps(row)
-        if now >= world.ends[at] and not self._state.switches["extra_fields"]:
-            self._rows[at] = made
+        if now < world.ends[at] or self._state.switches["extra_fields"]:
+            return orjson.dumps(self._fields(at, now))
+        # The hot path: the same text as of the fields, written at once.
+        start, end = world.starts[at], world.ends[at]
+        made = (
+            f'{{"id":"{world.identity(at)}","userId":{self._users[world.user(at)]},'
+            f'"taskCount":{world.tasks(at)},"runDuration":{end - start},'
+            f'"workflowId":"{self._workflow_id(at)}","status":"{world.status(at, end)}",'
+            f'"dateEnded":"{iso(end)}","dateStarted":"{iso(start)}"}}'
+        ).encode()
+        self._rows[at] = made
         return made
 
     def _fields(self, at: int, now: int) -> dict[str, Any]:
@@ -274,9 +282,8 @@ class Paragon:
         row: dict[str, Any] = {"id": world.identity(at), "userId": world.user(at)}
         is_open = world.is_open(at, now)
         took = world.ends[at] - world.starts[at]
-        tasks = 0 if world.finals[at] == 1 else 1 + at % 5
         if not is_open:
-            row |= {"taskCount": tasks, "runDuration": took}
+            row |= {"taskCount": world.tasks(at), "runDuration": took}
         elif switches["open_rows"] == "null":
             row |= {"taskCount": None, "runDuration": None}
         row["workflowId"] = self._workflow_id(at)

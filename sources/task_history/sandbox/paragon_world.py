@@ -127,6 +127,9 @@ class World:
     def user(self, at: int) -> str | None:
         return USERS[(at * 40_503 >> 5) % len(USERS)]
 
+    def tasks(self, at: int) -> int:
+        return 0 if self.finals[at] == 1 else 1 + at % 5
+
     def integration(self, workflow: int) -> str:
         return INTEGRATIONS[workflow % len(INTEGRATIONS)]
 
