@@ -15,7 +15,7 @@ from .paging import Pages, is_sorted, is_whole
 from .systems.base import System
 from .windows import halves
 
-_MOST_REQUESTS = 300
+_MOST_REQUESTS = 100
 """For one window; beyond, its counts make no sense."""
 _MOSTLY_MISSING = 0.5
 
@@ -93,7 +93,9 @@ class _Work:
     def _halves(self, window: Window, total: int) -> None:
         parts = halves(window)
         if parts is None:
-            self._millisecond(window, total)
+            rows, is_whole_now = self._pages.millisecond(window)
+            self.found.is_verified &= is_whole_now
+            self._leaf(window, list(rows.values()), is_whole=is_whole_now)
             return
         left, right = parts
         if self._left <= 0:
@@ -106,22 +108,6 @@ class _Work:
             return
         self._left -= 1
         self.window(right, self._pages.one(right))
-
-    def _millisecond(self, window: Window, total: int) -> None:
-        """More rows in one millisecond than a page holds may swap between pages: read until all were seen."""
-        rows: dict[str, Row] = {}
-        for _ in range(8):
-            offset = 0
-            while offset < total and self._left > 0:
-                self._left -= 1
-                page = self._pages.one(window, offset)
-                rows |= {self._system.identity(row): row for row in page.rows}
-                offset += max(1, len(page.rows))
-            if len(rows) >= total:
-                break
-        else:
-            self.found.is_verified = False
-        self._leaf(window, list(rows.values()), is_whole=self.found.is_verified)
 
     def _all(self, window: Window, head: Page) -> None:
         self._leaf(window, list(self._read(window, head)))

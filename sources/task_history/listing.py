@@ -124,7 +124,7 @@ class Listing:
             if total > self._size * _ROOMY:
                 window = share(window, self._part(window, total), not_before=shortest)
             # The first page is of a longer window: only the second tells how many this one holds.
-            at = len(head.rows) - self._overlap
+            at = max(0, len(head.rows) - self._overlap)
             page = self._pages.one(window, at)
             reading = Reading(window, {0: Page(head.rows, page.total, head.more), at: page})
             if (page.total or 0) <= self._size * _TOO_MANY or window.end <= shortest:
@@ -195,18 +195,28 @@ class Listing:
         while True:
             fresh = walk.add(self._system)
             if walk.is_over(fresh, self._system.page_size):
-                yield self._cut(walk.window, walk.rows, total=None)
+                yield self._mended(walk, walk.window)
                 return
             error = self._turn(walk, fresh)
             if error is None and not walk.is_broken and len(walk.rows) < self._size:
                 continue
             if walk.last > walk.window.start:
-                yield self._cut(Window(walk.window.start, walk.last), walk.rows, total=None)
+                yield self._mended(walk, Window(walk.window.start, walk.last))
             if error is not None:
                 raise error
             if walk.last > walk.window.start:
                 rest = Window(walk.last, rest.end)
                 walk = _Walk(rest, self._pages.one(rest))
+
+    def _mended(self, walk: _Walk, window: Window) -> Piece:
+        """What the walk read. Rows of one millisecond that swapped between its pages are read on their own."""
+        is_verified = True
+        if len(walk.rows) < walk.covered:
+            for instant in sorted(walk.torn):
+                rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
+                walk.rows |= rows
+                is_verified &= is_whole
+        return self._cut(window, walk.rows, total=None, is_verified=is_verified)
 
     def _turn(self, walk: _Walk, fresh: int) -> Exception | None:
         """Draws the next page; gives the error with which the walk ends."""
@@ -276,6 +286,10 @@ class _Walk:
         self.rows: dict[str, Row] = {}
         self.last: datetime = window.start
         """When the last row of all pages began."""
+        self.covered = 0
+        """Positions that were read."""
+        self.torn: set[datetime] = set()
+        """Instants of which rows stand on both sides of a page's end."""
         self.is_broken = False
         """Whether the last page does not join the one before it: rows may be missing between."""
 
@@ -286,6 +300,7 @@ class _Walk:
             self.is_broken = True
             return len(fresh)
         self.rows |= fresh
+        self.covered = max(self.covered, self.offset + len(self.page.rows))
         self.last = max(self.last, after(system, self.page.rows, self.window.start + MS) - MS)
         return len(fresh)
 
@@ -301,4 +316,6 @@ class _Walk:
         """How far the next page may go so that it repeats the rows that can swap with its own."""
         size = len(self.page.rows)
         ties = sum(system.started_at(row) == self.last for row in self.page.rows)
+        if ties > 1:
+            self.torn.add(self.last)
         return max(1, size - max(1, min(ties, size // 2)))

@@ -17,6 +17,8 @@ from .model import MS, Answer, Page, Request, Row, Window, iso_ms
 from .systems.base import System, Values
 from .windows import is_ascending, uncovered
 
+_ATTEMPTS = 8
+
 
 class Sender(Protocol):
     """What reading needs of a client."""
@@ -108,7 +110,7 @@ class Pages:
             PaginationLoop: offsets do not lead to other rows.
         """
         at = max(offset + len(page.rows) for offset, page in reading.pages.items())
-        offsets = range(at - overlap, reading.total or 0, self._system.page_size - overlap)
+        offsets = range(max(0, at - overlap), reading.total or 0, self._system.page_size - overlap)
         for offset, page in self.many(reading.window, offsets if at < (reading.total or 0) else ()):
             if isinstance(page, Exception):
                 reading.error = page
@@ -121,6 +123,26 @@ class Pages:
             raise
         except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
             reading.error = error
+
+    def millisecond(self, window: Window) -> tuple[dict[str, Row], bool]:
+        """The rows of one millisecond, which may swap between pages: read until all were seen.
+
+        False when they were not, after several times.
+        """
+        rows: dict[str, Row] = {}
+        for _ in range(_ATTEMPTS):
+            offset = 0
+            while True:
+                page = self.one(window, offset)
+                rows |= {self._system.identity(row): row for row in page.rows}
+                offset += len(page.rows)
+                if is_whole(Page(page.rows, None, page.more), self._system.page_size):
+                    break
+                if page.total is not None and offset >= page.total:
+                    break
+            if len(rows) >= offset:
+                return rows, True
+        return rows, False
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded."""
@@ -141,6 +163,8 @@ class Pages:
                 empty += 1
                 if reading.has_moved or page.total is None or page.total <= at:
                     return  # rows expired meanwhile
+                if empty > 1 and at > 0:
+                    return  # its count is wrong: what came is compared once more
                 if empty > 1:
                     raise UnexpectedResponse(
                         f"The listing of {reading.window} counts {page.total} executions and gives none at "
@@ -167,9 +191,12 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
 
 
 def is_whole(page: Page, page_size: int) -> bool:
-    """Whether this first page holds all that there is."""
+    """Whether this first page holds all that there is.
+
+    A short page that says that it is the last one is believed, whatever it counts.
+    """
     if page.total is not None:
-        return page.total <= len(page.rows)
+        return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
     return not page.rows or (len(page.rows) < page_size and not page.more)
 
 

@@ -58,9 +58,14 @@ class Settling:
             for status in planned.statuses:
                 rows = self._listed_as(status, window)
                 if rows is None:
-                    planned = self._plan(list(left.values()), by_status=False)
                     break
                 yield self._executions(rows, left)
+            else:
+                if self._scope.steps == "all":
+                    # What has ended is read singly anyway, for its steps.
+                    yield from self.read(left)
+                    return
+            planned = self._plan(list(left.values()), by_status=False)
         for span in planned.spans:
             for piece in self._listing.pieces(span):
                 yield self._executions(piece.rows, left)
@@ -99,7 +104,6 @@ class Settling:
             open_statuses=self._system.open_statuses,
             page_size=self._system.page_size,
             by_status=by_status,
-            is_single_useful=self._scope.steps == "all",
         )
 
     def _listed_as(self, status: str, window: Window) -> list[Row] | None:

@@ -37,12 +37,11 @@ def plan(
     open_statuses: Sequence[str],
     page_size: int,
     by_status: bool = True,
-    is_single_useful: bool = True,
 ) -> Plan:
     """The cheapest way to refresh ``opens``, which stand oldest first.
 
-    ``ranks`` are their places among all executions in the order of their starts. ``is_single_useful``
-    says whether steps are wanted: then a single read of an execution that has ended is not lost.
+    ``ranks`` are their places among all executions in the order of their starts. ``by_status`` says whether
+    the vendor lists what it calls open.
     """
     if not opens:
         return Plan()
@@ -52,9 +51,7 @@ def plan(
     counts = Counter(one.status for one in opens)
     statuses = tuple(dict.fromkeys((*open_statuses, *sorted(filter(None, counts)))))
     lists = sum(max(1, math.ceil(counts[status] / page_size)) for status in statuses)
-    # How many have ended nobody knows; their single reads count only where nobody wants the steps.
-    lost = 0 if is_single_useful else len(opens) // 2
-    if local.requests <= lists + lost:
+    if local.requests <= lists:
         return local
     return Plan(statuses=statuses, requests=lists)
 

@@ -376,7 +376,7 @@ class Paragon:
             parts.append(b'"nextLink":""')
         else:
             parts.append(b'"nextLink":' + orjson.dumps(link))
-        if switches["total"] == "present":
+        if switches["total"] == "present" or (switches["total"] == "moving" and not total):
             parts.append(b'"total":%d' % total)
         elif switches["total"] == "moving":
             parts.append(b'"total":%d' % (total + self._state.random.randrange(3)))
