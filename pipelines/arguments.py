@@ -22,10 +22,16 @@ def of_warehouse(parser: argparse.ArgumentParser) -> None:
 def of_limits(parser: argparse.ArgumentParser) -> None:
     """When a run ends although work is left."""
     parser.add_argument(
-        "--max-requests", type=_whole, metavar="N", help="stop after that many requests; go on with the next run"
+        "--max-requests",
+        type=_whole,
+        metavar="N",
+        help="stop after that many requests; go on with the next run",
     )
     parser.add_argument(
-        "--max-minutes", type=_minutes, metavar="M", help="stop after that many minutes; go on with the next run"
+        "--max-minutes",
+        type=_minutes,
+        metavar="M",
+        help="stop after that many minutes; go on with the next run",
     )
 
 

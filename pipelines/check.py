@@ -59,7 +59,10 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
             "retention_days": back.days if system.retention else None,
             "clock_offset_s": client.vendor_clock_offset_s,
             "requests": sum(client.stats.sent.values()),
-            "rate_limit": {"requests": settings.rate_limit_requests, "period_s": settings.rate_limit_period_s},
+            "rate_limit": {
+                "requests": settings.rate_limit_requests,
+                "period_s": settings.rate_limit_period_s,
+            },
         }
 
 
@@ -83,5 +86,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         found.append(f"Listing all of them takes {pages:,} requests{pace}.")
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
-        found.append(f"Note: the vendor's clock differs from this machine's by {output.spelled(abs(offset))}.")
+        found.append(
+            f"Note: the vendor's clock differs from this machine's by {output.spelled(abs(offset))}."
+        )
     return found

@@ -66,8 +66,12 @@ def _failed(args: argparse.Namespace, code: int, text: str) -> int:
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--json", action="store_true", help="print one JSON object on stdout, nothing else there")
-    shared.add_argument("--log-format", choices=("text", "json"), default="text", help="form of the lines on stderr")
+    shared.add_argument(
+        "--json", action="store_true", help="print one JSON object on stdout, nothing else there"
+    )
+    shared.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="form of the lines on stderr"
+    )
     shared.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="which lines"
     )
@@ -93,7 +97,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _module(command: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a module is its own type
+def _module(command: str):  # type: ignore[no-untyped-def]
     return importlib.import_module(f"pipelines.{'systems_list' if command == 'systems' else command}")
 
 

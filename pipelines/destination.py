@@ -86,7 +86,9 @@ def _file(value: Any) -> Path:
     path = value.strip()
     if path.startswith("duckdb:"):
         parts = urlsplit(path)
-        path = unquote((parts.netloc + parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path)
+        path = unquote(
+            (parts.netloc + parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path
+        )
         path = path if value.startswith("duckdb:////") else path.removeprefix("/")
     if path in (":memory:", ":pipeline:", ":external:", ""):
         raise ConfigurationError(

@@ -16,10 +16,9 @@ log = logging.getLogger("task_history")
 class _Scrubbed(logging.Formatter):
     """Lines without secrets, whoever wrote them."""
 
-    converter = time.gmtime
-
     def __init__(self, secrets: list[str]) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:

@@ -46,7 +46,9 @@ def queried(target: Target, *, patience_s: float = _PATIENCE_S) -> Iterator[Quer
             cursor = connection.execute(sql.replace("%s", "?"), list(values))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
         except duckdb.Error as error:
-            raise WarehouseUnavailable(f"The warehouse cannot answer: {str(error).splitlines()[0]}") from error
+            raise WarehouseUnavailable(
+                f"The warehouse cannot answer: {str(error).splitlines()[0]}"
+            ) from error
 
     try:
         connection.execute("SET TimeZone = 'UTC'")

@@ -85,9 +85,7 @@ def run(
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
     """
-    stop = StopSignal(
-        max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60
-    )
+    stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
         folder = working_folder(target)

@@ -67,9 +67,7 @@ def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings
     scope = Scope(settings.steps, settings.payloads)
     dataset = settings.dataset_name
     system = settings.system
-    names, rows = query(
-        f'SELECT * FROM "{dataset}"."{RUNS.name}" ORDER BY started_at DESC LIMIT 5'
-    )
+    names, rows = query(f'SELECT * FROM "{dataset}"."{RUNS.name}" ORDER BY started_at DESC LIMIT 5')
     runs = [
         {name: value for name, value in zip(names, row, strict=True) if not name.startswith("_dlt")}
         for row in rows
@@ -135,7 +133,9 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     """The status for a person."""
     name = found["system"] + (f" ({found['instance']})" if found["instance"] else "")
     if not found["loaded"]:
-        return [f"{name}: not synced yet into {found['file']}. Start with: task-history sync {found['system']}"]
+        return [
+            f"{name}: not synced yet into {found['file']}. Start with: task-history sync {found['system']}"
+        ]
     rows = found["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",

@@ -11,7 +11,8 @@ from sources.task_history import settings as configuration
 
 from . import arguments, destination, output
 from .progress import Progress
-from .running import Run, commits, run as started
+from .running import Run, commits
+from .running import run as started
 
 log = logging.getLogger("task_history")
 
@@ -119,11 +120,13 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
         if left["seconds"] and left["seconds"] > _BUSY * 86_400:
             found.append(
-                "If the backlog keeps growing, set steps = \"failed\" or payloads = \"none\", or ask the vendor for a "
+                'If the backlog keeps growing, set steps = "failed" or payloads = "none", or ask the vendor for a '
                 "higher limit and set rate_limit_requests."
             )
     if left["open_executions"]:
-        found.append(f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again.")
+        found.append(
+            f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again."
+        )
     if result["stopped"]:
         found.append(f"Stopped: {result['stopped']}.")
     if result["unverified_windows"]:

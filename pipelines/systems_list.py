@@ -13,7 +13,9 @@ from . import output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("system", nargs="?", metavar="SYSTEM", help="only this one, with its tables and settings")
+    parser.add_argument(
+        "system", nargs="?", metavar="SYSTEM", help="only this one, with its tables and settings"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +49,13 @@ def described(name: str) -> dict[str, Any]:
     system = systems.find(name)
     requests, period_s = system.rate_limit
     tables = (
-        system.executions, system.ledger, system.steps, system.payloads, system.workflows, RUNS, COVERAGE,
+        system.executions,
+        system.ledger,
+        system.steps,
+        system.payloads,
+        system.workflows,
+        RUNS,
+        COVERAGE,
     )
     return {
         "name": system.name,

@@ -1,7 +1,6 @@
 """The smallest script that keeps a warehouse up to date with Paragon's Task History."""
 
 import dlt
-
 from task_history import paragon
 
 

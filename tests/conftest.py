@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from sources.task_history.sandbox.process import SandboxProcess
 
@@ -67,7 +65,7 @@ class Place:
             else:
                 self.env[key] = value if isinstance(value, str) else json.dumps(value)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
         """The command as a process that runs on."""
         return subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli", *words],
@@ -76,6 +74,7 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            **options,
         )
 
     def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
@@ -84,7 +83,9 @@ class Place:
         out, err = process.communicate(timeout=500)
         done = subprocess.CompletedProcess(words, process.returncode, out, err)
         if expect is not None:
-            assert process.returncode == expect, f"{words} ended with {process.returncode}:\n{out}\n{err[-3000:]}"
+            assert process.returncode == expect, (
+                f"{words} ended with {process.returncode}:\n{out}\n{err[-3000:]}"
+            )
         return done
 
     def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
@@ -125,7 +126,8 @@ class Place:
 
     def _rows(self, table: str, fields: dict[str, str]) -> dict[str, dict[str, Any]]:
         columns = [
-            f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ')" if name.startswith("date_") else name for name in fields
+            f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ')" if name.startswith("date_") else name
+            for name in fields
         ]
         rows = [
             dict(zip(fields.values(), row, strict=True))
@@ -153,8 +155,3 @@ def differences(place: Place, sandbox: SandboxProcess) -> dict[str, Any]:
 
 
 PERFECT: dict[str, Any] = {"missing": 0, "surplus": 0, "stale": []}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path

@@ -38,7 +38,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def test_a_copy_is_perfect_after_first_later_and_last_sync(tmp_path: Path, variant: str) -> None:
     """After each sync the copy has every execution that is shown, once, with every field as it is now."""
     with SandboxProcess(
-        executions=2_000, seed=11, days=20, future_hours=30, freeze=True, tie_burst=130, switch=VARIANTS[variant]
+        executions=2_000,
+        seed=11,
+        days=20,
+        future_hours=30,
+        freeze=True,
+        tie_burst=130,
+        switch=VARIANTS[variant],
     ) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         for hours in (0, 1, 26, 0):

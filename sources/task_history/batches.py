@@ -55,7 +55,9 @@ class Batch:
     def is_full(self, now: float) -> bool:
         """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
         return (
-            self._count >= self._max_rows or self._bytes >= self._max_bytes or now - self._began_at >= self._max_s
+            self._count >= self._max_rows
+            or self._bytes >= self._max_bytes
+            or now - self._began_at >= self._max_s
         )
 
     def __len__(self) -> int:

@@ -261,7 +261,7 @@ def _sound(text: str) -> str:
     return text
 
 
-def _nothing(value: Json) -> Any:
+def _nothing(_: Json) -> Any:
     raise _Misfit
 
 

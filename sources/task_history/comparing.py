@@ -131,5 +131,7 @@ class _Work:
             return True
         # Rows of the last instant may continue on the next page, in any order.
         seen = Window(window.start, max(instants))
-        ids = {self._system.identity(row) for row in rows if (at := self._system.started_at(row)) and at in seen}
+        ids = {
+            self._system.identity(row) for row in rows if (at := self._system.started_at(row)) and at in seen
+        }
         return ids == self._held.ids(seen)

@@ -106,31 +106,21 @@ class Loader:
         if self.pipeline.destination.destination_name != "duckdb":
             return
         schema = self._schema()
-        wanted = set(_sentences(tables(self.system), schema.tables if schema else {}))
-        fresh = {key: text for key, text in _sentences(tables(self.system), schema.tables if schema else {}).items()}
-        if self._commented is not None and wanted <= self._commented:
+        wanted = _sentences(tables(self.system), schema.tables if schema else {})
+        if self._commented is not None and wanted.keys() <= self._commented:
             return
         with failures(), self.pipeline.sql_client() as client:
-            there = {
-                (str(table), str(column)): text
-                for table, column, text in client.execute_sql(
-                    "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
-                    "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",
-                    client.dataset_name,
-                    client.dataset_name,
-                )
-                or ()
-            }
-            for (table, column), text in fresh.items():
-                if (table, column) in there and there[(table, column)] != text:
-                    what = client.make_qualified_table_name(table)
-                    if column:
-                        what = f"COLUMN {what}.{client.escape_column_name(column)}"
-                    else:
-                        what = f"TABLE {what}"
-                    quoted = text.replace("'", "''")
-                    client.execute_sql(f"COMMENT ON {what} IS '{quoted}'")
-        self._commented = wanted
+            rows = client.execute_sql(
+                "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
+                "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",
+                client.dataset_name,
+                client.dataset_name,
+            )
+            there = {(str(table), str(column)): text for table, column, text in rows or ()}
+            for key, text in wanted.items():
+                if key in there and there[key] != text:
+                    client.execute_sql(_commenting(client, *key, text))
+        self._commented = set(wanted)
 
     def _source(self, made: Iterable[Any]) -> Any:
         made = list(made)
@@ -142,8 +132,8 @@ class Loader:
         return system()
 
     def _schema(self) -> Any:
-        schemas = self.pipeline.schemas
-        return schemas[self.system.name] if self.system.name in schemas else None
+        schemas: Any = self.pipeline.schemas
+        return schemas[self.system.name] if self.system.name in schemas else None  # noqa: SIM401 - no dict
 
     def _has_tables(self) -> bool:
         schema = self._schema()
@@ -155,8 +145,7 @@ class Loader:
         schema = self._schema()
         with self.pipeline.sql_client() as client:
             rows = client.execute_sql(
-                "SELECT table_name, column_name FROM "
-                f"{_information_schema(client)} WHERE table_schema = %s",
+                "SELECT table_name, column_name FROM INFORMATION_SCHEMA.COLUMNS WHERE table_schema = %s",
                 client.dataset_name,
             )
             there = {(str(table), str(column)) for table, column in rows or ()}
@@ -178,8 +167,11 @@ class Loader:
         self.pipeline.sync_schema()
 
 
-def _information_schema(client: Any) -> str:
-    return "INFORMATION_SCHEMA.COLUMNS"
+def _commenting(client: Any, table: str, column: str, text: str) -> str:
+    name = client.make_qualified_table_name(table)
+    what = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
+    quoted = text.replace("'", "''")
+    return f"COMMENT ON {what} IS '{quoted}'"
 
 
 def _sentences(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[str, str], str]:
@@ -195,7 +187,9 @@ def _sentences(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[st
             elif column in OWN:
                 text = OWN[column]
             elif rest == "" and base in known and base != column:
-                text = f"What the vendor sent for {base} where it is not of that column's type, as exact text."
+                text = (
+                    f"What the vendor sent for {base} where it is not of that column's type, as exact text."
+                )
             else:
                 text = "Sent by the vendor; its documentation does not name it."
             found[(table.name, column)] = text
@@ -229,7 +223,7 @@ _ADVICE = (
         "or let it open the file read-only after this run.",
     ),
     (
-        ("no space left", "disk full", "out of disk", "enospc"),
+        ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),
         "The disk is full: make room, then run the same command again; it goes on after the last commit.",
     ),
     (

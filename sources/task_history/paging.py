@@ -104,7 +104,8 @@ class Pages:
     def complete(self, reading: Reading, *, overlap: int) -> None:
         """Reads what is missing of a window whose first pages are known.
 
-        ``overlap`` is how many rows of a page the next one repeats. What cannot be read is left in ``reading.error``; nothing that was read is lost.
+        ``overlap`` is how many rows of a page the next one repeats. What cannot be read is left in
+        ``reading.error``; nothing that was read is lost.
 
         Raises:
             PaginationLoop: offsets do not lead to other rows.
@@ -150,7 +151,7 @@ class Pages:
             reading.add(offset, self.one(reading.window, offset))
         if again := _repeated(self._system, reading.pages):
             raise PaginationLoop(
-                f"The listing of {reading.window} gives the same rows at offset {again[0]} as before, twice. "
+                f"The listing of {reading.window} gives the same rows at offset {again[-1]} as before, twice. "
                 "Nothing of it was loaded. If the vendor's API changed its paging, the connector has to follow."
             )
 
@@ -180,14 +181,13 @@ class Pages:
 
 
 def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
-    seen: dict[tuple[str, ...], int] = {}
-    repeated = []
+    """The offsets whose pages hold the same rows; which of them is wrong cannot be seen."""
+    offsets: dict[tuple[str, ...], list[int]] = {}
     for offset in sorted(pages):
         ids = tuple(map(system.identity, pages[offset].rows))
-        if ids and ids in seen:
-            repeated.append(offset)
-        seen.setdefault(ids, offset)
-    return repeated
+        if ids:
+            offsets.setdefault(ids, []).append(offset)
+    return [offset for same in offsets.values() if len(same) > 1 for offset in same]
 
 
 def is_whole(page: Page, page_size: int) -> bool:

@@ -200,10 +200,10 @@ class _Pass:
         if 2 <= len(value) <= 16:
             for by, name in value.items():
                 if isinstance(name, str) and len(name) <= 64:
-                    by = by.lower()
-                    if by in _PAIR_NAMES and (kind := self._kind(name)):
+                    word = by.lower()
+                    if word in _PAIR_NAMES and (kind := self._kind(name)):
                         return kind
-                    if by == "type" and name in ("password", "secret"):
+                    if word == "type" and name in ("password", "secret"):
                         return Kind.SECRET
         return Kind.HARMLESS
 
@@ -492,7 +492,7 @@ def _closing(text: str, mark: str, begin: int) -> int:
         slashes = at
         while slashes > begin and text[slashes - 1] == "\\":
             slashes -= 1
-        if at - slashes <= escapes and (at - slashes) % 2 == escapes % 2 or len(sign) > 1:
+        if (at - slashes <= escapes and (at - slashes) % 2 == escapes % 2) or len(sign) > 1:
             return at - escapes if at - slashes == escapes else slashes
         if escapes == 0 and (at - slashes) % 2 == 0:
             return at

@@ -187,4 +187,3 @@ class Settling:
 def _span(opens: Sequence[Open]) -> Window | None:
     starts = [one.started_at for one in opens if one.started_at is not None]
     return Window(min(starts), max(starts) + MS) if starts else None
-

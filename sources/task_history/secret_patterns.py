@@ -224,7 +224,8 @@ REPORTING = _set(
     "a an and are authentication be been but can cannot changed closed contains could did does empty ended error "
     "expected expired failed forbidden found has have in incorrect invalid is jwt malformed may mismatch missing must "
     "no none not null nil ok on only or out please provided required should so some the this to too true false type "
-    "unable unauthorized denied revoked disabled blocked rejected refused undefined unexpected unknown unsupported updated use value was were will with wrong you your"
+    "unable unauthorized denied revoked disabled blocked rejected refused undefined unexpected unknown unsupported "
+    "updated use value was were will with wrong you your"
 )
 
 

@@ -196,9 +196,7 @@ class Session:
             else:
                 yield self._listed(found)
         if self._is_deep_due(known):
-            span = self._book.span
-            assert span is not None
-            horizon = span.start
+            horizon = known.start if self._book.span is None else self._book.span.start
             if self._system.retention is not None:
                 horizon = max(horizon, self._edge() - self._system.retention + _MARGIN)
             window = Window(horizon, known.start)
@@ -309,7 +307,9 @@ class Session:
 
     def _is_expired(self, one: Wanted) -> bool:
         retention = self._system.retention
-        return retention is not None and one.started_at is not None and one.started_at < self._edge() - retention
+        return (
+            retention is not None and one.started_at is not None and one.started_at < self._edge() - retention
+        )
 
     def _edge(self) -> datetime:
         """Now: by the vendor's clock once it answered. Its seconds are cut, so that one is added."""
@@ -340,7 +340,9 @@ class Session:
             for row in self._interrupted
         ]
         self._interrupted = []
-        batch.note({COVERAGE.name: self._book.changes(self.run_id), RUNS.name: [*runs, self._run(is_over=is_over)]})
+        batch.note(
+            {COVERAGE.name: self._book.changes(self.run_id), RUNS.name: [*runs, self._run(is_over=is_over)]}
+        )
         return batch
 
     def _count_left(self) -> None:
@@ -401,4 +403,3 @@ def _version() -> str:
         return version("task-history")
     except PackageNotFoundError:
         return "unknown"
-

@@ -75,13 +75,23 @@ def common(system: System) -> tuple[Setting, ...]:
     """The settings that every system has."""
     limit, period_s = system.rate_limit
     return (
-        Setting("base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."),
+        Setting(
+            "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
+        ),
         Setting("start_date", datetime, None, "Where the first sync begins; 30 days back when not set."),
-        Setting("lookback_minutes", float, 120, "How far back each sync compares for rows that came late.", least=0),
+        Setting(
+            "lookback_minutes",
+            float,
+            120,
+            "How far back each sync compares for rows that came late.",
+            least=0,
+        ),
         Setting(
             "rate_limit_requests", int, limit, "Requests in any rate_limit_period_s; 0 for no limit.", least=0
         ),
-        Setting("rate_limit_period_s", float, period_s, "Seconds in which the requests are counted.", least=0.001),
+        Setting(
+            "rate_limit_period_s", float, period_s, "Seconds in which the requests are counted.", least=0.001
+        ),
         Setting("concurrency", int, 8, "Requests side by side.", least=1, most=64),
         Setting(
             "steps", str, "all", "Whose steps are read: one request each.", choices=("all", "failed", "none")
@@ -93,8 +103,12 @@ def common(system: System) -> tuple[Setting, ...]:
             "Of which steps input and output are read: one request each.",
             choices=("all", "failed", "none"),
         ),
-        Setting("payload_max_bytes", int, 65_536, "Longer inputs and outputs are cut.", least=64, most=10_000_000),
-        Setting("redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."),
+        Setting(
+            "payload_max_bytes", int, 65_536, "Longer inputs and outputs are cut.", least=64, most=10_000_000
+        ),
+        Setting(
+            "redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."
+        ),
         Setting("fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0),
         Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1),
     )

@@ -22,7 +22,9 @@ RUNS = Table(
         ),
         Column("reason", "text", "Why the run stopped or failed."),
         Column("is_complete", "bool", "Whether nothing was left to do at its end."),
-        Column("covered_until", "timestamp", "Everything that began before is loaded: the cursor at its end."),
+        Column(
+            "covered_until", "timestamp", "Everything that began before is loaded: the cursor at its end."
+        ),
         Column("requests", "bigint", "Requests it sent, every attempt counted."),
         Column("list_requests", "bigint", "Requests for pages of executions."),
         Column("execution_requests", "bigint", "Requests for single executions with their steps."),
@@ -30,7 +32,9 @@ RUNS = Table(
         Column("other_requests", "bigint", "All other requests."),
         Column("retries", "bigint", "Attempts beyond the first of a request."),
         Column("waited_fault_ms", "bigint", "Milliseconds in which it waited after faults."),
-        Column("waited_told_ms", "bigint", "Milliseconds in which it waited because the vendor asked for it."),
+        Column(
+            "waited_told_ms", "bigint", "Milliseconds in which it waited because the vendor asked for it."
+        ),
         Column("waited_budget_ms", "bigint", "Milliseconds in which it waited for the budget."),
         Column("executions", "bigint", "Rows of executions it wrote."),
         Column("settled", "bigint", "Executions that were open and that it found ended."),

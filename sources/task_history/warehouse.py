@@ -66,7 +66,9 @@ class Warehouse:
 
     def ids(self, window: Window) -> set[str]:
         """Their ids."""
-        return {str(row[0]) for row in self._rows(f"SELECT id FROM {self._in_window}", window.start, window.end)}
+        return {
+            str(row[0]) for row in self._rows(f"SELECT id FROM {self._in_window}", window.start, window.end)
+        }
 
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
@@ -150,9 +152,7 @@ class Warehouse:
         """What is known of workflows, by id; those without an entry have None."""
         table = self._name(self._system.workflows.name)
         column = self._system.workflow_column
-        names, rows = self._query(
-            f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL"
-        )
+        names, rows = self._query(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
         known: dict[str, Row] = {
             str(row["workflow_id"]): row for values in rows if (row := dict(zip(names, values, strict=True)))
         }
@@ -181,9 +181,7 @@ class Warehouse:
 
     @property
     def _in_window(self) -> str:
-        return (
-            f"{self._executions} WHERE {self._start} >= %s AND {self._start} < %s AND purged_at_source IS NULL"
-        )
+        return f"{self._executions} WHERE {self._start} >= %s AND {self._start} < %s AND purged_at_source IS NULL"
 
     def _details_wanted(self, scope: Scope) -> str:
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
@@ -228,6 +226,4 @@ def _utc(value: Any) -> datetime | None:
 
 
 def _always(value: Any) -> datetime:
-    found = _utc(value)
-    assert found is not None
-    return found
+    return _utc(value) or datetime.fromtimestamp(0, UTC)

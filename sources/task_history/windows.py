@@ -71,7 +71,5 @@ class Starts:
     def ids(self, window: Window) -> set[str]:
         """Which lie in the window."""
         return set(
-            self._ids[
-                bisect_left(self._instants, window.start) : bisect_left(self._instants, window.end)
-            ]
+            self._ids[bisect_left(self._instants, window.start) : bisect_left(self._instants, window.end)]
         )

@@ -35,7 +35,7 @@ def read_map(path: str | None) -> dict[str, Named]:
     """
     if path is None:
         return {}
-    form = 'workflow_id, integration and, if you like, workflow_name'
+    form = "workflow_id, integration and, if you like, workflow_name"
     try:
         text = Path(path).read_text("utf-8-sig")
         rows = _READERS[Path(path).suffix.lower()](text)
@@ -47,7 +47,9 @@ def read_map(path: str | None) -> dict[str, Named]:
         raise ConfigurationError(f"workflow_map: {path!r} cannot be read ({error.strerror}).") from None
     except KeyError as error:
         missing = str(error.args[0])
-        what = f"ends in none of {', '.join(_READERS)}" if missing.startswith(".") or not missing else "lacks it"
+        what = (
+            f"ends in none of {', '.join(_READERS)}" if missing.startswith(".") or not missing else "lacks it"
+        )
         raise ConfigurationError(f"workflow_map: {path!r} {what}; expected are {form}.") from None
     except (ValueError, TypeError, AttributeError, csv.Error):
         raise ConfigurationError(f"workflow_map: {path!r} has not the expected form: {form}.") from None
@@ -141,7 +143,12 @@ def _asked(row: Row) -> list[str]:
 
 
 def _row(
-    workflow_id: str, integration: str | None, name: str | None, origin: str, asked: Sequence[str], stamp: Stamp
+    workflow_id: str,
+    integration: str | None,
+    name: str | None,
+    origin: str,
+    asked: Sequence[str],
+    stamp: Stamp,
 ) -> Row:
     return stamp.on(
         {

@@ -147,7 +147,7 @@ class Paragon:
             raise Refused(int(state.switches["wrong_project"]), "Forbidden resource")
 
     def _list(self, asked: Asked) -> bytes:
-        switches, query, world = self._state.switches, asked.query, self.world
+        switches, query = self._state.switches, asked.query
         now = self._state.clock.now_ms()
         offset = self._offset(query.get("offset"))
         order = query.get("sortBy", "DESC")
@@ -175,7 +175,11 @@ class Paragon:
             if extra and end == found.total and not is_descending:
                 rows += [orjson.dumps(row) for row in extra]
                 found = _Found(found.total + len(extra), found.at)
-        more = end < found.total if len(rows) <= PAGE and not self._replayed else len(rows) + offset < found.total
+        more = (
+            end < found.total
+            if len(rows) <= PAGE and not self._replayed
+            else len(rows) + offset < found.total
+        )
         return self._envelope(rows, asked, offset + len(rows), found.total, more=more)
 
     def _change(self, now: int) -> None:
@@ -198,7 +202,9 @@ class Paragon:
     def _select(self, query: Mapping[str, str], low_ms: int, high_ms: int, now: int) -> _Found:
         world, switches = self.world, self._state.switches
         low, high, hidden = world.shown(low_ms, high_ms, now)
-        filters = {name: query[name] for name in ("userId", "workflowId", "integration", "status") if name in query}
+        filters = {
+            name: query[name] for name in ("userId", "workflowId", "integration", "status") if name in query
+        }
         if filters.get("status") and switches["status_filter"] == "refused":
             raise Refused(400, "Invalid value for parameter: status")
         if switches["status_filter"] == "ignored":
@@ -216,7 +222,11 @@ class Paragon:
             numbers: Sequence[int] = list(world.open_numbers(low, high, now))
         else:
             numbers = range(low, high)
-        for name, of in (("workflowId", self._workflow_id), ("integration", self._integration), ("userId", self._user)):
+        for name, of in (
+            ("workflowId", self._workflow_id),
+            ("integration", self._integration),
+            ("userId", self._user),
+        ):
             if name in filters:
                 known = self._numbers(name, filters[name], of)
                 if isinstance(numbers, range):

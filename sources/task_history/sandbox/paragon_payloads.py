@@ -10,6 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+_ERRORS = (
+    "no auth mechanism defined",
+    "request failed with status 429",
+    "request failed with status 503",
+    "field Email is required",
+    "record not found",
+)
 _LETTERS = string.ascii_letters + string.digits
 
 
@@ -40,7 +47,9 @@ def payload(seed: int, at: int, place: int, *, is_failed: bool) -> Payload:
         lambda: {"note": "use " + _shaped(rng, secrets) + " for this"},
         lambda: {"url": f"https://api.example.com/v1/items?access_token={word(30)}&page=2"},
         lambda: {"url": f"https://bot:{word(20)}@files.example.com/x"},
-        lambda: {"variables": [{"name": "DB_PASSWORD", "value": word(18)}, {"name": "REGION", "value": "eu"}]},
+        lambda: {
+            "variables": [{"name": "DB_PASSWORD", "value": word(18)}, {"name": "REGION", "value": "eu"}]
+        },
         lambda: {"body": f"grant_type=client_credentials&client_secret={word(28)}"},
     )
     inputs: dict[str, Any] = {"method": "GET", "items": [at % 7, place, 12345678901234567890]}
@@ -48,11 +57,18 @@ def payload(seed: int, at: int, place: int, *, is_failed: bool) -> Payload:
         inputs |= kind()
     output: Any
     if is_failed:
-        output = f"Error: request failed with status 401, Authorization: Bearer {word(40)}"
+        reason = _ERRORS[(at // 3 + place) % len(_ERRORS)]
+        output = f"Error: {reason}; sent with Authorization: Bearer {word(40)}"
     else:
         output = rng.choice(
             (
-                {"response": {"statusCode": 200, "headers": {"set-cookie": [f"sid={word(26)}"]}, "body": {"n": at}}},
+                {
+                    "response": {
+                        "statusCode": 200,
+                        "headers": {"set-cookie": [f"sid={word(26)}"]},
+                        "body": {"n": at},
+                    }
+                },
                 ["a", {"b": None}, 1.5],
                 "done",
                 42,
@@ -87,7 +103,10 @@ def _shaped(rng: random.Random, secrets: list[str]) -> str:
             "AK" + "IA" + "".join(rng.choice(upper) for _ in range(16)),
             "sk_" + "live_" + "".join(rng.choice(_LETTERS) for _ in range(24)),
             "gh" + "p_" + "".join(rng.choice(_LETTERS) for _ in range(36)),
-            "xo" + "xb-" + "".join(rng.choice(string.digits) for _ in range(12)) + "-"
+            "xo"
+            "xb-"
+            + "".join(rng.choice(string.digits) for _ in range(12))
+            + "-"
             + "".join(rng.choice(_LETTERS) for _ in range(24)),
         )
     )

@@ -24,7 +24,7 @@ USERS: tuple[str | None, ...] = (
     "müller & söhne",
     None,
 )
-TYPES = ("ACTION/REQUEST", "ACTION/FUNCTION", "ACTION/CONDITIONAL", "ACTION/DELAY", "ACTION/SLACK")
+TYPES = ("ACTION/REQUEST", "ACTION/FUNCTION", "ACTION/CONDITIONAL", "ACTION/SLACK", "ACTION/SALESFORCE")
 TRIGGERS = ("TRIGGER/CRON", "TRIGGER/ENDPOINT", "TRIGGER/EVENT")
 _ODD = 0x5DEECE66D | 1
 _MIX = 0x9E3779B97F4A7C15
@@ -122,7 +122,9 @@ class World:
         return at if 0 <= at < len(self.starts) and self.identity(at) == identity else None
 
     def workflow(self, at: int) -> int:
-        return (at * 2_654_435_761 >> 7) % self.spec.workflows
+        # Some workflows run far more often than others.
+        dice = (at * 2_654_435_761 >> 7) % 1_000
+        return dice * dice * self.spec.workflows // 1_000_000
 
     def user(self, at: int) -> str | None:
         return USERS[(at * 40_503 >> 5) % len(USERS)]
@@ -139,7 +141,9 @@ class World:
     def status(self, at: int, now_ms: int) -> str:
         if now_ms >= self.ends[at]:
             return ("SUCCEEDED", "FAILED", "CANCELLED")[self.finals[at]]
-        is_waiting = self.ends[at] - self.starts[at] > _MINUTE_MS and now_ms - self.starts[at] > 10 * _MINUTE_MS
+        is_waiting = (
+            self.ends[at] - self.starts[at] > _MINUTE_MS and now_ms - self.starts[at] > 10 * _MINUTE_MS
+        )
         return "DELAYED" if is_waiting else "EXECUTING"
 
     def is_shown(self, at: int, now_ms: int) -> bool:
@@ -190,7 +194,9 @@ class World:
             if is_last and not self.is_open(at, now_ms):
                 ended = self.ends[at]
             status = "FAILED" if is_last and self.finals[at] == 1 else "SUCCEEDED"
-            kind = TRIGGERS[workflow % 3] if place == 0 else TYPES[rng.randrange(len(TYPES))]
+            kind = TRIGGERS[workflow % 3] if place == 0 else TYPES[(workflow + place) % len(TYPES)]
+            if is_last and self.ends[at] - start > _MINUTE_MS:
+                kind = "ACTION/DELAY"
             found.append(
                 {
                     "id": ids[place],

@@ -20,7 +20,9 @@ class SandboxProcess:
     ``switch`` is a mapping of switches. Raises RuntimeError when the server does not start.
     """
 
-    def __init__(self, system: str = "paragon", *, switch: dict[str, Any] | None = None, **options: Any) -> None:
+    def __init__(
+        self, system: str = "paragon", *, switch: dict[str, Any] | None = None, **options: Any
+    ) -> None:
         words = [sys.executable, "-m", "sources.task_history.sandbox", system, "--port", "0"]
         for name, value in options.items():
             option = f"--{name.replace('_', '-')}"
@@ -59,7 +61,9 @@ class SandboxProcess:
             return json.load(answer)
 
     def post(self, name: str, data: Any) -> Any:
-        request = urllib.request.Request(f"{self.control_url}/{name}", json.dumps(data).encode(), method="POST")
+        request = urllib.request.Request(
+            f"{self.control_url}/{name}", json.dumps(data).encode(), method="POST"
+        )
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 

@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=kind, default=default, help=f"{text} (default {default})"
         )
-    parser.add_argument("--now", type=datetime.fromisoformat, default=None, help="the world's clock at the start")
+    parser.add_argument(
+        "--now", type=datetime.fromisoformat, default=None, help="the world's clock at the start"
+    )
     parser.add_argument("--freeze", action="store_true", help="the clock stands still until it is moved")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="how long an answer takes")
     parser.add_argument("--limit", type=int, default=0, help="requests in any --period-s; 0 for no limit")
@@ -146,7 +148,9 @@ class Front:
     def evil(self, asked: Asked) -> Said:
         """A request to the other origin, which nobody should send."""
         self._log(asked, "list", "evil", 200)
-        return Said(200, b'{"workflowExecutions":[],"nextLink":null,"total":0}', {"Content-Type": "application/json"})
+        return Said(
+            200, b'{"workflowExecutions":[],"nextLink":null,"total":0}', {"Content-Type": "application/json"}
+        )
 
     def _said(self, asked: Asked, kind: str) -> Said:
         state = self._state
@@ -171,14 +175,20 @@ class Front:
         if form == "date":
             at = datetime.fromtimestamp(self._state.clock.now().timestamp() + seconds, UTC)
             return dataclasses.replace(
-                said, headers={**said.headers, "Retry-After": format_datetime(at.replace(microsecond=0), usegmt=True)}
+                said,
+                headers={
+                    **said.headers,
+                    "Retry-After": format_datetime(at.replace(microsecond=0), usegmt=True),
+                },
             )
         return said
 
     def _faulty(self, fault: str, asked: Asked, kind: str) -> Said:
         style = self._state.switches["error_style"]
         if fault == "status502_html":
-            return Said(502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", {"Content-Type": "text/html"})
+            return Said(
+                502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", {"Content-Type": "text/html"}
+            )
         if fault == "status503_retry_after":
             return Said(503, b"", {"Retry-After": "1"})
         if fault == "status429":

@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's own name
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
@@ -134,5 +134,3 @@ async def listen(handler: Handler, port: int) -> tuple[asyncio.Server, int]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(handler, tasks), "127.0.0.1", port)
     return server, int(server.sockets[0].getsockname()[1])
-
-

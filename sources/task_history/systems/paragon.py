@@ -23,10 +23,17 @@ EXECUTIONS = Table(
     ("id",),
     (
         Column("id", "text", "The execution's id.", "id"),
-        Column("user_id", "text", "The Connected User for whom the workflow ran, as the app named it.", "userId"),
-        Column("workflow_id", "text", "The workflow that ran; its integration is in workflows.", "workflowId"),
         Column(
-            "status", "text", "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.", "status"
+            "user_id", "text", "The Connected User for whom the workflow ran, as the app named it.", "userId"
+        ),
+        Column(
+            "workflow_id", "text", "The workflow that ran; its integration is in workflows.", "workflowId"
+        ),
+        Column(
+            "status",
+            "text",
+            "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.",
+            "status",
         ),
         Column("date_started", "timestamp", "When the execution began.", "dateStarted"),
         Column("date_ended", "timestamp", "When the execution ended; empty while it is open.", "dateEnded"),
@@ -55,19 +62,34 @@ STEPS = Table(
     (
         Column("id", "text", "The step execution's id.", "id"),
         Column(
-            "workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id).",
+            "workflow_execution_id",
+            "text",
+            "The execution it belongs to (workflow_executions.id).",
             "workflowExecutionId",
         ),
-        Column("step_id", "text", "The step of the workflow's definition; the same in every execution.", "stepId"),
+        Column(
+            "step_id", "text", "The step of the workflow's definition; the same in every execution.", "stepId"
+        ),
         Column("type", "text", "Kind of step, such as TRIGGER/CRON or ACTION/REQUEST.", "type"),
         Column("status", "text", "The vendor's status of the step.", "status"),
         Column("date_started", "timestamp", "When the step began.", "start"),
         Column("date_ended", "timestamp", "When the step ended.", "end"),
-        Column("next", "text", "JSON list of the step executions that followed (step_executions.id).", "next"),
+        Column(
+            "next", "text", "JSON list of the step executions that followed (step_executions.id).", "next"
+        ),
         Column("prev", "text", "The step execution before it; empty for the trigger.", "prev"),
-        Column("input_size", "bigint", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"),
-        Column("output_size", "bigint", "Size of the step's output as the vendor counts it, in bytes.", "outputSize"),
-        Column("execution_date_started", "timestamp", "When the step's execution began; partitions the table."),
+        Column(
+            "input_size", "bigint", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"
+        ),
+        Column(
+            "output_size",
+            "bigint",
+            "Size of the step's output as the vendor counts it, in bytes.",
+            "outputSize",
+        ),
+        Column(
+            "execution_date_started", "timestamp", "When the step's execution began; partitions the table."
+        ),
         Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
         Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
@@ -82,7 +104,11 @@ PAYLOADS = Table(
         Column("step_execution_id", "text", "The step (step_executions.id)."),
         Column("workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id)."),
         Column("input", "text", "The step's input as JSON text, secrets redacted."),
-        Column("output", "text", "The step's output as JSON text, secrets redacted; an error's text for a failed step."),
+        Column(
+            "output",
+            "text",
+            "The step's output as JSON text, secrets redacted; an error's text for a failed step.",
+        ),
         Column("input_bytes", "bigint", "Size of the input's JSON text before it was cut, in bytes."),
         Column("output_bytes", "bigint", "Size of the output's JSON text before it was cut, in bytes."),
         Column("is_input_cut", "bool", "Whether the input was longer than payload_max_bytes and was cut."),
@@ -91,7 +117,9 @@ PAYLOADS = Table(
         Column("is_large_output", "bool", "The vendor's flag that the output is large.", "isLargeOutput"),
         Column("redactions", "bigint", "How many values were redacted in input and output."),
         Column("outcome", "text", "loaded, or gone when the vendor no longer held the payload."),
-        Column("execution_date_started", "timestamp", "When the payload's execution began; partitions the table."),
+        Column(
+            "execution_date_started", "timestamp", "When the payload's execution began; partitions the table."
+        ),
         Column("fetched_at", "timestamp", "When this connector read the payload from the vendor."),
         Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
@@ -104,10 +132,15 @@ LEDGER = Table(
     ("id",),
     (
         Column("id", "text", "The execution (workflow_executions.id)."),
-        Column("outcome", "text", "loaded; gone when the vendor answered 404; expired when it was past retention."),
+        Column(
+            "outcome",
+            "text",
+            "loaded; gone when the vendor answered 404; expired when it was past retention.",
+        ),
         Column("steps", "bigint", "How many steps the execution ran."),
         Column(
-            "run_duration", "bigint",
+            "run_duration",
+            "bigint",
             "The duration as the single read gives it; the vendor's samples show rounded seconds here.",
         ),
         Column("date_started", "timestamp", "When the execution began; partitions the table."),
@@ -123,7 +156,9 @@ WORKFLOWS = Table(
     ("workflow_id",),
     (
         Column("workflow_id", "text", "The workflow (workflow_executions.workflow_id)."),
-        Column("integration", "text", "Its integration as the vendor spells it; empty while it is not known."),
+        Column(
+            "integration", "text", "Its integration as the vendor spells it; empty while it is not known."
+        ),
         Column("workflow_name", "text", "Its name, where a mapping file gives it."),
         Column("origin", "text", "How it is known: file, asked, or unknown."),
         Column("asked", "text", "JSON list of the integrations that were asked for."),
@@ -147,17 +182,29 @@ class Paragon:
     retention = timedelta(days=90)
     page_size = 100
     settings = (
-        Setting("project_id", str, None, "The project's id, from the dashboard's address bar.", is_required=True),
         Setting(
-            "api_key", str, None, "A project-level API key (Settings > API Keys), not a Paragon User Token.",
-            is_secret=True, is_required=True,
+            "project_id", str, None, "The project's id, from the dashboard's address bar.", is_required=True
         ),
         Setting(
-            "integrations", tuple, (), "Integrations to learn each workflow's from, such as salesforce; asked once "
+            "api_key",
+            str,
+            None,
+            "A project-level API key (Settings > API Keys), not a Paragon User Token.",
+            is_secret=True,
+            is_required=True,
+        ),
+        Setting(
+            "integrations",
+            tuple,
+            (),
+            "Integrations to learn each workflow's from, such as salesforce; asked once "
             "per workflow and integration.",
         ),
         Setting(
-            "workflow_map", str, None, "A file that names each workflow's integration instead: CSV with the columns "
+            "workflow_map",
+            str,
+            None,
+            "A file that names each workflow's integration instead: CSV with the columns "
             "workflow_id, integration, workflow_name, or the same as TOML or JSON.",
         ),
     )
@@ -243,7 +290,11 @@ class Paragon:
         started, ended = self.started_at(data), instant(data.get("dateEnded"))
         if duration is not None and started and ended:
             execution["runDuration"] = round((ended - started) / MS)
-        extra = {name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"}
+        extra = {
+            name: value
+            for name, value in data.items()
+            if name not in _ROW_FIELDS and name != "stepExecutions"
+        }
         return Detail(execution, {**extra, "run_duration": duration}, rows)
 
     def is_failed_step(self, row: Row) -> bool:
@@ -254,7 +305,9 @@ class Paragon:
         return Request("integration", self._path(values), params)
 
     def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
-        path = f"{self._path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"
+        path = (
+            f"{self._path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"
+        )
         return Request("payload", path)
 
     def read_payload(self, data: Json) -> Payload:

@@ -1,0 +1,42 @@
+# Every target sets up what it needs, in .venv, from requirements.lock: with uv if it is there, else with pip.
+
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?= tests
+WORKERS ?= 2
+
+.PHONY: demo test check format torture clean
+
+demo: .venv/ready
+	$(BIN)/task-history demo
+
+test: .venv/ready
+	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The long versions: hundreds of kills, a million rows. Half an hour.
+torture: .venv/ready
+	$(BIN)/pytest -m torture $(TESTS)
+
+.venv/ready: requirements.lock pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+		test -x $(BIN)/python || uv venv --quiet --python ">=3.11" .venv; \
+		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+clean:
+	rm -rf .venv demo.duckdb
