@@ -1,0 +1,61 @@
+"""Memory does not grow with the number of rows, and commands that only look are quick."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from pathlib import Path
+
+import pytest
+
+from sources.task_history.sandbox.process import SandboxProcess
+
+from .conftest import Place
+
+
+def _peak_mib(place: Place) -> float:
+    """The most memory that one sync took."""
+    process = place.start("sync", "paragon")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    _, code, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(code)
+    assert process.returncode == 0
+    return usage.ru_maxrss / 1024
+
+
+def test_a_hundred_thousand_executions_in_little_memory(tmp_path: Path) -> None:
+    """100,000 executions are listed and loaded in at most 300 MiB."""
+    with SandboxProcess(executions=100_000, seed=51, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        assert _peak_mib(place) <= 300
+        assert place.query("SELECT count(DISTINCT id) FROM paragon.workflow_executions")[0][0] > 99_000
+
+
+@pytest.mark.torture
+def test_a_million_executions_in_little_memory(tmp_path: Path) -> None:
+    """1,000,000 executions are listed and loaded in at most 300 MiB."""
+    with SandboxProcess(executions=1_000_000, seed=52, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        peak = _peak_mib(place)
+        assert place.query("SELECT count(DISTINCT id) FROM paragon.workflow_executions")[0][0] > 990_000
+        assert peak <= 300
+        counters = sandbox.counters()
+        assert counters["list"] <= 1.02 * 10_000 + 5
+
+
+def test_commands_that_only_look_are_quick(tmp_path: Path) -> None:
+    """``--help`` and ``status`` answer in under 0.7 s, in the median of five."""
+    with SandboxProcess(executions=300, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox)
+        place.quick_sync()
+        for words in (("--help",), ("status",), ("status", "paragon", "--json")):
+            took = []
+            for _ in range(5):
+                began = time.perf_counter()
+                place.run(*words)
+                took.append(time.perf_counter() - began)
+            assert statistics.median(took) < 0.7

@@ -1,0 +1,72 @@
+"""Never more requests than configured in any period, over all processes; and all of them while there is work."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sources.task_history.sandbox.process import SandboxProcess
+
+from .conftest import PERFECT, Place, differences
+
+
+def _stamps(sandbox: SandboxProcess) -> list[float]:
+    return [request["at"] for request in sandbox.requests()]
+
+
+def test_three_processes_share_one_budget(tmp_path: Path) -> None:
+    """Three syncs on one key, one of them killed and started again: no 429, never over the limit, nearly all used."""
+    limit, period_s, seconds = 100, 5.0, 25.0
+    with SandboxProcess(executions=5_000, seed=21, freeze=True, limit=limit, period_s=period_s) as sandbox:
+        places = []
+        for name in ("a", "b", "c"):
+            folder = tmp_path / name
+            folder.mkdir()
+            place = Place(folder, sandbox, rate_limit_requests=limit, rate_limit_period_s=period_s, integrations=None)
+            place.env["TASK_HISTORY_STATE_DIR"] = str(tmp_path / "state")
+            places.append(place)
+        running = [place.start("sync", "paragon") for place in places]
+        try:
+            while not _stamps(sandbox):
+                time.sleep(0.1)
+            time.sleep(seconds / 2)
+            running[0].kill()
+            running[0].communicate()
+            running[0] = places[0].start("sync", "paragon")
+            time.sleep(seconds / 2)
+        finally:
+            for process in running:
+                process.kill()
+                process.communicate()
+        counters = sandbox.counters()
+        stamps = _stamps(sandbox)
+        assert counters["violations"] == 0
+        assert counters["peak"] <= limit
+        # Whole periods from the first request on, while all three had work.
+        periods = int((stamps[-1] - stamps[0]) // period_s)
+        used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
+        assert periods >= 4
+        assert used >= 0.95 * limit * periods
+
+
+def test_a_lower_limit_than_configured_sets_the_pace(tmp_path: Path) -> None:
+    """When the vendor allows less than is configured, the sync is told so, waits and completes."""
+    for form in ("seconds", "date", "none"):
+        folder = tmp_path / form
+        folder.mkdir()
+        with SandboxProcess(
+            executions=150, seed=22, days=3, freeze=True, limit=40, period_s=2, switch={"too_many": form}
+        ) as sandbox:
+            place = Place(folder, sandbox, rate_limit_requests=1000, rate_limit_period_s=2, integrations=None)
+            result = place.sync()
+            assert result["complete"]
+            assert differences(place, sandbox) == PERFECT
+            assert result["waited_s"]["told"] > 0
+
+
+def test_unlimited_use_writes_no_ledger(tmp_path: Path) -> None:
+    """``rate_limit_requests = 0`` keeps no count at all."""
+    with SandboxProcess(executions=100, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox)
+        place.quick_sync()
+        assert not (tmp_path / "state").exists()
