@@ -24,7 +24,7 @@ from .windows import Starts, halves, share
 log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
-_ROOMY, _TOO_MANY = 1.5, 2.5
+_ROOMY, _TOO_MANY = 1.4, 1.7
 """A rest of this many times a piece's rows is one piece; a piece may hold this many times its rows."""
 
 
