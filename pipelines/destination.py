@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NAMES = ("duckdb",)
 DEFAULT_FILE = "warehouse.duckdb"
-_MEMORY = "64MB"
+_MEMORY = "48MB"
 """DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
 
 
@@ -42,7 +42,7 @@ class Target:
         credentials = DuckDbCredentials(str(self.file))
         credentials.global_config = {
             "memory_limit": _MEMORY,
-            "threads": 2,
+            "threads": 1,
             "preserve_insertion_order": False,
         }
         # Named in code: dlt takes no other word for it, and its default is 80 times slower.

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -174,6 +175,8 @@ def _configure_dlt() -> None:
         "RUNTIME__LOG_LEVEL": "ERROR",
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
+        # Each worker keeps memory of its own; a commit is a few small files.
+        "LOAD__WORKERS": "2",
         "LOAD__DELETE_COMPLETED_JOBS": "true",
         "LOAD__TRUNCATE_STAGING_DATASET": "true",
     }.items():
@@ -184,9 +187,19 @@ def _keep_memory_flat() -> None:
     """Arrow's own pool and glibc's arenas keep what is freed: 130 MB more after a million rows."""
     _libc("mallopt", -8, 2)  # M_ARENA_MAX
 
+    sys.meta_path.insert(0, _NoPandas())
+
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
+
+
+class _NoPandas:
+    """Arrow imports pandas where it is installed: 40 MB, and nothing here is a data frame."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is left out to save memory", name=name)
 
 
 def _give_back_memory() -> None:

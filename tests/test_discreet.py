@@ -21,10 +21,14 @@ def _holding(folder: Path, secrets: list[str]) -> list[str]:
 
 def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
     """200 secrets in payloads and the key: none is in the warehouse, the working folder, a log or an output."""
-    with SandboxProcess(executions=1_500, seed=41, failed=0.2, freeze=True, api_key="planted-api-key-9f8e7d6c") as sandbox:
+    with SandboxProcess(
+        executions=1_500, seed=41, failed=0.2, freeze=True, api_key="planted-api-key-9f8e7d6c"
+    ) as sandbox:
         place = Place(tmp_path, sandbox, payloads="failed")
         place.env["RUNTIME__LOG_LEVEL"] = "DEBUG"
-        sandbox.faults({"kind": "status500", "share": 0.05, "times": None}, {"kind": "reset", "times": 2, "after": 50})
+        sandbox.faults(
+            {"kind": "status500", "share": 0.05, "times": None}, {"kind": "reset", "times": 2, "after": 50}
+        )
         told = [place.run("sync", "paragon", "--json", "--log-level", "debug")]
         sandbox.faults({"kind": "revoked", "after": 1})
         told.append(place.run("sync", "paragon", "--json", "--log-level", "debug", expect=3))
@@ -33,7 +37,9 @@ def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
         told.append(place.run("status", "paragon"))
         secrets = [*sandbox.secrets(200), sandbox.api_key]
         assert len(secrets) > 200
-        payloads = place.query("SELECT count(*), sum(redactions) FROM paragon.step_payloads WHERE input IS NOT NULL")
+        payloads = place.query(
+            "SELECT count(*), sum(redactions) FROM paragon.step_payloads WHERE input IS NOT NULL"
+        )
         assert payloads[0][0] > 50
         assert payloads[0][1] > 200
         texts = "".join(text for done in told for text in (done.stdout, done.stderr))
@@ -63,6 +69,8 @@ def test_own_names_are_redacted(tmp_path: Path) -> None:
     with SandboxProcess(executions=300, seed=43, failed=0.3, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, redact=["method"])
         place.quick_sync()
-        inputs = [row[0] for row in place.query("SELECT input FROM paragon.step_payloads WHERE input IS NOT NULL")]
+        inputs = [
+            row[0] for row in place.query("SELECT input FROM paragon.step_payloads WHERE input IS NOT NULL")
+        ]
         assert inputs
         assert all('"method":"GET"' not in text.replace(" ", "") for text in inputs)

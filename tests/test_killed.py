@@ -15,7 +15,7 @@ from sources.task_history.sandbox.process import SandboxProcess
 from .conftest import PERFECT, Place, differences
 
 TABLES = {
-    "workflow_executions": "id, user_id, workflow_id, status, date_started, date_ended, run_duration, task_count, is_open",
+    "workflow_executions": "id, user_id, workflow_id, status, date_started, date_ended, run_duration, task_count",
     "step_executions": "id, workflow_execution_id, step_id, type, status, date_started, date_ended, next, prev",
     "step_payloads": "step_execution_id, workflow_execution_id, input, output, redactions, outcome",
     "execution_details": "id, outcome, steps, run_duration, date_started",
@@ -27,7 +27,8 @@ COMMIT = 1_000
 
 def _contents(place: Place) -> dict[str, Counter[tuple[Any, ...]]]:
     return {
-        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}")) for table, columns in TABLES.items()
+        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}"))
+        for table, columns in TABLES.items()
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sources.task_history import systems
 from sources.task_history.errors import UnexpectedResponse, UsageError
-from sources.task_history.model import Table, Window
+from sources.task_history.model import Json, Table, Window
 from sources.task_history.settings import known
 from sources.task_history.tables import COVERAGE, RUNS
 
@@ -49,10 +49,20 @@ def test_settings_are_explained(name: str) -> None:
 def test_answers_of_another_form_are_refused(name: str) -> None:
     """An answer without the documented form raises UnexpectedResponse: it is never zero rows."""
     system = systems.find(name)
-    for answer in ({}, {"rows": []}, {"workflowExecutions": None}, {"workflowExecutions": ["a"]}, "text", 3, None):
+    pages: list[Json] = [
+        {},
+        {"rows": []},
+        {"workflowExecutions": None},
+        {"workflowExecutions": ["a"]},
+        "text",
+        3,
+        None,
+    ]
+    for answer in pages:
         with pytest.raises(UnexpectedResponse):
             system.read_page(answer)
-    for answer in ([], {}, "text", None):
+    singles: list[Json] = [[], {}, "text", None]
+    for answer in singles:
         with pytest.raises(UnexpectedResponse):
             system.read_execution(answer)
 
@@ -74,7 +84,9 @@ def test_paragon_reads_what_the_documentation_shows() -> None:
     """The documented page, open row and single read give rows, state and steps."""
     system = systems.find("paragon")
     row = {"id": "x", "status": "SUCCEEDED", "dateStarted": "2023-02-20T06:21:42.274Z", "runDuration": 1477}
-    page = system.read_page({"workflowExecutions": [row], "nextLink": "https://zeus.example/x", "total": 14295})
+    page = system.read_page(
+        {"workflowExecutions": [row], "nextLink": "https://zeus.example/x", "total": 14295}
+    )
     assert (page.rows, page.total, page.more) == ([row], 14295, True)
     assert system.started_at(row) == datetime(2023, 2, 20, 6, 21, 42, 274000, tzinfo=UTC)
     assert not system.is_open(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def test_days_are_the_window(window: Window) -> None:
     parts = list(days(window))
     assert parts[0].start == window.start
     assert parts[-1].end == window.end
-    assert all(one.end == two.start for one, two in zip(parts, parts[1:], strict=False))
+    assert all(one.end == two.start for one, two in pairwise(parts))
     assert all(part.start.date() == (part.end - MS).date() for part in parts)
 
 
@@ -80,7 +81,10 @@ def test_ascending_does_not_mind_unknown_instants() -> None:
     assert not is_ascending([_at(2), None, _at(1)])
 
 
-@given(st.lists(st.integers(1, 3 * 86_400_000), min_size=1, max_size=8), st.lists(st.integers(0, 2 * 10**8), max_size=40))
+@given(
+    st.lists(st.integers(1, 3 * 86_400_000), min_size=1, max_size=8),
+    st.lists(st.integers(0, 2 * 10**8), max_size=40),
+)
 def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int]) -> None:
     """Windows that touch become one entry a day; their executions add up to all that lie in them."""
     book = Book()
@@ -111,7 +115,10 @@ def test_settling_costs_no_more_than_its_parts(places: set[int], by_status: bool
         assert found.requests <= 2
     if not found.statuses:
         covered = set(found.singles) | {
-            one.id for one in opens for span in found.spans if one.started_at is not None and one.started_at in span
+            one.id
+            for one in opens
+            for span in found.spans
+            if one.started_at is not None and one.started_at in span
         }
         assert covered == set(ranks)
 
@@ -119,7 +126,11 @@ def test_settling_costs_no_more_than_its_parts(places: set[int], by_status: bool
 def test_late_rows_are_counted_on_their_day() -> None:
     """What became visible late raises the count of the day that it belongs to, and of no other."""
     book = Book()
-    book.add(Window(EPOCH, EPOCH + timedelta(days=2)), [EPOCH], is_counted=True, is_verified=True, checked_at=EPOCH)
+    book.add(
+        Window(EPOCH, EPOCH + timedelta(days=2)), [EPOCH], is_counted=True, is_verified=True, checked_at=EPOCH
+    )
     book.changes("first")
     book.found_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
-    assert [(row["day"], row["executions"]) for row in book.changes("second")] == [(EPOCH + timedelta(days=1), 1)]
+    assert [(row["day"], row["executions"]) for row in book.changes("second")] == [
+        (EPOCH + timedelta(days=1), 1)
+    ]

@@ -22,7 +22,9 @@ def test_three_processes_share_one_budget(tmp_path: Path) -> None:
         for name in ("a", "b", "c"):
             folder = tmp_path / name
             folder.mkdir()
-            place = Place(folder, sandbox, rate_limit_requests=limit, rate_limit_period_s=period_s, integrations=None)
+            place = Place(
+                folder, sandbox, rate_limit_requests=limit, rate_limit_period_s=period_s, integrations=None
+            )
             place.env["TASK_HISTORY_STATE_DIR"] = str(tmp_path / "state")
             places.append(place)
         running = [place.start("sync", "paragon") for place in places]

@@ -37,7 +37,7 @@ from .workflows import learn, read_map
 log = logging.getLogger("task_history")
 
 DETAILS_PER_COMMIT = 1_000
-_ROWS_PER_COMMIT = 10_000
+_ROWS_PER_COMMIT = 5_000
 _BYTES_PER_COMMIT = 16_000_000
 _S_PER_COMMIT = 60.0
 _DEEP_EVERY = timedelta(hours=24)
