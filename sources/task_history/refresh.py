@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from . import records
 from .batches import Chunk
 from .errors import Rejected, UnexpectedResponse
 from .listing import Listing
-from .model import MS, Row, Window
+from .model import MS, Page, Row, Window
 from .paging import Sender
 from .records import Stamp, Tolerance
 from .settling import Plan, plan
@@ -49,18 +50,21 @@ class Settling:
         self.settled = 0
         self._tolerance = Tolerance()
 
-    def chunks(self, opens: Sequence[Open]) -> Iterator[Chunk]:
-        """Refreshes ``opens``, oldest first."""
+    def chunks(self, opens: Sequence[Open], *, is_quiet: bool) -> Iterator[Chunk]:
+        """Refreshes ``opens``, oldest first.
+
+        ``is_quiet`` says that nothing new was found: then lists that count what is held are not read on.
+        """
         planned = self._plan(opens, by_status=True)
         left = {one.id: one for one in opens}
         window = _span(opens)
         if planned.statuses and window is not None:
-            for status in planned.statuses:
-                rows = self._listed_as(status, window)
-                if rows is None:
-                    break
-                yield self._executions(rows, left)
-            else:
+            heads = self._heads(planned.statuses, window)
+            if heads is not None:
+                if is_quiet and self._is_unchanged(heads, opens):
+                    return
+                for status, head in heads.items():
+                    yield self._executions(self._rest(status, window, head), left)
                 if self._scope.steps == "all":
                     # What has ended is read singly anyway, for its steps.
                     yield from self.read(left)
@@ -106,29 +110,46 @@ class Settling:
             by_status=by_status,
         )
 
-    def _listed_as(self, status: str, window: Window) -> list[Row] | None:
-        """All executions of that status in the window; None when the vendor does not filter by it."""
+    def _heads(self, statuses: Sequence[str], window: Window) -> dict[str, Page] | None:
+        """The first page of each status; None when the vendor does not filter by it."""
+        heads = {}
+        for status in statuses:
+            try:
+                page = self._listing.pages.one(window, 0, {"status": status})
+            except Rejected as error:
+                if error.status in (404, 410):
+                    raise
+                log.info("status_filter_refused status=%s", status)
+                return None
+            if any(row.get("status") not in (status, None) for row in page.rows):
+                log.info("status_filter_ignored status=%s", status)
+                return None
+            heads[status] = page
+        return heads
+
+    def _is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[Open]) -> bool:
+        """Whether each status has as many as are held: what is open can only become fewer."""
+        held = Counter(one.status for one in opens)
+        known = {one.id: one.status for one in opens}
+        return held.total() == sum(held[status] for status in heads) and all(
+            page.total == held[status]
+            and all(known.get(self._system.identity(row)) == status for row in page.rows)
+            for status, page in heads.items()
+        )
+
+    def _rest(self, status: str, window: Window, head: Page) -> list[Row]:
+        """All rows of that status. What moves while pages are read is missed here and read singly."""
         filters = {"status": status}
-        rows: list[Row] = []
-        try:
-            page = self._listing.pages.one(window, 0, filters)
-        except Rejected as error:
-            if error.status in (404, 410):
-                raise
-            log.info("status_filter_refused status=%s", status)
-            return None
-        rows += page.rows
         size = self._system.page_size
-        if any(row.get("status") not in (status, None) for row in page.rows):
-            log.info("status_filter_ignored status=%s", status)
-            return None
-        if page.total is not None:
-            offsets = range(len(page.rows), page.total, size) if page.rows else range(0)
+        rows = list(head.rows)
+        if head.total is not None:
+            offsets = range(len(rows), head.total, size) if rows else range(0)
             for _, found in self._listing.pages.many(window, offsets, filters):
                 if isinstance(found, Exception):
                     raise found
                 rows += found.rows
             return rows
+        page = head
         while page.rows and (page.more or len(page.rows) >= size):
             page = self._listing.pages.one(window, len(rows), filters)
             known = set(map(self._system.identity, rows))

@@ -257,7 +257,7 @@ class Session:
     def _settle(self) -> Iterator[Chunk]:
         opens = self._warehouse.open_executions(not_read_by=self.run_id)
         self._phase("settling", len(opens))
-        for chunk in self._settling.chunks(opens):
+        for chunk in self._settling.chunks(opens, is_quiet=not self.tally.executions):
             self.tally.done += len(chunk.rows.get(self._system.executions.name, ()))
             self.tally.settled = self._settling.settled
             yield self._counted(chunk)
