@@ -27,6 +27,7 @@ class Progress:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._phase = ("", 0.0, 0)
+        self._before = logging.INFO
 
     def __enter__(self) -> Progress:
         if self._is_live:
@@ -35,6 +36,12 @@ class Progress:
 
             self._live = Live(console=Console(file=sys.stderr), transient=True, auto_refresh=False)
             self._live.start()
+            # Lines of a log would tear the live one: warnings go above it, the rest it shows itself.
+            self._before = log.level
+            log.setLevel(max(log.level, logging.WARNING))
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, logging.StreamHandler):
+                    handler.setStream(_Above(self._live.console))
             self._thread = threading.Thread(target=self._refresh, daemon=True)
             self._thread.start()
         return self
@@ -46,6 +53,10 @@ class Progress:
         if self._thread is not None:
             self._thread.join()
             self._live.stop()
+            log.setLevel(self._before)
+            for handler in logging.getLogger().handlers:
+                if isinstance(handler, logging.StreamHandler):
+                    handler.setStream(sys.stderr)
 
     def committed(self, rows: int, seconds: float) -> None:
         """A commit is done."""
@@ -104,6 +115,20 @@ class Progress:
         free = budget.usage().left or 0
         by_budget = max(0, todo - free) * budget.period_s / budget.limit
         return max(by_budget, by_pace or 0.0) if free else by_budget
+
+
+class _Above:
+    """A stream whose lines appear above the live one."""
+
+    def __init__(self, console: Any) -> None:
+        self._console = console
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+
+    def flush(self) -> None:
+        pass
 
 
 def _bar(part: float) -> str:
