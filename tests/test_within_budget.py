@@ -57,7 +57,7 @@ def test_a_lower_limit_than_configured_sets_the_pace(tmp_path: Path) -> None:
         folder = tmp_path / form
         folder.mkdir()
         with SandboxProcess(
-            executions=150, seed=22, days=3, freeze=True, limit=40, period_s=2, switch={"too_many": form}
+            executions=90, seed=22, days=3, freeze=True, limit=40, period_s=2, switch={"too_many": form}
         ) as sandbox:
             place = Place(folder, sandbox, rate_limit_requests=1000, rate_limit_period_s=2, integrations=None)
             result = place.sync()

@@ -15,7 +15,7 @@
     session       all of it in order, as batches: coverage, batches
     columnar      rows → Arrow, nothing lost
     resources     batches → dlt resources
-    loading       the dlt pipeline: made ready, committed to, asked: warehouse
+    loading       the dlt pipeline: made ready, committed to, asked: warehouse, housekeeping
 """
 
 from __future__ import annotations

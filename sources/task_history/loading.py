@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dlt
@@ -19,6 +20,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .batches import Batch
 from .errors import Stopped, TaskHistoryError, WarehouseUnavailable
+from .housekeeping import forget_killed_extracts, forget_old_loads
 from .model import Table
 from .resources import Writer, empty, resources, tables
 from .systems.base import System
@@ -49,6 +51,7 @@ class Loader:
             WarehouseUnavailable: the warehouse cannot be used.
         """
         with failures():
+            forget_killed_extracts(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
             if self.pipeline.has_pending_data:
                 log.info("pending_package loaded_now=true")
@@ -62,6 +65,7 @@ class Loader:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         with failures():
             info = self.pipeline.run(self._source(resources(self.system, [batch], self.writer())))
+            forget_old_loads(Path(self.pipeline.working_dir))
         self.comment()
         return info
 

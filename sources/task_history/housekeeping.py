@@ -1,0 +1,33 @@
+"""Keeps dlt's working folder small: it is never watched, and dlt leaves something behind with every load."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+KEPT = 20
+"""Loads whose records stay, for whoever looks at them with dlt's own command."""
+_ORPHAN = re.compile(r"[0-9a-f]{16}")
+
+
+def forget_old_loads(folder: Path, kept: int = KEPT) -> None:
+    """Removes the records of loads that are done, all but the newest; ``folder`` is the pipeline's."""
+    done = folder / "load" / "loaded"
+    if done.is_dir():
+        # Named by the second in which they began.
+        loads = sorted((entry for entry in done.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
+        for entry in loads[:-kept]:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def forget_killed_extracts(folder: Path) -> None:
+    """Removes what killed runs had begun to extract: none of it can be loaded.
+
+    Only for whoever holds the pipeline's lock.
+    """
+    begun = folder / "normalize"
+    if begun.is_dir():
+        for entry in begun.iterdir():
+            if entry.is_dir() and _ORPHAN.fullmatch(entry.name):
+                shutil.rmtree(entry, ignore_errors=True)
