@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.task_history import settings as configuration
+from sources.task_history.connecting import connected
 from sources.task_history.model import Page, Window, floor_ms
 from sources.task_history.paging import Pages
 from sources.task_history.stopping import StopSignal
 
 from . import arguments, output
-from .running import connected
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +37,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         TaskHistoryError: the API cannot be used as it is configured.
     """
     system = settings.system
+    output.keep_secret(settings.secrets)
     stop = StopSignal(max_requests=3)
     with connected(settings, stop) as (client, _):
         pages = Pages(client, system, settings.values)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from sources.task_history.budget import Budget
 from sources.task_history.client import Client
-from sources.task_history.origins import is_loopback
+from sources.task_history.connecting import connected
 from sources.task_history.settings import Settings
 from sources.task_history.stopping import StopSignal
 
@@ -31,39 +31,6 @@ if TYPE_CHECKING:
     from sources.task_history.session import Session
 
 log = logging.getLogger("task_history")
-
-
-@contextmanager
-def connected(settings: Settings, stop: StopSignal) -> Iterator[tuple[Client, Budget]]:
-    """A client for the system, within its budget. Raises ConfigurationError."""
-    from urllib.parse import urlsplit
-
-    values = settings.values
-    system = settings.system
-    keep_secret(settings.secrets)
-    headers = system.headers(values)
-    origin = urlsplit(values["base_url"])
-    budget = Budget(
-        values["rate_limit_requests"],
-        values["rate_limit_period_s"],
-        origin=f"{origin.scheme}://{origin.netloc}",
-        key=system.credential(values),
-    )
-    client = Client(
-        base_url=values["base_url"],
-        authorization=lambda: headers,
-        budget=budget,
-        stop=stop,
-        hint_for=system.hint,
-        concurrency=values["concurrency"],
-        fault_deadline_s=values["fault_deadline_s"],
-        timeout_s=values["timeout_s"],
-    )
-    try:
-        with client:
-            yield client, budget
-    finally:
-        budget.close()
 
 
 @dataclass(slots=True)
@@ -92,6 +59,7 @@ def run(
         folder = working_folder(target)
         stack.enter_context(only_one(folder / f"{settings.pipeline_name}.lock", settings.pipeline_name))
         _keep_memory_flat()
+        keep_secret(settings.secrets)
         client, budget = stack.enter_context(connected(settings, stop))
 
         import dlt
@@ -144,13 +112,6 @@ def working_folder(target: Target) -> Path:
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0
         root = "/var/dlt" if is_root else str(Path.home() / ".dlt")
     return Path(root) / "pipelines" / f"task_history-{target.fingerprint}"
-
-
-def is_local(settings: Settings) -> bool:
-    """Whether the API is on this machine."""
-    from urllib.parse import urlsplit
-
-    return is_loopback(urlsplit(settings.base_url).hostname or "")
 
 
 @contextmanager

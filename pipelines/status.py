@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from sources.task_history import budget, systems
+from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
 from sources.task_history.coverage import Day
 from sources.task_history.errors import ConfigurationError
@@ -104,20 +103,10 @@ def _day(day: Day) -> dict[str, Any]:
 
 def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
     """How much of it is used on this machine now; None while the key is not set."""
-    origin = urlsplit(settings.base_url)
-    try:
-        key = settings.system.credential(settings.values)
-    except KeyError:
-        return None
-    if not any(settings.values.get(one.name) for one in settings.system.settings if one.is_secret):
+    if not settings.secrets:
         return None
     try:
-        usage = budget.usage(
-            settings.rate_limit_requests,
-            settings.rate_limit_period_s,
-            origin=f"{origin.scheme}://{origin.netloc}",
-            key=key,
-        )
+        usage = connecting.usage(settings)
     except ConfigurationError:
         return None
     return {

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sources.task_history import systems
+from sources.task_history import systems, tables
 from sources.task_history.settings import known
-from sources.task_history.tables import COVERAGE, RUNS
 
 from . import output
 
@@ -48,15 +47,6 @@ def described(name: str) -> dict[str, Any]:
     """A system as a value."""
     system = systems.find(name)
     requests, period_s = system.rate_limit
-    tables = (
-        system.executions,
-        system.ledger,
-        system.steps,
-        system.payloads,
-        system.workflows,
-        RUNS,
-        COVERAGE,
-    )
     return {
         "name": system.name,
         "title": system.title,
@@ -73,7 +63,7 @@ def described(name: str) -> dict[str, Any]:
                     for column in table.columns
                 ],
             }
-            for table in tables
+            for table in tables.of(system)
         ],
         "settings": [
             {

@@ -12,7 +12,8 @@ import simplejson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.task_history.redaction import MARK, Redactor, exact_json, to_text
+from sources.task_history.json_text import exact_json, to_text
+from sources.task_history.redaction import MARK, Redactor
 
 SECRET = "Zq7-hunter2-Xw"
 REDACTOR = Redactor()

@@ -7,25 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sources.task_history import systems
+from sources.task_history import systems, tables
 from sources.task_history.errors import UnexpectedResponse, UsageError
-from sources.task_history.model import Json, Table, Window
+from sources.task_history.model import Json, Window
 from sources.task_history.settings import known
-from sources.task_history.tables import COVERAGE, RUNS
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
-
-
-def _tables(name: str) -> list[Table]:
-    system = systems.find(name)
-    own = [system.executions, system.steps, system.payloads, system.ledger, system.workflows]
-    return [*own, RUNS, COVERAGE]
 
 
 @pytest.mark.parametrize("name", systems.names())
 def test_every_column_has_a_sentence(name: str) -> None:
     """Names are snake case, types are known, and each table and column is described by a sentence."""
-    for table in _tables(name):
+    for table in tables.of(systems.find(name)):
         names = [column.name for column in table.columns]
         assert len(names) == len(set(names)), table.name
         assert table.newest in names

@@ -5,14 +5,15 @@
     settings      what a user may set, checked
     systems       one module per vendor: what it says and how it is asked
     budget        requests per period, shared by all processes: sliding, ledger
+    connecting    a client within the budget of its key
     client        the only one that speaks HTTP: origins, deciphering, faults, waits, stopping
     recent        what is new since the last sync
     listing       windows → verified pieces: windows, paging, comparing
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
-    details       the backlog → steps and payloads: redaction, secret_patterns
+    details       the backlog → steps and payloads: redaction, secret_patterns, json_text
     records       what was sent → rows
-    session       all of it in order, as batches: coverage, batches
+    session       all of it in order, as batches: coverage, batches, runs
     columnar      rows → Arrow, nothing lost
     resources     batches → dlt resources
     loading       the dlt pipeline: made ready, committed to, asked: warehouse, housekeeping

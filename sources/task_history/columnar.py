@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .json_text import exact_json
 from .model import Json, Row, Table
-from .redaction import exact_json
 
 ARROW = {
     "text": pa.string(),

@@ -18,11 +18,12 @@ from dlt.common.pipeline import LoadInfo
 from dlt.destinations.exceptions import DatabaseException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from . import tables
 from .batches import Batch
 from .errors import Stopped, TaskHistoryError, WarehouseUnavailable
 from .housekeeping import forget_killed_extracts, forget_old_loads
 from .model import Table
-from .resources import Writer, empty, resources, tables
+from .resources import Writer, empty, resources
 from .systems.base import System
 
 log = logging.getLogger("task_history")
@@ -110,7 +111,7 @@ class Loader:
         if self.pipeline.destination.destination_name != "duckdb":
             return
         schema = self._schema()
-        wanted = _sentences(tables(self.system), schema.tables if schema else {})
+        wanted = _sentences(tables.of(self.system), schema.tables if schema else {})
         if self._commented is not None and wanted.keys() <= self._commented:
             return
         with failures(), self.pipeline.sql_client() as client:
@@ -141,7 +142,7 @@ class Loader:
 
     def _has_tables(self) -> bool:
         schema = self._schema()
-        wanted = {table.name for table in tables(self.system)}
+        wanted = {table.name for table in tables.of(self.system)}
         return schema is not None and wanted <= set(schema.tables)
 
     def _mend(self) -> None:

@@ -10,8 +10,9 @@ from datetime import datetime
 import simplejson
 
 from .errors import Rejected, UnexpectedResponse
+from .json_text import to_text
 from .model import Answer, Json, Row, Table
-from .redaction import Redactor, to_text
+from .redaction import Redactor
 from .systems.base import Detail, Payload, System
 
 log = logging.getLogger("task_history")

@@ -11,27 +11,14 @@ import dlt
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
+from . import tables
 from .batches import Batch
 from .columnar import to_arrow
 from .model import Row, Table
 from .systems.base import System
-from .tables import COVERAGE, RUNS
 
 Stored = Callable[[str], Mapping[str, str]]
 """The dlt types of the columns that a table has already."""
-
-
-def tables(system: System) -> tuple[Table, ...]:
-    """All tables of a system's dataset."""
-    return (
-        system.executions,
-        system.ledger,
-        system.steps,
-        system.payloads,
-        system.workflows,
-        RUNS,
-        COVERAGE,
-    )
 
 
 def hints(table: Table) -> dict[str, TColumnSchema]:
@@ -73,7 +60,7 @@ def resources(system: System, batches: Iterable[Batch], writer: Writer) -> list[
         _resource(system.executions, work.executions),
         *(
             _resource(table, work.others(table.name))
-            for table in tables(system)
+            for table in tables.of(system)
             if table is not system.executions
         ),
     ]
@@ -88,7 +75,7 @@ def empty(system: System, writer: Writer) -> list[DltResource]:
 
         return rows
 
-    return [_resource(table, nothing(table)) for table in tables(system)]
+    return [_resource(table, nothing(table)) for table in tables.of(system)]
 
 
 def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
@@ -106,7 +93,7 @@ class _Work:
     """Hands out what the batches hold, whichever resource is asked first."""
 
     def __init__(self, system: System, batches: Iterable[Batch], writer: Writer) -> None:
-        self._tables = {table.name: table for table in tables(system)}
+        self._tables = {table.name: table for table in tables.of(system)}
         self._own = system.executions.name
         self._batches = batches
         self._writer = writer

@@ -11,9 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 
 from . import records
 from .batches import END, Batch, Chunk
@@ -28,6 +26,7 @@ from .paging import described
 from .recent import Known, Late, recent
 from .records import Payloads, Stamp
 from .refresh import Settling
+from .runs import Left, Run, Tally
 from .settings import Settings
 from .stopping import StopSignal
 from .tables import COVERAGE, RUNS
@@ -45,39 +44,6 @@ _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
 _SECOND = timedelta(seconds=1)
 _MOST_VANISHED = 200
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run has done so far, for whoever watches it."""
-
-    phase: str = "starting"
-    executions: int = 0
-    settled: int = 0
-    late: int = 0
-    steps: int = 0
-    payloads: int = 0
-    redactions: int = 0
-    unverified: int = 0
-    done: int = 0
-    """Units of the phase that are done, of ``goal``."""
-    goal: int | None = None
-    cursor: datetime | None = None
-    lines: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What is not yet loaded."""
-
-    open_executions: int
-    details: int
-    payloads: int
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether all details are loaded; open executions wait for the vendor."""
-        return not self.details and not self.payloads
 
 
 class Session:
@@ -352,6 +318,14 @@ class Session:
             self._warehouse.payloads_left(self._scope),
         )
 
+    def _run(self, *, is_over: bool) -> Row:
+        outcome, reason = ("running", None) if not is_over else self._outcome()
+        run = Run(self.run_id, self._command, self._started_at, outcome, reason)
+        row = run.row(self.tally, self.client.stats, now=self._now(), seconds=time.monotonic() - self._began)
+        if is_over:
+            row |= run.ending(self.left, now=self._now(), is_complete=self.is_complete)
+        return row
+
     def _outcome(self) -> tuple[str, str | None]:
         if self.error is not None:
             return "failed", f"{type(self.error).__name__}: {self.error}"
@@ -359,47 +333,6 @@ class Session:
             return "stopped", self.stopped.reason
         return "complete", None
 
-    def _run(self, *, is_over: bool) -> Row:
-        now = self._now()
-        stats = self.client.stats
-        by_kind = {kind: stats.sent.get(kind, 0) for kind in ("list", "execution", "payload")}
-        outcome, reason = self._outcome() if is_over else ("running", None)
-        tally = self.tally
-        return {
-            "run_id": self.run_id,
-            "command": self._command,
-            "started_at": self._started_at,
-            "ended_at": now if is_over else None,
-            "duration_ms": round((time.monotonic() - self._began) * 1000),
-            "outcome": outcome,
-            "reason": reason,
-            "is_complete": is_over and self.is_complete,
-            "covered_until": tally.cursor,
-            "requests": sum(stats.sent.values()),
-            **{f"{kind}_requests": number for kind, number in by_kind.items()},
-            "other_requests": sum(stats.sent.values()) - sum(by_kind.values()),
-            "retries": stats.retries,
-            **{f"waited_{cause}_ms": round(seconds * 1000) for cause, seconds in stats.waited_s.items()},
-            "executions": tally.executions,
-            "settled": tally.settled,
-            "late": tally.late,
-            "steps": tally.steps,
-            "payloads": tally.payloads,
-            "redactions": tally.redactions,
-            "open_executions": self.left.open_executions if is_over else None,
-            "details_left": self.left.details if is_over else None,
-            "payloads_left": self.left.payloads if is_over else None,
-            "version": _version(),
-            "written_at": now,
-        }
-
 
 def _without(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
     return [one for one in wanted if (one.step_id or one.execution_id) not in skipped]
-
-
-def _version() -> str:
-    try:
-        return version("task-history")
-    except PackageNotFoundError:
-        return "unknown"

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import dlt
 from dlt.extract import DltResource
 
 from . import systems
 from .batches import Batch
-from .budget import Budget
-from .client import Client
+from .connecting import connected
 from .loading import Loader
 from .resources import Writer, resources
 from .session import Session
@@ -88,22 +86,7 @@ class _Late(Writer):
         made = loader.writer()
         super().__init__(made.stored, made.normalize)
         stop = StopSignal()
-        headers = settings.system.headers(settings.values)
-        origin = urlsplit(settings.base_url)
-        budget = Budget(
-            settings.rate_limit_requests,
-            settings.rate_limit_period_s,
-            origin=f"{origin.scheme}://{origin.netloc}",
-            key=settings.system.credential(settings.values),
-        )
-        with Client(
-            base_url=settings.base_url,
-            authorization=lambda: headers,
-            budget=budget,
-            stop=stop,
-            hint_for=settings.system.hint,
-            concurrency=settings.concurrency,
-        ) as client:
+        with connected(settings, stop) as (client, _):
             session = Session(
                 settings,
                 client,

@@ -48,11 +48,6 @@ class StopSignal:
             self.request("--max-minutes reached")
         return self._reason
 
-    @property
-    def requests_left(self) -> int | None:
-        """How many more requests may be sent; None for any number."""
-        return None if self._max_requests is None else self._max_requests - self._spent
-
     def request(self, reason: str) -> None:
         """Asks everything that waits or is about to send to stop; the first reason given stays.
 

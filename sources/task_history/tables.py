@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .model import Column, Table
+from .systems.base import System
 
 RUNS = Table(
     "sync_runs",
@@ -67,3 +68,16 @@ COVERAGE = Table(
     ),
     newest="checked_at",
 )
+
+
+def of(system: System) -> tuple[Table, ...]:
+    """All tables of a system's dataset."""
+    return (
+        system.executions,
+        system.ledger,
+        system.steps,
+        system.payloads,
+        system.workflows,
+        RUNS,
+        COVERAGE,
+    )

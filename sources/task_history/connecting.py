@@ -1,0 +1,57 @@
+"""A client for one system, within the budget of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from . import budget
+from .budget import Budget, Usage
+from .client import Client
+from .settings import Settings
+from .stopping import StopSignal
+
+
+def origin(settings: Settings) -> str:
+    """Scheme, host and port of ``base_url``, by which budgets are told apart."""
+    parts = urlsplit(settings.base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def connected(settings: Settings, stop: StopSignal) -> Iterator[tuple[Client, Budget]]:
+    """The client and the budget that it spends. Raises ConfigurationError."""
+    system = settings.system
+    headers = system.headers(settings.values)
+    own = Budget(
+        settings.rate_limit_requests,
+        settings.rate_limit_period_s,
+        origin=origin(settings),
+        key=system.credential(settings.values),
+    )
+    client = Client(
+        base_url=settings.base_url,
+        authorization=lambda: headers,
+        budget=own,
+        stop=stop,
+        hint_for=system.hint,
+        concurrency=settings.concurrency,
+        fault_deadline_s=settings.fault_deadline_s,
+        timeout_s=settings.timeout_s,
+    )
+    try:
+        with client:
+            yield client, own
+    finally:
+        own.close()
+
+
+def usage(settings: Settings) -> Usage:
+    """How much of the budget is used on this machine now; sends nothing. Raises ConfigurationError."""
+    return budget.usage(
+        settings.rate_limit_requests,
+        settings.rate_limit_period_s,
+        origin=origin(settings),
+        key=settings.system.credential(settings.values),
+    )

@@ -1,0 +1,99 @@
+"""What a run did, as it is watched and as its row in ``sync_runs`` keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from .client import Stats
+from .model import Row
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far, for whoever watches it."""
+
+    phase: str = "starting"
+    executions: int = 0
+    settled: int = 0
+    late: int = 0
+    steps: int = 0
+    payloads: int = 0
+    redactions: int = 0
+    unverified: int = 0
+    done: int = 0
+    """Units of the phase that are done, of ``goal``."""
+    goal: int | None = None
+    cursor: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is not yet loaded."""
+
+    open_executions: int
+    details: int
+    payloads: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all details are loaded; open executions wait for the vendor."""
+        return not self.details and not self.payloads
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run. ``outcome`` is one of those that the table names."""
+
+    run_id: str
+    command: str
+    started_at: datetime
+    outcome: str
+    reason: str | None
+
+    def row(self, tally: Tally, stats: Stats, *, now: datetime, seconds: float) -> Row:
+        """The run as it is now."""
+        by_kind = {kind: stats.sent.get(kind, 0) for kind in ("list", "execution", "payload")}
+        total = sum(stats.sent.values())
+        return {
+            "run_id": self.run_id,
+            "command": self.command,
+            "started_at": self.started_at,
+            "ended_at": None,
+            "duration_ms": round(seconds * 1000),
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "is_complete": False,
+            "covered_until": tally.cursor,
+            "requests": total,
+            **{f"{kind}_requests": number for kind, number in by_kind.items()},
+            "other_requests": total - sum(by_kind.values()),
+            "retries": stats.retries,
+            **{f"waited_{cause}_ms": round(waited * 1000) for cause, waited in stats.waited_s.items()},
+            "executions": tally.executions,
+            "settled": tally.settled,
+            "late": tally.late,
+            "steps": tally.steps,
+            "payloads": tally.payloads,
+            "redactions": tally.redactions,
+            "version": _version(),
+            "written_at": now,
+        }
+
+    def ending(self, left: Left, *, now: datetime, is_complete: bool) -> Row:
+        """What the row says besides once the run is over."""
+        return {
+            "ended_at": now,
+            "is_complete": is_complete,
+            "open_executions": left.open_executions,
+            "details_left": left.details,
+            "payloads_left": left.payloads,
+        }
+
+
+def _version() -> str:
+    try:
+        return version("task-history")
+    except PackageNotFoundError:
+        return "unknown"
