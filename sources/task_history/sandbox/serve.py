@@ -112,10 +112,22 @@ async def _serve(args: argparse.Namespace, switches: dict[str, Any]) -> int:
     }
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
+    if sys.stderr.isatty():
+        sys.stderr.write(_advice(told))
     await stop.wait()
     main.close()
     other.close()
     return 0
+
+
+def _advice(told: dict[str, Any]) -> str:
+    """What a person types next, in another terminal."""
+    prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
+    names = ("base_url", "project_id", "api_key")
+    lines = [f"export {prefix}{name.upper()}={told[name]}" for name in names]
+    return "\n".join(
+        ["In another terminal:", *lines, f"task-history sync {told['system']}", "Ctrl-C ends the server.", ""]
+    )
 
 
 class Front:
