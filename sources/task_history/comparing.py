@@ -6,7 +6,7 @@ tells which rows they are: a few requests for each difference, however long the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,11 +48,11 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparer:
-    """Compares windows; ``read`` gives all rows of a window."""
+    """Compares windows; ``read`` gives all rows of a window and whether they are verified."""
 
     pages: Pages
     system: System
-    read: Callable[[Window, Page], Iterator[Row]]
+    read: Callable[[Window, Page], tuple[list[Row], bool]]
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
@@ -60,6 +60,7 @@ class Comparer:
         head = self.pages.one(window)
         work.window(window, head)
         work.found.total = head.total
+        work.found.fresh = list({self.system.identity(row): row for row in work.found.fresh}.values())
         return work.found
 
 
@@ -78,15 +79,14 @@ class _Work:
             self._leaf(window, head.rows)
             return
         if head.total is None or not is_sorted(self._system, head.rows):
-            self._all(window, head)
+            self.found.is_verified &= self._all(window, head)
             return
         before = sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
         total = head.total - before
         held = self._held.count(window)
         if total == held and self._knows(window, head.rows):
             return
-        if total - held > total * _MOSTLY_MISSING:
-            self._all(window, head)
+        if total - held > total * _MOSTLY_MISSING and self._all(window, head):
             return
         self._halves(window, total)
 
@@ -109,8 +109,11 @@ class _Work:
         self._left -= 1
         self.window(right, self._pages.one(right))
 
-    def _all(self, window: Window, head: Page) -> None:
-        self._leaf(window, list(self._read(window, head)))
+    def _all(self, window: Window, head: Page) -> bool:
+        """Reads the whole window; False when its rows are not verified."""
+        rows, is_verified = self._read(window, head)
+        self._leaf(window, rows, is_whole=is_verified)
+        return is_verified
 
     def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
         held = self._held.ids(window)

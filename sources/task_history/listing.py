@@ -64,6 +64,7 @@ class Listing:
         """The smallest offset that the vendor refused."""
         self._rows_per_s: float | None = None
         self._overlap = 0
+        self._is_comparing = False
 
     @property
     def system(self) -> System:
@@ -96,6 +97,7 @@ class Listing:
                 yield from self._uncounted(rest, page)
                 return
             piece, error = self._counted(rest, page, is_head_longer=is_head_longer)
+            # Without a piece and without an error the same rest is read once more, in smaller pieces.
             if piece is not None:
                 yield piece
                 at = piece.window.end
@@ -104,11 +106,16 @@ class Listing:
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held, in few requests."""
-        return Comparer(self._pages, self._system, self._all).compare(window, held)
+        is_outermost, self._is_comparing = not self._is_comparing, True
+        try:
+            return Comparer(self._pages, self._system, self._all).compare(window, held)
+        finally:
+            self._is_comparing = not is_outermost
 
-    def _all(self, window: Window, head: Page) -> Iterator[Row]:
-        for piece in self.pieces(window, head=head):
-            yield from piece.rows
+    def _all(self, window: Window, head: Page) -> tuple[list[Row], bool]:
+        """All rows of the window, and whether they are verified; a difference is not compared in turn."""
+        pieces = list(self.pieces(window, head=head))
+        return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
 
     def _counted(
         self, rest: Window, head: Page, *, is_head_longer: bool
@@ -157,21 +164,29 @@ class Listing:
         """What is certain of a reading that broke off, and why it did."""
         error = reading.error
         depth = reading.gap() or 0
-        if error is not None and refused_depth(error, depth):
-            log.warning("listing_depth_refused offset=%d window=%s", depth, described(reading.window))
-            if self._deepest is None or depth < self._deepest:
-                self._deepest, error = depth, None
+        if self._is_shallower(error, depth):
+            log.info("listing_depth_refused offset=%d window=%s", depth, described(reading.window))
+            error = None
         pages = {at: page for at, page in reading.pages.items() if at < depth}
         rows = self._distinct(pages)
         last = after(self._system, rows.values(), reading.window.start) - MS
         if last <= reading.window.start or len(rows) != depth or reading.has_moved:
-            return None, error or reading.error
+            return None, error
         return self._cut(Window(reading.window.start, last), rows, total=depth), error
+
+    def _is_shallower(self, error: Exception | None, depth: int) -> bool:
+        """Whether the vendor refused that depth, and smaller pieces may help."""
+        if not refused_depth(error, depth) or (self._deepest is not None and depth >= self._deepest):
+            return False
+        self._deepest = depth
+        return True
 
     def _verified(self, reading: Reading) -> Piece:
         rows = self._distinct(reading.pages)
         if len(rows) == reading.total and not reading.has_moved:
             return self._cut(reading.window, rows, total=reading.total)
+        if self._is_comparing:
+            return self._cut(reading.window, rows, total=reading.total, is_verified=False)
         self._overlap = 1
         starts = {key: at for key, row in rows.items() if (at := self._system.started_at(row))}
         found = self.compare(reading.window, Starts(starts))
@@ -198,7 +213,10 @@ class Listing:
                 yield self._mended(walk, walk.window)
                 return
             error = self._turn(walk, fresh)
-            if error is None and not walk.is_broken and len(walk.rows) < self._size:
+            is_shallower = self._is_shallower(error, walk.offset)
+            if is_shallower and walk.last > walk.window.start:
+                error = None
+            elif error is None and not walk.is_broken and len(walk.rows) < self._size:
                 continue
             if walk.last > walk.window.start:
                 yield self._mended(walk, Window(walk.window.start, walk.last))
@@ -308,8 +326,9 @@ class _Walk:
         """Whether the page was the last one."""
         if self.is_broken:
             return False
-        if not fresh and not (self.page.more and len(self.page.rows) >= page_size):
-            return True
+        if not fresh:
+            # Behind the last row there is little more than what a page repeats; a full one has come twice.
+            return len(self.page.rows) < page_size
         return is_whole(self.page, page_size)
 
     def advance(self, system: System) -> int:

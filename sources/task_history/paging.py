@@ -78,11 +78,15 @@ class Pages:
         self._system = system
         self._values = values
         self._filters = dict(filters or {})
+        self.has_counts = False
+        """Whether the vendor has counted what it lists."""
 
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""
         request = self._request(window, offset, filters)
-        return self._system.read_page(self._client.send(request).data)
+        page = self._system.read_page(self._client.send(request).data)
+        self.has_counts |= page.total is not None
+        return page
 
     def many(
         self, window: Window | None, offsets: Iterable[int], filters: Mapping[str, Any] | None = None
@@ -193,11 +197,12 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
 def is_whole(page: Page, page_size: int) -> bool:
     """Whether this first page holds all that there is.
 
-    A short page that says that it is the last one is believed, whatever it counts.
+    A short page that says that it is the last one is believed, whatever it counts; one that says nothing
+    is not.
     """
     if page.total is not None:
         return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
-    return not page.rows or (len(page.rows) < page_size and not page.more)
+    return not page.rows or (len(page.rows) < page_size and page.more is False)
 
 
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:

@@ -103,7 +103,10 @@ def _new(
     count = None if page.total is None else max(0, page.total - offset - old)
     head = Page(fresh, count, page.more)
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
-    if is_whole(Page(page.rows, None if count is None else count + old, page.more), system.page_size):
+    is_end = not fresh and count is None and not page.more
+    if is_end or is_whole(
+        Page(page.rows, None if count is None else count + old, page.more), system.page_size
+    ):
         last = max([end, *(at + MS for at in starts)])
         yield Piece(Window(known.newest, last), fresh, count, is_verified=True)
         return

@@ -183,7 +183,8 @@ class Session:
     def _is_deep_due(self, known: Known) -> bool:
         """Once a day, with a sync that brought something, everything before the lookback is counted too."""
         span = self._book.span
-        if span is None or not self.tally.executions or span.start >= known.start:
+        is_idle = not self.tally.executions
+        if span is None or is_idle or span.start >= known.start or not self._listing.pages.has_counts:
             return False
         return self._book.checked_at(span.start) <= self._now() - _DEEP_EVERY
 
