@@ -30,6 +30,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "status_filter_refused": {"status_filter": "refused"},
     "status_filter_ignored": {"status_filter": "ignored"},
     "no_date_header": {"date_header": False},
+    "short_pages_that_say_nothing": {"envelope": "list", "short_pages": True},
+    "shallow_offsets_no_total": {"max_offset": 700, "envelope": "list", "next_link": "empty"},
+    "shallow_unstable_ties_inclusive": {
+        "max_offset": 1_000,
+        "ties": "unstable",
+        "after": "inclusive",
+        "before": "inclusive",
+    },
     "appearing_while_paging": {"insert_late_while_paging": 2},
 }
 
