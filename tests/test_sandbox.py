@@ -91,6 +91,17 @@ def test_bounds_are_switches(sandbox: SandboxProcess) -> None:
         assert with_it["total"] - without["total"] == same
 
 
+def test_a_switch_may_be_the_word_null() -> None:
+    """``open_rows=null`` on the command line sends null for what is not known yet, instead of leaving it out."""
+    with SandboxProcess(
+        executions=400, seed=7, now=NOW, freeze=True, switch={"open_rows": "null"}
+    ) as running:
+        is_open = [row for row in running.truth() if row["status"] in ("EXECUTING", "DELAYED")]
+        assert is_open
+        for row in is_open:
+            assert [row[name] for name in ("dateEnded", "runDuration", "taskCount")] == [None, None, None]
+
+
 def test_filters_agree_with_the_truth(sandbox: SandboxProcess) -> None:
     """Each filter gives as many as the truth holds."""
     truth = sandbox.truth()

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves until SIGINT or SIGTERM."""
     try:
         switches = dict(pair.split("=", 1) for pair in args.switch)
-        parsed = {name: _value(text) for name, text in switches.items()}
+        parsed = {name: _value(name, text) for name, text in switches.items()}
         return asyncio.run(_serve(args, parsed))
     except ValueError as error:
         sys.stderr.write(f"sandbox: {error}\n")
@@ -77,7 +77,10 @@ def run(args: argparse.Namespace) -> int:
         return 4
 
 
-def _value(text: str) -> Any:
+def _value(name: str, text: str) -> Any:
+    # A switch that takes words may take the word null.
+    if isinstance(SWITCHES.get(name), str):
+        return text
     try:
         return json.loads(text)
     except ValueError:
