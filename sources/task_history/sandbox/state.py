@@ -106,7 +106,6 @@ class State:
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LOGGED))
     is_revoked: bool = False
     random: random.Random = field(default_factory=random.Random)
-    request_number: int = 0
 
     def switch(self, values: Mapping[str, Any]) -> None:
         """Raises ValueError when there is no such switch."""

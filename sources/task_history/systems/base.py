@@ -126,8 +126,6 @@ class System(Protocol):
         """A single read's answer. Raises UnexpectedResponse."""
         ...
 
-    def is_failed_step(self, row: Row) -> bool: ...
-
     def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
         """The question whether executions of the workflow belong to the integration, told by their count.
 

@@ -297,9 +297,6 @@ class Paragon:
         }
         return Detail(execution, {**extra, "run_duration": duration}, rows)
 
-    def is_failed_step(self, row: Row) -> bool:
-        return row.get("status") == "FAILED"
-
     def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request:
         params = (("workflowId", workflow_id), ("integration", integration), ("sortBy", "ASC"))
         return Request("integration", self._path(values), params)
