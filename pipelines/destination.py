@@ -34,8 +34,8 @@ class Target:
         """Tells warehouses apart."""
         return hashlib.sha256(f"{self.name}\0{self.file}".encode()).hexdigest()[:12]
 
-    def destination(self) -> Destination[Any, Any]:
-        """The warehouse as dlt takes it."""
+    def destination(self, lane: str = "") -> Destination[Any, Any]:
+        """The warehouse as dlt takes it. Each ``lane`` stages its rows in a dataset of its own."""
         import dlt
         from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 
@@ -46,7 +46,11 @@ class Target:
             "preserve_insertion_order": False,
         }
         # Named in code: dlt takes no other word for it, and its default is 80 times slower.
-        return dlt.destinations.duckdb(credentials, preferred_loader_file_format="parquet")
+        return dlt.destinations.duckdb(
+            credentials,
+            preferred_loader_file_format="parquet",
+            staging_dataset_name_layout="_".join(filter(None, ("%s", lane, "staging"))),
+        )
 
 
 def find(

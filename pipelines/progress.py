@@ -60,7 +60,7 @@ class Progress:
 
     def committed(self, rows: int, seconds: float) -> None:
         """A commit is done."""
-        tally = self._run.session.tally
+        tally = self._run.session.context.tally
         usage = self._run.budget.usage()
         log.info(
             "commit phase=%s rows=%d seconds=%.2f executions=%d steps=%d payloads=%d requests=%d budget_left=%s "
@@ -81,11 +81,11 @@ class Progress:
             self._live.update(scrubbed(self._line()), refresh=True)
 
     def _line(self) -> str:
-        tally = self._run.session.tally
+        tally = self._run.session.context.tally
         now = time.monotonic()
         if self._phase[0] != tally.phase:
             self._phase = (tally.phase, now, tally.done)
-        parts = [self._run.session.settings.system.name, tally.phase]
+        parts = [self._run.session.context.settings.system.name, tally.phase]
         if tally.goal:
             parts.append(f"{_bar(tally.done / tally.goal)} {tally.done:,} of {tally.goal:,}")
             left = self._seconds_left(now)
@@ -104,7 +104,7 @@ class Progress:
 
     def _seconds_left(self, now: float) -> float | None:
         """By the budget where it is what limits, otherwise by the pace so far."""
-        tally = self._run.session.tally
+        tally = self._run.session.context.tally
         todo = max(0, (tally.goal or 0) - tally.done)
         budget = self._run.budget
         _, since, before = self._phase

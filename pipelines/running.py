@@ -27,8 +27,11 @@ from .locking import only_one
 from .output import keep_secret
 
 if TYPE_CHECKING:
+    from sources.task_history.context import Context
     from sources.task_history.loading import Loader
-    from sources.task_history.session import Session
+    from sources.task_history.model import Selection
+    from sources.task_history.session import Session, Work
+    from sources.task_history.warehouse import Scope
 
 log = logging.getLogger("task_history")
 
@@ -44,9 +47,39 @@ class Run:
     stop: StopSignal
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Who works on a dataset: each lane has one process at a time, and all of them share it."""
+
+    name: str
+    """As coverage names it."""
+    has_cursor: bool
+    """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
+
+    def pipeline(self, settings: Settings) -> str:
+        """The name of its dlt pipeline."""
+        return settings.pipeline_name if self.has_cursor else f"{settings.pipeline_name}_{self.name}"
+
+
+SYNC = Lane("sync", has_cursor=True)
+BACKFILL = Lane("backfill", has_cursor=False)
+
+Makes = Callable[["Context", "Loader"], "Work"]
+"""Makes the work of a command."""
+
+
 @contextmanager
 def run(
-    settings: Settings, target: Target, *, command: str, max_requests: int | None, max_minutes: float | None
+    settings: Settings,
+    target: Target,
+    makes: Makes,
+    *,
+    command: str,
+    lane: Lane = SYNC,
+    selection: Selection | None = None,
+    scope: Scope | None = None,
+    max_requests: int | None = None,
+    max_minutes: float | None = None,
 ) -> Iterator[Run]:
     """Everything ready for the first batch, the warehouse checked before a request is spent.
 
@@ -57,13 +90,15 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
         folder = working_folder(target)
-        stack.enter_context(only_one(folder / f"{settings.pipeline_name}.lock", settings.pipeline_name))
+        name = lane.pipeline(settings)
+        stack.enter_context(only_one(folder / f"{name}.lock", name))
         _keep_memory_flat()
         keep_secret(settings.secrets)
         client, budget = stack.enter_context(connected(settings, stop))
 
         import dlt
 
+        from sources.task_history.context import Context
         from sources.task_history.loading import Loader, failures
         from sources.task_history.session import Session
         from sources.task_history.warehouse import Warehouse
@@ -71,23 +106,24 @@ def run(
         _configure_dlt()
         with failures():
             pipeline = dlt.pipeline(
-                settings.pipeline_name,
+                name,
                 pipelines_dir=str(folder),
-                destination=target.destination(),
+                destination=target.destination("" if lane.has_cursor else lane.name),
                 dataset_name=settings.dataset_name,
             )
-        loader = Loader(pipeline, settings.system)
+        loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor)
         loader.ready()
-        session = Session(
+        context = Context(
             settings,
             client,
             Warehouse(loader.query, loader.qualified, settings.system),
-            cursor=loader.cursor(),
-            stop=stop,
             now=lambda: datetime.now(UTC),
             command=command,
+            lane=lane.name,
+            selection=selection,
+            scope=scope,
         )
-        yield Run(session, loader, client, budget, stop)
+        yield Run(Session(context, makes(context, loader)), loader, client, budget, stop)
 
 
 def commits(run: Run, after: Callable[[int, float], None]) -> None:

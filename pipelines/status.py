@@ -9,7 +9,7 @@ from typing import Any
 
 from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
-from sources.task_history.coverage import Day
+from sources.task_history.coverage import Summary, by_day
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.tables import RUNS
 from sources.task_history.warehouse import Query, Scope, Warehouse
@@ -72,13 +72,14 @@ def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings
         for row in rows
     ]
     until = max((row["covered_until"] for row in runs if row["covered_until"]), default=None)
-    days = sorted(warehouse.coverage(), key=lambda day: day.day)
+    known = warehouse.coverage()
+    days = by_day(known)
     counts = {
         table.name: query(f'SELECT count(*) FROM "{dataset}"."{table.name}"')[1][0][0]
         for table in (system.executions, system.steps, system.payloads, system.workflows)
     }
     return {
-        "covered_from": min((day.window.start for day in days), default=None),
+        "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
         "covered_until": until,
         "lag_s": round((datetime.now(UTC) - until).total_seconds()) if until else None,
         "rows": counts,
@@ -90,13 +91,13 @@ def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings
     }
 
 
-def _day(day: Day) -> dict[str, Any]:
+def _day(day: Summary) -> dict[str, Any]:
     return {
         "day": day.day.date().isoformat(),
         "executions": day.executions,
         "api_total": day.api_total,
         "is_verified": day.is_verified,
-        "is_whole": day.window.end - day.window.start == timedelta(days=1),
+        "is_whole": day.covered == timedelta(days=1),
         "checked_at": day.checked_at,
     }
 

@@ -51,8 +51,15 @@ def sync(
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     began = time.monotonic()
+    from sources.task_history.syncing import Sync
+
     with started(
-        settings, target, command="sync", max_requests=max_requests, max_minutes=max_minutes
+        settings,
+        target,
+        lambda context, loader: Sync(context, cursor=loader.cursor()),
+        command="sync",
+        max_requests=max_requests,
+        max_minutes=max_minutes,
     ) as current:
         with Progress(current) as progress:
             commits(current, progress.committed)
@@ -60,14 +67,14 @@ def sync(
 
 
 def _result(current: Run, target: destination.Target, seconds: float) -> dict[str, Any]:
-    session = current.session
-    tally, stats = session.tally, current.client.stats
+    session, context = current.session, current.session.context
+    tally, stats = context.tally, current.client.stats
     usage = current.budget.usage()
     return {
         "command": "sync",
-        "system": session.settings.system.name,
-        "instance": session.settings.instance,
-        "run_id": session.run_id,
+        "system": context.settings.system.name,
+        "instance": context.settings.instance,
+        "run_id": context.run_id,
         "complete": session.is_complete,
         "stopped": session.stopped.reason if session.stopped else None,
         "covered_until": tally.cursor,
@@ -78,6 +85,8 @@ def _result(current: Run, target: destination.Target, seconds: float) -> dict[st
         "payloads": tally.payloads,
         "redactions": tally.redactions,
         "unverified_windows": tally.unverified,
+        "unresolved": tally.unresolved,
+        "lost": {"from": tally.lost.start, "until": tally.lost.end} if tally.lost else None,
         "left": {
             "open_executions": session.left.open_executions,
             "details": session.left.details,
@@ -92,7 +101,7 @@ def _result(current: Run, target: destination.Target, seconds: float) -> dict[st
         "duration_s": round(seconds, 1),
         "destination": target.name,
         "file": str(target.file),
-        "dataset": session.settings.dataset_name,
+        "dataset": context.settings.dataset_name,
     }
 
 

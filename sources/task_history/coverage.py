@@ -1,48 +1,89 @@
-"""Which windows are loaded: one row a day, kept with the rows that it speaks of."""
+"""Which windows are loaded: a row a day and lane, kept with the rows that it speaks of.
+
+A lane is who writes: ``sync`` behind the live cursor, ``backfill`` in ranges of its own, ``audit`` what it
+compared. Each lane has one writer at a time, so that two that run at once, also on two machines, never
+overwrite each other's notes. What is loaded under filters is noted apart from what is loaded whole.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
-from .model import Row, Window
-from .windows import days
+from .model import Row, Window, iso_ms
+from .windows import days, gaps, merged
+
+SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
+
+
+def filters_text(filters: Mapping[str, str]) -> str:
+    """A set of filters as coverage names it: ``integration=slack&status=FAILED``; empty for none."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(filters.items()))
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What is loaded of one day."""
+    """What one lane noted of one day."""
 
-    window: Window
+    day: datetime
+    """Its midnight."""
+    lane: str
+    filters: str
+    windows: tuple[Window, ...]
+    """Disjoint, in order."""
     executions: int
     api_total: int | None
     is_verified: bool
     checked_at: datetime
 
     @property
-    def day(self) -> datetime:
-        """Its midnight."""
-        return midnight(self.window.start)
+    def covered(self) -> timedelta:
+        """How much of the day is loaded."""
+        return sum((window.end - window.start for window in self.windows), timedelta())
 
 
 class Book:
-    """The coverage as it is known now, and what of it changed since it was last written."""
+    """The coverage as it is known now, and what this lane added since it was last written."""
 
-    def __init__(self, known: Iterable[Day] = ()) -> None:
-        self._days = {day.day: day for day in known}
+    def __init__(self, known: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
+        self._known = list(known)
+        self._lane = lane
+        self._filters = filters
+        self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
         self._changed: set[datetime] = set()
 
     @property
     def span(self) -> Window | None:
-        """From the first covered instant to the last."""
-        if not self._days:
-            return None
-        return Window(
-            min(day.window.start for day in self._days.values()),
-            max(day.window.end for day in self._days.values()),
-        )
+        """From the first instant that this lane covers to the last."""
+        windows = [window for day in self._days.values() for window in day.windows]
+        return Window(min(windows).start, max(window.end for window in windows)) if windows else None
+
+    @property
+    def unbroken(self) -> Window | None:
+        """The last stretch of this lane without a gap."""
+        windows = merged(window for day in self._days.values() for window in day.windows)
+        return windows[-1] if windows else None
+
+    @property
+    def covered(self) -> list[Window]:
+        """Where every execution under the filters is loaded, by whichever lane and with whatever fewer filters."""
+        wanted = set(filter(None, self._filters.split("&")))
+        own = [window for day in self._days.values() for window in day.windows]
+        others = [
+            window
+            for day in self._known
+            if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= wanted
+            for window in day.windows
+        ]
+        return merged(own + others)
+
+    def gaps(self, window: Window) -> list[Window]:
+        """What of the window is not covered, oldest first."""
+        return gaps(window, self.covered)
 
     def add(
         self,
@@ -58,8 +99,17 @@ class Book:
         for part in days(window):
             day = midnight(part.start)
             number = rows[day]
-            fresh = Day(part, number, number if is_counted else None, is_verified, checked_at)
-            self._put(day, _joined(self._days.get(day), fresh))
+            fresh = Day(
+                day,
+                self._lane,
+                self._filters,
+                (part,),
+                number,
+                number if is_counted else None,
+                is_verified,
+                checked_at,
+            )
+            self._put(_joined(self._days.get(day), fresh))
 
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
         """Executions that became visible in windows that were covered before."""
@@ -68,7 +118,7 @@ class Book:
             if known is not None:
                 total = None if known.api_total is None else known.api_total + number
                 executions = known.executions + number
-                self._put(day, replace(known, executions=executions, api_total=total, checked_at=checked_at))
+                self._put(replace(known, executions=executions, api_total=total, checked_at=checked_at))
 
     def checked_at(self, instant: datetime) -> datetime:
         """When the instant's day was last read or compared. Raises KeyError when it is not covered."""
@@ -78,48 +128,97 @@ class Book:
         """The instant's day was compared and needed no change."""
         known = self._days.get(midnight(instant))
         if known is not None:
-            self._put(known.day, replace(known, checked_at=checked_at))
+            self._put(replace(known, checked_at=checked_at))
 
     def changes(self, run_id: str) -> list[Row]:
         """The rows of ``coverage`` that are to be written; each is given once."""
         changed, self._changed = sorted(self._changed), set()
         return [_row(self._days[day], run_id) for day in changed]
 
-    def _put(self, day: datetime, entry: Day) -> None:
-        self._days[day] = entry
-        self._changed.add(day)
+    def _put(self, entry: Day) -> None:
+        self._days[entry.day] = entry
+        self._changed.add(entry.day)
 
 
 def _joined(known: Day | None, fresh: Day) -> Day:
-    """Both as one entry where they touch; otherwise the one that reaches further.
+    """Both as one entry.
 
-    Where they overlap, no execution is in both: what is read twice is compared, not listed.
+    What is listed twice replaces what was noted before where it contains it; elsewhere no execution is in
+    both: what is read twice is compared, not listed.
     """
-    if known is None or (fresh.window.start <= known.window.start and known.window.end <= fresh.window.end):
+    (window,) = fresh.windows
+    if known is None or all(
+        window.start <= known_part.start and known_part.end <= window.end for known_part in known.windows
+    ):
         return fresh
-    if fresh.window.start <= known.window.end and known.window.start <= fresh.window.end:
-        is_counted = known.api_total is not None and fresh.api_total is not None
-        return Day(
-            Window(min(known.window.start, fresh.window.start), max(known.window.end, fresh.window.end)),
-            known.executions + fresh.executions,
-            (known.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
-            known.is_verified and fresh.is_verified,
-            fresh.checked_at,
-        )
-    return max(known, fresh, key=lambda entry: entry.window.end)
+    is_counted = known.api_total is not None and fresh.api_total is not None
+    return replace(
+        fresh,
+        windows=tuple(merged((*known.windows, window))),
+        executions=known.executions + fresh.executions,
+        api_total=(known.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
+        is_verified=known.is_verified and fresh.is_verified,
+    )
 
 
 def _row(entry: Day, run_id: str) -> Row:
     return {
         "day": entry.day,
-        "window_start": entry.window.start,
-        "window_end": entry.window.end,
+        "lane": entry.lane,
+        "filters": entry.filters,
+        "window_start": entry.windows[0].start,
+        "window_end": entry.windows[-1].end,
+        "covered_ms": round(entry.covered.total_seconds() * 1000),
+        "windows": json.dumps([[iso_ms(window.start), iso_ms(window.end)] for window in entry.windows]),
         "executions": entry.executions,
         "api_total": entry.api_total,
         "is_verified": entry.is_verified,
         "checked_at": entry.checked_at,
         "run_id": run_id,
     }
+
+
+def read_windows(text: str) -> tuple[Window, ...]:
+    """The windows as a row of ``coverage`` holds them. Raises ValueError."""
+    return tuple(Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One day over all lanes."""
+
+    day: datetime
+    covered: timedelta
+    executions: int
+    api_total: int | None
+    is_verified: bool
+    checked_at: datetime
+
+
+def by_day(known: Sequence[Day]) -> list[Summary]:
+    """What is loaded whole of each day, over all lanes; the last audit's word is the newest where it came later."""
+    found = []
+    for day in sorted({entry.day for entry in known if not entry.filters and entry.lane != AUDIT}):
+        entries = [entry for entry in known if entry.day == day and not entry.filters]
+        loaded = [entry for entry in entries if entry.lane != AUDIT]
+        windows = merged(window for entry in loaded for window in entry.windows)
+        newest = max(entries, key=lambda entry: entry.checked_at)
+        is_verified = all(entry.is_verified for entry in loaded)
+        if newest.lane == AUDIT and newest.covered >= sum((w.end - w.start for w in windows), timedelta()):
+            is_verified = newest.is_verified
+            loaded = [newest]
+        totals = [entry.api_total for entry in loaded]
+        found.append(
+            Summary(
+                day,
+                sum((window.end - window.start for window in windows), timedelta()),
+                sum(entry.executions for entry in loaded),
+                sum(total for total in totals if total is not None) if None not in totals else None,
+                is_verified,
+                newest.checked_at,
+            )
+        )
+    return found
 
 
 def midnight(instant: datetime) -> datetime:

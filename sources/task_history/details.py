@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from . import records
@@ -31,7 +32,7 @@ class Details:
         values: Values,
         payloads: Payloads,
         stamp: Callable[[], Stamp],
-        is_expired: Callable[[Wanted], bool],
+        is_expired: Callable[[datetime | None], bool],
         changed: Callable[[str, Detail], Chunk],
     ) -> None:
         self._client = client
@@ -50,7 +51,7 @@ class Details:
         for one, answer in zip(wanted, self._client.map(requests), strict=False):
             stamp = self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
-                outcome = "expired" if self._is_expired(one) else "gone"
+                outcome = "expired" if self._is_expired(one.started_at) else "gone"
                 row = records.ledger(one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({self._system.ledger.name: [row]})
             else:

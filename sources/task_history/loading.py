@@ -6,6 +6,8 @@ Every failure of the warehouse is a WarehouseUnavailable that says what to do.
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,12 +36,23 @@ OWN = {
 }
 
 
-class Loader:
-    """One pipeline of one system."""
+_PATIENCE_S = 10.0
+_LONG_PATIENCE_S = 120.0
+_POLL_S = 0.05, 0.15
 
-    def __init__(self, pipeline: dlt.Pipeline, system: System) -> None:
+
+class Loader:
+    """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor.
+
+    Several processes may write to one warehouse. A DuckDB file takes one at a time: each holds it only while
+    it commits or asks, and waits for the others.
+    """
+
+    def __init__(self, pipeline: dlt.Pipeline, system: System, *, has_cursor: bool = True) -> None:
         self.pipeline = pipeline
         self.system = system
+        self._has_cursor = has_cursor
+        self._patience_s = _PATIENCE_S
         self._commented: set[tuple[str, str]] | None = None
 
     def ready(self) -> None:
@@ -51,7 +64,7 @@ class Loader:
         Raises:
             WarehouseUnavailable: the warehouse cannot be used.
         """
-        with failures():
+        with failures(), self._held():
             forget_killed_extracts(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
             if self.pipeline.has_pending_data:
@@ -60,14 +73,18 @@ class Loader:
             if not self._has_tables():
                 self.pipeline.run(self._source(empty(self.system, self.writer())))
             self._mend()
-        self.comment()
+            self.comment()
+        # From now on there is something to lose.
+        self._patience_s = _LONG_PATIENCE_S
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
-        with failures():
-            info = self.pipeline.run(self._source(resources(self.system, [batch], self.writer())))
+        cursor = self.system.started_column if self._has_cursor else None
+        made = resources(self.system, [batch], self.writer(), cursor=cursor)
+        with failures(), self._held():
+            info = self.pipeline.run(self._source(made))
             forget_old_loads(Path(self.pipeline.working_dir))
-        self.comment()
+            self.comment()
         return info
 
     def writer(self) -> Writer:
@@ -93,7 +110,7 @@ class Loader:
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The columns' names and the rows. Raises WarehouseUnavailable."""
-        with failures(), self.pipeline.sql_client() as client, client.execute_query(sql, *values) as cursor:
+        with failures(), self._held() as client, client.execute_query(sql, *values) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
 
@@ -103,8 +120,8 @@ class Loader:
 
     def qualified(self, name: str) -> str:
         """The table's full name in SQL."""
-        with failures(), self.pipeline.sql_client() as client:
-            return str(client.make_qualified_table_name(name))
+        client = self.pipeline.sql_client()
+        return str(client.make_qualified_table_name(name))
 
     def comment(self) -> None:
         """Writes the sentence of every column into a warehouse that dlt does not write it to."""
@@ -127,6 +144,24 @@ class Loader:
                     client.execute_sql(_commenting(client, *key, text))
         self._commented = set(wanted)
 
+    @contextmanager
+    def _held(self) -> Iterator[Any]:
+        """A connection to the warehouse; what is done meanwhile cannot be locked out by another process."""
+        deadline = time.monotonic() + self._patience_s
+        client: Any = self.pipeline.sql_client()
+        while True:
+            try:
+                client.open_connection()
+                break
+            except Exception as error:
+                if not is_locked(error) or time.monotonic() > deadline:
+                    raise
+            time.sleep(random.uniform(*_POLL_S))
+        try:
+            yield client
+        finally:
+            client.close_connection()
+
     def _source(self, made: Iterable[Any]) -> Any:
         made = list(made)
 
@@ -142,8 +177,11 @@ class Loader:
 
     def _has_tables(self) -> bool:
         schema = self._schema()
-        wanted = {table.name for table in tables.of(self.system)}
-        return schema is not None and wanted <= set(schema.tables)
+        return schema is not None and all(
+            column.name in schema.tables.get(table.name, {}).get("columns", {})
+            for table in tables.of(self.system)
+            for column in table.columns
+        )
 
     def _mend(self) -> None:
         """Puts back tables and columns that somebody dropped; dlt would go on as if they were there."""
@@ -221,9 +259,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+_LOCKED = ("conflicting lock", "could not set lock")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another process has the DuckDB file open."""
+    return any(mark in str(cause).lower() for cause in _causes(error) for mark in _LOCKED)
+
+
 _ADVICE = (
     (
-        ("conflicting lock", "could not set lock"),
+        _LOCKED,
         "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
         "or let it open the file read-only after this run.",
     ),

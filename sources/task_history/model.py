@@ -46,6 +46,16 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which executions something is about: those that began in the window and fit all filters."""
+
+    window: Window | None = None
+    """None for any time."""
+    filters: Mapping[str, str] = field(default_factory=dict)
+    """Values by the names that the system gives its filters."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to a vendor. ``path`` is relative to the configured base URL."""
 

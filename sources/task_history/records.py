@@ -13,6 +13,7 @@ from .errors import Rejected, UnexpectedResponse
 from .json_text import to_text
 from .model import Answer, Json, Row, Table
 from .redaction import Redactor
+from .states import Seen
 from .systems.base import Detail, Payload, System
 
 log = logging.getLogger("task_history")
@@ -30,12 +31,23 @@ class Stamp:
         return {**row, "fetched_at": self.at, "run_id": self.run_id}
 
 
-def execution(system: System, row: Mapping[str, Json], stamp: Stamp) -> Row:
-    """A listing's row, or one that was laid over a stored row."""
+LIST, LATE, STATUS, EXECUTION, REPAIR = "list", "late", "status", "execution", "repair"
+"""By which kind of request a version of a row came."""
+
+
+def execution(
+    system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: Seen | None = None
+) -> Row:
+    """A listing's row, or one that was laid over a stored row; ``before`` is its state as stored."""
+    is_open = system.is_open(dict(row))
+    is_same = before is not None and before.status == str(row.get("status") or "")
     return {
         **row,
-        "is_open": system.is_open(dict(row)),
+        "is_open": is_open,
+        "resolution": None if is_open else "ended",
         "purged_at_source": None,
+        "status_seen_at": before.since if before is not None and is_same else stamp.at,
+        "read_by": read_by,
         "fetched_at": stamp.at,
         "run_id": stamp.run_id,
     }
@@ -47,13 +59,16 @@ def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json
     return {**{source.get(name, name): value for name, value in stored.items()}, **fresh}
 
 
-def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp) -> Row:
+def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool) -> Row:
     """The stored row of an execution that the vendor no longer holds."""
     row = laid_over(table, stored, {})
+    while_open = "unresolved_at_retention" if is_expired else "gone"
     return {
         **row,
         "is_open": False,
+        "resolution": stored.get("resolution") or while_open,
         "purged_at_source": stamp.at,
+        "read_by": EXECUTION,
         "fetched_at": stamp.at,
         "run_id": stamp.run_id,
     }

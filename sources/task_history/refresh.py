@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from . import records
 from .batches import Chunk
@@ -14,7 +15,9 @@ from .model import MS, Page, Row, Window
 from .paging import Sender
 from .records import Stamp, Tolerance
 from .settling import Plan, plan
+from .states import Seen, earlier_state
 from .systems.base import Detail, System, Values
+from .tables import STATES
 from .warehouse import Open, Scope, Warehouse
 
 log = logging.getLogger("task_history")
@@ -39,6 +42,7 @@ class Settling:
         warehouse: Warehouse,
         scope: Scope,
         stamp: Callable[[], Stamp],
+        is_expired: Callable[[datetime | None], bool],
     ) -> None:
         self._listing = listing
         self._client = client
@@ -47,7 +51,9 @@ class Settling:
         self._warehouse = warehouse
         self._scope = scope
         self._stamp = stamp
+        self._is_expired = is_expired
         self.settled = 0
+        self.unresolved = 0
         self._tolerance = Tolerance()
 
     def chunks(self, opens: Sequence[Open], *, is_quiet: bool) -> Iterator[Chunk]:
@@ -64,7 +70,7 @@ class Settling:
                 if is_quiet and self._is_unchanged(heads, opens):
                     return
                 for status, head in heads.items():
-                    yield self._executions(self._rest(status, window, head), left)
+                    yield self._executions(self._rest(status, window, head), left, records.STATUS)
                 if self._scope.steps == "all":
                     # What has ended is read singly anyway, for its steps.
                     yield from self.read(left)
@@ -72,7 +78,7 @@ class Settling:
             planned = self._plan(list(left.values()), by_status=False)
         for span in planned.spans:
             for piece in self._listing.pieces(span):
-                yield self._executions(piece.rows, left)
+                yield self._executions(piece.rows, left, records.LIST)
         # Whatever no list showed has ended, was purged, or moved from one list to another meanwhile.
         yield from self.read(left)
 
@@ -158,26 +164,36 @@ class Settling:
             rows += page.rows
         return rows
 
-    def _executions(self, rows: Iterable[Row], left: dict[str, Open]) -> Chunk:
+    def _executions(self, rows: Iterable[Row], left: dict[str, Open], read_by: str) -> Chunk:
         """What a list says of those that are asked about; it has not to know others."""
         stamp = self._stamp()
-        kept = {}
+        kept: dict[str, Row] = {}
+        earlier: list[Row] = []
         for row in rows:
             identity = self._system.identity(row)
-            if left.pop(identity, None) is not None:
-                kept[identity] = records.execution(self._system, row, stamp)
+            before = left.pop(identity, None)
+            if before is not None:
+                kept[identity] = records.execution(
+                    self._system, row, stamp, read_by=read_by, before=before.seen
+                )
+                earlier += earlier_state(identity, before.seen, row.get("status"))
                 self.settled += not kept[identity]["is_open"]
-        return Chunk({self._system.executions.name: list(kept.values())})
+        return Chunk({self._system.executions.name: list(kept.values()), STATES.name: earlier})
 
     def _gone(self, identity: str, stored: Row | None) -> Chunk:
         stamp = self._stamp()
-        row = records.vanished(self._system.executions, stored or {"id": identity}, stamp)
         at = (stored or {}).get(self._system.started_column)
+        is_expired = self._is_expired(at)
+        row = records.vanished(
+            self._system.executions, stored or {"id": identity}, stamp, is_expired=is_expired
+        )
         self.settled += 1
+        self.unresolved += row["resolution"] == "unresolved_at_retention"
+        outcome = "expired" if is_expired else "gone"
         return Chunk(
             {
                 self._system.executions.name: [row],
-                self._system.ledger.name: [records.ledger(identity, at, "gone", stamp)],
+                self._system.ledger.name: [records.ledger(identity, at, outcome, stamp)],
             }
         )
 
@@ -188,10 +204,14 @@ class Settling:
         columns = {column.name for column in system.executions.columns}
         also_listed = {name for name in detail.extra if name in stored and name not in columns}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
+        before = Seen.in_row(stored)
         row = records.laid_over(system.executions, stored, fresh)
-        row = records.execution(system, row, stamp)
+        row = records.execution(system, row, stamp, read_by=records.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
-        tables = {system.executions.name: [row]}
+        tables = {
+            system.executions.name: [row],
+            STATES.name: earlier_state(identity, before, row.get("status")),
+        }
         if not row["is_open"]:
             self.settled += 1
             if self._wants(row):

@@ -53,11 +53,16 @@ class Writer:
         return columns.table
 
 
-def resources(system: System, batches: Iterable[Batch], writer: Writer) -> list[DltResource]:
-    """A resource per table; the one of executions draws the batches and holds the cursor."""
+def resources(
+    system: System, batches: Iterable[Batch], writer: Writer, *, cursor: str | None
+) -> list[DltResource]:
+    """A resource per table; the one of executions draws the batches.
+
+    It holds the cursor over the column of that name; None where no cursor is to be touched.
+    """
     work = _Work(system, batches, writer)
     return [
-        _resource(system.executions, work.executions),
+        _resource(system.executions, work.drawing(cursor) if cursor else work.drawn),
         *(
             _resource(table, work.others(table.name))
             for table in tables.of(system)
@@ -99,28 +104,36 @@ class _Work:
         self._writer = writer
         self._waiting: dict[str, deque[Any]] = {name: deque() for name in self._tables}
         self._is_over = False
-        self.executions = self._drawing(system.started_column)
 
-    def _drawing(self, cursor: str) -> Callable[..., Iterator[Any]]:
+    def drawing(self, cursor: str) -> Callable[..., Iterator[Any]]:
+        """The rows of executions, the cursor beside them."""
+
         def executions(
             started: dlt.sources.incremental[datetime] = dlt.sources.incremental(cursor),  # noqa: B008
         ) -> Iterator[Any]:
             # The cursor is ours: whole windows move it, not rows, and no row is filtered by it.
             started.advance(None)  # type: ignore[arg-type]  # dlt's own word for it
-            try:
-                for batch in self._batches:
-                    for name, rows in batch.rows.items():
-                        if rows:
-                            self._waiting[name].append(self._writer.arrow(self._tables[name], rows))
-                    batch.rows.clear()
-                    while self._waiting[self._own]:
-                        yield self._waiting[self._own].popleft()
-                    if batch.cursor is not None:
-                        started.advance(batch.cursor)
-            finally:
-                self._is_over = True
+            yield from self._drawn(started.advance)
 
         return executions
+
+    def drawn(self) -> Iterator[Any]:
+        """The rows of executions."""
+        yield from self._drawn(lambda _: None)
+
+    def _drawn(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
+        try:
+            for batch in self._batches:
+                for name, rows in batch.rows.items():
+                    if rows:
+                        self._waiting[name].append(self._writer.arrow(self._tables[name], rows))
+                batch.rows.clear()
+                while self._waiting[self._own]:
+                    yield self._waiting[self._own].popleft()
+                if batch.cursor is not None:
+                    advance(batch.cursor)
+        finally:
+            self._is_over = True
 
     def others(self, name: str) -> Callable[[], Iterator[Any]]:
         """Gives what the batches drawn so far hold for the table."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from .client import Stats
-from .model import Row
+from .model import Row, Window
 
 
 @dataclass(slots=True)
@@ -22,10 +23,19 @@ class Tally:
     payloads: int = 0
     redactions: int = 0
     unverified: int = 0
+    unresolved: int = 0
+    lost: Window | None = None
+    """What the vendor purged before it could be read."""
+    failed: int = 0
+    """Executions that failed, among those that were listed."""
     done: int = 0
     """Units of the phase that are done, of ``goal``."""
     goal: int | None = None
     cursor: datetime | None = None
+
+    def count_wanted(self, rows: Iterable[Row], failed_statuses: Sequence[str]) -> None:
+        """Counts those that failed."""
+        self.failed += sum(row.get("status") in failed_statuses for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,9 @@ class Run:
             "steps": tally.steps,
             "payloads": tally.payloads,
             "redactions": tally.redactions,
+            "unresolved": tally.unresolved,
+            "lost_from": tally.lost.start if tally.lost else None,
+            "lost_until": tally.lost.end if tally.lost else None,
             "version": _version(),
             "written_at": now,
         }

@@ -50,6 +50,12 @@ class Settings:
         return "_".join(filter(None, (self.system.name, self.instance)))
 
     @property
+    def retention(self) -> timedelta | None:
+        """How long the vendor keeps an execution; None when it does not say."""
+        days: float | None = self.values["retention_days"]
+        return timedelta(days=days) if days else None
+
+    @property
     def lookback(self) -> timedelta:
         return timedelta(minutes=self.values["lookback_minutes"])
 
@@ -59,7 +65,7 @@ class Settings:
         if chosen is not None:
             return chosen
         back = timedelta(days=30)
-        return now - min(back, self.system.retention or back)
+        return now - min(back, self.retention or back)
 
     @property
     def secrets(self) -> list[str]:
@@ -84,6 +90,13 @@ def common(system: System) -> tuple[Setting, ...]:
             float,
             120,
             "How far back each sync compares for rows that came late.",
+            least=0,
+        ),
+        Setting(
+            "retention_days",
+            float,
+            system.retention.days if system.retention else None,
+            "How many days the vendor keeps executions; 0 when it keeps them for ever.",
             least=0,
         ),
         Setting(

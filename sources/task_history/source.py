@@ -16,11 +16,13 @@ from dlt.extract import DltResource
 from . import systems
 from .batches import Batch
 from .connecting import connected
+from .context import Context
 from .loading import Loader
 from .resources import Writer, resources
 from .session import Session
 from .settings import Settings, build
 from .stopping import StopSignal
+from .syncing import Sync
 from .warehouse import Warehouse
 
 
@@ -71,7 +73,7 @@ def paragon(
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)
-    return resources(system, loader.batches(), loader)
+    return resources(system, loader.batches(), loader, cursor=system.started_column)
 
 
 class _Late(Writer):
@@ -87,16 +89,14 @@ class _Late(Writer):
         super().__init__(made.stored, made.normalize)
         stop = StopSignal()
         with connected(settings, stop) as (client, _):
-            session = Session(
+            context = Context(
                 settings,
                 client,
                 Warehouse(loader.query_if_any, loader.qualified, settings.system),
-                cursor=loader.cursor(),
-                stop=stop,
                 now=lambda: datetime.now(UTC),
                 command="source",
-                rounds=1,
             )
+            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1))
             yield from session.batches()
-        if session.error is not None and not session.tally.executions:
+        if session.error is not None and not context.tally.executions:
             raise session.error

@@ -11,7 +11,10 @@ RUNS = Table(
     ("run_id",),
     (
         Column("run_id", "text", "The run; rows that it wrote carry it."),
-        Column("command", "text", "What was called: sync, or the source from a script."),
+        Column("command", "text", "What was called: sync, backfill, audit, replay, or the source from a script."),
+        Column("window_start", "timestamp", "From when on a backfill or audit looked; empty for a sync."),
+        Column("window_end", "timestamp", "Until when it looked; that instant excluded."),
+        Column("filters", "text", "The filters of a backfill, such as status=FAILED; empty for none."),
         Column("started_at", "timestamp", "When the run began."),
         Column("ended_at", "timestamp", "When it ended; empty while it runs."),
         Column("duration_ms", "bigint", "Milliseconds from start to end."),
@@ -43,6 +46,17 @@ RUNS = Table(
         Column("steps", "bigint", "Rows of steps it wrote."),
         Column("payloads", "bigint", "Rows of payloads it wrote."),
         Column("redactions", "bigint", "Values it redacted in payloads."),
+        Column(
+            "unresolved",
+            "bigint",
+            "Executions that it found purged while they were open (resolution unresolved_at_retention).",
+        ),
+        Column(
+            "lost_from",
+            "timestamp",
+            "From when on executions were purged by the vendor before any sync could read them; empty for none.",
+        ),
+        Column("lost_until", "timestamp", "Until when they were; that instant excluded."),
         Column("open_executions", "bigint", "Executions that were open at its end."),
         Column("details_left", "bigint", "Settled executions whose steps were wanted and not yet loaded."),
         Column("payloads_left", "bigint", "Steps whose payload was wanted and not yet loaded."),
@@ -54,19 +68,90 @@ RUNS = Table(
 
 COVERAGE = Table(
     "coverage",
-    "One row per day of executions that are loaded: how many, and whether the vendor counts the same.",
-    ("day",),
+    "One row per day, lane and set of filters of executions that are loaded: how many, and whether the vendor "
+    "counts the same.",
+    ("day", "lane", "filters"),
     (
         Column("day", "timestamp", "The day, UTC midnight."),
+        Column(
+            "lane",
+            "text",
+            "Who loaded it: sync, backfill; or audit, for what was loaded before and compared as a whole.",
+        ),
+        Column("filters", "text", "Which executions are loaded, such as status=FAILED; empty for all."),
         Column("window_start", "timestamp", "From when on the day is loaded."),
         Column("window_end", "timestamp", "Until when the day is loaded; that instant excluded."),
-        Column("executions", "bigint", "Executions loaded for the window when it was last read."),
-        Column("api_total", "bigint", "The vendor's count for the window; empty where it gave none."),
+        Column("covered_ms", "bigint", "Milliseconds of the day that are loaded; 86,400,000 is all of it."),
+        Column(
+            "windows",
+            "text",
+            "JSON list of the windows that are loaded, each as [start, end]; more than one where there are gaps.",
+        ),
+        Column("executions", "bigint", "Executions loaded for the windows when they were last read."),
+        Column("api_total", "bigint", "The vendor's count for the windows; empty where it gave none."),
         Column("is_verified", "bool", "Whether both were equal, or every difference was accounted for."),
-        Column("checked_at", "timestamp", "When the window was last read or compared."),
+        Column("checked_at", "timestamp", "When the windows were last read or compared."),
         Column("run_id", "text", "The run that did it (sync_runs.run_id)."),
     ),
     newest="checked_at",
+)
+
+READS = Table(
+    "window_reads",
+    "One row per window that was read from a listing: which run asked when, and how many rows came.",
+    ("read_id",),
+    (
+        Column("read_id", "text", "The run and the number of the window in it."),
+        Column("run_id", "text", "The run (sync_runs.run_id)."),
+        Column("lane", "text", "sync, backfill or audit."),
+        Column("filters", "text", "The filters of the listing; empty for none."),
+        Column("window_start", "timestamp", "From when on executions were asked for."),
+        Column("window_end", "timestamp", "Until when; that instant excluded."),
+        Column("executions", "bigint", "Executions that came."),
+        Column("api_total", "bigint", "The vendor's count for the window; empty where it gave none."),
+        Column("is_verified", "bool", "Whether both were equal, or every difference was accounted for."),
+        Column("read_at", "timestamp", "When the last page of it was read."),
+    ),
+    newest="read_at",
+)
+
+STATES = Table(
+    "execution_states",
+    "One row per earlier state of an execution that was seen in more than one: the newest is in the execution's row.",
+    ("execution_id", "seen_at"),
+    (
+        Column("execution_id", "text", "The execution (workflow_executions.id)."),
+        Column("seen_at", "timestamp", "When this connector first saw it in this state."),
+        Column("status", "text", "The vendor's status then."),
+        Column("last_seen_at", "timestamp", "When this connector last saw it in this state."),
+        Column("read_by", "text", "The kind of request that showed it last: list, late, status, execution or repair."),
+        Column("run_id", "text", "The run that last saw it so (sync_runs.run_id)."),
+    ),
+    newest="last_seen_at",
+)
+
+REPLAYS = Table(
+    "replays",
+    "One row per execution that was asked to run again: what came of it.",
+    ("replay_id",),
+    (
+        Column("replay_id", "text", "The run that asked and the execution's id."),
+        Column("execution_id", "text", "The execution that was to run again (workflow_executions.id)."),
+        Column("new_execution_id", "text", "The execution that the vendor started for it, where it named one."),
+        Column(
+            "outcome",
+            "text",
+            "replayed; refused, with the vendor's answer; unknown, when the answer was lost and it may or may not "
+            "have run; intended, when it was about to be sent as the process was killed.",
+        ),
+        Column("status_code", "bigint", "The HTTP status of the vendor's answer; empty when none came."),
+        Column("answer", "text", "What the vendor said, in short and without secrets."),
+        Column("intended_at", "timestamp", "When this connector was about to send it."),
+        Column("answered_at", "timestamp", "When the answer came; empty when none did."),
+        Column("written_at", "timestamp", "When this row was written; the newest wins."),
+        Column("run_id", "text", "The run that asked (sync_runs.run_id)."),
+    ),
+    newest="written_at",
 )
 
 
@@ -78,6 +163,9 @@ def of(system: System) -> tuple[Table, ...]:
         system.steps,
         system.payloads,
         system.workflows,
+        STATES,
+        *((REPLAYS,) if system.can_replay else ()),
         RUNS,
         COVERAGE,
+        READS,
     )

@@ -5,19 +5,29 @@ SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from .coverage import Day
-from .model import Row, Table, Window
+from .coverage import Day, read_windows
+from .model import Row, Selection, Window
+from .states import Seen
 from .systems.base import System
 from .tables import COVERAGE, RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with the values for its ``%s``; gives the columns' names and the rows."""
 _IDS_AT_ONCE = 500
+_ORDER = {"newest": "DESC", "oldest": "ASC"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """A condition, and the values that it binds."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,8 @@ class Open:
     id: str
     started_at: datetime | None
     status: str
+    seen: Seen | None = None
+    """The state in which it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +57,47 @@ class Scope:
 
     steps: str
     payloads: str
+    first: Literal["newest", "oldest"] = "newest"
+    """Which come first, after those that failed."""
 
 
 class Warehouse:
     """The tables of one dataset. ``qualified`` gives a table's full name in SQL.
 
+    ``selection`` narrows everything that is asked about executions, but for single ones and the newest.
+
     Raises, from every method: WarehouseUnavailable.
     """
 
-    def __init__(self, query: Query, qualified: Callable[[str], str], system: System) -> None:
+    def __init__(
+        self,
+        query: Query,
+        qualified: Callable[[str], str],
+        system: System,
+        *,
+        selection: Selection | None = None,
+    ) -> None:
         self._query = query
         self._name = qualified
         self._system = system
+        self._selection = selection or Selection()
         self._executions = qualified(system.executions.name)
         self._start = system.started_column
 
+    def within(self, selection: Selection) -> Warehouse:
+        """The same warehouse, of which only these executions are looked at."""
+        return Warehouse(self._query, self._name, self._system, selection=selection)
+
     def count(self, window: Window) -> int:
         """Executions that began in the window and that the vendor still had when last asked."""
-        return self._number(f"SELECT count(*) FROM {self._in_window}", window.start, window.end)
+        where = self._held(window)
+        return self._number(f"SELECT count(*) FROM {self._executions} AS e WHERE {where.sql}", *where.values)
 
     def ids(self, window: Window) -> set[str]:
         """Their ids."""
-        return {
-            str(row[0]) for row in self._rows(f"SELECT id FROM {self._in_window}", window.start, window.end)
-        }
+        where = self._held(window)
+        rows = self._rows(f"SELECT e.id FROM {self._executions} AS e WHERE {where.sql}", *where.values)
+        return {str(row[0]) for row in rows}
 
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
@@ -76,12 +105,23 @@ class Warehouse:
 
     def open_executions(self, *, not_read_by: str) -> list[Open]:
         """All that were open when last read, but those that this run has read; oldest first."""
+        where = self._chosen("e")
         rows = self._rows(
-            f"SELECT id, {self._start}, status FROM {self._executions} "
-            f"WHERE is_open AND run_id <> %s ORDER BY {self._start}",
+            f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id "
+            f"FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
+            f"ORDER BY e.{self._start}",
             not_read_by,
+            *where.values,
         )
-        return [Open(str(row[0]), _utc(row[1]), str(row[2] or "")) for row in rows]
+        return [
+            Open(
+                str(row[0]),
+                _utc(row[1]),
+                str(row[2] or ""),
+                Seen(str(row[2] or ""), _utc(row[3]) or _utc(row[4]), _utc(row[4]), row[5], row[6]),
+            )
+            for row in rows
+        ]
 
     def ranks(self, opens: Sequence[Open]) -> dict[str, int]:
         """Their places among all executions since the oldest of them, in the order of the starts."""
@@ -102,23 +142,19 @@ class Warehouse:
         for at in range(0, len(ids), _IDS_AT_ONCE):
             part = ids[at : at + _IDS_AT_ONCE]
             marks = ", ".join(["%s"] * len(part))
-            names, rows = self._query(f"SELECT * FROM {self._executions} WHERE id IN ({marks})", *part)
-            for values in rows:
-                row = {
-                    name: _utc(value) if isinstance(value, datetime) else value
-                    for name, value in zip(names, values, strict=True)
-                    if not name.startswith("_dlt_")
-                }
-                found[str(row["id"])] = row
+            rows = self._records(f"SELECT * FROM {self._executions} WHERE id IN ({marks})", *part)
+            found |= {str(row["id"]): row for row in rows}
         return found
 
     def details_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
-        """Settled executions in scope whose steps were not asked for: failed ones first, then the newest."""
+        """Settled executions in scope whose steps were not asked for: failed ones first."""
         if scope.steps == "none":
             return []
+        where = self._details_wanted(scope)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status FROM {self._details_wanted(scope)} "
-            f"ORDER BY {self._failed('e')} DESC, e.{self._start} DESC, e.id LIMIT {int(limit)}"
+            f"SELECT e.id, e.{self._start}, e.status FROM {where.sql} "
+            f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
+            *where.values,
         )
         return [Wanted(str(row[0]), _utc(row[1]), status=row[2]) for row in rows]
 
@@ -126,15 +162,18 @@ class Warehouse:
         """How many there are."""
         if scope.steps == "none":
             return 0
-        return self._number(f"SELECT count(*) FROM {self._details_wanted(scope)}")
+        where = self._details_wanted(scope)
+        return self._number(f"SELECT count(*) FROM {where.sql}", *where.values)
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
-        """Steps in scope whose payload was not asked for, newest first."""
+        """Steps in scope whose payload was not asked for."""
         if scope.payloads == "none":
             return []
+        where = self._payloads_wanted(scope)
         rows = self._rows(
-            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id FROM {self._payloads_wanted(scope)} "
-            f"ORDER BY s.execution_date_started DESC, s.id LIMIT {int(limit)}"
+            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id FROM {where.sql} "
+            f"ORDER BY s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
+            *where.values,
         )
         return [Wanted(str(row[0]), _utc(row[1]), str(row[2])) for row in rows]
 
@@ -142,65 +181,115 @@ class Warehouse:
         """How many there are."""
         if scope.payloads == "none":
             return 0
-        return self._number(f"SELECT count(*) FROM {self._payloads_wanted(scope)}")
+        where = self._payloads_wanted(scope)
+        return self._number(f"SELECT count(*) FROM {where.sql}", *where.values)
 
     def open_count(self) -> int:
         """Executions that were open when last read."""
-        return self._number(f"SELECT count(*) FROM {self._executions} WHERE is_open")
+        where = self._chosen("e")
+        return self._number(
+            f"SELECT count(*) FROM {self._executions} AS e WHERE e.is_open AND {where.sql}", *where.values
+        )
 
     def workflows(self) -> dict[str, Row]:
         """What is known of workflows, by id; those without an entry have None."""
         table = self._name(self._system.workflows.name)
         column = self._system.workflow_column
-        names, rows = self._query(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
-        known: dict[str, Row] = {
-            str(row["workflow_id"]): row for values in rows if (row := dict(zip(names, values, strict=True)))
-        }
+        rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
+        known: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
         seen = self._rows(f"SELECT DISTINCT {column} FROM {self._executions} WHERE {column} IS NOT NULL")
         return {str(value): known.get(str(value), {}) for (value,) in seen}
 
     def coverage(self) -> list[Day]:
         """Which windows are loaded."""
         rows = self._rows(
-            "SELECT window_start, window_end, executions, api_total, is_verified, checked_at "
-            f"FROM {self._name(COVERAGE.name)} WHERE window_start IS NOT NULL AND window_end IS NOT NULL"
+            "SELECT day, lane, filters, windows, executions, api_total, is_verified, checked_at "
+            f"FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL"
         )
-        found = []
-        for start, end, executions, total, is_verified, checked_at in rows:
-            window = Window(_always(start), _always(end))
-            found.append(Day(window, int(executions or 0), total, bool(is_verified), _always(checked_at)))
-        return found
-
-    def unfinished_runs(self) -> list[Row]:
-        """Runs that say that they are running."""
-        names, rows = self._query(f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running'")
         return [
-            {name: value for name, value in zip(names, values, strict=True) if not name.startswith("_dlt_")}
-            for values in rows
+            Day(
+                _always(day),
+                str(lane),
+                str(filters or ""),
+                read_windows(windows),
+                int(executions or 0),
+                total,
+                bool(is_verified),
+                _always(checked_at),
+            )
+            for day, lane, filters, windows, executions, total, is_verified, checked_at in rows
         ]
 
-    @property
-    def _in_window(self) -> str:
-        return f"{self._executions} WHERE {self._start} >= %s AND {self._start} < %s AND purged_at_source IS NULL"
-
-    def _details_wanted(self, scope: Scope) -> str:
-        only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
-        return (
-            f"{self._executions} AS e LEFT JOIN {self._name(self._system.ledger.name)} AS d ON d.id = e.id "
-            f"WHERE d.id IS NULL AND NOT e.is_open AND e.purged_at_source IS NULL{only}"
+    def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
+        """Runs of these commands that say that they are running."""
+        marks = ", ".join(["%s"] * len(commands))
+        return self._records(
+            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})", *commands
         )
 
-    def _payloads_wanted(self, scope: Scope) -> str:
+    def _held(self, window: Window) -> _Where:
+        where = self._chosen("e")
+        sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {where.sql}"
+        return _Where(sql, (window.start, window.end, *where.values))
+
+    def _chosen(self, alias: str) -> _Where:
+        """The selection as a condition on rows of executions."""
+        parts: list[str] = ["TRUE"]
+        values: list[Any] = []
+        window = self._selection.window
+        if window is not None:
+            # Of which it is not known when they began, they may lie in it.
+            start = f"{alias}.{self._start}"
+            parts.append(f"({start} IS NULL OR ({start} >= %s AND {start} < %s))")
+            values += [window.start, window.end]
+        columns = {one.name: one.column for one in self._system.filters}
+        for name, value in sorted(self._selection.filters.items()):
+            if columns[name] is not None:
+                parts.append(f"{alias}.{columns[name]} = %s")
+            else:
+                workflows = self._name(self._system.workflows.name)
+                parts.append(
+                    f"{alias}.{self._system.workflow_column} IN "
+                    f"(SELECT workflow_id FROM {workflows} WHERE {name} = %s)"
+                )
+            values.append(value)
+        return _Where(" AND ".join(parts), tuple(values))
+
+    def _details_wanted(self, scope: Scope) -> _Where:
+        only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
+        where = self._chosen("e")
+        return _Where(
+            f"{self._executions} AS e LEFT JOIN {self._name(self._system.ledger.name)} AS d ON d.id = e.id "
+            f"WHERE d.id IS NULL AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
+            where.values,
+        )
+
+    def _payloads_wanted(self, scope: Scope) -> _Where:
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
-        return (
+        where = self._chosen("e")
+        return _Where(
             f"{self._name(self._system.steps.name)} AS s "
             f"LEFT JOIN {self._name(self._system.payloads.name)} AS p ON p.step_execution_id = s.id "
-            f"WHERE p.step_execution_id IS NULL{only}"
+            f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
+            f"WHERE p.step_execution_id IS NULL{only} AND {where.sql}",
+            where.values,
         )
 
     def _failed(self, alias: str) -> str:
         names = ", ".join(f"'{name}'" for name in self._system.failed_statuses)
         return f"CASE WHEN {alias}.status IN ({names}) THEN 1 ELSE 0 END"
+
+    def _records(self, sql: str, *values: Any) -> list[Row]:
+        """Rows by the names of their columns, without dlt's own."""
+        names, rows = self._query(sql, *values)
+        return [
+            {
+                name: _utc(value) if isinstance(value, datetime) else value
+                for name, value in zip(names, row, strict=True)
+                if not name.startswith("_dlt_")
+            }
+            for row in rows
+        ]
 
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._query(sql, *values)[1]
@@ -211,14 +300,6 @@ class Warehouse:
     def _value(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, *values)
         return rows[0][0] if rows else None
-
-
-def described(tables: Iterable[Table]) -> dict[str, dict[str, str]]:
-    """The sentence of every column, by table and column; the table's own under the empty name."""
-    return {
-        table.name: {"": table.description, **{column.name: column.description for column in table.columns}}
-        for table in tables
-    }
 
 
 def _utc(value: Any) -> datetime | None:

@@ -35,6 +35,40 @@ def days(window: Window) -> Iterator[Window]:
         start = midnight
 
 
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """The same instants in as few windows as possible, in order."""
+    found: list[Window] = []
+    for window in sorted(windows):
+        if window.is_empty:
+            continue
+        if found and window.start <= found[-1].end:
+            found[-1] = Window(found[-1].start, max(found[-1].end, window.end))
+        else:
+            found.append(window)
+    return found
+
+
+def gaps(window: Window, covered: Iterable[Window]) -> list[Window]:
+    """What of the window lies in none of those, in order."""
+    found = []
+    at = window.start
+    for known in merged(covered):
+        if known.end <= at or known.start >= window.end:
+            continue
+        if known.start > at:
+            found.append(Window(at, known.start))
+        at = max(at, known.end)
+    if at < window.end:
+        found.append(Window(at, window.end))
+    return found
+
+
+def overlap(window: Window, other: Window) -> Window:
+    """What lies in both; empty when nothing does."""
+    start = max(window.start, other.start)
+    return Window(start, max(start, min(window.end, other.end)))
+
+
 def is_ascending(instants: Iterable[datetime | None]) -> bool:
     """Whether no instant lies before one that stands before it; those unknown do not count."""
     last: datetime | None = None

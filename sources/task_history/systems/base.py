@@ -38,6 +38,27 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """One way to ask for some executions only."""
+
+    name: str
+    """As a user names it: status, workflow, user, integration."""
+    param: str
+    """As the vendor names it."""
+    column: str | None
+    """The column of ``executions`` that holds it; None where only the workflow's row tells."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What the vendor says when it runs an execution again."""
+
+    execution_id: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
     """What a single read of one execution holds."""
 
@@ -83,6 +104,10 @@ class System(Protocol):
     """The column of ``executions`` by which windows are cut."""
     workflow_column: str
     """The column of ``executions`` that names the workflow."""
+    filters: tuple[Filter, ...]
+    """By what a listing can be narrowed."""
+    can_replay: bool
+    """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
 
     def credential(self, values: Values) -> str:
         """What the vendor counts its rate limit by; only told apart, never written."""
@@ -141,6 +166,14 @@ class System(Protocol):
         """A payload's answer. Raises UnexpectedResponse."""
         ...
 
+    def replay_request(self, values: Values, execution_id: str) -> Request:
+        """The request to run the execution again: it has effects, and must be sent once."""
+        ...
+
+    def read_replay(self, data: Json) -> Replayed:
+        """A replay's answer; whatever form it has, the execution runs again."""
+        ...
+
 
 # What several vendors' answers have in common.
 
@@ -185,9 +218,22 @@ def own_columns(*, what: str) -> tuple[Column, ...]:
     return (
         Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
         Column(
+            "resolution",
+            "text",
+            f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
+            "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
+        ),
+        Column(
             "purged_at_source",
             "timestamp",
             f"When the vendor was found to hold {what} no longer; empty while it does.",
+        ),
+        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
+        Column(
+            "read_by",
+            "text",
+            "The kind of request that brought this version of the row: list; late, when it became visible behind the "
+            "cursor; status, a list of what is open; execution, a single read; repair, after an audit.",
         ),
         Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
         Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),

@@ -10,7 +10,17 @@ from urllib.parse import quote
 
 from ..errors import UnexpectedResponse
 from ..model import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
-from .base import Detail, Payload, Setting, Values, instant, own_columns, rows_under
+from .base import (
+    Detail,
+    Filter,
+    Payload,
+    Replayed,
+    Setting,
+    Values,
+    instant,
+    own_columns,
+    rows_under,
+)
 
 # Task History filters by four statuses; the dashboard knows more. A status not listed here is
 # open until the execution has an end date.
@@ -217,6 +227,14 @@ class Paragon:
     failed_statuses = ("FAILED",)
     started_column = "date_started"
     workflow_column = "workflow_id"
+    # https://docs.useparagon.com/apis/task-history: the filters of the list
+    filters = (
+        Filter("status", "status", "status", "EXECUTING, DELAYED, SUCCEEDED or FAILED"),
+        Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
+        Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
+        Filter("integration", "integration", None, "an integration, such as salesforce"),
+    )
+    can_replay = True
 
     def credential(self, values: Values) -> str:
         return str(values["api_key"])
@@ -241,7 +259,8 @@ class Paragon:
         # Whether the bounds are inclusive is not documented: ask for one millisecond more at the
         # start, and let the caller cut. sortBy always, since nextLink may name another order than
         # the one that was used.
-        params = [(name, str(value)) for name, value in (filters or {}).items()]
+        names = {one.name: one.param for one in self.filters}
+        params = [(names[name], str(value)) for name, value in (filters or {}).items()]
         if window is not None:
             params += [("afterDate", iso_ms(window.start - MS)), ("beforeDate", iso_ms(window.end))]
         params.append(("sortBy", "ASC"))
@@ -312,6 +331,15 @@ class Paragon:
             raise UnexpectedResponse("step: expected an object with the keys 'input' and 'output'.")
         flags = {name: value for name, value in data.items() if name not in ("input", "output")}
         return Payload(data.get("input"), data.get("output"), flags)
+
+    def replay_request(self, values: Values, execution_id: str) -> Request:
+        path = f"{self._path(values)}/{quote(execution_id, safe='')}/replay"
+        return Request("replay", path, method="POST")
+
+    def read_replay(self, data: Json) -> Replayed:
+        # Documented is 201 with the execution that was started; whether its id is a new one is not.
+        found = data if isinstance(data, dict) else {}
+        return Replayed(*(str(found[name]) if found.get(name) else None for name in ("id", "status")))
 
     def _path(self, values: Values) -> str:
         return f"/projects/{quote(str(values['project_id']), safe='')}/task-history/workflow-executions"

@@ -1,0 +1,135 @@
+"""What the work of one run has at hand: who is asked, what is held, what was done so far."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+
+from .client import Client
+from .coverage import SYNC, Book, filters_text
+from .details import Details
+from .listing import Listing
+from .model import Row, Selection, Window, floor_ms
+from .records import Payloads, Stamp
+from .refresh import Settling
+from .runs import Tally
+from .settings import Settings
+from .warehouse import Scope, Wanted, Warehouse
+from .workflows import read_map
+
+_SECOND = timedelta(seconds=1)
+
+
+class Context:
+    """One run of one system; ``now`` tells the time, UTC.
+
+    ``lane`` is who writes coverage, ``selection`` which executions the run is about.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        warehouse: Warehouse,
+        *,
+        now: Callable[[], datetime],
+        command: str = "sync",
+        lane: str = SYNC,
+        selection: Selection | None = None,
+        scope: Scope | None = None,
+    ) -> None:
+        self.settings = settings
+        self.client = client
+        self.warehouse = warehouse
+        self.now = now
+        self.command = command
+        self.lane = lane
+        self.selection = selection or Selection()
+        self.filters = filters_text(self.selection.filters)
+        self.scope = scope or Scope(settings.steps, settings.payloads)
+        self.named = read_map(settings.values.get("workflow_map"))
+        self.run_id = uuid.uuid4().hex[:16]
+        self.started_at = now()
+        self.tally = Tally()
+        self.system = settings.system
+        self.book = Book(warehouse.coverage(), lane=lane, filters=self.filters)
+        self.listing = Listing(client, self.system, settings.values, filters=self.selection.filters)
+        self.settling = Settling(
+            listing=self.listing,
+            client=client,
+            system=self.system,
+            values=settings.values,
+            warehouse=warehouse,
+            scope=self.scope,
+            stamp=self.stamp,
+            is_expired=self.is_expired,
+        )
+        self.details = Details(
+            client=client,
+            system=self.system,
+            values=settings.values,
+            payloads=Payloads(
+                redact=settings.redact, secrets=settings.secrets, max_bytes=settings.payload_max_bytes
+            ),
+            stamp=self.stamp,
+            is_expired=self.is_expired,
+            changed=self.settling.changed,
+        )
+        self._reads = 0
+
+    def stamp(self) -> Stamp:
+        """Who reads something, now."""
+        return Stamp(self.run_id, self.now())
+
+    def edge(self) -> datetime:
+        """Now: by the vendor's clock once it answered. Its seconds are cut, so that one is added."""
+        offset = self.client.vendor_clock_offset_s
+        if offset is None:
+            return floor_ms(self.now())
+        return floor_ms(self.now() + timedelta(seconds=offset) + _SECOND)
+
+    @property
+    def horizon(self) -> datetime | None:
+        """What began before may be purged at the vendor; None when it keeps everything."""
+        retention = self.settings.retention
+        return None if retention is None else self.edge() - retention
+
+    def is_expired(self, started_at: datetime | None) -> bool:
+        """Whether the vendor need not hold any more what began then."""
+        horizon = self.horizon
+        return horizon is not None and started_at is not None and started_at < horizon
+
+    def phase(self, name: str, goal: int | None = None) -> None:
+        """From now on the run is busy with that; ``goal`` is how many units it has."""
+        self.tally.phase, self.tally.done, self.tally.goal = name, 0, goal
+
+    def window_read(self, window: Window, rows: int, total: int | None, *, is_verified: bool) -> Row:
+        """The note that a window was read from a listing."""
+        self._reads += 1
+        return {
+            "read_id": f"{self.run_id}-{self._reads}",
+            "run_id": self.run_id,
+            "lane": self.lane,
+            "filters": self.filters,
+            "window_start": window.start,
+            "window_end": window.end,
+            "executions": rows,
+            "api_total": total,
+            "is_verified": is_verified,
+            "read_at": self.now(),
+        }
+
+    def about(self) -> Mapping[str, object]:
+        """What the run's row says of its range."""
+        window = self.selection.window
+        return {
+            "window_start": window.start if window else None,
+            "window_end": window.end if window else None,
+            "filters": self.filters,
+        }
+
+
+def without(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
+    """Those that were not skipped before."""
+    return [one for one in wanted if (one.step_id or one.execution_id) not in skipped]

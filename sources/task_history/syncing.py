@@ -1,0 +1,143 @@
+"""The work of a sync: listing → settling → workflows → details.
+
+The warehouse is asked between the phases; so whatever a phase found is committed before the next.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from . import records, work
+from .batches import END, Chunk
+from .comparing import Comparison
+from .context import Context
+from .listing import Piece
+from .model import MS, Selection, Window, floor_ms
+from .paging import described
+from .recent import AHEAD, Known, Late, recent
+
+log = logging.getLogger("task_history")
+
+_DEEP_EVERY = timedelta(hours=24)
+_MARGIN = timedelta(days=1)
+"""What passes the vendor's retention while it is counted must not look like a difference."""
+_MOST_VANISHED = 200
+
+
+class Sync:
+    """Everything since the last sync, then what is open, then details. ``cursor`` is where the last one got."""
+
+    def __init__(self, context: Context, *, cursor: datetime | None, rounds: int | None = None) -> None:
+        self._context = context
+        self._rounds = rounds
+        span = context.book.span
+        if cursor is not None and span is not None and span.end < cursor:
+            cursor = span.end
+        self._cursor = cursor if span is not None else None
+        context.tally.cursor = cursor
+
+    def chunks(self) -> Iterator[Chunk]:
+        """What there is to write, in order. Raises whatever ends the run."""
+        context = self._context
+        yield from self._new_executions()
+        yield END
+        yield from work.settled(context, context.warehouse.open_executions(not_read_by=context.run_id))
+        yield END
+        yield from work.workflows(context)
+        yield END
+        yield from work.backlog(context, context.warehouse.within(self.selection), self._rounds)
+
+    @property
+    def selection(self) -> Selection:
+        """Whose details it loads: what a backfill brought from before is the backfill's."""
+        span = self._context.book.span
+        return Selection(Window(span.start, self._context.edge() + AHEAD)) if span else Selection()
+
+    def _new_executions(self) -> Iterator[Chunk]:
+        context = self._context
+        context.phase("listing")
+        known = self._known()
+        for found in recent(context.listing, context.system, known, context.warehouse, edge=context.edge):
+            if isinstance(found, Late):
+                yield from self._came_late(found.comparison, found.window)
+            else:
+                yield self._listed(found)
+        if self._is_deep_due(known):
+            start = self._unbroken_start(known.start)
+            horizon = context.horizon
+            window = Window(start if horizon is None else max(start, horizon + _MARGIN), known.start)
+            if not window.is_empty:
+                yield from self._came_late(context.listing.compare(window, context.warehouse), window)
+
+    def _known(self) -> Known:
+        context = self._context
+        first = floor_ms(context.settings.start(context.started_at))
+        if self._cursor is None:
+            return Known(first, first, 0)
+        newest = context.warehouse.newest_start()
+        newest = min(self._cursor, floor_ms(newest) + MS) if newest is not None else self._cursor
+        span = context.book.span
+        start = max(newest - context.settings.lookback, self._unbroken_start(first) if span else first)
+        # What the vendor has purged by now cannot be compared.
+        start = min(start if context.horizon is None else max(start, context.horizon), newest)
+        count = context.warehouse.count(Window(start, context.edge() + timedelta(days=3650)))
+        return Known(start, newest, count)
+
+    def _unbroken_start(self, otherwise: datetime) -> datetime:
+        """From when on everything up to the cursor was loaded by syncs."""
+        unbroken = self._context.book.unbroken
+        return unbroken.start if unbroken else otherwise
+
+    def _is_deep_due(self, known: Known) -> bool:
+        """Once a day, with a sync that brought something, everything before the lookback is counted too."""
+        context = self._context
+        unbroken = context.book.unbroken
+        is_idle = not context.tally.executions
+        if unbroken is None or is_idle or unbroken.start >= known.start or not context.listing.pages.has_counts:
+            return False
+        return context.book.checked_at(unbroken.start) <= context.now() - _DEEP_EVERY
+
+    def _listed(self, piece: Piece) -> Chunk:
+        piece = self._without_lost(piece)
+        self._cursor = self._context.tally.cursor = piece.window.end
+        return work.listed(self._context, piece)
+
+    def _without_lost(self, piece: Piece) -> Piece:
+        """The piece without the time of which the vendor purged everything before it could be read.
+
+        Only a first piece that reaches back beyond the retention has such a time; there the vendor shows
+        nothing, or only what it keeps for longer than it says.
+        """
+        context = self._context
+        horizon = context.horizon
+        if self._cursor is None or horizon is None or piece.window.start >= horizon:
+            return piece
+        starts = [at for row in piece.rows if (at := context.system.started_at(row)) is not None]
+        end = min([*starts, horizon, piece.window.end])
+        lost = Window(piece.window.start, end)
+        if lost.is_empty:
+            return piece
+        context.tally.lost = lost if context.tally.lost is None else Window(context.tally.lost.start, end)
+        log.warning(
+            "lost_for_good window=%s because=%r",
+            described(context.tally.lost),
+            "the vendor purged it before this sync",
+        )
+        return Piece(Window(end, piece.window.end), piece.rows, piece.total, piece.is_verified)
+
+    def _came_late(self, comparison: Comparison, window: Window) -> Iterator[Chunk]:
+        """Executions behind the cursor: those that became visible late, and those that are listed no more."""
+        context = self._context
+        system, stamp = context.system, context.stamp()
+        rows = [records.execution(system, row, stamp, read_by=records.LATE) for row in comparison.fresh]
+        starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
+        if rows:
+            log.info("late window=%s rows=%d", described(window), len(rows))
+        context.book.found_late(starts, checked_at=stamp.at)
+        context.book.checked(window.start, checked_at=stamp.at)
+        context.tally.late += len(rows)
+        context.tally.executions += len(rows)
+        yield Chunk({system.executions.name: rows})
+        yield from context.settling.read(comparison.vanished[:_MOST_VANISHED])

@@ -1,0 +1,115 @@
+"""What several kinds of run do alike: write what a listing gave, settle, learn integrations, load details."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from . import records
+from .batches import END, Chunk
+from .context import Context, without
+from .listing import Piece
+from .paging import described
+from .tables import READS
+from .warehouse import Open, Warehouse
+from .workflows import learn
+
+log = logging.getLogger("task_history")
+
+DETAILS_PER_COMMIT = 1_000
+
+
+def listed(context: Context, piece: Piece) -> Chunk:
+    """A verified window: its rows, its coverage, and its end as the cursor."""
+    system, stamp = context.system, context.stamp()
+    rows = [records.execution(system, row, stamp, read_by=records.LIST) for row in piece.rows]
+    starts = [at for row in piece.rows if (at := system.started_at(row)) is not None]
+    context.book.add(
+        piece.window,
+        starts,
+        is_counted=piece.total is not None,
+        is_verified=piece.is_verified,
+        checked_at=stamp.at,
+    )
+    tally = context.tally
+    if not piece.is_verified:
+        tally.unverified += 1
+        log.warning("unverified window=%s rows=%d", described(piece.window), len(rows))
+    tally.executions += len(rows)
+    tally.done += len(rows)
+    tally.count_wanted(rows, system.failed_statuses)
+    read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
+    return Chunk({system.executions.name: rows, READS.name: [read]}, cursor=piece.window.end)
+
+
+def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:
+    """What was open, as the vendor has it now."""
+    tally = context.tally
+    context.phase("settling", len(opens))
+    for chunk in context.settling.chunks(opens, is_quiet=not tally.executions):
+        tally.done += len(chunk.rows.get(context.system.executions.name, ()))
+        tally.settled = context.settling.settled
+        tally.unresolved = context.settling.unresolved
+        yield counted(context, chunk)
+
+
+def workflows(context: Context) -> Iterator[Chunk]:
+    """The integration of each workflow that is not known yet."""
+    settings = context.settings
+    known = context.warehouse.workflows()
+    context.phase("workflows", len(known))
+    for row in learn(
+        known,
+        named=context.named,
+        integrations=settings.values.get("integrations") or (),
+        asks=_belongs(context),
+        stamp=context.stamp,
+    ):
+        context.tally.done += 1
+        yield Chunk({context.system.workflows.name: [row]})
+
+
+def _belongs(context: Context) -> Callable[[str, str], bool]:
+    system, values = context.system, context.settings.values
+
+    def asks(workflow_id: str, integration: str) -> bool:
+        request = system.integration_request(values, workflow_id, integration)
+        if request is None:
+            return False
+        page = system.read_page(context.client.send(request).data)
+        return bool(page.total if page.total is not None else page.rows)
+
+    return asks
+
+
+def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
+    """Steps and payloads that ``warehouse`` lacks; payloads of what failed come as soon as their steps are known.
+
+    ``rounds`` is how often the backlog is asked for; any number of times where batches are committed before
+    the next is drawn.
+    """
+    tally, details, scope = context.tally, context.details, context.scope
+    context.phase("details", warehouse.details_left(scope) + warehouse.payloads_left(scope))
+    for _ in itertools.count() if rounds is None else range(rounds):
+        limit = DETAILS_PER_COMMIT + len(details.skipped)
+        payloads = without(warehouse.payloads_wanted(scope, limit), details.skipped)
+        for chunk in details.inputs_and_outputs(payloads):
+            tally.payloads += 1
+            tally.done += 1
+            tally.redactions = details.redactions
+            yield chunk
+        yield END
+        wanted = without(warehouse.details_wanted(scope, limit), details.skipped)
+        for chunk in details.steps(wanted):
+            tally.done += 1
+            yield counted(context, chunk)
+        yield END
+        if not payloads and not wanted:
+            return
+
+
+def counted(context: Context, chunk: Chunk) -> Chunk:
+    """The chunk, its steps counted."""
+    context.tally.steps += len(chunk.rows.get(context.system.steps.name, ()))
+    return chunk
