@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import math
 
+from sources.task_history.model import Scope
+from sources.task_history.settings import Settings
 from sources.task_history.systems import names
 
 
@@ -19,11 +21,26 @@ def of_warehouse(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--destination", metavar="NAME", help="the warehouse: duckdb (default)")
 
 
+def of_details(parser: argparse.ArgumentParser) -> None:
+    """Whose details are wanted, where that is not what the settings say."""
+    for name in ("steps", "payloads"):
+        parser.add_argument(
+            f"--{name}",
+            choices=("all", "failed", "none"),
+            help=f"whose {name}; as the setting {name} if not given",
+        )
+
+
+def scope(args: argparse.Namespace, settings: Settings) -> Scope:
+    """Whose details are wanted; the oldest first, which are the next that the vendor purges."""
+    return Scope(args.steps or settings.steps, args.payloads or settings.payloads, first="oldest")
+
+
 def of_limits(parser: argparse.ArgumentParser) -> None:
     """When a run ends although work is left."""
     parser.add_argument(
         "--max-requests",
-        type=_whole,
+        type=whole,
         metavar="N",
         help="stop after that many requests; go on with the next run",
     )
@@ -35,7 +52,8 @@ def of_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
+    """A number of 0 or more."""
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is below 0")

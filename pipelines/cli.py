@@ -17,11 +17,15 @@ COMMANDS = {
     "systems": "the systems, their tables and their settings",
     "check": "is the key right, and what does the API hold; at most 3 requests",
     "sync": "bring the warehouse up to date; run it as often as you like",
+    "plan": "what a backfill of a month or range would cost; at most 5 requests",
+    "backfill": "load a month or range of the past, once; killed, it goes on where it was",
+    "audit": "compare the warehouse with the API; --repair mends what differs",
     "status": "what is loaded, what is left, what it cost",
     "sandbox": "a vendor's API as a local server, for trying and testing",
 }
 EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,
-3 configuration or credentials, 4 vendor or warehouse unavailable, 5 another run is at work"""
+3 configuration or credentials, 4 vendor or warehouse unavailable, 5 another run is at work,
+10 an audit found differences"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from sources.task_history import systems
 from sources.task_history.sandbox.paragon_world import INTEGRATIONS
 from sources.task_history.sandbox.process import SandboxProcess
 
-from . import destination, output, reading, sync
+from . import destination, output, reading, results, sync
 
 FILE = "demo.duckdb"
 QUESTIONS: dict[str, tuple[str, list[str]]] = {
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             )
             target = destination.Target("duckdb", args.file.absolute())
             result = sync.sync(settings, target)
-            for line in sync.lines(result):
+            for line in results.lines(result):
                 output.tell(line)
         answers = _asked(target)
     if args.json:

@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 log = logging.getLogger("task_history")
@@ -90,6 +90,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def at(instant: datetime | None) -> str:
+    """``2026-09-01 12:00``, UTC."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else "nothing"
+
+
 def spelled(seconds: float) -> str:
     """``47 s``, ``3 min``, ``2 h 5 min``."""
     if seconds < 90:
@@ -101,6 +106,14 @@ def spelled(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min"
     return f"{hours // 24} days {hours % 24} h"
+
+
+def sized(count: float) -> str:
+    """``400 KB``, ``14 MB``, ``2.3 GB``."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
+    return f"{count:.0f} bytes"
 
 
 def table(rows: list[list[str]], *, heads: list[str], right: set[int] | frozenset[int] = frozenset()) -> str:

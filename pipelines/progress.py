@@ -9,6 +9,9 @@ import time
 from types import TracebackType
 from typing import Any
 
+from sources.task_history.budget import Usage
+from sources.task_history.estimating import Pace, seconds
+
 from .output import scrubbed, spelled
 from .running import Run
 
@@ -26,7 +29,8 @@ class Progress:
         self._live: Any = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._phase = ("", 0.0, 0)
+        self._began = time.monotonic()
+        self._pace = Pace()
         self._before = logging.INFO
 
     def __enter__(self) -> Progress:
@@ -62,19 +66,26 @@ class Progress:
         """A commit is done."""
         tally = self._run.session.context.tally
         usage = self._run.budget.usage()
+        left = self._seconds_left(usage)
         log.info(
             "commit phase=%s rows=%d seconds=%.2f executions=%d steps=%d payloads=%d requests=%d budget_left=%s "
-            "cursor=%s",
+            "to_come=%s seconds_left=%s cursor=%s",
             tally.phase,
             rows,
             seconds,
             tally.executions,
             tally.steps,
             tally.payloads,
-            sum(self._run.client.stats.sent.values()),
+            self._sent,
             "unlimited" if usage.left is None else usage.left,
+            "unknown" if tally.to_come is None else round(tally.to_come),
+            "unknown" if left is None else round(left),
             tally.cursor.isoformat(timespec="milliseconds").replace("+00:00", "Z") if tally.cursor else "-",
         )
+
+    @property
+    def _sent(self) -> int:
+        return sum(self._run.client.stats.sent.values())
 
     def _refresh(self) -> None:
         while not self._over.wait(_EVERY_S):
@@ -82,39 +93,38 @@ class Progress:
 
     def _line(self) -> str:
         tally = self._run.session.context.tally
-        now = time.monotonic()
-        if self._phase[0] != tally.phase:
-            self._phase = (tally.phase, now, tally.done)
+        usage = self._run.budget.usage()
+        sent = self._sent
         parts = [self._run.session.context.settings.system.name, tally.phase]
-        if tally.goal:
-            parts.append(f"{_bar(tally.done / tally.goal)} {tally.done:,} of {tally.goal:,}")
-            left = self._seconds_left(now)
+        if tally.to_come is not None:
+            parts.append(_bar(sent / max(1.0, sent + tally.to_come)))
+            left = self._seconds_left(usage)
             if left is not None:
                 parts.append(f"{spelled(left)} left")
         parts.append(f"{tally.executions:,} executions, {tally.steps:,} steps, {tally.payloads:,} payloads")
-        usage = self._run.budget.usage()
-        sent = sum(self._run.client.stats.sent.values())
+        to_come = f" of about {sent + round(tally.to_come):,}" if tally.to_come else ""
         spare = "no limit" if usage.left is None else f"{usage.left:,} of {usage.limit:,} left"
-        parts.append(f"{sent:,} requests ({spare})")
+        parts.append(f"{sent:,}{to_come} requests ({spare})")
         if usage.hold_s:
             parts.append(f"told to wait {spelled(usage.hold_s)}")
         elif usage.next_free_in_s > 1:
             parts.append(f"next in {spelled(usage.next_free_in_s)}")
         return " · ".join(parts)
 
-    def _seconds_left(self, now: float) -> float | None:
+    def _seconds_left(self, usage: Usage) -> float | None:
         """By the budget where it is what limits, otherwise by the pace so far."""
-        tally = self._run.session.context.tally
-        todo = max(0, (tally.goal or 0) - tally.done)
+        to_come = self._run.session.context.tally.to_come
+        if to_come is None:
+            return None
         budget = self._run.budget
-        _, since, before = self._phase
-        done = tally.done - before
-        by_pace = todo * (now - since) / done if done > 0 and now - since > 1 else None
-        if budget.limit == 0:
-            return by_pace
-        free = budget.usage().left or 0
-        by_budget = max(0, todo - free) * budget.period_s / budget.limit
-        return max(by_budget, by_pace or 0.0) if free else by_budget
+        now = time.monotonic()
+        return self._pace.seconds_left(
+            now - self._began,
+            self._sent,
+            to_come,
+            by_budget=seconds(to_come, limit=budget.limit, period_s=budget.period_s, free=usage.left),
+            period_s=budget.period_s if budget.limit else 0.0,
+        )
 
 
 class _Above:

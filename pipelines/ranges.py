@@ -7,13 +7,15 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from sources.task_history import systems
 from sources.task_history.errors import UsageError
 from sources.task_history.model import Selection, Window, floor_ms
 from sources.task_history.settings import Settings
+
+from . import output
 
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
 
@@ -30,6 +32,8 @@ class Range:
     zone: str
     is_cut: bool
     """Whether the end was moved back."""
+    words: tuple[str, ...]
+    """The options that name it."""
     purged_before: datetime | None
     """The vendor has purged what of it began before; None where all of it should be there."""
 
@@ -37,7 +41,9 @@ class Range:
 def of_range(parser: argparse.ArgumentParser) -> None:
     """A month, or from when until when."""
     parser.add_argument("--month", metavar="YYYY-MM", help="all executions that began in that month")
-    parser.add_argument("--from", dest="start", metavar="WHEN", help="from that day or instant on, such as 2026-09-01")
+    parser.add_argument(
+        "--from", dest="start", metavar="WHEN", help="from that day or instant on, such as 2026-09-01"
+    )
     parser.add_argument("--to", dest="end", metavar="WHEN", help="until that day or instant, itself excluded")
     parser.add_argument(
         "--timezone",
@@ -61,7 +67,9 @@ def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
     own = {one.name for one in settings.system.filters}
     for name in given:
         if name not in own:
-            raise UsageError(f"{settings.system.name} cannot be asked by --{name}: it has {', '.join(sorted(own))}.")
+            raise UsageError(
+                f"{settings.system.name} cannot be asked by --{name}: it has {', '.join(sorted(own))}."
+            )
     return given
 
 
@@ -88,7 +96,9 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
         asked = Window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
         name = f"{args.start} to {args.end}"
     else:
-        raise UsageError("Say which time: --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded).")
+        raise UsageError(
+            "Say which time: --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded)."
+        )
     if asked.is_empty:
         raise UsageError(
             f"--from {args.start} is not before --to {args.end}: nothing lies between them. The end is excluded; "
@@ -114,8 +124,29 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
         name,
         str(args.timezone),
         asked.end > latest,
+        (
+            *(("--month", args.month) if args.month else ("--from", args.start, "--to", args.end)),
+            *(("--timezone", args.timezone) if args.timezone.upper() != "UTC" else ()),
+        ),
         horizon if horizon is not None and asked.start < horizon else None,
     )
+
+
+def lines(asked: Range) -> list[str]:
+    """The range for a person, and what of it cannot be had."""
+    window = asked.window
+    zone = "" if asked.zone.upper() == "UTC" else f", in {asked.zone}"
+    found = [
+        f"{asked.name}{zone}: {output.at(window.start)} to {output.at(window.end)} UTC, the end excluded."
+    ]
+    if asked.is_cut:
+        found.append("What is younger may still become visible late; task-history sync reads it.")
+    if asked.purged_before:
+        found.append(
+            f"What began before {output.at(asked.purged_before)} UTC is probably purged at the vendor; whatever it "
+            "still shows is read."
+        )
+    return found
 
 
 def _zone(name: str) -> tzinfo:
@@ -140,10 +171,12 @@ def _month(text: str, zone: tzinfo) -> Window:
 
 def _when(text: str, zone: tzinfo, option: str) -> datetime:
     try:
-        found: date = datetime.fromisoformat(text.strip())
+        found = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise UsageError(f"{option} {text} is no day or instant: write it like 2026-09-01 or 2026-09-01T12:00.") from None
-    assert isinstance(found, datetime)
+        raise UsageError(
+            f"{option} {text} is no day or instant: write it like 2026-09-01 or 2026-09-01T12:00."
+        ) from None
+
     return _utc(found if found.tzinfo else found.replace(tzinfo=zone))
 
 

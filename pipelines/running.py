@@ -29,9 +29,8 @@ from .output import keep_secret
 if TYPE_CHECKING:
     from sources.task_history.context import Context
     from sources.task_history.loading import Loader
-    from sources.task_history.model import Selection
+    from sources.task_history.model import Scope, Selection
     from sources.task_history.session import Session, Work
-    from sources.task_history.warehouse import Scope
 
 log = logging.getLogger("task_history")
 
@@ -63,6 +62,7 @@ class Lane:
 
 SYNC = Lane("sync", has_cursor=True)
 BACKFILL = Lane("backfill", has_cursor=False)
+AUDIT = Lane("audit", has_cursor=False)
 
 Makes = Callable[["Context", "Loader"], "Work"]
 """Makes the work of a command."""

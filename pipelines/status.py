@@ -11,8 +11,9 @@ from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
 from sources.task_history.coverage import Summary, by_day
 from sources.task_history.errors import ConfigurationError
+from sources.task_history.model import Scope
 from sources.task_history.tables import RUNS
-from sources.task_history.warehouse import Query, Scope, Warehouse
+from sources.task_history.warehouse import Query, Warehouse
 
 from . import arguments, destination, output, reading
 
@@ -129,7 +130,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     rows = found["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
-        f"  covered   {_at(found['covered_from'])} to {_at(found['covered_until'])}"
+        f"  covered   {output.at(found['covered_from'])} to {output.at(found['covered_until'])}"
         + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
         f"  open      {found['open_executions']:,} executions",
         f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
@@ -146,7 +147,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     heads = ["started", "outcome", "executions", "settled", "steps", "payloads", "requests", "took"]
     runs = [
         [
-            _at(row["started_at"]),
+            output.at(row["started_at"]),
             row["outcome"],
             f"{row['executions'] or 0:,}",
             f"{row['settled'] or 0:,}",
@@ -183,7 +184,3 @@ def _mark(day: dict[str, Any] | None) -> str:
     if not day["is_whole"]:
         return "◧"
     return "■" if day["is_verified"] and day["api_total"] is not None else "▣"
-
-
-def _at(value: datetime | None) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if value else "nothing"

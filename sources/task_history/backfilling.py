@@ -6,11 +6,14 @@ is not touched; what is covered is known from the warehouse, so that any machine
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from . import work
 from .batches import END, Chunk
 from .context import Context
+from .listing import Piece
 from .model import Row, Selection, Window
 
 
@@ -19,6 +22,10 @@ class Backfill:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._known = {key for key, row in context.warehouse.workflows().items() if row}
+        window = context.selection.window
+        self.gaps: Sequence[Window] = context.book.gaps(window) if window else ()
+        """What was not covered when it began."""
 
     @property
     def selection(self) -> Selection:
@@ -40,15 +47,40 @@ class Backfill:
     def _listed(self) -> Iterator[Chunk]:
         context = self._context
         context.phase("listing")
-        window = self.selection.window
-        if window is None:
-            return
-        for gap in context.book.gaps(window):
+        for at, gap in enumerate(self.gaps):
             for piece in context.listing.pieces(gap):
+                self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
-                yield Chunk({**chunk.rows, **self._known_workflows(chunk, gap)})
+                rows = {**chunk.rows, context.system.workflows.name: self._told_by_filter(piece)}
+                yield Chunk(rows, cursor=chunk.cursor)
 
-    def _known_workflows(self, chunk: Chunk, _: Window) -> dict[str, list[Row]]:
+    def _look_ahead(self, piece: Piece, gap: Window, later: Sequence[Window]) -> None:
+        """How many executions the later gaps probably hold: as many a second as this one has held so far."""
+        tally = self._context.tally
+        ahead = sum((window.end - window.start for window in later), timedelta())
+        rows = tally.listed + len(piece.rows)
+        seen = sum(
+            (window.end - window.start for window in self.gaps if window.end <= gap.start), timedelta()
+        )
+        seen += piece.window.end - gap.start
+        tally.rows_ahead = round(rows * (ahead / seen)) if seen else 0
+
+    def _told_by_filter(self, piece: Piece) -> list[Row]:
         """What a listing by integration tells of its workflows without asking for them."""
         context = self._context
-        return {}
+        system, stamp = context.system, context.stamp()
+        told_by_workflow = next((one.name for one in system.filters if one.column is None), "")
+        integration = context.selection.filters.get(told_by_workflow)
+        if integration is None:
+            return []
+        key = next(
+            column.source for column in system.executions.columns if column.name == system.workflow_column
+        )
+        found = []
+        for row in piece.rows:
+            workflow_id = row.get(key or "")
+            if workflow_id and str(workflow_id) not in self._known:
+                self._known.add(str(workflow_id))
+                told = {"workflow_id": str(workflow_id), "integration": integration, "workflow_name": None}
+                found.append(stamp.on({**told, "origin": "listed", "asked": json.dumps([integration])}))
+        return found

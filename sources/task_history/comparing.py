@@ -32,6 +32,17 @@ class Held(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A window of which all rows were read, and that differs."""
+
+    window: Window
+    missing: tuple[str, ...]
+    """Ids that the vendor has and that are not held."""
+    surplus: tuple[str, ...]
+    """Ids that are held and that the vendor does not list."""
+
+
 @dataclass(slots=True)
 class Comparison:
     """What a comparison found."""
@@ -44,6 +55,10 @@ class Comparison:
     """The vendor's count for the whole window."""
     is_verified: bool = True
     """Whether every difference in the counts was accounted for."""
+    leaves: list[Leaf] = field(default_factory=list)
+    """The windows that differ, with their ids."""
+    read: list[Row] = field(default_factory=list)
+    """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,7 @@ class _Work:
 
     def window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
+        self.found.read += head.rows
         if is_whole(head, self._system.page_size):
             self._leaf(window, head.rows)
             return
@@ -117,16 +133,18 @@ class _Work:
 
     def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
         held = self._held.ids(window)
-        seen = set()
+        inside: dict[str, Row] = {}
         for row in rows:
             at = self._system.started_at(row)
             if at is None or at in window:
-                identity = self._system.identity(row)
-                seen.add(identity)
-                if identity not in held:
-                    self.found.fresh.append(row)
-        if is_whole:
-            self.found.vanished += sorted(held - seen)
+                inside[self._system.identity(row)] = row
+        missing = sorted(inside.keys() - held)
+        surplus = sorted(held - inside.keys()) if is_whole else []
+        self.found.read += rows
+        self.found.fresh += [inside[identity] for identity in missing]
+        self.found.vanished += surplus
+        if missing or surplus:
+            self.found.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
     def _knows(self, window: Window, rows: list[Row]) -> bool:
         instants = [at for row in rows if (at := self._system.started_at(row)) and at in window]

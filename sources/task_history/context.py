@@ -5,17 +5,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from .client import Client
 from .coverage import SYNC, Book, filters_text
 from .details import Details
+from .estimating import Amount, Rates, details, list_requests
 from .listing import Listing
-from .model import Row, Selection, Window, floor_ms
+from .model import Row, Scope, Selection, Window, floor_ms
 from .records import Payloads, Stamp
 from .refresh import Settling
 from .runs import Tally
 from .settings import Settings
-from .warehouse import Scope, Wanted, Warehouse
+from .warehouse import Wanted, Warehouse
 from .workflows import read_map
 
 _SECOND = timedelta(seconds=1)
@@ -103,6 +105,27 @@ class Context:
     def phase(self, name: str, goal: int | None = None) -> None:
         """From now on the run is busy with that; ``goal`` is how many units it has."""
         self.tally.phase, self.tally.done, self.tally.goal = name, 0, goal
+
+    @cached_property
+    def rates(self) -> Rates:
+        """What the executions are like that were held when it was first asked."""
+        return self.warehouse.rates()
+
+    def expect_listing(self, rest_rows: int) -> None:
+        """So many executions are still to be listed: what that and their details probably take."""
+        tally = self.tally
+        rows = tally.listed + rest_rows
+        if rows <= self.system.page_size:
+            return
+        failed = round(rows * tally.failed / tally.listed) if tally.listed else rows * self.rates.failed_share
+        wanted = details(Amount(rows, round(failed)), self.scope, self.rates)
+        pages = list_requests(rest_rows, self.system.page_size) if rest_rows else 0
+        tally.to_come = pages + sum(wanted)
+
+    def expect_details(self, executions: int, payloads: int) -> None:
+        """So many details are still wanted; those of executions bring payloads that are not yet known of."""
+        _, more = details(Amount(executions, executions), self.scope, self.rates) if executions else (0, 0)
+        self.tally.to_come = executions + payloads + more
 
     def window_read(self, window: Window, rows: int, total: int | None, *, is_verified: bool) -> Row:
         """The note that a window was read from a listing."""

@@ -111,6 +111,21 @@ class Book:
             )
             self._put(_joined(self._days.get(day), fresh))
 
+    def noted(
+        self,
+        window: Window,
+        executions: int,
+        api_total: int | None,
+        *,
+        is_verified: bool,
+        checked_at: datetime,
+    ) -> None:
+        """The window, within one day, was compared: that is all that this lane knows of the day now."""
+        day = midnight(window.start)
+        self._put(
+            Day(day, self._lane, self._filters, (window,), executions, api_total, is_verified, checked_at)
+        )
+
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
         """Executions that became visible in windows that were covered before."""
         for day, number in Counter(map(midnight, starts)).items():
@@ -180,7 +195,9 @@ def _row(entry: Day, run_id: str) -> Row:
 
 def read_windows(text: str) -> tuple[Window, ...]:
     """The windows as a row of ``coverage`` holds them. Raises ValueError."""
-    return tuple(Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text))
+    return tuple(
+        Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
+    )
 
 
 @dataclass(frozen=True, slots=True)

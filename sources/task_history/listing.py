@@ -65,6 +65,8 @@ class Listing:
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False
+        self.rest_rows: int | None = None
+        """How many rows of what is being read are still to come, where the vendor counts them."""
 
     @property
     def system(self) -> System:
@@ -96,9 +98,11 @@ class Listing:
             if page.total is None:
                 yield from self._uncounted(rest, page)
                 return
+            total = page.total
             piece, error = self._counted(rest, page, is_head_longer=is_head_longer)
             # Without a piece and without an error the same rest is read once more, in smaller pieces.
             if piece is not None:
+                self.rest_rows = max(0, total - len(piece.rows))
                 yield piece
                 at = piece.window.end
             if error is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 Json = Any
 """Whatever a vendor sends; only ``systems`` modules look inside."""
@@ -53,6 +53,16 @@ class Selection:
     """None for any time."""
     filters: Mapping[str, str] = field(default_factory=dict)
     """Values by the names that the system gives its filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose details are wanted: ``all``, ``failed`` or ``none`` of each."""
+
+    steps: str
+    payloads: str
+    first: Literal["newest", "oldest"] = "newest"
+    """Which come first, after those that failed."""
 
 
 @dataclass(frozen=True, slots=True)

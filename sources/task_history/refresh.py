@@ -11,14 +11,14 @@ from . import records
 from .batches import Chunk
 from .errors import Rejected, UnexpectedResponse
 from .listing import Listing
-from .model import MS, Page, Row, Window
+from .model import MS, Page, Row, Scope, Window
 from .paging import Sender
 from .records import Stamp, Tolerance
 from .settling import Plan, plan
 from .states import Seen, earlier_state
 from .systems.base import Detail, System, Values
 from .tables import STATES
-from .warehouse import Open, Scope, Warehouse
+from .warehouse import Open, Warehouse
 
 log = logging.getLogger("task_history")
 

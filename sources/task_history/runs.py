@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -26,16 +26,28 @@ class Tally:
     unresolved: int = 0
     lost: Window | None = None
     """What the vendor purged before it could be read."""
+    listed: int = 0
+    """Executions that listings gave."""
     failed: int = 0
-    """Executions that failed, among those that were listed."""
+    """Those of them that failed."""
+    rows_ahead: int = 0
+    """Executions that are probably to be listed after what is being listed now."""
+    to_come: float | None = None
+    """Requests that are probably still to come; None while that is not known."""
     done: int = 0
     """Units of the phase that are done, of ``goal``."""
     goal: int | None = None
     cursor: datetime | None = None
 
-    def count_wanted(self, rows: Iterable[Row], failed_statuses: Sequence[str]) -> None:
-        """Counts those that failed."""
+    def count_listed(self, rows: Sequence[Row], failed_statuses: Sequence[str]) -> None:
+        """Counts what a listing gave."""
+        self.listed += len(rows)
         self.failed += sum(row.get("status") in failed_statuses for row in rows)
+
+    def came(self) -> None:
+        """One of the requests that were to come is answered."""
+        if self.to_come:
+            self.to_come -= 1
 
 
 @dataclass(frozen=True, slots=True)

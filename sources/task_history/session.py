@@ -25,8 +25,8 @@ class Work(Protocol):
     """What a command does."""
 
     @property
-    def selection(self) -> Selection:
-        """Whose details it loads."""
+    def selection(self) -> Selection | None:
+        """Whose details it loads; None when it loads none."""
         ...
 
     def chunks(self) -> Iterator[Chunk]:
@@ -42,7 +42,7 @@ class Session:
         self.error: TaskHistoryError | None = None
         self.stopped: Stopped | None = None
         self.left = Left(0, 0, 0)
-        self._work = work
+        self.work = work
         self._interrupted: list[Row] = []
         self._began = time.monotonic()
 
@@ -81,7 +81,7 @@ class Session:
 
     def _chunks(self) -> Iterator[Chunk]:
         self._interrupted = self.context.warehouse.unfinished_runs([self.context.command])
-        yield from self._work.chunks()
+        yield from self.work.chunks()
 
     def _batch(self) -> Batch:
         return Batch(
@@ -109,8 +109,13 @@ class Session:
         return batch
 
     def _count_left(self) -> None:
-        warehouse, scope = self.context.warehouse.within(self._work.selection), self.context.scope
-        self.left = Left(warehouse.open_count(), warehouse.details_left(scope), warehouse.payloads_left(scope))
+        selection = self.work.selection
+        if selection is None:
+            return
+        warehouse, scope = self.context.warehouse.within(selection), self.context.scope
+        self.left = Left(
+            warehouse.open_count(), warehouse.details_left(scope), warehouse.payloads_left(scope)
+        )
 
     def _run(self, *, is_over: bool) -> Row:
         context = self.context

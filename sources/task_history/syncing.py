@@ -95,7 +95,12 @@ class Sync:
         context = self._context
         unbroken = context.book.unbroken
         is_idle = not context.tally.executions
-        if unbroken is None or is_idle or unbroken.start >= known.start or not context.listing.pages.has_counts:
+        if (
+            unbroken is None
+            or is_idle
+            or unbroken.start >= known.start
+            or not context.listing.pages.has_counts
+        ):
             return False
         return context.book.checked_at(unbroken.start) <= context.now() - _DEEP_EVERY
 

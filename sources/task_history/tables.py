@@ -11,7 +11,9 @@ RUNS = Table(
     ("run_id",),
     (
         Column("run_id", "text", "The run; rows that it wrote carry it."),
-        Column("command", "text", "What was called: sync, backfill, audit, replay, or the source from a script."),
+        Column(
+            "command", "text", "What was called: sync, backfill, audit, replay, or the source from a script."
+        ),
         Column("window_start", "timestamp", "From when on a backfill or audit looked; empty for a sync."),
         Column("window_end", "timestamp", "Until when it looked; that instant excluded."),
         Column("filters", "text", "The filters of a backfill, such as status=FAILED; empty for none."),
@@ -124,7 +126,11 @@ STATES = Table(
         Column("seen_at", "timestamp", "When this connector first saw it in this state."),
         Column("status", "text", "The vendor's status then."),
         Column("last_seen_at", "timestamp", "When this connector last saw it in this state."),
-        Column("read_by", "text", "The kind of request that showed it last: list, late, status, execution or repair."),
+        Column(
+            "read_by",
+            "text",
+            "The kind of request that showed it last: list, late, status, execution or repair.",
+        ),
         Column("run_id", "text", "The run that last saw it so (sync_runs.run_id)."),
     ),
     newest="last_seen_at",
@@ -137,7 +143,9 @@ REPLAYS = Table(
     (
         Column("replay_id", "text", "The run that asked and the execution's id."),
         Column("execution_id", "text", "The execution that was to run again (workflow_executions.id)."),
-        Column("new_execution_id", "text", "The execution that the vendor started for it, where it named one."),
+        Column(
+            "new_execution_id", "text", "The execution that the vendor started for it, where it named one."
+        ),
         Column(
             "outcome",
             "text",

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from .coverage import Day, read_windows
-from .model import Row, Selection, Window
+from .estimating import Rates
+from .model import Row, Scope, Selection, Window
 from .states import Seen
 from .systems.base import System
 from .tables import COVERAGE, RUNS
@@ -51,16 +52,6 @@ class Wanted:
     status: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose details are wanted: ``all``, ``failed`` or ``none`` of each."""
-
-    steps: str
-    payloads: str
-    first: Literal["newest", "oldest"] = "newest"
-    """Which come first, after those that failed."""
-
-
 class Warehouse:
     """The tables of one dataset. ``qualified`` gives a table's full name in SQL.
 
@@ -92,6 +83,21 @@ class Warehouse:
         """Executions that began in the window and that the vendor still had when last asked."""
         where = self._held(window)
         return self._number(f"SELECT count(*) FROM {self._executions} AS e WHERE {where.sql}", *where.values)
+
+    def counts(self, windows: Sequence[Window]) -> list[int]:
+        """The same for each of these windows, asked at once."""
+        if not windows:
+            return []
+        cases = ", ".join(
+            [f"sum(CASE WHEN e.{self._start} >= %s AND e.{self._start} < %s THEN 1 ELSE 0 END)"]
+            * len(windows)
+        )
+        where = self._held(Window(min(windows).start, max(window.end for window in windows)))
+        bounds = [instant for window in windows for instant in (window.start, window.end)]
+        rows = self._rows(
+            f"SELECT {cases} FROM {self._executions} AS e WHERE {where.sql}", *bounds, *where.values
+        )
+        return [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
 
     def ids(self, window: Window) -> set[str]:
         """Their ids."""
@@ -200,6 +206,26 @@ class Warehouse:
         seen = self._rows(f"SELECT DISTINCT {column} FROM {self._executions} WHERE {column} IS NOT NULL")
         return {str(value): known.get(str(value), {}) for (value,) in seen}
 
+    def rates(self) -> Rates:
+        """What is known of the executions that are held."""
+        name = self._name
+        system = self._system
+        failed = self._failed("e")
+        whole = self._rows(
+            f"SELECT count(*), sum({failed}), sum(CASE WHEN e.is_open THEN 1 ELSE 0 END) FROM {self._executions} AS e"
+        )
+        detailed = self._rows(
+            f"SELECT count(DISTINCT e.id), count(s.id), sum({self._failed('s')}), "
+            f"count(DISTINCT CASE WHEN {failed} = 1 THEN e.id END), sum({failed}) "
+            f"FROM {name(system.steps.name)} AS s JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
+        )
+        payloads = self._rows(
+            "SELECT count(*), sum(coalesce(length(input), 0) + coalesce(length(output), 0)) "
+            f"FROM {name(system.payloads.name)} WHERE outcome = 'loaded'"
+        )
+        numbers = [int(value or 0) for rows in (whole, detailed, payloads) for value in (rows or [()])[0]]
+        return Rates(*numbers) if len(numbers) == 10 else Rates()
+
     def coverage(self) -> list[Day]:
         """Which windows are loaded."""
         rows = self._rows(
@@ -224,7 +250,8 @@ class Warehouse:
         """Runs of these commands that say that they are running."""
         marks = ", ".join(["%s"] * len(commands))
         return self._records(
-            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})", *commands
+            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
+            *commands,
         )
 
     def _held(self, window: Window) -> _Where:

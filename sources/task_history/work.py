@@ -38,7 +38,9 @@ def listed(context: Context, piece: Piece) -> Chunk:
         log.warning("unverified window=%s rows=%d", described(piece.window), len(rows))
     tally.executions += len(rows)
     tally.done += len(rows)
-    tally.count_wanted(rows, system.failed_statuses)
+    tally.count_listed(rows, system.failed_statuses)
+    if context.listing.rest_rows is not None:
+        context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
     read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
     return Chunk({system.executions.name: rows, READS.name: [read]}, cursor=piece.window.end)
 
@@ -90,19 +92,24 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     the next is drawn.
     """
     tally, details, scope = context.tally, context.details, context.scope
-    context.phase("details", warehouse.details_left(scope) + warehouse.payloads_left(scope))
+    context.phase("details")
     for _ in itertools.count() if rounds is None else range(rounds):
+        left = warehouse.details_left(scope), warehouse.payloads_left(scope)
+        context.expect_details(*left)
+        tally.goal = tally.done + sum(left)
         limit = DETAILS_PER_COMMIT + len(details.skipped)
         payloads = without(warehouse.payloads_wanted(scope, limit), details.skipped)
         for chunk in details.inputs_and_outputs(payloads):
             tally.payloads += 1
             tally.done += 1
             tally.redactions = details.redactions
+            tally.came()
             yield chunk
         yield END
         wanted = without(warehouse.details_wanted(scope, limit), details.skipped)
         for chunk in details.steps(wanted):
             tally.done += 1
+            tally.came()
             yield counted(context, chunk)
         yield END
         if not payloads and not wanted:

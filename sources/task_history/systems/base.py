@@ -106,6 +106,8 @@ class System(Protocol):
     """The column of ``executions`` that names the workflow."""
     filters: tuple[Filter, ...]
     """By what a listing can be narrowed."""
+    list_only_columns: tuple[str, ...]
+    """Columns of ``executions`` whose value a single read does not give as a listing does."""
     can_replay: bool
     """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
 

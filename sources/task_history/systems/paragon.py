@@ -170,7 +170,11 @@ WORKFLOWS = Table(
             "integration", "text", "Its integration as the vendor spells it; empty while it is not known."
         ),
         Column("workflow_name", "text", "Its name, where a mapping file gives it."),
-        Column("origin", "text", "How it is known: file, asked, or unknown."),
+        Column(
+            "origin",
+            "text",
+            "How it is known: file; asked; listed, by a backfill of one integration; or unknown.",
+        ),
         Column("asked", "text", "JSON list of the integrations that were asked for."),
         Column("fetched_at", "timestamp", "When it became known."),
         Column("run_id", "text", "The run that wrote the row (sync_runs.run_id)."),
@@ -234,6 +238,7 @@ class Paragon:
         Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
         Filter("integration", "integration", None, "an integration, such as salesforce"),
     )
+    list_only_columns = ("run_duration",)
     can_replay = True
 
     def credential(self, values: Values) -> str:
