@@ -127,7 +127,7 @@ def _held(
     with reading.queried(target) as query:
         found = None if query is None else reading.warehouse(query, settings)
         if query is None or found is None:
-            return Held((window,), 0, 0, 0, Rates(), frozenset()), 0.0
+            return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
         book = Book(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
         own = found.within(selection)
         gaps = book.gaps(window)
@@ -136,6 +136,7 @@ def _held(
             gaps,
             executions,
             own.details_left(scope),
+            own.failed_left(scope),
             own.payloads_left(scope),
             found.rates(),
             frozenset(key for key, row in found.workflows().items() if row),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sources.task_history.runs import Left
+
 from . import output
 from .destination import Target
 from .running import Run
@@ -16,6 +18,7 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
     """What a run did, for whoever reads JSON."""
     session, context = current.session, current.session.context
     tally, stats = context.tally, current.client.stats
+    left = session.left or Left(0, 0, 0)
     usage = current.budget.usage()
     return {
         "command": command,
@@ -35,10 +38,10 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
         "unresolved": tally.unresolved,
         "lost": {"from": tally.lost.start, "until": tally.lost.end} if tally.lost else None,
         "left": {
-            "open_executions": session.left.open_executions,
-            "details": session.left.details,
-            "payloads": session.left.payloads,
-            "seconds": _seconds_left(current),
+            "open_executions": left.open_executions,
+            "details": left.details,
+            "payloads": left.payloads,
+            "seconds": _seconds_left(current, left),
         },
         "requests": sum(stats.sent.values()),
         "requests_by_kind": dict(stats.sent),
@@ -52,9 +55,8 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
     }
 
 
-def _seconds_left(current: Run) -> float | None:
+def _seconds_left(current: Run, left: Left) -> float | None:
     """How long the backlog takes at the budget; None without a limit."""
-    left = current.session.left
     if current.budget.limit == 0:
         return None
     return round((left.details + left.payloads) * current.budget.period_s / current.budget.limit)

@@ -16,6 +16,9 @@ from .context import Context
 from .listing import Piece
 from .model import Row, Selection, Window
 
+_MARGIN = timedelta(days=1)
+"""What passes the vendor's retention while it is counted must not look like a difference."""
+
 
 class Backfill:
     """Everything that the context's selection names, each part of it once."""
@@ -48,11 +51,28 @@ class Backfill:
         context = self._context
         context.phase("listing")
         for at, gap in enumerate(self.gaps):
+            pieces = 0
             for piece in context.listing.pieces(gap):
                 self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
                 rows = {**chunk.rows, context.system.workflows.name: self._told_by_filter(piece)}
                 yield Chunk(rows, cursor=chunk.cursor)
+                pieces += 1
+            if pieces > 1 and context.listing.pages.has_counts:
+                yield END
+                yield from self._counted_once_more(gap)
+
+    def _counted_once_more(self, gap: Window) -> Iterator[Chunk]:
+        """What became visible in windows that were read already, while the later ones were."""
+        context = self._context
+        horizon = context.horizon
+        window = gap if horizon is None else Window(max(gap.start, horizon + _MARGIN), gap.end)
+        if window.is_empty:
+            return
+        held = context.warehouse.within(Selection(None, context.selection.filters))
+        comparison = context.listing.compare(window, held)
+        # Some that were read may be purged by now: that is for a sync or an audit to note.
+        yield work.late(context, comparison.fresh, window, is_verified=comparison.is_verified)
 
     def _look_ahead(self, piece: Piece, gap: Window, later: Sequence[Window]) -> None:
         """How many executions the later gaps probably hold: as many a second as this one has held so far."""

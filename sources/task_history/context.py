@@ -122,9 +122,9 @@ class Context:
         pages = list_requests(rest_rows, self.system.page_size) if rest_rows else 0
         tally.to_come = pages + sum(wanted)
 
-    def expect_details(self, executions: int, payloads: int) -> None:
+    def expect_details(self, executions: int, failed: int, payloads: int) -> None:
         """So many details are still wanted; those of executions bring payloads that are not yet known of."""
-        _, more = details(Amount(executions, executions), self.scope, self.rates) if executions else (0, 0)
+        _, more = details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
         self.tally.to_come = executions + payloads + more
 
     def window_read(self, window: Window, rows: int, total: int | None, *, is_verified: bool) -> Row:

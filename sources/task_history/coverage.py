@@ -139,11 +139,15 @@ class Book:
         """When the instant's day was last read or compared. Raises KeyError when it is not covered."""
         return self._days[midnight(instant)].checked_at
 
-    def checked(self, instant: datetime, *, checked_at: datetime) -> None:
-        """The instant's day was compared and needed no change."""
-        known = self._days.get(midnight(instant))
-        if known is not None:
-            self._put(replace(known, checked_at=checked_at))
+    def compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
+        """The window was compared. Days that lie in it whole are as verified as that; others can only be doubted."""
+        for part in days(window):
+            known = self._days.get(midnight(part.start))
+            if known is None:
+                continue
+            is_whole = all(part.start <= one.start and one.end <= part.end for one in known.windows)
+            is_sure = is_verified if is_whole else known.is_verified and is_verified
+            self._put(replace(known, is_verified=is_sure, checked_at=checked_at))
 
     def changes(self, run_id: str) -> list[Row]:
         """The rows of ``coverage`` that are to be written; each is given once."""

@@ -184,30 +184,66 @@ class Loader:
         )
 
     def _mend(self) -> None:
-        """Puts back tables and columns that somebody dropped; dlt would go on as if they were there."""
+        """Puts back tables and columns that somebody dropped; dlt would go on as if they were there.
+
+        Raises:
+            WarehouseUnavailable: somebody gave a column another type, in which values would be lost.
+        """
         schema = self._schema()
+        there = self._stored_types()
+        wanted = {
+            (table["name"], column): hint["data_type"]
+            for table in schema.data_tables()
+            for column, hint in table["columns"].items()
+            if "data_type" in hint
+        }
+        lost = sorted(key for key in wanted if key not in there)
+        changed = sorted(key for key, kind in wanted.items() if there.get(key, kind) != kind)
+        if changed:
+            table, column = changed[0]
+            raise WarehouseUnavailable(
+                f"The column {table}.{column} was given another type by hand: it holds {there[changed[0]]}, and "
+                f"{wanted[changed[0]]} belongs there. Give it back its type, or drop the column and it is filled again. "
+                "Nothing was written."
+            )
+        if not lost:
+            return
+        log.warning(
+            "altered_by_hand missing=%s advice=%r",
+            ",".join(".".join(key) for key in lost),
+            "put back empty; rows that were dropped with them are read again where the vendor still has them",
+        )
         with self.pipeline.sql_client() as client:
-            rows = client.execute_sql(
-                "SELECT table_name, column_name FROM INFORMATION_SCHEMA.COLUMNS WHERE table_schema = %s",
-                client.dataset_name,
-            )
-            there = {(str(table), str(column)) for table, column in rows or ()}
-            lost = sorted(
-                f"{table['name']}.{column}"
-                for table in schema.data_tables()
-                for column, hint in table["columns"].items()
-                if "data_type" in hint and (table["name"], column) not in there
-            )
-            if not lost:
-                return
-            log.warning(
-                "altered_by_hand missing=%s advice=%r",
-                ",".join(lost),
-                "put back empty; rows that were dropped with them are read again where the vendor still has them",
-            )
             version = client.make_qualified_table_name(schema.version_table_name)
             client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
+            if any(table == self.system.executions.name for table, _ in lost):
+                self._forget_coverage(client, there)
         self.pipeline.sync_schema()
+
+    def _forget_coverage(self, client: Any, there: Mapping[tuple[str, str], str]) -> None:
+        """What was noted as loaded is not there any more: the next sync begins anew."""
+        if (tables.COVERAGE.name, "day") not in there:
+            return
+        name = client.make_qualified_table_name(tables.COVERAGE.name)
+        rows = client.execute_sql(f"SELECT min(window_start), max(window_end) FROM {name}")
+        client.execute_sql(f"DELETE FROM {name} WHERE TRUE")
+        if rows and rows[0][0]:
+            log.warning(
+                "coverage_forgotten from=%s until=%s advice=%r",
+                *rows[0],
+                "this sync lists again from start_date on; task-history backfill brings what lies before",
+            )
+
+    def _stored_types(self) -> dict[tuple[str, str], str]:
+        """The types of the columns that are in the warehouse, as dlt names them."""
+        schema = self._schema()
+        names = [table["name"] for table in schema.data_tables()]
+        with self.pipeline.destination_client(schema.name) as client:
+            return {
+                (table, column): str(hint.get("data_type"))
+                for table, columns in client.get_storage_tables(names)  # type: ignore[attr-defined]
+                for column, hint in columns.items()
+            }
 
 
 def _commenting(client: Any, table: str, column: str, text: str) -> str:

@@ -25,6 +25,8 @@ class Held:
     executions: int
     """Executions in the part that is covered."""
     details_left: int
+    failed_left: int
+    """Those of them that failed."""
     payloads_left: int
     """Details that executions lack which are held already."""
     rates: Rates
@@ -62,7 +64,7 @@ class Planner:
         rows, is_counted = self._rows(selection, held)
         amount = self._amount(selection, scope, held, rows)
         executions, payloads = details(amount, scope, held.rates)
-        _, more = details(Amount(held.details_left, held.details_left), scope, held.rates)
+        _, more = details(Amount(held.details_left, held.failed_left), scope, held.rates)
         pages = sum(
             list_requests(round(part), self._system.page_size) for part in self._spread(held.gaps, rows)
         )

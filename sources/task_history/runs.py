@@ -106,14 +106,14 @@ class Run:
             "written_at": now,
         }
 
-    def ending(self, left: Left, *, now: datetime, is_complete: bool) -> Row:
+    def ending(self, left: Left | None, *, now: datetime, is_complete: bool | None) -> Row:
         """What the row says besides once the run is over."""
         return {
             "ended_at": now,
             "is_complete": is_complete,
-            "open_executions": left.open_executions,
-            "details_left": left.details,
-            "payloads_left": left.payloads,
+            "open_executions": left.open_executions if left else None,
+            "details_left": left.details if left else None,
+            "payloads_left": left.payloads if left else None,
         }
 
 

@@ -35,21 +35,27 @@ class Work(Protocol):
 
 
 class Session:
-    """Runs ``work`` and keeps the books: coverage, and the run's own row."""
+    """Runs ``work`` and keeps the books: coverage, and the run's own row.
 
-    def __init__(self, context: Context, work: Work) -> None:
+    ``is_committed`` says that each batch is in the warehouse before the next is drawn; otherwise nobody knows
+    at the end what is left.
+    """
+
+    def __init__(self, context: Context, work: Work, *, is_committed: bool = True) -> None:
         self.context = context
         self.error: TaskHistoryError | None = None
         self.stopped: Stopped | None = None
-        self.left = Left(0, 0, 0)
+        self.left: Left | None = None
+        """What is left; None for a work that leaves nothing, or where it is not known."""
         self.work = work
+        self._is_committed = is_committed
         self._interrupted: list[Row] = []
         self._began = time.monotonic()
 
     @property
     def is_complete(self) -> bool:
         """Whether the run came to its end with nothing left to do."""
-        return self.error is None and self.stopped is None and self.left.is_nothing
+        return self.error is None and self.stopped is None and (self.left is None or self.left.is_nothing)
 
     def batches(self) -> Iterator[Batch]:
         """What is to be committed, in this order, each before the next is drawn.
@@ -110,7 +116,7 @@ class Session:
 
     def _count_left(self) -> None:
         selection = self.work.selection
-        if selection is None:
+        if selection is None or not self._is_committed:
             return
         warehouse, scope = self.context.warehouse.within(selection), self.context.scope
         self.left = Left(
@@ -129,7 +135,9 @@ class Session:
         )
         row |= context.about()
         if is_over:
-            row |= run.ending(self.left, now=context.now(), is_complete=self.is_complete)
+            row |= run.ending(
+                self.left, now=context.now(), is_complete=self.is_complete if self._is_committed else None
+            )
         return row
 
     def _outcome(self) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ with progress and a lock; it is what a schedule should call.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
@@ -25,6 +26,8 @@ from .stopping import StopSignal
 from .syncing import Sync
 from .warehouse import Warehouse
 
+log = logging.getLogger("task_history")
+
 
 @dlt.source(name="paragon", section="task_history", max_table_nesting=0)
 def paragon(
@@ -39,6 +42,9 @@ def paragon(
     steps: str | None = None,
     payloads: str | None = None,
     payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
     redact: list[str] | None = None,
     integrations: list[str] | None = None,
     workflow_map: str | None = None,
@@ -59,6 +65,9 @@ def paragon(
         steps: ``all``, ``failed`` or ``none``.
         payloads: ``all``, ``failed`` or ``none``.
         payload_max_bytes: longer inputs and outputs are cut.
+        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
+        fault_deadline_s: how long a failing request is tried again.
+        timeout_s: how long an answer may take.
         redact: names whose values are redacted in payloads, beside the built-in ones.
         integrations: integrations to learn each workflow's from.
         workflow_map: a file that names each workflow's integration instead.
@@ -96,7 +105,15 @@ class _Late(Writer):
                 now=lambda: datetime.now(UTC),
                 command="source",
             )
-            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1))
+            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()
-        if session.error is not None and not context.tally.executions:
-            raise session.error
+        tally = context.tally
+        if session.error is not None:
+            if not (tally.executions or tally.settled or tally.steps or tally.payloads):
+                raise session.error
+            # Raised here, it would throw away what was fetched.
+            log.error(
+                "incomplete because=%r advice=%r",
+                str(session.error),
+                "what was read is written; run it again",
+            )

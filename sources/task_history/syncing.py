@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from . import records, work
+from . import work
 from .batches import END, Chunk
 from .comparing import Comparison
 from .context import Context
@@ -64,12 +64,9 @@ class Sync:
                 yield from self._came_late(found.comparison, found.window)
             else:
                 yield self._listed(found)
-        if self._is_deep_due(known):
-            start = self._unbroken_start(known.start)
-            horizon = context.horizon
-            window = Window(start if horizon is None else max(start, horizon + _MARGIN), known.start)
-            if not window.is_empty:
-                yield from self._came_late(context.listing.compare(window, context.warehouse), window)
+        window = self._deep(known)
+        if window is not None:
+            yield from self._came_late(context.listing.compare(window, context.warehouse), window)
 
     def _known(self) -> Known:
         context = self._context
@@ -90,19 +87,20 @@ class Sync:
         unbroken = self._context.book.unbroken
         return unbroken.start if unbroken else otherwise
 
-    def _is_deep_due(self, known: Known) -> bool:
-        """Once a day, with a sync that brought something, everything before the lookback is counted too."""
+    def _deep(self, known: Known) -> Window | None:
+        """What is counted besides: once a day, with a sync that brought something, everything before the lookback."""
         context = self._context
-        unbroken = context.book.unbroken
-        is_idle = not context.tally.executions
         if (
-            unbroken is None
-            or is_idle
-            or unbroken.start >= known.start
+            context.book.unbroken is None
+            or not context.tally.executions
             or not context.listing.pages.has_counts
         ):
-            return False
-        return context.book.checked_at(unbroken.start) <= context.now() - _DEEP_EVERY
+            return None
+        start, horizon = self._unbroken_start(known.start), context.horizon
+        window = Window(start if horizon is None else max(start, horizon + _MARGIN), known.start)
+        if window.is_empty or context.book.checked_at(window.start) > context.now() - _DEEP_EVERY:
+            return None
+        return window
 
     def _listed(self, piece: Piece) -> Chunk:
         piece = self._without_lost(piece)
@@ -134,15 +132,7 @@ class Sync:
 
     def _came_late(self, comparison: Comparison, window: Window) -> Iterator[Chunk]:
         """Executions behind the cursor: those that became visible late, and those that are listed no more."""
-        context = self._context
-        system, stamp = context.system, context.stamp()
-        rows = [records.execution(system, row, stamp, read_by=records.LATE) for row in comparison.fresh]
-        starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
-        if rows:
-            log.info("late window=%s rows=%d", described(window), len(rows))
-        context.book.found_late(starts, checked_at=stamp.at)
-        context.book.checked(window.start, checked_at=stamp.at)
-        context.tally.late += len(rows)
-        context.tally.executions += len(rows)
-        yield Chunk({system.executions.name: rows})
-        yield from context.settling.read(comparison.vanished[:_MOST_VANISHED])
+        vanished = comparison.vanished[:_MOST_VANISHED]
+        is_verified = comparison.is_verified and len(vanished) == len(comparison.vanished)
+        yield work.late(self._context, comparison.fresh, window, is_verified=is_verified)
+        yield from self._context.settling.read(vanished)

@@ -6,7 +6,7 @@ SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -170,6 +170,10 @@ class Warehouse:
             return 0
         where = self._details_wanted(scope)
         return self._number(f"SELECT count(*) FROM {where.sql}", *where.values)
+
+    def failed_left(self, scope: Scope) -> int:
+        """How many of them failed."""
+        return self.details_left(replace(scope, steps="failed")) if scope.steps != "none" else 0
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for."""

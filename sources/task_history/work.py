@@ -10,6 +10,7 @@ from . import records
 from .batches import END, Chunk
 from .context import Context, without
 from .listing import Piece
+from .model import Row, Window
 from .paging import described
 from .tables import READS
 from .warehouse import Open, Warehouse
@@ -43,6 +44,23 @@ def listed(context: Context, piece: Piece) -> Chunk:
         context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
     read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
     return Chunk({system.executions.name: rows, READS.name: [read]}, cursor=piece.window.end)
+
+
+def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: bool) -> Chunk:
+    """What a comparison of a covered window found that was not there when it was listed."""
+    system, stamp, tally = context.system, context.stamp(), context.tally
+    found = [records.execution(system, row, stamp, read_by=records.LATE) for row in rows]
+    starts = [at for row in rows if (at := system.started_at(row)) is not None]
+    if found:
+        log.info("late window=%s rows=%d", described(window), len(found))
+    context.book.found_late(starts, checked_at=stamp.at)
+    context.book.compared(window, is_verified=is_verified, checked_at=stamp.at)
+    if not is_verified:
+        tally.unverified += 1
+        log.warning("unverified window=%s rows=%d", described(window), len(found))
+    tally.late += len(found)
+    tally.executions += len(found)
+    return Chunk({system.executions.name: found})
 
 
 def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:
@@ -94,9 +112,10 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
     for _ in itertools.count() if rounds is None else range(rounds):
-        left = warehouse.details_left(scope), warehouse.payloads_left(scope)
-        context.expect_details(*left)
-        tally.goal = tally.done + sum(left)
+        executions, payloads_left = warehouse.details_left(scope), warehouse.payloads_left(scope)
+        failed = warehouse.failed_left(scope) if executions else 0
+        context.expect_details(executions, failed, payloads_left)
+        tally.goal = tally.done + executions + payloads_left
         limit = DETAILS_PER_COMMIT + len(details.skipped)
         payloads = without(warehouse.payloads_wanted(scope, limit), details.skipped)
         for chunk in details.inputs_and_outputs(payloads):
