@@ -6,12 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from sources.task_history.sandbox.process import SandboxProcess
+
+from .parts import Hands, Vendor
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
@@ -155,3 +159,16 @@ def differences(place: Place, sandbox: SandboxProcess) -> dict[str, Any]:
 
 
 PERFECT: dict[str, Any] = {"missing": 0, "surplus": 0, "stale": []}
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    server = Vendor()
+    yield server
+    server.shutdown()
+    server.server_close()

@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from sources.task_history.budget import Budget, Slot, ledger_path, usage
 from sources.task_history.errors import ConfigurationError, Stopped
-from sources.task_history.sliding import Instant, Rule, answered_when_orphaned, shift_s
+from sources.task_history.sliding import Instant, Lane, Rule, answered_when_orphaned, shift_s
 from sources.task_history.stopping import StopSignal
 
-KEY = "key-that-is-nowhere-written"
-ORIGIN = "https://vendor.example"
-
-
-class Hands:
-    """Clocks that only move when told."""
-
-    def __init__(self) -> None:
-        self.now = Instant(uptime=1_000.0, wall=1_700_000_000.0, boot="first")
-
-    def __call__(self) -> Instant:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now = Instant(self.now.uptime + seconds, self.now.wall + seconds, self.now.boot)
-
-    def set_wall(self, change_s: float) -> None:
-        self.now = Instant(self.now.uptime, self.now.wall + change_s, self.now.boot)
-
-    def reboot(self, *, off_s: float, wall_change_s: float = 0.0) -> None:
-        self.now = Instant(5.0, self.now.wall + off_s + wall_change_s, self.now.boot + "+")
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
+from .parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
 
 
 def budget_at(tmp_path: Path, hands: Hands, *, limit: int = 3, period_s: float = 10.0) -> Budget:
     return Budget(limit, period_s, origin=ORIGIN, key=KEY, state_dir=tmp_path, clock=hands)
-
-
-def no_wait(seconds: float) -> None:
-    raise Stopped(f"would wait {seconds:.3f}")
 
 
 def take_all(budget: Budget, hands: Hands, *, seconds_each: float = 0.0) -> int:
@@ -72,21 +37,17 @@ def take_all(budget: Budget, hands: Hands, *, seconds_each: float = 0.0) -> int:
     raise AssertionError("no end")
 
 
-def most_in_a_period(arrivals: list[float], period_s: float) -> int:
-    """The highest number of arrivals in any half-open span of that length."""
-    arrivals = sorted(arrivals)
-    return max(bisect.bisect_left(arrivals, at + period_s) - i for i, at in enumerate(arrivals))
-
-
 # The rule.
 
 
 def test_a_slot_is_free_one_period_after_the_answer_and_not_before() -> None:
     """A full budget opens when the answer that blocks it is a period old."""
     rule = Rule(limit=2, period_s=100.0)
-    assert rule.free_in_s(1, None, 50.0) == 0.0
-    assert rule.free_in_s(2, 20.0, 50.0) == pytest.approx(70.1)
-    assert rule.free_in_s(2, None, 50.0) == pytest.approx(100.1)
+    assert [rule.decisive(taken) for taken in range(5)] == [0, 0, 1, 2, 3]
+    assert rule.free_in_s(1, [], 50.0) == 0.0
+    assert rule.free_in_s(2, [20.0], 50.0) == pytest.approx(70.1)
+    assert rule.free_in_s(2, [], 50.0) == pytest.approx(100.1)
+    assert rule.free_in_s(3, [20.0, 30.0], 50.0) == pytest.approx(80.1)
 
 
 def test_an_orphan_counts_from_its_death_or_the_longest_flight() -> None:
@@ -336,79 +297,6 @@ def test_a_stop_ends_the_wait_for_a_slot(tmp_path: Path) -> None:
     assert time.monotonic() - began < 0.5
 
 
-WORKER = """
-import sys, threading, time
-from http.client import HTTPConnection
-from sources.task_history.budget import Budget
-from sources.task_history.stopping import StopSignal
-from sources.task_history.errors import Stopped
-name, port, limit, period, threads, seconds, state_dir, key = sys.argv[1:]
-from pathlib import Path
-budget = Budget(int(limit), float(period), origin="o", key=key, state_dir=Path(state_dir))
-stop = StopSignal(max_s=float(seconds))
-def work():
-    connection = HTTPConnection("127.0.0.1", int(port))
-    try:
-        while True:
-            with budget.reserve(stop.wait):
-                connection.request("GET", "/" + name)
-                connection.getresponse().read()
-    except Stopped:
-        pass
-workers = [threading.Thread(target=work) for _ in range(int(threads))]
-for worker in workers: worker.start()
-for worker in workers: worker.join()
-"""
-
-
-class Vendor(ThreadingHTTPServer):
-    """Notes when each request arrives and by whom; answers after ``latency_s``."""
-
-    daemon_threads = True
-    request_queue_size = 128
-    latency_s = 0.0
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.arrivals: list[tuple[float, str]] = []
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-
-    @property
-    def times(self) -> list[float]:
-        return [at for at, _ in self.arrivals]
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: Vendor
-
-    def do_GET(self) -> None:
-        self.server.arrivals.append((time.monotonic(), self.path[1:]))
-        time.sleep(self.server.latency_s * random.random())
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def vendor() -> Iterator[Vendor]:
-    server = Vendor()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-def worker(
-    name: str, vendor: Vendor, tmp_path: Path, *, limit: int, period_s: float, threads: int, seconds: float
-) -> subprocess.Popen[bytes]:
-    words = (name, vendor.server_port, limit, period_s, threads, seconds, tmp_path, KEY)
-    return subprocess.Popen([sys.executable, "-c", WORKER, *map(str, words)], cwd=Path(__file__).parents[1])
-
-
 def test_three_processes_share_one_budget(vendor: Vendor, tmp_path: Path) -> None:
     """Three processes of eight threads: no period sees more than the limit, and it is used."""
     vendor.latency_s = 0.02
@@ -422,12 +310,16 @@ def test_three_processes_share_one_budget(vendor: Vendor, tmp_path: Path) -> Non
     assert len(whole) >= 0.95 * 3 * 40
 
 
-@pytest.mark.parametrize("limit", [4, 20])
-def test_a_small_process_is_not_starved(vendor: Vendor, tmp_path: Path, limit: int) -> None:
-    """One thread beside sixteen of another process gets its turn whenever slots come free."""
+@pytest.mark.parametrize(
+    ("limit", "lane"),
+    [(4, Lane.FOREGROUND), (20, Lane.FOREGROUND), (20, Lane.BACKGROUND)],
+    ids=["4-foreground", "20-foreground", "20-background"],
+)
+def test_a_small_process_is_not_starved(vendor: Vendor, tmp_path: Path, limit: int, lane: Lane) -> None:
+    """One thread beside sixteen of another process in its lane gets its turn whenever slots come free."""
     workers = [
-        worker("big", vendor, tmp_path, limit=limit, period_s=1.0, threads=16, seconds=4.5),
-        worker("small", vendor, tmp_path, limit=limit, period_s=1.0, threads=1, seconds=4.5),
+        worker(name, vendor, tmp_path, limit=limit, period_s=1.0, threads=threads, seconds=4.5, lane=lane)
+        for name, threads in (("big", 16), ("small", 1))
     ]
     assert [w.wait(30) for w in workers] == [0, 0]
     turns = [at for at, name in vendor.arrivals if name == "small"]
@@ -440,8 +332,7 @@ def test_a_killed_process_neither_frees_nor_keeps_its_slots(vendor: Vendor, tmp_
     """Requests in flight at SIGKILL still count for a period, and are free again soon after."""
     vendor.latency_s = 5.0
     victim = worker("victim", vendor, tmp_path, limit=8, period_s=2.0, threads=8, seconds=60)
-    while len(vendor.arrivals) < 8:
-        time.sleep(0.01)
+    vendor.wait_for(8)
     victim.send_signal(signal.SIGKILL)
     victim.wait()
     killed = time.monotonic()
@@ -458,9 +349,7 @@ def test_a_process_killed_at_any_instant_leaves_a_good_file(vendor: Vendor, tmp_
     """Twelve SIGKILLs in the midst of thousands of writes: the file stays sound and the count right."""
     for number in range(12):
         victim = worker(str(number), vendor, tmp_path, limit=100_000, period_s=60.0, threads=4, seconds=60)
-        before = len(vendor.arrivals)
-        while len(vendor.arrivals) < before + 20 + number:
-            time.sleep(0.001)
+        vendor.wait_for(20 + number)
         victim.kill()
         victim.wait()
     time.sleep(0.1)

@@ -3,6 +3,8 @@
 Every process of this user and machine that uses the same key at the same origin takes its slots
 from the same file. ``sliding`` holds the rule, ``ledger`` the file; here is who waits how long,
 and where the file is: outside of HOME, because the budget is the machine's.
+
+A process is in one of two lanes: the foreground goes first, the background takes all the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from types import TracebackType
 
 from .errors import ConfigurationError
 from .ledger import Busy, Ledger, News, look
-from .sliding import UNANSWERED_S, Clock, Rule, machine_clock
+from .sliding import UNANSWERED_S, Clock, Lane, Rule, machine_clock
 
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
@@ -49,11 +51,11 @@ class Usage:
     hold_s: float
     """Seconds for which nobody sends, because the vendor asked for it."""
     next_free_in_s: float
-    """Seconds until a request may be sent; 0 when one may be now."""
+    """Seconds until a request may be sent in the lane that was asked; 0 when one may be now."""
 
     @property
     def left(self) -> int | None:
-        """Requests that may be sent without waiting for a slot; None for any number."""
+        """Free slots, of which the background leaves some to the foreground; None for any number."""
         return None if self.limit == 0 else max(0, self.limit - self.used)
 
 
@@ -84,8 +86,9 @@ class Slot:
 class Budget:
     """``limit`` requests in any ``period_s`` seconds; ``limit`` 0 is unlimited and touches no file.
 
-    ``key`` only tells budgets apart; it is neither kept nor written. ``state_dir`` is the folder of the
-    file, see ``ledger_path``. ``clock`` tells the time.
+    ``key`` only tells budgets apart; it is neither kept nor written. In the background, ``reserved_share``
+    of the limit is left to the foreground, see ``sliding.owed``. ``state_dir`` is the folder of the file,
+    see ``ledger_path``. ``clock`` tells the time.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class Budget:
         *,
         origin: str,
         key: str,
+        lane: Lane = Lane.FOREGROUND,
+        reserved_share: float = 0.1,
         state_dir: Path | None = None,
         clock: Clock = machine_clock,
     ) -> None:
@@ -106,7 +111,8 @@ class Budget:
         self.limit = limit
         self.period_s = period_s
         self._clock = clock
-        self._rule = Rule(limit, period_s)
+        self._lane = lane
+        self._rule = Rule.of(lane, limit, period_s, reserved_share=reserved_share)
         self._path = ledger_path(origin, key, state_dir)
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
@@ -117,7 +123,7 @@ class Budget:
         self._held_until = -_FOR_EVER
 
     def __repr__(self) -> str:
-        return f"Budget(limit={self.limit}, period_s={self.period_s:g})"
+        return f"Budget(limit={self.limit}, period_s={self.period_s:g}, lane={self._lane.name})"
 
     def reserve(self, wait: Wait) -> Slot:
         """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
@@ -159,7 +165,7 @@ class Budget:
         return _usage(self._rule, self._path, self._clock)
 
     def left(self) -> int | None:
-        """Requests that may be sent without waiting for a slot; None for any number."""
+        """Free slots; None for any number."""
         return self.usage().left
 
     def in_use(self) -> int:
@@ -223,7 +229,7 @@ class Budget:
         # A forked child must not use its parent's connection.
         if self._ledger is None or self._ledger.pid != os.getpid():
             _make_state_dir(self._path.parent)
-            self._ledger = Ledger(self._path, self._rule, self._clock)
+            self._ledger = Ledger(self._path, self._rule, self._clock, lane=self._lane)
         return self._ledger
 
     def _pause_when_busy(self) -> float:
@@ -250,7 +256,7 @@ def usage(
     state_dir: Path | None = None,
     clock: Clock = machine_clock,
 ) -> Usage:
-    """How much of a budget is used now; makes nothing and waits for nothing.
+    """How much of a budget is used now, as the foreground sees it; makes nothing and waits for nothing.
 
     Raises:
         ConfigurationError: the budget's file is there and cannot be read.
@@ -272,7 +278,7 @@ def ledger_path(origin: str, key: str, state_dir: Path | None = None) -> Path:
     ``/var/tmp/task-history-<uid>``, which outlives a restart, else in the temporary folder.
     """
     name = hashlib.sha256(f"{origin}\0{key}".encode()).hexdigest()[:16]
-    return (state_dir or _state_dir()) / f"budget-{name}.sqlite"
+    return (state_dir or _state_dir()) / f"requests-{name}.sqlite"
 
 
 def _state_dir() -> Path:

@@ -10,6 +10,7 @@ from . import budget
 from .budget import Budget, Usage
 from .client import Client
 from .settings import Settings
+from .sliding import Lane
 from .stopping import StopSignal
 
 
@@ -20,8 +21,10 @@ def origin(settings: Settings) -> str:
 
 
 @contextmanager
-def connected(settings: Settings, stop: StopSignal) -> Iterator[tuple[Client, Budget]]:
-    """The client and the budget that it spends. Raises ConfigurationError."""
+def connected(
+    settings: Settings, stop: StopSignal, *, lane: Lane = Lane.FOREGROUND
+) -> Iterator[tuple[Client, Budget]]:
+    """The client and the budget that it spends in that lane. Raises ConfigurationError."""
     system = settings.system
     headers = system.headers(settings.values)
     own = Budget(
@@ -29,6 +32,8 @@ def connected(settings: Settings, stop: StopSignal) -> Iterator[tuple[Client, Bu
         settings.rate_limit_period_s,
         origin=origin(settings),
         key=system.credential(settings.values),
+        lane=lane,
+        reserved_share=settings.reserved_share,
     )
     client = Client(
         base_url=settings.base_url,

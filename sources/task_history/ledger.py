@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .errors import ConfigurationError
-from .sliding import Clock, Instant, Rule, answered_when_orphaned, shift_s
+from .sliding import Clock, Instant, Lane, Rule, answered_when_orphaned, shift_s
 
 log = logging.getLogger("task_history")
 
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS slots (
 );
 CREATE INDEX IF NOT EXISTS slots_answered ON slots (answered);
 CREATE TABLE IF NOT EXISTS waiting (
-    pid INTEGER, born TEXT, since REAL, wakes REAL, PRIMARY KEY (pid, born)
+    pid INTEGER, born TEXT, lane INTEGER, since REAL, wakes REAL, PRIMARY KEY (pid, born, lane)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (
     only INTEGER PRIMARY KEY CHECK (only = 1), boot TEXT, uptime REAL, wall REAL, hold REAL, keep_s REAL
@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS note (
 """
 _LOCK_TIMEOUT_S = 0.25
 _YIELD_S = 0.005
-"""How soon a process asks again that left a free slot to one which waits longer."""
+"""How soon a process asks again that left a free slot to one which goes before it."""
 _GRACE_S = 0.5
 """How long a free slot is left to a process that should have woken up for it."""
 _FORGET_S = 60.0
@@ -65,7 +65,7 @@ class Reading:
     hold_s: float
     """Seconds for which nobody sends."""
     free_in_s: float
-    """Seconds until a slot may be free, hold included; 0 when one is."""
+    """Seconds until a slot may be taken by the rule that was asked, hold included; 0 when one may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +99,12 @@ class Owner:
 
 
 class Ledger:
-    """The file at ``path``; one thread at a time."""
+    """The file at ``path``, for one ``lane`` and its rule; one thread at a time."""
 
-    def __init__(self, path: Path, rule: Rule, clock: Clock) -> None:
+    def __init__(self, path: Path, rule: Rule, clock: Clock, *, lane: Lane) -> None:
         self._path = path
         self._rule = rule
+        self._lane = lane
         self._clock = clock
         self.pid = os.getpid()
         self._owner = Owner.of(self.pid) or Owner(self.pid, "")
@@ -217,28 +218,37 @@ class Ledger:
         connection.execute("DELETE FROM slots WHERE answered <= ?", (now.uptime - keep_s,))
 
     def _ahead(self, connection: sqlite3.Connection, now: Instant) -> int:
-        """How many other processes wait longer than this one and are due: each is left a slot.
+        """How many other processes go before this one and are due: each is left a slot.
 
-        Without it a process of many threads takes all that comes free at one moment, every time.
+        That is the foreground before the background, then who waits longer. Without it a process of many
+        threads takes all that comes free at one moment, every time.
         """
-        mine = connection.execute("SELECT since FROM waiting WHERE pid = ? AND born = ?", self._me).fetchone()
+        mine = connection.execute(
+            "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane)
+        ).fetchone()
         connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - _FORGET_S,))
         count: int = connection.execute(
-            "SELECT count(*) FROM waiting WHERE (since, pid) < (?, ?) AND wakes BETWEEN ? AND ?",
-            (mine[0] if mine else now.uptime, self.pid, now.uptime - _GRACE_S, now.uptime + 0.001),
+            "SELECT count(*) FROM waiting WHERE (lane, since, pid) < (?, ?, ?) AND wakes BETWEEN ? AND ?",
+            (
+                self._lane,
+                mine[0] if mine else now.uptime,
+                self.pid,
+                now.uptime - _GRACE_S,
+                now.uptime + 0.001,
+            ),
         ).fetchone()[0]
         return count
 
     def _queue(self, connection: sqlite3.Connection, *, since: float, wakes: float) -> None:
         """Notes that this process waits, from ``since`` unless it did before, and is due at ``wakes``."""
         connection.execute(
-            "INSERT INTO waiting VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (pid, born) DO UPDATE SET wakes = excluded.wakes",
-            (*self._me, since, wakes),
+            "INSERT INTO waiting VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (pid, born, lane) DO UPDATE SET wakes = excluded.wakes",
+            (*self._me, self._lane, since, wakes),
         )
 
     def _insert(self, connection: sqlite3.Connection, now: Instant) -> int | None:
-        connection.execute("DELETE FROM waiting WHERE pid = ? AND born = ?", self._me)
+        connection.execute("DELETE FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane))
         return connection.execute(
             "INSERT INTO slots (pid, born, reserved) VALUES (?, ?, ?)", (*self._me, now.uptime)
         ).lastrowid
@@ -296,16 +306,14 @@ def read(connection: sqlite3.Connection, rule: Rule, now: Instant, shift: float)
     taken: int = connection.execute(
         "SELECT count(*) FROM slots WHERE answered IS NULL OR answered > ?", (since,)
     ).fetchone()[0]
-    oldest = None
-    if taken >= rule.limit:
-        found = connection.execute(
-            "SELECT answered FROM slots WHERE answered > ? ORDER BY answered LIMIT 1 OFFSET ?",
-            (since, taken - rule.limit),
-        ).fetchone()
-        oldest = found[0] if found else None
+    rows = connection.execute(
+        "SELECT answered FROM slots WHERE answered > ? ORDER BY answered LIMIT ?",
+        (since, rule.decisive(taken)),
+    )
+    free_in_s = rule.free_in_s(taken, [answered for (answered,) in rows], here)
     note = _note(connection)
     hold_s = max(0.0, note[1] - here) if note else 0.0
-    return Reading(taken, hold_s, max(hold_s, rule.free_in_s(taken, oldest, here)))
+    return Reading(taken, hold_s, max(hold_s, free_in_s))
 
 
 def _note(connection: sqlite3.Connection) -> tuple[Instant, float, float] | None:

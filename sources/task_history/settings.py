@@ -105,6 +105,14 @@ def common(system: System) -> tuple[Setting, ...]:
         Setting(
             "rate_limit_period_s", float, period_s, "Seconds in which the requests are counted.", least=0.001
         ),
+        Setting(
+            "reserved_share",
+            float,
+            0.1,
+            "Share of the budget that a backfill leaves free for a sync.",
+            least=0,
+            most=0.9,
+        ),
         Setting("concurrency", int, 8, "Requests side by side.", least=1, most=64),
         Setting(
             "steps", str, "all", "Whose steps are read: one request each.", choices=("all", "failed", "none")

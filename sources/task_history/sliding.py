@@ -5,13 +5,20 @@ taken before it is sent and stays taken until one period after the answer. So of
 requests, the one reserved last found the others taken, unless one of them had been answered, and
 so had arrived, a whole period before: no sliding period ever sees more than ``limit`` arrive,
 whatever the network does. The price is ``latency / period`` of the use.
+
+Two lanes share the slots. The foreground may take every free one. The background takes one only
+while enough others are free, or come free soon enough one after the other, for whoever begins in the
+foreground at this moment. That needs no slot to lie idle: what the background takes it spreads over
+the period, and so it comes back.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 
 from .stopping import uptime_s
@@ -22,6 +29,20 @@ UNANSWERED_S = 1.0
 """How long after its process gave up or died a request may still arrive."""
 _LONGEST_FLIGHT_S = 60.0
 """How long after its reservation a request may leave the process at the latest."""
+_TIMES = 5
+"""How often in a period the foreground can have the reserve."""
+_HORIZON = 0.95
+"""Part of a period over which the background spreads what it owes. A whole one would end where the slot of
+a request in flight may come free at the earliest, and to wait for that would be to ask all the time."""
+
+
+class Lane(IntEnum):
+    """Who goes before whom."""
+
+    FOREGROUND = 0
+    """What somebody waits for: a sync, a check."""
+    BACKGROUND = 1
+    """What takes all the rest: a backfill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,25 +77,58 @@ def machine_clock() -> Instant:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """At most ``limit`` requests in any ``period_s`` seconds."""
+    """At most ``limit`` requests in any ``period_s`` seconds.
+
+    Whoever goes by it leaves ``owed`` slots to others: free, or to come free one every ``turn_s``.
+    """
 
     limit: int
     period_s: float
+    owed: int = 0
+
+    @classmethod
+    def of(cls, lane: Lane, limit: int, period_s: float, *, reserved_share: float) -> Rule:
+        """The rule of that lane, where ``reserved_share`` of the limit is the foreground's."""
+        return cls(limit, period_s, owed(limit, reserved_share) if lane is Lane.BACKGROUND else 0)
 
     @property
     def span_s(self) -> float:
         """How long after its answer a request still counts."""
         return self.period_s * (1 + _GUARD)
 
-    def free_in_s(self, taken: int, oldest_answers: float | None, now: float) -> float:
-        """Seconds until a slot may be free; 0 when one is.
+    @property
+    def turn_s(self) -> float:
+        """Longest time between two slots that come free of those that are owed."""
+        return _HORIZON * self.period_s / self.owed if self.owed else 0.0
 
-        ``oldest_answers`` is the answer with which the number of taken slots falls below the limit;
-        None when that slot still waits for its answer, which cannot come before now.
+    def decisive(self, taken: int) -> int:
+        """How many of the taken slots, the earliest answered first, decide when the next may be taken."""
+        return max(0, self.owed + 1 - (self.limit - taken))
+
+    def free_in_s(self, taken: int, answers: Sequence[float], now: float) -> float:
+        """Seconds until a slot may be taken, if nobody else takes one before; 0 when one may be now.
+
+        ``answers`` are those of the ``decisive`` slots, the earliest first; the ones that are missing
+        at its end are still waited for and cannot come before now.
         """
-        if taken < self.limit:
-            return 0.0
-        return max(0.0, (now if oldest_answers is None else oldest_answers) + self.span_s - now)
+        free = self.limit - taken
+        free_in_s = 0.0
+        for rank, answered in enumerate([*answers, now][: self.decisive(taken)]):
+            # It comes free after ``rank`` others, and one of the free ones is taken: so it is for this turn.
+            turn = max(0, free + rank)
+            free_in_s = max(free_in_s, answered + self.span_s - turn * self.turn_s - now)
+        return free_in_s
+
+
+def owed(limit: int, reserved_share: float) -> int:
+    """How many slots of every period the background leaves free or spreads.
+
+    Enough for the reserve to be had ``_TIMES`` times a period. But what must be spread cannot be taken as
+    it comes, which costs use where answers are slow; so no more than half of the limit, unless the reserve
+    itself is more.
+    """
+    reserve = min(max(0, limit - 1), math.ceil(round(limit * reserved_share, 6)))
+    return max(reserve, min(_TIMES * reserve, limit // 2))
 
 
 def answered_when_orphaned(reserved: float, noticed: float) -> float:
