@@ -20,6 +20,7 @@ from sources.task_history.budget import Budget
 from sources.task_history.client import Client
 from sources.task_history.connecting import connected
 from sources.task_history.settings import Settings
+from sources.task_history.sliding import Lane as Share
 from sources.task_history.stopping import StopSignal
 
 from .destination import Target
@@ -54,6 +55,8 @@ class Lane:
     """As coverage names it."""
     has_cursor: bool
     """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
+    budget: Share = Share.FOREGROUND
+    """Which share of the budget it spends."""
 
     def pipeline(self, settings: Settings) -> str:
         """The name of its dlt pipeline."""
@@ -61,8 +64,8 @@ class Lane:
 
 
 SYNC = Lane("sync", has_cursor=True)
-BACKFILL = Lane("backfill", has_cursor=False)
-AUDIT = Lane("audit", has_cursor=False)
+BACKFILL = Lane("backfill", has_cursor=False, budget=Share.BACKGROUND)
+AUDIT = Lane("audit", has_cursor=False, budget=Share.BACKGROUND)
 
 Makes = Callable[["Context", "Loader"], "Work"]
 """Makes the work of a command."""
@@ -94,7 +97,7 @@ def run(
         stack.enter_context(only_one(folder / f"{name}.lock", name))
         _keep_memory_flat()
         keep_secret(settings.secrets)
-        client, budget = stack.enter_context(connected(settings, stop))
+        client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
 
         import dlt
 

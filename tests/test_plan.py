@@ -47,7 +47,14 @@ def _predictions_hold(folder: Path, sandbox: SandboxProcess, number: int) -> Non
         place_folder = folder / str(at)
         place_folder.mkdir()
         place = Place(place_folder, sandbox, retention_days=0, integrations=None)
-        words: tuple[str, ...] = ("--from", start, "--to", end, "--steps", rng.choice(["failed", "none", "all"]))
+        words: tuple[str, ...] = (
+            "--from",
+            start,
+            "--to",
+            end,
+            "--steps",
+            rng.choice(["failed", "none", "all"]),
+        )
         words = (*words, "--payloads", rng.choice(["failed", "none"]))
         sandbox.reset_counters()
         predicted = plan(place, *words)

@@ -73,8 +73,10 @@ def to_arrow(
         key = column.source or column.name
         work.known(column.name, _values(rows, key) if key in keys else None, column.type)
     unknown = keys.difference(column.source or column.name for column in table.columns)
-    for key, name in _names(unknown, normalize, taken={column.name for column in table.columns}):
-        work.unknown(name, _values(rows, key))
+    for keys_of_one, name in _names(
+        unknown, normalize, taken={column.name for column in table.columns}, rows=rows
+    ):
+        work.unknown(name, _first_values(rows, keys_of_one))
     return work.columns()
 
 
@@ -85,21 +87,37 @@ def _values(rows: Sequence[Row], key: str) -> list[Json]:
         return [row.get(key) for row in rows]
 
 
-def _names(keys: Iterable[str], normalize: Callable[[str], str], *, taken: set[str]) -> list[tuple[str, str]]:
-    """A name of its own for each key; a key that already is its name comes first."""
-    wanted = []
+def _first_values(rows: Sequence[Row], keys: Sequence[str]) -> list[Json]:
+    """Of each row the value under whichever of the keys it has."""
+    if len(keys) == 1:
+        return _values(rows, keys[0])
+    return [next((row[key] for key in keys if key in row), None) for row in rows]
+
+
+def _names(
+    keys: Iterable[str], normalize: Callable[[str], str], *, taken: set[str], rows: Sequence[Row]
+) -> list[tuple[tuple[str, ...], str]]:
+    """The keys of each column and its name; a key that already is its name comes first.
+
+    A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
+    unless a row has both.
+    """
+    wanted: dict[str, list[tuple[bool, str]]] = {}
     for key in keys:
         try:
             name = normalize(key)
         except ValueError:
             name = ""
-        wanted.append((name != key, key, _sound(name) or "unnamed"))
+        wanted.setdefault(_sound(name) or "unnamed", []).append((name != key, key))
     named = []
     taken = set(taken)
-    for _, key, name in sorted(wanted):
-        free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
-        taken.add(free)
-        named.append((key, free))
+    for name, same in sorted(wanted.items()):
+        alike = [key for _, key in sorted(same)]
+        is_one = len(alike) == 1 or not any(sum(key in row for key in alike) > 1 for row in rows)
+        for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
+            free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
+            taken.add(free)
+            named.append((group, free))
     return named
 
 

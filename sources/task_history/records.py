@@ -56,7 +56,14 @@ def execution(
 def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
     """The stored row with what a single read says: what the read does not hold stays as it was."""
     source = {column.name: column.source or column.name for column in table.columns}
-    return {**{source.get(name, name): value for name, value in stored.items()}, **fresh}
+    known = {source.get(name, name): value for name, value in stored.items()}
+    spelled = {plain(name) for name in fresh}
+    return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
+
+
+def plain(name: str) -> str:
+    """The same for a vendor's key and the warehouse's name for it."""
+    return name.replace("_", "").lower()
 
 
 def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool) -> Row:

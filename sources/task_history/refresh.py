@@ -202,7 +202,8 @@ class Settling:
         stamp = self._stamp()
         system = self._system
         columns = {column.name for column in system.executions.columns}
-        also_listed = {name for name in detail.extra if name in stored and name not in columns}
+        spelled = {records.plain(name) for name in stored if name not in columns}
+        also_listed = {name for name in detail.extra if records.plain(name) in spelled}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
         before = Seen.in_row(stored)
         row = records.laid_over(system.executions, stored, fresh)

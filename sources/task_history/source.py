@@ -38,6 +38,7 @@ def paragon(
     lookback_minutes: float | None = None,
     rate_limit_requests: int | None = None,
     rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
     concurrency: int | None = None,
     steps: str | None = None,
     payloads: str | None = None,
@@ -61,6 +62,7 @@ def paragon(
         lookback_minutes: how far back each sync compares for rows that came late.
         rate_limit_requests: requests in any ``rate_limit_period_s``; 0 for no limit.
         rate_limit_period_s: seconds in which they are counted.
+        reserved_share: share of the budget that a backfill leaves free for a sync.
         concurrency: requests side by side.
         steps: ``all``, ``failed`` or ``none``.
         payloads: ``all``, ``failed`` or ``none``.
