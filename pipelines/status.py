@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
-from sources.task_history.coverage import Summary, by_day
+from sources.task_history.coverage import Book, Day, Summary, by_day
 from sources.task_history.errors import ConfigurationError
-from sources.task_history.model import Scope
+from sources.task_history.model import Scope, Selection, Window
 from sources.task_history.tables import RUNS
 from sources.task_history.warehouse import Query, Warehouse
+from sources.task_history.windows import merged
 
 from . import arguments, destination, output, reading
 
-_DAYS = 60
+_DAYS = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,32 +65,64 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
 
 
 def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
-    scope = Scope(settings.steps, settings.payloads)
-    dataset = settings.dataset_name
     system = settings.system
-    names, rows = query(f'SELECT * FROM "{dataset}"."{RUNS.name}" ORDER BY started_at DESC LIMIT 5')
-    runs = [
+    name = f'"{settings.dataset_name}".'
+    known = warehouse.coverage()
+    span = Book(known).span
+    counts = {
+        table.name: query(f'SELECT count(*) FROM {name}"{table.name}"')[1][0][0]
+        for table in (system.executions, system.steps, system.payloads, system.workflows)
+    }
+    # What a backfill brought from before the syncs is the backfill's to complete.
+    own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
+    scope = Scope(settings.steps, settings.payloads)
+    runs = f'{name}"{RUNS.name}"'
+    unresolved = query(
+        f'SELECT count(*) FROM {name}"{system.executions.name}" WHERE resolution = %s',
+        "unresolved_at_retention",
+    )
+    return {
+        "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
+        "covered_until": span.end if span else None,
+        "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
+        "rows": counts,
+        "open_executions": warehouse.open_count(),
+        "unresolved": unresolved[1][0][0],
+        "details_left": own.details_left(scope),
+        "payloads_left": own.payloads_left(scope),
+        "coverage": [_day(day) for day in by_day(known)],
+        "filtered_coverage": _filtered(known),
+        "lost": _rows(
+            query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
+        ),
+        "unfinished": _rows(
+            query(
+                "SELECT window_start, window_end, filters, details_left, payloads_left, outcome, ended_at "
+                f"FROM {runs} AS r WHERE command = 'backfill' AND NOT is_complete AND NOT EXISTS (SELECT 1 "
+                f"FROM {runs} AS n WHERE n.command = 'backfill' AND n.started_at > r.started_at "
+                "AND n.window_start = r.window_start AND n.window_end = r.window_end AND n.filters = r.filters) "
+                "ORDER BY started_at"
+            )
+        ),
+        "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
+    }
+
+
+def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
+    names, rows = answer
+    return [
         {name: value for name, value in zip(names, row, strict=True) if not name.startswith("_dlt")}
         for row in rows
     ]
-    until = max((row["covered_until"] for row in runs if row["covered_until"]), default=None)
-    known = warehouse.coverage()
-    days = by_day(known)
-    counts = {
-        table.name: query(f'SELECT count(*) FROM "{dataset}"."{table.name}"')[1][0][0]
-        for table in (system.executions, system.steps, system.payloads, system.workflows)
-    }
-    return {
-        "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
-        "covered_until": until,
-        "lag_s": round((datetime.now(UTC) - until).total_seconds()) if until else None,
-        "rows": counts,
-        "open_executions": warehouse.open_count(),
-        "details_left": warehouse.details_left(scope),
-        "payloads_left": warehouse.payloads_left(scope),
-        "coverage": [_day(day) for day in days],
-        "runs": runs,
-    }
+
+
+def _filtered(known: Sequence[Day]) -> list[dict[str, Any]]:
+    """What is loaded under filters only."""
+    return [
+        {"filters": filters, "from": window.start, "until": window.end}
+        for filters in sorted({day.filters for day in known if day.filters})
+        for window in merged(part for day in known if day.filters == filters for part in day.windows)
+    ]
 
 
 def _day(day: Summary) -> dict[str, Any]:
@@ -135,6 +168,24 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"  open      {found['open_executions']:,} executions",
         f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
     ]
+    if found["unresolved"]:
+        text.append(
+            f"  unresolved {found['unresolved']:,} executions were open as the vendor's retention passed over them"
+        )
+    text += [
+        f"  lost      {output.at(one['lost_from'])} to {output.at(one['lost_until'])}, purged before a sync read it"
+        for one in found["lost"]
+    ]
+    text += [
+        f"  unfinished backfill of {output.at(one['window_start'])} to {output.at(one['window_end'])}"
+        + (f" ({one['filters']})" if one["filters"] else "")
+        + f", {one['outcome']}: the same command goes on"
+        for one in found["unfinished"]
+    ]
+    text += [
+        f"  only {one['filters']}: {output.at(one['from'])} to {output.at(one['until'])}"
+        for one in found["filtered_coverage"]
+    ]
     if found["budget"]:
         used, limit = found["budget"]["used"], found["budget"]["limit"]
         text.append(
@@ -144,10 +195,21 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         )
     text += ["  days      " + line for line in _calendar(found["coverage"])]
     text.append("  last runs (UTC)")
-    heads = ["started", "outcome", "executions", "settled", "steps", "payloads", "requests", "took"]
+    heads = [
+        "started",
+        "command",
+        "outcome",
+        "executions",
+        "settled",
+        "steps",
+        "payloads",
+        "requests",
+        "took",
+    ]
     runs = [
         [
             output.at(row["started_at"]),
+            row["command"],
             row["outcome"],
             f"{row['executions'] or 0:,}",
             f"{row['settled'] or 0:,}",
@@ -158,7 +220,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         ]
         for row in found["runs"]
     ]
-    text += ["    " + line for line in output.table(runs, heads=heads, right={2, 3, 4, 5, 6, 7}).splitlines()]
+    text += ["    " + line for line in output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}).splitlines()]
     return text
 
 

@@ -119,7 +119,7 @@ class Sync:
             return piece
         starts = [at for row in piece.rows if (at := context.system.started_at(row)) is not None]
         end = min([*starts, horizon, piece.window.end])
-        lost = Window(piece.window.start, end)
+        lost = Window(max(piece.window.start, self._cursor), end)
         if lost.is_empty:
             return piece
         context.tally.lost = lost if context.tally.lost is None else Window(context.tally.lost.start, end)
