@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from .locking import only_one
 from .output import keep_secret
 
 if TYPE_CHECKING:
+    from sources.task_history.batches import Batch
     from sources.task_history.context import Context
     from sources.task_history.loading import Loader
     from sources.task_history.model import Scope, Selection
@@ -130,16 +132,31 @@ def run(
 
 
 def commits(run: Run, after: Callable[[int, float], None]) -> None:
-    """Commits batch after batch; ``after`` gets each one's rows and the seconds it took to write.
+    """Commits batch after batch, each while the next is fetched; ``after`` gets each one's rows and seconds.
 
     Raises the error that ended the session, once everything it had fetched is written.
     """
-    for batch in run.session.batches():
+    context = run.session.context
+    last: Future[None] | None = None
+
+    def wait() -> None:
+        if last is not None:
+            last.result()
+
+    def commit(batch: Batch) -> None:
         rows = len(batch)
         began = time.monotonic()
         run.loader.commit(batch)
+        context.committed += 1
         after(rows, time.monotonic() - began)
         _give_back_memory()
+
+    context.wait_for_commits = wait
+    with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
+        for batch in run.session.batches():
+            wait()
+            last = committer.submit(commit, batch)
+        wait()
     if run.session.error is not None:
         raise run.session.error
 

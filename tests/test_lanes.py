@@ -14,11 +14,13 @@ import pytest
 from sources.task_history.budget import Budget, Slot
 from sources.task_history.connecting import connected
 from sources.task_history.errors import Stopped
+from sources.task_history.sandbox.process import SandboxProcess
 from sources.task_history.settings import build
 from sources.task_history.sliding import Lane, Rule, owed
 from sources.task_history.stopping import StopSignal
 from sources.task_history.systems import find
 
+from .conftest import Place
 from .parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
 
 FORE, BACK = Lane.FOREGROUND, Lane.BACKGROUND
@@ -382,3 +384,40 @@ def test_a_backfill_does_not_keep_the_file_to_itself(vendor: Vendor, tmp_path: P
     backfill.kill()
     backfill.communicate()
     assert took < 5.0
+
+
+def test_a_sync_does_not_wait_for_a_backfill(tmp_path: Path) -> None:
+    """While a backfill spends the budget, a sync gets its requests within a period, and no request is refused."""
+    limit, period_s = 100, 5.0
+    with SandboxProcess(
+        executions=40_000, seed=41, days=80, future_hours=2, freeze=True, limit=limit, period_s=period_s
+    ) as sandbox:
+        place = Place(
+            tmp_path,
+            sandbox,
+            rate_limit_requests=limit,
+            rate_limit_period_s=period_s,
+            start_date=None,
+            integrations=None,
+            steps="none",
+            payloads="none",
+        )
+        place.sync("--max-requests", "1")
+        old = place.start(
+            "backfill", "paragon", "--from", "2000-01-01", "--to", "2100-01-01", "--steps", "all"
+        )
+        try:
+            time.sleep(3 * period_s)
+            new = place.sync("--max-requests", "20")
+            time.sleep(period_s)
+        finally:
+            old.kill()
+            old.communicate()
+        stamps = sorted(request["at"] for request in sandbox.requests())
+        assert sandbox.counters()["violations"] == 0
+        assert sandbox.counters()["peak"] <= limit
+        assert new["requests"] == 20
+        assert new["waited_s"]["budget"] <= period_s
+        periods = int((stamps[-1] - stamps[2]) // period_s)
+        used = sum(1 for at in stamps if stamps[2] <= at < stamps[2] + periods * period_s)
+        assert used >= 0.95 * limit * periods

@@ -42,7 +42,6 @@ class Backfill:
         yield from self._listed()
         yield END
         yield from work.settled(context, warehouse.open_executions(not_read_by=context.run_id))
-        yield END
         yield from work.workflows(context)
         yield END
         yield from work.backlog(context, warehouse)

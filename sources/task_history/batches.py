@@ -19,12 +19,17 @@ class Chunk:
     """Everything that began before is loaded, once these rows are."""
     size: int = 0
     """Bytes of free text in it, about."""
+    is_due: bool = False
+    """Whether it is time to commit."""
     is_end: bool = False
     """Whether what comes next has to find it in the warehouse."""
 
 
 END = Chunk(is_end=True)
 """What follows asks the warehouse: everything before has to be in it."""
+
+DUE = Chunk(is_due=True)
+"""Enough was read since the last commit."""
 
 
 class Batch:

@@ -79,6 +79,12 @@ class Context:
             changed=self.settling.changed,
         )
         self._reads = 0
+        self.sealed = 0
+        """Batches that were handed out to be committed."""
+        self.committed = 0
+        """Batches of them that are in the warehouse."""
+        self.wait_for_commits: Callable[[], None] = lambda: None
+        """Gives back when all of them are. Raises whatever a commit raised."""
 
     def stamp(self) -> Stamp:
         """Who reads something, now."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class Loader:
         self.system = system
         self._has_cursor = has_cursor
         self._patience_s = _PATIENCE_S
+        self._lock = threading.RLock()
         self._commented: set[tuple[str, str]] | None = None
 
     def ready(self) -> None:
@@ -146,7 +148,12 @@ class Loader:
 
     @contextmanager
     def _held(self) -> Iterator[Any]:
-        """A connection to the warehouse; what is done meanwhile cannot be locked out by another process."""
+        """A connection to the warehouse; meanwhile no other thread of this process uses it, and none locks it out."""
+        with self._lock, self._opened() as client:
+            yield client
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
         deadline = time.monotonic() + self._patience_s
         client: Any = self.pipeline.sql_client()
         while True:

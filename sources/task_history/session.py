@@ -58,7 +58,7 @@ class Session:
         return self.error is None and self.stopped is None and (self.left is None or self.left.is_nothing)
 
     def batches(self) -> Iterator[Batch]:
-        """What is to be committed, in this order, each before the next is drawn.
+        """What is to be committed, in this order; what a work has to find in the warehouse is waited for.
 
         Never raises for a stop or a known error: ``stopped`` and ``error`` hold them.
         """
@@ -67,6 +67,8 @@ class Session:
         while True:
             try:
                 chunk = next(work)
+                if chunk.is_end and not len(batch):
+                    self.context.wait_for_commits()
             except StopIteration:
                 break
             except Stopped as stopped:
@@ -76,12 +78,15 @@ class Session:
                 self.error = error
                 break
             batch.add(chunk)
-            if len(batch) and (chunk.is_end or batch.is_full(time.monotonic())):
+            if len(batch) and (chunk.is_end or chunk.is_due or batch.is_full(time.monotonic())):
                 yield self._sealed(batch)
                 batch = self._batch()
+                if chunk.is_end:
+                    self.context.wait_for_commits()
         if len(batch):
             yield self._sealed(batch)
             batch = self._batch()
+        self.context.wait_for_commits()
         self._count_left()
         yield self._sealed(batch, is_over=True)
 
@@ -106,6 +111,7 @@ class Session:
             for row in self._interrupted
         ]
         self._interrupted = []
+        context.sealed += 1
         batch.note(
             {
                 COVERAGE.name: context.book.changes(context.run_id),

@@ -44,7 +44,6 @@ class Sync:
         yield from self._new_executions()
         yield END
         yield from work.settled(context, context.warehouse.open_executions(not_read_by=context.run_id))
-        yield END
         yield from work.workflows(context)
         yield END
         yield from work.backlog(context, context.warehouse.within(self.selection), self._rounds)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from . import records
-from .batches import END, Chunk
+from .batches import DUE, END, Chunk
 from .context import Context, without
 from .listing import Piece
 from .model import Row, Window
@@ -18,7 +19,7 @@ from .workflows import learn
 
 log = logging.getLogger("task_history")
 
-DETAILS_PER_COMMIT = 1_000
+DETAILS_PER_COMMIT = 500
 
 
 def listed(context: Context, piece: Piece) -> Chunk:
@@ -106,33 +107,65 @@ def _belongs(context: Context) -> Callable[[str, str], bool]:
 def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
     """Steps and payloads that ``warehouse`` lacks; payloads of what failed come as soon as their steps are known.
 
-    ``rounds`` is how often the backlog is asked for; any number of times where batches are committed before
-    the next is drawn.
+    ``rounds`` is how often the backlog is asked for; any number of times where batches are committed while the
+    next is drawn.
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
+    flying = _Flying(context)
     for _ in itertools.count() if rounds is None else range(rounds):
         executions, payloads_left = warehouse.details_left(scope), warehouse.payloads_left(scope)
         failed = warehouse.failed_left(scope) if executions else 0
         context.expect_details(executions, failed, payloads_left)
         tally.goal = tally.done + executions + payloads_left
-        limit = DETAILS_PER_COMMIT + len(details.skipped)
-        payloads = without(warehouse.payloads_wanted(scope, limit), details.skipped)
+        known = details.skipped | flying.ids()
+        limit = DETAILS_PER_COMMIT + len(known)
+        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:DETAILS_PER_COMMIT]
         for chunk in details.inputs_and_outputs(payloads):
+            flying.add(chunk)
             tally.payloads += 1
             tally.done += 1
             tally.redactions = details.redactions
             tally.came()
             yield chunk
-        yield END
-        wanted = without(warehouse.details_wanted(scope, limit), details.skipped)
+        wanted = without(warehouse.details_wanted(scope, limit), known)[: DETAILS_PER_COMMIT - len(payloads)]
         for chunk in details.steps(wanted):
+            flying.add(chunk)
             tally.done += 1
             tally.came()
             yield counted(context, chunk)
-        yield END
-        if not payloads and not wanted:
+        if payloads or wanted:
+            yield DUE
+        elif known - details.skipped:
+            yield END
+        else:
             return
+
+
+class _Flying:
+    """Ids of details that were read and are not yet in the warehouse: it would name them again."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        system = context.system
+        self._keys = {
+            system.executions.name: "id",
+            system.ledger.name: "id",
+            system.payloads.name: "step_execution_id",
+        }
+        self._read: deque[tuple[int, str]] = deque()
+
+    def add(self, chunk: Chunk) -> None:
+        """It goes into the batch that is being filled."""
+        for table, key in self._keys.items():
+            for row in chunk.rows.get(table, ()):
+                self._read.append((self._context.sealed, str(row[key])))
+
+    def ids(self) -> set[str]:
+        """Those that are not there yet."""
+        while self._read and self._read[0][0] < self._context.committed:
+            self._read.popleft()
+        return {identity for _, identity in self._read}
 
 
 def counted(context: Context, chunk: Chunk) -> Chunk:
