@@ -7,6 +7,7 @@ import random
 import subprocess
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -386,29 +387,26 @@ def test_a_backfill_does_not_keep_the_file_to_itself(vendor: Vendor, tmp_path: P
     assert took < 5.0
 
 
-def test_a_sync_does_not_wait_for_a_backfill(tmp_path: Path) -> None:
-    """While a backfill spends the budget, a sync gets its requests within a period, and no request is refused."""
-    limit, period_s = 100, 5.0
+def _beside_a_backfill(tmp_path: Path, *, limit: int, period_s: float, least_use: float) -> None:
     with SandboxProcess(
-        executions=40_000, seed=41, days=80, future_hours=2, freeze=True, limit=limit, period_s=period_s
+        executions=60_000, seed=41, days=80, future_hours=2, freeze=True, limit=limit, period_s=period_s
     ) as sandbox:
         place = Place(
             tmp_path,
             sandbox,
             rate_limit_requests=limit,
             rate_limit_period_s=period_s,
-            start_date=None,
+            start_date=(datetime.now(UTC) - timedelta(days=4)).strftime("%Y-%m-%dT%H:%M"),
             integrations=None,
             steps="none",
             payloads="none",
         )
-        place.sync("--max-requests", "1")
         old = place.start(
-            "backfill", "paragon", "--from", "2000-01-01", "--to", "2100-01-01", "--steps", "all"
+            "backfill", "paragon", "--from", "2026-01-01", "--to", "2100-01-01", "--steps", "all"
         )
         try:
             time.sleep(3 * period_s)
-            new = place.sync("--max-requests", "20")
+            new = place.sync()
             time.sleep(period_s)
         finally:
             old.kill()
@@ -416,8 +414,21 @@ def test_a_sync_does_not_wait_for_a_backfill(tmp_path: Path) -> None:
         stamps = sorted(request["at"] for request in sandbox.requests())
         assert sandbox.counters()["violations"] == 0
         assert sandbox.counters()["peak"] <= limit
-        assert new["requests"] == 20
+        assert new["requests"] >= 20
+        assert new["complete"]
         assert new["waited_s"]["budget"] <= period_s
-        periods = int((stamps[-1] - stamps[2]) // period_s)
-        used = sum(1 for at in stamps if stamps[2] <= at < stamps[2] + periods * period_s)
-        assert used >= 0.95 * limit * periods
+        periods = int((stamps[-1] - stamps[0]) // period_s)
+        used = sum(1 for at in stamps if stamps[0] <= at < stamps[0] + periods * period_s)
+        assert used >= least_use * limit * periods
+
+
+def test_a_sync_does_not_wait_for_a_backfill(tmp_path: Path) -> None:
+    """While a backfill spends the budget, a sync gets its requests within a period, and no request is refused."""
+    # Commits of two processes on a busy machine take seconds: the period is long enough for them.
+    _beside_a_backfill(tmp_path, limit=100, period_s=8.0, least_use=0.85)
+
+
+@pytest.mark.torture
+def test_a_sync_and_a_backfill_spend_it_all(tmp_path: Path) -> None:
+    """The same in short periods, on a machine of one's own: 95 % of the budget is used by both together."""
+    _beside_a_backfill(tmp_path, limit=100, period_s=5.0, least_use=0.95)

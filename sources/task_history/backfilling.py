@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from . import work
-from .batches import END, Chunk
+from .batches import DUE, END, Chunk
 from .context import Context
 from .listing import Piece
 from .model import Row, Selection, Window
@@ -43,7 +43,7 @@ class Backfill:
         yield END
         yield from work.settled(context, warehouse.open_executions(not_read_by=context.run_id))
         yield from work.workflows(context)
-        yield END
+        yield DUE
         yield from work.backlog(context, warehouse)
 
     def _listed(self) -> Iterator[Chunk]:

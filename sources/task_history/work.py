@@ -113,6 +113,7 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
     flying = _Flying(context)
+    is_sure = False
     for _ in itertools.count() if rounds is None else range(rounds):
         executions, payloads_left = warehouse.details_left(scope), warehouse.payloads_left(scope)
         failed = warehouse.failed_left(scope) if executions else 0
@@ -135,11 +136,14 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             tally.came()
             yield counted(context, chunk)
         if payloads or wanted:
+            is_sure = False
             yield DUE
-        elif known - details.skipped:
-            yield END
-        else:
+        elif is_sure:
             return
+        else:
+            # What is being committed may want details too.
+            is_sure = True
+            yield END
 
 
 class _Flying:
