@@ -107,7 +107,7 @@ def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int
 @given(st.sets(st.integers(1, 5_000), min_size=1, max_size=60), st.booleans())
 def test_settling_costs_no_more_than_its_parts(places: set[int], by_status: bool) -> None:
     """A plan refreshes everything, and costs neither more than single reads nor more than the lists."""
-    ranks = {str(place): place for place in places}
+    ranks = {str(place): (place, place) for place in places}
     opens = [Open(str(place), _at(place * 1000), "EXECUTING") for place in sorted(places)]
     found = plan(opens, ranks, open_statuses=("EXECUTING", "DELAYED"), page_size=100, by_status=by_status)
     assert found.requests <= len(opens)

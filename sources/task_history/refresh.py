@@ -65,10 +65,18 @@ class Settling:
         left = {one.id: one for one in opens}
         window = _span(opens)
         if planned.statuses and window is not None:
-            heads = self._heads(planned.statuses, window)
-            if heads is not None:
-                if is_quiet and self._is_unchanged(heads, opens):
-                    return
+            held = {one.status for one in opens}
+            # In a quiet sync those that are held say it all, and mostly they say that nothing changed.
+            heads = self._heads([status for status in planned.statuses if status in held], window)
+            if heads is not None and is_quiet and self._is_unchanged(heads, opens):
+                return
+            others = (
+                None
+                if heads is None
+                else self._heads([status for status in planned.statuses if status not in held], window)
+            )
+            if heads is not None and others is not None:
+                heads |= others
                 for status, head in heads.items():
                     yield self._executions(self._rest(status, window, head), left, records.STATUS)
                 if self._scope.steps == "all":

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from .model import MS, Window
 from .warehouse import Open
 
+Places = tuple[int, int]
+"""The first and the last place of those that began in one instant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -32,7 +35,7 @@ class Plan:
 
 def plan(
     opens: Sequence[Open],
-    ranks: Mapping[str, int],
+    ranks: Mapping[str, Places],
     *,
     open_statuses: Sequence[str],
     page_size: int,
@@ -40,8 +43,8 @@ def plan(
 ) -> Plan:
     """The cheapest way to refresh ``opens``, which stand oldest first.
 
-    ``ranks`` are their places among all executions in the order of their starts. ``by_status`` says whether
-    the vendor lists what it calls open.
+    ``ranks`` are the places among all executions, in the order of their starts, that their instants take.
+    ``by_status`` says whether the vendor lists what it calls open.
     """
     if not opens:
         return Plan()
@@ -56,7 +59,7 @@ def plan(
     return Plan(statuses=statuses, requests=lists)
 
 
-def _by_place(opens: Sequence[Open], ranks: Mapping[str, int], page_size: int) -> Plan:
+def _by_place(opens: Sequence[Open], ranks: Mapping[str, Places], page_size: int) -> Plan:
     """A page for those that stand close together, a single read for each of the others."""
     placed = sorted(
         ((ranks[one.id], one) for one in opens if one.id in ranks and one.started_at is not None),
@@ -66,9 +69,10 @@ def _by_place(opens: Sequence[Open], ranks: Mapping[str, int], page_size: int) -
     spans: list[Window] = []
     at = 0
     while at < len(placed):
-        first = placed[at][0]
+        first, _ = placed[at][0]
         end = at
-        while end + 1 < len(placed) and placed[end + 1][0] < first + page_size:
+        # A listing of the span shows all that began in the instants of its first and its last.
+        while end + 1 < len(placed) and placed[end + 1][0][1] < first + page_size:
             end += 1
         start, last = placed[at][1].started_at, placed[end][1].started_at
         if end > at and start is not None and last is not None:

@@ -129,18 +129,18 @@ class Warehouse:
             for row in rows
         ]
 
-    def ranks(self, opens: Sequence[Open]) -> dict[str, int]:
-        """Their places among all executions since the oldest of them, in the order of the starts."""
+    def ranks(self, opens: Sequence[Open]) -> dict[str, tuple[int, int]]:
+        """The places that their instants take among all executions since the oldest of them, by their starts."""
         oldest = min((one.started_at for one in opens if one.started_at), default=None)
         if oldest is None:
             return {}
         rows = self._rows(
-            "SELECT id, place FROM (SELECT id, is_open, row_number() OVER "
-            f"(ORDER BY {self._start}, id) AS place FROM {self._executions} WHERE {self._start} >= %s) AS placed "
-            "WHERE is_open",
+            "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
+            f"rank() OVER (ORDER BY {self._start}) AS place, count(*) OVER (PARTITION BY {self._start}) AS ties "
+            f"FROM {self._executions} WHERE {self._start} >= %s) AS placed WHERE is_open",
             oldest,
         )
-        return {str(row[0]): int(row[1]) for row in rows}
+        return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
 
     def stored(self, ids: Sequence[str]) -> dict[str, Row]:
         """The executions' rows by id, by the names of the warehouse's columns."""
