@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pipelines.cli import COMMANDS
 from sources.task_history.sandbox.process import SandboxProcess
@@ -47,6 +52,51 @@ def test_check_costs_at_most_three_requests(tmp_path: Path) -> None:
         assert told["executions"] == len(sandbox.truth())
         assert sandbox.counters()["status_200"] <= 3
         assert "Newest" in place.run("check", "paragon").stdout
+
+
+DEAD: dict[str, tuple[dict[str, Any], str]] = {
+    "refused": ({"base_url": "http://127.0.0.1:9"}, "refused"),
+    "no_such_host": ({"base_url": "https://nowhere.invalid"}, "DNS"),
+    "503": ({"kind": "status503", "times": None}, "HTTP 503"),
+    "429": ({"kind": "status429", "times": None}, "asks to wait"),
+    "web_page": ({"kind": "not_json", "times": None}, "not JSON"),
+    "silent": ({"kind": "stall", "times": None}, "no answer within 1 s"),
+}
+
+
+PLAN = ("plan", "paragon", "--month", "2026-08")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [*((("check", "paragon"), name) for name in DEAD), (PLAN, "refused"), (PLAN, "503")],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_dead_vendor_is_no_success(
+    tmp_path: Path, dead: SandboxProcess, words: tuple[str, ...], name: str
+) -> None:
+    """What only asks ends with exit code 4 and the vendor's fault within seconds, whatever patience a run has."""
+    what, reason = DEAD[name]
+    place = Place(tmp_path, dead, fault_deadline_s=300, timeout_s=1)
+    place.set(base_url=what.get("base_url", dead.base_url))
+    dead.faults(*([what] if "kind" in what else []))
+    began = time.monotonic()
+    done = place.quick_run(*words, expect=4)
+    assert reason in done.stderr.splitlines()[-1]
+    assert time.monotonic() - began < 60
+
+
+@pytest.fixture(scope="module")
+def dead() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=0, freeze=True) as sandbox:
+        yield sandbox
+
+
+def test_check_looks_back_as_far_as_the_vendor_keeps(tmp_path: Path, dead: SandboxProcess) -> None:
+    """Where ``retention_days`` is set, ``check`` asks for so many days and says so."""
+    dead.faults()
+    place = Place(tmp_path, dead, retention_days=14)
+    assert "no executions of the last 14 days" in place.quick_run("check", "paragon").stdout
 
 
 def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:

@@ -25,7 +25,14 @@ import httpx
 
 from .budget import Budget
 from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
-from .errors import ConfigurationError, Rejected, Stopped, UnexpectedResponse, VendorUnavailable
+from .errors import (
+    ConfigurationError,
+    Rejected,
+    Stopped,
+    UnexpectedResponse,
+    VendorError,
+    VendorUnavailable,
+)
 from .faults import TooSlow, check_headers, secrets_in, transport_fault
 from .model import Answer, Request
 from .origins import check_base, is_loopback, origin_of
@@ -138,6 +145,7 @@ class Client:
         self._holds = 0
         self._held_at = -1.0
         self._offset_s: float | None = None
+        self._failure: VendorError | None = None
         self._is_closed = False
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
         self._http = httpx.Client(
@@ -184,6 +192,11 @@ class Client:
     def vendor_clock_offset_s(self) -> float | None:
         """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
         return self._offset_s
+
+    @property
+    def failure(self) -> VendorError | None:
+        """What kept a request from its answer most recently, as the error that it would end with."""
+        return self._failure
 
     def send(
         self, request: Request, *, form: Mapping[str, str] | None = None, headers: Headers | None = None
@@ -325,6 +338,10 @@ class Client:
         Several requests in flight are told at once: only one that was sent after the last hold began counts
         as told again.
         """
+        self._failure = VendorUnavailable(
+            f"{self.origin} answered {named(trial.request)} with HTTP {told.status} and asks to wait. Try again later; "
+            "if others use the same key, set rate_limit_requests lower."
+        )
         with self._lock:
             is_news = trial.sent_at > self._held_at
             if told.seconds is None and not is_news:
@@ -348,8 +365,9 @@ class Client:
         if trial.first_fault_at is None:
             trial.first_fault_at = now
         tried_s = now - trial.first_fault_at - trial.excused_s
+        self._failure = _given_up(what, fault, tried_s, trial.attempts)
         if tried_s >= self._fault_deadline_s:
-            raise _given_up(what, fault, tried_s, trial.attempts)
+            raise self._failure
         pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
         pause = min(pause, self._fault_deadline_s - tried_s)
         trial.faults += 1
@@ -384,6 +402,7 @@ class Client:
         if not trial.is_repeatable or trial.redirects > _MOST_REDIRECTS:
             raise UnexpectedResponse(f"{what} after {trial.redirects - 1} redirects. Check base_url.")
         trial.url = target
+        self._failure = UnexpectedResponse(f"{what}, a redirect. Set base_url to the address without it.")
 
     def _url(self, request: Request) -> httpx.URL:
         url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
