@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.cookiejar
 import logging
+import os
 import random
 import ssl
 import threading
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 
 import httpx
@@ -98,7 +100,7 @@ class Client:
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
     ``hint_for`` says what a user should check when the vendor refuses with that status.
-    ``verify`` is as httpx takes it, or the path of a file with certificates.
+    Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
     Raises:
@@ -117,8 +119,6 @@ class Client:
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
-        verify: ssl.SSLContext | str | bool = True,
-        transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -149,8 +149,7 @@ class Client:
         self._is_closed = False
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
         self._http = httpx.Client(
-            verify=_ssl_context(verify),
-            transport=transport,
+            verify=_trusted(self._base.scheme),
             timeout=httpx.Timeout(timeout_s, pool=None),
             limits=httpx.Limits(
                 max_connections=concurrency + 1,  # one more for a login amid them
@@ -430,10 +429,20 @@ def _parsed(base_url: str) -> httpx.URL:
         raise ConfigurationError("base_url is no web address: it must look like https://host/path.") from None
 
 
-def _ssl_context(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:
-    if not isinstance(verify, str):
-        return verify
+def _trusted(scheme: str) -> ssl.SSLContext | bool:
+    """Whose certificates are believed: those that SSL_CERT_FILE and SSL_CERT_DIR name, else the usual ones."""
+    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if scheme != "https" or not (file or folder):
+        return True
+    if folder and not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"There is no folder {folder!r} of certificates: correct SSL_CERT_DIR in the environment, or unset it."
+        )
     try:
-        return ssl.create_default_context(cafile=verify)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The certificates in {verify!r} cannot be read: {error}.") from None
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(
+            f"The certificates in {file!r} cannot be read ({reason}): name a file in PEM form in the environment "
+            "variable SSL_CERT_FILE, or unset it."
+        ) from None
