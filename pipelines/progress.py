@@ -12,7 +12,7 @@ from typing import Any
 from sources.task_history.budget import Usage
 from sources.task_history.estimating import Pace, seconds
 
-from .output import scrubbed, spelled
+from .output import is_json, scrubbed, spelled
 from .running import Run
 
 log = logging.getLogger("task_history")
@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._is_live = sys.stderr.isatty()
+        self._is_live = sys.stderr.isatty() and not is_json()
         self._live: Any = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None

@@ -197,7 +197,8 @@ def _signals(stop: StopSignal) -> Iterator[None]:
 def _configure_dlt() -> None:
     for name, value in {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "RUNTIME__LOG_LEVEL": "ERROR",
+        # What fails ends in one message of ours; the traces are for who looks for a fault.
+        "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         # Each worker keeps memory of its own; a commit is a few small files.

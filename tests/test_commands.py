@@ -13,7 +13,7 @@ import pytest
 from pipelines.cli import COMMANDS
 from sources.task_history.sandbox.process import SandboxProcess
 
-from .conftest import PERFECT, ROOT, STEP_FIELDS, Place, differences
+from .conftest import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
 
 
 def test_readme_names_every_command_and_table() -> None:
@@ -52,6 +52,19 @@ def test_check_costs_at_most_three_requests(tmp_path: Path) -> None:
         assert told["executions"] == len(sandbox.truth())
         assert sandbox.counters()["status_200"] <= 3
         assert "Newest" in place.run("check", "paragon").stdout
+
+
+def test_sandbox_says_how_to_go_on(tmp_path: Path) -> None:
+    """Where the server is stands on stdout as one object, what to type next on stderr, terminal or not."""
+    process = Place(tmp_path, None).start("sandbox", "paragon", "--executions", "10")
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    for name in ("base_url", "project_id", "api_key"):
+        assert f"export {PREFIX}{name.upper()}={told[name]}\n" in err
+    assert "task-history sync paragon\n" in err
 
 
 DEAD: dict[str, tuple[dict[str, Any], str]] = {
