@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.cli import COMMANDS
+from pipelines.status import _calendar
 from sources.task_history.sandbox.process import SandboxProcess
 
 from .conftest import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
@@ -124,6 +126,15 @@ def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
         assert told["runs"][0]["outcome"] == "stopped"
         assert sum(day["executions"] for day in told["coverage"]) == len(sandbox.truth())
         assert all(day["api_total"] == day["executions"] for day in told["coverage"])
+
+
+@pytest.mark.parametrize(
+    ("today", "marks"), [("2026-11-25", "··■"), ("2026-11-27", "··■··"), ("2026-11-20", "··■")]
+)
+def test_days_to_come_have_no_mark(today: str, marks: str) -> None:
+    """The calendar of ``status`` ends today: the rest of the week cannot be covered yet."""
+    day = {"day": "2026-11-25", "is_whole": True, "is_verified": True, "api_total": 5}
+    assert _calendar([day], date.fromisoformat(today))[0] == f"2026-11-23  {marks}"
 
 
 def test_steps_are_complete_and_typed(tmp_path: Path) -> None:
