@@ -162,12 +162,11 @@ def load(
     instance: str | None = None,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
     lacking: bool = False,
 ) -> Settings:
     """The settings of the system of that name.
 
-    ``overrides`` come before every place, ``lacking`` lets required settings be missing.
+    ``lacking`` lets required settings be missing.
 
     Raises:
         UsageError: there is no such system.
@@ -190,8 +189,6 @@ def load(
             if key not in settings:
                 raise _unknown(key, where, settings, name)
             found.setdefault(key, (value, where))
-    for key, value in (overrides or {}).items():
-        found[key] = (value, "the command line")
     return Settings(system, instance, _checked(system, found, lacking=lacking))
 
 
