@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+# Errors only; what is imported is compiled when it first is, which is a small part of all that is installed.
+PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check
 
 .PHONY: demo test check format torture clean
 
@@ -27,14 +29,15 @@ torture: .venv/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 .venv/ready: requirements.lock pyproject.toml
-	@if command -v uv >/dev/null 2>&1; then \
+	@set -e; \
+	if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --quiet --python ">=3.11" .venv; \
 		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+		$(PIP) --require-hashes -r requirements.lock; \
+		$(PIP) --no-deps --no-build-isolation -e .; \
 	fi
 	@touch $@
 

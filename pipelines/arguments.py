@@ -54,14 +54,16 @@ def of_limits(parser: argparse.ArgumentParser) -> None:
 
 def whole(text: str) -> int:
     """A number of 0 or more."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is below 0")
-    return value
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of 0 or more")
+    return int(text)
 
 
 def _minutes(text: str) -> float:
-    value = float(text)
-    if not value >= 0 or math.isinf(value):
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
     return value

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.task_history import settings as configuration
-from sources.task_history.connecting import connected
 from sources.task_history.model import Page, Window, floor_ms
 from sources.task_history.paging import Pages
-from sources.task_history.stopping import StopSignal
 
 from . import arguments, output
+from .probing import probing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +37,11 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
     """
     system = settings.system
     output.keep_secret(settings.secrets)
-    stop = StopSignal(max_requests=3)
-    with connected(settings, stop) as (client, _):
+    with probing(settings, most=3) as (client, _):
         pages = Pages(client, system, settings.values)
         now = datetime.now(UTC)
         ahead = now + timedelta(days=400)
-        back = system.retention or timedelta(days=365)
+        back = settings.retention or timedelta(days=365)
         everything = pages.one(Window(floor_ms(now - back), ahead))
         newest: Page | None = None
         if everything.total is not None and everything.total > len(everything.rows):
@@ -57,7 +55,8 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
             "executions": everything.total if everything.total is not None else None,
             "oldest_started_at": starts[0] if starts else None,
             "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
-            "retention_days": back.days if system.retention else None,
+            "retention_days": settings.retention_days or None,
+            "looked_back_days": back / timedelta(days=1),
             "clock_offset_s": client.vendor_clock_offset_s,
             "requests": sum(client.stats.sent.values()),
             "rate_limit": {
@@ -72,7 +71,8 @@ def lines(result: dict[str, Any]) -> list[str]:
     count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
     found = [f"The key is accepted by {result['base_url']}."]
     if result["executions"] == 0:
-        found.append("The API holds no executions of the last 90 days for this project.")
+        days = result["looked_back_days"]
+        found.append(f"The API holds no executions of the last {days:g} days for this project.")
     else:
         found.append(f"The API holds {count} executions.")
     for name, word in (("oldest_started_at", "Oldest"), ("newest_started_at", "Newest")):

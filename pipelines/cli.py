@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NoReturn
 
-from sources.task_history.errors import Stopped, TaskHistoryError
+from sources.task_history.errors import Stopped, TaskHistoryError, UsageError
 
 from . import output
 
@@ -31,6 +34,7 @@ EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 u
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    output.start_logging("info", "json" if _wants_json(words) else "text")
     parser = _parser(words)
     args = parser.parse_args(words)
     if args.command is None:
@@ -64,12 +68,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _failed(args: argparse.Namespace, code: int, text: str) -> int:
     if args.json:
         output.emit({"command": args.command, "exit_code": code, "error": text})
-    output.tell(f"task-history {args.command}: {text}" if code else text)
+    if code:
+        output.tell(f"task-history {args.command}: {text}", level=logging.ERROR, exit_code=code)
+    else:
+        output.tell(text)
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the words in the form of all other lines."""
+
+    def error(self, message: str) -> NoReturn:
+        if output.is_json():
+            output.tell(f"{self.prog}: {message}", level=logging.ERROR, exit_code=UsageError.exit_code)
+            self.exit(UsageError.exit_code)
+        super().error(message)
+
+
+def _wants_json(words: Sequence[str]) -> bool:
+    """Whether lines on stderr shall be JSON: known before the words are understood."""
+    return "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument(
         "--json", action="store_true", help="print one JSON object on stdout, nothing else there"
     )
@@ -79,7 +101,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     shared.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="which lines"
     )
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="task-history",
         description="Sync workflow task history from vendor APIs into a warehouse.",
         epilog=EXITS,

@@ -13,7 +13,7 @@ from sources.task_history import systems
 from sources.task_history.sandbox.paragon_world import INTEGRATIONS
 from sources.task_history.sandbox.process import SandboxProcess
 
-from . import destination, output, reading, results, sync
+from . import arguments, destination, output, reading, results, sync
 
 FILE = "demo.duckdb"
 QUESTIONS: dict[str, tuple[str, list[str]]] = {
@@ -56,7 +56,11 @@ QUESTIONS: dict[str, tuple[str, list[str]]] = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--executions", type=int, default=3_000, metavar="N", help="size of the world (default 3000)"
+        "--executions",
+        type=arguments.whole,
+        default=3_000,
+        metavar="N",
+        help="size of the world (default 3000)",
     )
     parser.add_argument("--file", type=Path, default=Path(FILE), help=f"the DuckDB file (default {FILE})")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -13,38 +15,76 @@ from typing import Any
 log = logging.getLogger("task_history")
 
 
-class _Scrubbed(logging.Formatter):
-    """Lines without secrets, whoever wrote them."""
+_SECRETS: list[str] = []
 
-    def __init__(self, secrets: list[str]) -> None:
+# A line of this project is a name and figures: "commit phase=%s rows=%d".
+_EVENT = re.compile(r"(\w+)((?: \w+=\S+)+)")
+
+
+class _Text(logging.Formatter):
+    """Lines for a person, without secrets, whoever wrote them."""
+
+    def __init__(self) -> None:
         super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
         self.converter = time.gmtime
-        self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        return scrubbed(super().format(record), self._secrets)
+        if isinstance(record.args, tuple):
+            values = tuple(map(_word, record.args))
+            record = copy.copy(record)
+            record.args = values
+        return scrubbed(super().format(record))
 
 
-class _Json(_Scrubbed):
+class _Json(_Text):
+    """Lines for a machine: one object each, its figures as fields."""
+
     def format(self, record: logging.LogRecord) -> str:
-        message = scrubbed(record.getMessage(), self._secrets)
-        line = {
+        message, fields = _event(record)
+        if record.exc_info:
+            fields["error"] = self.formatException(record.exc_info)
+        head = {
             "at": self.formatTime(record, self.datefmt) + "Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": message,
         }
-        if record.exc_info:
-            line["error"] = scrubbed(self.formatException(record.exc_info), self._secrets)
+        line = {key: _figure(value) for key, value in (head | fields | getattr(record, "fields", {})).items()}
         return json.dumps(line, ensure_ascii=False)
 
 
-_SECRETS: list[str] = []
+class _Onward(logging.Handler):
+    """Gives lines to the handlers of the root logger, which know form and secrets."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logging.getLogger().handle(record)
 
 
-def scrubbed(text: str, secrets: Iterable[str] | None = None) -> str:
+def _event(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+    """The name and the figures of a line of this project; any other line is a message and no more."""
+    found = _EVENT.fullmatch(str(record.msg)) if record.name == log.name else None
+    if found is None:
+        return record.getMessage(), {}
+    values = iter(record.args if isinstance(record.args, tuple) else ())
+    words = (word.split("=", 1) for word in found[2].split())
+    return found[1], {key: next(values) if value.startswith("%") else value for key, value in words}
+
+
+def _word(value: Any) -> Any:
+    """A value for a person; scrubbed before it is written in another way, such as with quotes."""
+    return "-" if value is None else scrubbed(value) if isinstance(value, str) else value
+
+
+def _figure(value: Any) -> Any:
+    """A value for a machine."""
+    if isinstance(value, float):
+        return round(value, 3)
+    return value if value is None or isinstance(value, int) else scrubbed(str(_plain(value)))
+
+
+def scrubbed(text: str) -> str:
     """The text without the secrets of this run."""
-    for secret in _SECRETS if secrets is None else secrets:
+    for secret in _SECRETS:
         text = text.replace(secret, "[redacted]")
     return text
 
@@ -57,12 +97,21 @@ def keep_secret(secrets: Iterable[str]) -> None:
 def start_logging(level: str, form: str) -> None:
     """Log lines of this project at that level, those of libraries only when something is wrong."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json(_SECRETS) if form == "json" else _Scrubbed(_SECRETS))
+    handler.setFormatter(_Json() if form == "json" else _Text())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     log.setLevel(level.upper())
-    logging.getLogger("dlt").setLevel(logging.ERROR)
+    # dlt gives its logger a form and a handler of its own, unless it has one already.
+    of_dlt = logging.getLogger("dlt")
+    of_dlt.handlers[:] = [_Onward()]
+    of_dlt.propagate = False
+    logging.captureWarnings(form == "json")
+
+
+def is_json() -> bool:
+    """Whether the lines on stderr are for a machine."""
+    return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)
 
 
 def emit(value: Any) -> None:
@@ -76,9 +125,13 @@ def say(text: str = "") -> None:
     sys.stdout.write(scrubbed(text) + "\n")
 
 
-def tell(text: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(scrubbed(text) + "\n")
+def tell(text: str, *, level: int = logging.INFO, **fields: Any) -> None:
+    """A line on stderr, whatever lines of a log are shown; ``fields`` are for a machine."""
+    line = scrubbed(text)
+    if is_json():
+        record = log.makeRecord(log.name, level, "", 0, "%s", (text,), None, extra={"fields": fields})
+        line = _Json().format(record)
+    sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 

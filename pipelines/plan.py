@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.task_history import settings as configuration
-from sources.task_history.connecting import connected, usage
+from sources.task_history.connecting import usage
 from sources.task_history.coverage import BACKFILL, Book, filters_text
 from sources.task_history.estimating import Rates, seconds, stored_bytes, sureness
 from sources.task_history.model import Scope, Selection
 from sources.task_history.paging import Pages
 from sources.task_history.planning import MOST_REQUESTS, Held, Planner, at_risk
-from sources.task_history.stopping import StopSignal
 from sources.task_history.tables import RUNS
 
 from . import arguments, destination, output, ranges, reading
+from .probing import probing
 
 _DAYS_OF_SYNCS = 7
 
@@ -62,7 +62,7 @@ def plan(
     output.keep_secret(settings.secrets)
     selection = ranges.selection(asked, filters)
     held, syncs = _held(settings, target, selection, scope, now)
-    with connected(settings, StopSignal(max_requests=MOST_REQUESTS)) as (client, budget):
+    with probing(settings, most=MOST_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values, filters=filters)
         found = Planner(pages, settings.system, settings.values).plan(selection, scope, held)
         limit, period_s = budget.limit, budget.period_s

@@ -12,7 +12,7 @@ from typing import Any
 from sources.task_history.budget import Usage
 from sources.task_history.estimating import Pace, seconds
 
-from .output import scrubbed, spelled
+from .output import is_json, scrubbed, spelled
 from .running import Run
 
 log = logging.getLogger("task_history")
@@ -25,7 +25,7 @@ class Progress:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._is_live = sys.stderr.isatty()
+        self._is_live = sys.stderr.isatty() and not is_json()
         self._live: Any = None
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -65,7 +65,7 @@ class Progress:
     def committed(self, rows: int, seconds: float) -> None:
         """A commit is done."""
         tally = self._run.session.context.tally
-        usage = self._run.budget.usage()
+        usage = self._run.usage()
         left = self._seconds_left(usage)
         log.info(
             "commit phase=%s rows=%d seconds=%.2f executions=%d steps=%d payloads=%d requests=%d budget_left=%s "
@@ -77,10 +77,10 @@ class Progress:
             tally.steps,
             tally.payloads,
             self._sent,
-            "unlimited" if usage.left is None else usage.left,
-            "unknown" if tally.to_come is None else round(tally.to_come),
-            "unknown" if left is None else round(left),
-            tally.cursor.isoformat(timespec="milliseconds").replace("+00:00", "Z") if tally.cursor else "-",
+            usage.left if usage else None,
+            None if tally.to_come is None else round(tally.to_come),
+            None if left is None else round(left),
+            tally.cursor.isoformat(timespec="milliseconds").replace("+00:00", "Z") if tally.cursor else None,
         )
 
     @property
@@ -93,7 +93,7 @@ class Progress:
 
     def _line(self) -> str:
         tally = self._run.session.context.tally
-        usage = self._run.budget.usage()
+        usage = self._run.usage()
         sent = self._sent
         parts = [self._run.session.context.settings.system.name, tally.phase]
         if tally.to_come is not None:
@@ -103,26 +103,25 @@ class Progress:
                 parts.append(f"{spelled(left)} left")
         parts.append(f"{tally.executions:,} executions, {tally.steps:,} steps, {tally.payloads:,} payloads")
         to_come = f" of about {sent + round(tally.to_come):,}" if tally.to_come else ""
-        spare = "no limit" if usage.left is None else f"{usage.left:,} of {usage.limit:,} left"
-        parts.append(f"{sent:,}{to_come} requests ({spare})")
-        if usage.hold_s:
+        parts.append(f"{sent:,}{to_come} requests{_spare(usage)}")
+        if usage and usage.hold_s:
             parts.append(f"told to wait {spelled(usage.hold_s)}")
-        elif usage.next_free_in_s > 1:
+        elif usage and usage.next_free_in_s > 1:
             parts.append(f"next in {spelled(usage.next_free_in_s)}")
         return " · ".join(parts)
 
-    def _seconds_left(self, usage: Usage) -> float | None:
+    def _seconds_left(self, usage: Usage | None) -> float | None:
         """By the budget where it is what limits, otherwise by the pace so far."""
         to_come = self._run.session.context.tally.to_come
         if to_come is None:
             return None
-        budget = self._run.budget
+        budget, free = self._run.budget, usage.left if usage else None
         now = time.monotonic()
         return self._pace.seconds_left(
             now - self._began,
             self._sent,
             to_come,
-            by_budget=seconds(to_come, limit=budget.limit, period_s=budget.period_s, free=usage.left),
+            by_budget=seconds(to_come, limit=budget.limit, period_s=budget.period_s, free=free),
             period_s=budget.period_s if budget.limit else 0.0,
         )
 
@@ -139,6 +138,13 @@ class _Above:
 
     def flush(self) -> None:
         pass
+
+
+def _spare(usage: Usage | None) -> str:
+    """What the budget has left; nothing where it cannot be said."""
+    if usage is None:
+        return ""
+    return " (no limit)" if usage.left is None else f" ({usage.left:,} of {usage.limit:,} left)"
 
 
 def _bar(part: float) -> str:

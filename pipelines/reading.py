@@ -18,7 +18,7 @@ _PATIENCE_S = 15.0
 
 
 @contextmanager
-def queried(target: Target, *, patience_s: float = _PATIENCE_S) -> Iterator[Query | None]:
+def queried(target: Target) -> Iterator[Query | None]:
     """Runs SQL in the warehouse; None when there is none yet.
 
     Raises:
@@ -29,7 +29,7 @@ def queried(target: Target, *, patience_s: float = _PATIENCE_S) -> Iterator[Quer
         return
     import duckdb
 
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
             connection = duckdb.connect(str(target.file), read_only=True, config={"threads": 2})

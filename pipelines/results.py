@@ -19,7 +19,7 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
     session, context = current.session, current.session.context
     tally, stats = context.tally, current.client.stats
     left = session.left or Left(0, 0, 0)
-    usage = current.budget.usage()
+    budget, usage = current.budget, current.usage()
     return {
         "command": command,
         "system": context.settings.system.name,
@@ -47,7 +47,7 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
         "requests_by_kind": dict(stats.sent),
         "retries": stats.retries,
         "waited_s": {cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
-        "budget": {"limit": usage.limit, "period_s": current.budget.period_s, "left": usage.left},
+        "budget": {"limit": budget.limit, "period_s": budget.period_s, "left": usage.left if usage else None},
         "duration_s": round(seconds, 1),
         "destination": target.name,
         "file": str(target.file),

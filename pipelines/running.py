@@ -17,9 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from sources.task_history.budget import Budget
+from sources.task_history.budget import Budget, Usage
 from sources.task_history.client import Client
 from sources.task_history.connecting import connected
+from sources.task_history.errors import ConfigurationError
 from sources.task_history.settings import Settings
 from sources.task_history.sliding import Lane as Share
 from sources.task_history.stopping import StopSignal
@@ -47,6 +48,13 @@ class Run:
     client: Client
     budget: Budget
     stop: StopSignal
+
+    def usage(self) -> Usage | None:
+        """How much of the budget is used; None where its file cannot be read now, which ends no run."""
+        try:
+            return self.budget.usage()
+        except ConfigurationError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +197,8 @@ def _signals(stop: StopSignal) -> Iterator[None]:
 def _configure_dlt() -> None:
     for name, value in {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
-        "RUNTIME__LOG_LEVEL": "ERROR",
+        # What fails ends in one message of ours; the traces are for who looks for a fault.
+        "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         # Each worker keeps memory of its own; a commit is a few small files.

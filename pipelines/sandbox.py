@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from sources.task_history.sandbox import serve
+
+from . import output
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,4 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    return serve.run(args)
+    serve.run(args, _advise)
+    return 0
+
+
+def _advise(told: Mapping[str, str]) -> None:
+    """What a person types next, in another terminal."""
+    prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
+    output.tell("In another terminal:")
+    for name in ("base_url", "project_id", "api_key"):
+        output.tell(f"export {prefix}{name.upper()}={told[name]}")
+    output.tell(f"task-history sync {told['system']}")
+    output.tell("Ctrl-C ends the server.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sources.task_history import connecting, systems
@@ -193,7 +193,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             if limit
             else "  budget    no limit"
         )
-    text += ["  days      " + line for line in _calendar(found["coverage"])]
+    text += ["  days      " + line for line in _calendar(found["coverage"], datetime.now(UTC).date())]
     text.append("  last runs (UTC)")
     heads = [
         "started",
@@ -224,19 +224,20 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     return text
 
 
-def _calendar(days: list[dict[str, Any]]) -> list[str]:
-    """One mark a day, the last days only, weeks from Monday."""
+def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:
+    """One mark a day until today, the last days only, weeks from Monday."""
     if not days:
         return ["none covered"]
     known = {day["day"]: day for day in days}
-    last = datetime.fromisoformat(days[-1]["day"])
-    first = max(datetime.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
-    first -= timedelta(days=first.weekday())
+    last = date.fromisoformat(days[-1]["day"])
+    first = max(date.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
+    monday = first - timedelta(days=first.weekday())
     weeks = []
-    while first <= last:
-        marks = "".join(_mark(known.get((first + timedelta(days=at)).date().isoformat())) for at in range(7))
-        weeks.append(f"{first.date().isoformat()}  {marks}")
-        first += timedelta(days=7)
+    while monday <= last:
+        week = [monday + timedelta(days=at) for at in range(7)]
+        marks = "".join(_mark(known.get(day.isoformat())) for day in week if day <= max(today, last))
+        weeks.append(f"{monday.isoformat()}  {marks}")
+        monday += timedelta(days=7)
     return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]
 
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -164,13 +165,13 @@ def test_a_longer_period_than_before_counts_what_the_shorter_one_sent(tmp_path: 
     hands.sleep(20.0)
     take_all(budget_at(tmp_path, hands, limit=3, period_s=10.0), hands)
     assert take_all(long, hands) == 0
-    assert long.in_use() == 6
+    assert long.usage().used == 6
 
 
 def test_a_hold_is_everybodys_and_outlives_a_restart(tmp_path: Path, hands: Hands) -> None:
     """After a 429 no process sends before the vendor allows it; a shorter hold does not shorten it."""
     first, second = budget_at(tmp_path, hands), budget_at(tmp_path, hands)
-    assert second.left() == 3
+    assert second.usage().left == 3
     first.told_to_wait(42.0)
     first.told_to_wait(1.0)
     with pytest.raises(Stopped, match=r"would wait 42\.000"):
@@ -193,7 +194,7 @@ def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: Hands) -
     budget.told_to_wait(5.0)
     with pytest.raises(Stopped):
         budget.reserve(no_wait)
-    assert budget.left() is None
+    assert budget.usage().left is None
     budget.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -235,6 +236,22 @@ def test_looking_leaves_no_trace(tmp_path: Path) -> None:
     found = usage(7, 10.0, origin=ORIGIN, key=KEY, state_dir=tmp_path / "none")
     assert (found.used, found.left, found.hold_s, found.next_free_in_s) == (0, 7, 0.0, 0.0)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_opened", [False, True], ids=["empty", "opened"])
+def test_a_file_without_tables_counts_nothing(tmp_path: Path, hands: Hands, is_opened: bool) -> None:
+    """Between its making and its first count the file says that nothing is used; whoever looks is not failed."""
+    path = ledger_path(ORIGIN, KEY, tmp_path)
+    path.touch()
+    if is_opened:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA journal_mode = PERSIST")
+        connection.execute("PRAGMA user_version = 1")
+        connection.close()
+    budget = budget_at(tmp_path, hands)
+    assert budget.usage().left == 3
+    assert take_all(budget, hands) == 3
+    assert budget.usage().left == 0
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import ssl
 import threading
 import time
 import traceback
@@ -13,10 +15,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from sources.task_history.budget import Budget
 from sources.task_history.client import Client
@@ -81,6 +88,34 @@ def serving(script: Script) -> Iterator[Served]:
     finally:
         served.server.shutdown()
         served.server.server_close()
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that signs itself, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    # As OpenSSL finds it in a folder: by the hash of the subject, without the header of the whole.
+    subject = int.from_bytes(hashlib.sha1(name.public_bytes()[2:]).digest()[:4], "little")
+    path = folder / f"{subject:08x}.0"
+    path.write_bytes(
+        made.public_bytes(pem)
+        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
 
 
 def client_of(url: str, folder: Path, **options: Any) -> Client:
@@ -339,3 +374,44 @@ def test_addresses_that_would_show_the_key_are_refused(tmp_path: Path, url: str)
     with pytest.raises(ConfigurationError, match="base_url") as caught:
         client_of(url, tmp_path)
     assert "word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_own_certificates_are_believed_where_the_environment_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """SSL_CERT_FILE and SSL_CERT_DIR say whose certificates are believed, on this machine as elsewhere."""
+    own = certificate(tmp_path)
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(lambda *_: GOOD) as served:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(own)
+        served.server.socket = context.wrap_socket(served.server.socket, server_side=True)
+        url = served.url.replace("http:", "https:")
+        with client_of(url, tmp_path) as client, pytest.raises(VendorUnavailable, match="SSL_CERT_FILE"):
+            client.send(ask())
+        monkeypatch.setenv(variable, str(own if variable == "SSL_CERT_FILE" else own.parent))
+        with client_of(url, tmp_path) as client:
+            assert client.send(ask()).data == {"ok": True}
+
+
+@pytest.mark.parametrize("what", ["nothing", "a folder", "a letter"])
+def test_certificates_that_cannot_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A wrong SSL_CERT_FILE or SSL_CERT_DIR is a setting to correct; where nothing is encrypted it does not matter."""
+    path = tmp_path / "certificates"
+    if what == "a folder":
+        path.mkdir()
+    elif what == "a letter":
+        path.write_text("Dear Sir")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with pytest.raises(ConfigurationError, match=r"certificates.*SSL_CERT_FILE"):
+        client_of("https://127.0.0.1:9", tmp_path)
+    with client_of("http://127.0.0.1:9", tmp_path):
+        pass
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    with pytest.raises(ConfigurationError, match=r"none.*SSL_CERT_DIR"):
+        client_of("https://127.0.0.1:9", tmp_path)

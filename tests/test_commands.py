@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from pipelines.cli import COMMANDS
+from pipelines.status import _calendar
 from sources.task_history.sandbox.process import SandboxProcess
 
-from .conftest import PERFECT, ROOT, STEP_FIELDS, Place, differences
+from .conftest import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
 
 
 def test_readme_names_every_command_and_table() -> None:
@@ -49,6 +56,64 @@ def test_check_costs_at_most_three_requests(tmp_path: Path) -> None:
         assert "Newest" in place.run("check", "paragon").stdout
 
 
+def test_sandbox_says_how_to_go_on(tmp_path: Path) -> None:
+    """Where the server is stands on stdout as one object, what to type next on stderr, terminal or not."""
+    process = Place(tmp_path, None).start("sandbox", "paragon", "--executions", "10")
+    assert process.stdout is not None
+    told = json.loads(process.stdout.readline())
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    for name in ("base_url", "project_id", "api_key"):
+        assert f"export {PREFIX}{name.upper()}={told[name]}\n" in err
+    assert "task-history sync paragon\n" in err
+
+
+DEAD: dict[str, tuple[dict[str, Any], str]] = {
+    "refused": ({"base_url": "http://127.0.0.1:9"}, "refused"),
+    "no_such_host": ({"base_url": "https://nowhere.invalid"}, "DNS"),
+    "503": ({"kind": "status503", "times": None}, "HTTP 503"),
+    "429": ({"kind": "status429", "times": None}, "asks to wait"),
+    "web_page": ({"kind": "not_json", "times": None}, "not JSON"),
+    "silent": ({"kind": "stall", "times": None}, "no answer within 1 s"),
+}
+
+
+PLAN = ("plan", "paragon", "--month", "2026-08")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [*((("check", "paragon"), name) for name in DEAD), (PLAN, "refused"), (PLAN, "503")],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_dead_vendor_is_no_success(
+    tmp_path: Path, dead: SandboxProcess, words: tuple[str, ...], name: str
+) -> None:
+    """What only asks ends with exit code 4 and the vendor's fault within seconds, whatever patience a run has."""
+    what, reason = DEAD[name]
+    place = Place(tmp_path, dead, fault_deadline_s=300, timeout_s=1)
+    place.set(base_url=what.get("base_url", dead.base_url))
+    dead.faults(*([what] if "kind" in what else []))
+    began = time.monotonic()
+    done = place.quick_run(*words, expect=4)
+    assert reason in done.stderr.splitlines()[-1]
+    assert time.monotonic() - began < 60
+
+
+@pytest.fixture(scope="module")
+def dead() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=0, freeze=True) as sandbox:
+        yield sandbox
+
+
+def test_check_looks_back_as_far_as_the_vendor_keeps(tmp_path: Path, dead: SandboxProcess) -> None:
+    """Where ``retention_days`` is set, ``check`` asks for so many days and says so."""
+    dead.faults()
+    place = Place(tmp_path, dead, retention_days=14)
+    assert "no executions of the last 14 days" in place.quick_run("check", "paragon").stdout
+
+
 def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
     """Before the first sync ``status`` says how to start; after one it counts rows, days and what is left."""
     with SandboxProcess(executions=400, seed=3, days=4, freeze=True) as sandbox:
@@ -61,6 +126,15 @@ def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
         assert told["runs"][0]["outcome"] == "stopped"
         assert sum(day["executions"] for day in told["coverage"]) == len(sandbox.truth())
         assert all(day["api_total"] == day["executions"] for day in told["coverage"])
+
+
+@pytest.mark.parametrize(
+    ("today", "marks"), [("2026-11-25", "··■"), ("2026-11-27", "··■··"), ("2026-11-20", "··■")]
+)
+def test_days_to_come_have_no_mark(today: str, marks: str) -> None:
+    """The calendar of ``status`` ends today: the rest of the week cannot be covered yet."""
+    day = {"day": "2026-11-25", "is_whole": True, "is_verified": True, "api_total": 5}
+    assert _calendar([day], date.fromisoformat(today))[0] == f"2026-11-23  {marks}"
 
 
 def test_steps_are_complete_and_typed(tmp_path: Path) -> None:

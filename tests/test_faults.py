@@ -123,6 +123,31 @@ def test_wrong_words_end_with_usage(tmp_path: Path) -> None:
     assert "--max-requests" in place.run("sync", "paragon", "--max-requests", "-1", expect=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("sync", "paragon", "--max-requests", "abc"), "abc is no whole number"),
+        (("sync", "paragon", "--max-requests", "1.5"), "1.5 is no whole number"),
+        (("sync", "paragon", "--max-minutes", "abc"), "abc is no number of minutes"),
+        (("sync", "paragon", "--max-minutes", "inf"), "inf is no number of minutes"),
+        (("demo", "--executions", "many"), "many is no whole number"),
+        (("sandbox", "paragon", "--executions", "many"), "many is no whole number"),
+        (("sandbox", "paragon", "--failed", "many"), "many is no number"),
+        (("sandbox", "paragon", "--now", "today"), "today is no instant"),
+        (("sandbox", "paragon", "--switch", "total"), "--switch total has no value"),
+        (("sandbox", "paragon", "--switch", "colour=red"), "colour"),
+        (("sandbox", "paragon", "--port", "99999"), "99999 is no port"),
+        (("sandbox", "paragn"), "paragon"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_words_read_well(tmp_path: Path, words: tuple[str, ...], reason: str) -> None:
+    """What is wrong with a word is said in words, not in names of a program."""
+    done = Place(tmp_path, None).quick_run(*words, expect=2)
+    assert reason in done.stderr
+    assert "invalid" not in done.stderr.replace("invalid choice", "")
+
+
 def test_warehouse_that_is_open_elsewhere(tmp_path: Path) -> None:
     """A DuckDB file that another process holds ends the sync with exit code 4 before a request is sent."""
     with SandboxProcess(executions=200, freeze=True) as sandbox:
@@ -228,5 +253,6 @@ def test_disk_full(tmp_path: Path) -> None:
         _, told = full.communicate(timeout=120)
         assert full.returncode == 4, told
         assert "make room" in told
+        assert "Traceback" not in told
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT

@@ -5,6 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
+from sources.task_history import budget
+from sources.task_history.errors import ConfigurationError
+from sources.task_history.ledger import Reading
 from sources.task_history.sandbox.process import SandboxProcess
 
 from .conftest import PERFECT, Place, differences
@@ -72,3 +77,18 @@ def test_unlimited_use_writes_no_ledger(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox)
         place.quick_sync()
         assert not (tmp_path / "state").exists()
+
+
+def test_a_count_that_cannot_be_read_ends_no_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the budget has left is only told: where its file cannot be read just then, the sync goes on."""
+
+    def unreadable(*_: object) -> Reading:
+        raise ConfigurationError("The budget's file cannot be read (database is locked).")
+
+    with SandboxProcess(executions=100, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, rate_limit_requests=1000, steps="none", payloads="none")
+        monkeypatch.setattr(budget, "look", unreadable)
+        result = place.quick_sync()
+        assert result["complete"]
+        assert result["budget"]["left"] is None
+        assert differences(place, sandbox) == PERFECT

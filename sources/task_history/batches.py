@@ -68,6 +68,3 @@ class Batch:
     def __len__(self) -> int:
         """Rows that came from the vendor."""
         return self._count
-
-    def __bool__(self) -> bool:
-        return True

@@ -164,18 +164,6 @@ class Budget:
         self._write()
         return _usage(self._rule, self._path, self._clock)
 
-    def left(self) -> int | None:
-        """Free slots; None for any number."""
-        return self.usage().left
-
-    def in_use(self) -> int:
-        """Requests that count against the limit now."""
-        return self.usage().used
-
-    def next_free_in_s(self) -> float:
-        """Seconds until a request may be sent."""
-        return self.usage().next_free_in_s
-
     def close(self) -> None:
         """Writes what is not yet written and lets the file go; it is opened again when needed."""
         self._write()

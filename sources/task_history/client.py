@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import http.cookiejar
 import logging
+import os
 import random
 import ssl
 import threading
@@ -19,13 +20,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 
 import httpx
 
 from .budget import Budget
 from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
-from .errors import ConfigurationError, Rejected, Stopped, UnexpectedResponse, VendorUnavailable
+from .errors import (
+    ConfigurationError,
+    Rejected,
+    Stopped,
+    UnexpectedResponse,
+    VendorError,
+    VendorUnavailable,
+)
 from .faults import TooSlow, check_headers, secrets_in, transport_fault
 from .model import Answer, Request
 from .origins import check_base, is_loopback, origin_of
@@ -91,7 +100,7 @@ class Client:
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
     ``hint_for`` says what a user should check when the vendor refuses with that status.
-    ``verify`` is as httpx takes it, or the path of a file with certificates.
+    Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
     Raises:
@@ -110,8 +119,6 @@ class Client:
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
-        verify: ssl.SSLContext | str | bool = True,
-        transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -138,11 +145,11 @@ class Client:
         self._holds = 0
         self._held_at = -1.0
         self._offset_s: float | None = None
+        self._failure: VendorError | None = None
         self._is_closed = False
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
         self._http = httpx.Client(
-            verify=_ssl_context(verify),
-            transport=transport,
+            verify=_trusted(self._base.scheme),
             timeout=httpx.Timeout(timeout_s, pool=None),
             limits=httpx.Limits(
                 max_connections=concurrency + 1,  # one more for a login amid them
@@ -184,6 +191,11 @@ class Client:
     def vendor_clock_offset_s(self) -> float | None:
         """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
         return self._offset_s
+
+    @property
+    def failure(self) -> VendorError | None:
+        """What kept a request from its answer most recently, as the error that it would end with."""
+        return self._failure
 
     def send(
         self, request: Request, *, form: Mapping[str, str] | None = None, headers: Headers | None = None
@@ -325,6 +337,10 @@ class Client:
         Several requests in flight are told at once: only one that was sent after the last hold began counts
         as told again.
         """
+        self._failure = VendorUnavailable(
+            f"{self.origin} answered {named(trial.request)} with HTTP {told.status} and asks to wait. Try again later; "
+            "if others use the same key, set rate_limit_requests lower."
+        )
         with self._lock:
             is_news = trial.sent_at > self._held_at
             if told.seconds is None and not is_news:
@@ -348,8 +364,9 @@ class Client:
         if trial.first_fault_at is None:
             trial.first_fault_at = now
         tried_s = now - trial.first_fault_at - trial.excused_s
+        self._failure = _given_up(what, fault, tried_s, trial.attempts)
         if tried_s >= self._fault_deadline_s:
-            raise _given_up(what, fault, tried_s, trial.attempts)
+            raise self._failure
         pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
         pause = min(pause, self._fault_deadline_s - tried_s)
         trial.faults += 1
@@ -384,6 +401,7 @@ class Client:
         if not trial.is_repeatable or trial.redirects > _MOST_REDIRECTS:
             raise UnexpectedResponse(f"{what} after {trial.redirects - 1} redirects. Check base_url.")
         trial.url = target
+        self._failure = UnexpectedResponse(f"{what}, a redirect. Set base_url to the address without it.")
 
     def _url(self, request: Request) -> httpx.URL:
         url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
@@ -411,10 +429,20 @@ def _parsed(base_url: str) -> httpx.URL:
         raise ConfigurationError("base_url is no web address: it must look like https://host/path.") from None
 
 
-def _ssl_context(verify: ssl.SSLContext | str | bool) -> ssl.SSLContext | bool:
-    if not isinstance(verify, str):
-        return verify
+def _trusted(scheme: str) -> ssl.SSLContext | bool:
+    """Whose certificates are believed: those that SSL_CERT_FILE and SSL_CERT_DIR name, else the usual ones."""
+    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if scheme != "https" or not (file or folder):
+        return True
+    if folder and not Path(folder).is_dir():
+        raise ConfigurationError(
+            f"There is no folder {folder!r} of certificates: correct SSL_CERT_DIR in the environment, or unset it."
+        )
     try:
-        return ssl.create_default_context(cafile=verify)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"The certificates in {verify!r} cannot be read: {error}.") from None
+        return ssl.create_default_context(cafile=file, capath=folder)
+    except OSError as error:
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigurationError(
+            f"The certificates in {file!r} cannot be read ({reason}): name a file in PEM form in the environment "
+            "variable SSL_CERT_FILE, or unset it."
+        ) from None

@@ -6,18 +6,18 @@ import re
 import shutil
 from pathlib import Path
 
-KEPT = 20
+_KEPT = 20
 """Loads whose records stay, for whoever looks at them with dlt's own command."""
 _ORPHAN = re.compile(r"[0-9a-f]{16}")
 
 
-def forget_old_loads(folder: Path, kept: int = KEPT) -> None:
+def forget_old_loads(folder: Path) -> None:
     """Removes the records of loads that are done, all but the newest; ``folder`` is the pipeline's."""
     done = folder / "load" / "loaded"
     if done.is_dir():
         # Named by the second in which they began.
         loads = sorted((entry for entry in done.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
-        for entry in loads[:-kept]:
+        for entry in loads[:-_KEPT]:
             shutil.rmtree(entry, ignore_errors=True)
 
 

@@ -291,6 +291,8 @@ def look(path: Path, rule: Rule, now: Instant) -> Reading:
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_TIMEOUT_S)
         try:
+            if not _has_tables(connection):
+                return Reading(0, 0.0, 0.0)
             note = _note(connection)
             return read(connection, rule, now, shift_s(note[0], now) if note else 0.0)
         finally:
@@ -330,12 +332,18 @@ def _open(path: Path) -> sqlite3.Connection:
         # The journal stays on disk, unlike with MEMORY: a process killed in the middle breaks nothing.
         connection.execute("PRAGMA journal_mode = PERSIST")
         connection.execute("PRAGMA synchronous = OFF")
-        if connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'note'").fetchone()[0] == 0:
+        if not _has_tables(connection):
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    """Whether somebody has counted in the file; it is there a moment before its tables are."""
+    found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'note'").fetchone()
+    return bool(found[0])
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

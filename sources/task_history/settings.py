@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigurationError
-from .systems import find
+from .sections import OF_DLT, SECTION, mistake
+from .systems import find, names
 from .systems.base import Setting, System
 
-SECTION = ("sources", "task_history")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def common(system: System) -> tuple[Setting, ...]:
             120,
             "How far back each sync compares for rows that came late.",
             least=0,
+            most=525_600,
         ),
         Setting(
             "retention_days",
@@ -98,12 +101,23 @@ def common(system: System) -> tuple[Setting, ...]:
             system.retention.days if system.retention else None,
             "How many days the vendor keeps executions; 0 when it keeps them for ever.",
             least=0,
+            most=20_000,
         ),
         Setting(
-            "rate_limit_requests", int, limit, "Requests in any rate_limit_period_s; 0 for no limit.", least=0
+            "rate_limit_requests",
+            int,
+            limit,
+            "Requests in any rate_limit_period_s; 0 for no limit.",
+            least=0,
+            most=1_000_000_000,
         ),
         Setting(
-            "rate_limit_period_s", float, period_s, "Seconds in which the requests are counted.", least=0.001
+            "rate_limit_period_s",
+            float,
+            period_s,
+            "Seconds in which the requests are counted.",
+            least=0.001,
+            most=2_678_400,
         ),
         Setting(
             "reserved_share",
@@ -130,8 +144,10 @@ def common(system: System) -> tuple[Setting, ...]:
         Setting(
             "redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."
         ),
-        Setting("fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0),
-        Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1),
+        Setting(
+            "fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0, most=86_400
+        ),
+        Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
     )
 
 
@@ -146,12 +162,11 @@ def load(
     instance: str | None = None,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
     lacking: bool = False,
 ) -> Settings:
     """The settings of the system of that name.
 
-    ``overrides`` come before every place, ``lacking`` lets required settings be missing.
+    ``lacking`` lets required settings be missing.
 
     Raises:
         UsageError: there is no such system.
@@ -167,12 +182,13 @@ def load(
     settings = known(system)
     found: dict[str, tuple[Any, str]] = {}
     for place in places(os.environ if environ is None else environ, folder):
+        _check_sections(place, settings)
         for key, value, where in place.of(pipeline, name):
+            if key.partition("__")[0] in OF_DLT:
+                continue
             if key not in settings:
                 raise _unknown(key, where, settings, name)
             found.setdefault(key, (value, where))
-    for key, value in (overrides or {}).items():
-        found[key] = (value, "the command line")
     return Settings(system, instance, _checked(system, found, lacking=lacking))
 
 
@@ -210,6 +226,19 @@ def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str)
     return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
 
 
+def _check_sections(place: Place, settings: Mapping[str, Setting]) -> None:
+    """Raises ConfigurationError when something stands where nobody looks, and was meant to be found."""
+    for path, is_table in place.paths():
+        found = mistake(path, is_table=is_table, systems=names(), settings=settings)
+        if found is None:
+            continue
+        advice = f"Systems: {', '.join(names())}."
+        if found.meant is not None:
+            advice = f"Did you mean {place.spelled(found.meant, is_table=found.is_section)}?"
+        what = f"{'section' if is_table else 'setting'} {place.spelled(path, is_table=is_table)}"
+        raise ConfigurationError(f"There is no {what} (in {place.name}). {advice}")
+
+
 def _value(setting: Setting, value: Any, where: str) -> Any:
     shown = "its value" if setting.is_secret else repr(value)
     try:
@@ -225,7 +254,10 @@ def _value(setting: Setting, value: Any, where: str) -> Any:
     if setting.least is not None and not found >= setting.least:
         raise ConfigurationError(f"{setting.name}: {shown} is below {setting.least:g} (in {where}).")
     if setting.most is not None and not found <= setting.most:
-        raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:g} (in {where}).")
+        raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:,.10g} (in {where}).")
+    if setting.type is datetime and not _EPOCH <= found <= datetime.now(UTC):
+        when = "before 1970" if found < _EPOCH else "in the future"
+        raise ConfigurationError(f"{setting.name}: {value} is {when} (in {where}).")
     return found
 
 
@@ -242,9 +274,10 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool):
-        raise TypeError
-    return float(value)
+    found = float(value)
+    if isinstance(value, bool) or not math.isfinite(found):
+        raise ValueError
+    return found
 
 
 def _list(value: Any) -> tuple[str, ...]:
@@ -296,6 +329,17 @@ class Environment:
                 if name.startswith(prefix):
                     yield name[len(prefix) :].lower(), value, f"the environment variable {name}"
 
+    name = "the environment"
+
+    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """Where something stands, and whether that is a section."""
+        for name in self.environ:
+            yield tuple(name.lower().split("__")), False
+
+    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
+        """The place as one writes it here."""
+        return "__".join(path).upper() + "__…" * is_table
+
     def get(self, *path: str) -> Any:
         return self.environ.get("__".join(path).upper())
 
@@ -315,11 +359,33 @@ class TomlFile:
                 for key, value in found.items():
                     yield key, value, f"{_shown(self.path)} [{'.'.join(sections)}]"
 
+    @property
+    def name(self) -> str:
+        return _shown(self.path)
+
+    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """Where something stands, and whether that is a section."""
+        return _nodes((), self.data)
+
+    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
+        """The place as one writes it here."""
+        if is_table:
+            return f"[{'.'.join(path)}]"
+        return f"{path[-1]} under [{'.'.join(path[:-1])}]"
+
     def get(self, *path: str) -> Any:
         found: Any = self.data
         for part in path:
             found = found.get(part) if isinstance(found, dict) else None
         return found
+
+
+def _nodes(path: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    for key, value in data.items():
+        is_table = isinstance(value, dict)
+        yield (*path, key), is_table
+        if is_table:
+            yield from _nodes((*path, key), value)
 
 
 Place = Environment | TomlFile

@@ -36,9 +36,13 @@ def read_map(path: str | None) -> dict[str, Named]:
     if path is None:
         return {}
     form = "workflow_id, integration and, if you like, workflow_name"
+    read = _READERS.get(Path(path).suffix.lower())
+    if read is None:
+        raise ConfigurationError(
+            f"workflow_map: {path!r} ends in none of {', '.join(_READERS)}; expected are {form}."
+        )
     try:
-        text = Path(path).read_text("utf-8-sig")
-        rows = _READERS[Path(path).suffix.lower()](text)
+        rows = read(Path(path).read_text("utf-8-sig"))
         found = {
             str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
             for row in rows
@@ -46,11 +50,9 @@ def read_map(path: str | None) -> dict[str, Named]:
     except OSError as error:
         raise ConfigurationError(f"workflow_map: {path!r} cannot be read ({error.strerror}).") from None
     except KeyError as error:
-        missing = str(error.args[0])
-        what = (
-            f"ends in none of {', '.join(_READERS)}" if missing.startswith(".") or not missing else "lacks it"
-        )
-        raise ConfigurationError(f"workflow_map: {path!r} {what}; expected are {form}.") from None
+        raise ConfigurationError(
+            f"workflow_map: {path!r} lacks {error.args[0]}; expected are {form}."
+        ) from None
     except (ValueError, TypeError, AttributeError, csv.Error):
         raise ConfigurationError(f"workflow_map: {path!r} has not the expected form: {form}.") from None
     return found
@@ -61,7 +63,11 @@ def _text(value: Any) -> str | None:
 
 
 def _csv(text: str) -> list[Mapping[str, Any]]:
-    return list(csv.DictReader(text.splitlines()))
+    rows = csv.DictReader(text.splitlines())
+    for name in ("workflow_id", "integration"):
+        if name not in (rows.fieldnames or ()):
+            raise KeyError(name)
+    return list(rows)
 
 
 def _nested(data: Any) -> list[Mapping[str, Any]]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
+from ..errors import UsageError
 from . import serve
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="sandbox", description="A vendor's API as a local server.")
     serve.add_arguments(parser)
-    sys.exit(serve.run(parser.parse_args()))
+    try:
+        serve.run(parser.parse_args())
+    except UsageError as error:
+        parser.error(str(error))

@@ -37,10 +37,6 @@ class Control:
         except (ValueError, TypeError, KeyError) as error:
             return Said(400, orjson.dumps({"error": str(error)}))
 
-    def _get_info(self, _: Any, __: Any) -> Any:
-        api = self._api
-        return {"executions": len(api.world), "project_id": api.project_id, "clock": self._state.clock.now()}
-
     def _get_clock(self, _: Any, __: Any) -> Any:
         return {"at": self._state.clock.now(), "is_frozen": self._state.clock.is_frozen}
 
@@ -49,9 +45,6 @@ class Control:
         at = datetime.fromisoformat(data["at"]) if "at" in data else clock.now()
         clock.set(at + timedelta(seconds=data.get("advance_s", 0)), is_frozen=data.get("freeze"))
         return self._get_clock(None, None)
-
-    def _get_switches(self, _: Any, __: Any) -> Any:
-        return self._state.switches
 
     def _post_switches(self, data: Any, _: Any) -> Any:
         self._state.switch(data)
@@ -67,10 +60,6 @@ class Control:
     def _post_limit(self, data: Any, _: Any) -> Any:
         self._state.limit.set(int(data.get("requests") or 0), float(data.get("period_s") or 600))
         return {"requests": self._state.limit.requests, "period_s": self._state.limit.period_s}
-
-    def _post_latency(self, data: Any, _: Any) -> Any:
-        self._state.latency_ms = float(data["ms"])
-        return {"ms": self._state.latency_ms}
 
     def _post_purge(self, data: Any, _: Any) -> Any:
         numbers = [at for identity in data["ids"] if (at := self._api.world.number(identity)) is not None]

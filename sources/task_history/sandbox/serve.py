@@ -6,14 +6,17 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import math
 import random
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+from ..errors import UsageError
 from .control import PREFIX, Control
 from .paragon_api import SWITCHES, Paragon, refusal
 from .paragon_world import Spec, World
@@ -41,21 +44,21 @@ _NUMBERS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of a world and its server."""
     parser.add_argument("system", metavar="SYSTEM", choices=SYSTEMS, help=f"one of {', '.join(SYSTEMS)}")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=_port, default=0, help="0 takes a free one")
     fields = {field.name: field.default for field in dataclasses.fields(Spec)}
     for name, text in _NUMBERS.items():
         default = fields[name]
-        kind = type(default)
         parser.add_argument(
-            f"--{name.replace('_', '-')}", type=kind, default=default, help=f"{text} (default {default})"
+            f"--{name.replace('_', '-')}",
+            type=_whole if isinstance(default, int) else _number,
+            default=default,
+            help=f"{text} (default {default})",
         )
-    parser.add_argument(
-        "--now", type=datetime.fromisoformat, default=None, help="the world's clock at the start"
-    )
+    parser.add_argument("--now", type=_instant, default=None, help="the world's clock at the start")
     parser.add_argument("--freeze", action="store_true", help="the clock stands still until it is moved")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="how long an answer takes")
-    parser.add_argument("--limit", type=int, default=0, help="requests in any --period-s; 0 for no limit")
-    parser.add_argument("--period-s", type=float, default=600.0)
+    parser.add_argument("--latency-ms", type=_number, default=0.0, help="how long an answer takes")
+    parser.add_argument("--limit", type=_whole, default=0, help="requests in any --period-s; 0 for no limit")
+    parser.add_argument("--period-s", type=_number, default=600.0)
     parser.add_argument("--project-id", default="908f4c5e-6394-46a5-9355-3f729edbd160")
     parser.add_argument("--api-key", default="sandbox-key-" + "0123456789abcdef")
     parser.add_argument(
@@ -63,18 +66,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Serves until SIGINT or SIGTERM."""
+def run(args: argparse.Namespace, ready: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
+    """Serves until SIGINT or SIGTERM; ``ready`` gets what was told on stdout, once there are answers.
+
+    Raises:
+        UsageError: a switch or a port that cannot be.
+    """
     try:
-        switches = dict(pair.split("=", 1) for pair in args.switch)
-        parsed = {name: _value(name, text) for name, text in switches.items()}
-        return asyncio.run(_serve(args, parsed))
+        parsed = dict(_switch(pair) for pair in args.switch)
+        asyncio.run(_serve(args, parsed, ready))
     except ValueError as error:
-        sys.stderr.write(f"sandbox: {error}\n")
-        return 2
+        raise UsageError(f"{error}") from error
     except OSError as error:
-        sys.stderr.write(f"sandbox: port {args.port} cannot be used: {error.strerror}\n")
-        return 4
+        raise UsageError(
+            f"Port {args.port} cannot be used ({error.strerror}): name another one, or 0 for a free one."
+        ) from error
+
+
+def _switch(pair: str) -> tuple[str, Any]:
+    name, is_given, text = pair.partition("=")
+    if not is_given:
+        raise UsageError(f"--switch {pair} has no value: write it like {pair}=true.")
+    return name, _value(name, text)
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number") from None
+
+
+def _port(text: str) -> int:
+    found = _whole(text)
+    if not 0 <= found <= 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: they go from 0 to 65535")
+    return found
+
+
+def _number(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"{text} is no number")
+    return found
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no instant such as 2026-09-01T12:00") from None
 
 
 def _value(name: str, text: str) -> Any:
@@ -87,7 +131,9 @@ def _value(name: str, text: str) -> Any:
         return text
 
 
-async def _serve(args: argparse.Namespace, switches: dict[str, Any]) -> int:
+async def _serve(
+    args: argparse.Namespace, switches: dict[str, Any], ready: Callable[[dict[str, Any]], None]
+) -> None:
     now = args.now.replace(tzinfo=args.now.tzinfo or UTC) if args.now else datetime.now(UTC)
     spec = Spec(**{name: getattr(args, name) for name in _NUMBERS}, now=now)
     state = State(Clock(now, is_frozen=args.freeze), dict(SWITCHES), seed=spec.seed)
@@ -115,22 +161,10 @@ async def _serve(args: argparse.Namespace, switches: dict[str, Any]) -> int:
     }
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
-    if sys.stderr.isatty():
-        sys.stderr.write(_advice(told))
+    ready(told)
     await stop.wait()
     main.close()
     other.close()
-    return 0
-
-
-def _advice(told: dict[str, Any]) -> str:
-    """What a person types next, in another terminal."""
-    prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
-    names = ("base_url", "project_id", "api_key")
-    lines = [f"export {prefix}{name.upper()}={told[name]}" for name in names]
-    return "\n".join(
-        ["In another terminal:", *lines, f"task-history sync {told['system']}", "Ctrl-C ends the server.", ""]
-    )
 
 
 class Front:
