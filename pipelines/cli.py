@@ -24,6 +24,7 @@ COMMANDS = {
     "backfill": "load a month or range of the past, once; killed, it goes on where it was",
     "audit": "compare the warehouse with the API; --repair mends what differs",
     "status": "what is loaded, what is left, what it cost",
+    "why": "which window, run and request brought an execution, or why it is not there",
     "sandbox": "a vendor's API as a local server, for trying and testing",
 }
 EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from sources.task_history import systems
 from sources.task_history.errors import UsageError
-from sources.task_history.model import Selection, Window, floor_ms
+from sources.task_history.model import MS, Selection, Window, floor_ms
 from sources.task_history.settings import Settings
 
 from . import output
@@ -147,6 +147,16 @@ def lines(asked: Range) -> list[str]:
             "still shows is read."
         )
     return found
+
+
+def around(text: str, zone_name: str, option: str = "--around") -> Window:
+    """The day that is named, or the millisecond of an instant. Raises UsageError."""
+    zone = _zone(zone_name)
+    start = _when(text, zone, option)
+    if len(text.strip()) > len("2026-09-01"):
+        return Window(start, start + MS)
+    next_day = start.astimezone(zone).date() + timedelta(days=1)
+    return Window(start, _when(next_day.isoformat(), zone, option))
 
 
 def _zone(name: str) -> tzinfo:

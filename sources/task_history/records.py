@@ -13,7 +13,7 @@ from .errors import Rejected, UnexpectedResponse
 from .json_text import to_text
 from .model import Answer, Json, Row, Table
 from .redaction import Redactor
-from .states import Seen
+from .states import Seen, earlier_state
 from .systems.base import Detail, Payload, System
 
 log = logging.getLogger("task_history")
@@ -51,6 +51,19 @@ def execution(
         "fetched_at": stamp.at,
         "run_id": stamp.run_id,
     }
+
+
+def executions(
+    system: System, rows: Iterable[Row], stamp: Stamp, *, read_by: str, stored: Mapping[str, Seen]
+) -> tuple[list[Row], list[Row]]:
+    """A listing's rows, and the earlier states of those that are stored in another; ``stored`` is by id."""
+    fresh, earlier = [], []
+    for row in rows:
+        identity = system.identity(row)
+        before = stored.get(identity)
+        fresh.append(execution(system, row, stamp, read_by=read_by, before=before))
+        earlier += earlier_state(identity, before, row.get("status"))
+    return fresh, earlier
 
 
 def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:

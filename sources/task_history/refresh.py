@@ -198,9 +198,12 @@ class Settling:
         self.settled += 1
         self.unresolved += row["resolution"] == "unresolved_at_retention"
         outcome = "expired" if is_expired else "gone"
+        # Its row tells from now on when it was found gone; when it was last seen is kept apart.
+        last = earlier_state(identity, Seen.in_row(stored or {}), None)
         return Chunk(
             {
                 self._system.executions.name: [row],
+                STATES.name: last,
                 self._system.ledger.name: [records.ledger(identity, at, outcome, stamp)],
             }
         )

@@ -119,7 +119,8 @@ READS = Table(
 
 STATES = Table(
     "execution_states",
-    "One row per earlier state of an execution that was seen in more than one: the newest is in the execution's row.",
+    "One row per earlier state of an execution that was seen in more than one: the newest is in the execution's row. "
+    "Of one that the vendor no longer holds, its last state is here too, with when it was last seen.",
     ("execution_id", "seen_at"),
     (
         Column("execution_id", "text", "The execution (workflow_executions.id)."),

@@ -105,6 +105,16 @@ class Warehouse:
         rows = self._rows(f"SELECT e.id FROM {self._executions} AS e WHERE {where.sql}", *where.values)
         return {str(row[0]) for row in rows}
 
+    def seen(self, window: Window) -> dict[str, Seen]:
+        """In which state those that began in the window are stored, by id, purged ones too."""
+        rows = self._records(
+            f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._executions} "
+            f"WHERE {self._start} >= %s AND {self._start} < %s",
+            window.start,
+            window.end,
+        )
+        return {str(row["id"]): seen for row in rows if (seen := Seen.in_row(row)) is not None}
+
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
         return _utc(self._value(f"SELECT max({self._start}) FROM {self._executions}"))

@@ -13,7 +13,8 @@ from .context import Context, without
 from .listing import Piece
 from .model import Row, Window
 from .paging import described
-from .tables import READS
+from .states import Seen
+from .tables import READS, STATES
 from .warehouse import Open, Warehouse
 from .workflows import learn
 
@@ -25,7 +26,9 @@ DETAILS_PER_COMMIT = 500
 def listed(context: Context, piece: Piece) -> Chunk:
     """A verified window: its rows, its coverage, and its end as the cursor."""
     system, stamp = context.system, context.stamp()
-    rows = [records.execution(system, row, stamp, read_by=records.LIST) for row in piece.rows]
+    # Where lanes or filters overlap, some are stored already, perhaps in another state.
+    stored = context.warehouse.seen(piece.window)
+    rows, earlier = records.executions(system, piece.rows, stamp, read_by=records.LIST, stored=stored)
     starts = [at for row in piece.rows if (at := system.started_at(row)) is not None]
     context.book.add(
         piece.window,
@@ -44,13 +47,17 @@ def listed(context: Context, piece: Piece) -> Chunk:
     if context.listing.rest_rows is not None:
         context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
     read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
-    return Chunk({system.executions.name: rows, READS.name: [read]}, cursor=piece.window.end)
+    found = {system.executions.name: rows, READS.name: [read], STATES.name: earlier}
+    return Chunk(found, cursor=piece.window.end)
 
 
 def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: bool) -> Chunk:
     """What a comparison of a covered window found that was not there when it was listed."""
     system, stamp, tally = context.system, context.stamp(), context.tally
-    found = [records.execution(system, row, stamp, read_by=records.LATE) for row in rows]
+    # One that was held to be purged, or not to fit the filters, has a state already.
+    held = context.warehouse.stored([system.identity(row) for row in rows])
+    stored = {key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None}
+    found, earlier = records.executions(system, rows, stamp, read_by=records.LATE, stored=stored)
     starts = [at for row in rows if (at := system.started_at(row)) is not None]
     if found:
         log.info("late window=%s rows=%d", described(window), len(found))
@@ -61,7 +68,7 @@ def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: 
         log.warning("unverified window=%s rows=%d", described(window), len(found))
     tally.late += len(found)
     tally.executions += len(found)
-    return Chunk({system.executions.name: found})
+    return Chunk({system.executions.name: found, STATES.name: earlier})
 
 
 def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:

@@ -62,9 +62,22 @@ class Control:
         return {"requests": self._state.limit.requests, "period_s": self._state.limit.period_s}
 
     def _post_purge(self, data: Any, _: Any) -> Any:
-        numbers = [at for identity in data["ids"] if (at := self._api.world.number(identity)) is not None]
+        numbers = self._numbers(data)
         self._api.world.gone.update(numbers)
         return {"purged": len(numbers)}
+
+    def _post_unlisted(self, data: Any, _: Any) -> Any:
+        """From now on only single reads show these, and no others than these."""
+        self._api.world.unlisted = self._numbers(data)
+        return {"unlisted": len(self._api.world.unlisted)}
+
+    def _post_unstarted(self, data: Any, _: Any) -> Any:
+        """These, and no others, have not begun."""
+        self._api.world.unstarted = self._numbers(data)
+        return {"unstarted": len(self._api.world.unstarted)}
+
+    def _numbers(self, data: Any) -> set[int]:
+        return {at for identity in data["ids"] if (at := self._api.world.number(identity)) is not None}
 
     def _get_counters(self, _: Any, __: Any) -> Any:
         state = self._state

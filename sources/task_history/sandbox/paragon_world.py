@@ -100,6 +100,10 @@ class World:
         """Not visible until somebody lets them go."""
         self.gone: set[int] = set()
         """Deleted by the vendor."""
+        self.unlisted: set[int] = set()
+        """Shown by single reads only."""
+        self.unstarted: set[int] = set()
+        """Known and not begun: shown by single reads only, without a start."""
 
         seed = hashlib.blake2b(f"{spec.seed}".encode(), digest_size=3).hexdigest()
         self._middle = f"4{seed[:3]}-8{seed[3:]}"
@@ -162,7 +166,8 @@ class World:
         recent = bisect_left(self.starts, int(now_ms - self.spec.late_s * 1000) - 1)
         hidden = {at for at in self.gone if low <= at < high}
         hidden |= {at for at in range(max(low, recent), high) if self.visible[at] > now_ms}
-        hidden |= {at for at in self.held_back if low <= at < high}
+        for some in (self.held_back, self.unlisted, self.unstarted):
+            hidden |= {at for at in some if low <= at < high}
         return low, high, sorted(hidden)
 
     def open_numbers(self, low: int, high: int, now_ms: int) -> Iterator[int]:
