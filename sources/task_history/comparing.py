@@ -2,6 +2,9 @@
 
 One request counts a window. Where the counts differ it is halved, until a page holds all of a half and
 tells which rows they are: a few requests for each difference, however long the window.
+
+A count may also hold the rows of the millisecond before the window and of the one at its end. So it is
+at least the number of rows in it: when it equals what is held, nothing is missing.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .model import Page, Row, Window
-from .paging import Pages, is_sorted, is_whole
+from .paging import Pages, is_sorted, is_whole, sure
 from .systems.base import System
 from .windows import halves
 
@@ -94,36 +97,46 @@ class _Work:
         if is_whole(head, self._system.page_size):
             self._leaf(window, head.rows)
             return
-        if head.total is None or not is_sorted(self._system, head.rows):
+        if head.total is None:
             self.found.is_verified &= self._all(window, head)
             return
-        before = sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
-        total = head.total - before
+        total = head.total - self._before(window, head)
         held = self._held.count(window)
         if total == held and self._knows(window, head.rows):
             return
-        if total - held > total * _MOSTLY_MISSING and self._all(window, head):
-            return
-        self._halves(window, total)
+        if total - held > total * _MOSTLY_MISSING:
+            leaves = len(self.found.leaves)
+            if self._all(window, head):
+                return
+            # The halves tell it again, and better.
+            del self.found.leaves[leaves:]
+        self._halves(window)
 
-    def _halves(self, window: Window, total: int) -> None:
+    def _halves(self, window: Window) -> None:
         parts = halves(window)
         if parts is None:
             rows, is_whole_now = self._pages.millisecond(window)
             self.found.is_verified &= is_whole_now
             self._leaf(window, list(rows.values()), is_whole=is_whole_now)
             return
-        left, right = parts
+        # Neither half's count says anything of the other: rows may stand at their common edge, or have come
+        # since the window was counted.
+        for part in parts:
+            head = self._asked(part)
+            if head is not None:
+                self.window(part, head)
+
+    def _asked(self, window: Window) -> Page | None:
+        """The window's first page; None when that would be too many requests."""
         if self._left <= 0:
             self.found.is_verified = False
-            return
+            return None
         self._left -= 1
-        head = self._pages.one(left)
-        self.window(left, head)
-        if head.total is not None and total - head.total == self._held.count(right):
-            return
-        self._left -= 1
-        self.window(right, self._pages.one(right))
+        return self._pages.one(window)
+
+    def _before(self, window: Window, head: Page) -> int:
+        """How many rows a page shows of the millisecond before the window."""
+        return sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
 
     def _all(self, window: Window, head: Page) -> bool:
         """Reads the whole window; False when its rows are not verified."""
@@ -147,12 +160,11 @@ class _Work:
             self.found.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
     def _knows(self, window: Window, rows: list[Row]) -> bool:
-        instants = [at for row in rows if (at := self._system.started_at(row)) and at in window]
-        if not instants:
+        """Whether the first page holds what is held, as far as a page can tell."""
+        if not is_sorted(self._system, rows):
             return True
-        # Rows of the last instant may continue on the next page, in any order.
-        seen = Window(window.start, max(instants))
-        ids = {
-            self._system.identity(row) for row in rows if (at := self._system.started_at(row)) and at in seen
-        }
+        shown, last = sure(self._system, rows, window.start)
+        seen = Window(window.start, min(last, window.end))
+        starts = map(self._system.started_at, shown.values())
+        ids = {key for key, at in zip(shown, starts, strict=True) if at is not None and at in seen}
         return ids == self._held.ids(seen)

@@ -15,17 +15,32 @@ from operator import itemgetter
 from typing import Any
 
 from .comparing import Comparer, Comparison, Held
-from .errors import PaginationLoop, UnexpectedResponse
+from .errors import PaginationLoop
 from .model import MS, Page, Row, Window
-from .paging import Pages, Reading, Sender, after, described, is_sorted, is_whole, refused_depth
+from .paging import (
+    Pages,
+    Reading,
+    Sender,
+    after,
+    described,
+    is_sorted,
+    is_whole,
+    refused_depth,
+    sure,
+    torn,
+)
 from .systems.base import System, Values
 from .windows import Starts, halves, share
 
 log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
+_ROWS_IF_WARY = 1_000
+"""A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""
 _ROOMY, _TOO_MANY = 1.4, 1.7
 """A rest of this many times a piece's rows is one piece; a piece may hold this many times its rows."""
+_MOST_STALE = 20
+"""Pages in a row that bring nothing new, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +53,8 @@ class Piece:
     total: int | None
     """The vendor's count for the window; None where it gives none."""
     is_verified: bool
-    """Whether as many rows came as the vendor counts."""
+    """False where the vendor does not let it be known whether these are all: as many as it counts, or where
+    it does not count, page after page without a gap."""
 
 
 class Listing:
@@ -65,6 +81,10 @@ class Listing:
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False
+        self._is_ascending = False
+        """Whether rows were seen to come oldest first."""
+        self._is_restless = False
+        """Whether the vendor's counts make no sense."""
         self.rest_rows: int | None = None
         """How many rows of what is being read are still to come, where the vendor counts them."""
 
@@ -78,35 +98,36 @@ class Listing:
         """Single pages of the same listing."""
         return self._pages
 
-    def pieces(
-        self, window: Window, *, head: Page | None = None, is_head_longer: bool = False
-    ) -> Iterator[Piece]:
-        """The window in verified pieces, oldest first.
+    def pieces(self, window: Window, *, head: Page | None = None, is_oldest: bool = True) -> Iterator[Piece]:
+        """The window in verified pieces, oldest first; ``head`` is its first page, where it is known.
 
-        ``head`` is its first page, where it is known; ``is_head_longer`` says that it was read of a window
-        that reaches further, so that it counts more.
+        ``is_oldest`` says that it may begin with the oldest executions that the vendor has: they may expire
+        while they are read.
         """
         at = window.start
         while at < window.end:
             rest = Window(at, window.end)
             page = self._pages.one(rest) if head is None else head
-            is_head_longer &= head is not None
             head = None
             if not is_sorted(self._system, page.rows):
-                yield from self._halved(rest, page)
+                yield from self._halved(rest, page, is_wary=is_oldest)
                 return
-            if page.total is None:
-                yield from self._uncounted(rest, page)
+            if self._tells_no_order(page):
+                for piece in self._around(rest, page, is_oldest=is_oldest):
+                    yield piece
+                    at = piece.window.end
+                continue
+            if page.total is None or self._is_restless:
+                yield from self._uncounted(rest, page, is_wary=is_oldest)
                 return
-            total = page.total
-            piece, error = self._counted(rest, page, is_head_longer=is_head_longer)
-            # Without a piece and without an error the same rest is read once more, in smaller pieces.
-            if piece is not None:
-                self.rest_rows = max(0, total - len(piece.rows))
-                yield piece
-                at = piece.window.end
-            if error is not None:
-                raise error
+            # Without a piece the same rest is read once more, in smaller pieces.
+            self.rest_rows = page.total
+            for piece in self._counted(rest, page, is_wary=is_oldest):
+                if not piece.window.is_empty:
+                    self.rest_rows = max(0, (self.rest_rows or 0) - len(piece.rows))
+                    yield piece
+                    at = piece.window.end
+                    is_oldest = False
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held, in few requests."""
@@ -121,30 +142,90 @@ class Listing:
         pieces = list(self.pieces(window, head=head))
         return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
 
-    def _counted(
-        self, rest: Window, head: Page, *, is_head_longer: bool
-    ) -> tuple[Piece | None, Exception | None]:
-        """The first piece of ``rest``, whose first page is ``head``, and why it is the last, if so."""
-        if is_whole(head, self._system.page_size):
-            return self._cut(rest, self._distinct({0: head}), total=head.total), None
-        shortest = after(self._system, head.rows, rest.end)
-        reading = Reading(rest, {0: head})
-        while (total := reading.total or 0) > self._size * _ROOMY or is_head_longer:
-            is_head_longer = False
-            window = reading.window
-            if total > self._size * _ROOMY:
-                window = share(window, self._part(window, total), not_before=shortest)
-            # The first page is of a longer window: only the second tells how many this one holds.
-            at = max(0, len(head.rows) - self._overlap)
-            page = self._pages.one(window, at)
-            reading = Reading(window, {0: Page(head.rows, page.total, head.more), at: page})
-            if (page.total or 0) <= self._size * _TOO_MANY or window.end <= shortest:
-                break
-        self._pages.complete(reading, overlap=self._overlap)
+    def _tells_no_order(self, page: Page) -> bool:
+        """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
+        starts = [at for at in map(self._system.started_at, page.rows) if at is not None]
+        self._is_ascending |= bool(starts) and starts[0] < starts[-1]
+        return bool(starts) and not self._is_ascending and not is_whole(page, self._system.page_size)
+
+    def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[Piece]:
+        """What lies before the one instant of which the page is full, and that instant."""
+        at = after(self._system, page.rows, rest.start) - MS
+        if at >= rest.end:
+            yield from self._halved(rest, page, is_wary=is_oldest)
+            return
+        if at > rest.start:
+            yield from self.pieces(Window(rest.start, at), is_oldest=is_oldest)
+        yield self._instant(max(at, rest.start))
+
+    def _instant(self, at: datetime) -> Piece:
+        """One millisecond."""
+        window = Window(at, at + MS)
+        rows, is_whole_now = self._pages.millisecond(window)
+        if not is_whole_now:
+            log.warning("listing_undecidable window=%s rows=%d", described(window), len(rows))
+        return self._cut(window, rows, total=len(rows), is_verified=is_whole_now)
+
+    def _counted(self, rest: Window, head: Page, *, is_wary: bool) -> Iterator[Piece]:
+        """The first piece of ``rest``, whose first page is ``head``; raises what ended it thereafter.
+
+        What is too much for a piece is asked for again in a shorter window, from the last row of the page
+        on: what stands before that row is at hand, and no page is read in vain.
+        """
+        size = min(self._size, _ROWS_IF_WARY) if is_wary else self._size
+        window, page, limit = rest, head, size * _ROOMY
+        begun = self._cut(Window(rest.start, rest.start), {}, total=0)
+        while not is_whole(page, self._system.page_size):
+            if page.total is None or not is_sorted(self._system, page.rows):
+                yield begun
+                return
+            if page.total <= limit:
+                yield from self._read(window, page, begun, is_wary=is_wary)
+                return
+            rows, at = sure(self._system, page.rows, window.start)
+            if at > window.start:
+                part = self._cut(Window(window.start, min(at, window.end)), rows, total=len(rows))
+            else:
+                part = self._instant(window.start)
+            if not part.is_verified:
+                yield begun
+                yield part
+                return
+            begun = self._joined(begun, part)
+            if part.window.end >= rest.end or len(begun.rows) >= size:
+                yield begun
+                return
+            left = Window(part.window.end, window.end) if part.window.end < window.end else rest
+            left = Window(part.window.end, left.end)
+            number = max(1, page.total - len(part.rows))
+            window = share(left, self._part(left, number, size - len(begun.rows)), not_before=left.start)
+            limit = size * _TOO_MANY
+            try:
+                page = self._pages.one(window)
+            except Exception:
+                yield begun
+                raise
+        yield self._joined(begun, self._cut(window, self._distinct({0: page}), total=page.total))
+
+    def _read(self, window: Window, head: Page, begun: Piece, *, is_wary: bool) -> Iterator[Piece]:
+        """The whole window, whose first page is ``head``, joined to what was begun before it."""
+        reading = Reading(window, {0: head})
+        try:
+            self._pages.complete(reading, overlap=self._overlap, is_wary=is_wary)
+        except Exception:
+            yield begun
+            raise
         self._note_density(reading)
         if reading.error is None:
-            return self._verified(reading), None
-        return self._certain(reading)
+            for piece in self._verified(reading, is_wary=is_wary):
+                yield self._joined(begun, piece) if piece.window.start == window.start else piece
+            return
+        certain = self._certain(reading)
+        if certain is not None:
+            begun = self._joined(begun, certain)
+        yield begun
+        if not self._is_too_deep(reading.error, reading.refused):
+            raise reading.error
 
     @property
     def _size(self) -> int:
@@ -152,46 +233,63 @@ class Listing:
             return self._rows_per_piece
         return max(1, min(self._rows_per_piece, int(self._deepest / _TOO_MANY)))
 
-    def _part(self, window: Window, total: int) -> float:
-        """Which part of the window probably holds as many rows as a piece."""
-        if self._rows_per_s is None:
-            return self._size / total
-        seconds, self._rows_per_s = self._size / self._rows_per_s, None
-        return seconds / (window.end - window.start).total_seconds()
+    def _part(self, window: Window, number: int, wanted: int) -> float:
+        """Which part of the window, that holds about ``number`` rows, holds as many as are wanted."""
+        seconds = (window.end - window.start).total_seconds()
+        density = number / seconds if self._rows_per_s is None else self._rows_per_s
+        self._rows_per_s = None
+        return max(1, wanted) / density / seconds
 
     def _note_density(self, reading: Reading) -> None:
         seconds = (reading.window.end - reading.window.start).total_seconds()
         rows = reading.total or 0
         self._rows_per_s = rows / seconds if rows > self._system.page_size else None
 
-    def _certain(self, reading: Reading) -> tuple[Piece | None, Exception | None]:
-        """What is certain of a reading that broke off, and why it did."""
-        error = reading.error
-        depth = reading.gap() or 0
-        if self._is_shallower(error, depth):
-            log.info("listing_depth_refused offset=%d window=%s", depth, described(reading.window))
-            error = None
-        pages = {at: page for at, page in reading.pages.items() if at < depth}
-        rows = self._distinct(pages)
-        last = after(self._system, rows.values(), reading.window.start) - MS
-        if last <= reading.window.start or len(rows) != depth or reading.has_moved:
-            return None, error
-        return self._cut(Window(reading.window.start, last), rows, total=depth), error
-
-    def _is_shallower(self, error: Exception | None, depth: int) -> bool:
-        """Whether the vendor refused that depth, and smaller pieces may help."""
-        if not refused_depth(error, depth) or (self._deepest is not None and depth >= self._deepest):
+    def _is_too_deep(self, error: Exception | None, depth: int) -> bool:
+        """Whether the vendor refused that depth, so that smaller pieces help."""
+        if not refused_depth(error, depth):
             return False
-        self._deepest = depth
+        log.info("listing_depth_refused offset=%d", depth)
+        self._deepest = depth if self._deepest is None else min(self._deepest, depth)
         return True
 
-    def _verified(self, reading: Reading) -> Piece:
+    def _certain(self, reading: Reading) -> Piece | None:
+        """What is certain of a reading that broke off: up to the first rows that may be incomplete."""
+        depth = reading.gap()
+        pages = reading.before(reading.depth if depth is None else depth)
+        if reading.has_moved or reading.has_drifted:
+            pages = {0: reading.pages[0]}
+        rows, end = sure(self._system, self._distinct(pages).values(), reading.window.start)
+        torn_at = torn(self._system, pages)
+        end = min([end, reading.window.end, *(at for at in torn_at if at is not None)])
+        if None in torn_at or end <= reading.window.start:
+            return None
+        return self._cut(Window(reading.window.start, end), rows, total=len(rows))
+
+    def _verified(self, reading: Reading, *, is_wary: bool) -> Iterator[Piece]:
+        """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
+        piece = self._counts_up(reading)
+        if piece is None and self._is_comparing:
+            rows = self._distinct(reading.pages)
+            piece = self._cut(reading.window, rows, total=reading.total, is_verified=False)
+        piece = piece or self._compared(reading)
+        if piece is not None:
+            yield piece
+            return
+        # Counts that make no sense do not once more: pages are read one after the other from here on.
+        self._is_restless = True
+        yield from self.pieces(reading.window, is_oldest=is_wary)
+
+    def _counts_up(self, reading: Reading) -> Piece | None:
+        """The window, if as many rows came as the vendor counts."""
         rows = self._distinct(reading.pages)
-        if len(rows) == reading.total and not reading.has_moved:
-            return self._cut(reading.window, rows, total=reading.total)
-        if self._is_comparing:
-            return self._cut(reading.window, rows, total=reading.total, is_verified=False)
-        self._overlap = 1
+        if not reading.is_steady or not (len(rows) == reading.total or self._mends(reading, rows)):
+            return None
+        return self._cut(reading.window, rows, total=reading.total)
+
+    def _compared(self, reading: Reading) -> Piece | None:
+        """The window with what a comparison finds; None where that does not come to an end."""
+        rows = self._distinct(reading.pages)
         starts = {key: at for key, row in rows.items() if (at := self._system.started_at(row))}
         found = self.compare(reading.window, Starts(starts))
         rows |= {self._system.identity(row): row for row in found.fresh}
@@ -203,87 +301,126 @@ class Listing:
             len(found.fresh),
             found.is_verified,
         )
-        return self._cut(reading.window, rows, total=found.total, is_verified=found.is_verified)
+        return self._cut(reading.window, rows, total=found.total) if found.is_verified else None
 
-    def _uncounted(self, rest: Window, head: Page) -> Iterator[Piece]:
+    def _mends(self, reading: Reading, rows: dict[str, Row]) -> bool:
+        """Reads the instants of which rows swapped between pages; whether all was seen then."""
+        seen: dict[str, Row] = {}
+        missing = torn(self._system, reading.pages)
+        self._overlap = 1
+        for at in sorted(at for at in missing if at is not None and at in reading.window):
+            found, is_whole_now = self._pages.millisecond(Window(at, at + MS))
+            seen |= found
+            if not is_whole_now:
+                return False
+        rows |= seen
+        # Rows outside of the window may swap as they like.
+        left = torn(self._system, reading.pages, seen.values())
+        return not any(at is None or at in reading.window for at in left)
+
+    def _uncounted(self, rest: Window, head: Page, *, is_wary: bool) -> Iterator[Piece]:
         """The window where the vendor counts nothing: page after page, each repeating the last one's end.
 
         A piece ends where the rows that may continue on the next page begin; the next one starts there.
         """
-        walk = _Walk(rest, head)
+        walk = _Walk(rest, head, is_wary=is_wary)
         while True:
             fresh = walk.add(self._system)
             if walk.is_over(fresh, self._system.page_size):
                 yield self._mended(walk, walk.window)
                 return
-            error = self._turn(walk, fresh)
-            is_shallower = self._is_shallower(error, walk.offset)
-            if is_shallower and walk.last > walk.window.start:
-                error = None
-            elif error is None and not walk.is_broken and len(walk.rows) < self._size:
+            is_cut = walk.is_broken or len(walk.rows) >= self._size
+            error = None if is_cut else self._turn(walk, fresh)
+            if error is None and not is_cut:
                 continue
+            is_raised = error is not None and not self._is_too_deep(error, walk.offset)
+            piece = None
             if walk.last > walk.window.start:
-                yield self._mended(walk, Window(walk.window.start, walk.last))
-            if error is not None:
+                piece = self._mended(walk, Window(walk.window.start, min(walk.last, walk.window.end)))
+            elif not is_raised:
+                piece = self._instant(walk.window.start)
+            if piece is not None:
+                yield piece
+            if error is not None and is_raised:
                 raise error
-            if walk.last > walk.window.start:
-                rest = Window(walk.last, rest.end)
-                walk = _Walk(rest, self._pages.one(rest))
+            if piece is None or piece.window.end >= rest.end:
+                return
+            rest = Window(piece.window.end, rest.end)
+            walk = _Walk(rest, self._pages.one(rest), is_wary=is_wary and walk.is_broken)
 
     def _mended(self, walk: _Walk, window: Window) -> Piece:
-        """What the walk read. Rows of one millisecond that swapped between its pages are read on their own."""
+        """What the walk read. Instants of more rows than two pages share are read on their own."""
         is_verified = True
-        if len(walk.rows) < walk.covered:
-            for instant in sorted(walk.torn):
-                rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
-                walk.rows |= rows
-                is_verified &= is_whole
+        for instant in sorted(at for at in walk.torn if at in window):
+            rows, is_whole_now = self._pages.millisecond(Window(instant, instant + MS))
+            walk.rows |= rows
+            is_verified &= is_whole_now
         return self._cut(window, walk.rows, total=None, is_verified=is_verified)
 
     def _turn(self, walk: _Walk, fresh: int) -> Exception | None:
         """Draws the next page; gives the error with which the walk ends."""
         try:
-            if fresh == 0:
+            if fresh == 0 and walk.page.more is not True and len(walk.page.rows) < self._system.page_size:
+                walk.skip()
+                walk.page = self._pages.one(walk.window, walk.offset)
+                return None
+            if fresh == 0 and walk.is_repeated(self._system):
                 again = self._pages.one(walk.window, walk.offset)
-                if list(map(self._system.identity, again.rows)) == list(
-                    map(self._system.identity, walk.page.rows)
-                ):
-                    return PaginationLoop(
-                        f"The listing of {walk.window} gives nothing new at offset {walk.offset} and says that "
-                        "more follows, twice. What came before it is kept. If the vendor's API changed its "
-                        "paging, the connector has to follow."
-                    )
+                if walk.is_same(self._system, again):
+                    return _loop(walk)
                 walk.page = again
                 return None
-            walk.offset += walk.advance(self._system)
+            if walk.stale > _MOST_STALE:
+                return _loop(walk)
+            walk.advance(self._system)
             walk.page = self._pages.one(walk.window, walk.offset)
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
             return error
         return None
 
-    def _halved(self, window: Window, page: Page) -> Iterator[Piece]:
+    def _halved(self, window: Window, page: Page, *, is_wary: bool) -> Iterator[Piece]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
-        if is_whole(page, self._system.page_size):
+        if self._is_all(window, page):
             yield self._cut(window, self._distinct({0: page}), total=page.total)
             return
         parts = halves(window)
-        if parts is None or (page.total is not None and page.total <= self._size):
-            reading = Reading(window, {0: page})
-            if page.total is None:
-                raise UnexpectedResponse(
-                    f"More executions started in the millisecond {window} than one page holds, and the vendor "
-                    "neither sorts nor counts them: they cannot be read completely."
-                )
-            self._pages.complete(reading, overlap=self._overlap)
-            if reading.error is not None:
-                raise reading.error
-            yield self._verified(reading)
+        if parts is None:
+            yield self._instant(window.start)
             return
+        if page.total is not None and page.total <= self._size:
+            reading = Reading(window, {0: page})
+            self._pages.complete(reading, overlap=self._overlap, is_wary=is_wary)
+            if reading.error is not None and not self._is_too_deep(reading.error, reading.refused):
+                raise reading.error
+            piece = self._counts_up(reading) if reading.error is None else None
+            if piece is not None:
+                yield piece
+                return
         for part in parts:
-            yield from self._halved(part, self._pages.one(part))
+            yield from self._halved(
+                part, self._pages.one(part), is_wary=is_wary and part.start == window.start
+            )
+
+    def _is_all(self, window: Window, page: Page) -> bool:
+        """Whether nothing follows the page; asked for where what the vendor says of it does not agree."""
+        size = self._system.page_size
+        if is_whole(page, size):
+            return True
+        is_unsaid = page.more is not True and len(page.rows) < size
+        return is_unsaid and not self._pages.one(window, len(page.rows)).rows
 
     def _distinct(self, pages: Mapping[int, Page]) -> dict[str, Row]:
         return {self._system.identity(row): row for at in sorted(pages) for row in pages[at].rows}
+
+    def _joined(self, one: Piece, two: Piece) -> Piece:
+        """Two pieces that touch as one."""
+        rows = {self._system.identity(row): row for row in (*one.rows, *two.rows)}
+        return Piece(
+            Window(one.window.start, two.window.end),
+            list(rows.values()),
+            None if one.total is None or two.total is None else len(rows),
+            one.is_verified and two.is_verified,
+        )
 
     def _cut(
         self, window: Window, rows: Mapping[str, Row], *, total: int | None, is_verified: bool = True
@@ -299,46 +436,84 @@ class Listing:
 
 
 class _Walk:
-    """A window read page after page."""
+    """A window read page after page. ``is_wary`` minds that rows may expire meanwhile."""
 
-    def __init__(self, window: Window, head: Page) -> None:
+    def __init__(self, window: Window, head: Page, *, is_wary: bool) -> None:
         self.window = window
         self.page = head
         self.offset = 0
         self.rows: dict[str, Row] = {}
         self.last: datetime = window.start
         """When the last row of all pages began."""
-        self.covered = 0
-        """Positions that were read."""
         self.torn: set[datetime] = set()
-        """Instants of which rows stand on both sides of a page's end."""
+        """Instants of more rows than two pages share."""
         self.is_broken = False
         """Whether the last page does not join the one before it: rows may be missing between."""
+        self.stale = 0
+        """How many pages in a row brought nothing new."""
+        self._is_wary = is_wary
+        self._overlap = 0
+        self._joins_before = False
+        """Whether the page has to begin before the last instant of the one before it."""
+        self._previous: list[str] = []
 
     def add(self, system: System) -> int:
         """Takes the page's rows; gives how many were not known."""
-        fresh = {key: row for row in self.page.rows if (key := system.identity(row)) not in self.rows}
-        if self.offset and self.page.rows and len(fresh) == len(self.page.rows):
-            self.is_broken = True
-            return len(fresh)
-        self.rows |= fresh
-        self.covered = max(self.covered, self.offset + len(self.page.rows))
-        self.last = max(self.last, after(system, self.page.rows, self.window.start + MS) - MS)
+        rows = self.page.rows
+        fresh = {key: row for row in rows if (key := system.identity(row)) not in self.rows}
+        if self.offset and rows:
+            first = next((at for at in map(system.started_at, rows) if at is not None), self.last)
+            is_late = first >= self.last if self._joins_before else first > self.last
+            self.is_broken = is_late or len(fresh) == len(rows)
+        if not self.is_broken:
+            self.rows |= fresh
+            self.last = max(self.last, after(system, rows, self.window.start + MS) - MS)
+        self.stale = 0 if fresh else self.stale + 1
         return len(fresh)
 
     def is_over(self, fresh: int, page_size: int) -> bool:
         """Whether the page was the last one."""
         if self.is_broken:
             return False
-        if not fresh:
-            # Behind the last row there is little more than what a page repeats; a full one has come twice.
-            return len(self.page.rows) < page_size
-        return is_whole(self.page, page_size)
+        if not self.page.rows:
+            return True
+        if fresh == 0:
+            # Behind the last row there is no more than what a page repeats.
+            return self.page.more is not True and len(self.page.rows) <= self._overlap
+        return is_whole(Page(self.page.rows, None, self.page.more), page_size)
 
-    def advance(self, system: System) -> int:
-        """How far the next page may go so that it repeats the rows that can swap with its own."""
-        size = len(self.page.rows)
-        ties = sum(system.started_at(row) == self.last for row in self.page.rows)
-        if ties > 1:
+    def is_repeated(self, system: System) -> bool:
+        """Whether the page holds exactly what the one before it held."""
+        return list(map(system.identity, self.page.rows)) == self._previous
+
+    def is_same(self, system: System, page: Page) -> bool:
+        """Whether that page holds exactly what this one holds."""
+        return list(map(system.identity, self.page.rows)) == list(map(system.identity, page.rows))
+
+    def skip(self) -> None:
+        """Goes to where the page ends."""
+        self.offset += len(self.page.rows)
+        self._overlap, self._joins_before, self._previous = 0, False, []
+
+    def advance(self, system: System) -> None:
+        """Goes as far as the next page may, so that it repeats the rows that can swap with its own."""
+        rows = self.page.rows
+        size = len(rows)
+        ties = sum(system.started_at(row) == self.last for row in rows)
+        self._previous = list(map(system.identity, rows))
+        self._joins_before = self._is_wary and ties <= size // 2
+        if ties > size // 2:
             self.torn.add(self.last)
-        return max(1, size - max(1, min(ties, size // 2)))
+        repeated = max(1, min(ties, size // 2)) + self._joins_before
+        step = max(1, size - repeated)
+        self._joins_before &= step == size - repeated
+        self._overlap = size - step
+        self.offset += step
+
+
+def _loop(walk: _Walk) -> PaginationLoop:
+    return PaginationLoop(
+        f"The listing of {walk.window} gives nothing new at offset {walk.offset} and says that more follows, "
+        "twice. What came before it is kept. If the vendor's API changed its paging, the connector has to "
+        "follow."
+    )

@@ -2,14 +2,16 @@
 
 Pages are asked for side by side by offset. Offsets drift when rows arrive or expire meanwhile, and
 rows of one millisecond may swap places between pages; so what was read is only believed when as many
-distinct ids came as the vendor counts, by the same count on every page.
+distinct ids came as the vendor counts, by the same count on every page. Rows that arrive while as many
+others expire leave the count as it was; but what expires is the oldest, so that the first page shows it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from .errors import PaginationLoop, Rejected, UnexpectedResponse
@@ -17,7 +19,11 @@ from .model import MS, Answer, Page, Request, Row, Window, iso_ms
 from .systems.base import System, Values
 from .windows import is_ascending, uncovered
 
-_ATTEMPTS = 8
+_ATTEMPTS, _STALE = 40, 8
+"""How often one millisecond is read at most, and how often in a row without a new execution."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_SWAPPED = 3
+"""Rows that swap places at random show at least one new row in this many."""
 
 
 class Sender(Protocol):
@@ -40,6 +46,10 @@ class Reading:
     pages: dict[int, Page] = field(default_factory=dict)
     error: Exception | None = None
     """Why not all pages were read."""
+    refused: int = 0
+    """The position that could not be read."""
+    has_drifted: bool = False
+    """Whether the page of the oldest rows held others once the last one was read, or may do so."""
 
     def add(self, offset: int, page: Page) -> None:
         self.pages[offset] = page
@@ -54,9 +64,23 @@ class Reading:
         """Whether the vendor's count changed while the pages were read."""
         return len({page.total for page in self.pages.values()}) > 1
 
+    @property
+    def is_steady(self) -> bool:
+        """Whether every position was read, and nothing says that rows changed places meanwhile but in ties."""
+        return not self.has_moved and not self.has_drifted and self.gap() is None
+
     def gap(self) -> int | None:
         """The first position that no page holds."""
         return uncovered({at: len(page.rows) for at, page in self.pages.items()}, self.total or 0)
+
+    @property
+    def depth(self) -> int:
+        """The position after the last one that was read."""
+        return max((at + len(page.rows) for at, page in self.pages.items()), default=0)
+
+    def before(self, depth: int) -> dict[int, Page]:
+        """The pages that begin before that position."""
+        return {at: page for at, page in self.pages.items() if at < depth}
 
 
 class Pages:
@@ -105,49 +129,111 @@ class Pages:
                 return
             yield offset, page
 
-    def complete(self, reading: Reading, *, overlap: int) -> None:
-        """Reads what is missing of a window whose first pages are known.
+    def complete(self, reading: Reading, *, overlap: int, is_wary: bool) -> None:
+        """Reads what is missing of a window whose first page is known.
 
-        ``overlap`` is how many rows of a page the next one repeats. What cannot be read is left in
-        ``reading.error``; nothing that was read is lost.
+        ``overlap`` is how many rows of a page the next one repeats: two that swap are seen by one of them.
+        ``is_wary`` asks for the page of the oldest rows once more at the end: some may have expired. What
+        cannot be read is left in ``reading.error``; nothing that was read is lost.
 
         Raises:
             PaginationLoop: offsets do not lead to other rows.
         """
-        at = max(offset + len(page.rows) for offset, page in reading.pages.items())
-        offsets = range(max(0, at - overlap), reading.total or 0, self._system.page_size - overlap)
-        for offset, page in self.many(reading.window, offsets if at < (reading.total or 0) else ()):
+        head = reading.pages[0]
+        begun, step = len(head.rows), self._system.page_size - overlap
+        offsets = range(max(0, begun - overlap), reading.total or 0, step)
+        is_more = 0 < begun < (reading.total or 0)
+        for offset, page in self.many(reading.window, offsets if is_more else ()):
             if isinstance(page, Exception):
-                reading.error = page
-                return
+                reading.error, reading.refused = page, offset
+                break
             reading.add(offset, page)
         try:
-            self._replace_repeated(reading)
-            self._fill(reading)
+            if reading.error is None:
+                self._replace_repeated(reading)
+                self._fill(reading)
+            elif not isinstance(reading.error, Rejected):
+                reading.has_drifted |= is_wary
+                return
         except PaginationLoop:
             raise
         except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
-            reading.error = error
+            reading.error, reading.refused = error, reading.gap() or 0
+        if is_wary and len(reading.pages) > 1:
+            self._look_back(reading)
+
+    def _look_back(self, reading: Reading) -> None:
+        """Asks for the page of the oldest rows again: whether it shows what it showed."""
+        offset = min(reading.pages, key=lambda at: _span(self._system, reading.pages[at].rows)[0])
+        page = reading.pages[offset]
+        reading.has_drifted = True
+        try:
+            again = self.one(reading.window, offset)
+        except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
+            reading.error = reading.error or error
+        else:
+            reading.has_drifted = again.total != page.total or _is_other(self._system, again, page)
 
     def millisecond(self, window: Window) -> tuple[dict[str, Row], bool]:
         """The rows of one millisecond, which may swap between pages: read until all were seen.
 
-        False when they were not, after several times.
+        False when they were not, after several times or because the vendor refuses to go so deep.
+
+        Raises:
+            PaginationLoop: offsets do not lead to other rows.
         """
         rows: dict[str, Row] = {}
+        seen: set[str] = set()
+        size: tuple[int, bool] | None = None
+        stale = 0
         for _ in range(_ATTEMPTS):
-            offset = 0
-            while True:
-                page = self.one(window, offset)
-                rows |= {self._system.identity(row): row for row in page.rows}
-                offset += len(page.rows)
-                if is_whole(Page(page.rows, None, page.more), self._system.page_size):
-                    break
-                if page.total is not None and offset >= page.total:
-                    break
-            if len(rows) >= offset:
+            reading = self._once(window)
+            found = {self._system.identity(row): row for page in reading.pages.values() for row in page.rows}
+            stale = 0 if found.keys() - rows.keys() else stale + 1
+            rows |= found
+            if reading.error is None and len(reading.pages) == 1:
                 return rows, True
+            is_counted = reading.total is not None and not reading.has_moved
+            before, size = size, ((reading.total or 0) if is_counted else reading.depth, is_counted)
+            # What was seen while there were more or fewer may be gone. Without a count, only the next
+            # reading tells whether some expired during this one.
+            if size == before:
+                seen |= found.keys()
+            else:
+                seen = set(found) if is_counted else set()
+            if len(seen) >= size[0] and (is_counted or reading.error is None):
+                return rows, True
+            if stale >= (1 if reading.error else _STALE):
+                break
         return rows, False
+
+    def _once(self, window: Window) -> Reading:
+        """The window, page after page, as deep as the vendor allows."""
+        reading = Reading(window)
+        while True:
+            offset = reading.depth
+            try:
+                page = self.one(window, offset)
+            except Rejected as error:
+                if not refused_depth(error, offset):
+                    raise
+                reading.error = error
+                return reading
+            reading.add(offset, page)
+            if self._is_end(page, reading.depth):
+                return reading
+            ids = {self._system.identity(row) for one in reading.pages.values() for row in one.rows}
+            if reading.depth > _SWAPPED * len(ids) + self._system.page_size:
+                raise PaginationLoop(
+                    f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
+                    "If the vendor's API changed its paging, the connector has to follow."
+                )
+
+    def _is_end(self, page: Page, offset: int) -> bool:
+        """Whether nothing follows that page, which ends at the offset."""
+        if not page.rows or (page.total is not None and offset >= page.total):
+            return True
+        return len(page.rows) < self._system.page_size and page.more is False
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded."""
@@ -182,6 +268,60 @@ class Pages:
         return self._system.list_request(
             self._values, window, offset=offset, filters={**self._filters, **(filters or {})}
         )
+
+
+def torn(system: System, pages: Mapping[int, Page], seen_since: Iterable[Row] = ()) -> set[datetime | None]:
+    """The instants of which fewer executions were seen than positions: they swapped between pages.
+
+    ``seen_since`` are rows that were read again.
+    """
+    positions: Counter[datetime | None] = Counter()
+    seen: set[str] = set()
+    covered = 0
+    for offset in sorted(pages):
+        for at, row in enumerate(pages[offset].rows, start=offset):
+            instant, identity = system.started_at(row), system.identity(row)
+            positions[instant] += (at >= covered) - (identity not in seen)
+            seen.add(identity)
+        covered = max(covered, offset + len(pages[offset].rows))
+    for row in seen_since:
+        if (identity := system.identity(row)) not in seen:
+            positions[system.started_at(row)] -= 1
+            seen.add(identity)
+    return {instant for instant, missing in positions.items() if missing > 0}
+
+
+def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[dict[str, Row], datetime]:
+    """The rows of a sorted page that certainly are all until some instant, and that instant.
+
+    Rows of a page's last instant may continue on the next one, in any order. ``otherwise`` where the page
+    tells nothing later.
+    """
+    rows = list(rows)
+    last = after(system, rows, otherwise + MS) - MS
+    return {
+        system.identity(row): row for row in rows if (at := system.started_at(row)) is None or at < last
+    }, max(last, otherwise)
+
+
+def _is_other(system: System, again: Page, page: Page) -> bool:
+    """Whether a page of the oldest rows holds others than it did."""
+    # Rows of its newest instant may swap with those of the next page.
+    last = _span(system, page.rows)[1]
+    one, two = (
+        {system.identity(row) for row in rows if (at := system.started_at(row)) is None or at < last}
+        for rows in (page.rows, again.rows)
+    )
+    # Where all began at once, their order may be any: only whether they are the same can be asked.
+    return (
+        one != two if one else set(map(system.identity, page.rows)) != set(map(system.identity, again.rows))
+    )
+
+
+def _span(system: System, rows: Iterable[Row]) -> tuple[datetime, datetime]:
+    """When the first and the last of the rows began; the end of time where that is not known."""
+    instants = [at for at in map(system.started_at, rows) if at is not None]
+    return (min(instants), max(instants)) if instants else (_NEVER, _NEVER)
 
 
 def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:

@@ -16,7 +16,7 @@ from .comparing import Comparison, Held
 from .errors import Rejected
 from .listing import Listing, Piece
 from .model import MS, Page, Row, Window
-from .paging import after, is_sorted, is_whole, refused_depth
+from .paging import after, is_sorted, is_whole, refused_depth, sure
 from .systems.base import System
 
 Edge = Callable[[], datetime]
@@ -70,7 +70,7 @@ def recent(
     if known.newest > known.start:
         window = Window(known.start, known.newest)
         yield Late(listing.compare(window, held), window)
-    yield from _listed(listing, Window(known.newest, end))
+    yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
 
 
 def _after_held(system: System, rows: list[Row], known: Known, held: Held) -> list[Row] | None:
@@ -101,7 +101,6 @@ def _new(
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
     count = None if page.total is None else max(0, page.total - offset - old)
-    head = Page(fresh, count, page.more)
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     is_end = not fresh and count is None and not page.more
     if is_end or is_whole(
@@ -110,26 +109,32 @@ def _new(
         last = max([end, *(at + MS for at in starts)])
         yield Piece(Window(known.newest, last), fresh, count, is_verified=True)
         return
-    window = Window(known.newest, end)
-    if max(starts, default=end) >= end:
-        yield from _listed(listing, window)
+    # Rows that all began at once do not tell whether the oldest come first.
+    is_ascending = len(set(map(system.started_at, page.rows))) > 1
+    if not is_ascending or max(starts, default=end) >= end:
+        yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
         return
-    read = 0
-    for piece in listing.pieces(window, head=head, is_head_longer=True):
+    # One answer shows all until its last instant, of which more may follow.
+    rows, last = sure(system, fresh, known.newest)
+    if last > known.newest:
+        number = None if count is None else len(rows)
+        yield Piece(Window(known.newest, last), list(rows.values()), number, is_verified=True)
+    read = len(rows)
+    for piece in listing.pieces(Window(last, end), is_oldest=not known.count):
         read += len(piece.rows)
         yield piece
     if count is None or read < count:
         yield from _beyond(listing, end)
 
 
-def _listed(listing: Listing, window: Window) -> Iterator[Piece]:
-    yield from listing.pieces(window)
+def _listed(listing: Listing, window: Window, *, is_oldest: bool) -> Iterator[Piece]:
+    yield from listing.pieces(window, is_oldest=is_oldest)
     yield from _beyond(listing, window.end)
 
 
 def _beyond(listing: Listing, end: datetime) -> Iterator[Piece]:
     """Executions that began after now, as the clocks have it; a window ends with its last row."""
-    for piece in listing.pieces(Window(end, end + AHEAD)):
+    for piece in listing.pieces(Window(end, end + AHEAD), is_oldest=False):
         if piece.rows:
             last = after(listing.system, piece.rows, end)
             yield Piece(Window(piece.window.start, last), piece.rows, piece.total, piece.is_verified)
