@@ -334,7 +334,7 @@ class Paragon:
 
     def replay_request(self, values: Values, execution_id: str) -> Request:
         path = f"{self._path(values)}/{quote(execution_id, safe='')}/replay"
-        return Request("replay", path, method="POST")
+        return Request("replay", path, method="POST", is_once=True)
 
     def read_replay(self, data: Json) -> Replayed:
         # Documented is 201 with the execution that was started; whether its id is a new one is not.
