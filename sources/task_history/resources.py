@@ -62,7 +62,7 @@ def resources(
     """
     work = _Work(system, batches, writer)
     return [
-        _resource(system.executions, work.drawing(cursor) if cursor else work.drawn),
+        _resource(system.executions, work.drawing(cursor) if cursor else work.drawn()),
         *(
             _resource(table, work.others(table.name))
             for table in tables.of(system)
@@ -117,9 +117,13 @@ class _Work:
 
         return executions
 
-    def drawn(self) -> Iterator[Any]:
+    def drawn(self) -> Callable[[], Iterator[Any]]:
         """The rows of executions."""
-        yield from self._drawn(lambda _: None)
+
+        def executions() -> Iterator[Any]:
+            yield from self._drawn(lambda _: None)
+
+        return executions
 
     def _drawn(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
         try:
