@@ -224,7 +224,8 @@ class Warehouse:
         """Runs of these commands that say that they are running."""
         marks = ", ".join(["%s"] * len(commands))
         return self._records(
-            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})", *commands
+            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
+            *commands,
         )
 
     def _held(self, window: Window) -> _Where:
@@ -260,7 +261,8 @@ class Warehouse:
         where = self._chosen("e")
         return _Where(
             f"{self._executions} AS e LEFT JOIN {self._name(self._system.ledger.name)} AS d ON d.id = e.id "
-            f"WHERE d.id IS NULL AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
+            f"WHERE (d.id IS NULL OR d.outcome = 'again') "
+            f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
             where.values,
         )
 
