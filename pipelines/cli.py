@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "is the key right, and what does the API hold; at most 3 requests",
     "sync": "bring the warehouse up to date; run it as often as you like",
     "status": "what is loaded, what is left, what it cost",
+    "replay": "run executions again at the vendor; shows what it would do until you say --yes",
     "sandbox": "a vendor's API as a local server, for trying and testing",
 }
 EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,

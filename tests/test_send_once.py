@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +91,7 @@ LOST: dict[str, Callable[[socket.socket], None]] = {
         socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
     ),
     "closed": lambda connection: None,
-    "stalled": lambda connection: threading.Event().wait(1.5) and None,
+    "stalled": lambda connection: time.sleep(1.5),
     "truncated": lambda connection: connection.sendall(HALF),
     "no http": lambda connection: connection.sendall(b"what?\r\n\r\n"),
 }
