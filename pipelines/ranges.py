@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -53,10 +53,12 @@ def of_range(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_filters(parser: argparse.ArgumentParser) -> None:
-    """Only some executions; a system takes those filters that it has."""
+def of_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
+    """Only some executions; a system takes those filters that it has, ``but`` for some."""
     known = {one.name: one.text for name in systems.names() for one in systems.find(name).filters}
     for name, text in known.items():
+        if name in but:
+            continue
         parser.add_argument(f"--{name}", metavar=name[0].upper(), help=f"only those: {text}")
 
 

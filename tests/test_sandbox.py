@@ -192,3 +192,38 @@ def test_the_log_has_key_and_origin(sandbox: SandboxProcess) -> None:
     assert [(one["kind"], one["origin"], one["authorization"]) for one in logged] == [
         ("list", "main", f"Bearer {sandbox.api_key}")
     ]
+
+
+@pytest.mark.parametrize("same_id", [False, True])
+def test_a_replay_runs_again(same_id: bool) -> None:
+    """It begins now, under a new id or its own, is listed by every filter, settles, and is counted by its posts."""
+    with SandboxProcess(
+        executions=300,
+        seed=7,
+        now=NOW,
+        days=2,
+        future_hours=1,
+        freeze=True,
+        switch={"replay_same_id": same_id},
+    ) as sandbox:
+        before = {row["id"]: row for row in sandbox.truth()}
+        old = next(row for row in before.values() if row["status"] == "FAILED")
+        steps = {step["id"] for step in ask(sandbox, f"/{old['id']}")[1]["stepExecutions"]}
+        sandbox.advance(60)
+        status, made, _ = ask(sandbox, f"/{old['id']}/replay", method="POST")
+        assert status == 201
+        assert set(made) == {"id", "userId", "workflowId", "status", "dateStarted"}
+        assert (made["id"] == old["id"], made["status"]) == (same_id, "EXECUTING")
+        assert (made["workflowId"], made["userId"]) == (old["workflowId"], old["userId"])
+        assert sandbox.replays() == {"posts": {old["id"]: 1}, "began": {old["id"]: [made["id"]]}}
+        for query in ({"status": "EXECUTING"}, {"workflowId": old["workflowId"], "status": "EXECUTING"}):
+            assert made["id"] in [row["id"] for row in ask(sandbox, **query)[1]["workflowExecutions"]]
+        sandbox.advance(60)
+        after = {row["id"]: row for row in sandbox.truth()}
+        assert after[made["id"]]["status"] == "SUCCEEDED"
+        assert all(
+            after[key] == before[key] for key in before if key != made["id"] and "dateEnded" in before[key]
+        )
+        detail = ask(sandbox, f"/{made['id']}")[1]
+        assert detail["stepExecutions"]
+        assert not steps & {step["id"] for step in detail["stepExecutions"]}

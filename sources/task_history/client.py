@@ -31,6 +31,7 @@ from .errors import (
     ConfigurationError,
     Rejected,
     Stopped,
+    Unconfirmed,
     UnexpectedResponse,
     VendorError,
     VendorUnavailable,
@@ -91,7 +92,8 @@ class _Trial:
     @property
     def is_repeatable(self) -> bool:
         """Whether sending it twice does no more than sending it once. A login (a form) is."""
-        return self.request.method in ("GET", "HEAD") or self.form is not None
+        is_read = self.request.method in ("GET", "HEAD")
+        return not self.request.is_once and (is_read or self.form is not None)
 
 
 class Client:
@@ -203,13 +205,16 @@ class Client:
         """The vendor's answer to the request, however many attempts it takes.
 
         ``form`` is sent as the body, ``headers`` instead of those of ``authorization``: for logins.
-        A request that is neither GET nor HEAD nor a form is never repeated once it may have arrived.
+        A request that is neither GET nor HEAD nor a form is never repeated once it may have arrived, and
+        one that ``is_once`` not even when the vendor refused it: only where no connection was made is it
+        tried again.
 
         Raises:
             Stopped: the run is to end; the request was not sent (again).
             AuthenticationError: 401 or 403.
             Rejected: another 4xx.
             VendorUnavailable: faults beyond the deadline, or a certificate that is not trusted.
+            Unconfirmed: it was sent, and may or may not have been carried out.
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
             ConfigurationError: a redirect to another origin.
         """
@@ -261,6 +266,8 @@ class Client:
         trial = _Trial(request, self._url(request), form, headers, given_up)
         while True:
             outcome = self._attempt(trial)
+            if request.is_once:
+                outcome = self._once(trial, outcome)
             if isinstance(outcome, Answer):
                 self._went_well(trial)
                 return outcome
@@ -274,6 +281,22 @@ class Client:
                 self._pause(trial, outcome)
             else:
                 raise outcome
+
+    def _once(self, trial: _Trial, outcome: Outcome) -> Outcome:
+        """What came of a request that left this machine and must not leave it again."""
+        what = f"{self.origin} answered {named(trial.request)} with HTTP"
+        if isinstance(outcome, Told):
+            self._hold(trial, outcome)
+            if outcome.status == 429:
+                return Rejected(f"{what} 429: too many requests. It was not sent again.", status=429)
+            return _unconfirmed(f"{what} {outcome.status}", outcome.status)
+        if isinstance(outcome, Login):
+            return outcome.error
+        if isinstance(outcome, Moved):
+            return _unconfirmed(f"{what} {outcome.status}, a redirect, which is not followed", outcome.status)
+        if isinstance(outcome, UnexpectedResponse):
+            return _unconfirmed(str(outcome).rstrip("."), None)
+        return outcome
 
     def _attempt(self, trial: _Trial) -> Outcome:
         """Sends the request once and says what came of it."""
@@ -356,10 +379,7 @@ class Client:
         """Waits before the next attempt. Raises when there is none."""
         what = f"{self.origin} failed {named(trial.request)}: {fault.kind}"
         if not trial.is_repeatable and not fault.is_unsent:
-            raise VendorUnavailable(
-                f"{what}. It may or may not have been carried out, so it was not repeated: look at the "
-                "vendor's side before you send it again."
-            )
+            raise _unconfirmed(what, fault.status)
         now = self._clock()
         if trial.first_fault_at is None:
             trial.first_fault_at = now
@@ -406,6 +426,14 @@ class Client:
     def _url(self, request: Request) -> httpx.URL:
         url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
         return url.copy_merge_params(list(request.params)) if request.params else url
+
+
+def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
+    return Unconfirmed(
+        f"{what}. It may or may not have been carried out, so it was not repeated: look at the vendor's side "
+        "before you send it again.",
+        status=status,
+    )
 
 
 def _given_up(

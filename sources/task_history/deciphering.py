@@ -55,6 +55,8 @@ class Fault:
     """Whether an answer came that said success and could not be read."""
     is_unsent: bool = False
     """Whether the request certainly never reached the vendor."""
+    status: int | None = None
+    """The answer's; None when none came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Decipherer:
             if status == 429 or seconds is not None:
                 return Told(seconds, status)
         if status in (408, 425) or status >= 500:
-            return Fault(f"HTTP {status}")
+            return Fault(f"HTTP {status}", status=status)
         said = vendor_message(body, secrets)
         return Rejected(
             f"{self.origin} refused {named(request)} with HTTP {status}"
@@ -137,7 +139,8 @@ class Decipherer:
         hint = self.hint_for(status)
         return AuthenticationError(
             f"{self.origin} refused the credentials for {named(request)} (HTTP {status})."
-            + (f" {hint}" if hint else " Check the key, its scope and the plan.")
+            + (f" {hint}" if hint else " Check the key, its scope and the plan."),
+            status=status,
         )
 
 
@@ -148,11 +151,11 @@ def named(request: Request) -> str:
 
 def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer | Fault:
     if not body.strip():
-        return Fault(f"HTTP {status} with an empty answer", is_unreadable=True)
+        return Fault(f"HTTP {status} with an empty answer", is_unreadable=True, status=status)
     try:
         return Answer(parse(body), body, status, headers)
     except (ValueError, RecursionError):
-        return Fault(f"HTTP {status} with an answer that is not JSON", is_unreadable=True)
+        return Fault(f"HTTP {status} with an answer that is not JSON", is_unreadable=True, status=status)
 
 
 def parse(body: bytes) -> Json:

@@ -8,6 +8,7 @@
     │   └── AuthenticationError the user: the key, its scope or the plan is refused  exit 3
     ├── VendorError             the vendor, or the way to it                         exit 4
     │   ├── VendorUnavailable   faults went on past the deadline
+    │   │   └── Unconfirmed     whether a request was carried out is not known
     │   ├── UnexpectedResponse  the vendor changed its answers
     │   │   └── PaginationLoop  its pages do not come to an end
     │   └── Rejected            one request was refused (4xx); its caller decides what that means
@@ -43,6 +44,10 @@ class ConfigurationError(TaskHistoryError):
 class AuthenticationError(ConfigurationError):
     """The vendor refused the credentials (401, 403). Never retried."""
 
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 class VendorError(TaskHistoryError):
     """The vendor, or the network on the way to it, did not do its part."""
@@ -52,6 +57,17 @@ class VendorError(TaskHistoryError):
 
 class VendorUnavailable(VendorError):
     """Faults went on for longer than ``fault_deadline_s``."""
+
+
+class Unconfirmed(VendorUnavailable):
+    """A request that must not be sent twice went out and may or may not have been carried out.
+
+    ``status`` is the answer's; None when none came.
+    """
+
+    def __init__(self, message: str, *, status: int | None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class UnexpectedResponse(VendorError):

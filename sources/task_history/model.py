@@ -74,6 +74,8 @@ class Request:
     path: str
     params: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
+    is_once: bool = False
+    """Whether it has effects: then it leaves this machine at most once, whatever comes back or does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Stamp:
         return {**row, "fetched_at": self.at, "run_id": self.run_id}
 
 
-LIST, LATE, STATUS, EXECUTION, REPAIR = "list", "late", "status", "execution", "repair"
+LIST, LATE, STATUS, EXECUTION, REPAIR, REPLAY = "list", "late", "status", "execution", "repair", "replay"
 """By which kind of request a version of a row came."""
 
 

@@ -151,7 +151,8 @@ REPLAYS = Table(
             "outcome",
             "text",
             "replayed; refused, with the vendor's answer; unknown, when the answer was lost and it may or may not "
-            "have run; intended, when it was about to be sent as the process was killed.",
+            "have run; intended, when it was about to be sent as the process was killed, so that it may have run too; "
+            "unsent, when the run ended before it was sent.",
         ),
         Column("status_code", "bigint", "The HTTP status of the vendor's answer; empty when none came."),
         Column("answer", "text", "What the vendor said, in short and without secrets."),

@@ -302,7 +302,7 @@ class Warehouse:
         return _Where(
             f"{self._executions} AS e LEFT JOIN {self._name(self._system.ledger.name)} AS d ON d.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
-            f"WHERE (d.id IS NULL OR d.date_started IS DISTINCT FROM e.{self._start}) "
+            f"WHERE (d.id IS NULL OR d.outcome = 'again' OR d.date_started IS DISTINCT FROM e.{self._start}) "
             f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
             where.values,
         )

@@ -89,6 +89,9 @@ class Control:
             "read_once_or_more": len(state.reads),
         }
 
+    def _get_replays(self, _: Any, __: Any) -> Any:
+        return {"posts": self._state.posts, "began": self._api.replays.began}
+
     def _get_requests(self, _: Any, query: Any) -> Any:
         return list(self._state.log)[-int(query.get("limit", 1000)) :]
 

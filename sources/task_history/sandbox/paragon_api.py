@@ -16,6 +16,7 @@ from urllib.parse import quote
 import orjson
 
 from .paragon_payloads import payload
+from .paragon_replays import Replays
 from .paragon_world import NEVER, USERS, World, iso, parse
 from .server import Asked, Said
 from .state import State
@@ -42,6 +43,7 @@ SWITCHES: dict[str, Any] = {
     "payload_expired": False,
     "detail_404_share": 0.0,
     "replay_same_id": False,
+    "replay_fails": False,
     "too_many": "seconds",  # date, none
     "rejected_count": False,
     "date_header": True,
@@ -82,7 +84,7 @@ class Paragon:
         self._state = state
         self._rows: list[bytes | None] = [None] * len(world)
         self._by: dict[tuple[str, str], list[int]] = {}
-        self._replayed: list[dict[str, Any]] = []
+        self.replays = Replays(world)
         self._users = {user: orjson.dumps(user).decode() for user in USERS}
 
     def kind(self, asked: Asked) -> str:
@@ -131,7 +133,7 @@ class Paragon:
             if with_steps:
                 row = orjson.dumps({**orjson.loads(row), "_steps": self.world.steps(at, now)})
             rows.append(row)
-        return rows + [orjson.dumps(row) for row in self._replayed]
+        return rows
 
     def _parts(self, path: str) -> list[str] | None:
         marks = path.split("/")
@@ -170,17 +172,7 @@ class Paragon:
         if switches["ties"] == "unstable":
             numbers = self._swapped(found, start, end, is_descending=is_descending)
         rows = [self._row(at, now) for at in numbers]
-        if self._replayed and not query.keys() - {"sortBy", "offset", "afterDate", "beforeDate"}:
-            extra = [r for r in self._replayed if low_ms <= parse(r["dateStarted"]) < high_ms]
-            if extra and end == found.total and not is_descending:
-                rows += [orjson.dumps(row) for row in extra]
-                found = _Found(found.total + len(extra), found.at)
-        more = (
-            end < found.total
-            if len(rows) <= PAGE and not self._replayed
-            else len(rows) + offset < found.total
-        )
-        return self._envelope(rows, asked, offset + len(rows), found.total, more=more)
+        return self._envelope(rows, asked, offset + len(rows), found.total, more=end < found.total)
 
     def _change(self, now: int) -> None:
         """What happens while somebody pages."""
@@ -340,19 +332,16 @@ class Paragon:
 
     def _replay(self, identity: str) -> dict[str, Any]:
         at, now = self._shown(identity)
-        row = self._fields(at, now)
-        same = self._state.switches["replay_same_id"]
-        new = identity if same else f"{identity[:24]}{'f' * 4}{len(self._replayed):08x}"
-        made = {
-            "id": new,
-            "userId": row["userId"],
-            "workflowId": row["workflowId"],
-            "status": "EXECUTING",
-            "dateStarted": iso(now),
-        }
-        if not same:
-            self._replayed.append(made)
-        return made
+        is_failing = bool(self._state.switches["replay_fails"])
+        if self._state.switches["replay_same_id"]:
+            new = self.replays.in_place(at, now, is_failing=is_failing)
+            self._rows[at] = None
+        else:
+            new = self.replays.anew(at, now, is_failing=is_failing)
+            self._rows.insert(new, None)
+            self._by.clear()
+        row = self._fields(new, now)
+        return {name: row[name] for name in ("id", "userId", "workflowId", "status", "dateStarted")}
 
     def _shown(self, identity: str) -> tuple[int, int]:
         now = self._state.clock.now_ms()

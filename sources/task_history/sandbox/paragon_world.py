@@ -104,6 +104,10 @@ class World:
         """Shown by single reads only."""
         self.unstarted: set[int] = set()
         """Known and not begun: shown by single reads only, without a start."""
+        self.like: dict[int, int] = {}
+        """What began as a replay, and whose workflow and user it has."""
+        self.again: dict[int, int] = {}
+        """What began again under its own id, and when."""
 
         seed = hashlib.blake2b(f"{spec.seed}".encode(), digest_size=3).hexdigest()
         self._middle = f"4{seed[:3]}-8{seed[3:]}"
@@ -127,11 +131,11 @@ class World:
 
     def workflow(self, at: int) -> int:
         # Some workflows run far more often than others.
-        dice = (at * 2_654_435_761 >> 7) % 1_000
+        dice = (self.like.get(at, at) * 2_654_435_761 >> 7) % 1_000
         return dice * dice * self.spec.workflows // 1_000_000
 
     def user(self, at: int) -> str | None:
-        return USERS[(at * 40_503 >> 5) % len(USERS)]
+        return USERS[(self.like.get(at, at) * 40_503 >> 5) % len(USERS)]
 
     def tasks(self, at: int) -> int:
         return 0 if self.finals[at] == 1 else 1 + at % 5
@@ -145,9 +149,8 @@ class World:
     def status(self, at: int, now_ms: int) -> str:
         if now_ms >= self.ends[at]:
             return ("SUCCEEDED", "FAILED", "CANCELLED")[self.finals[at]]
-        is_waiting = (
-            self.ends[at] - self.starts[at] > _MINUTE_MS and now_ms - self.starts[at] > 10 * _MINUTE_MS
-        )
+        start = self.again.get(at, self.starts[at])
+        is_waiting = self.ends[at] - start > _MINUTE_MS and now_ms - start > 10 * _MINUTE_MS
         return "DELAYED" if is_waiting else "EXECUTING"
 
     def is_shown(self, at: int, now_ms: int) -> bool:
@@ -186,9 +189,10 @@ class World:
         number = 2 + rng.randrange(5)
         identity = self.identity(at)
         workflow = self.workflow(at)
-        start = self.starts[at]
+        start = self.again.get(at, self.starts[at])
         pace = max(1, (min(self.ends[at], start + _MINUTE_MS) - start) // (number + 1))
-        ids = [_uuid("step", identity, place) for place in range(number)]
+        run = (start,) if at in self.again else ()
+        ids = [_uuid("step", identity, *run, place) for place in range(number)]
         found = []
         for place in range(number):
             began = start + 10 + place * pace

@@ -91,6 +91,11 @@ class SandboxProcess:
         found: list[dict[str, Any]] = self.get(f"requests?limit={limit}")
         return found
 
+    def replays(self) -> dict[str, Any]:
+        """How often a replay of each id was asked for, and which ids began for it."""
+        found: dict[str, Any] = self.get("replays")
+        return found
+
     def reset_counters(self) -> None:
         self.post("reset_counters", {})
 

@@ -187,6 +187,8 @@ class Front:
         state.counters[f"status_{said.status}"] += 1
         if said.status == 200 and kind in ("execution", "payload"):
             state.reads[asked.path.rsplit("/", 1)[1]] += 1
+        if kind == "replay":
+            state.posts[asked.path.split("/")[-2]] += 1
         self._log(asked, kind, "main", said.status)
         headers = dict(said.headers)
         if state.switches["date_header"]:
@@ -209,6 +211,10 @@ class Front:
         fault = state.fault_for(kind)
         if fault is not None:
             state.counters[f"fault_{fault}"] += 1
+            if fault == "done500":
+                # It takes place, and then fails to say so.
+                self._api.answer(asked, kind)
+                fault = "status500"
             return self._faulty(fault, asked, kind)
         said = self._api.answer(asked, kind)
         if kind == "list":

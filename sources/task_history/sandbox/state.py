@@ -103,6 +103,8 @@ class State:
     counters: Counter[str] = field(default_factory=Counter)
     reads: Counter[str] = field(default_factory=Counter)
     """Good answers by the id of what was read singly."""
+    posts: Counter[str] = field(default_factory=Counter)
+    """Requests to run an execution again that arrived, by its id, whatever was answered."""
     log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LOGGED))
     is_revoked: bool = False
     random: random.Random = field(default_factory=random.Random)
@@ -132,5 +134,6 @@ class State:
     def reset_counters(self) -> None:
         self.counters.clear()
         self.reads.clear()
+        self.posts.clear()
         self.log.clear()
         self.limit.reset()

@@ -56,6 +56,8 @@ class Replayed:
 
     execution_id: str | None
     status: str | None
+    row: Row = field(default_factory=dict)
+    """The execution that runs, as a listing's row would show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ class System(Protocol):
     """Columns of ``executions`` whose value a single read does not give as a listing does."""
     can_replay: bool
     """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
+    replay_caveat: str
+    """What somebody has to know before that; empty where there is nothing."""
 
     def credential(self, values: Values) -> str:
         """What the vendor counts its rate limit by; only told apart, never written."""
@@ -235,7 +239,8 @@ def own_columns(*, what: str) -> tuple[Column, ...]:
             "read_by",
             "text",
             "The kind of request that brought this version of the row: list; late, when it became visible behind the "
-            "cursor; status, a list of what is open; execution, a single read; repair, after an audit.",
+            "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
+            "was run again under its own id.",
         ),
         Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
         Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),

@@ -145,7 +145,8 @@ LEDGER = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor answered 404; expired when it was past retention.",
+            "loaded; gone when the vendor answered 404; expired when it was past retention; again, when it was replayed "
+            "under its own id and the steps of that run are not yet loaded.",
         ),
         Column("steps", "bigint", "How many steps the execution ran."),
         Column(
@@ -240,6 +241,13 @@ class Paragon:
     )
     list_only_columns = ("run_duration",)
     can_replay = True
+    # https://docs.useparagon.com/apis/task-history and
+    # https://docs.useparagon.com/workflows/viewing-workflow-executions disagree.
+    replay_caveat = (
+        "Replay is beta, says https://docs.useparagon.com/apis/task-history. Which version of the workflow then runs "
+        "is documented in two contradictory ways: that of the original run, and the one that is deployed now. "
+        "Whatever the workflow does elsewhere, it does once more."
+    )
 
     def credential(self, values: Values) -> str:
         return str(values["api_key"])
@@ -339,12 +347,16 @@ class Paragon:
 
     def replay_request(self, values: Values, execution_id: str) -> Request:
         path = f"{self._path(values)}/{quote(execution_id, safe='')}/replay"
-        return Request("replay", path, method="POST")
+        return Request("replay", path, method="POST", is_once=True)
 
     def read_replay(self, data: Json) -> Replayed:
         # Documented is 201 with the execution that was started; whether its id is a new one is not.
         found = data if isinstance(data, dict) else {}
-        return Replayed(*(str(found[name]) if found.get(name) else None for name in ("id", "status")))
+        identity, status = (str(found[name]) if found.get(name) else None for name in ("id", "status"))
+        fields = {name: value for name, value in found.items() if name in _ROW_FIELDS}
+        return Replayed(
+            identity, status, {"dateEnded": None, "runDuration": None, "taskCount": None, **fields}
+        )
 
     def _path(self, values: Values) -> str:
         return f"/projects/{quote(str(values['project_id']), safe='')}/task-history/workflow-executions"
