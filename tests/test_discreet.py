@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
+from sources.task_history import records, systems
+from sources.task_history.deciphering import vendor_message
+from sources.task_history.errors import TaskHistoryError, UnexpectedResponse
+from sources.task_history.records import Stamp, Undeclared
+from sources.task_history.redaction import MARK, Redactor
 from sources.task_history.sandbox.process import SandboxProcess
+from sources.task_history.session import Session
+from sources.task_history.systems.base import Detail, rows_under
 
 from .conftest import Place
 
@@ -74,3 +92,70 @@ def test_own_names_are_redacted(tmp_path: Path) -> None:
         ]
         assert inputs
         assert all('"method":"GET"' not in text.replace(" ", "") for text in inputs)
+
+
+SYSTEM = systems.find("paragon")
+KEY = "planted_key"
+STAMP = Stamp("run", datetime(2026, 1, 1, tzinfo=UTC), Undeclared(Redactor(["iban"], secrets=[KEY])))
+ROW = {"id": "a", "status": "FAILED", "dateStarted": "2026-01-02T00:00:00.000Z"}
+
+LEAKS: dict[str, Any] = {
+    "text": "call failed: Authorization: Bearer zQ7hunter",
+    "nested": [{"id": "s", "input": {"password": "zQ7hunter"}}],
+    "the key": f"sent {KEY}",
+    "json": '{"password": "zQ7hunter"}',
+}
+
+
+@pytest.mark.parametrize("value", LEAKS.values(), ids=LEAKS)
+def test_secret_in_a_field_that_no_column_takes(value: Any) -> None:
+    """Such fields of listed rows, single reads and steps are written without secrets."""
+    row = {**ROW, "somethingNew": value}
+    step = {"id": "s", "error": value}
+    detail = Detail(ROW, {"run_duration": 1, "somethingNew": value}, [step])
+    for written in (
+        records.execution(SYSTEM, row, STAMP, read_by=records.LIST),
+        *records.steps(SYSTEM.steps, detail, None, STAMP),
+        records.ledger(SYSTEM.ledger, "a", None, "loaded", STAMP, detail),
+    ):
+        text = json.dumps(written, default=str)
+        assert MARK in text
+        assert "hunter" not in text
+        assert KEY not in text
+    assert row["somethingNew"] == step["error"] == value
+
+
+def test_secret_by_the_name_of_a_field_that_no_column_takes() -> None:
+    """Names decide there too, the user's own included, and numbers under them go; names may be tokens themselves."""
+    row = {**ROW, "apiKey": "abc", "pin": 1234, "IBAN": "DE1", "xoxb-" + "123456789012-abc": 1}
+    written = records.execution(SYSTEM, row, STAMP, read_by=records.LIST)
+    assert [MARK] * 3 == [written[name] for name in ("apiKey", "pin", "IBAN")]
+    assert written[MARK] == 1
+
+
+def test_harmless_fields_that_no_column_takes_stay() -> None:
+    """Numbers, booleans, ids, dates, plain texts and what declared columns take arrive as they were sent."""
+    row = {
+        **ROW,
+        "userId": "Bearer of news, key=9fQ2xLw71k",
+        "n": 12,
+        "x": 1.5,
+        "flag": True,
+        "none": None,
+        "parentId": "c70cafa5-4f80-45c7-b5b3-71454f6d638d",
+        "queuedAt": "2023-02-20T06:21:43.751Z",
+        "label": "monthly report, part 2",
+        "key": "ABC-1234",
+        "tags": ["a", {"b": [1]}],
+    }
+    for _ in range(2):
+        written = records.execution(SYSTEM, row, STAMP, read_by=records.LIST)
+        assert row == {name: written[name] for name in row}
+
+
+def test_numbers_that_are_the_key_are_taken_out() -> None:
+    """A key of digits is found in numbers of fields that no column takes."""
+    stamp = Stamp("run", STAMP.at, Undeclared(Redactor(secrets=["12345678"])))
+    for _ in range(2):
+        written = records.execution(SYSTEM, {**ROW, "n": 12345678, "m": 7}, stamp, read_by=records.LIST)
+        assert (MARK, 7) == (written["n"], written["m"])

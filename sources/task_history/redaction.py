@@ -48,6 +48,7 @@ _PAIR_NAMES = frozenset(
 )
 _PAIR_VALUES = frozenset({"value", "values", "val", "v", "default"})
 _FLAT_PAIRS = frozenset({"rawheaders", "rawtrailers"})
+_NUMBER_SIGNS = frozenset("0123456789+-.eE")
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
@@ -82,7 +83,9 @@ class Redactor:
 
     def __init__(self, extra_names: Iterable[str] = (), *, secrets: Iterable[str] = ()) -> None:
         self._known = Known(extra_names, secrets)
+        self._has_numbers = any(_NUMBER_SIGNS.issuperset(literal) for literal in self._known.literals)
         self._sound_names: set[str] = set()
+        self._plain_names: set[str] = set()
 
     def payload(self, value: Json) -> Redacted:
         """The parsed JSON value without its secrets; the very same object when it holds none."""
@@ -103,14 +106,26 @@ class Redactor:
 
     def is_sound(self, name: str, value: Json) -> bool:
         """Whether a field plainly holds no secret, told at a glance; what is not may be sound all the same."""
+        if name not in self._plain_names and not self._is_plain(name):
+            return False
+        if value is None or value is True or value is False:
+            return True
+        kind = type(value)
+        if kind is int or kind is float:
+            return not self._has_numbers
+        return (
+            kind is str
+            and _SOUND_TEXT.fullmatch(value) is not None
+            and not (self._known.literals and any(literal in value for literal in self._known.literals))
+        )
+
+    def _is_plain(self, name: str) -> bool:
         if name not in self._sound_names or self._known.kind(name) or name.lower() in _PAIR_NAMES:
             return False
-        if value is None or isinstance(value, bool | float):
-            return True
-        text = value if isinstance(value, str) else str(value) if isinstance(value, int) else None
-        if text is None or not _SOUND_TEXT.fullmatch(text):
-            return False
-        return not any(literal in text for literal in self._known.literals)
+        if len(self._plain_names) >= _NAMES_KEPT:
+            self._plain_names.clear()
+        self._plain_names.add(name)
+        return True
 
 
 class _Pass(TextPass):
