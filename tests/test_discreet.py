@@ -159,3 +159,119 @@ def test_numbers_that_are_the_key_are_taken_out() -> None:
     for _ in range(2):
         written = records.execution(SYSTEM, {**ROW, "n": 12345678, "m": 7}, stamp, read_by=records.LIST)
         assert (MARK, 7) == (written["n"], written["m"])
+
+
+@pytest.mark.parametrize(
+    "error", [TaskHistoryError(f"found {KEY}"), TaskHistoryError("token: Bearer zQ7hunter")]
+)
+def test_secret_in_an_error_is_not_kept_as_the_reason(error: TaskHistoryError) -> None:
+    """What is stored as the reason of a run holds no secret, whoever wrote the error."""
+    context = SimpleNamespace(redactor=Redactor(secrets=[KEY]))
+    session = Session(cast(Any, context), cast(Any, None))
+    session.error = error
+    outcome, reason = session._outcome()
+    assert (outcome, MARK in str(reason)) == ("failed", True)
+    assert KEY not in str(reason)
+    assert "hunter" not in str(reason)
+
+
+def test_secret_as_a_key_of_an_answer_is_not_in_the_error() -> None:
+    """The error about another form names fields that look like names, and nothing else."""
+    answer = {"rows": 1, "sk_live_4eC39HqLyjWDarjtT1zdp7dc": 1, "Bearer abc": 1, "next_page": 1, "abc-1": 1}
+    with pytest.raises(UnexpectedResponse) as caught:
+        rows_under(answer, ("data",), what="list")
+    assert "found ['next_page', 'rows']." in str(caught.value)
+
+
+REFUSALS = {
+    "no such token 9fQ2xLw71kPp0aZb3Rt5": f"no such token {MARK}",
+    "unknown user AbCdEf012345-GhIjKl678901 here": f"unknown user {MARK} here",
+    "wrong 4f80b5b371454f6d638d4f80.": f"wrong {MARK}",
+    "afterDate=2026-01-01T00:00:00.000Z is after 2025-01-01": None,
+    "no execution c70cafa5-4f80-45c7-b5b3-71454f6d638d": None,
+    "workflow-executions-are-not-available-here": None,
+    "limit must be at most 10000000000000000000000": None,
+}
+
+
+@pytest.mark.parametrize(("said", "kept"), REFUSALS.items())
+def test_random_text_in_a_refusal_is_taken_out(said: str, kept: str | None) -> None:
+    """Long tokens in the vendor's words go, though nothing names them; ids and dates stay."""
+    assert (kept or said) == vendor_message(json.dumps({"message": said}).encode(), [])
+
+
+class _Talkative(BaseHTTPRequestHandler):
+    """A vendor that puts the key and its users' secrets wherever it can."""
+
+    def do_GET(self) -> None:
+        server = cast(Any, self.server)
+        told = f"sent {self.headers['Authorization']}, auth_token: Bearer {server.secret}"
+        parts = urlsplit(self.path)
+        asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if server.mood == "refuses":
+            self._answer(400, {"message": f"what is {server.secret}, {told}?"})
+        elif server.mood == "changed":
+            self._answer(200, {KEY: 1, server.secret: 2, "rows": [told]})
+        elif "/step-executions/" in parts.path:
+            self._answer(200, {"input": {"password": server.secret}, "output": told, "error": told})
+        elif parts.path.endswith("/a"):
+            steps = [{"id": "s", "status": "FAILED", "error": told, "input": {"secret": server.secret}}]
+            self._answer(
+                200,
+                {**ROW, "dateEnded": ROW["dateStarted"], "why": {"cookie": told}, "stepExecutions": steps},
+            )
+        else:
+            is_in = asked.get("afterDate", "") <= ROW["dateStarted"] < asked.get("beforeDate", "9")
+            steps = [{"input": {"password": server.secret}, "note": told}]
+            row = {**ROW, "dateEnded": ROW["dateStarted"], "stepExecutions": steps, "attempt": 2}
+            rows = [row] if is_in and asked.get("offset", "0") == "0" else []
+            self._answer(200, {"workflowExecutions": rows, "total": int(is_in)})
+
+    def _answer(self, status: int, data: Any) -> None:
+        body = json.dumps(data).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def _talkative(secret: str) -> Iterator[Any]:
+    server = cast(Any, ThreadingHTTPServer(("127.0.0.1", 0), _Talkative))
+    server.secret, server.mood = secret, "talks"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_talkative_vendor_is_not_repeated(tmp_path: Path) -> None:
+    """Secrets in fields, keys and errors of any answer are in no table, file or output."""
+    secret = "9fQ2xLw71kPp0aZb3Rt5"
+    with _talkative(secret) as server:
+        place = Place(tmp_path, None, integrations=None, base_url=f"http://127.0.0.1:{server.server_port}")
+        place.set(api_key=KEY, project_id="p", fault_deadline_s=1)
+        place.quick_sync()
+        server.mood = "changed"
+        with pytest.raises(UnexpectedResponse):
+            place.quick_sync()
+        server.mood = "refuses"
+        told = place.run("sync", "paragon", "--json", "--log-level", "debug", expect=4)
+    assert [(2, 1)] == place.query("SELECT attempt, count(*) FROM paragon.workflow_executions GROUP BY 1")
+    reasons = place.query("SELECT reason FROM paragon.sync_runs WHERE outcome = 'failed'")
+    assert len(reasons) == 2
+    tables = place.query("SELECT table_schema, table_name FROM information_schema.tables")
+    cells = [
+        str(row) for schema, table in tables for row in place.query(f'SELECT * FROM "{schema}"."{table}"')
+    ]
+    written = "\n".join([*cells, told.stdout, told.stderr])
+    assert [one for one in (KEY, secret) if one in written] == []
+    assert written.count(MARK) >= 8
+    assert _holding(tmp_path, [KEY, secret]) == []
