@@ -44,7 +44,8 @@ SECRET_NAMES = words(
     "bearer jwt otp pin cvv cvv2 ssn token authToken csrf_token x-xsrf-token webhook_secret signing_key auth "
     "smtp_pass aws_secret_access_key secretAccessKey encryption_key Ocp-Apim-Subscription-Key consumer_key "
     "x-amz-security-token X-Shopify-Access-Token slack_bot_token code_verifier contraseña connect.sid accesstoken "
-    "botToken clientsecret MyApp.Database.Password pass_code oTP_value"
+    "botToken clientsecret MyApp.Database.Password pass_code oTP_value sid security_answer securityAnswer "
+    "publishableKey publishable_key apiKeys secretKey privateKey accessKey signingKey encryptionKey serviceRoleKey"
 )
 
 HARMLESS_NAMES = words(
@@ -54,7 +55,7 @@ HARMLESS_NAMES = words(
     "shipping pinned mapping author authorName authority authenticated sessions session_count session_duration "
     "signature_version password_updated_at passwordLastChanged password_policy secret_name credentialId private_key_id "
     "token_url authorization_endpoint compass passenger bypass passed signal design assigned classic accession_number "
-    "cookie_policy secretary ping pinterest description spin opinion otps_sent number id code status"
+    "cookie_policy secretary side side_id roleKey ping pinterest description spin opinion otps_sent number id code status"
 )
 
 
@@ -155,6 +156,43 @@ HIDDEN = {
     "duplicate name that hides a value": '{{"note": "Bearer {}", "note": 1}}',
     "letter that grows in lower case": "\u0130\u0130\u0130\u0130 password={} \u0130",
     "key in url": "https://maps.test/api?key={}0123456789",
+    "bearer after equals": "Authorization=Bearer {}",
+    "bearer after a name": "token: Bearer {}",
+    "bearer after access_token": "access_token: Bearer {}",
+    "bearer after access_token equals": "a=1 access_token=Bearer {} b=2",
+    "bearer after a key": "X-Api-Key: Bearer {}",
+    "bearer after auth_token": "auth_token=Bearer {}",
+    "basic after equals": "Authorization=Basic {}",
+    "bearer after an arrow": "Authorization => Bearer {}",
+    "bearer in brackets": "headers={{Authorization=[Bearer {}], Accept=[*/*]}}",
+    "bearer in quotes": "token: Bearer '{}'",
+    "bearer with a colon": "access_token=Bearer: {}",
+    "bearer after spaces": "token:  Bearer \t {}",
+    "own scheme after equals": "Authorization=Custom {}",
+    "digest after equals": 'Authorization=Digest username="x", response="{}"',
+    "rails token": 'Authorization: Token token="{}", nonce="x"',
+    "bearer after a flag": "run --token Bearer {}",
+    "bearer in a form": "name=Authorization&value=Bearer {}",
+    "cookie after equals": "Cookie=a=1; sess={}",
+    "cookie after an arrow": "cookie => a=1; b=2; sess={}",
+    "cookies beside their name": '"name":"Cookie","value":"a=1; sess={}", cut',
+    "assigned by index": "headers['X-Api-Key'] = '{}'",
+    "tuple": "[('Host', 'x'), ('X-Api-Key', '{}')]",
+    "call": "set_password('{}')",
+    "raw headers in text": "rawHeaders: [ 'Host', 'x', 'X-Api-Key', '{}', 'Accept', '*/*' ]",
+    "raw headers cut off": '{{"rawHeaders":["Host","x","X-Api-Key","{}',
+    "yaml block": "user: bob\npassword: |\n  first\n  {}\nnext: 1",
+    "yaml folded block": "  db:\n    password: >-\n      first\n\n      {}\n    host: x",
+    "yaml block within a string": '{{"a": "password: |\\n  {}", cut',
+    "yaml list": "tokens:\n  - first\n  - {}\nnext: 1",
+    "sql": "CREATE USER bob IDENTIFIED BY '{}' ACCOUNT UNLOCK",
+    "sql with a plugin": "alter user bob identified with mysql_native_password by '{}'",
+    "mysql": "mysql -h x -uroot -p{} db",
+    "mysqldump": "mysqldump -p'{}' db > dump.sql",
+    "bare key": '{{"key": "{}0x9f8e7d", cut',
+    "bare key equals": "id=1 key={}0x9f8e7d x=y",
+    "security answer": "security_answer={}",
+    "sid": "sid={}; path=/",
 }
 
 
@@ -192,13 +230,29 @@ SHAPES = {
     "salesforce": "00D" + "000000000062!AQEAQ.Yzabcdefghijklmnopqrstuv",
     "pem": PEM,
     "basic": "Basic " + "dXNlcjpwYXNzd29yZA==",
+    "basic with one pad": "Basic " + "dXNlcjpwYXNzd29yZDE=",
+    "basic without pad": "Basic " + "dXNlcjpwYXNzd29yZDEy",
+    "basic of urls": "Basic " + "dXNlcjp-fn5_fn9_",
+    "vault": "hvs." + "CAESIJlWabcdefgh0123456789ABCD",
+    "databricks": "dapi" + "0123456789abcdef0123456789abcdef",
+    "grafana": "glsa_" + "abcDEF1234567890abcDEF1234567890_0a1b2c3d",
+    "doppler": "dp.pt." + "abcDEF1234567890abcDEF1234567890abcDEF12",
+    "doppler service": "dp.st." + "prd.abcDEF1234567890abcDEF1234567890abcDEF12",
+    "terraform": "abcDEF12345678" + ".atlasv1.abcDEF1234567890abcDEF1234567890abcDEF1234567890abcDEF123",
+    "telegram": "1234567890" + ":AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsawX",
+    "mailchimp": "0123456789abcdef0123456789abcdef" + "-us12",
+    "okta": "00" + "abcDEF1234567890abcDEF1234567890abcDEF12",
+    "slack app": "xapp-" + "1-A0123456789-1234567890123-abcdef0123456789",
+    "pypi": "pypi-" + "AgEIcHlwaS5vcmcCJGFiY2RlZjAxMjM0NTY3ODk",
+    "square client": "sq0csp-" + "abcDEF1234567890wxyz12abcDEF1234567890",
+    "facebook": "EAAC" + "Edeose0cBA1234567890abcdefghijklmnop",
 }
 
 
 @pytest.mark.parametrize("secret", SHAPES.values(), ids=SHAPES)
 def test_secret_shape(secret: str) -> None:
     """Well-known keys are recognised anywhere: alone, in text, within JSON text, as a name."""
-    core = secret.removeprefix("Basic ").removeprefix("https://hooks.slack.com/services/")
+    core = secret.removeprefix("Basic ").rstrip("=").removeprefix("https://hooks.slack.com/services/")
     for value in (
         secret,
         f"see {secret}.",
@@ -242,6 +296,21 @@ KEPT = {
     "word after token": "Unexpected token 'const', session 2024, password reset requested",
     "revoked": "Invalid API key: unauthorized. Secret: not found",
     "passes": {"pass": 12, "fail": 1},
+    "keys": [
+        {"key": key}
+        for key in words("ABC-1234 first_name customfield_10010 step2.title user:1234 2026-01-01 id")
+    ],
+    "key of a map": {"key": "9fQ2xLw71k", "value": 1},
+    "key with an id": {"key": "c70cafa5-4f80-45c7-b5b3-71454f6d638d"},
+    "key with spaces": "key: 9fQ2x Lw71k, Key figures: 12345678",
+    "bearer missing": "Authorization: Bearer is required, token: Bearer expired",
+    "headers allowed": {"allowedHeaders": ["Authorization", "Content-Type"]},
+    "yaml report": "password:\n  must be longer",
+    "directories": "mkdir -p/a/b && mysql --version; cp -pr a b",
+    "trace": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    "many noughts": "00" + "1234567890" * 4,
+    "region": "bucket-us2 and name-us1",
+    "times": "at 12345678:30, 10:20:30",
 }
 
 
@@ -262,6 +331,13 @@ EXACTLY = {
     "https://bob:abc@x.test:80/p": f"https://bob:{MARK}@x.test:80/p",
     "Authorization: Bearer abc was refused": f"Authorization: {MARK} was refused",
     "Cookie: a=1; b=2\r\nHost: x": f"Cookie: {MARK}\r\nHost: x",
+    "Cookie=a=1; b=2 was sent": f"Cookie={MARK} was sent",
+    "token: Bearer abc1 was refused": f"token: {MARK} was refused",
+    "authorization=abc1 was refused": f"authorization={MARK} was refused",
+    "password: |\n  a\n  b\nnext: 1": f"password: {MARK}\nnext: 1",
+    "mysql -uroot -pabc -h x": f"mysql -uroot -p{MARK} -h x",
+    "IDENTIFIED BY 'abc' REQUIRE SSL": f"IDENTIFIED BY '{MARK}' REQUIRE SSL",
+    "bot 1234567890:" + "A" * 35 + " ok": f"bot {MARK} ok",
     "keys AKIA" + "IOSFODNN7EXAMPLE / wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY": f"keys {MARK} / {MARK}",
     '{"a":"x=1","password":"b"}': f'{{"a":"x=1","password":"{MARK}"}}',
     '{"credentials": {"a": [1]}, "b": 2, ': f'{{"credentials": {MARK}, "b": 2, ',
@@ -318,12 +394,18 @@ def test_secrets_beside_their_names() -> None:
         {"type": "password", "value": SECRET},
         {"headerName": "X-Auth-Token", "headerValue": [SECRET]},
         ["psql", "--password", SECRET, "-h", "x"],
+        ["mysql", "-uroot", f"-p{SECRET}", "db"],
+        {"rawHeaders": ["Host", "x", "X-Api-Key", SECRET, "Accept", "*/*"]},
+        {"key": "9fQ2xLw71k", "id": 1},
     ]
     expected = [
         {"label": "API Key", "val": MARK, "hint": "x"},
         {"type": "password", "value": MARK},
         {"headerName": "X-Auth-Token", "headerValue": MARK},
         ["psql", "--password", MARK, "-h", "x"],
+        ["mysql", "-uroot", f"-p{MARK}", "db"],
+        {"rawHeaders": ["Host", "x", "X-Api-Key", MARK, "Accept", "*/*"]},
+        {"key": MARK, "id": 1},
     ]
     assert expected == redacted(value)
 
@@ -351,13 +433,14 @@ scalars = (
     | st.text(st.characters(exclude_categories=()) | st.sampled_from("\ud800\udfff\x00"), max_size=30)
 )
 field_names = st.sampled_from(["id", "data", "items", "userName", "x-y", "größe", "url", "count"])
-values = st.recursive(
-    scalars,
-    lambda inner: (
-        st.lists(inner, max_size=5) | st.dictionaries(field_names | st.text(max_size=8), inner, max_size=5)
-    ),
-    max_leaves=20,
-)
+
+
+def holding(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=5) | st.dictionaries(field_names | st.text(max_size=8), inner, max_size=5)
+
+
+# Two levels are drawn in a third of the time of any number; test_depth has the others.
+values = scalars | holding(scalars | holding(scalars))
 calm = st.text("abcdefgh ü\u2028\n0123456789.,()", max_size=40)
 calm_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | calm,
@@ -400,7 +483,8 @@ noise = st.lists(
         [
             "password", "=", ":", " ", '"', "'", "\\", "{", "}", "[", "]", "token", "Bearer ", "Authorization", "\n", "&",
             "abc1", "://u:", "@h", "eyJ", ".", "--", "<", ">", "%22", "%3A", "&quot;", MARK, "Cookie", ";", "api ", "key",
-            ",", "sk-abcdefghijklmnop1234567", "a",
+            ",", "sk-abcdefghijklmnop1234567", "a", "|", "  ", "- ", "rawHeaders", "mysql -p", "IDENTIFIED BY ", "Basic ",
+            "=a1; ", "12345678:", "-us1", "('", "', '",
         ]
     ),
     max_size=14,
@@ -503,22 +587,42 @@ BAD_FOR_REGEXES = {
     "percent": "%22token%22%3A%22",
     "json": "[",
     "equals": "key=",
+    "random keys": "key=a1b2c3d4e5 ",
+    "blocks": "password: |\n",
+    "blocks with lines": "password: |\n  a\n",
+    "blocks of keys": "key: |\n ",
+    "blocks of headings": "session:\n  ",
+    "blocks of spaces": "session:\n \n",
+    "raw headers": "rawHeaders: ['a",
+    "many raw headers": "rawHeaders: ['a', 'b'",
+    "cookies": "cookie=a; ",
+    "cookie lines": "'cookie: a\n",
+    "schemes after a name": "authorization=Bearer ",
+    "own schemes": "authorization=a ",
+    "quotes after a scheme": 'token=Bearer "',
+    "flags of commands": "mysql -p -pa",
+    "sql": "identified by '",
+    "tuples": "('a', ",
+    "pairs": "name=a&value=",
+    "telegram": "12345678:",
+    "mailchimp": "0a-us1",
+    "terraform": "abcdefgh.atlasv1.",
+    "noughts": "00-",
 }
 
 
 @pytest.mark.parametrize("part", BAD_FOR_REGEXES.values(), ids=BAD_FOR_REGEXES)
 def test_time_is_linear(part: str) -> None:
-    """Text made to trip the patterns takes time in proportion to its length."""
+    """Text made to trip the patterns takes time in proportion to its length: 8 times for 8 times, never 64 times."""
 
     def cost(size: int) -> float:
         text = part * (size // len(part))
-        best = 9.0
-        for _ in range(2):
-            start = time.process_time()
-            Redactor().text(text)
-            best = min(best, time.process_time() - start)
-        return best
+        start = time.process_time()
+        REDACTOR.text(text)
+        return time.process_time() - start
 
-    small, large = cost(50_000), cost(400_000)
-    assert large < 1.0
-    assert large < 8 * 3 * small + 0.05
+    # Interleaved, so that a slow moment of the machine meets both; the fastest of each is compared. What a
+    # machine's noise may hide is in the milliseconds that are added.
+    pairs = [(cost(10_000), cost(80_000)) for _ in range(3)]
+    small, large = map(min, zip(*pairs, strict=True))
+    assert large < 8 * 3 * (small + 0.0005)

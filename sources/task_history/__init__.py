@@ -11,7 +11,7 @@
     listing       windows → verified pieces: windows, paging, comparing
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
-    details       the backlog → steps and payloads: redaction, secret_patterns, json_text
+    details       the backlog → steps and payloads: json_text, redaction, secret_names, secret_text, secret_patterns
     records       what was sent → rows
     session       all of it in order, as batches: coverage, batches, runs
     columnar      rows → Arrow, nothing lost

@@ -13,7 +13,8 @@ from .details import Details
 from .estimating import Amount, Rates, details, list_requests
 from .listing import Listing
 from .model import Row, Scope, Selection, Window, floor_ms
-from .records import Payloads, Stamp
+from .records import Payloads, Stamp, Undeclared
+from .redaction import Redactor
 from .refresh import Settling
 from .runs import Tally
 from .settings import Settings
@@ -54,6 +55,8 @@ class Context:
         self.run_id = uuid.uuid4().hex[:16]
         self.started_at = now()
         self.tally = Tally()
+        self.redactor = Redactor(settings.redact, secrets=settings.secrets)
+        self._undeclared = Undeclared(self.redactor)
         self.system = settings.system
         self.book = Book(warehouse.coverage(), lane=lane, filters=self.filters)
         self.listing = Listing(client, self.system, settings.values, filters=self.selection.filters)
@@ -88,7 +91,7 @@ class Context:
 
     def stamp(self) -> Stamp:
         """Who reads something, now."""
-        return Stamp(self.run_id, self.now())
+        return Stamp(self.run_id, self.now(), self._undeclared)
 
     def edge(self) -> datetime:
         """Now: by the vendor's clock once it answered. Its seconds are cut, so that one is added."""

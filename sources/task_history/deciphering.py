@@ -31,6 +31,7 @@ import orjson
 from .errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
 from .model import Answer, Json, Request
 from .redaction import Redactor
+from .secret_text import without_long_runs
 
 _LONGEST_WAIT_S = 86_400.0
 _MESSAGE_CHARS = 200
@@ -215,13 +216,16 @@ def http_date(value: str) -> datetime | None:
 
 
 def vendor_message(body: bytes, secrets: Iterable[str]) -> str:
-    """What the vendor says about its refusal: at most 200 printable characters, without secrets."""
+    """What the vendor says about its refusal: at most 200 printable characters, without secrets.
+
+    It is prose, and what it quotes has no name: whatever looks random is taken out as well.
+    """
     try:
         said = _message_in(parse(body), depth=4)
     except (ValueError, RecursionError):
         return ""
     line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
-    text, _ = Redactor(secrets=secrets).text(line)
+    text = without_long_runs(Redactor(secrets=secrets).text(line)[0])
     return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
 
 

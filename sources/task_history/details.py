@@ -52,7 +52,7 @@ class Details:
             stamp = self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
-                row = records.ledger(one.execution_id, one.started_at, outcome, stamp)
+                row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({self._system.ledger.name: [row]})
             else:
                 detail = self._read(one.execution_id, answer, self._execution)
@@ -90,8 +90,8 @@ class Details:
         if detail.execution.get("status") != one.status:
             # It was run again under the same id since it was listed.
             return self._changed(one.execution_id, detail)
-        rows = records.steps(detail, one.started_at, stamp)
-        row = records.ledger(one.execution_id, one.started_at, "loaded", stamp, detail)
+        rows = records.steps(self._system.steps, detail, one.started_at, stamp)
+        row = records.ledger(self._system.ledger, one.execution_id, one.started_at, "loaded", stamp, detail)
         return Chunk({self._system.ledger.name: [row], self._system.steps.name: rows}, size=200 * len(rows))
 
     def _execution(self, answer: Answer) -> Detail:

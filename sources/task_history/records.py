@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import simplejson
@@ -19,12 +19,42 @@ from .systems.base import Detail, Payload, System
 log = logging.getLogger("task_history")
 
 
+class Undeclared:
+    """Fields that no column is declared for: they are kept, without secrets."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._declared: dict[str, frozenset[str]] = {}
+
+    def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
+        declared = self._declared.get(table.name)
+        if declared is None:
+            declared = frozenset(column.source or column.name for column in table.columns)
+            self._declared[table.name] = declared
+        if declared.issuperset(row):
+            return row
+        is_sound = self._redactor.is_sound
+        for name in row:
+            if name not in declared and not is_sound(name, row[name]):
+                break
+        else:
+            return row
+        others = {name: value for name, value in row.items() if name not in declared}
+        found = self._redactor.payload(others)
+        if not found.count:
+            return row
+        kept = found.value if isinstance(found.value, dict) else dict.fromkeys(others, found.value)
+        return {**{name: value for name, value in row.items() if name in declared}, **kept}
+
+
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Which run read something, and when."""
+    """Which run read something, when, and what of it may be kept."""
 
     run_id: str
     at: datetime
+    undeclared: Undeclared = field(default_factory=lambda: Undeclared(Redactor()), repr=False, compare=False)
 
     def on(self, row: Mapping[str, Json]) -> Row:
         """The row with the stamp."""
@@ -39,6 +69,7 @@ def execution(
     system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: Seen | None = None
 ) -> Row:
     """A listing's row, or one that was laid over a stored row; ``before`` is its state as stored."""
+    row = stamp.undeclared.kept(system.executions, row)
     is_open = system.is_open(dict(row))
     is_same = before is not None and before.status == str(row.get("status") or "")
     return {
@@ -95,10 +126,15 @@ def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expir
 
 
 def ledger(
-    execution_id: str, started_at: datetime | None, outcome: str, stamp: Stamp, detail: Detail | None = None
+    table: Table,
+    execution_id: str,
+    started_at: datetime | None,
+    outcome: str,
+    stamp: Stamp,
+    detail: Detail | None = None,
 ) -> Row:
     """The note that an execution's steps were asked for."""
-    extra = detail.extra if detail else {}
+    extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
     return {
         **extra,
         "id": execution_id,
@@ -110,9 +146,10 @@ def ledger(
     }
 
 
-def steps(detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
+def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
     """The execution's steps."""
-    return [stamp.on({**step, "execution_date_started": started_at}) for step in detail.steps]
+    kept = (stamp.undeclared.kept(table, step) for step in detail.steps)
+    return [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
 
 
 def exact(answer: Answer) -> Json:

@@ -204,7 +204,7 @@ class Settling:
             {
                 self._system.executions.name: [row],
                 STATES.name: last,
-                self._system.ledger.name: [records.ledger(identity, at, outcome, stamp)],
+                self._system.ledger.name: [records.ledger(self._system.ledger, identity, at, outcome, stamp)],
             }
         )
 
@@ -227,8 +227,10 @@ class Settling:
         if not row["is_open"]:
             self.settled += 1
             if self._wants(row):
-                tables[system.ledger.name] = [records.ledger(identity, started_at, "loaded", stamp, detail)]
-                tables[system.steps.name] = records.steps(detail, started_at, stamp)
+                tables[system.ledger.name] = [
+                    records.ledger(system.ledger, identity, started_at, "loaded", stamp, detail)
+                ]
+                tables[system.steps.name] = records.steps(system.steps, detail, started_at, stamp)
         return Chunk(tables)
 
     def _wants(self, row: Row) -> bool:

@@ -160,7 +160,7 @@ class Replay:
         started_at = stored.get(system.started_column)
         return {
             system.executions.name: [{**row, "is_open": True, "resolution": None}],
-            system.ledger.name: [records.ledger(identity, started_at, "again", stamp)],
+            system.ledger.name: [records.ledger(system.ledger, identity, started_at, "again", stamp)],
             STATES.name: earlier_state(identity, before, row.get("status")),
         }
 

@@ -147,8 +147,9 @@ class Session:
         return row
 
     def _outcome(self) -> tuple[str, str | None]:
+        """How the run ended, and why, without secrets: whoever wrote the words, they are kept for good."""
         if self.error is not None:
-            return "failed", f"{type(self.error).__name__}: {self.error}"
+            return "failed", self.context.redactor.text(f"{type(self.error).__name__}: {self.error}")[0]
         if self.stopped is not None:
-            return "stopped", self.stopped.reason
+            return "stopped", self.context.redactor.text(self.stopped.reason)[0]
         return "complete", None

@@ -9,6 +9,7 @@ To add a system, write one module in this folder that ends in ``SYSTEM = YourSys
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -195,6 +196,10 @@ def instant(value: Json) -> datetime | None:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
+_NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
+"""What an error may show as the name of a field: long ones with digits may be tokens."""
+
+
 def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     """The list of objects under the first of ``keys`` that is there, or the answer itself if it is a list.
 
@@ -207,9 +212,11 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     elif isinstance(data, dict):
         path = next((key for key in keys if key in data), "")
         if not path:
+            # What stands where names should may be anything, a secret too.
+            names = [key for key in sorted(data) if _NAME.fullmatch(key)]
             raise UnexpectedResponse(
                 f"{what}: expected the key {' or '.join(map(repr, keys))} in the answer, found "
-                f"{sorted(data)[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
+                f"{names[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
             )
         found = data[path]
     else:
