@@ -320,7 +320,12 @@ class Paragon:
             raise Refused(404, "Workflow execution not found")
         row = self._fields(at, now)
         if at in self.world.unstarted:
-            return {"id": identity, "userId": row["userId"], "workflowId": row["workflowId"], "status": "QUEUED"}
+            return {
+                "id": identity,
+                "userId": row["userId"],
+                "workflowId": row["workflowId"],
+                "status": "QUEUED",
+            }
         if row.get("runDuration") is not None:
             row["runDuration"] = round(row["runDuration"] / 1000)
         return {**row, "stepExecutions": self.world.steps(at, now)}
