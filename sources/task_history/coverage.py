@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from .model import Row, Window, iso_ms
-from .windows import days, gaps, merged
+from .windows import days, gaps, merged, overlap
 
 SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
 
@@ -80,6 +80,15 @@ class Book:
             for window in day.windows
         ]
         return merged(own + others)
+
+    def touches(self, window: Window) -> bool:
+        """Whether anything of the window was loaded when this run began, by any lane and under any filters."""
+        return any(
+            not overlap(window, known).is_empty
+            for day in self._known
+            if day.lane != AUDIT
+            for known in day.windows
+        )
 
     def gaps(self, window: Window) -> list[Window]:
         """What of the window is not covered, oldest first."""

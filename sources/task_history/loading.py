@@ -55,6 +55,7 @@ class Loader:
         self._has_cursor = has_cursor
         self._patience_s = _PATIENCE_S
         self._lock = threading.RLock()
+        self._names: dict[str, str] = {}
         self._commented: set[tuple[str, str]] | None = None
 
     def ready(self) -> None:
@@ -122,8 +123,11 @@ class Loader:
 
     def qualified(self, name: str) -> str:
         """The table's full name in SQL."""
-        client = self.pipeline.sql_client()
-        return str(client.make_qualified_table_name(name))
+        if name not in self._names:
+            # While a commit is written dlt's schema may be without its naming for a moment.
+            with self._lock:
+                self._names[name] = str(self.pipeline.sql_client().make_qualified_table_name(name))
+        return self._names[name]
 
     def comment(self) -> None:
         """Writes the sentence of every column into a warehouse that dlt does not write it to."""

@@ -27,7 +27,7 @@ def listed(context: Context, piece: Piece) -> Chunk:
     """A verified window: its rows, its coverage, and its end as the cursor."""
     system, stamp = context.system, context.stamp()
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
-    stored = context.warehouse.seen(piece.window)
+    stored = context.warehouse.seen(piece.window) if context.book.touches(piece.window) else {}
     rows, earlier = records.executions(system, piece.rows, stamp, read_by=records.LIST, stored=stored)
     starts = [at for row in piece.rows if (at := system.started_at(row)) is not None]
     context.book.add(
