@@ -134,7 +134,7 @@ IDENTIFIED = re.compile(
     r"(?P<open>\\{0,8}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s;,]+))"
 )
 # mysql -uroot -p…: only these commands take a password so.
-GLUED_FLAG = re.compile(r"(?<![\w-])-p(?:\\{0,8}[\"'])?(?P<value>[^\s\"'\\]+)")
+GLUED_FLAG = re.compile(r"(?<![\w-])-p(?:\\{0,8}[\"'])?(?P<value>[^\s\"'\\|;&]+)")
 GLUING_COMMANDS = ("mysql", "mariadb", "sshpass")
 GLUING_COMMAND = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(GLUING_COMMANDS)})[\w-]*(?![^\n|;&]*[\n|;&])")
 RAW_HEADERS = re.compile(r"raw(?:Headers|Trailers)(?:\\{0,16}[\"'])?[\s:=]{1,8}\[")

@@ -136,9 +136,11 @@ class TextPass:
             text = patterns.LOGIN_FLAG.sub(self._value_match, text)
         if "identified" in lower:
             text = patterns.IDENTIFIED.sub(self._value_match, text)
+        if "raw" in lower:
+            text = self._raw_headers(text)
         if "-p" in text and any(command in lower for command in patterns.GLUING_COMMANDS):
             text = patterns.GLUED_FLAG.sub(self._glued_flag, text)
-        return self._raw_headers(text) if "raw" in lower else text
+        return text
 
     def _named_match(self, match: re.Match[str]) -> str:
         value = match["value"]
@@ -361,6 +363,8 @@ def _value_span(text: str, lower: str, match: re.Match[str], start: int) -> tupl
     found = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
     end = found.end() if found else begin
     if found and match["sep"][0] != "%":
+        if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
+            return begin, _closing(text, text[end], end + 1)
         end = _header_end(text, name, match, start, end)
     while end > begin and text[end - 1] in ",\\":
         end -= 1
