@@ -39,6 +39,8 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
         "system": settings.system.name,
         "instance": settings.instance,
         "sent": False,
+        "exit_code": 0,
+        "executions": [],
         "would_replay": [_candidate(one) for one in choice.candidates],
         "skipped": [{"id": one.id, "reason": reason} for one, reason in choice.skipped],
         "without_outputs": choice.unheard,

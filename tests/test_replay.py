@@ -259,7 +259,7 @@ def test_replayed_before_is_skipped_unless_again(tmp_path: Path) -> None:
         chosen = failed(sandbox)[:3]
         replay(place, *chosen, "--yes")
         told = replay(place, *chosen, "--yes")
-        assert told["would_replay"] == []
+        assert told["executions"] == told["would_replay"] == []
         assert all("replayed before at 20" in one["reason"] for one in told["skipped"])
         assert ids(replay(place, *RANGE)["would_replay"]) == failed(sandbox)[3:]
         assert posts(sandbox) == dict.fromkeys(chosen, 1)
