@@ -1,15 +1,16 @@
-# Every target sets up what it needs, in .venv, from requirements.lock: with uv if it is there, else with pip.
+# Every target sets up what it needs, in .venv, from the locks: with uv if it is there, else with pip.
 
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+UV := uv pip install --quiet --python $(BIN)/python
 # Errors only; what is imported is compiled when it first is, which is a small part of all that is installed.
 PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check
 
 .PHONY: demo test check format torture clean
 
-demo: .venv/ready
+demo: .venv/runs
 	$(BIN)/task-history demo
 
 test: .venv/ready
@@ -28,17 +29,25 @@ format: .venv/ready
 torture: .venv/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
-.venv/ready: requirements.lock pyproject.toml
+# What runs.
+.venv/runs: requirements.lock pyproject.toml
 	@set -e; \
 	if command -v uv >/dev/null 2>&1; then \
 		test -x $(BIN)/python || uv venv --quiet --python ">=3.11" .venv; \
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
-		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+		$(UV) --require-hashes -r requirements.lock; \
+		$(UV) --no-deps --no-build-isolation -e .; \
 	else \
 		test -x $(BIN)/python || $(PYTHON) -m venv .venv; \
 		$(PIP) --require-hashes -r requirements.lock; \
 		$(PIP) --no-deps --no-build-isolation -e .; \
 	fi
+	@touch $@
+
+# What tests and checks need beside it; both locks hold all that they need.
+.venv/ready: .venv/runs requirements-dev.lock
+	@if command -v uv >/dev/null 2>&1; \
+	then $(UV) --no-deps --require-hashes -r requirements-dev.lock; \
+	else $(PIP) --no-deps --require-hashes -r requirements-dev.lock; fi
 	@touch $@
 
 clean:
