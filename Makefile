@@ -44,10 +44,10 @@ torture: .venv/ready
 	@touch $@
 
 # What tests and checks need beside it; both locks hold all that they need.
-.venv/ready: .venv/runs requirements-dev.lock
+.venv/ready: .venv/runs .ci/requirements-dev.lock
 	@if command -v uv >/dev/null 2>&1; \
-	then $(UV) --no-deps --require-hashes -r requirements-dev.lock; \
-	else $(PIP) --no-deps --require-hashes -r requirements-dev.lock; fi
+	then $(UV) --no-deps --require-hashes -r .ci/requirements-dev.lock; \
+	else $(PIP) --no-deps --require-hashes -r .ci/requirements-dev.lock; fi
 	@touch $@
 
 clean:
