@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -48,14 +49,20 @@ def test_a_million_executions_in_little_memory(tmp_path: Path) -> None:
 
 
 def test_commands_that_only_look_are_quick(tmp_path: Path) -> None:
-    """``--help`` and ``status`` answer in under 0.7 s; the quickest of five counts, since machines are shared."""
+    """``--help`` and ``status`` take under 0.7 s of a processor; the quickest of three counts."""
     with SandboxProcess(executions=300, freeze=True) as sandbox:
-        place = Place(tmp_path, sandbox)
+        place = Place(tmp_path, sandbox, steps="none")
         place.quick_sync()
         for words in (("--help",), ("status",), ("status", "paragon", "--json")):
-            took = []
-            for _ in range(5):
-                began = time.perf_counter()
-                place.run(*words)
-                took.append(time.perf_counter() - began)
-            assert min(took) < 0.7
+            assert min(_cpu_s(place, *words) for _ in range(3)) < 0.7
+
+
+def _cpu_s(place: Place, *words: str) -> float:
+    """The seconds that a command keeps a processor busy: those of others on the same machine do not count."""
+    process = place.start(*words)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert out
+    return used.ru_utime + used.ru_stime
