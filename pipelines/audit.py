@@ -17,7 +17,8 @@ from .running import AUDIT, commits
 from .running import run as started
 
 if TYPE_CHECKING:
-    from sources.task_history.auditing import Audit, Difference
+    from sources.task_history.auditing import Audit
+    from sources.task_history.findings import Difference
 
 DIFFERENT = 10
 _SHOWN = 20

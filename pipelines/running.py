@@ -112,7 +112,8 @@ def run(
         import dlt
 
         from sources.task_history.context import Context
-        from sources.task_history.loading import Loader, failures
+        from sources.task_history.failures import failures
+        from sources.task_history.loading import Loader
         from sources.task_history.session import Session
         from sources.task_history.warehouse import Warehouse
 

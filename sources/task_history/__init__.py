@@ -12,11 +12,17 @@
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
     details       the backlog → steps and payloads: json_text, redaction, secret_names, secret_text, secret_patterns
-    records       what was sent → rows
-    session       all of it in order, as batches: coverage, batches, runs
+    records       what was sent → rows: states
+    context       all of that for one run; work is what several kinds of run do alike:
+      syncing     everything since the last sync
+      backfilling a range of the past; planning and estimating say beforehand what it costs
+      auditing    what is covered against what the API shows: differing, findings
+      replaying   executions run again, each at most once: candidates
+    session       the work in batches, with the books: coverage, batches, runs
     columnar      rows → Arrow, nothing lost
     resources     batches → dlt resources
-    loading       the dlt pipeline: made ready, committed to, asked: warehouse, housekeeping
+    loading       the dlt pipeline: made ready, committed to, asked: warehouse, failures, housekeeping
+    reasons       why an execution is there, or not: absence, sightings, whereabouts
 """
 
 from __future__ import annotations

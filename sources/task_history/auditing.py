@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from . import records, work
 from .batches import END, Chunk
@@ -19,6 +18,7 @@ from .comparing import Leaf
 from .context import Context
 from .coverage import Book
 from .differing import differing
+from .findings import Difference, Findings
 from .model import MS, Page, Row, Selection, Window
 from .paging import described, is_sorted
 from .states import Seen, earlier_state
@@ -30,54 +30,6 @@ log = logging.getLogger("task_history")
 
 _PROBES = 2
 _AT_ONCE = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A window in which the warehouse and the API are not alike."""
-
-    window: Window
-    missing: tuple[str, ...] = ()
-    """Ids that only the API has."""
-    surplus: tuple[str, ...] = ()
-    """Ids that only the warehouse has."""
-    different: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Ids that both have, with the columns that differ."""
-
-    @property
-    def rows(self) -> int:
-        """How many rows differ."""
-        return len(self.missing) + len(self.surplus) + len(self.different)
-
-
-@dataclass(slots=True)
-class Findings:
-    """What an audit found."""
-
-    compared: list[Window] = field(default_factory=list)
-    executions: int = 0
-    """Held in what was compared."""
-    api_total: int | None = 0
-    """The vendor's count for it; None where it gives none."""
-    differences: list[Difference] = field(default_factory=list)
-    purged: int = 0
-    """Rows beyond the retention that the vendor no longer has; no difference."""
-    unverified: list[Window] = field(default_factory=list)
-    """Windows whose rows kept changing while they were compared."""
-    rows_compared: int = 0
-    """Rows that were compared field by field."""
-    repaired: int = 0
-    """Rows that were mended."""
-
-    @property
-    def differing(self) -> int:
-        """Rows that differed."""
-        return sum(difference.rows for difference in self.differences)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing differs any more."""
-        return self.differing == self.repaired and not self.unverified
 
 
 class Audit:

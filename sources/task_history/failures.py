@@ -1,0 +1,75 @@
+"""Failures of the warehouse → one error that says what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.exceptions import DatabaseException
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from .errors import Stopped, TaskHistoryError, WarehouseUnavailable
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through."""
+    try:
+        yield
+    except (PipelineStepFailed, DatabaseException, DestinationException, OSError) as error:
+        for cause in _causes(error):
+            if isinstance(cause, TaskHistoryError | Stopped):
+                raise cause from None
+        raise WarehouseUnavailable(explained(error)) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_LOCKED = ("conflicting lock", "could not set lock")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another process has the DuckDB file open."""
+    return any(mark in str(cause).lower() for cause in _causes(error) for mark in _LOCKED)
+
+
+_ADVICE = (
+    (
+        _LOCKED,
+        "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
+        "or let it open the file read-only after this run.",
+    ),
+    (
+        ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),
+        "The disk is full: make room, then run the same command again; it goes on after the last commit.",
+    ),
+    (
+        ("permission denied", "read-only file system", "access denied"),
+        "The warehouse may not be written: check the owner and rights of the file or dataset.",
+    ),
+    (
+        ("not a valid duckdb database", "is not a duckdb", "corrupt"),
+        "The file is no DuckDB database: name another file in DESTINATION__DUCKDB__CREDENTIALS, or move it away.",
+    ),
+)
+
+
+def explained(error: BaseException) -> str:
+    """What is wrong with the warehouse and what to do, from the innermost cause."""
+    words = [" ".join(str(cause).split()) for cause in _causes(error)]
+    everything = " ".join(words).lower()
+    innermost = words[-1][:300] if words else type(error).__name__
+    for marks, advice in _ADVICE:
+        if any(mark in everything for mark in marks):
+            return f"{advice} ({innermost})"
+    return (
+        f"The warehouse failed: {innermost}. Nothing of this commit was written; run the same command again, and "
+        "if it fails again look at the table and column that are named."
+    )
