@@ -35,7 +35,8 @@ def test_help_of_every_command(tmp_path: Path) -> None:
 def test_demo_answers_what_an_analyst_asks(tmp_path: Path) -> None:
     """The demo needs nothing, ends in tables with rows, and says how to go on."""
     place = Place(tmp_path, None, base_url=None)
-    done = place.run("demo", "--executions", "600")
+    done = place.run_process("demo", "--executions", "600")
+    assert done.returncode == 0, done.stderr
     for title in ("Usage by integration", "Failures by workflow", "Slowest steps", "Go on with"):
         assert title in done.stdout
     assert "salesforce" in done.stdout
@@ -96,7 +97,7 @@ def test_a_dead_vendor_is_no_success(
     place.set(base_url=what.get("base_url", dead.base_url))
     dead.faults(*([what] if "kind" in what else []))
     began = time.monotonic()
-    done = place.quick_run(*words, expect=4)
+    done = place.run(*words, expect=4)
     assert reason in done.stderr.splitlines()[-1]
     assert time.monotonic() - began < 60
 
@@ -111,7 +112,7 @@ def test_check_looks_back_as_far_as_the_vendor_keeps(tmp_path: Path, dead: Sandb
     """Where ``retention_days`` is set, ``check`` asks for so many days and says so."""
     dead.faults()
     place = Place(tmp_path, dead, retention_days=14)
-    assert "no executions of the last 14 days" in place.quick_run("check", "paragon").stdout
+    assert "no executions of the last 14 days" in place.run("check", "paragon").stdout
 
 
 def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:

@@ -59,8 +59,7 @@ def test_a_copy_is_perfect_after_first_later_and_last_sync(tmp_path: Path, varia
             sandbox.advance(hours * 3600)
             place.quick_sync()
             if variant != "appearing_while_paging" or hours == 0:
-                found = differences(place, sandbox)
-        assert found == PERFECT
+                assert differences(place, sandbox) == PERFECT, f"after {hours} hours"
 
 
 def test_first_sync_lists_each_page_once(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_wrong_words_end_with_usage(tmp_path: Path) -> None:
 )
 def test_wrong_words_read_well(tmp_path: Path, words: tuple[str, ...], reason: str) -> None:
     """What is wrong with a word is said in words, not in names of a program."""
-    done = Place(tmp_path, None).quick_run(*words, expect=2)
+    done = Place(tmp_path, None).run(*words, expect=2)
     assert reason in done.stderr
     assert "invalid" not in done.stderr.replace("invalid choice", "")
 
@@ -155,7 +155,8 @@ def test_warehouse_that_is_open_elsewhere(tmp_path: Path) -> None:
         place.quick_sync()
         sandbox.reset_counters()
         with duckdb.connect(str(place.file)):
-            done = place.run("sync", "paragon", expect=4)
+            done = place.run_process("sync", "paragon")
+        assert done.returncode == 4
         assert "another process" in done.stderr
         assert "list" not in sandbox.counters()
 

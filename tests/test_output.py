@@ -112,14 +112,14 @@ def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProce
     """With ``--log-format json`` commits, waits, the summary and errors are objects, figures are fields."""
     place = Place(tmp_path, sandbox, fault_deadline_s=0)
     sandbox.faults({"kind": "status503_retry_after", "times": 1, "after": 1})
-    lines = objects(place.quick_run("sync", "paragon", "--log-format", "json").stderr)
+    lines = objects(place.run("sync", "paragon", "--log-format", "json").stderr)
     commits = [line for line in lines if line["message"] == "commit"]
     assert commits[-1]["executions"] == len(sandbox.truth())
     assert commits[-1]["budget_left"] is None
     assert any(line["message"] == "waiting" and line["cause"] == "told" for line in lines)
     assert any("executions read" in line["message"] for line in lines)
     sandbox.faults({"kind": "status503", "times": None})
-    lines = objects(place.quick_run("sync", "paragon", "--log-format", "json", expect=4).stderr)
+    lines = objects(place.run("sync", "paragon", "--log-format", "json", expect=4).stderr)
     assert (lines[-1]["level"], lines[-1]["exit_code"]) == ("error", 4)
     assert "HTTP 503" in lines[-1]["message"]
 
@@ -136,7 +136,7 @@ def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProce
 )
 def test_every_error_is_an_object(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
     """Wrong words and settings are one object too, with the exit code."""
-    lines = objects(Place(tmp_path, None).quick_run(*words, "--log-format=json", expect=code).stderr)
+    lines = objects(Place(tmp_path, None).run(*words, "--log-format=json", expect=code).stderr)
     assert [line["exit_code"] for line in lines] == [code]
 
 
@@ -144,7 +144,7 @@ def test_a_program_fault_is_one_object(tmp_path: Path, monkeypatch: pytest.Monke
     """A fault of this program at debug level is its trace and its message, an object each."""
     monkeypatch.setattr("pipelines.status.status", lambda *_: 1 // 0)
     words = ("status", "paragon", "--log-format", "json", "--log-level", "debug")
-    lines = objects(Place(tmp_path, None).quick_run(*words, expect=1).stderr)
+    lines = objects(Place(tmp_path, None).run(*words, expect=1).stderr)
     assert ["Traceback" in line["message"] for line in lines] == [True, False]
 
 
