@@ -290,6 +290,20 @@ def test_more_rows_at_once_than_can_be_reached_are_not_called_verified() -> None
     assert lost <= vendor.shown(unverified[0])
 
 
+@pytest.mark.parametrize("burst", [0, 330])
+def test_a_count_of_the_page_alone_is_not_the_count_of_the_window(burst: int) -> None:
+    """Where the vendor counts the rows of a page and says that more follow, all are read, also of one instant."""
+    spec = Spec(executions=1_000, seed=3, days=2, future_hours=12, now=NOW, tie_burst=burst, late=0.3)
+    vendor = Vendor(spec, {"ties": "unstable"}, seed=3)
+    vendor.recount = lambda total, rows: rows
+    copy = Copy(vendor, NOW - timedelta(days=2), timedelta(hours=2), 10_000)
+    for hours in (0, 1, 11):
+        vendor.advance(timedelta(hours=hours))
+        copy.sync()
+        assert vendor.shown(Window(copy.first, vendor.now + SECOND)) == copy.starts.keys()
+        assert not copy.unverified
+
+
 @pytest.mark.torture
 def test_a_verified_piece_lacks_nothing_in_thousands_of_worlds() -> None:
     """The same, ten thousand times."""

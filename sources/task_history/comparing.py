@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .model import Page, Row, Window
-from .paging import Pages, is_sorted, is_whole, sure
+from .paging import Pages, contradicts, is_sorted, is_whole, sure
 from .systems.base import System
 from .windows import halves
 
@@ -97,7 +97,7 @@ class _Work:
         if is_whole(head, self._system.page_size):
             self._leaf(window, head.rows)
             return
-        if head.total is None:
+        if head.total is None or contradicts(head):
             self.found.is_verified &= self._all(window, head)
             return
         total = head.total - self._before(window, head)

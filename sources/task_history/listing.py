@@ -22,6 +22,7 @@ from .paging import (
     Reading,
     Sender,
     after,
+    contradicts,
     described,
     is_sorted,
     is_whole,
@@ -117,7 +118,7 @@ class Listing:
                     yield piece
                     at = piece.window.end
                 continue
-            if page.total is None or self._is_restless:
+            if page.total is None or contradicts(page) or self._is_restless:
                 yield from self._uncounted(rest, page, is_wary=is_oldest)
                 return
             # Without a piece the same rest is read once more, in smaller pieces.
@@ -176,7 +177,7 @@ class Listing:
         window, page, limit = rest, head, size * _ROOMY
         begun = self._cut(Window(rest.start, rest.start), {}, total=0)
         while not is_whole(page, self._system.page_size):
-            if page.total is None or not is_sorted(self._system, page.rows):
+            if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
                 return
             if page.total <= limit:

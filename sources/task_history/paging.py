@@ -193,7 +193,7 @@ class Pages:
             rows |= found
             if reading.error is None and len(reading.pages) == 1:
                 return rows, True
-            is_counted = reading.total is not None and not reading.has_moved
+            is_counted = (reading.total or 0) >= reading.depth and not reading.has_moved
             before, size = size, ((reading.total or 0) if is_counted else reading.depth, is_counted)
             # What was seen while there were more or fewer may be gone. Without a count, only the next
             # reading tells whether some expired during this one.
@@ -231,7 +231,9 @@ class Pages:
 
     def _is_end(self, page: Page, offset: int) -> bool:
         """Whether nothing follows that page, which ends at the offset."""
-        if not page.rows or (page.total is not None and offset >= page.total):
+        if not page.rows:
+            return True
+        if page.more is not True and page.total is not None and offset >= page.total:
             return True
         return len(page.rows) < self._system.page_size and page.more is False
 
@@ -337,12 +339,19 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
 def is_whole(page: Page, page_size: int) -> bool:
     """Whether this first page holds all that there is.
 
-    A short page that says that it is the last one is believed, whatever it counts; one that says nothing
-    is not.
+    A page that says that more follows is believed, and so is a short one that says that it is the last,
+    whatever they count; a short one that says nothing is not.
     """
+    if page.more is True and page.rows:
+        return False
     if page.total is not None:
         return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
     return not page.rows or (len(page.rows) < page_size and page.more is False)
+
+
+def contradicts(page: Page) -> bool:
+    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
+    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
 
 
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:
