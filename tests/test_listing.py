@@ -304,6 +304,37 @@ def test_a_count_of_the_page_alone_is_not_the_count_of_the_window(burst: int) ->
         assert not copy.unverified
 
 
+@pytest.mark.parametrize("executions", [0, 500, 3_000])
+def test_counts_that_are_too_high_end_no_sync(executions: int) -> None:
+    """Windows that count seven rows more than they show, also those that show none, are read all the same."""
+    spec = Spec(executions=executions, seed=3, days=2, future_hours=12, now=NOW, tie_burst=30, late=0.3)
+    vendor = Vendor(spec, {}, seed=3)
+    vendor.recount = lambda total, rows: total + 7
+    copy = Copy(vendor, NOW - timedelta(days=2), timedelta(hours=2), 400)
+    for hours in (0, 1, 11):
+        vendor.advance(timedelta(hours=hours))
+        copy.sync()
+        assert vendor.shown(Window(copy.first, vendor.now + SECOND)) == copy.starts.keys()
+    assert vendor.requests < 1_000
+    assert copy.unverified or executions
+
+
+def test_a_comparison_reads_whole_what_differs_too_often_to_be_halved() -> None:
+    """However many rows are missing here and there, all are found, at the allowance and the window's pages."""
+    spec = Spec(executions=30_000, seed=4, days=30, now=NOW, late=0.0)
+    vendor = Vendor(spec, {}, seed=4)
+    window = Window(NOW - timedelta(days=30), NOW + SECOND)
+    rows = [row for piece in Listing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    starts = {row["id"]: at for row in rows if (at := SYSTEM.started_at(row)) is not None}
+    missing = set(list(starts)[50::100])
+    vendor.requests = 0
+    held = Starts({identity: at for identity, at in starts.items() if identity not in missing})
+    found = Listing(vendor, SYSTEM, VALUES).compare(window, held)
+    assert {row["id"] for row in found.fresh} == missing
+    assert (found.vanished, found.is_verified) == ([], True)
+    assert vendor.requests <= 100 + 300 + 40
+
+
 @pytest.mark.torture
 def test_a_verified_piece_lacks_nothing_in_thousands_of_worlds() -> None:
     """The same, ten thousand times."""

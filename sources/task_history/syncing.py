@@ -13,6 +13,7 @@ from . import work
 from .batches import DUE, END, Chunk
 from .comparing import Comparison
 from .context import Context
+from .errors import UnexpectedResponse
 from .listing import Piece
 from .model import MS, Selection, Window, floor_ms
 from .paging import described
@@ -57,8 +58,14 @@ class Sync:
     def _new_executions(self) -> Iterator[Chunk]:
         context = self._context
         context.phase("listing")
+        is_first = self._cursor is None
         known = self._known()
         for found in recent(context.listing, context.system, known, context.warehouse, edge=context.edge):
+            if is_first and not context.tally.listed and _counts_and_gives_none(found):
+                raise UnexpectedResponse(
+                    f"The listing of {found.window} counts executions and gives none, twice. Nothing was loaded; "
+                    "run the same command again."
+                )
             if isinstance(found, Late):
                 yield from self._came_late(found.comparison, found.window)
             else:
@@ -135,3 +142,7 @@ class Sync:
         is_verified = comparison.is_verified and len(vanished) == len(comparison.vanished)
         yield work.late(self._context, comparison.fresh, window, is_verified=is_verified)
         yield from self._context.settling.read(vanished)
+
+
+def _counts_and_gives_none(found: Piece | Late) -> bool:
+    return isinstance(found, Piece) and not found.rows and not found.is_verified
