@@ -25,6 +25,8 @@ _DEEP_EVERY = timedelta(hours=24)
 _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
 _MOST_VANISHED = 200
+_MOST_DOUBTED = 3
+"""Days that one sync compares because an earlier one could not verify them."""
 
 
 class Sync:
@@ -38,6 +40,7 @@ class Sync:
             cursor = span.end
         self._cursor = cursor if span is not None else None
         context.tally.cursor = cursor
+        self._doubted = {day.start.date() for day in context.book.doubted}
 
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
@@ -73,6 +76,20 @@ class Sync:
         window = self._deep(known)
         if window is not None:
             yield from self._came_late(context.listing.compare(window, context.warehouse), window)
+        yield from self._doubted_again()
+
+    def _doubted_again(self) -> Iterator[Chunk]:
+        """The days that an earlier sync could not verify, compared once more; a few of them."""
+        context = self._context
+        if not self._doubted:
+            return
+        # What was just read is held by then.
+        yield END
+        days = [
+            day for day in context.book.doubted if day.start.date() in self._doubted and context.is_kept(day)
+        ]
+        for day in days[:_MOST_DOUBTED]:
+            yield from self._came_late(context.listing.compare(day, context.warehouse), day)
 
     def _known(self) -> Known:
         context = self._context
