@@ -34,6 +34,7 @@ class Vendor:
         self._random = random.Random(seed + 1)
         self.requests = 0
         self.most_requests = 100_000
+        self._then: tuple[int, Callable[[], object]] | None = None
         self.recount: Callable[[int, int], int] | None = None
         """What it says that the total is, of the true one and of how many rows the page holds."""
         if held_back:
@@ -48,6 +49,10 @@ class Vendor:
         """Moves its clock."""
         self.state.clock.set(self.now + span)
 
+    def after(self, requests: int, happens: Callable[[], object]) -> None:
+        """Once so many requests were answered, that happens."""
+        self._then = (requests, happens)
+
     def shown(self, window: Window) -> set[str]:
         """The ids that a complete list of the window holds now."""
         low, high = (round((at - _EPOCH) / timedelta(milliseconds=1)) for at in (window.start, window.end))
@@ -57,6 +62,9 @@ class Vendor:
     def send(self, request: Request) -> Answer:
         """The answer. Raises Rejected."""
         self.requests += 1
+        if self._then and self.requests > self._then[0]:
+            (_, happens), self._then = self._then, None
+            happens()
         assert self.requests <= self.most_requests, "the listing does not come to an end"
         asked = Asked(
             "GET", request.path, request.path, dict(request.params), {"authorization": "Bearer k"}, b""

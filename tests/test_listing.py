@@ -347,3 +347,29 @@ def test_syncs_lose_nothing_in_thousands_of_worlds() -> None:
     """The same, two thousand times."""
     for number in range(100_000, 102_000):
         _copy_lacks_nothing(number)
+
+
+@pytest.mark.parametrize("ignore_sort", [False, True], ids=["oldest_first", "newest_first"])
+@pytest.mark.parametrize(("purged", "new"), [(300, 0), (0, 300), (300, 300)], ids=["purge", "insert", "both"])
+def test_whole_pages_that_come_and_go_lose_nothing(ignore_sort: bool, purged: int, new: int) -> None:
+    """After 40 pages the 300 oldest expire, 300 newer ones come, or both: all that lives is read, once."""
+    vendor = Vendor(
+        Spec(executions=10_000, days=30, now=NOW, late=0.0, open_days=0.0),
+        {"ignore_sort": ignore_sort},
+        seed=3,
+    )
+    window = Window(NOW - timedelta(days=31), NOW - timedelta(hours=2))
+    end_ms = window.end.timestamp() * 1000
+    newest = [at for at in range(len(vendor.world)) if vendor.world.starts[at] < end_ms][-new:] if new else []
+    vendor.world.held_back.update(newest)
+
+    def event() -> None:
+        vendor.world.gone.update(range(purged))
+        vendor.world.held_back.clear()
+
+    vendor.after(40, event)
+    rows = [row["id"] for piece in Listing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    assert vendor.shown(window) <= set(rows)
+    assert len(rows) == len(set(rows))
+    if not ignore_sort:
+        assert vendor.requests <= 1.03 * 100

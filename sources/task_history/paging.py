@@ -238,14 +238,22 @@ class Pages:
         return len(page.rows) < self._system.page_size and page.more is False
 
     def _replace_repeated(self, reading: Reading) -> None:
-        """Asks again for pages that hold exactly the rows of another: an offset was not heeded."""
-        for offset in _repeated(self._system, reading.pages):
+        """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
+
+        Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
+        compared. More of one kind come only where offsets lead nowhere.
+        """
+        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
             reading.add(offset, self.one(reading.window, offset))
-        if again := _repeated(self._system, reading.pages):
+        alike = _repeated(self._system, reading.pages)
+        longest = max(alike, key=len, default=[])
+        filled = sum(1 for page in reading.pages.values() if page.rows)
+        if len(longest) > 2 or (longest and len(longest) == filled):
             raise PaginationLoop(
-                f"The listing of {reading.window} gives the same rows at offset {again[-1]} as before, twice. "
+                f"The listing of {reading.window} gives the same rows at offset {longest[-1]} as before, twice. "
                 "Nothing of it was loaded. If the vendor's API changed its paging, the connector has to follow."
             )
+        reading.has_drifted |= bool(alike)
 
     def _fill(self, reading: Reading) -> None:
         """Asks for positions that short pages left out."""
@@ -323,14 +331,14 @@ def _span(system: System, rows: Iterable[Row]) -> tuple[datetime, datetime]:
     return (min(instants), max(instants)) if instants else (_NEVER, _NEVER)
 
 
-def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
-    """The offsets whose pages hold the same rows; which of them is wrong cannot be seen."""
+def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
+    """The offsets whose pages hold the same rows, together; which of them is wrong cannot be seen."""
     offsets: dict[tuple[str, ...], list[int]] = {}
     for offset in sorted(pages):
         ids = tuple(map(system.identity, pages[offset].rows))
         if ids:
             offsets.setdefault(ids, []).append(offset)
-    return [offset for same in offsets.values() if len(same) > 1 for offset in same]
+    return [same for same in offsets.values() if len(same) > 1]
 
 
 def is_whole(page: Page, page_size: int) -> bool:
