@@ -99,8 +99,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         found.append(f"Stopped: {result['stopped']}.")
     if result["unverified_windows"]:
         found.append(
-            f"Not verified: {result['unverified_windows']} windows whose rows kept changing while they were read; "
-            "they are marked in coverage, and task-history audit compares them."
+            f"Not verified: {result['unverified_windows']} windows of which the vendor did not let all rows be seen, "
+            f"or counts others; they are marked in coverage. {_next(result)} compares them again."
         )
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -34,6 +34,9 @@ class Vendor:
         self._random = random.Random(seed + 1)
         self.requests = 0
         self.most_requests = 100_000
+        self._then: tuple[int, Callable[[], object]] | None = None
+        self.recount: Callable[[int, int], int] | None = None
+        """What it says that the total is, of the true one and of how many rows the page holds."""
         if held_back:
             self._api.hold_back(held_back)
 
@@ -46,6 +49,10 @@ class Vendor:
         """Moves its clock."""
         self.state.clock.set(self.now + span)
 
+    def after(self, requests: int, happens: Callable[[], object]) -> None:
+        """Once so many requests were answered, that happens."""
+        self._then = (requests, happens)
+
     def shown(self, window: Window) -> set[str]:
         """The ids that a complete list of the window holds now."""
         low, high = (round((at - _EPOCH) / timedelta(milliseconds=1)) for at in (window.start, window.end))
@@ -55,6 +62,9 @@ class Vendor:
     def send(self, request: Request) -> Answer:
         """The answer. Raises Rejected."""
         self.requests += 1
+        if self._then and self.requests > self._then[0]:
+            (_, happens), self._then = self._then, None
+            happens()
         assert self.requests <= self.most_requests, "the listing does not come to an end"
         asked = Asked(
             "GET", request.path, request.path, dict(request.params), {"authorization": "Bearer k"}, b""
@@ -62,7 +72,10 @@ class Vendor:
         said = self._api.answer(asked, self._api.kind(asked))
         if said.status >= 400:
             raise Rejected(f"HTTP {said.status}", status=said.status)
-        return Answer(orjson.loads(said.body), said.body)
+        data = orjson.loads(said.body)
+        if self.recount is not None and "total" in data:
+            data["total"] = self.recount(data["total"], len(data["workflowExecutions"]))
+        return Answer(data, said.body)
 
     def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
         """The answers in order; the requests of one moment arrive in any."""

@@ -69,6 +69,24 @@ def test_a_month_equals_the_truth_and_the_live_cursor_stays(tmp_path: Path) -> N
         assert details == failed
 
 
+def test_days_that_a_backfill_did_not_verify_are_compared_again(tmp_path: Path) -> None:
+    """330 rows of one instant lie deeper than the vendor goes; once it goes deeper, the same backfill has them all."""
+    with SandboxProcess(
+        executions=1_000, seed=3, days=5, now=NOW, freeze=True, tie_burst=330, switch={"max_offset": 150}
+    ) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None, retention_days=0)
+        words = ("--from", NOW[:8] + "01", "--to", NOW[:10])
+        result = backfill(place, *words)
+        assert not result["complete"]
+        assert result["unverified_windows"]
+        sandbox.switches(max_offset=None)
+        result = backfill(place, *words)
+        assert (result["complete"], result["unverified_windows"]) == (True, 0)
+        assert place.query("SELECT bool_and(is_verified) FROM paragon.coverage") == [(True,)]
+        # What is open is looked at again.
+        assert backfill(place, *words)["requests"] <= 1
+
+
 def test_what_is_covered_is_not_asked_for_again(tmp_path: Path) -> None:
     """A second backfill, also from a machine that knows nothing, sends no request; a wider one lists the rest only."""
     with SandboxProcess(executions=6_000, seed=62, days=75, now=NOW, freeze=True) as sandbox:

@@ -62,6 +62,25 @@ def test_a_copy_is_perfect_after_first_later_and_last_sync(tmp_path: Path, varia
                 assert differences(place, sandbox) == PERFECT, f"after {hours} hours"
 
 
+def test_days_that_were_not_verified_are_compared_again(tmp_path: Path) -> None:
+    """330 rows of one instant lie deeper than the vendor goes; once it goes deeper, the next sync has them all."""
+    with SandboxProcess(
+        executions=1_000, seed=3, days=5, freeze=True, tie_burst=330, switch={"max_offset": 150}
+    ) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        doubted = "SELECT count(*) FROM paragon.coverage WHERE NOT is_verified"
+        for _ in range(2):
+            result = place.quick_sync()
+            assert (result["complete"], result["unverified_windows"]) == (False, 1)
+            assert place.query(doubted) == [(1,)]
+        sandbox.switches(max_offset=None)
+        result = place.quick_sync()
+        assert (result["complete"], result["unverified_windows"]) == (True, 0)
+        assert place.query(doubted) == [(0,)]
+        assert differences(place, sandbox) == PERFECT
+        assert place.quick_sync()["requests"] <= 3
+
+
 def test_first_sync_lists_each_page_once(tmp_path: Path) -> None:
     """Listing N executions costs at most 1.02 × ceil(N/100) + 5 requests, an idle sync at most 3."""
     with SandboxProcess(executions=30_000, seed=5, freeze=True) as sandbox:

@@ -290,6 +290,51 @@ def test_more_rows_at_once_than_can_be_reached_are_not_called_verified() -> None
     assert lost <= vendor.shown(unverified[0])
 
 
+@pytest.mark.parametrize("burst", [0, 330])
+def test_a_count_of_the_page_alone_is_not_the_count_of_the_window(burst: int) -> None:
+    """Where the vendor counts the rows of a page and says that more follow, all are read, also of one instant."""
+    spec = Spec(executions=1_000, seed=3, days=2, future_hours=12, now=NOW, tie_burst=burst, late=0.3)
+    vendor = Vendor(spec, {"ties": "unstable"}, seed=3)
+    vendor.recount = lambda total, rows: rows
+    copy = Copy(vendor, NOW - timedelta(days=2), timedelta(hours=2), 10_000)
+    for hours in (0, 1, 11):
+        vendor.advance(timedelta(hours=hours))
+        copy.sync()
+        assert vendor.shown(Window(copy.first, vendor.now + SECOND)) == copy.starts.keys()
+        assert not copy.unverified
+
+
+@pytest.mark.parametrize("executions", [0, 500, 3_000])
+def test_counts_that_are_too_high_end_no_sync(executions: int) -> None:
+    """Windows that count seven rows more than they show, also those that show none, are read all the same."""
+    spec = Spec(executions=executions, seed=3, days=2, future_hours=12, now=NOW, tie_burst=30, late=0.3)
+    vendor = Vendor(spec, {}, seed=3)
+    vendor.recount = lambda total, rows: total + 7
+    copy = Copy(vendor, NOW - timedelta(days=2), timedelta(hours=2), 400)
+    for hours in (0, 1, 11):
+        vendor.advance(timedelta(hours=hours))
+        copy.sync()
+        assert vendor.shown(Window(copy.first, vendor.now + SECOND)) == copy.starts.keys()
+    assert vendor.requests < 1_000
+    assert copy.unverified or executions
+
+
+def test_a_comparison_reads_whole_what_differs_too_often_to_be_halved() -> None:
+    """However many rows are missing here and there, all are found, at the allowance and the window's pages."""
+    spec = Spec(executions=30_000, seed=4, days=30, now=NOW, late=0.0)
+    vendor = Vendor(spec, {}, seed=4)
+    window = Window(NOW - timedelta(days=30), NOW + SECOND)
+    rows = [row for piece in Listing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    starts = {row["id"]: at for row in rows if (at := SYSTEM.started_at(row)) is not None}
+    missing = set(list(starts)[50::100])
+    vendor.requests = 0
+    held = Starts({identity: at for identity, at in starts.items() if identity not in missing})
+    found = Listing(vendor, SYSTEM, VALUES).compare(window, held)
+    assert {row["id"] for row in found.fresh} == missing
+    assert (found.vanished, found.is_verified) == ([], True)
+    assert vendor.requests <= 100 + 300 + 40
+
+
 @pytest.mark.torture
 def test_a_verified_piece_lacks_nothing_in_thousands_of_worlds() -> None:
     """The same, ten thousand times."""
@@ -302,3 +347,29 @@ def test_syncs_lose_nothing_in_thousands_of_worlds() -> None:
     """The same, two thousand times."""
     for number in range(100_000, 102_000):
         _copy_lacks_nothing(number)
+
+
+@pytest.mark.parametrize("ignore_sort", [False, True], ids=["oldest_first", "newest_first"])
+@pytest.mark.parametrize(("purged", "new"), [(300, 0), (0, 300), (300, 300)], ids=["purge", "insert", "both"])
+def test_whole_pages_that_come_and_go_lose_nothing(ignore_sort: bool, purged: int, new: int) -> None:
+    """After 40 pages the 300 oldest expire, 300 newer ones come, or both: all that lives is read, once."""
+    vendor = Vendor(
+        Spec(executions=10_000, days=30, now=NOW, late=0.0, open_days=0.0),
+        {"ignore_sort": ignore_sort},
+        seed=3,
+    )
+    window = Window(NOW - timedelta(days=31), NOW - timedelta(hours=2))
+    end_ms = window.end.timestamp() * 1000
+    newest = [at for at in range(len(vendor.world)) if vendor.world.starts[at] < end_ms][-new:] if new else []
+    vendor.world.held_back.update(newest)
+
+    def event() -> None:
+        vendor.world.gone.update(range(purged))
+        vendor.world.held_back.clear()
+
+    vendor.after(40, event)
+    rows = [row["id"] for piece in Listing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    assert vendor.shown(window) <= set(rows)
+    assert len(rows) == len(set(rows))
+    if not ignore_sort:
+        assert vendor.requests <= 1.03 * 100

@@ -15,6 +15,7 @@ from .batches import DUE, END, Chunk
 from .context import Context
 from .listing import Piece
 from .model import Row, Selection, Window
+from .windows import overlap
 
 _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
@@ -27,6 +28,11 @@ class Backfill:
         self._context = context
         self._known = {key for key, row in context.warehouse.workflows().items() if row}
         window = context.selection.window
+        self._doubted = [
+            day
+            for day in context.book.doubted
+            if window and not overlap(day, window).is_empty and context.is_kept(day)
+        ]
         self.gaps: Sequence[Window] = context.book.gaps(window) if window else ()
         """What was not covered when it began."""
 
@@ -60,6 +66,10 @@ class Backfill:
             if pieces > 1 and context.listing.pages.has_counts:
                 yield END
                 yield from self._counted_once_more(gap)
+        # What an earlier run could not verify.
+        for day in self._doubted:
+            yield END
+            yield from self._counted_once_more(day)
 
     def _counted_once_more(self, gap: Window) -> Iterator[Chunk]:
         """What became visible in windows that were read already, while the later ones were."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .model import Page, Row, Window
-from .paging import Pages, is_sorted, is_whole, sure
+from .paging import Pages, contradicts, is_sorted, is_whole, sure
 from .systems.base import System
 from .windows import halves
 
 _MOST_REQUESTS = 100
-"""For one window; beyond, its counts make no sense."""
+"""For the halves of one window; what is left beyond is read whole."""
 _MOSTLY_MISSING = 0.5
 
 
@@ -66,11 +66,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparer:
-    """Compares windows; ``read`` gives all rows of a window and whether they are verified."""
+    """Compares windows; ``read`` gives all rows of a window and whether they are verified, whatever that takes
+    where its third argument says so."""
 
     pages: Pages
     system: System
-    read: Callable[[Window, Page], tuple[list[Row], bool]]
+    read: Callable[[Window, Page, bool], tuple[list[Row], bool]]
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
@@ -97,8 +98,12 @@ class _Work:
         if is_whole(head, self._system.page_size):
             self._leaf(window, head.rows)
             return
-        if head.total is None:
+        if head.total is None or contradicts(head):
             self.found.is_verified &= self._all(window, head)
+            return
+        if not head.rows or self._left <= 0:
+            # Halves of a window that shows nothing tell no more; those of others would take too many requests.
+            self.found.is_verified &= self._all(window, head, is_last=True)
             return
         total = head.total - self._before(window, head)
         held = self._held.count(window)
@@ -122,25 +127,16 @@ class _Work:
         # Neither half's count says anything of the other: rows may stand at their common edge, or have come
         # since the window was counted.
         for part in parts:
-            head = self._asked(part)
-            if head is not None:
-                self.window(part, head)
-
-    def _asked(self, window: Window) -> Page | None:
-        """The window's first page; None when that would be too many requests."""
-        if self._left <= 0:
-            self.found.is_verified = False
-            return None
-        self._left -= 1
-        return self._pages.one(window)
+            self._left -= 1
+            self.window(part, self._pages.one(part))
 
     def _before(self, window: Window, head: Page) -> int:
         """How many rows a page shows of the millisecond before the window."""
         return sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
 
-    def _all(self, window: Window, head: Page) -> bool:
-        """Reads the whole window; False when its rows are not verified."""
-        rows, is_verified = self._read(window, head)
+    def _all(self, window: Window, head: Page, *, is_last: bool = False) -> bool:
+        """Reads the whole window; False when its rows are not verified. ``is_last``: it is not asked for again."""
+        rows, is_verified = self._read(window, head, is_last)
         self._leaf(window, rows, is_whole=is_verified)
         return is_verified
 

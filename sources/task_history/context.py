@@ -22,6 +22,8 @@ from .warehouse import Wanted, Warehouse
 from .workflows import read_map
 
 _SECOND = timedelta(seconds=1)
+_MARGIN = timedelta(days=1)
+"""What passes the vendor's retention while it is counted must not look like a difference."""
 
 
 class Context:
@@ -105,6 +107,10 @@ class Context:
         """What began before may be purged at the vendor; None when it keeps everything."""
         retention = self.settings.retention
         return None if retention is None else self.edge() - retention
+
+    def is_kept(self, window: Window) -> bool:
+        """Whether all that began in the window is still at the vendor, and stays while it is counted."""
+        return self.horizon is None or window.start >= self.horizon + _MARGIN
 
     def is_expired(self, started_at: datetime | None) -> bool:
         """Whether the vendor need not hold any more what began then."""

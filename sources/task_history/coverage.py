@@ -81,6 +81,13 @@ class Book:
         ]
         return merged(own + others)
 
+    @property
+    def doubted(self) -> list[Window]:
+        """This lane's days that are not verified, as far as they are covered; longest not looked at first."""
+        found = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
+        windows = [self._days[day].windows for _, day in found]
+        return [Window(parts[0].start, parts[-1].end) for parts in windows]
+
     def touches(self, window: Window) -> bool:
         """Whether anything of the window was loaded when this run began, by any lane and under any filters."""
         return any(

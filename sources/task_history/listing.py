@@ -22,6 +22,7 @@ from .paging import (
     Reading,
     Sender,
     after,
+    contradicts,
     described,
     is_sorted,
     is_whole,
@@ -117,7 +118,7 @@ class Listing:
                     yield piece
                     at = piece.window.end
                 continue
-            if page.total is None or self._is_restless:
+            if page.total is None or contradicts(page) or self._is_restless:
                 yield from self._uncounted(rest, page, is_wary=is_oldest)
                 return
             # Without a piece the same rest is read once more, in smaller pieces.
@@ -137,10 +138,18 @@ class Listing:
         finally:
             self._is_comparing = not is_outermost
 
-    def _all(self, window: Window, head: Page) -> tuple[list[Row], bool]:
-        """All rows of the window, and whether they are verified; a difference is not compared in turn."""
+    def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], bool]:
+        """All rows of the window, and whether they are verified; a difference is not compared in turn.
+
+        ``is_last`` says that halves do not tell it better: where counts do not, pages do that overlap.
+        """
         pieces = list(self.pieces(window, head=head))
-        return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
+        is_verified = all(piece.is_verified for piece in pieces)
+        rows = [row for piece in pieces for row in piece.rows]
+        if is_last and rows and not is_verified and not self._is_restless:
+            self._is_restless = True
+            return self._all(window, head, is_last)
+        return rows, is_verified
 
     def _tells_no_order(self, page: Page) -> bool:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
@@ -176,10 +185,10 @@ class Listing:
         window, page, limit = rest, head, size * _ROOMY
         begun = self._cut(Window(rest.start, rest.start), {}, total=0)
         while not is_whole(page, self._system.page_size):
-            if page.total is None or not is_sorted(self._system, page.rows):
+            if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
                 return
-            if page.total <= limit:
+            if page.total <= limit or not page.rows:
                 yield from self._read(window, page, begun, is_wary=is_wary)
                 return
             rows, at = sure(self._system, page.rows, window.start)
@@ -269,8 +278,12 @@ class Listing:
     def _verified(self, reading: Reading, *, is_wary: bool) -> Iterator[Piece]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
         piece = self._counts_up(reading)
-        if piece is None and self._is_comparing:
-            rows = self._distinct(reading.pages)
+        rows = self._distinct(reading.pages)
+        if piece is None and not rows and not self._is_comparing:
+            log.warning(
+                "listing_counts_and_gives_none window=%s total=%s", described(reading.window), reading.total
+            )
+        if piece is None and (self._is_comparing or not rows):
             piece = self._cut(reading.window, rows, total=reading.total, is_verified=False)
         piece = piece or self._compared(reading)
         if piece is not None:

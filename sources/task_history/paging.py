@@ -193,7 +193,7 @@ class Pages:
             rows |= found
             if reading.error is None and len(reading.pages) == 1:
                 return rows, True
-            is_counted = reading.total is not None and not reading.has_moved
+            is_counted = (reading.total or 0) >= reading.depth and not reading.has_moved
             before, size = size, ((reading.total or 0) if is_counted else reading.depth, is_counted)
             # What was seen while there were more or fewer may be gone. Without a count, only the next
             # reading tells whether some expired during this one.
@@ -231,19 +231,29 @@ class Pages:
 
     def _is_end(self, page: Page, offset: int) -> bool:
         """Whether nothing follows that page, which ends at the offset."""
-        if not page.rows or (page.total is not None and offset >= page.total):
+        if not page.rows:
+            return True
+        if page.more is not True and page.total is not None and offset >= page.total:
             return True
         return len(page.rows) < self._system.page_size and page.more is False
 
     def _replace_repeated(self, reading: Reading) -> None:
-        """Asks again for pages that hold exactly the rows of another: an offset was not heeded."""
-        for offset in _repeated(self._system, reading.pages):
+        """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
+
+        Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
+        compared. More of one kind come only where offsets lead nowhere.
+        """
+        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
             reading.add(offset, self.one(reading.window, offset))
-        if again := _repeated(self._system, reading.pages):
+        alike = _repeated(self._system, reading.pages)
+        longest = max(alike, key=len, default=[])
+        filled = sum(1 for page in reading.pages.values() if page.rows)
+        if len(longest) > 2 or (longest and len(longest) == filled):
             raise PaginationLoop(
-                f"The listing of {reading.window} gives the same rows at offset {again[-1]} as before, twice. "
+                f"The listing of {reading.window} gives the same rows at offset {longest[-1]} as before, twice. "
                 "Nothing of it was loaded. If the vendor's API changed its paging, the connector has to follow."
             )
+        reading.has_drifted |= bool(alike)
 
     def _fill(self, reading: Reading) -> None:
         """Asks for positions that short pages left out."""
@@ -252,15 +262,12 @@ class Pages:
             page = self.one(reading.window, at)
             if not page.rows:
                 empty += 1
+                if page.total == 0:
+                    reading.add(at, page)
                 if reading.has_moved or page.total is None or page.total <= at:
                     return  # rows expired meanwhile
-                if empty > 1 and at > 0:
-                    return  # its count is wrong: what came is compared once more
                 if empty > 1:
-                    raise UnexpectedResponse(
-                        f"The listing of {reading.window} counts {page.total} executions and gives none at "
-                        f"offset {at}, twice. What came before it is kept; run the same command again."
-                    )
+                    return  # its count is wrong: what came is compared once more
                 continue
             reading.add(at, page)
 
@@ -324,25 +331,32 @@ def _span(system: System, rows: Iterable[Row]) -> tuple[datetime, datetime]:
     return (min(instants), max(instants)) if instants else (_NEVER, _NEVER)
 
 
-def _repeated(system: System, pages: Mapping[int, Page]) -> list[int]:
-    """The offsets whose pages hold the same rows; which of them is wrong cannot be seen."""
+def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
+    """The offsets whose pages hold the same rows, together; which of them is wrong cannot be seen."""
     offsets: dict[tuple[str, ...], list[int]] = {}
     for offset in sorted(pages):
         ids = tuple(map(system.identity, pages[offset].rows))
         if ids:
             offsets.setdefault(ids, []).append(offset)
-    return [offset for same in offsets.values() if len(same) > 1 for offset in same]
+    return [same for same in offsets.values() if len(same) > 1]
 
 
 def is_whole(page: Page, page_size: int) -> bool:
     """Whether this first page holds all that there is.
 
-    A short page that says that it is the last one is believed, whatever it counts; one that says nothing
-    is not.
+    A page that says that more follows is believed, and so is a short one that says that it is the last,
+    whatever they count; a short one that says nothing is not.
     """
+    if page.more is True and page.rows:
+        return False
     if page.total is not None:
         return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
     return not page.rows or (len(page.rows) < page_size and page.more is False)
+
+
+def contradicts(page: Page) -> bool:
+    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
+    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
 
 
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:

@@ -100,7 +100,9 @@ def _new(
 ) -> Iterator[Piece]:
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
-    count = None if page.total is None else max(0, page.total - offset - old)
+    # A count that ends with a page that says that more follows is none.
+    is_counted = page.total is not None and not (page.more and page.total <= offset + len(page.rows))
+    count = max(0, (page.total or 0) - offset - old) if is_counted else None
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     is_end = not fresh and count is None and not page.more
     if is_end or is_whole(

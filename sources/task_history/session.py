@@ -55,7 +55,8 @@ class Session:
     @property
     def is_complete(self) -> bool:
         """Whether the run came to its end with nothing left to do."""
-        return self.error is None and self.stopped is None and (self.left is None or self.left.is_nothing)
+        is_over = self.error is None and self.stopped is None and not self.context.tally.unverified
+        return is_over and (self.left is None or self.left.is_nothing)
 
     def batches(self) -> Iterator[Batch]:
         """What is to be committed, in this order; what a work has to find in the warehouse is waited for.

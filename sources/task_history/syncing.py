@@ -13,6 +13,7 @@ from . import work
 from .batches import DUE, END, Chunk
 from .comparing import Comparison
 from .context import Context
+from .errors import UnexpectedResponse
 from .listing import Piece
 from .model import MS, Selection, Window, floor_ms
 from .paging import described
@@ -24,6 +25,8 @@ _DEEP_EVERY = timedelta(hours=24)
 _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
 _MOST_VANISHED = 200
+_MOST_DOUBTED = 3
+"""Days that one sync compares because an earlier one could not verify them."""
 
 
 class Sync:
@@ -37,6 +40,7 @@ class Sync:
             cursor = span.end
         self._cursor = cursor if span is not None else None
         context.tally.cursor = cursor
+        self._doubted = {day.start.date() for day in context.book.doubted}
 
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
@@ -57,8 +61,14 @@ class Sync:
     def _new_executions(self) -> Iterator[Chunk]:
         context = self._context
         context.phase("listing")
+        is_first = self._cursor is None
         known = self._known()
         for found in recent(context.listing, context.system, known, context.warehouse, edge=context.edge):
+            if is_first and not context.tally.listed and _counts_and_gives_none(found):
+                raise UnexpectedResponse(
+                    f"The listing of {found.window} counts executions and gives none, twice. Nothing was loaded; "
+                    "run the same command again."
+                )
             if isinstance(found, Late):
                 yield from self._came_late(found.comparison, found.window)
             else:
@@ -66,6 +76,20 @@ class Sync:
         window = self._deep(known)
         if window is not None:
             yield from self._came_late(context.listing.compare(window, context.warehouse), window)
+        yield from self._doubted_again()
+
+    def _doubted_again(self) -> Iterator[Chunk]:
+        """The days that an earlier sync could not verify, compared once more; a few of them."""
+        context = self._context
+        if not self._doubted:
+            return
+        # What was just read is held by then.
+        yield END
+        days = [
+            day for day in context.book.doubted if day.start.date() in self._doubted and context.is_kept(day)
+        ]
+        for day in days[:_MOST_DOUBTED]:
+            yield from self._came_late(context.listing.compare(day, context.warehouse), day)
 
     def _known(self) -> Known:
         context = self._context
@@ -135,3 +159,7 @@ class Sync:
         is_verified = comparison.is_verified and len(vanished) == len(comparison.vanished)
         yield work.late(self._context, comparison.fresh, window, is_verified=is_verified)
         yield from self._context.settling.read(vanished)
+
+
+def _counts_and_gives_none(found: Piece | Late) -> bool:
+    return isinstance(found, Piece) and not found.rows and not found.is_verified

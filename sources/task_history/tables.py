@@ -27,7 +27,7 @@ RUNS = Table(
             "was killed; running.",
         ),
         Column("reason", "text", "Why the run stopped or failed."),
-        Column("is_complete", "bool", "Whether nothing was left to do at its end."),
+        Column("is_complete", "bool", "Whether nothing was left to do at its end, nor unverified."),
         Column(
             "covered_until", "timestamp", "Everything that began before is loaded: the cursor at its end."
         ),
