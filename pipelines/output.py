@@ -106,6 +106,7 @@ def start_logging(level: str, form: str) -> None:
     of_dlt = logging.getLogger("dlt")
     of_dlt.handlers[:] = [_Onward()]
     of_dlt.propagate = False
+    of_dlt.setLevel(logging.WARNING)
     logging.captureWarnings(form == "json")
 
 

@@ -81,8 +81,8 @@ class Loader:
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         cursor = self.system.started_column if self._has_cursor else None
-        made = resources(self.system, [batch], self.writer(), cursor=cursor)
         with failures(), self._held():
+            made = resources(self.system, [batch], self.writer(), cursor=cursor)
             info = self.pipeline.run(self._source(made))
             forget_old_loads(Path(self.pipeline.working_dir))
             self.comment()

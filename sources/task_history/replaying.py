@@ -136,7 +136,7 @@ class Replay:
         if result.outcome == "replayed":
             log.info("replayed id=%s new_id=%s", result.id, result.new_execution_id)
         else:
-            log.warning("%s id=%s because=%r", result.outcome, result.id, result.answer)
+            log.warning("not_replayed outcome=%s id=%s because=%r", result.outcome, result.id, result.answer)
 
     def _check(self) -> None:
         """Raises when what came of the last one would come of all that follow."""

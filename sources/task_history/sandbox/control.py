@@ -61,6 +61,10 @@ class Control:
         self._state.limit.set(int(data.get("requests") or 0), float(data.get("period_s") or 600))
         return {"requests": self._state.limit.requests, "period_s": self._state.limit.period_s}
 
+    def _post_latency(self, data: Any, _: Any) -> Any:
+        self._state.latency_ms = float(data["ms"])
+        return {"ms": self._state.latency_ms}
+
     def _post_purge(self, data: Any, _: Any) -> Any:
         numbers = self._numbers(data)
         self._api.world.gone.update(numbers)
