@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import signal
@@ -186,6 +187,51 @@ def test_tables_altered_by_hand_are_mended(tmp_path: Path) -> None:
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
         assert place.query("SELECT count(redactions) FROM paragon.step_payloads") is not None
+
+
+def test_a_column_of_another_type_is_named(tmp_path: Path) -> None:
+    """A column whose type somebody changed ends the sync with exit code 4 and its name, before values are lost in it."""
+    with SandboxProcess(executions=300, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", integrations=None)
+        place.quick_sync()
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute("ALTER TABLE paragon.workflow_executions ALTER date_started TYPE DATE")
+        sandbox.advance(7200)
+        done = place.run("sync", "paragon", expect=4)
+        assert "workflow_executions.date_started" in done.stderr
+        assert "Nothing was written" in done.stderr
+
+
+def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> None:
+    """Without its rows nothing counts as covered: the sync begins anew and says what it did."""
+    with SandboxProcess(executions=600, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", integrations=None)
+        place.quick_sync()
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute("DROP TABLE paragon.workflow_executions")
+        done = place.run("sync", "paragon")
+        assert "coverage_forgotten" in done.stderr
+        assert differences(place, sandbox) == PERFECT
+
+
+def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
+    """Whoever opens the file for a moment, again and again, makes a sync wait and not fail."""
+    with SandboxProcess(executions=1_500, seed=9, freeze=True, latency_ms=2) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None)
+        place.quick_sync()
+        sandbox.advance(3600)
+        place.set(steps="all", payloads="all")
+        process = place.start("sync", "paragon")
+        looks = 0
+        while process.poll() is None:
+            with contextlib.suppress(duckdb.IOException), duckdb.connect(str(place.file), read_only=True):
+                looks += 1
+                time.sleep(0.3)
+            time.sleep(0.2)
+        _, told = process.communicate()
+        assert process.returncode == 0, told[-2000:]
+        assert looks > 2
+        assert differences(place, sandbox) == PERFECT
 
 
 def test_second_run_says_so(tmp_path: Path) -> None:
