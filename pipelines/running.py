@@ -155,7 +155,12 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
     def commit(batch: Batch) -> None:
         rows = len(batch)
         began = time.monotonic()
-        run.loader.commit(batch)
+        try:
+            run.loader.commit(batch)
+        except BaseException:
+            # What is fetched from now on could not be written either.
+            run.stop.request("the warehouse failed")
+            raise
         context.committed += 1
         after(rows, time.monotonic() - began)
         _give_back_memory()

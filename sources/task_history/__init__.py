@@ -8,7 +8,7 @@
     connecting    a client within the budget of its key
     client        the only one that speaks HTTP: origins, deciphering, faults, waits, stopping
     recent        what is new since the last sync
-    listing       windows → verified pieces: windows, paging, comparing
+    listing       windows → verified pieces: windows, paging, walking, comparing
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
     details       the backlog → steps and payloads: json_text, redaction, secret_names, secret_text, secret_patterns

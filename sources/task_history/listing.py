@@ -15,7 +15,6 @@ from operator import itemgetter
 from typing import Any
 
 from .comparing import Comparer, Comparison, Held
-from .errors import PaginationLoop
 from .model import MS, Page, Row, Window
 from .paging import (
     Pages,
@@ -31,6 +30,7 @@ from .paging import (
     torn,
 )
 from .systems.base import System, Values
+from .walking import Walk, loop_in
 from .windows import Starts, halves, share
 
 log = logging.getLogger("task_history")
@@ -336,7 +336,7 @@ class Listing:
 
         A piece ends where the rows that may continue on the next page begin; the next one starts there.
         """
-        walk = _Walk(rest, head, is_wary=is_wary)
+        walk = Walk(rest, head, is_wary=is_wary)
         while True:
             fresh = walk.add(self._system)
             if walk.is_over(fresh, self._system.page_size):
@@ -359,9 +359,9 @@ class Listing:
             if piece is None or piece.window.end >= rest.end:
                 return
             rest = Window(piece.window.end, rest.end)
-            walk = _Walk(rest, self._pages.one(rest), is_wary=is_wary and walk.is_broken)
+            walk = Walk(rest, self._pages.one(rest), is_wary=is_wary and walk.is_broken)
 
-    def _mended(self, walk: _Walk, window: Window) -> Piece:
+    def _mended(self, walk: Walk, window: Window) -> Piece:
         """What the walk read. Instants of more rows than two pages share are read on their own."""
         is_verified = True
         for instant in sorted(at for at in walk.torn if at in window):
@@ -370,7 +370,7 @@ class Listing:
             is_verified &= is_whole_now
         return self._cut(window, walk.rows, total=None, is_verified=is_verified)
 
-    def _turn(self, walk: _Walk, fresh: int) -> Exception | None:
+    def _turn(self, walk: Walk, fresh: int) -> Exception | None:
         """Draws the next page; gives the error with which the walk ends."""
         try:
             if fresh == 0 and walk.page.more is not True and len(walk.page.rows) < self._system.page_size:
@@ -380,11 +380,11 @@ class Listing:
             if fresh == 0 and walk.is_repeated(self._system):
                 again = self._pages.one(walk.window, walk.offset)
                 if walk.is_same(self._system, again):
-                    return _loop(walk)
+                    return loop_in(walk)
                 walk.page = again
                 return None
             if walk.stale > _MOST_STALE:
-                return _loop(walk)
+                return loop_in(walk)
             walk.advance(self._system)
             walk.page = self._pages.one(walk.window, walk.offset)
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
@@ -446,87 +446,3 @@ class Listing:
                 kept.append((at or window.start, row))
         kept.sort(key=itemgetter(0))
         return Piece(window, [row for _, row in kept], None if total is None else len(kept), is_verified)
-
-
-class _Walk:
-    """A window read page after page. ``is_wary`` minds that rows may expire meanwhile."""
-
-    def __init__(self, window: Window, head: Page, *, is_wary: bool) -> None:
-        self.window = window
-        self.page = head
-        self.offset = 0
-        self.rows: dict[str, Row] = {}
-        self.last: datetime = window.start
-        """When the last row of all pages began."""
-        self.torn: set[datetime] = set()
-        """Instants of more rows than two pages share."""
-        self.is_broken = False
-        """Whether the last page does not join the one before it: rows may be missing between."""
-        self.stale = 0
-        """How many pages in a row brought nothing new."""
-        self._is_wary = is_wary
-        self._overlap = 0
-        self._joins_before = False
-        """Whether the page has to begin before the last instant of the one before it."""
-        self._previous: list[str] = []
-
-    def add(self, system: System) -> int:
-        """Takes the page's rows; gives how many were not known."""
-        rows = self.page.rows
-        fresh = {key: row for row in rows if (key := system.identity(row)) not in self.rows}
-        if self.offset and rows:
-            first = next((at for at in map(system.started_at, rows) if at is not None), self.last)
-            is_late = first >= self.last if self._joins_before else first > self.last
-            self.is_broken = is_late or len(fresh) == len(rows)
-        if not self.is_broken:
-            self.rows |= fresh
-            self.last = max(self.last, after(system, rows, self.window.start + MS) - MS)
-        self.stale = 0 if fresh else self.stale + 1
-        return len(fresh)
-
-    def is_over(self, fresh: int, page_size: int) -> bool:
-        """Whether the page was the last one."""
-        if self.is_broken:
-            return False
-        if not self.page.rows:
-            return True
-        if fresh == 0:
-            # Behind the last row there is no more than what a page repeats.
-            return self.page.more is not True and len(self.page.rows) <= self._overlap
-        return is_whole(Page(self.page.rows, None, self.page.more), page_size)
-
-    def is_repeated(self, system: System) -> bool:
-        """Whether the page holds exactly what the one before it held."""
-        return list(map(system.identity, self.page.rows)) == self._previous
-
-    def is_same(self, system: System, page: Page) -> bool:
-        """Whether that page holds exactly what this one holds."""
-        return list(map(system.identity, self.page.rows)) == list(map(system.identity, page.rows))
-
-    def skip(self) -> None:
-        """Goes to where the page ends."""
-        self.offset += len(self.page.rows)
-        self._overlap, self._joins_before, self._previous = 0, False, []
-
-    def advance(self, system: System) -> None:
-        """Goes as far as the next page may, so that it repeats the rows that can swap with its own."""
-        rows = self.page.rows
-        size = len(rows)
-        ties = sum(system.started_at(row) == self.last for row in rows)
-        self._previous = list(map(system.identity, rows))
-        self._joins_before = self._is_wary and ties <= size // 2
-        if ties > size // 2:
-            self.torn.add(self.last)
-        repeated = max(1, min(ties, size // 2)) + self._joins_before
-        step = max(1, size - repeated)
-        self._joins_before &= step == size - repeated
-        self._overlap = size - step
-        self.offset += step
-
-
-def _loop(walk: _Walk) -> PaginationLoop:
-    return PaginationLoop(
-        f"The listing of {walk.window} gives nothing new at offset {walk.offset} and says that more follows, "
-        "twice. What came before it is kept. If the vendor's API changed its paging, the connector has to "
-        "follow."
-    )
