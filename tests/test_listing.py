@@ -373,3 +373,8 @@ def test_whole_pages_that_come_and_go_lose_nothing(ignore_sort: bool, purged: in
     assert len(rows) == len(set(rows))
     if not ignore_sort:
         assert vendor.requests <= 1.03 * 100
+
+
+def test_as_many_missing_as_expired() -> None:
+    """A page full of one instant says nothing of the rest of it: what expires meanwhile hides no row that is missing."""
+    _pieces_lack_nothing(112_934)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from .model import Page, Row, Window
-from .paging import Pages, contradicts, is_sorted, is_whole, sure
+from .model import MS, Page, Row, Window
+from .paging import Pages, contradicts, is_sorted, is_whole
 from .systems.base import System
 from .windows import halves
 
@@ -156,11 +156,24 @@ class _Work:
             self.found.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
     def _knows(self, window: Window, rows: list[Row]) -> bool:
-        """Whether the first page holds what is held, as far as a page can tell."""
+        """Whether what is held agrees with the first page, as far as that can tell."""
+        inside = {
+            self._system.identity(row): at
+            for row in rows
+            if (at := self._system.started_at(row)) is not None and at in window
+        }
+        if not inside:
+            return True
+        first, last = min(inside.values()), max(inside.values())
+        held = self._held.ids(Window(first, last + MS))
+        if not inside.keys() <= held:
+            return False
         if not is_sorted(self._system, rows):
             return True
-        shown, last = sure(self._system, rows, window.start)
-        seen = Window(window.start, min(last, window.end))
-        starts = map(self._system.started_at, shown.values())
-        ids = {key for key, at in zip(shown, starts, strict=True) if at is not None and at in seen}
-        return ids == self._held.ids(seen)
+        if first == last:
+            # Which rows of one instant a page shows is chance: as many may be missing as expired.
+            at_once, is_all = self._pages.millisecond(Window(first, last + MS))
+            found = {key for key, row in at_once.items() if self._system.started_at(row) == first}
+            return is_all and found == held and not self._held.count(Window(window.start, first))
+        # Rows of the last instant may continue on the next page, in any order.
+        return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
