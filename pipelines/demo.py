@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             result = sync.sync(settings, target)
             for line in results.lines(result):
                 output.tell(line)
-        answers = _asked(target)
+        answers = _asked(target, settings)
     if args.json:
         output.emit({"command": "demo", "sync": result, "answers": answers, "file": str(args.file)})
         return 0
@@ -104,13 +104,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _asked(target: destination.Target) -> dict[str, list[dict[str, Any]]]:
+def _asked(target: destination.Target, settings: configuration.Settings) -> dict[str, list[dict[str, Any]]]:
     found = {}
-    with reading.queried(target) as query:
-        if query is None:
+    with reading.queried(target, settings) as reader:
+        if reader is None:
             return {title: [] for title in QUESTIONS}
         for title, (sql, _) in QUESTIONS.items():
-            names, rows = query(sql)
+            names, rows = reader.query(sql)
             found[title] = [
                 {
                     name: float(v) if type(v).__name__ == "Decimal" else v

@@ -5,52 +5,73 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from sources.task_history.errors import ConfigurationError, UsageError
+from sources.task_history.errors import ConfigurationError
 from sources.task_history.settings import Place, places
 
 if TYPE_CHECKING:
-    from dlt.common.destination import Destination
+    from .destination_dlt import Found
 
-NAMES = ("duckdb",)
+DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
-_MEMORY = "48MB"
-"""DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
+_GRACE = timedelta(days=7)
+"""Beyond the vendor's retention: what it still showed may have been read that much later."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
-    """One warehouse. ``file`` is its DuckDB file."""
+    """One warehouse. ``file`` is its DuckDB file; None for another one."""
 
     name: str
-    file: Path
+    file: Path | None = None
+    credentials: str | None = field(default=None, repr=False)
+    """What was read for it from a file; None where dlt finds them itself."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a person."""
+        return str(self.file) if self.file is not None else self._found.place
 
     @property
     def fingerprint(self) -> str:
-        """Tells warehouses apart."""
-        return hashlib.sha256(f"{self.name}\0{self.file}".encode()).hexdigest()[:12]
+        """Tells warehouses apart. Raises ConfigurationError."""
+        place = str(self.file) if self.file is not None else self._found.fingerprint
+        return hashlib.sha256(f"{self.name}\0{place}".encode()).hexdigest()[:12]
 
-    def destination(self, lane: str = "") -> Destination[Any, Any]:
-        """The warehouse as dlt takes it. Each ``lane`` stages its rows in a dataset of its own."""
-        import dlt
-        from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+    @cached_property
+    def _found(self) -> Found:
+        from .destination_dlt import found
 
-        credentials = DuckDbCredentials(str(self.file))
-        credentials.global_config = {
-            "memory_limit": _MEMORY,
-            "threads": 1,
-            "preserve_insertion_order": False,
-        }
-        # Named in code: dlt takes no other word for it, and its default is 80 times slower.
-        return dlt.destinations.duckdb(
-            credentials,
-            preferred_loader_file_format="parquet",
-            staging_dataset_name_layout="_".join(filter(None, ("%s", lane, "staging"))),
-        )
+        return found(self.destination())
+
+    def destination(self, lane: str = "", *, retention: timedelta | None = None) -> Any:
+        """The warehouse as dlt takes it. Each ``lane`` stages its rows in a dataset of its own.
+
+        ``retention`` is how long the vendor keeps what may still change.
+
+        Raises:
+            UsageError: dlt knows no such destination.
+        """
+        staging = "_".join(filter(None, ("%s", lane, "staging")))
+        if self.file is not None:
+            from sources.task_history.destinations import duckdb
+
+            return duckdb.destination(self.file, staging=staging)
+        given = {} if self.credentials is None else {"credentials": self.credentials}
+        if self.name == "bigquery":
+            from sources.task_history.destinations.bigquery import BigQuery
+
+            reach = None if retention is None else retention + _GRACE
+            return BigQuery(reach=reach, staging_dataset_name_layout=staging, **given)
+        from sources.task_history.destinations import other
+
+        return other.destination(self.name, staging=staging)
 
 
 def find(
@@ -59,15 +80,34 @@ def find(
     """The warehouse that is configured under that name; DuckDB in ``warehouse.duckdb`` by default.
 
     Raises:
-        UsageError: there is no such destination.
         ConfigurationError: its credentials cannot be used.
     """
-    name = name or "duckdb"
-    if name not in NAMES:
-        raise UsageError(f"There is no destination {name!r}. Known destinations: {', '.join(NAMES)}.")
+    name = name or DEFAULT
     found = places(os.environ if environ is None else environ, folder)
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
-    return Target(name, _file(DEFAULT_FILE if value is None else value))
+    if name == "duckdb":
+        return Target(name, _file(DEFAULT_FILE if value is None else value))
+    return Target(name, credentials=_key(value) if name == "bigquery" else None)
+
+
+def _key(value: Any) -> str | None:
+    """The service account of a file that is named instead of it."""
+    if not isinstance(value, str) or not value.strip() or value.lstrip().startswith("{"):
+        return None
+    file = Path(value.strip()).expanduser()
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "destination.bigquery.credentials must be the JSON of a service account or name the file that holds it: "
+            f"{file.name} cannot be read ({type(error).__name__}). Without it the application default credentials "
+            "are used."
+        ) from None
+    if not text.lstrip().startswith("{"):
+        raise ConfigurationError(
+            f"destination.bigquery.credentials: the file {file.name} does not hold the JSON of a service account."
+        )
+    return text
 
 
 def _first(found: Sequence[Place], paths: Sequence[tuple[str, ...]], name: str) -> Any:

@@ -124,9 +124,9 @@ def _held(
     """What the warehouse says of the range, and how many requests a second syncs take lately."""
     window = selection.window
     assert window is not None  # noqa: S101 - a range has one
-    with reading.queried(target) as query:
-        found = None if query is None else reading.warehouse(query, settings)
-        if query is None or found is None:
+    with reading.queried(target, settings) as reader:
+        found = None if reader is None else reading.warehouse(reader, settings)
+        if reader is None or found is None:
             return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
         book = Book(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
         own = found.within(selection)
@@ -142,8 +142,8 @@ def _held(
             frozenset(key for key, row in found.workflows().items() if row),
         )
         since = now - timedelta(days=_DAYS_OF_SYNCS)
-        _, rows = query(
-            f'SELECT sum(requests), min(started_at) FROM "{settings.dataset_name}"."{RUNS.name}" '
+        _, rows = reader.query(
+            f"SELECT sum(requests), min(started_at) FROM {reader.names(RUNS.name)} "
             "WHERE command = 'sync' AND started_at >= %s",
             since,
         )

@@ -1,15 +1,16 @@
-"""A warehouse that is only read: quickly, without dlt, also while a sync writes to it."""
+"""A warehouse that is only read, also while a sync writes to it; a DuckDB file quickly, without dlt."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from sources.task_history.errors import WarehouseUnavailable
+from sources.task_history.model import Selection
 from sources.task_history.settings import Settings
-from sources.task_history.warehouse import Query, Warehouse
+from sources.task_history.warehouse import Names, Warehouse
 
 from .destination import Target
 
@@ -17,23 +18,95 @@ _PATIENCE_S = 15.0
 """A sync holds the file only while it commits or asks."""
 
 
+class Reader(Protocol):
+    """The tables of one dataset."""
+
+    names: Names
+    """How they are named in SQL."""
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The columns' names and the rows. Raises WarehouseUnavailable."""
+        ...
+
+    def columns(self) -> set[tuple[str, str]]:
+        """All tables and their columns."""
+        ...
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows these tables hold."""
+        ...
+
+
 @contextmanager
-def queried(target: Target) -> Iterator[Query | None]:
-    """Runs SQL in the warehouse; None when there is none yet.
+def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
+    """The system's dataset; None when there is none yet.
 
     Raises:
         WarehouseUnavailable: another process keeps it, or it is none.
+        ConfigurationError: its credentials cannot be used.
     """
-    if not target.file.exists():
+    if target.file is None:
+        from .reading_dlt import reader
+
+        with reader(target, settings) as found:
+            yield found
+    elif not target.file.exists():
         yield None
-        return
+    else:
+        connection = _opened(target)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield _File(connection, settings.dataset_name)
+        finally:
+            connection.close()
+
+
+def warehouse(reader: Reader, settings: Settings, *, selection: Selection | None = None) -> Warehouse | None:
+    """The system's tables; None when it was never synced."""
+    if not any(table == settings.system.executions.name for table, _ in reader.columns()):
+        return None
+    return Warehouse(reader.query, reader.names, settings.system, selection=selection)
+
+
+class _File:
+    """A dataset in a DuckDB file."""
+
+    def __init__(self, connection: Any, dataset: str) -> None:
+        self._connection = connection
+        self._dataset = dataset
+        self.names = Names(lambda table: f'"{dataset}"."{table}"')
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        import duckdb
+
+        try:
+            cursor = self._connection.execute(sql.replace("%s", "?"), list(values))
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+        except duckdb.Error as error:
+            raise WarehouseUnavailable(
+                f"The warehouse cannot answer: {str(error).splitlines()[0]}"
+            ) from error
+
+    def columns(self) -> set[tuple[str, str]]:
+        _, rows = self.query(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
+            self._dataset,
+        )
+        return {(str(table), str(column)) for table, column in rows}
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        return {
+            table: int(self.query(f"SELECT count(*) FROM {self.names(table)}")[1][0][0]) for table in tables
+        }
+
+
+def _opened(target: Target) -> Any:
     import duckdb
 
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         try:
-            connection = duckdb.connect(str(target.file), read_only=True, config={"threads": 2})
-            break
+            return duckdb.connect(str(target.file), read_only=True, config={"threads": 2})
         except duckdb.IOException as error:
             if "lock" not in str(error).lower() or time.monotonic() > deadline:
                 raise WarehouseUnavailable(_explained(target, error)) from error
@@ -41,36 +114,9 @@ def queried(target: Target) -> Iterator[Query | None]:
         except duckdb.Error as error:
             raise WarehouseUnavailable(_explained(target, error)) from error
 
-    def query(sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-        try:
-            cursor = connection.execute(sql.replace("%s", "?"), list(values))
-            return [column[0] for column in cursor.description or ()], cursor.fetchall()
-        except duckdb.Error as error:
-            raise WarehouseUnavailable(
-                f"The warehouse cannot answer: {str(error).splitlines()[0]}"
-            ) from error
-
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield query
-    finally:
-        connection.close()
-
 
 def _explained(target: Target, error: Exception) -> str:
     words = str(error).splitlines()[0]
     if "lock" in words.lower():
         return f"{target.file} is open for writing in another process: close it there, or wait for its end. ({words})"
     return f"{target.file} cannot be opened as a DuckDB file: name another one, or move it away. ({words})"
-
-
-def warehouse(query: Query, settings: Settings) -> Warehouse | None:
-    """The system's tables; None when it was never synced."""
-    _, rows = query(
-        "SELECT count(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
-        settings.dataset_name,
-        settings.system.executions.name,
-    )
-    if not rows[0][0]:
-        return None
-    return Warehouse(query, lambda name: f'"{settings.dataset_name}"."{name}"', settings.system)

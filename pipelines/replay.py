@@ -14,7 +14,6 @@ from sources.task_history.candidates import Candidate, Candidates, judged
 from sources.task_history.errors import AlreadyRunning, TaskHistoryError, UsageError
 from sources.task_history.model import Scope, Selection
 from sources.task_history.tables import REPLAYS
-from sources.task_history.warehouse import Query
 
 from . import arguments, destination, output, ranges, reading, replay_words
 from .progress import Progress
@@ -110,20 +109,19 @@ def choose(args: argparse.Namespace, settings: configuration.Settings, target: d
     now = datetime.now(UTC)
     asked = ranges.window(args, settings, now, lookback=False) if args.failed else None
     selection = ranges.selection(asked, filters) if asked else Selection()
-    with reading.queried(target) as query:
-        if query is None or reading.warehouse(query, settings) is None:
+    with reading.queried(target, settings) as reader:
+        if reader is None or reading.warehouse(reader, settings) is None:
             if args.failed:
                 raise UsageError(
                     f"--failed chooses from the warehouse, and {settings.system.name} is not synced yet into "
-                    f"{target.file}. Start with: task-history sync {settings.system.name}"
+                    f"{target.place}. Start with: task-history sync {settings.system.name}"
                 )
             return Choice([Candidate(one, is_known=False) for one in ids], [], selection, None)
-        known = Candidates(
-            query, lambda name: f'"{settings.dataset_name}"."{name}"', settings.system, selection=selection
-        )
+        known = Candidates(reader.query, reader.names, settings.system, selection=selection)
         found = known.failed(args.error) if args.failed else known.given(ids)
         names = [one.id for one in found]
-        earlier = known.earlier(names) if _is_there(query, settings, REPLAYS.name) else {}
+        has_replays = any(table == REPLAYS.name for table, _ in reader.columns())
+        earlier = known.earlier(names) if has_replays else {}
         horizon = None if settings.retention is None else now - settings.retention
         found = judged(found, earlier, horizon=horizon)
         reasons = {one.id: _obstacle(one, again=args.again) for one in found}
@@ -142,11 +140,6 @@ def _obstacle(one: Candidate, *, again: bool) -> str | None:
     return one.obstacle or before
 
 
-def _is_there(query: Query, settings: configuration.Settings, table: str) -> bool:
-    sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = %s AND table_name = %s"
-    return bool(query(sql, settings.dataset_name, table)[1][0][0])
-
-
 def _carried_out(
     args: argparse.Namespace, settings: configuration.Settings, target: destination.Target, choice: Choice
 ) -> int:
@@ -159,7 +152,7 @@ def _carried_out(
     works: list[Replay] = []
 
     def makes(context: Context, loader: Loader) -> Replay:
-        candidates = Candidates(loader.query, loader.qualified, settings.system)
+        candidates = Candidates(loader.query, loader.names, settings.system)
         works.append(Replay(context, candidates, ids, again=args.again))
         return works[0]
 

@@ -48,7 +48,8 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
         "budget": _budget(settings, number),
         "caveat": settings.system.replay_caveat,
         "go_on": None if args.yes or not number else go_on(args, choice),
-        "file": str(target.file),
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
         "dataset": settings.dataset_name,
     }
 

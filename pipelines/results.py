@@ -50,7 +50,8 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
         "budget": {"limit": budget.limit, "period_s": budget.period_s, "left": usage.left if usage else None},
         "duration_s": round(seconds, 1),
         "destination": target.name,
-        "file": str(target.file),
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
         "dataset": context.settings.dataset_name,
     }
 

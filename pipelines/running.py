@@ -115,27 +115,32 @@ def run(
         from sources.task_history.failures import failures
         from sources.task_history.loading import Loader
         from sources.task_history.session import Session
-        from sources.task_history.warehouse import Warehouse
 
         _configure_dlt()
         with failures():
             pipeline = dlt.pipeline(
                 name,
                 pipelines_dir=str(folder),
-                destination=target.destination("" if lane.has_cursor else lane.name),
+                destination=target.destination(
+                    "" if lane.has_cursor else lane.name, retention=settings.retention
+                ),
                 dataset_name=settings.dataset_name,
             )
         loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor)
+        stack.callback(loader.close)
+        os.environ.setdefault("LOAD__WORKERS", str(loader.backend.workers))
         loader.ready()
         context = Context(
             settings,
             client,
-            Warehouse(loader.query, loader.qualified, settings.system),
+            loader.warehouse().reaching(settings.retention),
             now=lambda: datetime.now(UTC),
             command=command,
             lane=lane.name,
             selection=selection,
             scope=scope,
+            commits=loader.backend.commits,
+            cost=loader.backend.cost,
         )
         yield Run(Session(context, makes(context, loader)), loader, client, budget, stop)
 
@@ -207,8 +212,6 @@ def _configure_dlt() -> None:
         "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
-        # Each worker keeps memory of its own; a commit is a few small files.
-        "LOAD__WORKERS": "2",
         "LOAD__DELETE_COMPLETED_JOBS": "true",
         "LOAD__TRUNCATE_STAGING_DATASET": "true",
     }.items():

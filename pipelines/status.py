@@ -13,10 +13,11 @@ from sources.task_history.coverage import Book, Day, Summary, by_day
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.model import Scope, Selection, Window
 from sources.task_history.tables import RUNS
-from sources.task_history.warehouse import Query, Warehouse
+from sources.task_history.warehouse import Warehouse
 from sources.task_history.windows import merged
 
 from . import arguments, destination, output, reading
+from .reading import Reader
 
 _DAYS = 120
 
@@ -52,42 +53,39 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
         "system": name,
         "instance": instance,
         "destination": target.name,
-        "file": str(target.file),
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
         "dataset": settings.dataset_name,
         "budget": _budget(settings),
         "loaded": False,
     }
-    with reading.queried(target) as query:
-        warehouse = None if query is None else reading.warehouse(query, settings)
-        if query is not None and warehouse is not None:
-            found |= {"loaded": True, **_loaded(query, warehouse, settings)}
+    with reading.queried(target, settings) as reader:
+        warehouse = None if reader is None else reading.warehouse(reader, settings)
+        if reader is not None and warehouse is not None:
+            found |= {"loaded": True, **_loaded(reader, warehouse, settings)}
     return found
 
 
-def _loaded(query: Query, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
-    system = settings.system
-    name = f'"{settings.dataset_name}".'
+def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
+    system, query = settings.system, reader.query
+    warehouse = warehouse.reaching(settings.retention)
     known = warehouse.coverage()
     span = Book(known).span
-    counts = {
-        table.name: query(f'SELECT count(*) FROM {name}"{table.name}"')[1][0][0]
-        for table in (system.executions, system.steps, system.payloads, system.workflows)
-    }
+    counts = reader.counts(
+        [table.name for table in (system.executions, system.steps, system.payloads, system.workflows)]
+    )
     # What a backfill brought from before the syncs is the backfill's to complete.
     own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
     scope = Scope(settings.steps, settings.payloads)
-    runs = f'{name}"{RUNS.name}"'
-    unresolved = query(
-        f'SELECT count(*) FROM {name}"{system.executions.name}" WHERE resolution = %s',
-        "unresolved_at_retention",
-    )
+    runs = reader.names(RUNS.name)
+    _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
         "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
         "covered_until": span.end if span else None,
         "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
         "rows": counts,
         "open_executions": warehouse.open_count(),
-        "unresolved": unresolved[1][0][0],
+        "unresolved": int(unresolved[0][0] or 0),
         "details_left": own.details_left(scope),
         "payloads_left": own.payloads_left(scope),
         "coverage": [_day(day) for day in by_day(known)],
@@ -158,7 +156,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     name = found["system"] + (f" ({found['instance']})" if found["instance"] else "")
     if not found["loaded"]:
         return [
-            f"{name}: not synced yet into {found['file']}. Start with: task-history sync {found['system']}"
+            f"{name}: not synced yet into {found['place']}. Start with: task-history sync {found['system']}"
         ]
     rows = found["rows"]
     text = [

@@ -96,9 +96,10 @@ def why(
     """
     now = datetime.now(UTC)
     words = Words(settings.system, settings.instance, settings.values["retention_days"])
-    with reading.queried(target) as query:
-        warehouse = None if query is None else reading.warehouse(query, settings)
-        asking = None if query is None or warehouse is None else Asking(query, warehouse, settings, words)
+    with reading.queried(target, settings) as reader:
+        warehouse = None if reader is None else reading.warehouse(reader, settings)
+        asking = None if reader is None or warehouse is None else Asking(reader, warehouse, settings, words)
+        has_warehouse = reader is not None
         facts = asking.facts(identity, now) if asking else Facts(identity, why_facts.loaded(settings, now))
         story = _story(settings, asking, facts, facts.row) if asking and facts.row else {}
     # The warehouse is free while the vendor is asked.
@@ -121,8 +122,8 @@ def why(
         given = Absent(
             words,
             loaded,
-            str(target.file),
-            has_warehouse=target.file.exists(),
+            target.place,
+            has_warehouse=has_warehouse,
             around=around,
             told=told,
             replay=facts.replay,
@@ -144,7 +145,8 @@ def why(
         "loaded": _loaded(loaded),
         "live": _live(told),
         "requests": requests,
-        "file": str(target.file),
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
         "dataset": settings.dataset_name,
     }
 

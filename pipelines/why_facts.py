@@ -12,10 +12,12 @@ from sources.task_history.errors import WarehouseUnavailable
 from sources.task_history.model import MS, Row, Scope, Selection, Window, floor_ms
 from sources.task_history.reasons import Details, Reason, Words
 from sources.task_history.settings import Settings
-from sources.task_history.tables import COVERAGE, READS, REPLAYS, RUNS, STATES
-from sources.task_history.warehouse import Query, Warehouse
+from sources.task_history.tables import COVERAGE, READS, REPLAYS, RUNS, STATES, of
+from sources.task_history.warehouse import Warehouse
 from sources.task_history.whereabouts import Loaded, blind, read_filters
 from sources.task_history.windows import gaps
+
+from .reading import Reader
 
 
 @dataclass(slots=True)
@@ -59,8 +61,8 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
 class Asking:
     """Asks one dataset."""
 
-    def __init__(self, query: Query, warehouse: Warehouse, settings: Settings, words: Words) -> None:
-        self._query = query
+    def __init__(self, reader: Reader, warehouse: Warehouse, settings: Settings, words: Words) -> None:
+        self._reader = reader
         self._warehouse = warehouse
         self._settings = settings
         self._system = settings.system
@@ -107,11 +109,7 @@ class Asking:
     def _check(self) -> None:
         """A warehouse of an earlier version lacks tables and columns until the next sync."""
         names = [table.name for table in (STATES, READS, COVERAGE)]
-        _, rows = self._query(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
-            self._settings.dataset_name,
-        )
-        there = {(str(table), str(column)) for table, column in rows}
+        there = self._reader.columns()
         needed = {
             (name, column) for name, column in zip(names, ("seen_at", "read_at", "windows"), strict=True)
         }
@@ -126,8 +124,9 @@ class Asking:
         stored = self._warehouse.stored([execution_id])
         if not stored:
             # Somebody's tool may have changed the letters.
-            _, same = self._query(
-                f"SELECT id FROM {self._name(self._system.executions.name)} WHERE lower(id) = lower(%s) LIMIT 1",
+            _, same = self._reader.query(
+                f"SELECT e.id FROM {self._name(self._system.executions.name)} AS e "
+                "WHERE lower(e.id) = lower(%s) LIMIT 1",
                 execution_id,
             )
             stored = self._warehouse.stored([str(same[0][0])]) if same else {}
@@ -146,9 +145,14 @@ class Asking:
     def _details(self, found: Facts, row: Row) -> Details:
         system, scope = self._system, Scope(self._settings.steps, self._settings.payloads)
         identity = found.execution_id
-        steps = self._records(system.steps.name, "workflow_execution_id = %s", identity)
+        day = row.get(system.started_column)
+        steps = self._records(system.steps.name, "workflow_execution_id = %s", identity, day=day)
         payloads = self._records(
-            system.payloads.name, "workflow_execution_id = %s", identity, columns="step_execution_id, outcome"
+            system.payloads.name,
+            "workflow_execution_id = %s",
+            identity,
+            columns="step_execution_id, outcome",
+            day=day,
         )
         there = {payload["step_execution_id"] for payload in payloads}
         wanted = [
@@ -233,11 +237,16 @@ class Asking:
         found = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
         return found[0] if found else None
 
-    def _name(self, table: str) -> str:
-        return f'"{self._settings.dataset_name}"."{table}"'
+    def _name(self, table: str, day: datetime | None = None) -> str:
+        found = next(one for one in of(self._system) if one.name == table)
+        return self._reader.names.recent(found, day=day)
 
-    def _records(self, table: str, where: str, *values: object, columns: str = "*") -> list[Row]:
-        names, rows = self._query(f"SELECT {columns} FROM {self._name(table)} WHERE {where}", *values)
+    def _records(
+        self, table: str, where: str, *values: object, columns: str = "*", day: datetime | None = None
+    ) -> list[Row]:
+        """Rows of the table; of that day of its partitions, where it is known."""
+        sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {where}"
+        names, rows = self._reader.query(sql, *values)
         return [
             {
                 name: value.astimezone(UTC) if isinstance(value, datetime) else value

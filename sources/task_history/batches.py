@@ -10,6 +10,19 @@ from .model import Row
 
 
 @dataclass(frozen=True, slots=True)
+class Commits:
+    """How much one commit holds: what a kill can cost, against what a commit costs in that warehouse."""
+
+    rows: int = 5_000
+    bytes: int = 16_000_000
+    """Of free text."""
+    seconds: float = 60.0
+    """What was fetched is committed after that long at the latest."""
+    details: int = 500
+    """Requests for details."""
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A little work that is done."""
 
@@ -35,15 +48,13 @@ DUE = Chunk(is_due=True)
 class Batch:
     """Chunks that become one commit."""
 
-    def __init__(self, *, began_at: float, max_rows: int, max_bytes: int, max_s: float) -> None:
+    def __init__(self, most: Commits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
         self.cursor: datetime | None = None
         self._began_at = began_at
         self._count = 0
         self._bytes = 0
-        self._max_rows = max_rows
-        self._max_bytes = max_bytes
-        self._max_s = max_s
+        self._most = most
 
     def add(self, chunk: Chunk) -> None:
         for table, rows in chunk.rows.items():
@@ -60,9 +71,9 @@ class Batch:
     def is_full(self, now: float) -> bool:
         """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
         return (
-            self._count >= self._max_rows
-            or self._bytes >= self._max_bytes
-            or now - self._began_at >= self._max_s
+            self._count >= self._most.rows
+            or self._bytes >= self._most.bytes
+            or now - self._began_at >= self._most.seconds
         )
 
     def __len__(self) -> int:

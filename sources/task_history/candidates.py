@@ -134,7 +134,7 @@ class Candidates(Warehouse):
     def _outputs(self) -> str:
         """Outputs of failed steps: tables and condition."""
         return (
-            f"{self._name(self._system.steps.name)} AS s JOIN {self._name(self._system.payloads.name)} AS p "
+            f"{self._name.recent(self._system.steps)} AS s JOIN {self._name.recent(self._system.payloads)} AS p "
             f"ON p.step_execution_id = s.id WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"
         )
 

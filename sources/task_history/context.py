@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from .batches import Commits
 from .client import Client
 from .coverage import SYNC, Book, filters_text
+from .destinations import Cost
 from .details import Details
 from .estimating import Amount, Rates, details, list_requests
 from .listing import Listing
@@ -29,7 +31,8 @@ _MARGIN = timedelta(days=1)
 class Context:
     """One run of one system; ``now`` tells the time, UTC.
 
-    ``lane`` is who writes coverage, ``selection`` which executions the run is about.
+    ``lane`` is who writes coverage, ``selection`` which executions the run is about; ``commits`` is how much the
+    warehouse takes at once, and ``cost`` what it bills by.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Context:
         lane: str = SYNC,
         selection: Selection | None = None,
         scope: Scope | None = None,
+        commits: Commits | None = None,
+        cost: Cost | None = None,
     ) -> None:
         self.settings = settings
         self.client = client
@@ -54,7 +59,11 @@ class Context:
         self.filters = filters_text(self.selection.filters)
         self.scope = scope or Scope(settings.steps, settings.payloads)
         self.named = read_map(settings.values.get("workflow_map"))
+        self.commits = commits or Commits()
+        self.cost = cost
         self.run_id = uuid.uuid4().hex[:16]
+        if cost is not None:
+            cost.labels |= {"task_history_system": settings.system.name, "task_history_run": self.run_id}
         self.started_at = now()
         self.tally = Tally()
         self.redactor = Redactor(settings.redact, secrets=settings.secrets)
@@ -165,6 +174,8 @@ class Context:
             "window_start": window.start if window else None,
             "window_end": window.end if window else None,
             "filters": self.filters,
+            "bytes_estimated": self.cost.estimated if self.cost else None,
+            "bytes_processed": self.cost.processed if self.cost else None,
         }
 
 

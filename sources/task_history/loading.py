@@ -18,7 +18,7 @@ from typing import Any
 import dlt
 from dlt.common.pipeline import LoadInfo
 
-from . import tables
+from . import destinations, tables
 from .batches import Batch
 from .errors import WarehouseUnavailable
 from .failures import failures, is_locked
@@ -26,6 +26,7 @@ from .housekeeping import forget_killed_extracts, forget_old_loads
 from .model import Table
 from .resources import Writer, empty, resources
 from .systems.base import System
+from .warehouse import Names, Warehouse
 
 log = logging.getLogger("task_history")
 
@@ -50,11 +51,13 @@ class Loader:
     def __init__(self, pipeline: dlt.Pipeline, system: System, *, has_cursor: bool = True) -> None:
         self.pipeline = pipeline
         self.system = system
+        self.backend = destinations.of(pipeline.destination)
         self._has_cursor = has_cursor
         self._patience_s = _PATIENCE_S
         self._lock = threading.RLock()
         self._names: dict[str, str] = {}
-        self._commented: set[tuple[str, str]] | None = None
+        self._described: set[tuple[str, str]] | None = None
+        self._kept: Any = None
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -74,7 +77,7 @@ class Loader:
             if not self._has_tables():
                 self.pipeline.run(self._source(empty(self.system, self.writer())))
             self._mend()
-            self.comment()
+            self.describe()
         # From now on there is something to lose.
         self._patience_s = _LONG_PATIENCE_S
 
@@ -85,8 +88,15 @@ class Loader:
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
             info = self.pipeline.run(self._source(made))
             forget_old_loads(Path(self.pipeline.working_dir))
-            self.comment()
+            self.describe()
         return info
+
+    def close(self) -> None:
+        """Gives back what it kept open. It may be used again."""
+        with self._lock:
+            if self._kept is not None:
+                self._kept.close_connection()
+                self._kept = None
 
     def writer(self) -> Writer:
         """Makes Arrow tables that fit the tables that are there."""
@@ -119,6 +129,16 @@ class Loader:
         """Like ``query``; no rows while there are no tables."""
         return self.query(sql, *values) if self._has_tables() and not self.pipeline.first_run else ([], [])
 
+    def warehouse(self, *, is_ready: bool = True) -> Warehouse:
+        """What the tables are asked; ``is_ready`` says that they are there."""
+        query = self.query if is_ready else self.query_if_any
+        return Warehouse(query, self.names, self.system)
+
+    @property
+    def names(self) -> Names:
+        """How tables are named in SQL."""
+        return Names(self.qualified, self.backend.literal)
+
     def qualified(self, name: str) -> str:
         """The table's full name in SQL."""
         if name not in self._names:
@@ -127,26 +147,15 @@ class Loader:
                 self._names[name] = str(self.pipeline.sql_client().make_qualified_table_name(name))
         return self._names[name]
 
-    def comment(self) -> None:
-        """Writes the sentence of every column into a warehouse that dlt does not write it to."""
-        if self.pipeline.destination.destination_name != "duckdb":
-            return
+    def describe(self) -> None:
+        """Writes the sentence of every column into the warehouse, where dlt does not."""
         schema = self._schema()
         wanted = _sentences(tables.of(self.system), schema.tables if schema else {})
-        if self._commented is not None and wanted.keys() <= self._commented:
+        if self._described is not None and wanted.keys() <= self._described:
             return
-        with failures(), self.pipeline.sql_client() as client:
-            rows = client.execute_sql(
-                "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
-                "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",
-                client.dataset_name,
-                client.dataset_name,
-            )
-            there = {(str(table), str(column)): text for table, column, text in rows or ()}
-            for key, text in wanted.items():
-                if key in there and there[key] != text:
-                    client.execute_sql(_commenting(client, *key, text))
-        self._commented = set(wanted)
+        with failures(), self._held() as client:
+            self.backend.describe(client, wanted)
+        self._described = set(wanted)
 
     @contextmanager
     def _held(self) -> Iterator[Any]:
@@ -156,6 +165,12 @@ class Loader:
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
+        if not self.backend.is_exclusive:
+            if self._kept is None:
+                self._kept = self.pipeline.sql_client()
+                self._kept.open_connection()
+            yield self._kept
+            return
         deadline = time.monotonic() + self._patience_s
         client: Any = self.pipeline.sql_client()
         while True:
@@ -253,13 +268,6 @@ class Loader:
                 for table, columns in client.get_storage_tables(names)  # type: ignore[attr-defined]
                 for column, hint in columns.items()
             }
-
-
-def _commenting(client: Any, table: str, column: str, text: str) -> str:
-    name = client.make_qualified_table_name(table)
-    what = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
-    quoted = text.replace("'", "''")
-    return f"COMMENT ON {what} IS '{quoted}'"
 
 
 def _sentences(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[str, str], str]:

@@ -121,3 +121,9 @@ class Table:
     columns: tuple[Column, ...]
     newest: str
     """The column whose highest value wins when one key arrives twice in a commit."""
+    partition: str | None = None
+    """The timestamp by whose day the table is partitioned, where the warehouse can; None for a small table."""
+    may_move: bool = False
+    """Whether a row may come back with another value there."""
+    cluster: tuple[str, ...] = ()
+    """The columns by which the rows of a partition are sorted, where the warehouse can."""

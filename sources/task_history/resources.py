@@ -9,11 +9,13 @@ from typing import Any
 
 import dlt
 from dlt.common.schema.typing import TColumnSchema
+from dlt.destinations.impl.bigquery.bigquery_adapter import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
 from dlt.extract import DltResource
 
 from . import tables
 from .batches import Batch
 from .columnar import to_arrow
+from .destinations.base import MAY_MOVE
 from .model import Row, Table
 from .systems.base import System
 
@@ -33,6 +35,8 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
         }
         if column.name == table.newest:
             hint["dedup_sort"] = "desc"
+        if column.name == table.partition:
+            hint["partition"] = True
         found[column.name] = hint  # type: ignore[assignment]
     return found
 
@@ -84,7 +88,7 @@ def empty(system: System, writer: Writer) -> list[DltResource]:
 
 
 def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
-    return dlt.resource(
+    made = dlt.resource(
         rows,
         name=table.name,
         primary_key=list(table.primary_key),
@@ -92,6 +96,12 @@ def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
         columns=hints(table),
         schema_contract="evolve",
     )
+    of_table: dict[str, Any] = {TABLE_DESCRIPTION_HINT: table.description}
+    if table.cluster:
+        of_table[CLUSTER_COLUMNS_HINT] = list(table.cluster)
+    if table.may_move:
+        of_table[MAY_MOVE] = True
+    return made.apply_hints(additional_table_hints=of_table)
 
 
 class _Work:

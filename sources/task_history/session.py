@@ -16,10 +16,6 @@ from .model import Row, Selection
 from .runs import Left, Run
 from .tables import COVERAGE, RUNS
 
-_ROWS_PER_COMMIT = 5_000
-_BYTES_PER_COMMIT = 16_000_000
-_S_PER_COMMIT = 60.0
-
 
 class Work(Protocol):
     """What a command does."""
@@ -96,12 +92,7 @@ class Session:
         yield from self.work.chunks()
 
     def _batch(self) -> Batch:
-        return Batch(
-            began_at=time.monotonic(),
-            max_rows=_ROWS_PER_COMMIT,
-            max_bytes=_BYTES_PER_COMMIT,
-            max_s=_S_PER_COMMIT,
-        )
+        return Batch(self.context.commits, began_at=time.monotonic())
 
     def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
         """The batch with the coverage and the run's row as they are once it is in the warehouse."""

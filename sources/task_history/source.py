@@ -24,7 +24,6 @@ from .session import Session
 from .settings import Settings, build
 from .stopping import StopSignal
 from .syncing import Sync
-from .warehouse import Warehouse
 
 log = logging.getLogger("task_history")
 
@@ -103,9 +102,11 @@ class _Late(Writer):
             context = Context(
                 settings,
                 client,
-                Warehouse(loader.query_if_any, loader.qualified, settings.system),
+                loader.warehouse(is_ready=False).reaching(settings.retention),
                 now=lambda: datetime.now(UTC),
                 command="source",
+                commits=loader.backend.commits,
+                cost=loader.backend.cost,
             )
             session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()

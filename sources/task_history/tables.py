@@ -59,6 +59,17 @@ RUNS = Table(
             "From when on executions were purged by the vendor before any sync could read them; empty for none.",
         ),
         Column("lost_until", "timestamp", "Until when they were; that instant excluded."),
+        Column(
+            "bytes_estimated",
+            "bigint",
+            "Bytes that BigQuery named for the run's merges before they ran, but for those of the last commit; empty "
+            "elsewhere.",
+        ),
+        Column(
+            "bytes_processed",
+            "bigint",
+            "Bytes that BigQuery processed for the run's statements until this row was written; empty elsewhere.",
+        ),
         Column("open_executions", "bigint", "Executions that were open at its end."),
         Column("details_left", "bigint", "Settled executions whose steps were wanted and not yet loaded."),
         Column("payloads_left", "bigint", "Steps whose payload was wanted and not yet loaded."),
@@ -115,6 +126,7 @@ READS = Table(
         Column("read_at", "timestamp", "When the last page of it was read."),
     ),
     newest="read_at",
+    partition="read_at",
 )
 
 STATES = Table(
@@ -135,6 +147,8 @@ STATES = Table(
         Column("run_id", "text", "The run that last saw it so (sync_runs.run_id)."),
     ),
     newest="last_seen_at",
+    partition="seen_at",
+    cluster=("execution_id",),
 )
 
 REPLAYS = Table(

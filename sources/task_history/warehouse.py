@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from .coverage import Day, read_windows
+from .coverage import Day, midnight, read_windows
 from .estimating import Rates
-from .model import Row, Scope, Selection, Window
+from .model import Row, Scope, Selection, Table, Window
 from .states import Seen
 from .systems.base import System
 from .tables import COVERAGE, RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with the values for its ``%s``; gives the columns' names and the rows."""
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _IDS_AT_ONCE = 500
+_GRACE = timedelta(days=7)
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
 
@@ -52,8 +54,38 @@ class Wanted:
     status: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How tables are named in SQL."""
+
+    qualified: Callable[[str], str]
+    """A table's full name."""
+    literal: Callable[[datetime], str] | None = None
+    """An instant as a constant, where reading is billed by what is read; None elsewhere."""
+    since: datetime | None = None
+    """What began before is settled for good."""
+
+    def __call__(self, name: str) -> str:
+        return self.qualified(name)
+
+    def recent(self, table: Table, *, day: datetime | None = None) -> str:
+        """What of the table may still change or be lacking: all of it where reading costs nothing.
+
+        ``day`` narrows it to that one.
+        """
+        name = self.qualified(table.name)
+        if self.literal is None or table.partition is None:
+            return name
+        column, since = table.partition, self.literal(self.since or _EVER)
+        if day is not None:
+            start = midnight(day)
+            end = self.literal(start + timedelta(days=1))
+            return f"(SELECT * FROM {name} WHERE {column} >= {self.literal(start)} AND {column} < {end})"
+        return f"(SELECT * FROM {name} WHERE {column} >= {since} OR {column} IS NULL)"
+
+
 class Warehouse:
-    """The tables of one dataset. ``qualified`` gives a table's full name in SQL.
+    """The tables of one dataset.
 
     ``selection`` narrows everything that is asked about executions, but for single ones and the newest.
 
@@ -63,17 +95,35 @@ class Warehouse:
     def __init__(
         self,
         query: Query,
-        qualified: Callable[[str], str],
+        names: Names,
         system: System,
         *,
         selection: Selection | None = None,
     ) -> None:
         self._query = query
-        self._name = qualified
+        self._name = names
         self._system = system
         self._selection = selection or Selection()
-        self._executions = qualified(system.executions.name)
+        self._all = names(system.executions.name)
+        self._executions = names.recent(system.executions)
         self._start = system.started_column
+
+    def reaching(self, retention: timedelta | None) -> Warehouse:
+        """The same warehouse, where reading is billed read only as far back as something may still change.
+
+        That is the vendor's retention, as it was when the last sync came to its end, and a week.
+        """
+        if self._name.literal is None or retention is None:
+            return self
+        last = _utc(
+            self._value(
+                f"SELECT max(started_at) FROM {self._name(RUNS.name)} WHERE command = 'sync' AND outcome = 'complete'"
+            )
+        )
+        since = None if last is None else last - retention - _GRACE
+        return Warehouse(
+            self._query, replace(self._name, since=since), self._system, selection=self._selection
+        )
 
     def within(self, selection: Selection) -> Warehouse:
         """The same warehouse, of which only these executions are looked at."""
@@ -82,7 +132,7 @@ class Warehouse:
     def count(self, window: Window) -> int:
         """Executions that began in the window and that the vendor still had when last asked."""
         where = self._held(window)
-        return self._number(f"SELECT count(*) FROM {self._executions} AS e WHERE {where.sql}", *where.values)
+        return self._number(f"SELECT count(*) FROM {self._all} AS e WHERE {where.sql}", *where.values)
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
         """The same for each of these windows, asked at once."""
@@ -94,21 +144,19 @@ class Warehouse:
         )
         where = self._held(Window(min(windows).start, max(window.end for window in windows)))
         bounds = [instant for window in windows for instant in (window.start, window.end)]
-        rows = self._rows(
-            f"SELECT {cases} FROM {self._executions} AS e WHERE {where.sql}", *bounds, *where.values
-        )
+        rows = self._rows(f"SELECT {cases} FROM {self._all} AS e WHERE {where.sql}", *bounds, *where.values)
         return [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
 
     def ids(self, window: Window) -> set[str]:
         """Their ids."""
         where = self._held(window)
-        rows = self._rows(f"SELECT e.id FROM {self._executions} AS e WHERE {where.sql}", *where.values)
+        rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {where.sql}", *where.values)
         return {str(row[0]) for row in rows}
 
     def seen(self, window: Window) -> dict[str, Seen]:
         """In which state those that began in the window are stored, by id, purged ones too."""
         rows = self._records(
-            f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._executions} "
+            f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} "
             f"WHERE {self._start} >= %s AND {self._start} < %s",
             window.start,
             window.end,
@@ -117,7 +165,7 @@ class Warehouse:
 
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
-        return _utc(self._value(f"SELECT max({self._start}) FROM {self._executions}"))
+        return _utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
 
     def open_executions(self, *, not_read_by: str) -> list[Open]:
         """All that were open when last read, but those that this run has read; oldest first."""
@@ -147,7 +195,7 @@ class Warehouse:
         rows = self._rows(
             "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
             f"rank() OVER (ORDER BY {self._start}) AS place, count(*) OVER (PARTITION BY {self._start}) AS ties "
-            f"FROM {self._executions} WHERE {self._start} >= %s) AS placed WHERE is_open",
+            f"FROM {self._all} WHERE {self._start} >= %s) AS placed WHERE is_open",
             oldest,
         )
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
@@ -158,7 +206,7 @@ class Warehouse:
         for at in range(0, len(ids), _IDS_AT_ONCE):
             part = ids[at : at + _IDS_AT_ONCE]
             marks = ", ".join(["%s"] * len(part))
-            rows = self._records(f"SELECT * FROM {self._executions} WHERE id IN ({marks})", *part)
+            rows = self._records(f"SELECT e.* FROM {self._executions} AS e WHERE e.id IN ({marks})", *part)
             found |= {str(row["id"]): row for row in rows}
         return found
 
@@ -217,7 +265,9 @@ class Warehouse:
         column = self._system.workflow_column
         rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
         known: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
-        seen = self._rows(f"SELECT DISTINCT {column} FROM {self._executions} WHERE {column} IS NOT NULL")
+        seen = self._rows(
+            f"SELECT DISTINCT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL"
+        )
         return {str(value): known.get(str(value), {}) for (value,) in seen}
 
     def rates(self) -> Rates:
@@ -231,11 +281,11 @@ class Warehouse:
         detailed = self._rows(
             f"SELECT count(DISTINCT e.id), count(s.id), sum({self._failed('s')}), "
             f"count(DISTINCT CASE WHEN {failed} = 1 THEN e.id END), sum({failed}) "
-            f"FROM {name(system.steps.name)} AS s JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
+            f"FROM {name.recent(system.steps)} AS s JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
         )
         payloads = self._rows(
-            "SELECT count(*), sum(coalesce(length(input), 0) + coalesce(length(output), 0)) "
-            f"FROM {name(system.payloads.name)} WHERE outcome = 'loaded'"
+            "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
+            f"FROM {name.recent(system.payloads)} AS p WHERE p.outcome = 'loaded'"
         )
         numbers = [int(value or 0) for rows in (whole, detailed, payloads) for value in (rows or [()])[0]]
         return Rates(*numbers) if len(numbers) == 10 else Rates()
@@ -300,9 +350,9 @@ class Warehouse:
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
         where = self._chosen("e")
         return _Where(
-            f"{self._executions} AS e LEFT JOIN {self._name(self._system.ledger.name)} AS d ON d.id = e.id "
+            f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.ledger)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
-            f"WHERE (d.id IS NULL OR d.outcome = 'again' OR d.date_started IS DISTINCT FROM e.{self._start}) "
+            f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start}) "
             f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
             where.values,
         )
@@ -311,8 +361,8 @@ class Warehouse:
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
         where = self._chosen("e")
         return _Where(
-            f"{self._name(self._system.steps.name)} AS s "
-            f"LEFT JOIN {self._name(self._system.payloads.name)} AS p ON p.step_execution_id = s.id "
+            f"{self._name.recent(self._system.steps)} AS s "
+            f"LEFT JOIN {self._name.recent(self._system.payloads)} AS p ON p.step_execution_id = s.id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
             f"WHERE p.step_execution_id IS NULL{only} AND {where.sql}",
             where.values,

@@ -20,8 +20,6 @@ from .workflows import learn
 
 log = logging.getLogger("task_history")
 
-DETAILS_PER_COMMIT = 500
-
 
 def listed(context: Context, piece: Piece) -> Chunk:
     """A verified window: its rows, its coverage, and its end as the cursor."""
@@ -120,6 +118,7 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
     flying = _Flying(context)
+    most = context.commits.details
     is_sure = False
     for _ in itertools.count() if rounds is None else range(rounds):
         executions, payloads_left = warehouse.details_left(scope), warehouse.payloads_left(scope)
@@ -127,8 +126,8 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
         context.expect_details(executions, failed, payloads_left)
         tally.goal = tally.done + executions + payloads_left
         known = details.skipped | flying.ids()
-        limit = DETAILS_PER_COMMIT + len(known)
-        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:DETAILS_PER_COMMIT]
+        limit = most + len(known)
+        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most]
         for chunk in details.inputs_and_outputs(payloads):
             flying.add(chunk)
             tally.payloads += 1
@@ -136,7 +135,7 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             tally.redactions = details.redactions
             tally.came()
             yield chunk
-        wanted = without(warehouse.details_wanted(scope, limit), known)[: DETAILS_PER_COMMIT - len(payloads)]
+        wanted = without(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
         for chunk in details.steps(wanted):
             flying.add(chunk)
             tally.done += 1

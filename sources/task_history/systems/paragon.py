@@ -63,6 +63,9 @@ EXECUTIONS = Table(
         *own_columns(what="the execution"),
     ),
     newest="fetched_at",
+    partition="date_started",
+    may_move=True,
+    cluster=("workflow_id", "id"),
 )
 
 STEPS = Table(
@@ -104,6 +107,8 @@ STEPS = Table(
         Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
     newest="fetched_at",
+    partition="execution_date_started",
+    cluster=("workflow_execution_id", "id"),
 )
 
 PAYLOADS = Table(
@@ -134,6 +139,8 @@ PAYLOADS = Table(
         Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
     newest="fetched_at",
+    partition="execution_date_started",
+    cluster=("workflow_execution_id", "step_execution_id"),
 )
 
 LEDGER = Table(
@@ -159,6 +166,9 @@ LEDGER = Table(
         Column("run_id", "text", "The run that asked (sync_runs.run_id)."),
     ),
     newest="fetched_at",
+    partition="date_started",
+    may_move=True,
+    cluster=("id",),
 )
 
 WORKFLOWS = Table(

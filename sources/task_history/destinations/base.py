@@ -1,0 +1,87 @@
+"""What the loader has to know of a warehouse that dlt does not say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from ..batches import Commits
+from ..errors import WarehouseUnavailable
+
+MAY_MOVE = "x-task-history-may-move"
+"""The hint of a table whose rows may come back in another partition."""
+
+Sentences = Mapping[tuple[str, str], str]
+"""Descriptions by table and column; a table's own under the empty name."""
+
+
+@dataclass(slots=True)
+class Cost:
+    """What a run has the warehouse read, where that is billed."""
+
+    limit: int | None = None
+    """Bytes that the run may have processed; None for any number."""
+    estimated: int = 0
+    """Bytes that dry runs named for the merges, before they ran."""
+    processed: int = 0
+    """Bytes that were processed."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What the warehouse's jobs and tables are marked with."""
+
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    @property
+    def left(self) -> int | None:
+        """Bytes that may still be processed; None for any number."""
+        return None if self.limit is None else max(0, self.limit - self.processed)
+
+    def count(self, processed: int | None) -> None:
+        """So much was processed."""
+        with self._lock:
+            self.processed += processed or 0
+
+    def expect(self, estimate: int, table: str) -> None:
+        """So much is about to be processed. Raises WarehouseUnavailable when that is beyond the limit."""
+        if self.left is not None and estimate > self.left:
+            raise WarehouseUnavailable(
+                f"Merging into {table} would have BigQuery process {estimate:,} bytes, and {self.left:,} are left of "
+                f"maximum_bytes_billed = {self.limit:,} for this run. Nothing of that was billed, and what was fetched "
+                "is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
+            )
+        with self._lock:
+            self.estimated += estimate
+
+
+class Backend:
+    """One warehouse. The methods here fit a database of which nothing is known."""
+
+    commits = Commits()
+    is_exclusive = False
+    """Whether one process at a time may have it open."""
+    workers = 2
+    """Files and merges that are loaded side by side; each keeps memory of its own."""
+
+    def __init__(self, destination: Any) -> None:
+        self.destination = destination
+
+    literal: Callable[[datetime], str] | None = None
+    """An instant as a constant in SQL, where what a statement reads is billed; None elsewhere."""
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the run has cost so far; None where nothing is billed by the byte."""
+        return None
+
+    def describe(self, client: Any, sentences: Sentences) -> None:
+        """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
+
+    def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows the tables hold, by table."""
+        counts = {}
+        for table in tables:
+            rows = client.execute_sql(f"SELECT count(*) FROM {client.make_qualified_table_name(table)}")
+            counts[table] = int(rows[0][0])
+        return counts

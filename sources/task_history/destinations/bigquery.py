@@ -1,0 +1,232 @@
+"""BigQuery: dlt's destination, with merges that read only the days that they change and say what they cost.
+
+https://cloud.google.com/bigquery/docs/best-practices-costs
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import dlt
+from dlt.common.configuration import configspec
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
+from dlt.common.destination.client import FollowupJobRequest
+from dlt.common.schema import Schema
+from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
+from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
+from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
+from dlt.destinations.impl.bigquery.configuration import BigQueryClientConfiguration
+from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient
+from dlt.destinations.job_impl import FollowupJobRequestImpl
+from google.cloud.bigquery import Client as Connection
+from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
+
+from ..batches import Commits
+from .base import MAY_MOVE, Backend, Cost, Sentences
+from .merging import Merge, literal
+
+_REACH = timedelta(days=120)
+"""How far back a row that comes back is looked for, where the vendor keeps everything."""
+_SENTENCES = "task_history_sentences"
+
+
+@configspec
+class BigQueryConfiguration(BigQueryClientConfiguration):
+    """dlt's settings under ``destination.bigquery``, and one more."""
+
+    maximum_bytes_billed: int | None = None
+    """Bytes that one run may have processed; none for any number."""
+
+
+class BigQuery(dlt.destinations.bigquery):
+    """BigQuery as dlt takes it. ``reach`` is how far back the vendor's rows may still change.
+
+    Settings stand under ``destination.bigquery`` as for dlt's own:
+    https://dlthub.com/docs/dlt-ecosystem/destinations/bigquery
+    """
+
+    spec = BigQueryConfiguration
+
+    def __init__(self, *, reach: timedelta | None = None, **options: Any) -> None:
+        options.setdefault("destination_name", "bigquery")
+        # Free JSON is text here, so that Parquet can hold everything; it is smaller and typed.
+        super().__init__(**{"preferred_loader_file_format": "parquet", **options})
+        self.reach = reach or _REACH
+        self.cost = Cost()
+        self._credentials: Any = None
+
+    @property
+    def client_class(self) -> type[Any]:
+        return _Client
+
+    def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        config: Any = self.configuration(initial_config)
+        # A token is asked for once, not with every connection.
+        self._credentials = self._credentials or _Once(config.credentials)
+        self.cost.limit = config.maximum_bytes_billed
+        return _Client(schema, config, self.capabilities(config, schema.naming), self, self._credentials)
+
+
+class _Once:
+    """Credentials that keep the token that they got."""
+
+    def __init__(self, credentials: Any) -> None:
+        self.project_id = credentials.project_id
+        self._credentials = credentials
+        self._native: Any = None
+
+    def to_native_credentials(self) -> Any:
+        if self._native is None:
+            self._native = self._credentials.to_native_credentials()
+        return self._native
+
+
+class _SqlClient(BigQuerySqlClient):
+    """Marks its jobs, counts what they process, and has BigQuery refuse what would go beyond the limit."""
+
+    cost: Cost
+
+    def open_connection(self) -> Connection:
+        connection = super().open_connection()
+        connection.default_query_job_config = QueryJobConfig(labels=dict(self.cost.labels))
+        connection.default_load_job_config = LoadJobConfig(labels=dict(self.cost.labels))
+        return connection
+
+    @contextmanager
+    def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        if self.cost.left is not None:
+            self._default_query.maximum_bytes_billed = self.cost.left
+        with super().execute_query(query, *args, **kwargs) as cursor:
+            # The cursor has no word for it, and asking for the job would be one more request.
+            rows: Any = getattr(cursor.native_cursor, "_query_rows", None)
+            self.cost.count(getattr(rows, "total_bytes_processed", 0))
+            yield cursor
+
+    def estimate(self, sql: str) -> int:
+        """The bytes that the statement would process; BigQuery bills nothing for saying so."""
+        config = QueryJobConfig(dry_run=True, default_dataset=self._default_query.default_dataset)
+        job = self.native_connection.query(sql, job_config=config)
+        return int(job.total_bytes_processed or 0)
+
+
+class _Client(BigQueryClient):
+    def __init__(
+        self,
+        schema: Schema,
+        config: BigQueryConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+        owner: BigQuery,
+        credentials: Any,
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        made = self.sql_client
+        self.sql_client = _SqlClient(
+            made.dataset_name,
+            made.staging_dataset_name,
+            credentials,
+            capabilities,
+            config.get_location(),
+            config.project_id,
+            config.http_timeout,
+            config.retry_deadline,
+        )
+        self.sql_client.cost = owner.cost
+        self._owner = owner
+
+    def create_table_chain_completed_followup_jobs(
+        self,
+        table_chain: Sequence[PreparedTableSchema],
+        completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
+    ) -> list[FollowupJobRequest]:
+        """The merge of what is staged, in one statement; nested tables are left to dlt."""
+        (table, *nested) = table_chain
+        if nested or table["write_disposition"] != "merge":
+            return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
+        with self.sql_client as client:
+            sql = self._merge(client, table)
+            self._owner.cost.expect(client.estimate(sql), str(table["name"]))
+        name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
+        job = FollowupJobRequestImpl(name.file_name())
+        Path(job.new_file_path()).write_text(sql, "utf-8")
+        return [job]
+
+    def _merge(self, client: Any, table: Any) -> str:
+        def escaped(hint: Any) -> list[str]:
+            return [client.escape_column_name(name) for name in get_columns_names_with_prop(table, hint)]
+
+        stored, staged = client.get_qualified_table_names(table["name"])
+        newest = get_dedup_sort_tuple(table)
+        merge = Merge(
+            stored,
+            staged,
+            escaped("name"),
+            escaped("primary_key"),
+            client.escape_column_name(newest[0]) if newest else None,
+            next(iter(escaped("partition")), None),
+            bool(table.get(MAY_MOVE)),
+        )
+        if merge.partition is None:
+            return merge.sql()
+        since = (datetime.now(UTC) - self._owner.reach).replace(hour=0, minute=0, second=0, microsecond=0)
+        return merge.sql(row[0] for row in client.execute_sql(merge.days(since)) or ())
+
+
+class BigQueryBackend(Backend):
+    # A load job into a table may begin 1,500 times a day, and a commit takes 10 to 20 s:
+    # https://cloud.google.com/bigquery/quotas#load_jobs
+    commits = Commits(rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
+    workers = 8
+    literal = staticmethod(literal)
+
+    @property
+    def cost(self) -> Cost | None:
+        found: Cost | None = getattr(self.destination, "cost", None)
+        return found
+
+    def describe(self, client: Any, sentences: Sentences) -> None:
+        connection = client.native_connection
+        labels = dict(self.cost.labels) if self.cost else {}
+        mark = hashlib.sha256(repr(sorted(sentences.items())).encode()).hexdigest()[:32]
+        by_table: dict[str, dict[str, str]] = defaultdict(dict)
+        for (of_table, column), text in sentences.items():
+            by_table[of_table][column] = text
+
+        def found(name: str) -> Table:
+            return cast(Table, connection.get_table(client.make_qualified_table_name(name, quote=False)))
+
+        # The last one says that all the others were done.
+        *others, last = sorted(by_table)
+        if found(last).labels.get(_SENTENCES) == mark:
+            return
+        for name in (*others, last):
+            table = found(name)
+            _describe(table, by_table[name])
+            table.labels = {**table.labels, **labels, **({_SENTENCES: mark} if name == last else {})}
+            connection.update_table(table, ["schema", "description", "labels"])
+
+    def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
+        # What BigQuery keeps of a table costs nothing.
+        return {
+            name: int(
+                client.native_connection.get_table(
+                    client.make_qualified_table_name(name, quote=False)
+                ).num_rows
+            )
+            for name in tables
+        }
+
+
+def _describe(table: Table, texts: dict[str, str]) -> None:
+    table.schema = [
+        SchemaField.from_api_repr(
+            {**field.to_api_repr(), "description": texts.get(field.name, field.description)}
+        )
+        for field in table.schema
+    ]
+    table.description = texts.get("", table.description)

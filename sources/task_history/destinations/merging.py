@@ -1,0 +1,90 @@
+"""The SQL that merges staged rows into a table that is partitioned by day; pure text.
+
+dlt's own merges read the whole table. Here everything that is read of it lies in the days that are named, as
+constants: BigQuery prunes by nothing else (https://cloud.google.com/bigquery/docs/querying-partitioned-tables).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One table and what is staged for it. All names are quoted as SQL takes them."""
+
+    table: str
+    staged: str
+    columns: Sequence[str]
+    keys: Sequence[str]
+    newest: str | None
+    """The column whose highest value wins where one key is staged twice."""
+    partition: str | None = None
+    """The column by whose day the table is partitioned."""
+    may_move: bool = False
+    """Whether a row may come back with another value there."""
+
+    def days(self, since: datetime) -> str:
+        """The question for the days that the merge touches.
+
+        Those of the staged rows; and where a row may move, those in which it was stored ``since``.
+        """
+        sql = f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
+        if self.may_move:
+            stored = f"t.{self.partition}"
+            matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
+            sql += (
+                f" UNION DISTINCT SELECT TIMESTAMP_TRUNC({stored}, DAY) FROM {self.table} AS t "
+                f"WHERE ({stored} >= {literal(since)} OR {stored} IS NULL) "
+                f"AND EXISTS (SELECT 1 FROM {self.staged} AS s WHERE {matches})"
+            )
+        return sql
+
+    def sql(self, days: Iterable[datetime | None] = ()) -> str:
+        """The merge, which reads of the table those days alone; None is what has no day."""
+        columns = ", ".join(self.columns)
+        order = f"{self.newest} DESC" if self.newest else "1"
+        matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
+        if self.partition is not None:
+            matches += f" AND {within(f't.{self.partition}', days)}"
+        settings = ", ".join(f"{name} = s.{name}" for name in self.columns)
+        values = ", ".join(f"s.{name}" for name in self.columns)
+        return (
+            f"MERGE INTO {self.table} AS t USING (SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "
+            f"(PARTITION BY {', '.join(self.keys)} ORDER BY {order}) AS _place FROM {self.staged}) AS n "
+            f"WHERE n._place = 1) AS s ON {matches} "
+            f"WHEN MATCHED THEN UPDATE SET {settings} "
+            f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
+        )
+
+
+def within(column: str, days: Iterable[datetime | None]) -> str:
+    """The condition that the column lies in one of the days."""
+    days = set(days)
+    parts = [
+        f"({column} >= {literal(start)} AND {column} < {literal(end)})"
+        for start, end in _spans(sorted(day for day in days if day is not None))
+    ]
+    if None in days:
+        parts.append(f"{column} IS NULL")
+    return f"({' OR '.join(parts)})" if parts else "FALSE"
+
+
+def _spans(days: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Days that follow each other as one span."""
+    spans: list[tuple[datetime, datetime]] = []
+    for day in days:
+        if spans and spans[-1][1] == day:
+            spans[-1] = (spans[-1][0], day + _DAY)
+        else:
+            spans.append((day, day + _DAY))
+    return spans
+
+
+def literal(instant: datetime) -> str:
+    """The instant as a constant."""
+    return f"TIMESTAMP '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00:00'"
