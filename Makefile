@@ -13,8 +13,8 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/ready
-	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
+test: .venv/ready .venv-bigquery/ready
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not torture" $(TESTS)
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -26,7 +26,7 @@ format: .venv/ready
 	$(BIN)/ruff format .
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/ready
+torture: .venv/ready .venv-bigquery/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # What runs.
@@ -50,5 +50,22 @@ torture: .venv/ready
 	else $(PIP) --no-deps --require-hashes -r .ci/requirements-dev.lock; fi
 	@touch $@
 
+# BigQuery's emulator, which needs a Python of its own: the first one that runs. Where there is none nothing is made.
+.venv-bigquery/ready: .ci/requirements-bigquery.lock
+	@set -e; \
+	for python in python3.13 python3.14 python3.15 $(HOME)/.pyenv/versions/3.1[3-9]*/bin/python ""; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 13))' >/dev/null 2>&1 && break; \
+	done; \
+	if test -z "$$python"; then echo "no Python 3.13 or newer is here: tests of BigQuery are skipped"; exit; fi; \
+	if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python "$$python" .venv-bigquery; \
+		uv pip install --quiet --python .venv-bigquery/bin/python --require-hashes -r $<; \
+	else \
+		"$$python" -m venv --clear .venv-bigquery; \
+		.venv-bigquery/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check \
+			--require-hashes -r $<; \
+	fi; \
+	touch $@
+
 clean:
-	rm -rf .venv demo.duckdb
+	rm -rf .venv .venv-bigquery demo.duckdb

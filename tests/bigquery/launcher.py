@@ -1,0 +1,222 @@
+"""Serves BigQuery's REST API on loopback: the emulator ``local-bigquery``, with its gaps bridged.
+
+Run by the Python of ``.venv-bigquery`` (3.13 or newer), never imported by tests. Writes one line of JSON with its
+port when the socket is bound; ends when its standard input does, so that it never outlives who started it.
+
+What the emulator does as BigQuery does (found by asking it with google-cloud-bigquery): ``PATCH`` and ``PUT`` of
+tables and datasets (descriptions, labels, expirations), labels on jobs, ``numRows`` and ``numBytes`` of tables,
+``INFORMATION_SCHEMA.COLUMNS``, ``COLUMN_FIELD_PATHS``, ``TABLES`` and ``TABLE_OPTIONS``, dry runs that refuse what is
+wrong and answer the schema, 404 and 409 as they are.
+
+What is bridged here, in this process alone:
+
+1. DuckDB's extensions ``ducklake`` and ``spatial`` come from wheels, not from the internet.
+2. ``TimeZone`` is set after connecting: before, the extension that knows time zones is not loaded.
+3. Uploads may be compressed, as BigQuery takes them.
+4. ``schemaUpdateOptions`` may be one text instead of a list.
+5. ``COMMIT TRANSACTION; CALL BQ.ABORT_SESSION()`` may be one script.
+6. JSON lines loaded without a schema take the types of the table, not guesses (UUIDs and times stay as they are).
+7. Bytes processed: the emulator answers 0 everywhere. Here jobs, answers of queries and dry runs tell the bytes of
+   the columns named, in the days that constant predicates on the partition column leave (see ``pruning``), with
+   BigQuery's sizes of types; ``UPDATE``, ``DELETE`` and ``MERGE`` pay for all columns of those days of their target.
+   A statement of a script counts alone; temporary tables count nothing.
+8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
+9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
+10. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
+
+What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
+``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
+``ALTER TABLE .. SET OPTIONS`` are added to those that are there, where BigQuery replaces them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import uvicorn
+from duckdb_extensions import import_extension
+from fastapi.responses import JSONResponse
+from local_bigquery.api import jobs as jobs_api
+from local_bigquery.api import uploads
+from local_bigquery.catalog import tables
+from local_bigquery.engine import sessions
+from local_bigquery.jobs import load, runner, store
+from local_bigquery.models import JobConfiguration, TableSchema
+from local_bigquery.settings import settings
+
+from . import estimate
+
+_connect = duckdb.connect
+
+
+def connect(database: str = ":memory:", read_only: bool = False, config: Any = None) -> Any:
+    """A connection with the extensions, that fetches none."""
+    config = dict(config or {})
+    zone = config.pop("TimeZone", None)
+    connection = _connect(database, read_only, config)
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("LOAD ducklake; LOAD spatial")
+    if zone:
+        connection.execute(f"SET GLOBAL TimeZone = '{zone}'")
+    return connection
+
+
+def unpack(file: Path) -> None:
+    """A compressed upload as it was before."""
+    with file.open("rb") as source:
+        packed = source.read(2) == b"\x1f\x8b"
+    if packed:
+        raw = file.with_suffix(".raw")
+        with gzip.open(file) as source, raw.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        raw.replace(file)
+
+
+_start = uploads._start
+
+
+def start(project: str, body: Any, upload: str) -> Any:
+    unpack(Path(upload))
+    if not os.environ.get("SLOW_JOBS"):
+        return _start(project, body, upload)
+    job = (body.jobReference and body.jobReference.jobId) or str(uuid.uuid4())
+    runner.submit(project, job, body.configuration or JobConfiguration(), upload)
+    return JSONResponse(runner.get(project, job).dump())
+
+
+_job = uploads._job
+
+
+def listed_options(payload: bytes) -> Any:
+    body = json.loads(payload)
+    options = body.get("configuration", {}).get("load", {})
+    if isinstance(options.get("schemaUpdateOptions"), str):
+        options["schemaUpdateOptions"] = [options["schemaUpdateOptions"]]
+        payload = json.dumps(body).encode()
+    return _job(payload)
+
+
+_query = runner._query
+ABORT = re.compile(r";\s*CALL\s+BQ\.ABORT_SESSION\s*\(\s*\)\s*;?\s*$", re.IGNORECASE)
+
+
+def query(job: Any, session: Any, running: Any) -> Any:
+    config = job.configuration.query
+    abort = session and ABORT.search(config.query or "")
+    if abort:
+        config.query = config.query[: abort.start()]
+    size = estimate.limited(job.jobReference.projectId, config)
+    try:
+        found = _query(job, session, running)
+    finally:
+        if abort:
+            sessions.abort(session.id)
+    return estimate.told(found, size)
+
+
+_dry_run = runner._dry_run
+_last = threading.local()
+
+
+def dry_run(project: str, configuration: Any) -> Any:
+    done = _dry_run(project, configuration)  # refuses what is wrong
+    size = _last.size = estimate.limited(project, configuration.query)
+    return done.replace(statistics=estimate.told(done.statistics, size))
+
+
+_submit = runner.submit
+
+
+def submit(project: str, job: str, configuration: Any, upload: str | None = None) -> Any:
+    request = configuration.query and getattr(configuration.query, "requestId", None)
+    known = store.load(project, job) if request == job else None
+    return known or _submit(project, job, configuration, upload)
+
+
+_results = jobs_api.results
+
+
+def results(job: Any, *args: Any) -> Any:
+    payload, rows = _results(job, *args)
+    if "totalBytesProcessed" in payload:
+        payload["totalBytesProcessed"] = job.statistics.totalBytesProcessed
+    return payload, rows
+
+
+_with_rows = jobs_api.with_rows
+
+
+def with_rows(payload: dict[str, Any], rows: list[str]) -> Any:
+    if "jobComplete" in payload and payload["jobReference"].jobId is None:
+        payload["totalBytesProcessed"] = str(_last.size)
+    elif "totalBytesBilled" in payload:
+        payload["totalBytesBilled"] = str(estimate.billed(int(payload.get("totalBytesProcessed") or 0)))
+    return _with_rows(payload, rows)
+
+
+def keys(file: str) -> set[str]:
+    """The keys that stand in JSON lines."""
+    with Path(file).open("rb") as lines:
+        return {key.casefold() for line in lines if line.strip() for key in json.loads(line)}
+
+
+_load = load.run
+
+
+def load_with_schema(cursor: Any, config: Any, upload: str | None) -> Any:
+    lines = config.sourceFormat == "NEWLINE_DELIMITED_JSON" and not config.schema_ and not config.autodetect
+    reference = tables.reference(config.destinationTable)
+    if upload and lines and tables.exists(*reference):
+        fields = tables.fields(tables.load(*reference))
+        # An unknown key fails as it does on BigQuery, which is the emulator's own check.
+        if config.ignoreUnknownValues or keys(upload) <= {field.name.casefold() for field in fields}:
+            config = config.replace(schema_=TableSchema(fields=fields))
+    return _load(cursor, config, upload)
+
+
+def bridge() -> None:
+    for name in ("ducklake", "spatial"):
+        import_extension(name)
+    duckdb.connect = connect  # type: ignore[assignment] # the database may be left out here too
+    uploads._start, uploads._job = start, listed_options
+    runner._query, runner._dry_run, runner.submit = query, dry_run, submit
+    runner.HANDLERS["load"] = load_with_schema
+    jobs_api.results, jobs_api.with_rows = results, with_rows
+
+
+def end_with_input() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    words = parser.parse_args()
+    settings.bigquery_host, settings.default_project_id = "127.0.0.1", words.project
+    settings.data_dir = words.data_dir
+    bridge()
+    listening = socket.create_server(("127.0.0.1", words.port))
+    threading.Thread(target=end_with_input, daemon=True).start()
+    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)  # noqa: T201 - whoever started it reads it
+    config = uvicorn.Config("local_bigquery:app", log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()
