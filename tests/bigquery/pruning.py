@@ -140,8 +140,7 @@ def _use(table: exp.Table, column: str, names: frozenset[str]) -> Use:
     scope = table.find_ancestor(*_SCOPES)
     changed = isinstance(scope, exp.Update | exp.Delete | exp.Merge) and scope.this is table
     alias = (table.alias or table.name.split(".")[-1]).casefold()
-    sources = list(scope.find_all(exp.Table, exp.Subquery)) if scope else []
-    alone = sum(source.find_ancestor(*_SCOPES) is scope for source in sources) == 1
+    alone = scope is not None and len(_sources(scope)) == 1
     kept, bounds = [], frozenset[str]()
     for conjunct in _conjuncts(scope, table) if scope and column else ():
         limits = _limits(conjunct, column.casefold(), alias, alone)
@@ -149,6 +148,14 @@ def _use(table: exp.Table, column: str, names: frozenset[str]) -> Use:
             kept.append(_renamed(conjunct))
             bounds |= limits
     return Use(table, column, names, changed, exp.and_(*kept) if kept else None, bounds == _BOTH)
+
+
+def _sources(scope: exp.Expr) -> list[exp.Expr]:
+    """The tables and queries whose columns may be named without saying whose."""
+    clause = scope.args.get("from_") or scope.args.get("from")
+    found = [] if isinstance(scope, exp.Select | exp.Insert) else [scope.this]
+    found += [clause.this, *(clause.this.args.get("joins") or [])] if clause is not None else []
+    return [*found, *(scope.args.get("joins") or []), *filter(None, [scope.args.get("using")])]
 
 
 def _conjuncts(scope: exp.Expr, table: exp.Table) -> Iterator[exp.Expr]:
