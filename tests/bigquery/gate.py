@@ -6,6 +6,7 @@ drop, so it wants them in order and from the first on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ from zetasql.types import (
     ZetaSQLBuiltinFunctionOptions,
 )
 
+from .analyzer import use_compiled
 from .said import Statement
 
 Path = tuple[str, ...]
@@ -84,6 +86,8 @@ _INFORMATION: dict[str, Columns] = {
     "VIEWS": [*_NAMED, ("view_definition", _STRING)],
 }
 
+_ASKED_FOR = re.compile(r"`?(\w+)`?\.`?INFORMATION_SCHEMA")  # of datasets that may be empty
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -97,6 +101,7 @@ class Gate:
     """A project's tables as the statements so far left them."""
 
     def __init__(self, project: str) -> None:
+        use_compiled()
         self._project = project
         self._tables: dict[Path, Columns] = {}
         self.analysed = 0
@@ -164,7 +169,7 @@ class Gate:
         if said in self._passed:
             return
         root = CatalogBuilder("root").with_builtin_functions(self._functions).build()
-        script.fill(root)
+        script.fill(root, sql)
         if script.learn(Analyzer.analyze_statement_static(sql, options, root)):
             self._passed.clear()
         elif not script.has_own_names:
@@ -211,14 +216,16 @@ class _Script:
         at = next(i for i, word in enumerate(words) if word.upper() in {"CLONE", "LIKE"})
         self._tables[self._path([words[at - 1]])] = self._tables[self._path([words[at + 1]])]
 
-    def fill(self, root: SimpleCatalog) -> None:
-        """Puts the tables where names find them."""
+    def fill(self, root: SimpleCatalog, sql: str) -> None:
+        """Puts the tables where the statement's names find them."""
         ids = iter(range(1, 1_000_000))
         for name, columns in self._temporary.items():
             root.table.append(_table(name, columns, next(ids)))
         for name, kind in self._variables.items():
             root.constant.append(ConstantBuilder(name).set_type(kind).build())
-        datasets: dict[Path, list[tuple[str, Columns]]] = {}
+        datasets: dict[Path, list[tuple[str, Columns]]] = {
+            (self._project, dataset): [] for dataset in _ASKED_FOR.findall(sql)
+        }
         if self.default_dataset is not None:
             datasets[self._project, self.default_dataset] = []
         for (project, dataset, name), columns in self._tables.items():
