@@ -10,6 +10,8 @@ from google.auth.exceptions import GoogleAuthError
 
 from sources.task_history.errors import ConfigurationError
 
+from .dlt_settings import configure_dlt
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -23,9 +25,12 @@ class Found:
 
 def found(destination: Any) -> Found:
     """The place that the settings name. Raises ConfigurationError when they name none."""
+    configure_dlt()
     name = destination.destination_name
+    asked = destination.spec()
+    asked.dataset_name = "any"
     try:
-        config = destination.configuration(None)
+        config = destination.configuration(asked)
     except (ConfigurationException, GoogleAuthError, ValueError) as error:
         raise ConfigurationError(
             f"The destination {name} cannot be reached with what is set: {_why(error)}. Its credentials belong in "

@@ -132,12 +132,13 @@ def _held(
         own = found.within(selection)
         gaps = book.gaps(window)
         executions = own.count(window) - sum(own.count(gap) for gap in gaps)
+        left = own.left(scope)
         held = Held(
             gaps,
             executions,
-            own.details_left(scope),
-            own.failed_left(scope),
-            own.payloads_left(scope),
+            left.details,
+            left.failed,
+            left.payloads,
             found.rates(),
             frozenset(key for key, row in found.workflows().items() if row),
         )

@@ -26,6 +26,7 @@ from sources.task_history.sliding import Lane as Share
 from sources.task_history.stopping import StopSignal
 
 from .destination import Target
+from .dlt_settings import configure_dlt
 from .locking import only_one
 from .output import keep_secret
 
@@ -105,18 +106,18 @@ def run(
         folder = working_folder(target)
         name = lane.pipeline(settings)
         stack.enter_context(only_one(folder / f"{name}.lock", name))
+        configure_dlt()
         _keep_memory_flat()
         keep_secret(settings.secrets)
         client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
 
         import dlt
 
-        from sources.task_history.context import Context
+        from sources.task_history.context import Context, new_run_id
         from sources.task_history.failures import failures
         from sources.task_history.loading import Loader
         from sources.task_history.session import Session
 
-        _configure_dlt()
         with failures():
             pipeline = dlt.pipeline(
                 name,
@@ -126,9 +127,11 @@ def run(
                 ),
                 dataset_name=settings.dataset_name,
             )
-        loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor)
+        run_id = new_run_id()
+        loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor, run_id=run_id)
         stack.callback(loader.close)
         os.environ.setdefault("LOAD__WORKERS", str(loader.backend.workers))
+        os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not loader.backend.empties_late).lower())
         loader.ready()
         context = Context(
             settings,
@@ -141,6 +144,7 @@ def run(
             scope=scope,
             commits=loader.backend.commits,
             cost=loader.backend.cost,
+            run_id=run_id,
         )
         yield Run(Session(context, makes(context, loader)), loader, client, budget, stop)
 
@@ -203,19 +207,6 @@ def _signals(stop: StopSignal) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _configure_dlt() -> None:
-    for name, value in {
-        "RUNTIME__DLTHUB_TELEMETRY": "false",
-        # What fails ends in one message of ours; the traces are for who looks for a fault.
-        "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
-        # 80 % of what extraction costs.
-        "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
-        "LOAD__DELETE_COMPLETED_JOBS": "true",
-        "LOAD__TRUNCATE_STAGING_DATASET": "true",
-    }.items():
-        os.environ.setdefault(name, value)
 
 
 def _keep_memory_flat() -> None:

@@ -76,7 +76,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
     own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
-    scope = Scope(settings.steps, settings.payloads)
+    left = own.left(Scope(settings.steps, settings.payloads))
     runs = reader.names(RUNS.name)
     _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
@@ -84,10 +84,10 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "covered_until": span.end if span else None,
         "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
         "rows": counts,
-        "open_executions": warehouse.open_count(),
+        "open_executions": warehouse.left(Scope("none", "none")).open_executions,
         "unresolved": int(unresolved[0][0] or 0),
-        "details_left": own.details_left(scope),
-        "payloads_left": own.payloads_left(scope),
+        "details_left": left.details,
+        "payloads_left": left.payloads,
         "coverage": [_day(day) for day in by_day(known)],
         "filtered_coverage": _filtered(known),
         "lost": _rows(

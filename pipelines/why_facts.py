@@ -169,7 +169,7 @@ class Asking:
             len(steps),
             {outcome: outcomes.count(outcome) for outcome in outcomes},
             sum(step["id"] not in there for step in wanted),
-            self._warehouse.details_left(scope),
+            self._warehouse.left(scope).details,
             self._passed_over(row, "sync" if is_live else "backfill"),
             mend,
         )

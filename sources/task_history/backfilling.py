@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from . import work
@@ -61,7 +62,7 @@ class Backfill:
                 self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
                 rows = {**chunk.rows, context.system.workflows.name: self._told_by_filter(piece)}
-                yield Chunk(rows, cursor=chunk.cursor)
+                yield replace(chunk, rows=rows)
                 pieces += 1
             if pieces > 1 and context.listing.pages.has_counts:
                 yield END

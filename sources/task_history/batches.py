@@ -28,6 +28,8 @@ class Chunk:
 
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
     """By table."""
+    notes: Mapping[str, list[Row]] = field(default_factory=dict)
+    """Rows that alone are no reason to commit."""
     cursor: datetime | None = None
     """Everything that began before is loaded, once these rows are."""
     size: int = 0
@@ -60,6 +62,7 @@ class Batch:
         for table, rows in chunk.rows.items():
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
+        self.note(chunk.notes)
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor
 

@@ -28,6 +28,11 @@ _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
 
 
+def new_run_id() -> str:
+    """A name for a run."""
+    return uuid.uuid4().hex[:16]
+
+
 class Context:
     """One run of one system; ``now`` tells the time, UTC.
 
@@ -48,6 +53,7 @@ class Context:
         scope: Scope | None = None,
         commits: Commits | None = None,
         cost: Cost | None = None,
+        run_id: str | None = None,
     ) -> None:
         self.settings = settings
         self.client = client
@@ -61,9 +67,7 @@ class Context:
         self.named = read_map(settings.values.get("workflow_map"))
         self.commits = commits or Commits()
         self.cost = cost
-        self.run_id = uuid.uuid4().hex[:16]
-        if cost is not None:
-            cost.labels |= {"task_history_system": settings.system.name, "task_history_run": self.run_id}
+        self.run_id = run_id or new_run_id()
         self.started_at = now()
         self.tally = Tally()
         self.redactor = Redactor(settings.redact, secrets=settings.secrets)

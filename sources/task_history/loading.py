@@ -48,16 +48,27 @@ class Loader:
     it commits or asks, and waits for the others.
     """
 
-    def __init__(self, pipeline: dlt.Pipeline, system: System, *, has_cursor: bool = True) -> None:
+    def __init__(
+        self,
+        pipeline: dlt.Pipeline,
+        system: System,
+        *,
+        has_cursor: bool = True,
+        run_id: str | None = None,
+    ) -> None:
         self.pipeline = pipeline
         self.system = system
         self.backend = destinations.of(pipeline.destination)
+        if self.backend.cost is not None:
+            run = {} if run_id is None else {"task_history_run": run_id}
+            self.backend.cost.labels |= {"task_history_system": system.name, **run}
         self._has_cursor = has_cursor
         self._patience_s = _PATIENCE_S
         self._lock = threading.RLock()
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
         self._kept: Any = None
+        self._staged: set[str] = set()
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -84,6 +95,7 @@ class Loader:
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         cursor = self.system.started_column if self._has_cursor else None
+        self._staged |= {table for table, rows in batch.rows.items() if rows}
         with failures(), self._held():
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
             info = self.pipeline.run(self._source(made))
@@ -92,8 +104,15 @@ class Loader:
         return info
 
     def close(self) -> None:
-        """Gives back what it kept open. It may be used again."""
+        """Removes what is staged, where that was left for the end, and gives back what was kept open."""
         with self._lock:
+            if self.backend.empties_late and self._staged:
+                try:
+                    with failures(), self._held() as client, client.with_staging_dataset():
+                        client.truncate_tables(*sorted(self._staged))
+                except WarehouseUnavailable as error:
+                    log.debug("staged_rows_stay because=%r", str(error))
+                self._staged.clear()
             if self._kept is not None:
                 self._kept.close_connection()
                 self._kept = None
@@ -237,6 +256,7 @@ class Loader:
             ",".join(".".join(key) for key in lost),
             "put back empty; rows that were dropped with them are read again where the vendor still has them",
         )
+        self.backend.forget()
         with self.pipeline.sql_client() as client:
             version = client.make_qualified_table_name(schema.version_table_name)
             client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)

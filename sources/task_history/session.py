@@ -116,10 +116,8 @@ class Session:
         selection = self.work.selection
         if selection is None or not self._is_committed:
             return
-        warehouse, scope = self.context.warehouse.within(selection), self.context.scope
-        self.left = Left(
-            warehouse.open_count(), warehouse.details_left(scope), warehouse.payloads_left(scope)
-        )
+        left = self.context.warehouse.within(selection).left(self.context.scope)
+        self.left = Left(left.open_executions, left.details, left.payloads)
 
     def _run(self, *, is_over: bool) -> Row:
         context = self.context

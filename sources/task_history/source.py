@@ -17,7 +17,7 @@ from dlt.extract import DltResource
 from . import systems
 from .batches import Batch
 from .connecting import connected
-from .context import Context
+from .context import Context, new_run_id
 from .loading import Loader
 from .resources import Writer, resources
 from .session import Session
@@ -94,7 +94,8 @@ class _Late(Writer):
 
     def batches(self) -> Iterator[Batch]:
         settings = self._settings
-        loader = Loader(dlt.current.pipeline(), settings.system)
+        run_id = new_run_id()
+        loader = Loader(dlt.current.pipeline(), settings.system, run_id=run_id)
         made = loader.writer()
         super().__init__(made.stored, made.normalize)
         stop = StopSignal()
@@ -107,6 +108,7 @@ class _Late(Writer):
                 command="source",
                 commits=loader.backend.commits,
                 cost=loader.backend.cost,
+                run_id=run_id,
             )
             session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()

@@ -55,6 +55,19 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not yet loaded."""
+
+    open_executions: int
+    details: int
+    """Executions whose steps are wanted."""
+    failed: int
+    """Those of them that failed."""
+    payloads: int
+    """Steps whose payload is wanted, among those that are known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """How tables are named in SQL."""
 
@@ -222,17 +235,6 @@ class Warehouse:
         )
         return [Wanted(str(row[0]), _utc(row[1]), status=row[2]) for row in rows]
 
-    def details_left(self, scope: Scope) -> int:
-        """How many there are."""
-        if scope.steps == "none":
-            return 0
-        where = self._details_wanted(scope)
-        return self._number(f"SELECT count(*) FROM {where.sql}", *where.values)
-
-    def failed_left(self, scope: Scope) -> int:
-        """How many of them failed."""
-        return self.details_left(replace(scope, steps="failed")) if scope.steps != "none" else 0
-
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for."""
         if scope.payloads == "none":
@@ -245,19 +247,30 @@ class Warehouse:
         )
         return [Wanted(str(row[0]), _utc(row[1]), str(row[2])) for row in rows]
 
-    def payloads_left(self, scope: Scope) -> int:
-        """How many there are."""
-        if scope.payloads == "none":
-            return 0
-        where = self._payloads_wanted(scope)
-        return self._number(f"SELECT count(*) FROM {where.sql}", *where.values)
-
-    def open_count(self) -> int:
-        """Executions that were open when last read."""
-        where = self._chosen("e")
-        return self._number(
-            f"SELECT count(*) FROM {self._executions} AS e WHERE e.is_open AND {where.sql}", *where.values
+    def left(self, scope: Scope) -> Backlog:
+        """What is open, and what of the scope is wanted and not loaded, asked at once."""
+        chosen = self._chosen("e")
+        parts = [
+            _Where(
+                f"SELECT count(*) AS a, 0 AS b FROM {self._executions} AS e WHERE e.is_open AND {chosen.sql}",
+                chosen.values,
+            )
+        ]
+        for wanted, where, alias in (
+            (scope.steps, self._details_wanted, "e"),
+            (scope.payloads, self._payloads_wanted, "s"),
+        ):
+            found = where(scope)
+            counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {found.sql}"
+            parts.append(
+                _Where("SELECT 0 AS a, 0 AS b") if wanted == "none" else _Where(counted, found.values)
+            )
+        rows = self._rows(
+            f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
+            f"CROSS JOIN ({parts[2].sql}) AS y",
+            *(value for part in parts for value in part.values),
         )
+        return Backlog(*(int(value or 0) for value in rows[0])) if rows else Backlog(0, 0, 0, 0)
 
     def workflows(self) -> dict[str, Row]:
         """What is known of workflows, by id; those without an entry have None."""

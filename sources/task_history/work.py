@@ -45,8 +45,8 @@ def listed(context: Context, piece: Piece) -> Chunk:
     if context.listing.rest_rows is not None:
         context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
     read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
-    found = {system.executions.name: rows, READS.name: [read], STATES.name: earlier}
-    return Chunk(found, cursor=piece.window.end)
+    found = {system.executions.name: rows, STATES.name: earlier}
+    return Chunk(found, {READS.name: [read]}, cursor=piece.window.end)
 
 
 def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: bool) -> Chunk:
@@ -121,13 +121,12 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     most = context.commits.details
     is_sure = False
     for _ in itertools.count() if rounds is None else range(rounds):
-        executions, payloads_left = warehouse.details_left(scope), warehouse.payloads_left(scope)
-        failed = warehouse.failed_left(scope) if executions else 0
-        context.expect_details(executions, failed, payloads_left)
-        tally.goal = tally.done + executions + payloads_left
+        left = warehouse.left(scope)
+        context.expect_details(left.details, left.failed, left.payloads)
+        tally.goal = tally.done + left.details + left.payloads
         known = details.skipped | flying.ids()
         limit = most + len(known)
-        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most]
+        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
         for chunk in details.inputs_and_outputs(payloads):
             flying.add(chunk)
             tally.payloads += 1
@@ -135,7 +134,11 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             tally.redactions = details.redactions
             tally.came()
             yield chunk
-        wanted = without(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
+        wanted = (
+            without(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
+            if left.details
+            else []
+        )
         for chunk in details.steps(wanted):
             flying.add(chunk)
             tally.done += 1

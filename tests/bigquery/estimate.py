@@ -69,6 +69,7 @@ def processed(project: str, config: Any) -> int:
     except sqlglot.errors.SqlglotError:
         return 0  # refused where it runs
     found = 0
+    _known.clear()
     for tree in trees:
         if tree is not None:
             bound(tree, parameters)
@@ -87,12 +88,18 @@ def _reference(table: exp.Table, project: str, default: str | None) -> tuple[str
     return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
 
 
+_known: dict[tuple[str, str, str], Table | None] = {}
+"""Tables of the statement that is being weighed."""
+
+
 def _stored(table: exp.Table, project: str, default: str | None) -> Table | None:
     reference = _reference(table, project, default)
-    if reference is None or not tables.exists(*reference):
+    if reference is None:
         return None
-    found = tables.load(*reference)
-    return found if found.type == "TABLE" else None
+    if reference not in _known:
+        found = tables.load(*reference) if tables.exists(*reference) else None
+        _known[reference] = found if found is not None and found.type == "TABLE" else None
+    return _known[reference]
 
 
 def _partition_column(project: str, default: str | None) -> Any:

@@ -80,6 +80,7 @@ class Recorder:
 
     def __init__(self, upstream: str, project: str) -> None:
         self.project = project
+        self.upstream = upstream
         self.requests: list[Request] = []
         self.rules: list[Rule] = []
         self.tokens = 0

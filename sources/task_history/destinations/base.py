@@ -67,6 +67,8 @@ class Backend:
     def __init__(self, destination: Any) -> None:
         self.destination = destination
 
+    empties_late = False
+    """Whether staged rows are removed at a run's end, since removing them with every commit takes its time."""
     literal: Callable[[datetime], str] | None = None
     """An instant as a constant in SQL, where what a statement reads is billed; None elsewhere."""
 
@@ -74,6 +76,9 @@ class Backend:
     def cost(self) -> Cost | None:
         """What the run has cost so far; None where nothing is billed by the byte."""
         return None
+
+    def forget(self) -> None:
+        """Somebody changed tables: what is known of them has to be asked again."""
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""

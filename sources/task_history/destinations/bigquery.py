@@ -9,6 +9,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +17,7 @@ from typing import Any, cast
 import dlt
 from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest
+from dlt.common.destination.client import FollowupJobRequest, StorageSchemaInfo
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
 from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
@@ -52,6 +53,8 @@ class BigQuery(dlt.destinations.bigquery):
     """
 
     spec = BigQueryConfiguration
+    # Where dlt finds which arguments were left at their defaults.
+    __orig_base__ = dlt.destinations.bigquery
 
     def __init__(self, *, reach: timedelta | None = None, **options: Any) -> None:
         options.setdefault("destination_name", "bigquery")
@@ -59,6 +62,7 @@ class BigQuery(dlt.destinations.bigquery):
         super().__init__(**{"preferred_loader_file_format": "parquet", **options})
         self.reach = reach or _REACH
         self.cost = Cost()
+        self.seen = _Seen()
         self._credentials: Any = None
 
     @property
@@ -71,6 +75,14 @@ class BigQuery(dlt.destinations.bigquery):
         self._credentials = self._credentials or _Once(config.credentials)
         self.cost.limit = config.maximum_bytes_billed
         return _Client(schema, config, self.capabilities(config, schema.naming), self, self._credentials)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this process found in the warehouse, so that not every commit asks again."""
+
+    datasets: set[str] = field(default_factory=set)
+    schemas: dict[tuple[str, str], StorageSchemaInfo] = field(default_factory=dict)
 
 
 class _Once:
@@ -94,12 +106,17 @@ class _SqlClient(BigQuerySqlClient):
 
     def open_connection(self) -> Connection:
         connection = super().open_connection()
-        connection.default_query_job_config = QueryJobConfig(labels=dict(self.cost.labels))
         connection.default_load_job_config = LoadJobConfig(labels=dict(self.cost.labels))
         return connection
 
+    def truncate_tables_if_exist(self, *tables: str) -> None:
+        if tables:
+            super().truncate_tables_if_exist(*tables)
+
     @contextmanager
     def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        # Set here, since a connection may be older than the run's name.
+        self._default_query.labels = dict(self.cost.labels)
         if self.cost.left is not None:
             self._default_query.maximum_bytes_billed = self.cost.left
         with super().execute_query(query, *args, **kwargs) as cursor:
@@ -110,7 +127,9 @@ class _SqlClient(BigQuerySqlClient):
 
     def estimate(self, sql: str) -> int:
         """The bytes that the statement would process; BigQuery bills nothing for saying so."""
-        config = QueryJobConfig(dry_run=True, default_dataset=self._default_query.default_dataset)
+        config = QueryJobConfig(
+            dry_run=True, default_dataset=self._default_query.default_dataset, labels=dict(self.cost.labels)
+        )
         job = self.native_connection.query(sql, job_config=config)
         return int(job.total_bytes_processed or 0)
 
@@ -139,6 +158,18 @@ class _Client(BigQueryClient):
         self.sql_client.cost = owner.cost
         self._owner = owner
 
+    def is_storage_initialized(self) -> bool:
+        dataset, known = self.sql_client.dataset_name, self._owner.seen.datasets
+        if dataset not in known and super().is_storage_initialized():
+            known.add(dataset)
+        return dataset in known
+
+    def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo:
+        key, known = (self.sql_client.dataset_name, version_hash), self._owner.seen.schemas
+        if key not in known and (found := super().get_stored_schema_by_hash(version_hash)) is not None:
+            known[key] = found
+        return cast(StorageSchemaInfo, known.get(key))
+
     def create_table_chain_completed_followup_jobs(
         self,
         table_chain: Sequence[PreparedTableSchema],
@@ -150,13 +181,17 @@ class _Client(BigQueryClient):
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
         with self.sql_client as client:
             sql = self._merge(client, table)
+            if sql is None:
+                return []
             self._owner.cost.expect(client.estimate(sql), str(table["name"]))
         name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
         job = FollowupJobRequestImpl(name.file_name())
         Path(job.new_file_path()).write_text(sql, "utf-8")
         return [job]
 
-    def _merge(self, client: Any, table: Any) -> str:
+    def _merge(self, client: Any, table: Any) -> str | None:
+        """The statement; None when nothing is staged."""
+
         def escaped(hint: Any) -> list[str]:
             return [client.escape_column_name(name) for name in get_columns_names_with_prop(table, hint)]
 
@@ -174,7 +209,8 @@ class _Client(BigQueryClient):
         if merge.partition is None:
             return merge.sql()
         since = (datetime.now(UTC) - self._owner.reach).replace(hour=0, minute=0, second=0, microsecond=0)
-        return merge.sql(row[0] for row in client.execute_sql(merge.days(since)) or ())
+        days = [row[0] for row in client.execute_sql(merge.days(since)) or ()]
+        return merge.sql(days) if days else None
 
 
 class BigQueryBackend(Backend):
@@ -182,12 +218,17 @@ class BigQueryBackend(Backend):
     # https://cloud.google.com/bigquery/quotas#load_jobs
     commits = Commits(rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
+    empties_late = True
     literal = staticmethod(literal)
 
     @property
     def cost(self) -> Cost | None:
         found: Cost | None = getattr(self.destination, "cost", None)
         return found
+
+    def forget(self) -> None:
+        if isinstance(self.destination, BigQuery):
+            self.destination.seen = _Seen()
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         connection = client.native_connection

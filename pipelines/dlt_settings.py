@@ -1,0 +1,21 @@
+"""How dlt is run here, unless somebody said otherwise."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+log = logging.getLogger("task_history")
+
+
+def configure_dlt() -> None:
+    """To be called before dlt reads its settings for the first time."""
+    for name, value in {
+        "RUNTIME__DLTHUB_TELEMETRY": "false",
+        # What fails ends in one message of ours; the traces are for who looks for a fault.
+        "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
+        # 80 % of what extraction costs.
+        "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
+        "LOAD__DELETE_COMPLETED_JOBS": "true",
+    }.items():
+        os.environ.setdefault(name, value)
