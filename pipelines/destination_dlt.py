@@ -25,7 +25,9 @@ def found(destination: Any) -> Found:
     """The place that the settings name. Raises ConfigurationError when they name none."""
     name = destination.destination_name
     try:
-        config = destination.configuration(None)
+        asked = destination.spec()
+        asked.dataset_name = ""  # where the tables are in it is not asked here
+        config = destination.configuration(asked)
     except (ConfigurationException, GoogleAuthError, ValueError) as error:
         raise ConfigurationError(
             f"The destination {name} cannot be reached with what is set: {_why(error)}. Its credentials belong in "
