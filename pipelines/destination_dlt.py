@@ -24,9 +24,9 @@ class Found:
 def found(destination: Any) -> Found:
     """The place that the settings name. Raises ConfigurationError when they name none."""
     name = destination.destination_name
+    asked = destination.spec()
+    asked.dataset_name = "any"
     try:
-        asked = destination.spec()
-        asked.dataset_name = ""  # where the tables are in it is not asked here
         config = destination.configuration(asked)
     except (ConfigurationException, GoogleAuthError, ValueError) as error:
         raise ConfigurationError(

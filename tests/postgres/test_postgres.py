@@ -111,3 +111,27 @@ def test_all_that_works_on_duckdb(postgres: Server, sandbox: SandboxProcess, tmp
     assert place.query("SELECT obj_description('paragon.workflow_executions'::regclass)")[0][0]
     kept = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert [file.name for file in kept if PASSWORD.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("postgresql://tests:unused@127.0.0.1:1/postgres", 4, "does not answer"),
+        ("{url}-that-is-not-there", 4, "check user, password and database"),
+        ("nonsense", 3, "not of the form that it takes"),
+        (None, 3, "credentials is missing"),
+    ],
+)
+def test_what_is_wrong_with_the_credentials_is_said(
+    postgres: Server, sandbox: SandboxProcess, tmp_path: Path, url: str | None, code: int, words: str
+) -> None:
+    """No request is spent on a warehouse that cannot be reached, and no password is told."""
+    place = PostgresPlace(tmp_path, sandbox, postgres)
+    del place.env["DESTINATION__POSTGRES__CREDENTIALS"]
+    if url is not None:
+        place.env["DESTINATION__POSTGRES__CREDENTIALS"] = url.format(url=postgres.url)
+    sandbox.reset_counters()
+    done = place.run("sync", "paragon", *ON_POSTGRES, expect=code)
+    assert words in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    assert not sandbox.counters().get("list")
