@@ -14,7 +14,7 @@ demo: .venv/runs
 	$(BIN)/task-history demo
 
 test: .venv/ready .venv-bigquery/ready
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not torture" $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -45,6 +45,20 @@ STEP_FIELDS = {
 }
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files of tests whose parts are dear to make stay with one worker; of the others any test goes anywhere."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    def unit(nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.startswith(("tests/bigquery/", "tests/postgres/")) else nodeid
+
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = unit
+    return scheduling
+
+
 class Place:
     """A folder with a warehouse, and the settings for one sandbox."""
 

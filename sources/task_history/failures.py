@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseException
+from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from .errors import Stopped, TaskHistoryError, WarehouseUnavailable
@@ -17,7 +18,11 @@ def failures() -> Iterator[None]:
     """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through."""
     try:
         yield
-    except (PipelineStepFailed, DatabaseException, DestinationException, OSError) as error:
+    except Exception as error:
+        known = isinstance(error, PipelineStepFailed | DatabaseException | DestinationException | OSError)
+        # dlt lets through what a driver says when it connects.
+        if not known and not SqlClientBase.is_dbapi_exception(error):
+            raise
         for cause in _causes(error):
             if isinstance(cause, TaskHistoryError | Stopped):
                 raise cause from None
@@ -45,6 +50,14 @@ _ADVICE = (
         _LOCKED,
         "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
         "or let it open the file read-only after this run.",
+    ),
+    (
+        ("connection refused", "could not translate host name", "timeout expired", "no route to host"),
+        "The warehouse does not answer: check that it runs, and the host and port in its credentials.",
+    ),
+    (
+        ("fatal:",),
+        "The warehouse does not let this user in: check user, password and database in its credentials.",
     ),
     (
         ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),

@@ -1,31 +1,22 @@
-"""One emulator for the tests of this folder, and a recorder for each."""
+"""An emulator for the tests of this folder, and a recorder for each."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from . import emulator
-from .emulator import PROJECT, Emulator
+from .emulator import Emulator
 from .recorder import Recorder
 
 REQUIRED = "TASK_HISTORY_REQUIRE_BIGQUERY"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs them all, so that one emulator starts."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("bigquery"))
-
-
 @pytest.fixture(scope="session")
 def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """The emulator. Skips where it cannot run; fails there when it has to."""
+    """The emulator, one for each worker. Skips where it cannot run; fails there when it has to."""
     if not emulator.is_there():
         if os.environ.get(REQUIRED):
             pytest.fail(f"{REQUIRED} is set, and there is {emulator.WHY_NOT}")
@@ -36,7 +27,6 @@ def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture
 def recorder(bigquery: Emulator) -> Iterator[Recorder]:
-    """A way to the emulator that writes down what is said; all datasets are dropped before."""
-    with Recorder(bigquery.url, PROJECT) as found:
-        found.reset()
+    """A way to the emulator that writes down what is said, with a project of its own."""
+    with Recorder(bigquery.url) as found:
         yield found

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import threading
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -75,11 +76,12 @@ class Rule:
 class Recorder:
     """A server on a free port of loopback that passes everything on to the emulator.
 
-    Answers ``/token`` itself, as Google does to the signed claim of a service account.
+    Answers ``/token`` itself, as Google does to the signed claim of a service account. Without a project given it has
+    one of its own, that nothing is in.
     """
 
-    def __init__(self, upstream: str, project: str) -> None:
-        self.project = project
+    def __init__(self, upstream: str, project: str | None = None) -> None:
+        self.project = project or f"lab-{uuid.uuid4().hex[:12]}"
         self.upstream = upstream
         self.requests: list[Request] = []
         self.rules: list[Rule] = []

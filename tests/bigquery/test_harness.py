@@ -70,8 +70,8 @@ def test_bytes_are_those_of_the_columns_and_days(recorder: Recorder, client: big
     def size(sql: str, *days: str) -> int | None:
         parameters = [bigquery.ScalarQueryParameter(None, "TIMESTAMP", f"{day}T00:00:00Z") for day in days]
         config = bigquery.QueryJobConfig(dry_run=True, query_parameters=parameters)
-        processed: int | None = client.query(sql, job_config=config).total_bytes_processed
-        return processed
+        found: int | None = client.query(sql, job_config=config).total_bytes_processed
+        return found
 
     text, whole = 2 + 3, 2 + 3 + 8 + 2 + len('{"a":1}')
     assert size("SELECT id FROM raw.things") == 240 * text

@@ -1,0 +1,1 @@
+"""Postgres for real, where Debian's packages put one."""

@@ -1,0 +1,126 @@
+"""A cluster of its own in a folder, on a free port of loopback."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_STARTS_WITHIN_S = 60
+PASSWORD = "password-that-is-nowhere-written"
+# Nothing that is kept matters after the tests.
+_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=50")
+# So that it never outlives who started it; ends at once, without a last checkpoint.
+_UNTIL_INPUT_ENDS = '"$@" & cat >/dev/null; kill -QUIT $!; wait'
+
+
+def binaries() -> Path | None:
+    """Where the newest server's programs are; None when there is none."""
+    found = [file.parent for file in _DEBIAN.glob("*/bin/initdb")]
+    return max(found, key=lambda path: float(path.parent.name), default=None)
+
+
+class Server:
+    """Postgres over an empty folder.
+
+    Raises RuntimeError when it does not start.
+    """
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self._data = folder / "data"
+        self._log = folder / "server.log"
+        self._user = _owner(folder)
+        self._make(
+            programs / "initdb", "-D", self._data, "-U", "tests", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        options: list[str | Path] = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
+        options += [word for setting in _SETTINGS for word in ("-c", setting)]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    "/bin/sh",
+                    "-c",
+                    _UNTIL_INPUT_ENDS,
+                    "sh",
+                    programs / "postgres",
+                    "-D",
+                    self._data,
+                    "-h",
+                    "127.0.0.1",
+                    "-p",
+                    str(self.port),
+                    "-k",
+                    "",
+                    *options,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                **self._as_owner(),
+            )
+        self._wait()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where a client finds it."""
+        return f"postgresql://tests:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    def stop(self) -> None:
+        """Ends it; gives back when it is over."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+
+    def _make(self, *words: str | Path) -> None:
+        done = subprocess.run(words, check=False, capture_output=True, text=True, **self._as_owner())
+        if done.returncode:
+            raise RuntimeError(f"{words[0]} failed: {done.stderr[-2000:]}")
+
+    def _as_owner(self) -> dict[str, Any]:
+        """Postgres refuses to run as root."""
+        own: dict[str, Any] = {
+            "cwd": self._data.parent,
+            "env": {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+        }
+        if self._user is not None:
+            own |= {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        return own
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _STARTS_WITHIN_S
+        while True:
+            said = self._log.read_text()
+            if "ready to accept connections" in said:
+                return
+            if "FATAL" in said or time.monotonic() > until:
+                self.stop()
+                raise RuntimeError(f"Postgres did not start:\n{said[-2000:]}")
+            time.sleep(0.05)
+
+
+def _owner(folder: Path) -> pwd.struct_passwd | None:
+    """Who runs it: postgres or nobody in the place of root, who then owns the folder; None for whoever this is."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = names.get("postgres") or names["nobody"]
+    shutil.chown(folder, user.pw_uid, user.pw_gid)
+    return user
