@@ -156,6 +156,8 @@ def fill(
         },
         f"(SELECT * FROM range({max(1, workflows - 1)}) AS r(w))",
     )
+    start = "CAST(d AS TIMESTAMPTZ)"
+    end = f"least({start} + INTERVAL 24 HOUR, {now})"
     _insert(
         connection,
         dataset,
@@ -168,7 +170,7 @@ def fill(
             "window_end": f"least(CAST(d AS TIMESTAMPTZ) + INTERVAL 24 HOUR, {now})",
             "covered_ms": f"date_diff('millisecond', CAST(d AS TIMESTAMPTZ), "
             f"least(CAST(d AS TIMESTAMPTZ) + INTERVAL 24 HOUR, {now}))",
-            "windows": f"""'[["' || {_iso("CAST(d AS TIMESTAMPTZ)")} || '", "' || {_iso(f"least(CAST(d AS TIMESTAMPTZ) + INTERVAL 24 HOUR, {now})")} || '"]]'""",
+            "windows": f"""'[["' || {_iso(start)} || '", "' || {_iso(end)} || '"]]'""",
             "executions": "n",
             "api_total": "n",
             "is_verified": "day(d) <> 13",

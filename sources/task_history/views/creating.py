@@ -52,35 +52,37 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     Raises:
         WarehouseUnavailable: the warehouse does not take them.
     """
-    _, rows = access.query(_columns(access))
-    names = [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
-    datasets, incomplete = found(names)
+    names = _names(access)
+    shown, incomplete = found(names)
     for text in incomplete:
         log.warning("views_without dataset=%r advice=%r", text, "the next sync of it mends that")
-    wanted = tuple(views()) if datasets else ()
-    made = Made(tuple(one.name for one in datasets), wanted, is_new=False)
-    if not datasets:
+    wanted = tuple(views()) if shown else ()
+    made = Made(tuple(one.name for one in shown), wanted, is_new=False)
+    if not shown:
         return made
     there = {table for dataset, table, _ in names if dataset == DATASET}
-    mark = fingerprint(datasets, access)
+    mark = fingerprint(shown, access)
     if not anew and there.issuperset(wanted) and _stored_mark(access) == mark:
         return made
-    access.execute(statements(datasets, access.dialect, project=access.project, mark=mark))
+    access.execute(statements(shown, access.dialect, project=access.project, mark=mark))
     log.info("views made=%d datasets=%s", len(wanted), ",".join(made.datasets))
     return Made(made.datasets, wanted, is_new=True)
 
 
-def texts(datasets: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
+def datasets(access: Access) -> list[Dataset]:
+    """The datasets that the views show. Raises WarehouseUnavailable."""
+    return found(_names(access))[0]
+
+
+def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
     """The SELECT of every view, by its name, in the order in which they can be made."""
-    return _texts(datasets, dialect, project, mark="")
+    return _texts(shown, dialect, project, mark="")
 
 
-def statements(
-    datasets: Sequence[Dataset], dialect: str, *, project: str | None, mark: str
-) -> Iterator[str]:
+def statements(shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str) -> Iterator[str]:
     """What makes the dataset and every view in it, each with a sentence for itself and for every column."""
     yield f"CREATE SCHEMA IF NOT EXISTS {_name('', dialect, project)}"
-    for name, sql in _texts(datasets, dialect, project, mark=mark).items():
+    for name, sql in _texts(shown, dialect, project, mark=mark).items():
         view = views()[name]
         if dialect == BIGQUERY:
             yield _bigquery_view(view, sql, project)
@@ -88,18 +90,16 @@ def statements(
             yield from _duckdb_view(view, sql)
 
 
-def fingerprint(datasets: Sequence[Dataset], access: Access) -> str:
+def fingerprint(shown: Sequence[Dataset], access: Access) -> str:
     """What the views are made from, in short: another one means that they are to be made anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
-    parts += [f"{dataset.name} {dataset.system.views!r}" for dataset in datasets]
+    parts += [f"{one.name} {sorted(one.lacking)} {one.system.views!r}" for one in shown]
     return _short("\n".join(parts))
 
 
-def _texts(
-    datasets: Sequence[Dataset], dialect: str, project: str | None, *, mark: str
-) -> dict[str, str]:
+def _texts(shown: Sequence[Dataset], dialect: str, project: str | None, *, mark: str) -> dict[str, str]:
     known = views()
-    own = relations(datasets, known.values(), fingerprint=mark)
+    own = relations(shown, known.values(), fingerprint=mark)
     order = sorted(known.values(), key=lambda view: view.name == CATALOGUE)
     return {
         view.name: carried(view.sql, dialect, relations=own, views=known.keys(), project=project)
@@ -116,6 +116,12 @@ def _files() -> str:
 
 def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _names(access: Access) -> list[tuple[str, str, str]]:
+    """Every column in the warehouse, as dataset, table and column."""
+    _, rows = access.query(_columns(access))
+    return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
 
 
 def _columns(access: Access) -> str:

@@ -1,7 +1,7 @@
 -- Question: How much ran each day, how much of it failed, and how long did it take?
 -- Grain: One row per system, instance, integration, workflow and UTC day, from the workflow's first day to the last day that is loaded; days on which it did not run show 0.
 -- Note: Executions without started_at are in the rows with an empty day, so that the sum over all rows is the number
---   of all executions. A filter by day reaches the raw tables.
+--   of all executions. It reads all days whatever is filtered: where that costs, filter executions by started_at.
 -- Columns:
 --   day date: The UTC day on which the executions began; empty for those of which the vendor does not say.
 --   system text: The vendor's API, such as paragon.

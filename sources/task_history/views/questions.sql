@@ -1,7 +1,7 @@
 -- Question: Which views are there, and what does each answer?
 -- Grain: One row per view of this dataset.
 -- Columns:
---   view_name text: The view.
+--   view_name text: The view's name.
 --   question text: The question that it answers.
 --   grain text: What one row of it is.
 --   note text: What to know before its numbers are believed; empty where there is nothing.

@@ -6,8 +6,9 @@ tables are shown; each dataset of it is one branch of a union.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .. import systems, tables
 from ..model import Table
@@ -90,6 +91,8 @@ class Dataset:
     system: System
     instance: str
     """Empty for the first account."""
+    lacking: frozenset[tuple[str, str]] = frozenset()
+    """Tables and columns that an older version of this connector did not make; the next sync does."""
 
 
 def by_default() -> list[Dataset]:
@@ -105,22 +108,38 @@ def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[
     there: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
         there.setdefault(dataset, {}).setdefault(table, set()).add(column)
-    shown, incomplete = [], []
+    shown: list[Dataset] = []
+    incomplete: list[str] = []
     for name in sorted(there):
-        dataset = _of_name(name)
-        if dataset is None or "_dlt_loads" not in there[name]:
+        one = _of_name(name)
+        if one is None or "_dlt_loads" not in there[name]:
             continue  # staging has no loads
-        lacking = sorted(
-            f"{table.name}.{column.name}"
-            for table in tables.of(dataset.system)
+        lacking = {
+            (table.name, column.name)
+            for table in tables.of(one.system)
             for column in table.columns
             if column.name not in there[name].get(table.name, ())
-        )
-        if lacking:
-            incomplete.append(f"{name} lacks {lacking[0]}" + (" and more" if lacking[1:] else ""))
+        }
+        needed = sorted(".".join(names) for names in lacking & _shown_columns(one.system))
+        if needed:
+            incomplete.append(f"{name} lacks {', '.join(needed[:3])}")
         else:
-            shown.append(dataset)
+            shown.append(replace(one, lacking=frozenset(lacking)))
     return shown, incomplete
+
+
+def _shown_columns(system: System) -> set[tuple[str, str]]:
+    """The columns without which the system's rows cannot be shown."""
+    shown = (system.views.executions, system.views.steps, system.views.payloads)
+    text = " ".join(part for one in shown if one for part in (one.rows, *one.columns.values()))
+    used = set(re.findall(r"\w\.\"?(\w+)", text))
+    named = set(re.findall(r"{(\w+)}", text))
+    return {
+        (table.name, column.name)
+        for table in tables.of(system)
+        for column in table.columns
+        if table.name in named and column.name in used
+    }
 
 
 def _of_name(name: str) -> Dataset | None:
@@ -182,28 +201,29 @@ def _shown(
     datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[System], Shown | None]
 ) -> str:
     has_status = "vendor_status" in types
+    own = {dataset.name: found for dataset in datasets if (found := of(dataset.system)) is not None}
 
     def branch(dataset: Dataset) -> Branch:
-        shown = of(dataset.system)
-        assert shown is not None
+        shown = own[dataset.name]
         columns = dict(shown.columns)
         if has_status:
             columns["status"] = _status(columns["vendor_status"], dataset.system.views.statuses)
         names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
         return shown.rows.format(**names), columns
 
-    own = [dataset for dataset in datasets if of(dataset.system) is not None]
-    return _union(own, {**types, **({"status": "text"} if has_status else {})}, branch)
+    all_types = {**types, **({"status": "text"} if has_status else {})}
+    return _union([dataset for dataset in datasets if dataset.name in own], all_types, branch)
 
 
 def _copied(datasets: Sequence[Dataset], table: Table) -> str:
+    def columns(dataset: Dataset) -> dict[str, str]:
+        there = [one.name for one in table.columns if (table.name, one.name) not in dataset.lacking]
+        return {name: f't."{name}"' for name in there}
+
     return _union(
-        datasets,
+        [dataset for dataset in datasets if columns(dataset)],
         {column.name: column.type for column in table.columns},
-        lambda dataset: (
-            f"{_name(dataset, table)} AS t",
-            {column.name: f't."{column.name}"' for column in table.columns},
-        ),
+        lambda dataset: (f"{_name(dataset, table)} AS t", columns(dataset)),
     )
 
 

@@ -3,11 +3,15 @@ SELECT
     coalesce(CAST(u.day AS VARCHAR), CAST(e.day AS VARCHAR)) AS day,
     u.executions AS usage_executions, e.executions, u.failures AS usage_failures, e.failures, u.tasks AS usage_tasks, e.tasks
 FROM (
-    SELECT coalesce(day, DATE '0001-01-01') AS day, sum(executions) AS executions, sum(failures) AS failures, sum(tasks) AS tasks
-    FROM daily_usage
-    WHERE day > CAST({since} AT TIME ZONE 'UTC' AS DATE) OR day IS NULL
-    GROUP BY coalesce(day, DATE '0001-01-01')
-    HAVING sum(executions) > 0
+    SELECT
+        coalesce(d.day, DATE '0001-01-01') AS day,
+        sum(d.executions) AS executions,
+        sum(d.failures) AS failures,
+        sum(d.tasks) AS tasks
+    FROM daily_usage AS d
+    WHERE d.day > CAST({since} AT TIME ZONE 'UTC' AS DATE) OR d.day IS NULL
+    GROUP BY coalesce(d.day, DATE '0001-01-01')
+    HAVING sum(d.executions) > 0
 ) AS u
 FULL OUTER JOIN (
     SELECT
