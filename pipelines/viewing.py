@@ -28,7 +28,8 @@ ADVICE = "the rows are loaded; once that is mended, make the views with: task-hi
 def after(current: Run) -> None:
     """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
     try:
-        _after(current)
+        with current.loader.held():
+            _after(current)
     except TaskHistoryError as error:
         log.warning("views_failed because=%r advice=%r", str(error), ADVICE)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there

@@ -150,6 +150,12 @@ class Loader:
             for statement in statements:
                 client.execute_sql(statement)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The warehouse stays open meanwhile, where each question would open it anew."""
+        with failures(), self._held():
+            yield
+
     def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Like ``query``; no rows while there are no tables."""
         return self.query(sql, *values) if self._has_tables() and not self.pipeline.first_run else ([], [])

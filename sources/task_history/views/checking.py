@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from ..warehouse import Query
@@ -14,8 +15,8 @@ from .relations import Dataset, relations
 
 BROKEN, NOTICE = "broken", "notice"
 SHOWN = 5
-_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _SINCE = "{since}"
+_EVER = "0001-01-01 00:00:00+00:00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,18 @@ def findings(
     Raises:
         WarehouseUnavailable: the views are not there, or the warehouse cannot answer.
     """
-    own = relations(datasets, views().values())
+    start = _EVER if since is None else since.astimezone(UTC).isoformat(sep=" ")
     for check in checks():
         if since is not None and _SINCE not in check.sql:
             continue
-        text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{(since or _EVER).isoformat(sep=' ')}'")
-        sql = carried(text, dialect, relations=own, views=views().keys(), project=project)
+        sql = _carried(check, tuple(datasets), dialect, project).replace(_EVER, start)
         columns, rows = query(f"SELECT * FROM (\n{sql}\n) AS broken LIMIT {SHOWN}")
         yield Finding(check, sql, columns, rows)
+
+
+@lru_cache(maxsize=64)
+def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
+    """The check over all time."""
+    text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
+    own = relations(datasets)
+    return carried(text, dialect, relations=own, views=views().keys(), project=project)

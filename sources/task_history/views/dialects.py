@@ -50,8 +50,10 @@ def carried(
 
 def quoted_text(text: str, dialect: str) -> str:
     """The text as a literal."""
-    found: str = exp.Literal.string(text).sql(dialect=dialect)
-    return found
+    if dialect == BIGQUERY:
+        text = text.replace("\\", "\\\\")
+        return "'" + text.replace("'", "\\'") + "'"
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _alias(table: Any) -> Any:
