@@ -25,6 +25,7 @@ COMMANDS = {
     "audit": "compare the warehouse with the API; --repair mends what differs",
     "status": "what is loaded, what is left, what it cost",
     "views": "the views that analysts ask: make them anew, print their SQL, check them",
+    "explore": "the views as a marimo app in the browser, or a notebook of your own",
     "report": "one HTML file that says how a month went; opens offline",
     "why": "which window, run and request brought an execution, or why it is not there",
     "replay": "run executions again at the vendor; shows what it would do until you say --yes",
