@@ -20,6 +20,7 @@ from sources.task_history.views.creating import Access
 from sources.task_history.views.files import views
 
 from .. import made_warehouse
+from ..test_readme_queries import blocks
 from ..test_views import access as file_access
 from .emulator import PROJECT, Emulator
 from .recorder import Recorder
@@ -141,6 +142,14 @@ def test_columns_are_described(both: tuple[Any, Access, Any]) -> None:
         assert {field.name: field.description for field in table.schema} == {
             column.name: column.description for column in view.columns
         }
+
+
+def test_the_readme_runs_here_too(both: tuple[Any, Access, Any]) -> None:
+    """The three short queries, word for word, say the same as in DuckDB."""
+    local, remote, _ = both
+    for sql in blocks("sql"):
+        here, there = local.execute(sql).fetchall(), remote.query(sql)[1]
+        assert sorted(there, key=str) == sorted(here, key=str)
 
 
 def test_views_are_made_once(both: tuple[Any, Access, Any]) -> None:
