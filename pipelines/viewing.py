@@ -12,7 +12,6 @@ from sources.task_history.errors import TaskHistoryError, UsageError, WarehouseU
 from sources.task_history.views.checking import BROKEN, Finding, findings
 from sources.task_history.views.creating import Access, refresh
 from sources.task_history.views.dialects import DATASET, DIALECTS
-from sources.task_history.views.relations import Dataset
 
 from . import reading
 from .destination import Target
@@ -42,11 +41,11 @@ def _after(current: Run) -> None:
     if access.dialect not in DIALECTS:
         return
     made = refresh(access)
-    since = _oldest(access, context.run_id) if made.views and not current.session.stopped else None
+    own = [one for one in made.shown if one.name == context.settings.dataset_name]
+    since = _oldest(access, context.run_id) if own and not current.session.stopped else None
     if since is None:
         return
-    own = Dataset(context.settings.dataset_name, context.system, context.settings.instance or "")
-    for finding in findings(access.query, [own], access.dialect, since=since, project=access.project):
+    for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
         warn(finding)
 
 

@@ -536,6 +536,7 @@ def test_checks_of_a_run_look_at_what_it_changed(sound: Any) -> None:
 def test_a_system_says_how_it_is_shown(name: str) -> None:
     """Columns and statuses are those that there are, and what the views cannot do without is given."""
     shown = systems.find(name).views
+    assert shown is not None, f"{name} says nothing of how the views show it"
     assert set(shown.statuses.values()) <= set(STATUSES)
     for part, columns in ((shown.executions, EXECUTIONS), (shown.steps, STEPS), (shown.payloads, PAYLOADS)):
         if part is not None:

@@ -124,6 +124,17 @@ class Views:
     """Why the sum of the vendor's task counts is not its invoice."""
 
 
+def error_in(column: str) -> str:
+    """The error in a JSON text, as SQL of ``Shown``: the text that it is, or that an object holds under a usual name."""
+    parsed = f"TRY_CAST({column} AS JSON)"
+    return (
+        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
+        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
+        # DuckDB gives an object's text where BigQuery gives nothing.
+        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
+    )
+
+
 class System(Protocol):
     """One vendor API."""
 
@@ -157,8 +168,8 @@ class System(Protocol):
     """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
     replay_caveat: str
     """What somebody has to know before that; empty where there is nothing."""
-    views: Views
-    """What the analysts' views show of it."""
+    views: Views | None
+    """What the analysts' views show of it; None where they leave it out."""
 
     def credential(self, values: Values) -> str:
         """What the vendor counts its rate limit by; only told apart, never written."""

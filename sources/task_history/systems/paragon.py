@@ -19,6 +19,7 @@ from .base import (
     Shown,
     Values,
     Views,
+    error_in,
     instant,
     own_columns,
     rows_under,
@@ -195,15 +196,6 @@ WORKFLOWS = Table(
     newest="fetched_at",
 )
 
-# A failed step's output is the error: a text, or an object that holds one.
-_OBJECT = "TRY_CAST(p.output AS JSON)"
-_ERROR = (
-    f"CASE WHEN starts_with(p.output, '\"') THEN {_OBJECT} ->> '$' WHEN starts_with(p.output, '{{') THEN coalesce("
-    f"{_OBJECT} ->> '$.error.message', {_OBJECT} ->> '$.message', {_OBJECT} ->> '$.errorMessage', "
-    # DuckDB gives an object's text where BigQuery gives nothing.
-    f"CASE WHEN NOT starts_with({_OBJECT} ->> '$.error', '{{') THEN {_OBJECT} ->> '$.error' END) END"
-)
-
 VIEWS = Views(
     statuses={
         "EXECUTING": "running",
@@ -258,7 +250,8 @@ VIEWS = Views(
             "is_available": "p.outcome = 'loaded'",
             "input": "p.input",
             "output": "p.output",
-            "error": _ERROR,
+            # A failed step's output is the error.
+            "error": error_in("p.output"),
             "input_bytes": "p.input_bytes",
             "output_bytes": "p.output_bytes",
             "is_input_cut": "p.is_input_cut",

@@ -38,10 +38,15 @@ class Access:
 class Made:
     """What is there after a refresh."""
 
-    datasets: tuple[str, ...]
+    shown: tuple[Dataset, ...]
     views: tuple[str, ...]
     is_new: bool
     """Whether they were made now."""
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The names of what they show."""
+        return tuple(one.name for one in self.shown)
 
 
 def refresh(access: Access, *, anew: bool = False) -> Made:
@@ -57,7 +62,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     for text in incomplete:
         log.warning("views_without dataset=%r advice=%r", text, "the next sync of it mends that")
     wanted = tuple(views()) if shown else ()
-    made = Made(tuple(one.name for one in shown), wanted, is_new=False)
+    made = Made(tuple(shown), wanted, is_new=False)
     if not shown:
         return made
     there = {table for dataset, table, _ in names if dataset == DATASET}
@@ -66,7 +71,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         return made
     access.execute(statements(shown, access.dialect, project=access.project, mark=mark))
     log.info("views made=%d datasets=%s", len(wanted), ",".join(made.datasets))
-    return Made(made.datasets, wanted, is_new=True)
+    return Made(made.shown, wanted, is_new=True)
 
 
 def datasets(access: Access) -> list[Dataset]:

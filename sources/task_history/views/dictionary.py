@@ -11,6 +11,7 @@ from ..model import Table
 from ..systems.base import STATUSES, System
 from .dialects import DATASET
 from .files import ViewColumn, views
+from .relations import by_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,17 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "### Statuses"
     yield ""
-    yield "| Status | Means | " + " | ".join(systems.find(name).title for name in systems.names()) + " |"
-    yield "|---|---|" + "---|" * len(systems.names())
+    shown = [dataset.system for dataset in by_default()]
+    yield "| Status | Means | " + " | ".join(system.title for system in shown) + " |"
+    yield "|---|---|" + "---|" * len(shown)
     for status, text in STATUSES.items():
         theirs = (
             ", ".join(
-                f"`{their}`" for their, our in systems.find(name).views.statuses.items() if our == status
+                f"`{their}`"
+                for their, our in (system.views.statuses if system.views else {}).items()
+                if our == status
             )
-            for name in systems.names()
+            for system in shown
         )
         yield f"| `{status}` | {_cell(text)} | " + " | ".join(theirs) + " |"
     for name in systems.names():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from .. import systems, tables
 from ..model import Table
-from ..systems.base import Shown, System
+from ..systems.base import Shown, System, Views
 from .files import View
 
 SQL_TYPES = {
@@ -80,6 +80,9 @@ PAYLOADS = {
 REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
 """What each of them has to give, where it is among its columns."""
 
+LISTED = {"listed_at": "timestamp"}
+"""One row per row of the list that coverage speaks of, with the instant by which it cuts windows."""
+
 DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint", "billing_caveat": "text"}
 
 
@@ -96,8 +99,9 @@ class Dataset:
 
 
 def by_default() -> list[Dataset]:
-    """The first account of every system that there is."""
-    return [Dataset(name, systems.find(name), "") for name in systems.names()]
+    """The first account of every system that the views show."""
+    found = [Dataset(name, systems.find(name), "") for name in systems.names()]
+    return [dataset for dataset in found if dataset.system.views is not None]
 
 
 def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[str]]:
@@ -112,8 +116,9 @@ def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[
     incomplete: list[str] = []
     for name in sorted(there):
         one = _of_name(name)
-        if one is None or "_dlt_loads" not in there[name]:
-            continue  # staging has no loads
+        # Staging has no loads.
+        if one is None or one.system.views is None or "_dlt_loads" not in there[name]:
+            continue
         lacking = {
             (table.name, column.name)
             for table in tables.of(one.system)
@@ -130,7 +135,8 @@ def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[
 
 def _shown_columns(system: System) -> set[tuple[str, str]]:
     """The columns without which the system's rows cannot be shown."""
-    shown = (system.views.executions, system.views.steps, system.views.payloads)
+    own = _views(system)
+    shown = (own.executions, own.steps, own.payloads)
     text = " ".join(part for one in shown if one for part in (one.rows, *one.columns.values()))
     used = set(re.findall(r"\w\.\"?(\w+)", text))
     named = set(re.findall(r"{(\w+)}", text))
@@ -140,6 +146,12 @@ def _shown_columns(system: System) -> set[tuple[str, str]]:
         for column in table.columns
         if table.name in named and column.name in used
     }
+
+
+def _views(system: System) -> Views:
+    if system.views is None:
+        raise ValueError(f"{system.name} is not shown in views")
+    return system.views
 
 
 def _of_name(name: str) -> Dataset | None:
@@ -156,9 +168,10 @@ def relations(
     return {
         "questions": _questions(views, fingerprint),
         "datasets": _union(datasets, DATASETS, _facts),
-        "executions": _shown(datasets, EXECUTIONS, lambda system: system.views.executions),
-        "steps": _shown(datasets, STEPS, lambda system: system.views.steps),
-        "payloads": _shown(datasets, PAYLOADS, lambda system: system.views.payloads),
+        "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
+        "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
+        "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
+        "listed": _union(datasets, LISTED, _listed),
         tables.COVERAGE.name: _copied(datasets, tables.COVERAGE),
         tables.RUNS.name: _copied(datasets, tables.RUNS),
         tables.REPLAYS.name: _copied([one for one in datasets if one.system.can_replay], tables.REPLAYS),
@@ -192,22 +205,25 @@ def _facts(dataset: Dataset) -> Branch:
             "dataset": _text(dataset.name),
             "can_replay": str(system.can_replay).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
-            "billing_caveat": _text(system.views.billing_caveat),
+            "billing_caveat": _text(_views(system).billing_caveat),
         },
     )
 
 
-def _shown(
-    datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[System], Shown | None]
-) -> str:
+def _listed(dataset: Dataset) -> Branch:
+    system = dataset.system
+    return f"{_name(dataset, system.executions)} AS e", {"listed_at": f"e.{system.started_column}"}
+
+
+def _shown(datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], Shown | None]) -> str:
     has_status = "vendor_status" in types
-    own = {dataset.name: found for dataset in datasets if (found := of(dataset.system)) is not None}
+    own = {dataset.name: found for dataset in datasets if (found := of(_views(dataset.system))) is not None}
 
     def branch(dataset: Dataset) -> Branch:
         shown = own[dataset.name]
         columns = dict(shown.columns)
         if has_status:
-            columns["status"] = _status(columns["vendor_status"], dataset.system.views.statuses)
+            columns["status"] = _status(columns["vendor_status"], _views(dataset.system).statuses)
         names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
         return shown.rows.format(**names), columns
 
