@@ -115,7 +115,7 @@ class Views:
     """What the views over all systems show of this one; ``views/relations.py`` names the columns that there are."""
 
     statuses: Mapping[str, str]
-    """The vendor's status of an execution or step → one of ``STATUSES``."""
+    """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
     executions: Shown
     steps: Shown | None = None
     """None where the vendor has none."""

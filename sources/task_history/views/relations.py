@@ -265,8 +265,9 @@ def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapp
 
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:
-    cases = " ".join(f"WHEN {_text(theirs)} THEN {_text(ours)}" for theirs, ours in statuses.items())
-    return f"CASE {column} {cases} ELSE 'unknown' END"
+    """Our status for the vendor's, however that is capitalised."""
+    cases = " ".join(f"WHEN {_text(theirs.upper())} THEN {_text(ours)}" for theirs, ours in statuses.items())
+    return f"CASE upper({column}) {cases} ELSE 'unknown' END"
 
 
 def _name(dataset: Dataset, table: Table) -> str:
