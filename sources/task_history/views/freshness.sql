@@ -33,16 +33,24 @@ bounds AS (
         system,
         instance,
         min(window_start) AS loaded_from,
-        max(CASE WHEN lane = 'sync' THEN window_end END) AS loaded_until
+        -- Of a list that comes in parts the runs know how far all of them are.
+        CASE WHEN max(part) = '' THEN max(CASE WHEN lane = 'sync' THEN window_end END) END AS loaded_until
     FROM systems.coverage
-    WHERE filters = '' AND lane <> 'audit'
+    WHERE is_whole AND lane <> 'audit'
+    GROUP BY system, instance
+),
+
+cursors AS (
+    SELECT system, instance, max(covered_until) AS covered_until
+    FROM systems.sync_runs
+    WHERE command = 'sync'
     GROUP BY system, instance
 ),
 
 filtered AS (
     SELECT system, instance, count(DISTINCT day) AS filtered_days
     FROM systems.coverage
-    WHERE filters <> ''
+    WHERE NOT is_whole AND NOT starts_with(filters, 'list=')
     GROUP BY system, instance
 ),
 
@@ -89,8 +97,8 @@ SELECT
     l.system,
     l.instance,
     b.loaded_from,
-    b.loaded_until,
-    (epoch_us(CURRENT_TIMESTAMP) - epoch_us(b.loaded_until)) // 1000000 AS lag_s,
+    coalesce(b.loaded_until, u.covered_until) AS loaded_until,
+    (epoch_us(CURRENT_TIMESTAMP) - epoch_us(coalesce(b.loaded_until, u.covered_until))) // 1000000 AS lag_s,
     coalesce(c.executions, 0) AS executions,
     coalesce(c.open_executions, 0) AS open_executions,
     coalesce(c.unresolved_executions, 0) AS unresolved_executions,
@@ -110,6 +118,7 @@ SELECT
     r.reason AS last_run_reason
 FROM loaded AS l
 LEFT JOIN bounds AS b ON b.system = l.system AND b.instance = l.instance
+LEFT JOIN cursors AS u ON u.system = l.system AND u.instance = l.instance
 LEFT JOIN filtered AS f ON f.system = l.system AND f.instance = l.instance
 LEFT JOIN days AS d ON d.system = l.system AND d.instance = l.instance
 LEFT JOIN counts AS c ON c.system = l.system AND c.instance = l.instance

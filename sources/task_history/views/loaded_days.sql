@@ -15,6 +15,7 @@ WITH noted AS (
     SELECT
         system,
         instance,
+        part,
         CAST(day AT TIME ZONE 'UTC' AS DATE) AS day,
         lane,
         windows,
@@ -24,7 +25,7 @@ WITH noted AS (
         is_verified,
         checked_at
     FROM systems.coverage
-    WHERE filters = '' AND day IS NOT NULL
+    WHERE is_whole AND day IS NOT NULL
 ),
 
 -- Lanes may overlap: each window adds what none before it covers.
@@ -32,6 +33,7 @@ spans AS (
     SELECT
         n.system,
         n.instance,
+        n.part,
         n.day,
         CAST(substr(w.span, 3, 24) AS TIMESTAMPTZ) AS span_start,
         CAST(substr(w.span, length(w.span) - 25, 24) AS TIMESTAMPTZ) AS span_end
@@ -44,11 +46,12 @@ ordered AS (
     SELECT
         system,
         instance,
+        part,
         day,
         span_start,
         span_end,
         max(span_end) OVER (
-            PARTITION BY system, instance, day ORDER BY span_start NULLS FIRST, span_end NULLS FIRST
+            PARTITION BY system, instance, part, day ORDER BY span_start NULLS FIRST, span_end NULLS FIRST
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS covered_before
     FROM spans
@@ -58,19 +61,21 @@ covered AS (
     SELECT
         system,
         instance,
+        part,
         day,
         CAST(sum(greatest(
             0,
             (epoch_us(span_end) - epoch_us(greatest(span_start, coalesce(covered_before, span_start)))) // 1000
         )) AS BIGINT) AS covered_ms
     FROM ordered
-    GROUP BY system, instance, day
+    GROUP BY system, instance, part, day
 ),
 
 lanes AS (
     SELECT
         system,
         instance,
+        part,
         day,
         CAST(sum(executions) AS BIGINT) AS executions,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
@@ -78,20 +83,21 @@ lanes AS (
         max(checked_at) AS checked_at
     FROM noted
     WHERE lane <> 'audit'
-    GROUP BY system, instance, day
+    GROUP BY system, instance, part, day
 ),
 
 audits AS (
-    SELECT system, instance, day, covered_ms, executions, api_total, is_verified, checked_at
+    SELECT system, instance, part, day, covered_ms, executions, api_total, is_verified, checked_at
     FROM noted
     WHERE lane = 'audit'
 ),
 
 -- The last audit's word is the newest where it came later and looked at all that is loaded.
-judged AS (
+judged_parts AS (
     SELECT
         l.system,
         l.instance,
+        l.part,
         l.day,
         coalesce(c.covered_ms, 0) AS covered_ms,
         CASE WHEN a.checked_at IS NULL THEN l.executions ELSE a.executions END AS executions,
@@ -100,10 +106,25 @@ judged AS (
         coalesce(a.checked_at, l.checked_at) AS checked_at
     FROM lanes AS l
     LEFT JOIN covered AS c
-        ON c.system = l.system AND c.instance = l.instance AND c.day = l.day
+        ON c.system = l.system AND c.instance = l.instance AND c.part = l.part AND c.day = l.day
     LEFT JOIN audits AS a
-        ON a.system = l.system AND a.instance = l.instance AND a.day = l.day
+        ON a.system = l.system AND a.instance = l.instance AND a.part = l.part AND a.day = l.day
         AND a.checked_at > l.checked_at AND a.covered_ms >= c.covered_ms
+),
+
+-- A list that comes in parts is loaded as far as each of them; one of which nothing is noted was not there then.
+judged AS (
+    SELECT
+        system,
+        instance,
+        day,
+        min(covered_ms) AS covered_ms,
+        CAST(sum(executions) AS BIGINT) AS executions,
+        CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
+        min(CASE WHEN is_verified THEN 1 ELSE 0 END) = 1 AS is_verified,
+        min(checked_at) AS checked_at
+    FROM judged_parts
+    GROUP BY system, instance, day
 ),
 
 spans_of_days AS (

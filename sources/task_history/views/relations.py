@@ -172,7 +172,9 @@ def relations(
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
         "listed": _union(datasets, LISTED, _listed),
-        tables.COVERAGE.name: _copied(datasets, tables.COVERAGE),
+        tables.COVERAGE.name: _copied(
+            datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
+        ),
         tables.RUNS.name: _copied(datasets, tables.RUNS),
         tables.REPLAYS.name: _copied([one for one in datasets if one.system.can_replay], tables.REPLAYS),
     }
@@ -231,16 +233,38 @@ def _shown(datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[
     return _union([dataset for dataset in datasets if dataset.name in own], all_types, branch)
 
 
-def _copied(datasets: Sequence[Dataset], table: Table) -> str:
+def _copied(
+    datasets: Sequence[Dataset],
+    table: Table,
+    more: Mapping[str, str] | None = None,
+    of: Callable[[System], Mapping[str, str]] = lambda _: {},
+) -> str:
+    """The table of every dataset; ``more`` are further columns that a system's expressions give."""
+
     def columns(dataset: Dataset) -> dict[str, str]:
         there = [one.name for one in table.columns if (table.name, one.name) not in dataset.lacking]
         return {name: f't."{name}"' for name in there}
 
     return _union(
         [dataset for dataset in datasets if columns(dataset)],
-        {column.name: column.type for column in table.columns},
-        lambda dataset: (f"{_name(dataset, table)} AS t", columns(dataset)),
+        {**{column.name: column.type for column in table.columns}, **(more or {})},
+        lambda dataset: (f"{_name(dataset, table)} AS t", {**columns(dataset), **of(dataset.system)}),
     )
+
+
+def _parted(system: System) -> Mapping[str, str]:
+    """Which part of a system's list coverage speaks of, and whether of the whole of it.
+
+    Where a list cannot be had without a filter, each of its values has coverage of its own.
+    """
+    partition: str = getattr(system, "partition", "")
+    if not partition:
+        return {"part": "''", "is_whole": "t.filters = ''"}
+    is_part = f"starts_with(t.filters, '{partition}=') AND strpos(t.filters, '&') = 0"
+    return {
+        "part": f"CASE WHEN {is_part} THEN substr(t.filters, {len(partition) + 2}) ELSE '' END",
+        "is_whole": is_part,
+    }
 
 
 def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable[[Dataset], Branch]) -> str:
