@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sources.task_history import systems, tables
-from sources.task_history.model import Table
 
 TYPES = {
     "text": "VARCHAR",
@@ -64,7 +63,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        systems.find("paragon").executions,
+        "workflow_executions",
         {
             "id": "id",
             "user_id": "CASE WHEN user_number = 0 THEN NULL ELSE 'user ' || user_number END",
@@ -99,7 +98,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        systems.find("paragon").steps,
+        "step_executions",
         {
             "id": "step_id",
             "workflow_execution_id": "id",
@@ -122,7 +121,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        systems.find("paragon").payloads,
+        "step_payloads",
         {
             "step_execution_id": "step_id",
             "workflow_execution_id": "id",
@@ -138,14 +137,14 @@ def fill(
     _insert(
         connection,
         dataset,
-        systems.find("paragon").ledger,
+        "execution_details",
         {"id": "id", "outcome": "'loaded'", "date_started": "started", "fetched_at": now, "run_id": "'run'"},
         "(FROM made WHERE status NOT IN ('EXECUTING', 'DELAYED') AND h % 3 <> 0)",
     )
     _insert(
         connection,
         dataset,
-        systems.find("paragon").workflows,
+        "workflows",
         {
             "workflow_id": "md5('w' || w)",
             "integration": "CASE WHEN w % 7 = 6 THEN NULL ELSE "
@@ -161,7 +160,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        tables.COVERAGE,
+        tables.COVERAGE.name,
         {
             "day": "CAST(d AS TIMESTAMPTZ)",
             "lane": "'sync'",
@@ -185,7 +184,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        tables.RUNS,
+        tables.RUNS.name,
         {
             "run_id": "'run'",
             "command": "'sync'",
@@ -221,7 +220,8 @@ _OUTPUTS = """[
 ]"""
 
 
-def _insert(connection: Any, dataset: str, table: Table, columns: dict[str, str], source: str) -> None:
+def _insert(connection: Any, dataset: str, name: str, columns: dict[str, str], source: str) -> None:
+    (table,) = (one for one in tables.of(systems.find("paragon")) if one.name == name)
     known = {column.name for column in table.columns}
     assert columns.keys() <= known, columns.keys() - known
     names = ", ".join(f'"{name}"' for name in columns)

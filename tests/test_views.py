@@ -450,6 +450,22 @@ def test_only_what_is_loaded_is_shown(caplog: pytest.LogCaptureFixture) -> None:
             assert rows(connection, f"SELECT * FROM task_history.{name}") == [], name
 
 
+def test_every_system_can_be_shown() -> None:
+    """With empty tables of every system that says how, each view has its columns and no rows."""
+    connection = duckdb.connect()
+    for dataset in by_default():
+        made_warehouse.empty(connection, dataset.name, dataset.system.name)
+    assert creating.refresh(access(connection)).datasets == tuple(sorted(one.name for one in by_default()))
+    for view in views().values():
+        found = connection.execute(f"DESCRIBE task_history.{view.name}").fetchall()
+        assert [(row[0], row[1]) for row in found] == [(one.name, SHOWN_AS[one.type]) for one in view.columns]
+        if view.name not in ("freshness", "questions"):
+            assert rows(connection, f"SELECT * FROM task_history.{view.name}") == []
+    assert {row[0] for row in rows(connection, "SELECT system FROM task_history.freshness")} == {
+        one.system.name for one in by_default()
+    }
+
+
 @pytest.fixture(scope="module")
 def sound() -> Iterator[Any]:
     connection = made("paragon", executions=400)
@@ -460,7 +476,9 @@ def sound() -> Iterator[Any]:
 def found_by(connection: Any, *, since: Any = None) -> dict[str, bool]:
     return {
         one.check.name: one.is_well
-        for one in findings(access(connection).query, by_default(), "duckdb", since=since)
+        for one in findings(
+            access(connection).query, creating.datasets(access(connection)), "duckdb", since=since
+        )
     }
 
 
@@ -507,7 +525,10 @@ def test_a_check_finds_what_breaks_it(sound: Any, name: str) -> None:
     sound.execute("BEGIN")
     try:
         sound.execute(BREAKS[name])
-        found = {one.check.name: one for one in findings(access(sound).query, by_default(), "duckdb")}
+        found = {
+            one.check.name: one
+            for one in findings(access(sound).query, creating.datasets(access(sound)), "duckdb")
+        }
         assert not found[name].is_well
         assert sound.execute(found[name].sql).fetchall()[:1] == found[name].rows[:1]
     finally:
