@@ -130,6 +130,8 @@ def query(job: Any, session: Any, running: Any) -> Any:
     try:
         found = _query(job, session, running)
     finally:
+        if "DROP" in (config.query or "").upper():
+            _there.clear()
         if abort:
             sessions.abort(session.id)
     return estimate.told(found, size)
@@ -195,6 +197,26 @@ def load_with_schema(cursor: Any, config: Any, upload: str | None) -> Any:
     return _load(cursor, config, upload)
 
 
+_objects, _run_sql = database.objects, database.execute
+_there: dict[tuple[str, str, str], Any] = {}
+
+
+def objects(project: str, dataset: str, table: str | None = None) -> Any:
+    """That a table is there is remembered until something is dropped: asking takes a third of all time."""
+    if table is None:
+        return _objects(project, dataset)
+    found = _there.get((project, dataset, table)) or _objects(project, dataset, table)
+    if found:
+        _there[project, dataset, table] = found
+    return found
+
+
+def execute(sql: str, parameters: Any = None) -> None:
+    _run_sql(sql, parameters)
+    if "DROP" in sql.upper():
+        _there.clear()
+
+
 _get = tables.get
 
 
@@ -207,6 +229,7 @@ def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
 
 
 def bridge() -> None:
+    database.objects, database.execute = objects, execute
     tables.get = counted
     for name in ("ducklake", "spatial"):
         import_extension(name)
