@@ -19,7 +19,8 @@ What is bridged here, in this process alone:
 7. Bytes processed: the emulator answers 0 everywhere. Here jobs, answers of queries and dry runs tell the bytes of
    the columns named, in the days that constant predicates on the partition column leave (see ``pruning``), with
    BigQuery's sizes of types; ``UPDATE``, ``DELETE`` and ``MERGE`` pay for all columns of those days of their target.
-   A statement of a script counts alone; temporary tables count nothing.
+   A statement of a script counts alone; temporary tables count nothing. Queries without ``maximumBytesBilled``
+   that change nothing tell 0, which saves a third of their time.
 8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
@@ -210,6 +211,7 @@ def bridge() -> None:
     tables.get = counted
     for name in ("ducklake", "spatial"):
         import_extension(name)
+    sys.modules["pandas"] = None  # type: ignore[assignment] # DuckDB looks for it on disk at each question
     duckdb.connect = connect  # type: ignore[assignment] # the database may be left out here too
     uploads._start, uploads._job = start, listed_options
     runner._query, runner._dry_run, runner.submit = query, dry_run, submit
