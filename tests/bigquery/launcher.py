@@ -34,11 +34,13 @@ What it still lacks: access, quotas, rates, locations, slots; lengths of types; 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gzip
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -233,6 +235,7 @@ def main() -> None:
     words = parser.parse_args()
     settings.bigquery_host, settings.default_project_id = "127.0.0.1", words.project
     settings.data_dir = words.data_dir
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, into its log
     bridge()
     listening = socket.create_server(("127.0.0.1", words.port))
     threading.Thread(target=end_with_input, daemon=True).start()
