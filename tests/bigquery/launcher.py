@@ -19,7 +19,8 @@ What is bridged here, in this process alone:
 7. Bytes processed: the emulator answers 0 everywhere. Here jobs, answers of queries and dry runs tell the bytes of
    the columns named, in the days that constant predicates on the partition column leave (see ``pruning``), with
    BigQuery's sizes of types; ``UPDATE``, ``DELETE`` and ``MERGE`` pay for all columns of those days of their target.
-   A statement of a script counts alone; temporary tables count nothing.
+   A statement of a script counts alone; temporary tables count nothing. Queries without ``maximumBytesBilled``
+   that change nothing tell 0, which saves a third of their time.
 8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
@@ -33,11 +34,13 @@ What it still lacks: access, quotas, rates, locations, slots; lengths of types; 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import gzip
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 import threading
@@ -233,6 +236,7 @@ def bridge() -> None:
     tables.get = counted
     for name in ("ducklake", "spatial"):
         import_extension(name)
+    sys.modules["pandas"] = None  # type: ignore[assignment] # DuckDB looks for it on disk at each question
     duckdb.connect = connect  # type: ignore[assignment] # the database may be left out here too
     uploads._start, uploads._job = start, listed_options
     runner._query, runner._dry_run, runner.submit = query, dry_run, submit
@@ -254,6 +258,7 @@ def main() -> None:
     words = parser.parse_args()
     settings.bigquery_host, settings.default_project_id = "127.0.0.1", words.project
     settings.data_dir = words.data_dir
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, into its log
     bridge()
     listening = socket.create_server(("127.0.0.1", words.port))
     threading.Thread(target=end_with_input, daemon=True).start()
