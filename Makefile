@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/ready .venv-bigquery/ready
+test: .venv/analyzer .venv-bigquery/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready
@@ -26,7 +26,7 @@ format: .venv/ready
 	$(BIN)/ruff format .
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/ready .venv-bigquery/ready
+torture: .venv/analyzer .venv-bigquery/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # What runs.
@@ -48,6 +48,11 @@ torture: .venv/ready .venv-bigquery/ready
 	@if command -v uv >/dev/null 2>&1; \
 	then $(UV) --no-deps --require-hashes -r .ci/requirements-dev.lock; \
 	else $(PIP) --no-deps --require-hashes -r .ci/requirements-dev.lock; fi
+	@touch $@
+
+# Google's analyzer of SQL, compiled: half a minute that tests do not have to wait for.
+.venv/analyzer: .venv/ready
+	@$(BIN)/python -m tests.bigquery.analyzer
 	@touch $@
 
 # BigQuery's emulator, which needs a Python of its own: the first one that runs. Where there is none nothing is made.

@@ -1,4 +1,7 @@
-"""``task-history check SYSTEM``: is the key right, and what does the API hold; at most 3 requests."""
+"""``task-history check SYSTEM``: is the key right, and what does the API hold; at most 3 requests.
+
+With ``--destination`` the warehouse is looked at first: is it there, and could a sync write to it.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,26 @@ from sources.task_history import settings as configuration
 from sources.task_history.model import Page, Window, floor_ms
 from sources.task_history.paging import Pages
 
-from . import arguments, output
+from . import arguments, destination, output, reading
 from .probing import probing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.of_system(parser)
+    arguments.of_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance)
-    result = check(settings)
+    said = []
+    if args.destination:
+        output.keep_secret(settings.secrets)
+        said = reading.probed(destination.find(args.destination, settings.pipeline_name), settings)
+    result = {**check(settings), "warehouse": said}
     if args.json:
         output.emit(result)
     else:
-        for line in lines(result):
+        for line in [*said, *lines(result)]:
             output.say(line)
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -59,6 +60,29 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
             yield _File(connection, settings.dataset_name)
         finally:
             connection.close()
+
+
+def probed(target: Target, settings: Settings) -> list[str]:
+    """What is to be said of the warehouse before the first sync.
+
+    Raises:
+        WarehouseUnavailable: it cannot be used; says what is missing.
+        ConfigurationError: its credentials cannot be used.
+    """
+    if target.file is None:
+        from .reading_dlt import probed as probed_there
+
+        return probed_there(target, settings)
+    with queried(target, settings) as reader:
+        if reader is None:
+            if not os.access(target.file.parent, os.W_OK):
+                raise WarehouseUnavailable(
+                    f"{target.file.parent} may not be written: check its owner and rights."
+                )
+            return [f"{target.file} will be created by the first sync."]
+        is_there = any(table == settings.system.executions.name for table, _ in reader.columns())
+    state = "is there" if is_there else "will be created by the first sync"
+    return [f"{target.file} is a warehouse, and the dataset {settings.dataset_name} {state}."]
 
 
 def warehouse(reader: Reader, settings: Settings, *, selection: Selection | None = None) -> Warehouse | None:

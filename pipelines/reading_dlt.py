@@ -25,6 +25,22 @@ def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
         WarehouseUnavailable: it cannot be reached.
         ConfigurationError: its credentials cannot be used.
     """
+    with _connected(target, settings) as (client, backend):
+        with failures():
+            is_there = client.is_storage_initialized()
+        yield Dataset(client, settings, backend) if is_there else None
+
+
+def probed(target: Target, settings: Settings) -> list[str]:
+    """What is to be said of the warehouse before the first sync. Raises as ``reader`` does."""
+    with _connected(target, settings) as (client, backend), failures():
+        sql = client.sql_client
+        found = backend.probe(sql, [sql.dataset_name, sql.staging_dataset_name])
+        return [f"The warehouse is {target.place}.", *found]
+
+
+@contextmanager
+def _connected(target: Target, settings: Settings) -> Iterator[tuple[Any, destinations.Backend]]:
     _ = target.place  # raises what is wrong with the settings before anything is asked
     destination = target.destination()
     schema = Schema(settings.system.name)
@@ -34,9 +50,7 @@ def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
         client: Any = destination.client(schema, config)
         client.sql_client.open_connection()
     try:
-        with failures():
-            is_there = client.is_storage_initialized()
-        yield Dataset(client, settings, destinations.of(destination)) if is_there else None
+        yield client, destinations.of(destination)
     finally:
         client.sql_client.close_connection()
 

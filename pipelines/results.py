@@ -48,6 +48,13 @@ def result(current: Run, target: Target, command: str, seconds: float) -> dict[s
         "retries": stats.retries,
         "waited_s": {cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
         "budget": {"limit": budget.limit, "period_s": budget.period_s, "left": usage.left if usage else None},
+        "bytes": None
+        if context.cost is None
+        else {
+            "estimated": context.cost.estimated,
+            "processed": context.cost.processed,
+            "limit": context.cost.limit,
+        },
         "duration_s": round(seconds, 1),
         "destination": target.name,
         "place": target.place,
@@ -95,6 +102,13 @@ def lines(result: dict[str, Any]) -> list[str]:
     if left["open_executions"]:
         found.append(
             f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again."
+        )
+    if result["bytes"]:
+        limit = result["bytes"]["limit"]
+        found.append(
+            f"{result['destination']} processed {output.sized(result['bytes']['processed'])}"
+            + (f" of {output.sized(limit)} allowed" if limit is not None else "")
+            + f"; its merges were estimated at {output.sized(result['bytes']['estimated'])} before they ran."
         )
     if result["stopped"]:
         found.append(f"Stopped: {result['stopped']}.")

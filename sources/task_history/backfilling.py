@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from . import work
-from .batches import DUE, END, Chunk
+from .batches import END, Chunk
 from .context import Context
 from .listing import Piece
 from .model import Row, Selection, Window
@@ -50,7 +50,6 @@ class Backfill:
         yield END
         yield from work.settled(context, warehouse.open_executions(not_read_by=context.run_id))
         yield from work.workflows(context)
-        yield DUE
         yield from work.backlog(context, warehouse)
 
     def _listed(self) -> Iterator[Chunk]:

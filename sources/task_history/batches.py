@@ -34,6 +34,8 @@ class Chunk:
     """Everything that began before is loaded, once these rows are."""
     size: int = 0
     """Bytes of free text in it, about."""
+    is_quiet: bool = False
+    """Whether nothing in it makes anything else wanted."""
     is_due: bool = False
     """Whether it is time to commit."""
     is_end: bool = False
@@ -57,11 +59,14 @@ class Batch:
         self._count = 0
         self._bytes = 0
         self._most = most
+        self.is_quiet = True
+        """Whether the warehouse would say of what is left what it says without this batch."""
 
     def add(self, chunk: Chunk) -> None:
         for table, rows in chunk.rows.items():
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
+            self.is_quiet &= chunk.is_quiet or not rows
         self.note(chunk.notes)
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor

@@ -20,8 +20,10 @@ def failures() -> Iterator[None]:
         yield
     except Exception as error:
         known = isinstance(error, PipelineStepFailed | DatabaseException | DestinationException | OSError)
-        # dlt lets through what a driver says when it connects.
-        if not known and not SqlClientBase.is_dbapi_exception(error):
+        # dlt lets through what a driver says when it connects, and what a cloud's client says.
+        if not (
+            known or SqlClientBase.is_dbapi_exception(error) or type(error).__module__.startswith("google.")
+        ):
             raise
         for cause in _causes(error):
             if isinstance(cause, TaskHistoryError | Stopped):
@@ -58,6 +60,50 @@ _ADVICE = (
     (
         ("fatal:",),
         "The warehouse does not let this user in: check user, password and database in its credentials.",
+    ),
+    (
+        ("bytesbilledlimitexceeded", "limit for bytes billed"),
+        "BigQuery would process more than is left of maximum_bytes_billed for this run, and did not: nothing of that "
+        "was billed, and what was fetched is kept. Raise destination.bigquery.maximum_bytes_billed and run the same "
+        "command again.",
+    ),
+    (
+        ("billingnotenabled", "billing has not been enabled", "billing is disabled"),
+        "BigQuery refuses because the project has no billing account: without one it takes no changes of rows. Enable "
+        "billing for the project, or name another one in destination.bigquery.project_id.",
+    ),
+    (
+        ("accessnotconfigured", "has not been used in project", "it is disabled. enable it"),
+        "The BigQuery API is not enabled in the project: enable it with gcloud services enable bigquery.googleapis.com.",
+    ),
+    (
+        ("bigquery.jobs.create",),
+        "BigQuery lets this account run no jobs in the project: give it roles/bigquery.jobUser there, or name the "
+        "project that pays in destination.bigquery.project_id.",
+    ),
+    (
+        ("bigquery.datasets.create",),
+        "BigQuery lets this account create no dataset: create it and its staging datasets for it (see the README) and "
+        "give it roles/bigquery.dataEditor on them, or give it roles/bigquery.user in the project.",
+    ),
+    (
+        ("permission bigquery.", "access denied: dataset", "access denied: table"),
+        "BigQuery refuses this account something in the dataset: give it roles/bigquery.dataEditor on it.",
+    ),
+    (
+        ("was not found in location",),
+        "The dataset lies in another location than destination.bigquery.location says: set it to the dataset's, such as "
+        "EU.",
+    ),
+    (
+        ("invalid_grant", "refresherror", "account not found", "invalid jwt", "reauthentication is needed"),
+        "Google does not take these credentials: the key may be revoked or of a deleted account, or this machine's "
+        "clock is wrong. Make a new key, and put it where destination.bigquery.credentials says.",
+    ),
+    (
+        ("default credentials were not found", "defaultcredentialserror"),
+        "There are no Google credentials here: set destination.bigquery.credentials, or run gcloud auth "
+        "application-default login.",
     ),
     (
         ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),

@@ -186,7 +186,10 @@ class Settling:
                 )
                 earlier += earlier_state(identity, before.seen, row.get("status"))
                 self.settled += not kept[identity]["is_open"]
-        return Chunk({self._system.executions.name: list(kept.values()), STATES.name: earlier})
+        is_quiet = all(row["is_open"] for row in kept.values())
+        return Chunk(
+            {self._system.executions.name: list(kept.values()), STATES.name: earlier}, is_quiet=is_quiet
+        )
 
     def _gone(self, identity: str, stored: Row | None) -> Chunk:
         stamp = self._stamp()
@@ -231,7 +234,7 @@ class Settling:
                     records.ledger(system.ledger, identity, started_at, "loaded", stamp, detail)
                 ]
                 tables[system.steps.name] = records.steps(system.steps, detail, started_at, stamp)
-        return Chunk(tables)
+        return Chunk(tables, is_quiet=row["is_open"])
 
     def _wants(self, row: Row) -> bool:
         if self._scope.steps == "failed":

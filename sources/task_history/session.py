@@ -64,7 +64,7 @@ class Session:
         while True:
             try:
                 chunk = next(work)
-                if chunk.is_end and not len(batch):
+                if chunk.is_end and batch.is_quiet:
                     self.context.wait_for_commits()
             except StopIteration:
                 break
@@ -75,12 +75,13 @@ class Session:
                 self.error = error
                 break
             batch.add(chunk)
-            if len(batch) and (chunk.is_end or chunk.is_due or batch.is_full(time.monotonic())):
+            is_end = chunk.is_end and not batch.is_quiet
+            if len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic())):
                 yield self._sealed(batch)
                 batch = self._batch()
                 if chunk.is_end:
                     self.context.wait_for_commits()
-        if len(batch):
+        if not batch.is_quiet:
             yield self._sealed(batch)
             batch = self._batch()
         self.context.wait_for_commits()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from . import work
-from .batches import DUE, END, Chunk
+from .batches import END, Chunk
 from .comparing import Comparison
 from .context import Context
 from .errors import UnexpectedResponse
@@ -49,7 +49,6 @@ class Sync:
         yield END
         yield from work.settled(context, context.warehouse.open_executions(not_read_by=context.run_id))
         yield from work.workflows(context)
-        yield DUE
         yield from work.backlog(context, context.warehouse.within(self.selection), self._rounds)
 
     @property

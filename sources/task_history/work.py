@@ -85,6 +85,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
     settings = context.settings
     known = context.warehouse.workflows()
     context.phase("workflows", len(known))
+    has_asked = False
     for row in learn(
         known,
         named=context.named,
@@ -93,7 +94,11 @@ def workflows(context: Context) -> Iterator[Chunk]:
         stamp=context.stamp,
     ):
         context.tally.done += 1
-        yield Chunk({context.system.workflows.name: [row]})
+        has_asked = True
+        yield Chunk({context.system.workflows.name: [row]}, is_quiet=True)
+    if has_asked:
+        # What was asked should not be asked again after a kill.
+        yield DUE
 
 
 def _belongs(context: Context) -> Callable[[str, str], bool]:

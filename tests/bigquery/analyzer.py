@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wasmtime import Engine, Module, WasmtimeError
 from zetasql.core import wasm_client
+from zetasql.core.local_service import ZetaSqlLocalService
 
 
 class _Compiled:
@@ -35,3 +36,8 @@ class _Compiled:
 def use_compiled() -> None:
     """From now on, in this process."""
     wasm_client.Module = _Compiled
+
+
+if __name__ == "__main__":
+    use_compiled()
+    ZetaSqlLocalService.get_instance()

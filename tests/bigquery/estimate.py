@@ -68,53 +68,50 @@ def processed(project: str, config: Any) -> int:
         trees = sqlglot.parse(config.query or "", dialect="bigquery")
     except sqlglot.errors.SqlglotError:
         return 0  # refused where it runs
-    found = 0
-    _known.clear()
+    found, known = 0, _Known(project, default)
     for tree in trees:
         if tree is not None:
             bound(tree, parameters)
-            found += sum(
-                _bytes(use, project, default) for use in uses(tree, _partition_column(project, default))
-            )
+            found += sum(_bytes(use, known) for use in uses(tree, known.partition_column))
     return found
 
 
-def _reference(table: exp.Table, project: str, default: str | None) -> tuple[str, str, str] | None:
-    parts = [part for piece in table.parts for part in piece.name.split(".")]
-    if len(parts) == 1 and default:
-        return project, default, parts[0]
-    if len(parts) == 2:
-        return project, parts[0], parts[1]
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+class _Known:
+    """The tables of what is being weighed, each looked up once."""
 
+    def __init__(self, project: str, default: str | None) -> None:
+        self.project = project
+        self.default = default
+        self._tables: dict[tuple[str, str, str], Table | None] = {}
 
-_known: dict[tuple[str, str, str], Table | None] = {}
-"""Tables of the statement that is being weighed."""
+    def reference(self, table: exp.Table) -> tuple[str, str, str] | None:
+        parts = [part for piece in table.parts for part in piece.name.split(".")]
+        if len(parts) == 1 and self.default:
+            return self.project, self.default, parts[0]
+        if len(parts) == 2:
+            return self.project, parts[0], parts[1]
+        return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
 
+    def stored(self, table: exp.Table) -> Table | None:
+        """What takes bytes; None for a view, a temporary table, and what is not there."""
+        reference = self.reference(table)
+        if reference is None:
+            return None
+        if reference not in self._tables:
+            found = tables.load(*reference) if tables.exists(*reference) else None
+            self._tables[reference] = found if found is not None and found.type == "TABLE" else None
+        return self._tables[reference]
 
-def _stored(table: exp.Table, project: str, default: str | None) -> Table | None:
-    reference = _reference(table, project, default)
-    if reference is None:
-        return None
-    if reference not in _known:
-        found = tables.load(*reference) if tables.exists(*reference) else None
-        _known[reference] = found if found is not None and found.type == "TABLE" else None
-    return _known[reference]
-
-
-def _partition_column(project: str, default: str | None) -> Any:
-    def column(table: exp.Table) -> str | None:
+    def partition_column(self, table: exp.Table) -> str | None:
         """None for what takes no bytes; an empty name for a table without partitions."""
-        stored = _stored(table, project, default)
+        stored = self.stored(table)
         if stored is None:
             return None
         return (stored.timePartitioning and stored.timePartitioning.field) or ""
 
-    return column
 
-
-def _bytes(use: Use, project: str, default: str | None) -> int:
-    reference, stored = _reference(use.table, project, default), _stored(use.table, project, default)
+def _bytes(use: Use, known: _Known) -> int:
+    reference, stored = known.reference(use.table), known.stored(use.table)
     if reference is None or stored is None:
         return 0
     whole = "*" in use.columns or use.is_changed
@@ -130,8 +127,8 @@ def _bytes(use: Use, project: str, default: str | None) -> int:
         )
         sql += f" WHERE IFNULL({day}, DATE '0001-01-01') IN ({rows})"
     with database.cursor() as cursor:
-        database.attach(project)
-        context = query.Context(project, default)
+        database.attach(known.project)
+        context = query.Context(known.project, known.default)
         text, parameters = query.translate(query.parse(sql)[0], context)
         return int(cursor.execute(text, parameters).fetchone()[0] or 0)
 

@@ -22,6 +22,7 @@ class BigQueryPlace(Place):
     def __init__(
         self, folder: Path, sandbox: SandboxProcess | None, recorder: Recorder, **settings: Any
     ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         super().__init__(folder, sandbox, **settings)
         self.recorder = recorder
         self.env.pop("DESTINATION__DUCKDB__CREDENTIALS")

@@ -23,6 +23,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 # (https://cloud.google.com/bigquery/docs/error-messages).
 STATUSES = {
     "accessDenied": (403, "PERMISSION_DENIED"),
+    "accessNotConfigured": (403, "PERMISSION_DENIED"),
     "billingNotEnabled": (403, "PERMISSION_DENIED"),
     "quotaExceeded": (403, "RESOURCE_EXHAUSTED"),
     "rateLimitExceeded": (403, "RESOURCE_EXHAUSTED"),

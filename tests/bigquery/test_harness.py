@@ -96,7 +96,8 @@ def test_bytes_are_those_of_the_columns_and_days(recorder: Recorder, client: big
         {"run": "7"},
         "bytesBilledLimitExceeded",
     )
-    job = client.query("SELECT id FROM raw.things", job_config=bigquery.QueryJobConfig(labels={"run": "8"}))
+    enough = bigquery.QueryJobConfig(maximum_bytes_billed=10 << 20, labels={"run": "8"})
+    job = client.query("SELECT id FROM raw.things", job_config=enough)
     job.result()
     assert (job.total_bytes_processed, job.total_bytes_billed) == (240 * text, 10 << 20)
     assert client.get_job(job.job_id).labels == {"run": "8"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -82,6 +82,17 @@ class Backend:
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
+
+    def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
+        """What is there already, and whether a sync could write; changes nothing.
+
+        Raises:
+            WarehouseUnavailable: something is missing; says what.
+        """
+        client.execute_sql("SELECT 1")
+        return [
+            f"The dataset {datasets[0]} {'is there' if client.has_dataset() else 'will be created by the first sync'}."
+        ]
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         """How many rows the tables hold, by table."""

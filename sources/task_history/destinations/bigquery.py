@@ -6,11 +6,13 @@ https://cloud.google.com/bigquery/docs/best-practices-costs
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,10 +27,13 @@ from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
 from dlt.destinations.impl.bigquery.configuration import BigQueryClientConfiguration
 from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient
 from dlt.destinations.job_impl import FollowupJobRequestImpl
+from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client as Connection
 from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
 from ..batches import Commits
+from ..errors import WarehouseUnavailable
 from .base import MAY_MOVE, Backend, Cost, Sentences
 from .merging import Merge, literal
 
@@ -103,9 +108,19 @@ class _SqlClient(BigQuerySqlClient):
     """Marks its jobs, counts what they process, and has BigQuery refuse what would go beyond the limit."""
 
     cost: Cost
+    deadline_s: float
 
     def open_connection(self) -> Connection:
+        warnings.filterwarnings(
+            "ignore", message="Cannot create BigQuery Storage client"
+        )  # rows are few here
         connection = super().open_connection()
+        # dlt gives its deadline to statements that it sends itself; the cursor's would go on for ten minutes.
+        connection.query_and_wait = partial(  # type: ignore[method-assign]
+            connection.query_and_wait,
+            retry=self._default_retry,
+            job_retry=DEFAULT_JOB_RETRY.with_deadline(self.deadline_s),
+        )
         connection.default_load_job_config = LoadJobConfig(labels=dict(self.cost.labels))
         return connection
 
@@ -156,6 +171,7 @@ class _Client(BigQueryClient):
             config.retry_deadline,
         )
         self.sql_client.cost = owner.cost
+        self.sql_client.deadline_s = config.retry_deadline
         self._owner = owner
 
     def is_storage_initialized(self) -> bool:
@@ -250,6 +266,28 @@ class BigQueryBackend(Backend):
             _describe(table, by_table[name])
             table.labels = {**table.labels, **labels, **({_SENTENCES: mark} if name == last else {})}
             connection.update_table(table, ["schema", "description", "labels"])
+
+    def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
+        connection = client.native_connection
+        # Runs a job, and changes rows, which BigQuery allows only where billing is enabled; it leaves nothing behind.
+        client.execute_sql("CREATE TEMP TABLE probe AS SELECT 1 AS a; DELETE FROM probe WHERE TRUE")
+        said = [f"BigQuery takes jobs and changes in the project {client.project_id}."]
+        for name in datasets:
+            full = f"{client.project_id}.{name}"
+            try:
+                found = connection.get_dataset(full)
+            except NotFound:
+                client.estimate(f"CREATE SCHEMA `{client.project_id}`.`{name}`")
+                said.append(f"The dataset {name} will be created in {client.location} by the first sync.")
+                continue
+            if found.location.upper() != client.location.upper():
+                raise WarehouseUnavailable(
+                    f"The dataset {full} lies in {found.location}, and destination.bigquery.location is "
+                    f"{client.location}: set it to {found.location}, or name another dataset."
+                )
+            client.estimate(f"CREATE TABLE `{client.project_id}`.`{name}`.task_history_probe (a INT64)")
+            said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
+        return said
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         # What BigQuery keeps of a table costs nothing.
