@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sources.task_history.errors import TaskHistoryError, UsageError, WarehouseUnavailable
+from sources.task_history.tables import READS
 from sources.task_history.views.checking import BROKEN, Finding, findings
 from sources.task_history.views.creating import Access, refresh
 from sources.task_history.views.dialects import DATASET, DIALECTS
@@ -17,6 +19,8 @@ from . import reading
 from .destination import Target
 
 if TYPE_CHECKING:
+    from sources.task_history.context import Context
+
     from .running import Run
 
 log = logging.getLogger("task_history")
@@ -25,7 +29,12 @@ ADVICE = "the rows are loaded; once that is mended, make the views with: task-hi
 
 
 def after(current: Run) -> None:
-    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
+    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded.
+
+    ``TASK_HISTORY_VIEWS=none`` in the environment leaves that to ``task-history views``.
+    """
+    if os.environ.get("TASK_HISTORY_VIEWS") == "none":
+        return
     try:
         with current.loader.held():
             _after(current)
@@ -42,16 +51,22 @@ def _after(current: Run) -> None:
         return
     made = refresh(access)
     own = [one for one in made.shown if one.name == context.settings.dataset_name]
-    since = _oldest(access, context.run_id) if own and not current.session.stopped else None
+    has_written = bool(context.tally.executions or context.tally.steps) and not current.session.stopped
+    since = _oldest(access, context) if own and has_written else None
     if since is None:
         return
     for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
         warn(finding)
 
 
-def _oldest(access: Access, run_id: str) -> datetime | None:
-    """When the oldest execution began that the run wrote; None when it wrote none."""
-    _, rows = access.query(f"SELECT min(started_at) FROM {DATASET}.executions WHERE run_id = %s", run_id)
+def _oldest(access: Access, context: Context) -> datetime | None:
+    """From when on the run wrote executions; None when it wrote none."""
+    # Where reading is billed, from when on it listed: what it settled of before, it replaced by its key.
+    column, table = (
+        ("window_start", READS.name) if access.dialect == "bigquery" else ("started_at", "executions")
+    )
+    dataset = context.settings.dataset_name if table == READS.name else DATASET
+    _, rows = access.query(f"SELECT min({column}) FROM {dataset}.{table} WHERE run_id = %s", context.run_id)
     found = rows[0][0] if rows else None
     return found.astimezone(UTC) if isinstance(found, datetime) else None
 

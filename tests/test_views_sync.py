@@ -42,7 +42,10 @@ def test_a_sync_makes_the_views(synced: Place) -> None:
 def test_a_broken_view_fails_no_sync(synced: Place) -> None:
     """A table in a view's place is a warning that says what to do; the rows are loaded. The next sync makes it good."""
     with duckdb.connect(str(synced.file)) as connection:
-        connection.execute("DROP VIEW task_history.executions; CREATE TABLE task_history.executions (x INT)")
+        connection.execute(
+            "DROP VIEW task_history.questions; DROP VIEW task_history.executions; "
+            "CREATE TABLE task_history.executions (x INT)"
+        )
     found = synced.sync()
     assert found["complete"]
     assert "views_failed" in found["stderr"]

@@ -42,6 +42,8 @@ class Check:
     promise: str
     level: str
     """``broken`` when a row means that something is wrong, ``notice`` when it only has to be known."""
+    reads_all: bool
+    """Whether it reads every day although it looks at some: too dear after each sync where reading is billed."""
     sql: str
 
 
@@ -94,7 +96,7 @@ def _view(path: Path) -> View:
 
 def _check(path: Path) -> Check:
     fields, _, sql = header(path.read_text(encoding="utf-8"))
-    return Check(path.stem, fields["Promise"], fields.get("Level", "broken"), sql)
+    return Check(path.stem, fields["Promise"], fields.get("Level", "broken"), "Reads" in fields, sql)
 
 
 def _in_order(found: list[View]) -> list[View]:
