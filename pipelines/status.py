@@ -9,10 +9,10 @@ from typing import Any
 
 from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
-from sources.task_history.coverage import Book, Day, Summary, by_day
+from sources.task_history.coverage import Book, Day, Summary, by_day, is_part, whole
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.model import Scope, Selection, Window
-from sources.task_history.tables import RUNS
+from sources.task_history.tables import RUNS, of_one
 from sources.task_history.warehouse import Warehouse
 from sources.task_history.windows import merged
 
@@ -69,10 +69,16 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
 def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
-    known = warehouse.coverage()
+    noted = warehouse.coverage()
+    known = [day for day in whole(noted, system.partition) if day.windows]
     span = Book(known).span
     counts = reader.counts(
-        [table.name for table in (system.executions, system.steps, system.payloads, system.workflows)]
+        [
+            table.name
+            for one in (system, *system.companions)
+            for table in of_one(one)
+            if table is not one.ledger
+        ]
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
     own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
@@ -89,7 +95,9 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "details_left": left.details,
         "payloads_left": left.payloads,
         "coverage": [_day(day) for day in by_day(known)],
-        "filtered_coverage": _filtered(known),
+        "filtered_coverage": _filtered(
+            [day for day in noted if day.filters and not is_part(day.filters, system.partition)]
+        ),
         "lost": _rows(
             query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
         ),

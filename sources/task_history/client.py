@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -300,6 +301,9 @@ class Client:
 
     def _attempt(self, trial: _Trial) -> Outcome:
         """Sends the request once and says what came of it."""
+        if trial.headers is None:
+            # A login that is due needs a slot of its own.
+            self._authorization()
         self._stop.spend()
         with self._budget.reserve(lambda seconds: self._wait_for_slot(trial, seconds)) as slot:
             trial.generation = self._generation
@@ -320,7 +324,11 @@ class Client:
     def _exchange(self, trial: _Trial, headers: Headers) -> tuple[int, dict[str, str], bytes]:
         """One request and its whole answer. Raises httpx.RequestError, TooSlow."""
         with self._http.stream(
-            trial.request.method, trial.url, headers=dict(headers), data=trial.form
+            trial.request.method,
+            trial.url,
+            headers=dict(headers),
+            data=trial.form,
+            json=trial.request.body,
         ) as response:
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -425,7 +433,9 @@ class Client:
 
     def _url(self, request: Request) -> httpx.URL:
         url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
-        return url.copy_merge_params(list(request.params)) if request.params else url
+        # Spaces as %20: some vendors take + for itself.
+        query = urlencode(request.params, quote_via=quote, safe="")
+        return url.copy_with(query=query.encode()) if query else url
 
 
 def _unconfirmed(what: str, status: int | None) -> Unconfirmed:

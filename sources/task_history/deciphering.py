@@ -113,7 +113,7 @@ class Decipherer:
             return self._moved(request, status, headers)
         if status == 401:
             return Login(self._refused(request, status))
-        if status == 403:
+        if status == 403 and not request.is_partial:
             return self._refused(request, status)
         if status in (429, 503):
             seconds = retry_after_s(headers)

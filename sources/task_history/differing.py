@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from .model import Json, Row
+from .model import Json
 from .systems.base import System, instant
 
 
-def differing(system: System, row: Row, stored: Mapping[str, Any]) -> tuple[str, ...]:
+def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
     """The documented columns whose stored value is not what the row says.
 
     What only a listing gives is not compared where the stored version came by a single read.

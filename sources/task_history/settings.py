@@ -42,6 +42,11 @@ class Settings:
             raise AttributeError(name) from None
 
     @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self.system.base_url(self.values)
+
+    @property
     def pipeline_name(self) -> str:
         """``task_history_<system>[_<instance>]``."""
         return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
@@ -82,7 +87,7 @@ class Settings:
 def common(system: System) -> tuple[Setting, ...]:
     """The settings that every system has."""
     limit, period_s = system.rate_limit
-    return (
+    found = (
         Setting(
             "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
         ),
@@ -149,6 +154,7 @@ def common(system: System) -> tuple[Setting, ...]:
         ),
         Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
     )
+    return tuple(one for one in found if one.name != "payloads" or system.payloads is not None)
 
 
 def known(system: System) -> dict[str, Setting]:
@@ -208,6 +214,9 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
             values[setting.name] = setting.default
         else:
             values[setting.name] = _value(setting, value, where)
+    values.setdefault("payloads", "none")
+    if not lacking:
+        system.check(values)
     return values
 
 

@@ -23,7 +23,7 @@ from .resources import Writer, resources
 from .session import Session
 from .settings import Settings, build
 from .stopping import StopSignal
-from .syncing import Sync
+from .syncing import sync_of
 
 log = logging.getLogger("task_history")
 
@@ -80,6 +80,45 @@ def paragon(
     return _resources(build(systems.find("paragon"), given))
 
 
+@dlt.source(name="sailpoint", section="task_history", max_table_nesting=0)
+def sailpoint(
+    client_id: str = dlt.config.value,
+    client_secret: str = dlt.secrets.value,
+    tenant: str | None = None,
+    api_version: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Workflows, their executions, and the events of each.
+
+    https://developer.sailpoint.com/docs/api/v2025/workflows
+
+    Args:
+        client_id: the client id of a personal access token.
+        client_secret: its secret.
+        tenant: the word before ``.api.identitynow.com``; or set ``base_url``.
+        api_version: which version of the API is asked.
+
+    The others are those of ``paragon``.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("sailpoint"), given))
+
+
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)
@@ -110,7 +149,7 @@ class _Late(Writer):
                 cost=loader.backend.cost,
                 run_id=run_id,
             )
-            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
+            session = Session(context, sync_of(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()
         tally = context.tally
         if session.error is not None:
