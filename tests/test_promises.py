@@ -143,7 +143,8 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
 
     table = f"{copied.name}.{copied.system.executions.name}"
     with duckdb.connect(str(copied.place.file)) as connection:
-        connection.execute(f"DELETE FROM {table} WHERE id = (SELECT max(id) FROM {table} WHERE NOT is_open)")
+        oldest = f"SELECT id FROM {table} WHERE NOT is_open ORDER BY {copied.system.started_column} LIMIT 1 OFFSET 3"
+        connection.execute(f"DELETE FROM {table} WHERE id = ({oldest})")
     first, last = copied.place.query(f"SELECT min({copied.system.started_column}), now() FROM {table}")[0]
     words = ("--from", f"{first:%Y-%m-%d}", "--to", f"{last:%Y-%m-%dT%H:%M}", "--json")
     found = json.loads(copied.place.run("audit", copied.name, "--repair", *words).stdout)

@@ -32,9 +32,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import paragon, sailpoint
+    from .source import b3os, paragon, sailpoint
 
-__all__ = ["paragon", "sailpoint"]
+__all__ = ["b3os", "paragon", "sailpoint"]
 
 
 def __getattr__(name: str) -> Any:

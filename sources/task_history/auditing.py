@@ -20,6 +20,7 @@ from .context import Context
 from .coverage import Book
 from .differing import differing
 from .errors import Rejected
+from .feeding import bucket, read
 from .findings import Difference, Findings
 from .model import MS, Page, Row, Selection, Window
 from .paging import described, is_sorted
@@ -97,9 +98,11 @@ class Audit:
             covered = [
                 both for one in part.book.covered if wanted and not (both := overlap(one, wanted)).is_empty
             ]
-            for window in covered:
+            for each in covered:
+                window, doubted = self._doubted_by_stats(each)
                 try:
-                    self._read_whole(window)
+                    for one in doubted:
+                        self._read_whole(one)
                 except Rejected as error:
                     log.warning("list_refused list=%s status=%d", name or "all", error.status)
                     found.unverified.append(window)
@@ -107,7 +110,7 @@ class Audit:
                 found.executions += self._held.count(window)
                 found.compared.append(window)
                 self._books.append((part.book, window, self._held))
-            self.covered = merged([*self.covered, *covered])
+            self.covered = merged([*self.covered, *found.compared])
             context.tally.done += 1
         self._held = context.warehouse.within(Selection(None, context.selection.filters))
         self._note_different()
@@ -120,6 +123,41 @@ class Audit:
             other = Audit(companion, is_repairing=self._is_repairing)
             yield from other.chunks()
             found.add(other.found)
+
+    def _doubted_by_stats(self, window: Window) -> tuple[Window, list[Window]]:
+        """What of the window is compared, and what of that has to be read for it.
+
+        Where the vendor keeps statistics, that is where they count others than are held, and what lies after the
+        last whole bucket. What lies before the first is not compared: the whole list would have to be read for it.
+        """
+        context, system, found = self._context, self._context.system, self.found
+        if not system.stats or self._sample or context.selection.filters:
+            return window, [window]
+        granularity, width = system.stats_buckets(context.settings.values)
+        start, end = bucket(window.start, width), bucket(window.end, width)
+        start = start if start == window.start else start + width
+        rows = None
+        if start < end:
+            rows = read(context, Window(start, end), settled_before=end).rows.get(system.stats[0].name)
+        if rows is None:
+            return window, [window]
+        buckets = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
+        held = [
+            count
+            for at in range(0, len(buckets), _AT_ONCE)
+            for count in self._held.counts(buckets[at : at + _AT_ONCE])
+        ]
+        total = sum(int(row.get("total") or 0) for row in rows)
+        found.api_total = total if found.api_total is None else found.api_total + total
+        pairs = zip(buckets, rows, held, strict=True)
+        differ = [one for one, row, count in pairs if int(row.get("total") or 0) != count]
+        log.info(
+            "compared_by_statistics granularity=%s buckets=%d differ=%d", granularity, len(rows), len(differ)
+        )
+        compared = Window(start, window.end)
+        # The list is read from its newest end: one reading takes as long as that of the oldest bucket that differs.
+        doubted = Window(min(differ).start, window.end) if differ else Window(end, window.end)
+        return compared, [] if doubted.is_empty else [doubted]
 
     def _compare(self, window: Window, probes: int) -> None:
         listing, found = self._context.listing, self.found

@@ -59,7 +59,7 @@ class Details:
         for one, answer in zip(wanted, self._client.map(requests()), strict=False):
             stamp = self._stamp()
             request = asked.popleft()
-            if isinstance(answer, Rejected) and self._system.is_gone(answer.status):
+            if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
                 row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({self._system.ledger.name: [row]})
@@ -116,7 +116,9 @@ class Details:
         while more:
             part, more = more, []
             for asked, found in zip(part, self._client.map(part), strict=True):
-                if isinstance(found, Rejected) and (asked.is_partial or self._system.is_gone(found.status)):
+                if isinstance(found, Rejected) and (
+                    asked.is_partial or self._system.is_gone(found.status, str(found))
+                ):
                     continue
                 if isinstance(found, Exception):
                     raise found

@@ -18,7 +18,7 @@ from .batches import Chunk
 from .context import Context, Part
 from .errors import AuthenticationError, Rejected, TaskHistoryError
 from .listing import Piece
-from .model import Row, Window
+from .model import MS, Row, Window, floor_ms
 from .paging import described
 from .scanning import Scan
 from .side_by_side import side_by_side
@@ -179,7 +179,7 @@ class Parts:
         context, system, part, piece = self._context, self._context.system, read.part, read.piece
         assert piece is not None  # noqa: S101 - asked before
         stamp, tally = context.stamp(), context.tally
-        window = piece.window
+        window = self._until_now(piece)
         known = [both for one in part.book.covered if not (both := overlap(window, one)).is_empty]
         rows = [*piece.rows, *read.strays]
         stored = self._seen(window, rows) if known or read.strays else {}
@@ -216,6 +216,12 @@ class Parts:
             order=read.order,
         )
         return Chunk({system.executions.name: made, READS.name: [note], STATES.name: earlier})
+
+    def _until_now(self, piece: Piece) -> Window:
+        """The piece's window, ended now, or after the last row that the vendor's clock lets lie beyond."""
+        window, starts = piece.window, map(self._context.system.started_at, piece.rows)
+        last = max((floor_ms(at) + MS for at in starts if at is not None), default=window.start)
+        return Window(window.start, min(window.end, max(last, self._context.edge(), window.start)))
 
     def _seen(self, window: Window, rows: Sequence[Row]) -> dict[str, Seen]:
         context = self._context

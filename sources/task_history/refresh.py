@@ -136,7 +136,7 @@ class Settling:
             stored = self._warehouse.stored(part)
             requests = [self._system.execution_request(self._values, identity) for identity in part]
             for identity, answer in zip(part, self._client.map(requests), strict=False):
-                if isinstance(answer, Rejected) and self._system.is_gone(answer.status):
+                if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
                 elif isinstance(answer, Rejected) and answer.status == 403 and forbidden is not None:
                     log.info("single_reads_forbidden advice=%r", self._system.hint(403))

@@ -119,6 +119,43 @@ def sailpoint(
     return _resources(build(systems.find("sailpoint"), given))
 
 
+@dlt.source(name="b3os", section="task_history", max_table_nesting=0)
+def b3os(
+    api_key: str = dlt.secrets.value,
+    organization_id: str | None = None,
+    stats_granularity: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Executions with their events, runs with their nodes, and the vendor's statistics.
+
+    https://docs.b3os.org/api/introduction
+
+    Args:
+        api_key: an API key of the organization.
+        organization_id: the organization, where the vendor wants it named.
+        stats_granularity: ``hourly`` or ``daily``.
+
+    The others are those of ``paragon``.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("b3os"), given))
+
+
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)

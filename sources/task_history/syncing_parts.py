@@ -58,6 +58,9 @@ class PartsSync:
     def _wanted(self, context: Context, part: Part) -> list[Window]:
         """The list's time since its cursor, and before it as far as rows may have become visible late."""
         edge, horizon = context.edge(), context.horizon
+        if context.system.lists == "whole":
+            # The list shows what there is; the vendor's clock, which no answer has told yet, may be ahead.
+            edge += AHEAD
         first = floor_ms(context.settings.start(context.started_at))
         known = part.book.unbroken
         if horizon is not None:

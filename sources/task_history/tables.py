@@ -207,4 +207,5 @@ def of_one(system: System) -> tuple[Table, ...]:
         system.steps,
         *(table for table in optional if table is not None),
         *system.others,
+        *system.stats,
     )

@@ -194,6 +194,15 @@ class Warehouse:
             found.setdefault(str(part or ""), {})[str(identity)] = _always(start)
         return found
 
+    def stats_read_until(self, granularity: str) -> datetime | None:
+        """The first bucket of the vendor's statistics that is to be asked for again; None before the first."""
+        rows = self._rows(
+            "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
+            f"FROM {self._name(self._system.stats[0].name)} WHERE granularity = %s",
+            granularity,
+        )
+        return _utc(rows[0][0]) or _utc(rows[0][1]) if rows else None
+
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
         return _utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Protocol
 
+from .b3os_api import B3os
 from .paragon_api import Paragon
 from .paragon_replays import Replays
 from .paragon_world import World
@@ -19,8 +20,6 @@ class Api(Protocol):
     name: str
     switches: dict[str, Any]
     """What its documentation leaves open, with what it is when nobody says."""
-    read_once: tuple[str, ...]
-    """Kinds of requests of which nobody should send one twice."""
     empty_page: bytes
     world: World
     replays: Replays
@@ -34,6 +33,10 @@ class Api(Protocol):
 
     def kind(self, asked: Asked) -> str:
         """What the request is for."""
+        ...
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        """What is asked for, if nobody has a reason to ask for it twice."""
         ...
 
     def answer(self, asked: Asked, kind: str) -> Said:
@@ -53,7 +56,7 @@ class Api(Protocol):
         ...
 
 
-APIS: dict[str, Any] = {api.name: api for api in (Paragon, SailPoint)}
+APIS: dict[str, Any] = {api.name: api for api in (Paragon, SailPoint, B3os)}
 
 
 def made(name: str, world: World, state: State, args: argparse.Namespace) -> Api:

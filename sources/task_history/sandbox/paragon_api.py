@@ -75,7 +75,6 @@ class Paragon:
 
     name = "paragon"
     switches = SWITCHES
-    read_once: tuple[str, ...] = ("execution", "payload")
     empty_page = b'{"workflowExecutions":[],"nextLink":null,"total":0}'
 
     def __init__(self, world: World, state: State, *, project_id: str, api_key: str) -> None:
@@ -98,6 +97,10 @@ class Paragon:
     def refused(self, status: int, message: str) -> Said:
         """An error as the API gives it."""
         return refusal(status, message, self._state.switches["error_style"])
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        """What is asked for, if nobody has a reason to ask for it twice."""
+        return asked.path.rsplit("/", 1)[1] if kind in ("execution", "payload") else None
 
     def kind(self, asked: Asked) -> str:
         """What the request is for: list, execution, payload, replay; other where there is no such endpoint."""

@@ -31,6 +31,7 @@ class PlainApi:
     name = ""
     switches: dict[str, Any] = {}  # noqa: RUF012 - each API has its own
     read_once: tuple[str, ...] = ()
+    """Kinds of requests of which nobody should send one twice about an execution that has ended."""
     empty_page = b"[]"
 
     def __init__(self, world: World, state: State) -> None:
@@ -52,6 +53,19 @@ class PlainApi:
 
     def refused(self, status: int, message: str) -> Said:
         raise NotImplementedError
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        """What is asked for, if nobody has a reason to ask for it twice."""
+        at = self.number_in(asked) if kind in self.read_once else None
+        return None if at is None or self.world.is_open(at, self.now()) else asked.path
+
+    def number_in(self, asked: Asked) -> int | None:
+        """The execution that a path names."""
+        for word in asked.path.split("/"):
+            at = self.world.number(word.rpartition("_")[2])
+            if at is not None:
+                return at
+        return None
 
     def kind(self, asked: Asked) -> str:
         raise NotImplementedError

@@ -188,10 +188,9 @@ class Front:
         said = self._said(asked, kind)
         state.counters[kind] += 1
         state.counters[f"status_{said.status}"] += 1
-        if said.status == 200 and kind in self._api.read_once:
-            state.reads[
-                asked.path if kind not in ("execution", "payload") else asked.path.rsplit("/", 1)[1]
-            ] += 1
+        once = self._api.once(asked, kind) if said.status == 200 else None
+        if once is not None:
+            state.reads[once] += 1
         if kind == "replay":
             state.posts[asked.path.split("/")[-2]] += 1
         self._log(asked, kind, "main", said.status)

@@ -137,6 +137,8 @@ class System(Protocol):
     """Further tables that details fill (``Detail.children``)."""
     companions: tuple[System, ...]
     """Further lists of the same account, synced after this one into the same dataset."""
+    stats: tuple[Table, ...]
+    """Tables of statistics that the vendor keeps itself; the first has a row per bucket of time."""
     lists: Literal["sorted", "unsorted", "whole"]
     """What a listing can do, see above."""
     partition: str
@@ -243,8 +245,22 @@ class System(Protocol):
         """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
         ...
 
-    def is_gone(self, status: int) -> bool:
-        """Whether that status of a single read says that the vendor holds the execution no longer."""
+    def is_gone(self, status: int, said: str = "") -> bool:
+        """Whether that refusal of a single read says that the vendor holds the execution no longer."""
+        ...
+
+    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
+        """What the statistics' column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
+        ...
+
+    def stats_request(self, values: Values, window: Window) -> Request:
+        """The question for the statistics of a window of whole buckets."""
+        ...
+
+    def read_stats(
+        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+    ) -> Mapping[str, list[Row]]:
+        """The answer to it: rows by table. A bucket that ends by then is closed once all in it has ended."""
         ...
 
     def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
@@ -281,6 +297,7 @@ class Defaults:
     definitions: Table | None = None
     others: tuple[Table, ...] = ()
     companions: tuple[System, ...] = ()
+    stats: tuple[Table, ...] = ()
     lists: Literal["sorted", "unsorted", "whole"] = "sorted"
     partition = ""
     has_status_lists = False
@@ -327,8 +344,19 @@ class Defaults:
     def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
         return self.read_execution(data)
 
-    def is_gone(self, status: int) -> bool:
+    def is_gone(self, status: int, said: str = "") -> bool:
         return status in (404, 410)
+
+    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
+        raise NotImplementedError
+
+    def stats_request(self, values: Values, window: Window) -> Request:
+        raise NotImplementedError
+
+    def read_stats(
+        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+    ) -> Mapping[str, list[Row]]:
+        raise NotImplementedError
 
     def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
         return None
