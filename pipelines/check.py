@@ -87,7 +87,10 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
         definitions = system.definitions_request(values, names[0] if names else "", 0)
         workflows = None
         if definitions is not None:
-            workflows = system.read_definitions(asking.send(definitions).data).rows
+            try:
+                workflows = system.read_definitions(asking.send(definitions).data).rows
+            except Rejected as error:
+                raise _refused(settings, names[0] if names else "", error, what="workflows") from None
             names = system.partitions(values, workflows)
         rows: list[Row] = []
         shown: Page | None = None
@@ -122,11 +125,13 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
         }
 
 
-def _refused(settings: configuration.Settings, name: str, error: Rejected) -> TaskHistoryError:
+def _refused(
+    settings: configuration.Settings, name: str, error: Rejected, *, what: str = "executions"
+) -> TaskHistoryError:
     """The credentials are right, and one of the lists may not be read."""
     of = f" of {settings.system.partition} {name}" if name else ""
     return AuthenticationError(
-        f"The credentials are accepted by {settings.base_url}, and the list of executions{of} is not given: {error} "
+        f"The credentials are accepted by {settings.base_url}, and the list of {what}{of} is not given: {error} "
         f"{settings.system.hint(error.status)}",
         status=error.status,
     )

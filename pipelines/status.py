@@ -12,7 +12,7 @@ from sources.task_history import settings as configuration
 from sources.task_history.coverage import Book, Day, Summary, by_day, is_part, whole
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.model import Scope, Selection, Window
-from sources.task_history.tables import RUNS, of_one
+from sources.task_history.tables import READS, RUNS, of_one
 from sources.task_history.warehouse import Warehouse
 from sources.task_history.windows import merged
 
@@ -94,6 +94,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "unresolved": int(unresolved[0][0] or 0),
         "details_left": left.details,
         "payloads_left": left.payloads,
+        "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(known)],
         "filtered_coverage": _filtered(
             [day for day in noted if day.filters and not is_part(day.filters, system.partition)]
@@ -112,6 +113,19 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         ),
         "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
     }
+
+
+def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
+    """The lists that have to be read to their end each time, since they were not seen to come newest first."""
+    if settings.system.lists != "whole":
+        return []
+    names = reader.names(READS.name)
+    _, rows = reader.query(
+        f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} "
+        "WHERE row_order IS NOT NULL GROUP BY filters) AS n ON n.filters = r.filters AND n.read_at = r.read_at "
+        "WHERE r.row_order = 'none'"
+    )
+    return sorted({str(row[0] or settings.system.executions.name) for row in rows})
 
 
 def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
@@ -173,6 +187,10 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
         f"  open      {found['open_executions']:,} executions",
         f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
+    ]
+    text += [
+        f"  whole     {one} is read to its end each time: it was not seen to come newest first"
+        for one in found["read_whole"]
     ]
     if found["unresolved"]:
         text.append(

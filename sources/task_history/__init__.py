@@ -32,9 +32,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import b3os, paragon, sailpoint
+    from .source import b3os, paragon, sailpoint, twinit
 
-__all__ = ["b3os", "paragon", "sailpoint"]
+__all__ = ["b3os", "paragon", "sailpoint", "twinit"]
 
 
 def __getattr__(name: str) -> Any:

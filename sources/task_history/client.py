@@ -38,7 +38,7 @@ from .errors import (
     VendorUnavailable,
 )
 from .faults import TooSlow, check_headers, secrets_in, transport_fault
-from .model import Answer, Request
+from .model import Answer, Json, Request
 from .origins import check_base, is_loopback, origin_of
 from .stopping import StopSignal
 from .waits import Waits
@@ -102,7 +102,8 @@ class Client:
 
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
-    ``hint_for`` says what a user should check when the vendor refuses with that status.
+    ``hint_for`` says what a user should check when the vendor refuses with that status, ``status_in`` which status an
+    answer holds that says success and is none.
     Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
@@ -119,6 +120,7 @@ class Client:
         stop: StopSignal,
         refresh: Callable[[], bool] | None = None,
         hint_for: Callable[[int], str] = lambda _: "",
+        status_in: Callable[[Json], int | None] = lambda _: None,
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
@@ -137,7 +139,7 @@ class Client:
         self._timeout_s = timeout_s
         self._clock = clock
         self._uniform = uniform
-        self._decipherer = Decipherer(self.origin, hint_for)
+        self._decipherer = Decipherer(self.origin, hint_for, status_in)
         self._waits = Waits(self.origin, clock)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()

@@ -45,12 +45,13 @@ def connected(
         stop=stop,
         refresh=credentials.renew,
         hint_for=system.hint,
+        status_in=system.status_in,
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,
     )
     credentials.send = lambda login: client.send(
-        login.request, form=login.form or None, headers=login.headers or _NO_HEADERS
+        login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS
     )
     try:
         with client:

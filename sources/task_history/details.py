@@ -53,7 +53,7 @@ class Details:
 
         def requests() -> Iterator[Request]:
             for one in wanted:
-                asked.append(self._system.detail_request(self._values, one.execution_id))
+                asked.append(self._system.detail_request(self._values, one.execution_id, one.part))
                 yield asked[-1]
 
         for one, answer in zip(wanted, self._client.map(requests()), strict=False):
@@ -64,7 +64,7 @@ class Details:
                 row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({self._system.ledger.name: [row]})
             else:
-                detail = self._read(one.execution_id, answer, partial(self._whole, request))
+                detail = self._read(one.execution_id, answer, partial(self.whole, request))
                 if detail is not None:
                     yield self._loaded(one, detail, stamp)
 
@@ -108,9 +108,11 @@ class Details:
         found = {self._system.ledger.name: [row], self._system.steps.name: rows, **children}
         return Chunk(found, size=200 * sum(map(len, found.values())))
 
-    def _whole(self, request: Request, answer: Answer) -> Detail:
+    def whole(self, request: Request, answer: Answer) -> Detail:
         """The detail with everything that it says has to be asked besides."""
         detail = self._system.read_detail(self._values, request, answer.data)
+        if not detail.more:
+            return detail
         steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
         extra, more = dict(detail.extra), list(detail.more)
         while more:
@@ -128,7 +130,7 @@ class Details:
                 more += further.more
                 for name, rows in further.children.items():
                     children.setdefault(name, []).extend(rows)
-        return Detail(detail.execution, extra, steps, children)
+        return Detail(detail.execution, extra, _once(steps), children)
 
     def _payload(self, answer: Answer) -> Payload:
         return self._system.read_payload(records.exact(answer))
@@ -144,3 +146,13 @@ class Details:
             return None
         self._tolerance.went_well()
         return found
+
+
+def _once(steps: Sequence[Row]) -> list[Row]:
+    """Each step once: of one that came twice, whatever either told."""
+    found: dict[str, Row] = {}
+    for step in steps:
+        identity = str(step.get("id") or step.get("_id"))
+        known = found.get(identity, {})
+        found[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
+    return list(found.values())

@@ -13,7 +13,7 @@ from .batches import Chunk
 from .chaining import Lists
 from .errors import Rejected, UnexpectedResponse
 from .listing import Listing
-from .model import MS, Page, Row, Scope, Window, floor_ms
+from .model import MS, Answer, Page, Request, Row, Scope, Window, floor_ms
 from .paging import Sender
 from .records import Stamp, Tolerance
 from .settling import Plan, plan
@@ -46,7 +46,9 @@ class Settling:
         scope: Scope,
         stamp: Callable[[], Stamp],
         is_expired: Callable[[datetime | None], bool],
+        whole: Callable[[Request, Answer], Detail],
     ) -> None:
+        self._whole = whole
         self._listing = listing
         self._client = client
         self._system = system
@@ -134,11 +136,21 @@ class Settling:
                 forbidden += part
                 continue
             stored = self._warehouse.stored(part)
-            requests = [self._system.execution_request(self._values, identity) for identity in part]
-            for identity, answer in zip(part, self._client.map(requests), strict=False):
+            requests = [
+                self._system.execution_request(
+                    self._values, identity, self._warehouse.part_of(stored.get(identity, {}))
+                )
+                for identity in part
+            ]
+            for identity, request, answer in zip(part, requests, self._client.map(requests), strict=False):
                 if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
-                elif isinstance(answer, Rejected) and answer.status == 403 and forbidden is not None:
+                elif (
+                    isinstance(answer, Rejected)
+                    and answer.status == 403
+                    and forbidden is not None
+                    and not self._may_read
+                ):
                     log.info("single_reads_forbidden advice=%r", self._system.hint(403))
                     self._may_read = False
                     forbidden.append(identity)
@@ -147,6 +159,8 @@ class Settling:
                         if isinstance(answer, Exception):
                             raise answer
                         detail = self._system.read_execution(answer.data)
+                        if self._system.has_details_in_parts and not self._system.is_open(detail.execution):
+                            detail = self._whole(request, answer)
                     except (Rejected, UnexpectedResponse) as error:
                         self._tolerance.skip(identity, error)
                         continue

@@ -156,6 +156,49 @@ def b3os(
     return _resources(build(systems.find("b3os"), given))
 
 
+@dlt.source(name="twinit", section="task_history", max_table_nesting=0)
+def twinit(
+    namespaces: list[str] = dlt.config.value,
+    application_id: str | None = None,
+    access_key: dlt.TSecretStrValue | None = None,
+    secret_key: dlt.TSecretStrValue | None = None,
+    token: dlt.TSecretStrValue | None = None,
+    task_logs: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Definitions of workflows, their runs, the tasks of each and their logs.
+
+    https://twinit.dev/docs/apis/rest/workflowsvc/workflows
+
+    Args:
+        namespaces: the namespaces of the projects.
+        application_id: the application that the access key is for.
+        access_key: a service access key; or give ``token``.
+        secret_key: its secret.
+        token: a token instead of an access key.
+        task_logs: of which tasks the logs are read: ``all``, ``failed`` or ``none``.
+
+    The others are those of ``paragon``; ``base_url`` has to be given.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("twinit"), given))
+
+
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)

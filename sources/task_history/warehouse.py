@@ -54,6 +54,8 @@ class Wanted:
     started_at: datetime | None
     step_id: str = ""
     status: str | None = None
+    part: str = ""
+    """Which of the vendor's lists shows it, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,11 +263,11 @@ class Warehouse:
             return []
         where = self._details_wanted(scope)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status FROM {where.sql} "
+            f"SELECT e.id, e.{self._start}, e.status, {self._part('e')} FROM {where.sql} "
             f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *where.values,
         )
-        return [Wanted(str(row[0]), _utc(row[1]), status=row[2]) for row in rows]
+        return [Wanted(str(row[0]), _utc(row[1]), status=row[2], part=str(row[3] or "")) for row in rows]
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for."""
@@ -421,6 +423,10 @@ class Warehouse:
 
     def _part(self, alias: str) -> str:
         return f"{alias}.{self._partition}" if self._partition else "NULL"
+
+    def part_of(self, row: Row) -> str:
+        """Which of the vendor's lists shows a stored execution; empty for one list."""
+        return str(row.get(self._partition) or "") if self._partition else ""
 
     @property
     def _partition(self) -> str:

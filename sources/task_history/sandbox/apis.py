@@ -12,6 +12,7 @@ from .paragon_world import World
 from .sailpoint_api import SailPoint
 from .server import Asked, Said
 from .state import State
+from .twinit_api import Twinit
 
 
 class Api(Protocol):
@@ -56,7 +57,7 @@ class Api(Protocol):
         ...
 
 
-APIS: dict[str, Any] = {api.name: api for api in (Paragon, SailPoint, B3os)}
+APIS: dict[str, Any] = {api.name: api for api in (Paragon, SailPoint, B3os, Twinit)}
 
 
 def made(name: str, world: World, state: State, args: argparse.Namespace) -> Api:

@@ -57,7 +57,7 @@ class PlainApi:
     def once(self, asked: Asked, kind: str) -> str | None:
         """What is asked for, if nobody has a reason to ask for it twice."""
         at = self.number_in(asked) if kind in self.read_once else None
-        return None if at is None or self.world.is_open(at, self.now()) else asked.path
+        return None if at is None or self.world.is_open(at, self.now()) else asked.target
 
     def number_in(self, asked: Asked) -> int | None:
         """The execution that a path names."""

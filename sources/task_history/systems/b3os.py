@@ -468,7 +468,7 @@ class B3osRuns(_B3os):
     def is_open(self, row: Row) -> bool:
         return str(row.get("status") or "") not in RUN_ENDED and not _is_set(row.get("finishedAt"))
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request("run", f"/v1/runs/{quote(execution_id, safe='')}")
 
     def read_execution(self, data: Json) -> Detail:
@@ -508,7 +508,7 @@ class B3os(_B3os):
     def is_open(self, row: Row) -> bool:
         return str(row.get("status") or "") not in ENDED and not _is_set(row.get("finishedAt"))
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request("execution", f"/v1/executions/{quote(execution_id, safe='')}")
 
     def read_execution(self, data: Json) -> Detail:

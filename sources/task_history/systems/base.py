@@ -147,6 +147,10 @@ class System(Protocol):
     """Whether one list can be narrowed to what has a status."""
     has_steps_in_execution: bool
     """Whether ``execution_request`` brings the steps too; else ``detail_request`` does."""
+    has_details_in_parts: bool
+    """Whether ``read_detail`` may ask for ``more``."""
+    can_answer: bool
+    """Whether an execution that waits for a person can be answered; then ``answer_request`` says how."""
     open_statuses: tuple[str, ...]
     """The statuses by which the vendor lists open executions."""
     failed_statuses: tuple[str, ...]
@@ -229,15 +233,19 @@ class System(Protocol):
         """Whether the execution may still change."""
         ...
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
-        """The question for one execution with its steps."""
+    def status_in(self, data: Json) -> int | None:
+        """The status of an error that an answer holds although it says success; None where it holds none."""
+        ...
+
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        """The question for one execution with its steps; ``part`` is the list that shows it."""
         ...
 
     def read_execution(self, data: Json) -> Detail:
         """A single read's answer. Raises UnexpectedResponse."""
         ...
 
-    def detail_request(self, values: Values, execution_id: str) -> Request:
+    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         """The question for the steps of one execution."""
         ...
 
@@ -278,6 +286,12 @@ class System(Protocol):
         """A payload's answer. Raises UnexpectedResponse."""
         ...
 
+    def answer_request(
+        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
+    ) -> Request:
+        """The request that answers what an execution asks a person: it has effects, and must be sent once."""
+        ...
+
     def replay_request(self, values: Values, execution_id: str) -> Request:
         """The request to run the execution again: it has effects, and must be sent once."""
         ...
@@ -302,6 +316,8 @@ class Defaults:
     partition = ""
     has_status_lists = False
     has_steps_in_execution = True
+    has_details_in_parts = False
+    can_answer = False
     open_statuses: tuple[str, ...] = ()
     filters: tuple[Filter, ...] = ()
     list_only_columns: tuple[str, ...] = ()
@@ -332,14 +348,17 @@ class Defaults:
     def partitions(self, values: Values, definitions: Sequence[Row]) -> tuple[str, ...]:
         return ("",)
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def status_in(self, data: Json) -> int | None:
+        return None
+
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         raise NotImplementedError
 
     def read_execution(self, data: Json) -> Detail:
         raise NotImplementedError
 
-    def detail_request(self, values: Values, execution_id: str) -> Request:
-        return self.execution_request(values, execution_id)
+    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        return self.execution_request(values, execution_id, part)
 
     def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
         return self.read_execution(data)
@@ -365,6 +384,11 @@ class Defaults:
         raise NotImplementedError
 
     def read_payload(self, data: Json) -> Payload:
+        raise NotImplementedError
+
+    def answer_request(
+        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
+    ) -> Request:
         raise NotImplementedError
 
     def replay_request(self, values: Values, execution_id: str) -> Request:

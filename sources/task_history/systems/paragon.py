@@ -317,7 +317,7 @@ class Paragon(Defaults):
     def is_open(self, row: Row) -> bool:
         return row.get("status") not in TERMINAL and not row.get("dateEnded")
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request("execution", f"{self._path(values)}/{quote(execution_id, safe='')}")
 
     def read_execution(self, data: Json) -> Detail:

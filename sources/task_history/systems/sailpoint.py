@@ -371,7 +371,7 @@ class SailPoint(Defaults):
     def is_open(self, row: Row) -> bool:
         return str(row.get("status") or "").lower() not in TERMINAL and not row.get("closeTime")
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         # Only an ORG_ADMIN may read one execution; others may list them.
         return Request("execution", _single(values, execution_id), is_partial=True)
 
@@ -383,7 +383,7 @@ class SailPoint(Defaults):
             raise UnexpectedResponse("execution: expected an object with the key 'id'.")
         return Detail(_execution(data, what="execution"), {}, [])
 
-    def detail_request(self, values: Values, execution_id: str) -> Request:
+    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         path = _single(values, execution_id)
         history = Request("history", f"{path}/history")
         if values["api_version"] not in _WITH_HISTORY_V2:
