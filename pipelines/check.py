@@ -86,7 +86,8 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
         names = system.partitions(values, ())
         definitions = system.definitions_request(values, names[0] if names else "", 0)
         workflows = None
-        if definitions is not None:
+        # Lists that settings name are looked at first, as many as there are requests for.
+        if definitions is not None and len(names) <= 1:
             try:
                 workflows = system.read_definitions(asking.send(definitions).data).rows
             except Rejected as error:

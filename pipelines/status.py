@@ -81,8 +81,12 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         ]
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
-    own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
-    left = own.left(Scope(settings.steps, settings.payloads))
+    scope, all_of_it = (
+        Scope(settings.steps, settings.payloads),
+        [warehouse, *map(warehouse.of, system.companions)],
+    )
+    own = Selection(Window(span.start, span.end)) if span else Selection()
+    left = [one.within(own).left(scope) for one in all_of_it]
     runs = reader.names(RUNS.name)
     _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
@@ -90,10 +94,10 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "covered_until": span.end if span else None,
         "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
         "rows": counts,
-        "open_executions": warehouse.left(Scope("none", "none")).open_executions,
+        "open_executions": sum(one.left(Scope("none", "none")).open_executions for one in all_of_it),
         "unresolved": int(unresolved[0][0] or 0),
-        "details_left": left.details,
-        "payloads_left": left.payloads,
+        "details_left": sum(one.details for one in left),
+        "payloads_left": sum(one.payloads for one in left),
         "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(known)],
         "filtered_coverage": _filtered(

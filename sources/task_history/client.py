@@ -103,7 +103,7 @@ class Client:
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
     ``hint_for`` says what a user should check when the vendor refuses with that status, ``status_in`` which status an
-    answer holds that says success and is none.
+    answer holds that says success and is none, ``address`` which settings say where the vendor is.
     Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
@@ -121,6 +121,7 @@ class Client:
         refresh: Callable[[], bool] | None = None,
         hint_for: Callable[[int], str] = lambda _: "",
         status_in: Callable[[Json], int | None] = lambda _: None,
+        address: str = "base_url",
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
@@ -139,6 +140,7 @@ class Client:
         self._timeout_s = timeout_s
         self._clock = clock
         self._uniform = uniform
+        self._address = address
         self._decipherer = Decipherer(self.origin, hint_for, status_in)
         self._waits = Waits(self.origin, clock)
         self._lock = threading.Lock()
@@ -394,7 +396,10 @@ class Client:
         if trial.first_fault_at is None:
             trial.first_fault_at = now
         tried_s = now - trial.first_fault_at - trial.excused_s
-        self._failure = _given_up(what, fault, tried_s, trial.attempts)
+        self._failure = _given_up(what, fault, tried_s, trial.attempts, self._address)
+        patience_s = trial.request.patience_s
+        if patience_s is not None and fault.status is not None and tried_s >= patience_s:
+            raise Rejected(f"{what}, for {tried_s:.0f} s", status=fault.status)
         if tried_s >= self._fault_deadline_s:
             raise self._failure
         pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
@@ -449,7 +454,7 @@ def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
 
 
 def _given_up(
-    what: str, fault: Fault, tried_s: float, attempts: int
+    what: str, fault: Fault, tried_s: float, attempts: int, address: str
 ) -> VendorUnavailable | UnexpectedResponse:
     tried = f"{what}, for {tried_s:.0f} s in {attempts} attempts."
     if fault.is_unreadable:
@@ -457,7 +462,7 @@ def _given_up(
             f"{tried} Check that base_url is the API's and not a web page's; a proxy may answer in its place."
         )
     return VendorUnavailable(
-        f"{tried} Check the network, base_url and the vendor's status page, then run the same command again: "
+        f"{tried} Check the network, {address} and the vendor's status page, then run the same command again: "
         "it goes on where it stopped."
     )
 

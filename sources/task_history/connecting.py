@@ -46,6 +46,7 @@ def connected(
         refresh=credentials.renew,
         hint_for=system.hint,
         status_in=system.status_in,
+        address=system.address,
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,

@@ -80,6 +80,9 @@ class Request:
     """What is sent as JSON; None for nothing."""
     is_partial: bool = False
     """Whether it asks for one part of many: refused with 403, the credentials may be right for all others."""
+    patience_s: float | None = None
+    """How long server errors are met with another attempt, where they may mean this one thing only: then it is
+    refused. None for as long as for any request."""
     instead: Request | None = None
     """The same question in another form, for a vendor that does not know this one."""
     unknown: tuple[int, ...] = (400,)

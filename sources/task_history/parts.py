@@ -122,15 +122,8 @@ class Parts:
             else:
                 failed = 0
                 yield self._listed(read, again.get(read.part.name, {}))
-        if (
-            self.refused
-            and len(self.refused) == len(names)
-            and 403 in {e.status for e in self.refused.values()}
-        ):
-            raise AuthenticationError(
-                f"None of the {len(names)} lists may be read (HTTP 403). {context.system.hint(403)}",
-                status=403,
-            )
+        if self.refused and len(self.refused) == len(names):
+            self._none(len(names))
 
     def _pieces(self, part: Part, windows: Sequence[Window]) -> Iterator[Piece]:
         for window in windows:
@@ -160,6 +153,20 @@ class Parts:
         self._context.tally.unverified += 1
         advice = self._context.system.hint(error.status) if error.status == 403 else str(error)
         log.warning("list_refused list=%s status=%d advice=%r", part.name or "all", error.status, advice)
+
+    def _none(self, number: int) -> None:
+        """Not one list was given: that is no matter of single lists."""
+        errors = list(self.refused.values())
+        system = self._context.system
+        if any(error.status == 403 for error in errors):
+            raise AuthenticationError(
+                f"None of the {number} lists may be read (HTTP 403). {system.hint(403)}", status=403
+            )
+        is_listed = system.definitions is not None and not system.partitions(
+            self._context.settings.values, ()
+        )
+        if not is_listed or any(error.status != 404 for error in errors):
+            raise errors[0]
 
     def _again(self, windows: dict[str, list[Window]]) -> dict[str, dict[str, datetime]]:
         """What is held, by list, of the time that is looked at again."""

@@ -188,7 +188,7 @@ def load(
     settings = known(system)
     found: dict[str, tuple[Any, str]] = {}
     for place in places(os.environ if environ is None else environ, folder):
-        _check_sections(place, settings)
+        _check_sections(place, settings, name)
         for key, value, where in place.of(pipeline, name):
             if key.partition("__")[0] in OF_DLT:
                 continue
@@ -235,10 +235,12 @@ def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str)
     return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
 
 
-def _check_sections(place: Place, settings: Mapping[str, Setting]) -> None:
+def _check_sections(place: Place, settings: Mapping[str, Setting], system: str) -> None:
     """Raises ConfigurationError when something stands where nobody looks, and was meant to be found."""
+    # A setting that stands beside the sections was meant for the system that is asked for.
+    known_first = sorted(names(), key=lambda name: name != system)
     for path, is_table in place.paths():
-        found = mistake(path, is_table=is_table, systems=names(), settings=settings)
+        found = mistake(path, is_table=is_table, systems=known_first, settings=settings)
         if found is None:
             continue
         advice = f"Systems: {', '.join(names())}."

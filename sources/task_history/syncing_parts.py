@@ -10,6 +10,7 @@ from . import work
 from .batches import DUE, END, Chunk
 from .chaining import Lists
 from .context import Context, Part
+from .errors import TaskHistoryError, UnexpectedResponse
 from .feeding import fed
 from .model import Selection, Window, floor_ms
 from .paging import described
@@ -28,6 +29,8 @@ class PartsSync:
         self._rounds = rounds
         self._parts = [Parts(one) for one in context.all]
         self._starts: list[datetime] = []
+        self._failed: list[TaskHistoryError] = []
+        """What is raised once everything else is done."""
 
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
@@ -37,7 +40,12 @@ class PartsSync:
             yield from parts.chunks(lambda part, one=one: self._wanted(one, part))  # type: ignore[misc]
             self._starts += [span.start for name in parts.names if (span := one.part(name).book.span)]
         yield self._cursor()
-        yield from fed(context)
+        try:
+            yield from fed(context)
+        except UnexpectedResponse as error:
+            # Statistics stand beside the executions: these come all the same.
+            log.warning("statistics_unreadable because=%r", str(error))
+            self._failed.append(error)
         yield END
         for one, parts in zip(context.all, self._parts, strict=True):
             yield from settled(one, parts)
@@ -45,8 +53,9 @@ class PartsSync:
         for one in context.all:
             yield from work.backlog(one, one.warehouse.within(self.selection), self._rounds)
         for parts in self._parts:
-            for error in parts.failed.values():
-                raise error
+            self._failed += parts.failed.values()
+        for failure in self._failed:
+            raise failure
 
     @property
     def selection(self) -> Selection:

@@ -118,6 +118,8 @@ class System(Protocol):
     title: str
     docs_url: str
     default_base_url: str
+    address: str
+    """The settings that say where the API is, as errors name them."""
     rate_limit: tuple[int, float]
     """The vendor's limit: requests, in this many seconds."""
     retention: timedelta | None
@@ -305,6 +307,7 @@ class Defaults:
     """What a system need not say."""
 
     default_base_url = ""
+    address = "base_url"
     retention: timedelta | None = None
     payloads: Table | None = None
     workflows: Table | None = None

@@ -232,6 +232,7 @@ class SailPoint(Defaults):
             choices=VERSIONS,
         ),
     )
+    address = "tenant or base_url"
     executions = EXECUTIONS
     steps = EVENTS
     ledger = LEDGER

@@ -335,7 +335,11 @@ class Twinit(Defaults):
 
     def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request(
-            "run", f"{_ROOT}/workflows/{quote(execution_id, safe='')}", _in(values, part), is_partial=True
+            "run",
+            f"{_ROOT}/workflows/{quote(execution_id, safe='')}",
+            _in(values, part),
+            is_partial=True,
+            patience_s=10.0,
         )
 
     def read_execution(self, data: Json) -> Detail:
