@@ -213,3 +213,31 @@ def test_long_waits_are_obeyed() -> None:
     from sources.task_history.deciphering import retry_after_s
 
     assert retry_after_s({"retry-after": "1200"}) == timedelta(minutes=20).total_seconds()
+
+
+def test_what_will_be_removed_is_said(tmp_path: Path) -> None:
+    """A version that goes is named with its date, by check and by every sync; others work in silence."""
+    with SandboxProcess("sailpoint", executions=5, freeze=True, workflows=1) as sandbox:
+        place = Place(tmp_path, sandbox, system="sailpoint", api_version="v3")
+        assert "October 2027" in place.run("check", "sailpoint").stdout
+        assert "July 2028" in place.sync()["stderr"]
+        place.set(api_version="v2025")
+        assert "2028" not in place.run("check", "sailpoint").stdout
+
+
+def test_a_source_for_scripts(tmp_path: Path) -> None:
+    """The dlt source loads what the command loads, in one run of one's own pipeline."""
+    import dlt
+
+    from sources.task_history import sailpoint
+
+    with SandboxProcess("sailpoint", executions=30, days=5, freeze=True, workflows=2) as sandbox:
+        place = Place(tmp_path, sandbox, system="sailpoint")
+        with place._inside():
+            pipeline = dlt.pipeline(
+                "of_my_own", destination=dlt.destinations.duckdb(str(place.file)), dataset_name="sailpoint"
+            )
+            pipeline.run(sailpoint(), loader_file_format="parquet")
+            pipeline.run(sailpoint(), loader_file_format="parquet")
+        assert held(place, SYSTEM) == truth(sandbox, SYSTEM)
+        assert place.query("SELECT count(*) > 0 FROM sailpoint.execution_events") == [(True,)]

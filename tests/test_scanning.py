@@ -70,7 +70,7 @@ def test_a_scan_goes_on_where_an_earlier_one_was_cut() -> None:
     assert {row["id"] for piece in pieces for row in piece.rows} == {
         k for k, at in starts.items() if at < cut
     }
-    assert vendor.requests <= 13
+    assert vendor.requests <= 14
 
 
 def test_pieces_come_newest_first_and_touch() -> None:
@@ -80,3 +80,14 @@ def test_pieces_come_newest_first_and_touch() -> None:
     assert len(pieces) >= 2
     assert [piece.window.end for piece in pieces] == [NOW, *(piece.window.start for piece in pieces[:-1])]
     assert pieces[-1].window.start == ALL.start
+
+
+@pytest.mark.parametrize("order", ["oldest", "any"])
+def test_no_place_is_believed_in_another_order(order: str) -> None:
+    """Where rows do not come newest first, nothing is left out, however many newer ones are held."""
+    vendor = PlainVendor("b3os", executions=1_000, days=30, switches={"order": order})
+    cut = NOW - timedelta(days=10)
+    newer = Starts({f"held-{at}": NOW - timedelta(minutes=at + 1) for at in range(600)})
+    older = Window(ALL.start, cut)
+    found = {row["id"] for piece in _scan(vendor).pieces(older, held=newer) for row in piece.rows}
+    assert {identity.removeprefix("exec_") for identity in found} == vendor.shown(older)

@@ -18,7 +18,7 @@ from .batches import Chunk
 from .context import Context, Part
 from .errors import AuthenticationError, Rejected, TaskHistoryError
 from .listing import Piece
-from .model import MS, Row, Window, floor_ms
+from .model import MS, Row, Selection, Window, floor_ms
 from .paging import described
 from .scanning import Scan
 from .side_by_side import side_by_side
@@ -128,7 +128,8 @@ class Parts:
     def _pieces(self, part: Part, windows: Sequence[Window]) -> Iterator[Piece]:
         for window in windows:
             if isinstance(part.lists, Scan):
-                yield from part.lists.pieces(window, held=self._context.warehouse)
+                held = self._context.warehouse.within(Selection(None, part.filters))
+                yield from part.lists.pieces(window, held=held)
             else:
                 yield from part.lists.pieces(window)
 
@@ -170,6 +171,8 @@ class Parts:
 
     def _again(self, windows: dict[str, list[Window]]) -> dict[str, dict[str, datetime]]:
         """What is held, by list, of the time that is looked at again."""
+        if self._context.system.lists != "unsorted":
+            return {}
         looked = [
             both
             for name, some in windows.items()

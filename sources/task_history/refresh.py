@@ -113,10 +113,11 @@ class Settling:
                 work += [partial(_rows, found, span) for span in planned.spans]
         for rows in side_by_side(work, at_once=at_once):
             yield self._executions(rows, left, records.LIST)
-        forbidden: list[str] = []
+        # A list that is not narrowed to a time shows nothing more cheaply than a single read.
+        forbidden: list[str] | None = [] if self._system.lists == "unsorted" else None
         yield from self.read(left, forbidden=forbidden)
         # Who may list need not be allowed to read singly: then the list of its millisecond shows it.
-        for one in [left[identity] for identity in forbidden]:
+        for one in [left[identity] for identity in forbidden or ()]:
             found = lists(one.part)
             if found is not None and one.started_at is not None:
                 rows = _rows(found, Window(floor_ms(one.started_at), floor_ms(one.started_at) + MS))

@@ -106,17 +106,24 @@ class Scan:
         return min(starts)
 
     def _place(self, window: Window, held: Held | None) -> int:
-        """A place of which it is known that everything before it is newer than the window."""
+        """A place of which it is known that everything before it is newer than the window.
+
+        The list is believed to come newest first if it does so at its beginning and at that place.
+        """
         count = held.count(Window(window.end, _FAR)) if held is not None else 0
         size = self._system.page_size
         place = max(0, count - size // 2)
-        while place > 0:
+        if place < size or not self._is_falling(head := self._pages.one(None).rows, window.end):
+            return 0
+        while place >= size:
             rows = self._pages.one(None, place).rows
-            starts = [self._system.started_at(row) for row in rows]
-            is_falling = all(
-                one is not None and two is not None and one >= two for one, two in pairwise(starts)
-            )
-            if rows and is_falling and starts[0] is not None and starts[0] >= window.end:
+            if self._is_falling([head[-1], *rows], window.end):
                 return place
-            place = place // 2 if place > size else 0
+            place //= 2
         return 0
+
+    def _is_falling(self, rows: list[Row], end: datetime) -> bool:
+        """Whether the rows come newest first, and do so from after that instant on."""
+        starts = [at for at in map(self._system.started_at, rows) if at is not None]
+        is_sorted = all(one >= two for one, two in pairwise(starts))
+        return len(starts) == len(rows) > 1 and is_sorted and starts[0] > starts[-1] and starts[1] >= end
