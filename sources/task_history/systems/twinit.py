@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote, unquote
 
-import orjson
-
 from ..errors import ConfigurationError, UnexpectedResponse
 from ..model import MS, Column, Json, Page, Request, Row, Table, Window
 from .base import (
@@ -309,7 +307,7 @@ class Twinit(Defaults):
 
     def read_definitions(self, data: Json) -> Page:
         rows, more = _page(data, what="list of definitions")
-        return Page([_spelled(timed(row, _TIMES)) for row in rows], total=None, more=more is not False)
+        return Page([timed(row, _TIMES) for row in rows], total=None, more=more is not False)
 
     def list_request(
         self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
@@ -400,7 +398,7 @@ class Twinit(Defaults):
     def _run(self, row: Row) -> Row:
         """A run as a row; its tasks are read with its details."""
         fields = {name: value for name, value in row.items() if name not in ("_tasks", "_status")}
-        found = _spelled(timed(fields, _TIMES))
+        found = timed(fields, _TIMES)
         created, updated = self.started_at(found), instant(found.get("_updatedAt"))
         is_later = bool(created and updated and updated - created >= MS)
         spaces = row.get("_namespaces")
@@ -458,12 +456,6 @@ def _page(data: Json, *, what: str) -> tuple[list[Row], bool | None]:
             if row.get("_id") in (None, ""):
                 raise UnexpectedResponse(f"{what}: a row has no '_id'.")
     return rows, more
-
-
-def _spelled(row: Row) -> Row:
-    """Lists of names as JSON text."""
-    spaces = row.get("_namespaces")
-    return {**row, "_namespaces": orjson.dumps(spaces).decode()} if isinstance(spaces, list) else row
 
 
 def _tasks(found: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
