@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -17,7 +18,12 @@ from .records import Payloads, Stamp, Tolerance
 from .systems.base import Detail, Payload, System, Values
 from .warehouse import Wanted
 
+log = logging.getLogger("task_history")
+
 T = TypeVar("T")
+
+_MOST_ALIKE = 50
+"""Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
 
 
 class Details:
@@ -115,6 +121,8 @@ class Details:
             return detail
         steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
         extra, more = dict(detail.extra), list(detail.more)
+        # A list that goes on may answer to what comes next with what came.
+        before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
             part, more = more, []
             for asked, found in zip(part, self._client.map(part), strict=True):
@@ -124,6 +132,12 @@ class Details:
                     continue
                 if isinstance(found, Exception):
                     raise found
+                body, times = before.get(asked.path, (b"", 0))
+                before[asked.path] = found.body, times + 1 if found.body == body else 1
+                # A bare list that comes again is the whole; one that names its length may hold the same many times.
+                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
+                    log.info("detail_repeated path=%s", asked.path)
+                    continue
                 further = self._system.read_detail(self._values, asked, found.data)
                 steps += further.steps
                 extra |= further.extra

@@ -72,8 +72,6 @@ class PartsSync:
             edge += AHEAD
         first = floor_ms(context.settings.start(context.started_at))
         known = part.book.unbroken
-        if horizon is not None:
-            first = max(first, floor_ms(horizon))
         if known is None:
             return [Window(first, edge)] if first < edge else []
         start = max(known.end - context.settings.lookback, known.start)

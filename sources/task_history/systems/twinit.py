@@ -356,7 +356,7 @@ class Twinit(Defaults):
         task_id = words[4]
         first = next((int(value) for name, value in request.params if name == "_offset"), 0)
         what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
-        rows, follows = _page(data, what=what)
+        rows, follows = _page(data, what=what, asked=first)
         more = ()
         # A list that says nothing of its length may go on after any page that is not short.
         if rows and (follows if follows is not None else len(rows) >= _LEAST_PAGE):
@@ -442,7 +442,7 @@ def _of_task(kind: str, namespace: str, run_id: str, task_id: str, offset: int) 
     return Request(kind, path, params, is_partial=True, instead=singular, unknown=(404,))
 
 
-def _page(data: Json, *, what: str) -> tuple[list[Row], bool | None]:
+def _page(data: Json, *, what: str, asked: int = 0) -> tuple[list[Row], bool | None]:
     """The rows of a bare list or of the envelope, and whether more follow, where that is told."""
     if isinstance(data, list):
         rows, more = rows_under(data, (), what=what), None
@@ -450,7 +450,7 @@ def _page(data: Json, *, what: str) -> tuple[list[Row], bool | None]:
         rows = rows_under(data, ("_list",), what=what)
         total, offset = data.get("_total"), data.get("_offset")
         is_told = all(isinstance(one, int) and not isinstance(one, bool) for one in (total, offset))
-        more = bool(rows) and offset + len(rows) < total if is_told else None
+        more = bool(rows) and max(offset, asked) + len(rows) < total if is_told else None
     if what != "task logs":
         for row in rows:
             if row.get("_id") in (None, ""):
