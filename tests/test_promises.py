@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +189,26 @@ def test_systems_have_tables_of_their_own() -> None:
         for table in tables.of(systems.find(name)):
             assert table.name not in found
             found[table.name] = table
+
+
+@pytest.mark.parametrize("name", [name for name in systems.names() if systems.find(name).lists != "sorted"])
+def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
+    """What lies before the first sync comes with a backfill, list by list; the same once more has nothing to do."""
+    system = systems.find(name)
+    with SandboxProcess(name, executions=120, seed=9, **WORLD) as sandbox:
+        now = datetime.now(UTC)
+        place = Place(
+            tmp_path, sandbox, system=name, steps="none", start_date=f"{now - timedelta(days=2):%Y-%m-%d}"
+        )
+        place.sync()
+        known = held(place, system)
+        right = truth(sandbox, system)
+        assert 0 < len(known) < len(right)
+        words = ("--from", f"{now - timedelta(days=9):%Y-%m-%d}", "--to", f"{now:%Y-%m-%d}", "--json")
+        done = json.loads(place.run("backfill", name, *words).stdout)
+        assert done["complete"]
+        assert done["not_covered"] == []
+        assert held(place, system) == right
+        again = json.loads(place.run("backfill", name, *words).stdout)
+        assert again["executions"] == 0
+        assert not again["requests_by_kind"].keys() & {"list", "runs"}

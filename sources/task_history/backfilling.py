@@ -148,7 +148,6 @@ class PartsBackfill:
             yield END
             yield from settled(one, parts, selection=self.selection)
             failed += parts.failed.values()
-        yield DUE
         for one in context.all:
             yield from work.backlog(one, one.warehouse.within(self.selection))
         for error in failed:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from .json_text import exact_json
 from .model import Json
 from .systems.base import System, instant
 
@@ -32,6 +33,8 @@ def _as(kind: str, value: Json) -> Any:
         return None
     if isinstance(value, datetime):
         return value.astimezone(UTC)
+    if isinstance(value, list | dict):
+        return exact_json(value)
     if kind == "timestamp":
         return instant(value) or str(value)
     if kind == "bigint":

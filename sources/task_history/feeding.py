@@ -51,7 +51,8 @@ def read(context: Context, window: Window, *, settled_before: datetime) -> Chunk
         {
             name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]
             for name, rows in found.items()
-        }
+        },
+        is_quiet=True,
     )
 
 

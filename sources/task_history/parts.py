@@ -92,7 +92,7 @@ class Parts:
         if table is not None and found:
             stamp = context.stamp()
             rows = [stamp.on(stamp.undeclared.kept(table, row)) for row in found.values()]
-            yield Chunk({table.name: rows})
+            yield Chunk({table.name: rows}, is_quiet=True)
 
     def chunks(self, wants: Wants) -> Iterator[Chunk]:
         """What is wanted of each list, as it comes. Raises what stops all of them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from . import work
-from .batches import DUE, END, Chunk
+from .batches import END, Chunk
 from .chaining import Lists
 from .context import Context, Part
 from .errors import TaskHistoryError, UnexpectedResponse
@@ -49,7 +49,6 @@ class PartsSync:
         yield END
         for one, parts in zip(context.all, self._parts, strict=True):
             yield from settled(one, parts)
-        yield DUE
         for one in context.all:
             yield from work.backlog(one, one.warehouse.within(self.selection), self._rounds)
         for parts in self._parts:
