@@ -42,6 +42,11 @@ class Settings:
             raise AttributeError(name) from None
 
     @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self.system.base_url(self.values)
+
+    @property
     def pipeline_name(self) -> str:
         """``task_history_<system>[_<instance>]``."""
         return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
@@ -82,7 +87,7 @@ class Settings:
 def common(system: System) -> tuple[Setting, ...]:
     """The settings that every system has."""
     limit, period_s = system.rate_limit
-    return (
+    found = (
         Setting(
             "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
         ),
@@ -149,6 +154,7 @@ def common(system: System) -> tuple[Setting, ...]:
         ),
         Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
     )
+    return tuple(one for one in found if one.name != "payloads" or system.payloads is not None)
 
 
 def known(system: System) -> dict[str, Setting]:
@@ -182,7 +188,7 @@ def load(
     settings = known(system)
     found: dict[str, tuple[Any, str]] = {}
     for place in places(os.environ if environ is None else environ, folder):
-        _check_sections(place, settings)
+        _check_sections(place, settings, name)
         for key, value, where in place.of(pipeline, name):
             if key.partition("__")[0] in OF_DLT:
                 continue
@@ -208,6 +214,9 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
             values[setting.name] = setting.default
         else:
             values[setting.name] = _value(setting, value, where)
+    values.setdefault("payloads", "none")
+    if not lacking:
+        system.check(values)
     return values
 
 
@@ -226,10 +235,12 @@ def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str)
     return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
 
 
-def _check_sections(place: Place, settings: Mapping[str, Setting]) -> None:
+def _check_sections(place: Place, settings: Mapping[str, Setting], system: str) -> None:
     """Raises ConfigurationError when something stands where nobody looks, and was meant to be found."""
+    # A setting that stands beside the sections was meant for the system that is asked for.
+    known_first = sorted(names(), key=lambda name: name != system)
     for path, is_table in place.paths():
-        found = mistake(path, is_table=is_table, systems=names(), settings=settings)
+        found = mistake(path, is_table=is_table, systems=known_first, settings=settings)
         if found is None:
             continue
         advice = f"Systems: {', '.join(names())}."
