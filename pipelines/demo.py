@@ -131,7 +131,7 @@ def _next(file: Path) -> str:
     return f"""
 The warehouse is {file}. Go on with:
   .venv/bin/task-history systems paragon       every table, column and setting
-  .venv/bin/python -c "import duckdb; duckdb.connect('{file}').sql('FROM paragon.sync_runs').show()"
+  .venv/bin/python -c "import duckdb; duckdb.connect('{file}').sql('FROM task_history.questions').show()"
   .venv/bin/task-history sandbox paragon       a server of your own to sync from
 With a key of your own (.dlt/example.secrets.toml says where it goes):
   .venv/bin/task-history check paragon         is the key right, what is there; at most 3 requests

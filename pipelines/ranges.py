@@ -93,7 +93,7 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     if args.month and (args.start or args.end):
         raise UsageError("Give either --month or --from and --to, not both.")
     if args.month:
-        asked, name = _month(args.month, zone), args.month
+        asked, name = month(args.month, zone), args.month
     elif args.start and args.end:
         asked = Window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
         name = f"{args.start} to {args.end}"
@@ -172,13 +172,13 @@ def _zone(name: str) -> tzinfo:
         raise UsageError(f"There is no time zone {name!r}. {advice}") from None
 
 
-def _month(text: str, zone: tzinfo) -> Window:
+def month(text: str, zone: tzinfo = UTC) -> Window:
     found = _MONTH.fullmatch(text.strip())
     if found is None or not 1 <= int(found[2]) <= 12 or not 1970 <= int(found[1]) <= 9000:
         raise UsageError(f"--month {text} is no month: write it like 2026-09.")
-    year, month = int(found[1]), int(found[2])
-    after = (year + month // 12, month % 12 + 1)
-    return Window(_utc(datetime(year, month, 1, tzinfo=zone)), _utc(datetime(*after, 1, tzinfo=zone)))
+    year, number = int(found[1]), int(found[2])
+    after = (year + number // 12, number % 12 + 1)
+    return Window(_utc(datetime(year, number, 1, tzinfo=zone)), _utc(datetime(*after, 1, tzinfo=zone)))
 
 
 def _when(text: str, zone: tzinfo, option: str) -> datetime:

@@ -54,7 +54,7 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
     elif not target.file.exists():
         yield None
     else:
-        connection = _opened(target)
+        connection = opened(target)
         try:
             connection.execute("SET TimeZone = 'UTC'")
             yield _File(connection, settings.dataset_name)
@@ -124,7 +124,8 @@ class _File:
         }
 
 
-def _opened(target: Target) -> Any:
+def opened(target: Target) -> Any:
+    """A connection to the DuckDB file that only reads. Raises WarehouseUnavailable."""
     import duckdb
 
     deadline = time.monotonic() + _PATIENCE_S

@@ -8,7 +8,7 @@ from typing import Any
 
 from sources.task_history import settings as configuration
 
-from . import arguments, destination, output, results
+from . import arguments, destination, output, results, viewing
 from .progress import Progress
 from .running import commits
 from .running import run as started
@@ -57,4 +57,5 @@ def sync(
     ) as current:
         with Progress(current) as progress:
             commits(current, progress.committed)
+        viewing.after(current)
         return results.result(current, target, "sync", time.monotonic() - began)

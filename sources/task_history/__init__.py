@@ -24,6 +24,7 @@
     columnar      rows → Arrow, nothing lost
     resources     batches → dlt resources
     loading       the dlt pipeline: made ready, committed to, asked: warehouse, failures, housekeeping
+    views         what analysts ask: one question per file, made in the warehouse, checked, described
     reasons       why an execution is there, or not: absence, sightings, whereabouts
 """
 

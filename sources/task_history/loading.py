@@ -144,6 +144,18 @@ class Loader:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
 
+    def execute(self, statements: Iterable[str]) -> None:
+        """Runs statements that give no rows, in order. Raises WarehouseUnavailable."""
+        with failures(), self._held() as client:
+            for statement in statements:
+                client.execute_sql(statement)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The warehouse stays open meanwhile, where each question would open it anew."""
+        with failures(), self._held():
+            yield
+
     def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Like ``query``; no rows while there are no tables."""
         return self.query(sql, *values) if self._has_tables() and not self.pipeline.first_run else ([], [])

@@ -111,6 +111,59 @@ class Payload:
     """What else the vendor says of it."""
 
 
+STATUSES: Mapping[str, str] = {
+    "queued": "It has not begun yet.",
+    "running": "It is at work.",
+    "waiting": "It waits for something: a time, an event, a person.",
+    "succeeded": "It ended well.",
+    "partial": "It ended, and a part of it failed.",
+    "failed": "It ended with an error.",
+    "cancelled": "Somebody or something ended it early.",
+    "skipped": "It was not to run: a branch that was not taken.",
+    "unresolved": "It is not open any more, and how it ended is not known.",
+    "unknown": "The vendor's status has no meaning here.",
+}
+"""The statuses of the views. A system gives them for its own; ``unresolved`` and ``unknown`` are found by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How the views show one kind of a system's rows, as SQL that DuckDB takes and sqlglot carries to BigQuery.
+
+    Instants that partition the tables are given as the bare column, so that filters by them prune.
+    """
+
+    rows: str
+    """What stands after FROM; tables of the dataset in braces: ``{workflow_executions} AS e``."""
+    columns: Mapping[str, str]
+    """The views' column → an expression over ``rows``. What a system does not have is left out, and is NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What the views over all systems show of this one; ``views/relations.py`` names the columns that there are."""
+
+    statuses: Mapping[str, str]
+    """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
+    executions: Shown
+    steps: Shown | None = None
+    """None where the vendor has none."""
+    payloads: Shown | None = None
+    billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
+    """Why the sum of the vendor's task counts is not its invoice."""
+
+
+def error_in(column: str) -> str:
+    """The error in a JSON text, as SQL of ``Shown``: the text that it is, or that an object holds under a usual name."""
+    parsed = f"TRY_CAST({column} AS JSON)"
+    return (
+        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
+        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
+        # DuckDB gives an object's text where BigQuery gives nothing.
+        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
+    )
+
+
 class System(Protocol):
     """One vendor API."""
 
@@ -168,6 +221,8 @@ class System(Protocol):
     """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
     replay_caveat: str
     """What somebody has to know before that; empty where there is nothing."""
+    views: Views | None
+    """What the analysts' views show of it; None where they leave it out."""
 
     def credential(self, values: Values) -> str:
         """What the vendor counts its rate limit by; only told apart, never written."""

@@ -17,7 +17,10 @@ from .base import (
     Payload,
     Replayed,
     Setting,
+    Shown,
     Values,
+    Views,
+    error_in,
     instant,
     own_columns,
     rows_under,
@@ -194,6 +197,74 @@ WORKFLOWS = Table(
     newest="fetched_at",
 )
 
+VIEWS = Views(
+    statuses={
+        "EXECUTING": "running",
+        "DELAYED": "waiting",
+        "SUCCEEDED": "succeeded",
+        "FAILED": "failed",
+        "CANCELLED": "cancelled",
+        "CANCELED": "cancelled",
+    },
+    executions=Shown(
+        "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.workflow_id = e.workflow_id",
+        {
+            "execution_id": "e.id",
+            "workflow_id": "e.workflow_id",
+            "workflow_name": "w.workflow_name",
+            "integration": "w.integration",
+            "user_id": "e.user_id",
+            "vendor_status": "e.status",
+            "is_open": "e.is_open",
+            "started_at": "e.date_started",
+            "ended_at": "e.date_ended",
+            "task_count": "e.task_count",
+            "resolution": "e.resolution",
+            "purged_at_source": "e.purged_at_source",
+            "fetched_at": "e.fetched_at",
+            "run_id": "e.run_id",
+        },
+    ),
+    steps=Shown(
+        "{step_executions} AS s",
+        {
+            "step_execution_id": "s.id",
+            "execution_id": "s.workflow_execution_id",
+            "step_id": "s.step_id",
+            "step_type": "s.type",
+            "vendor_status": "s.status",
+            "started_at": "s.date_started",
+            "ended_at": "s.date_ended",
+            "execution_started_at": "s.execution_date_started",
+            "input_bytes": "s.input_size",
+            "output_bytes": "s.output_size",
+            "fetched_at": "s.fetched_at",
+            "run_id": "s.run_id",
+        },
+    ),
+    payloads=Shown(
+        "{step_payloads} AS p",
+        {
+            "step_execution_id": "p.step_execution_id",
+            "execution_id": "p.workflow_execution_id",
+            "execution_started_at": "p.execution_date_started",
+            "is_available": "p.outcome = 'loaded'",
+            "input": "p.input",
+            "output": "p.output",
+            # A failed step's output is the error.
+            "error": error_in("p.output"),
+            "input_bytes": "p.input_bytes",
+            "output_bytes": "p.output_bytes",
+            "is_input_cut": "p.is_input_cut",
+            "is_output_cut": "p.is_output_cut",
+            "fetched_at": "p.fetched_at",
+            "run_id": "p.run_id",
+        },
+    ),
+    billing_caveat="A lower bound of the invoice: it also counts Proxy API calls, which are no executions; and those "
+    "that were purged before they were read, gave no count or are still open take more.",
+)
+
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
 
 
@@ -260,6 +331,8 @@ class Paragon(Defaults):
         "is documented in two contradictory ways: that of the original run, and the one that is deployed now. "
         "Whatever the workflow does elsewhere, it does once more."
     )
+
+    views = VIEWS
 
     def credential(self, values: Values) -> str:
         return str(values["api_key"])

@@ -1,0 +1,9 @@
+"""The views that analysts ask: one question per ``.sql`` file, over all systems that are loaded.
+
+files.py        a file: its question, its grain, a sentence for every column, its SQL
+relations.py    what the files read: each system's rows as it says in ``systems/``, over the datasets that exist
+dialects.py     the one text, carried to DuckDB or BigQuery
+creating.py     which views are to be made anew, and how
+checking.py     checks/*.sql: what must hold, each a query for the rows that break it
+dictionary.py   every table, view and column as a page, and as dbt's sources
+"""

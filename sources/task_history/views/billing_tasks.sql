@@ -1,0 +1,38 @@
+-- Question: How many tasks did each user take in each month, as far as executions show?
+-- Grain: One row per system, instance, user and UTC month; executions without a user are in the rows with an empty user_id.
+-- Note: Executions without started_at are in the rows with an empty month.
+-- Columns:
+--   month date: The first day of the UTC month in which the executions began; empty for those of which the vendor does not say.
+--   system text: The vendor's API, such as paragon.
+--   instance text: The account of the system; empty for the first one.
+--   user_id text: The user for whom workflows ran; empty for executions without one.
+--   executions bigint: Executions that began in the month.
+--   tasks bigint: Tasks that the vendor counted for them: a lower bound of what it bills.
+--   executions_without_count bigint: Executions for which it gave no count; they add nothing to tasks.
+--   open_executions bigint: Executions that may still take tasks.
+--   caveat text: Why tasks is a lower bound of the invoice.
+WITH monthly AS (
+    SELECT
+        CAST(date_trunc('month', CAST(e.started_at AT TIME ZONE 'UTC' AS DATE)) AS DATE) AS month,
+        e.system,
+        e.instance,
+        e.user_id,
+        e.task_count,
+        e.is_open,
+        d.billing_caveat AS caveat
+    FROM executions AS e
+    LEFT JOIN systems.datasets AS d ON d.system = e.system AND d.instance = e.instance
+)
+
+SELECT
+    month,
+    system,
+    instance,
+    user_id,
+    count(*) AS executions,
+    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
+    count(CASE WHEN task_count IS NULL THEN 1 END) AS executions_without_count,
+    count(CASE WHEN is_open THEN 1 END) AS open_executions,
+    max(caveat) AS caveat
+FROM monthly
+GROUP BY month, system, instance, user_id

@@ -1,0 +1,65 @@
+"""What must hold in the warehouse: each check is a query for the rows that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from ..warehouse import Query
+from .dialects import carried
+from .files import Check, checks, views
+from .relations import Dataset, relations
+
+BROKEN, NOTICE = "broken", "notice"
+SHOWN = 5
+_SINCE = "{since}"
+_EVER = "0001-01-01 00:00:00+00:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found."""
+
+    check: Check
+    sql: str
+    """The query, as anybody can run it."""
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    """The first rows that break it; none when it holds."""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.rows
+
+
+def findings(
+    query: Query,
+    datasets: list[Dataset],
+    dialect: str,
+    *,
+    since: datetime | None = None,
+    project: str | None = None,
+) -> Iterator[Finding]:
+    """Runs the checks; with ``since`` those that can look at what began from then on only, and at that alone.
+
+    Raises:
+        WarehouseUnavailable: the views are not there, or the warehouse cannot answer.
+    """
+    start = _EVER if since is None else since.astimezone(UTC).isoformat(sep=" ")
+    for check in checks():
+        if since is not None and _SINCE not in check.sql:
+            continue
+        sql = _carried(check, tuple(datasets), dialect, project).replace(_EVER, start)
+        columns, rows = query(f"SELECT * FROM (\n{sql}\n) AS broken LIMIT {SHOWN}")
+        yield Finding(check, sql, columns, rows)
+
+
+@lru_cache(maxsize=64)
+def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
+    """The check over all time."""
+    text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
+    own = relations(datasets)
+    return carried(text, dialect, relations=own, views=views().keys(), project=project)

@@ -1,0 +1,6 @@
+-- Promise: The step of every payload is there.
+SELECT p.system, p.instance, p.step_execution_id, p.execution_id, p.execution_started_at
+FROM systems.payloads AS p
+LEFT JOIN systems.steps AS s
+    ON s.system = p.system AND s.instance = p.instance AND s.step_execution_id = p.step_execution_id
+WHERE s.step_execution_id IS NULL AND (p.execution_started_at >= {since} OR p.execution_started_at IS NULL)

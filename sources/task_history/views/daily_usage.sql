@@ -1,0 +1,111 @@
+-- Question: How much ran each day, how much of it failed, and how long did it take?
+-- Grain: One row per system, instance, integration, workflow and UTC day, from the workflow's first day to the last day that is loaded; days on which it did not run show 0.
+-- Note: Executions without started_at are in the rows with an empty day, so that the sum over all rows is the number
+--   of all executions. It reads all days whatever is filtered: where that costs, filter executions by started_at.
+-- Columns:
+--   day date: The UTC day on which the executions began; empty for those of which the vendor does not say.
+--   system text: The vendor's API, such as paragon.
+--   instance text: The account of the system; empty for the first one.
+--   integration text: The integration that the workflow belongs to; empty while it is not known.
+--   workflow_id text: The workflow that ran.
+--   workflow_name text: The workflow's name, where it is known.
+--   is_day_loaded bool: Whether the whole day is loaded: where it is not, 0 may mean that nothing is known.
+--   executions bigint: Executions that began on the day.
+--   failures bigint: Those of them that failed.
+--   failure_rate double: Failures by executions, from 0 to 1; empty on days without executions.
+--   open_executions bigint: Those of them that may still change.
+--   tasks bigint: Tasks that the vendor counted for them.
+--   p50_duration_ms bigint: Half of those that ended took at most so many milliseconds; the nearest rank, not interpolated.
+--   p95_duration_ms bigint: 95 of 100 that ended took at most so many milliseconds.
+--   p99_duration_ms bigint: 99 of 100 that ended took at most so many milliseconds.
+WITH workflows AS (
+    SELECT
+        system,
+        instance,
+        integration,
+        workflow_id,
+        workflow_name,
+        min(CAST(started_at AT TIME ZONE 'UTC' AS DATE)) AS first_day
+    FROM executions
+    GROUP BY system, instance, integration, workflow_id, workflow_name
+),
+
+last_days AS (
+    SELECT system, instance, max(day) AS last_day
+    FROM (
+        SELECT system, instance, max(CAST(started_at AT TIME ZONE 'UTC' AS DATE)) AS day
+        FROM executions
+        GROUP BY system, instance
+        UNION ALL
+        SELECT system, instance, max(day) AS day
+        FROM loaded_days
+        GROUP BY system, instance
+    ) AS ends
+    GROUP BY system, instance
+),
+
+spine AS (
+    SELECT w.system, w.instance, w.integration, w.workflow_id, w.workflow_name, d.day
+    FROM workflows AS w
+    INNER JOIN last_days AS l ON l.system = w.system AND l.instance = w.instance
+    CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(w.first_day, l.last_day)) AS d(day)
+),
+
+counted AS (
+    SELECT
+        CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day,
+        system,
+        instance,
+        integration,
+        workflow_id,
+        workflow_name,
+        1 AS executions,
+        CASE WHEN status = 'failed' THEN 1 ELSE 0 END AS failures,
+        CASE WHEN is_open THEN 1 ELSE 0 END AS open_executions,
+        task_count AS tasks,
+        duration_ms
+    FROM executions
+    UNION ALL
+    SELECT day, system, instance, integration, workflow_id, workflow_name, 0, 0, 0, 0, CAST(NULL AS BIGINT)
+    FROM spine
+),
+
+usage AS (
+    SELECT
+        day,
+        system,
+        instance,
+        integration,
+        workflow_id,
+        workflow_name,
+        CAST(sum(executions) AS BIGINT) AS executions,
+        CAST(sum(failures) AS BIGINT) AS failures,
+        sum(failures) / nullif(sum(executions), 0) AS failure_rate,
+        CAST(sum(open_executions) AS BIGINT) AS open_executions,
+        coalesce(CAST(sum(tasks) AS BIGINT), 0) AS tasks,
+        quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
+        quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
+        quantile_disc(duration_ms, 0.99) AS p99_duration_ms
+    FROM counted
+    GROUP BY day, system, instance, integration, workflow_id, workflow_name
+)
+
+SELECT
+    u.day,
+    u.system,
+    u.instance,
+    u.integration,
+    u.workflow_id,
+    u.workflow_name,
+    coalesce(d.state IN ('verified', 'unverified'), FALSE) AS is_day_loaded,
+    u.executions,
+    u.failures,
+    u.failure_rate,
+    u.open_executions,
+    u.tasks,
+    u.p50_duration_ms,
+    u.p95_duration_ms,
+    u.p99_duration_ms
+FROM usage AS u
+LEFT JOIN loaded_days AS d
+    ON d.system = u.system AND d.instance = u.instance AND d.day = u.day

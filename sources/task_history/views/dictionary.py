@@ -1,0 +1,190 @@
+"""Every table, view and column with its sentence: as a page for people, and as dbt's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import systems, tables
+from ..model import Table
+from ..systems.base import STATUSES, System
+from .dialects import DATASET
+from .files import ViewColumn, views
+from .relations import by_default
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table or view as the dictionary has it."""
+
+    name: str
+    description: str
+    note: str
+    columns: Sequence[ViewColumn]
+    question: str = ""
+    key: tuple[str, ...] = ()
+
+
+def of_views() -> list[Entry]:
+    """The views, those that others are made of first."""
+    first = ("executions", "steps")
+    order = sorted(views().values(), key=lambda view: (view.name not in first, view.name))
+    return [Entry(view.name, view.grain, view.note, view.columns, view.question) for view in order]
+
+
+def of_tables(system: System) -> list[Entry]:
+    """The tables of a system's dataset."""
+    return [_entry(table) for table in tables.of(system)]
+
+
+def _entry(table: Table) -> Entry:
+    columns = [ViewColumn(one.name, one.type, one.description) for one in table.columns]
+    return Entry(table.name, table.description, "", columns, key=table.primary_key)
+
+
+def page() -> str:
+    """The data dictionary, in Markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# Data dictionary"
+    yield ""
+    yield "Made by `task-history views --dictionary`; the same sentences stand in the warehouse as comments (DuckDB) or"
+    yield "descriptions (BigQuery). All instants are UTC."
+    yield ""
+    yield f"## Views, dataset `{DATASET}`"
+    yield ""
+    yield "| View | Answers |"
+    yield "|---|---|"
+    for entry in of_views():
+        yield f"| [`{entry.name}`](#{DATASET}{entry.name}) | {_cell(entry.question)} |"
+    for entry in of_views():
+        yield from _section(DATASET, entry)
+    yield ""
+    yield "### Statuses"
+    yield ""
+    shown = [dataset.system for dataset in by_default()]
+    yield "| Status | Means | " + " | ".join(system.title for system in shown) + " |"
+    yield "|---|---|" + "---|" * len(shown)
+    for status, text in STATUSES.items():
+        theirs = (
+            ", ".join(
+                f"`{their}`"
+                for their, our in (system.views.statuses if system.views else {}).items()
+                if our == status
+            )
+            for system in shown
+        )
+        yield f"| `{status}` | {_cell(text)} | " + " | ".join(theirs) + " |"
+    for name in systems.names():
+        system = systems.find(name)
+        yield ""
+        yield f"## {system.title}, dataset `{name}`"
+        yield ""
+        yield f"As the vendor says it: {system.docs_url}. A second account's dataset is `{name}_<instance>`."
+        for entry in of_tables(system):
+            yield from _section(name, entry)
+
+
+def _section(dataset: str, entry: Entry) -> Iterator[str]:
+    yield ""
+    yield f"### {dataset}.{entry.name}"
+    yield ""
+    if entry.question:
+        yield f"{entry.question}"
+        yield ""
+    yield entry.description + (f" Key: {', '.join(f'`{name}`' for name in entry.key)}." if entry.key else "")
+    if entry.note:
+        yield ""
+        yield entry.note
+    yield ""
+    yield "| Column | Type | |"
+    yield "|---|---|---|"
+    for column in entry.columns:
+        yield f"| `{column.name}` | {column.type} | {_cell(column.description)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def dbt_sources() -> str:
+    """dbt's ``sources.yml`` for tables and views, with tests and freshness.
+
+    https://docs.getdbt.com/reference/source-properties
+    """
+    import yaml
+
+    sources = [
+        {
+            "name": DATASET,
+            "description": "One question per view, over all systems that are loaded by task-history.",
+            "tables": [_dbt(entry, _view_tests(entry)) for entry in of_views()],
+        }
+    ]
+    for name in systems.names():
+        system = systems.find(name)
+        sources.append(
+            {
+                "name": name,
+                "description": f"{system.title} as loaded by task-history ({system.docs_url}).",
+                "tables": [
+                    {**_dbt(entry, _table_tests(system, entry)), **_freshness(entry)}
+                    for entry in of_tables(system)
+                ],
+            }
+        )
+    head = "# Made by: task-history views --dbt. Copy it into the models of a dbt project.\n"
+    text: str = yaml.safe_dump(
+        {"version": 2, "sources": sources}, sort_keys=False, allow_unicode=True, width=110
+    )
+    return head + text
+
+
+Tests = dict[str, list[Any]]
+
+
+def _dbt(entry: Entry, tests: Tests) -> dict[str, Any]:
+    columns = []
+    for column in entry.columns:
+        found: dict[str, Any] = {"name": column.name, "description": column.description}
+        if tests.get(column.name):
+            found["data_tests"] = tests[column.name]
+        columns.append(found)
+    text = " ".join(filter(None, (entry.question, entry.description, entry.note)))
+    return {"name": entry.name, "description": text, "columns": columns}
+
+
+def _view_tests(entry: Entry) -> Tests:
+    tests: Tests = {}
+    for column in ("system", "instance", "execution_id", "step_execution_id", "is_open"):
+        tests[column] = ["not_null"]
+    tests["status"] = ["not_null", {"accepted_values": {"arguments": {"values": list(STATUSES)}}}]
+    if entry.name == "questions":
+        tests["view_name"] = ["unique", "not_null"]
+    names = {column.name for column in entry.columns}
+    return {name: found for name, found in tests.items() if name in names}
+
+
+def _table_tests(system: System, entry: Entry) -> Tests:
+    tests: Tests = {name: ["not_null"] for name in entry.key}
+    if len(entry.key) == 1:
+        tests[entry.key[0]] = ["unique", "not_null"]
+    if entry.name == system.executions.name:
+        tests["is_open"] = ["not_null"]
+    return tests
+
+
+def _freshness(entry: Entry) -> dict[str, Any]:
+    if entry.name != tables.RUNS.name:
+        return {}
+    # Syncs run hourly or so; their rows come also when nothing ran at the vendor.
+    return {
+        "loaded_at_field": "written_at",
+        "freshness": {
+            "warn_after": {"count": 6, "period": "hour"},
+            "error_after": {"count": 24, "period": "hour"},
+        },
+    }

@@ -1,0 +1,302 @@
+"""What the views read: the rows of all systems in one form each, over the datasets that exist.
+
+In the files they stand as ``systems.executions`` and the like. Each system says in its own module how its
+tables are shown; each dataset of it is one branch of a union.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from .. import systems, tables
+from ..model import Table
+from ..systems.base import Shown, System, Views
+from .files import View
+
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "bigint": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+}
+
+EXECUTIONS = {
+    "execution_id": "text",
+    "workflow_id": "text",
+    "workflow_name": "text",
+    "integration": "text",
+    "user_id": "text",
+    "vendor_status": "text",
+    "is_open": "bool",
+    "started_at": "timestamp",
+    "ended_at": "timestamp",
+    "task_count": "bigint",
+    "error": "text",
+    "resolution": "text",
+    "purged_at_source": "timestamp",
+    "fetched_at": "timestamp",
+    "run_id": "text",
+}
+"""The columns that a system may give for its executions, with their types."""
+
+STEPS = {
+    "step_execution_id": "text",
+    "execution_id": "text",
+    "step_id": "text",
+    "step_name": "text",
+    "step_type": "text",
+    "vendor_status": "text",
+    "started_at": "timestamp",
+    "ended_at": "timestamp",
+    "execution_started_at": "timestamp",
+    "error": "text",
+    "input_bytes": "bigint",
+    "output_bytes": "bigint",
+    "fetched_at": "timestamp",
+    "run_id": "text",
+}
+"""… for its steps …"""
+
+PAYLOADS = {
+    "step_execution_id": "text",
+    "execution_id": "text",
+    "execution_started_at": "timestamp",
+    "is_available": "bool",
+    "input": "text",
+    "output": "text",
+    "error": "text",
+    "input_bytes": "bigint",
+    "output_bytes": "bigint",
+    "is_input_cut": "bool",
+    "is_output_cut": "bool",
+    "fetched_at": "timestamp",
+    "run_id": "text",
+}
+"""… and for what went into its steps and came out."""
+
+REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
+"""What each of them has to give, where it is among its columns."""
+
+LISTED = {"listed_at": "timestamp"}
+"""One row per row of the list that coverage speaks of, with the instant by which it cuts windows."""
+
+DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint", "billing_caveat": "text"}
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The tables of one account of one system."""
+
+    name: str
+    system: System
+    instance: str
+    """Empty for the first account."""
+    lacking: frozenset[tuple[str, str]] = frozenset()
+    """Tables and columns that an older version of this connector did not make; the next sync does."""
+
+
+def by_default() -> list[Dataset]:
+    """The first account of every system that the views show."""
+    found = [Dataset(name, systems.find(name), "") for name in systems.names()]
+    return [dataset for dataset in found if dataset.system.views is not None]
+
+
+def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[str]]:
+    """The datasets that can be shown, of what the warehouse holds, and those that lack tables or columns.
+
+    ``columns`` are names of dataset, table and column.
+    """
+    there: dict[str, dict[str, set[str]]] = {}
+    for dataset, table, column in columns:
+        there.setdefault(dataset, {}).setdefault(table, set()).add(column)
+    shown: list[Dataset] = []
+    incomplete: list[str] = []
+    for name in sorted(there):
+        one = _of_name(name)
+        # Staging has no loads.
+        if one is None or one.system.views is None or "_dlt_loads" not in there[name]:
+            continue
+        lacking = {
+            (table.name, column.name)
+            for table in tables.of(one.system)
+            for column in table.columns
+            if column.name not in there[name].get(table.name, ())
+        }
+        needed = sorted(".".join(names) for names in lacking & _shown_columns(one.system))
+        if needed:
+            incomplete.append(f"{name} lacks {', '.join(needed[:3])}")
+        else:
+            shown.append(replace(one, lacking=frozenset(lacking)))
+    return shown, incomplete
+
+
+def _shown_columns(system: System) -> set[tuple[str, str]]:
+    """The columns without which the system's rows cannot be shown."""
+    own = _views(system)
+    shown = (own.executions, own.steps, own.payloads)
+    text = " ".join(part for one in shown if one for part in (one.rows, *one.columns.values()))
+    used = set(re.findall(r"\w\.\"?(\w+)", text))
+    named = set(re.findall(r"{(\w+)}", text))
+    return {
+        (table.name, column.name)
+        for table in tables.of(system)
+        for column in table.columns
+        if table.name in named and column.name in used
+    }
+
+
+def _views(system: System) -> Views:
+    if system.views is None:
+        raise ValueError(f"{system.name} is not shown in views")
+    return system.views
+
+
+def _of_name(name: str) -> Dataset | None:
+    for system in sorted(systems.names(), key=len, reverse=True):
+        if name == system or name.startswith(f"{system}_"):
+            return Dataset(name, systems.find(system), name[len(system) + 1 :])
+    return None
+
+
+def relations(
+    datasets: Sequence[Dataset], views: Iterable[View] = (), *, fingerprint: str = ""
+) -> Mapping[str, str]:
+    """The SQL of each relation of ``systems``, by its name; ``questions`` is about these views."""
+    return {
+        "questions": _questions(views, fingerprint),
+        "datasets": _union(datasets, DATASETS, _facts),
+        "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
+        "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
+        "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
+        "listed": _union(datasets, LISTED, _listed),
+        tables.COVERAGE.name: _copied(
+            datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
+        ),
+        tables.RUNS.name: _copied(datasets, tables.RUNS),
+        tables.REPLAYS.name: _copied([one for one in datasets if one.system.can_replay], tables.REPLAYS),
+    }
+
+
+def _questions(views: Iterable[View], fingerprint: str) -> str:
+    rows = [
+        {"view_name": view.name, "question": view.question, "grain": view.grain, "note": view.note}
+        for view in views
+    ]
+    return " UNION ALL ".join(
+        "SELECT "
+        + ", ".join(
+            f"{_text(value)} AS {name}" for name, value in {**row, "fingerprint": fingerprint}.items()
+        )
+        for row in rows or [dict.fromkeys(("view_name", "question", "grain", "note"), "")]
+    )
+
+
+Branch = tuple[str, Mapping[str, str]]
+"""What stands after FROM, and the expression of each column."""
+
+
+def _facts(dataset: Dataset) -> Branch:
+    system = dataset.system
+    days = system.retention.days if system.retention else None
+    return (
+        "(SELECT 1 AS one) AS only_one",
+        {
+            "dataset": _text(dataset.name),
+            "can_replay": str(system.can_replay).upper(),
+            "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
+            "billing_caveat": _text(_views(system).billing_caveat),
+        },
+    )
+
+
+def _listed(dataset: Dataset) -> Branch:
+    system = dataset.system
+    return f"{_name(dataset, system.executions)} AS e", {"listed_at": f"e.{system.started_column}"}
+
+
+def _shown(datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], Shown | None]) -> str:
+    has_status = "vendor_status" in types
+    own = {dataset.name: found for dataset in datasets if (found := of(_views(dataset.system))) is not None}
+
+    def branch(dataset: Dataset) -> Branch:
+        shown = own[dataset.name]
+        columns = dict(shown.columns)
+        if has_status:
+            columns["status"] = _status(columns["vendor_status"], _views(dataset.system).statuses)
+        names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
+        return shown.rows.format(**names), columns
+
+    all_types = {**types, **({"status": "text"} if has_status else {})}
+    return _union([dataset for dataset in datasets if dataset.name in own], all_types, branch)
+
+
+def _copied(
+    datasets: Sequence[Dataset],
+    table: Table,
+    more: Mapping[str, str] | None = None,
+    of: Callable[[System], Mapping[str, str]] = lambda _: {},
+) -> str:
+    """The table of every dataset; ``more`` are further columns that a system's expressions give."""
+
+    def columns(dataset: Dataset) -> dict[str, str]:
+        there = [one.name for one in table.columns if (table.name, one.name) not in dataset.lacking]
+        return {name: f't."{name}"' for name in there}
+
+    return _union(
+        [dataset for dataset in datasets if columns(dataset)],
+        {**{column.name: column.type for column in table.columns}, **(more or {})},
+        lambda dataset: (f"{_name(dataset, table)} AS t", {**columns(dataset), **of(dataset.system)}),
+    )
+
+
+def _parted(system: System) -> Mapping[str, str]:
+    """Which part of a system's list coverage speaks of, and whether of the whole of it.
+
+    Where a list cannot be had without a filter, each of its values has coverage of its own.
+    """
+    partition: str = getattr(system, "partition", "")
+    if not partition:
+        return {"part": "''", "is_whole": "t.filters = ''"}
+    is_part = f"starts_with(t.filters, '{partition}=') AND strpos(t.filters, '&') = 0"
+    return {
+        "part": f"CASE WHEN {is_part} THEN substr(t.filters, {len(partition) + 2}) ELSE '' END",
+        "is_whole": is_part,
+    }
+
+
+def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable[[Dataset], Branch]) -> str:
+    if not datasets:
+        nothing = ", ".join(
+            f"CAST(NULL AS {SQL_TYPES[kind]}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
+        )
+        return f"SELECT {nothing} FROM (SELECT 1 AS one) AS only_one WHERE FALSE"
+    return " UNION ALL ".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
+
+
+_WHOSE = {"system": "text", "instance": "text"}
+
+
+def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
+    given = {
+        "system": _text(dataset.system.name),
+        "instance": _text(dataset.instance),
+        **{name: columns.get(name, f"CAST(NULL AS {SQL_TYPES[kind]})") for name, kind in types.items()},
+    }
+    return f"SELECT {', '.join(f'{value} AS {name}' for name, value in given.items())} FROM {rows}"
+
+
+def _status(column: str, statuses: Mapping[str, str]) -> str:
+    """Our status for the vendor's, however that is capitalised."""
+    cases = " ".join(f"WHEN {_text(theirs.upper())} THEN {_text(ours)}" for theirs, ours in statuses.items())
+    return f"CASE upper({column}) {cases} ELSE 'unknown' END"
+
+
+def _name(dataset: Dataset, table: Table) -> str:
+    return f'"{dataset.name}"."{table.name}"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
