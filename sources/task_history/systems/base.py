@@ -370,6 +370,7 @@ class Defaults:
     others: tuple[Table, ...] = ()
     companions: tuple[System, ...] = ()
     stats: tuple[Table, ...] = ()
+    views: Views | None = None
     lists: Literal["sorted", "unsorted", "whole"] = "sorted"
     partition = ""
     has_status_lists = False
