@@ -11,6 +11,7 @@ import difflib
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from .sections import OF_DLT, SECTION, mistake
 from .systems import find, names
 from .systems.base import Setting, System
 
+VIEWS_DATASET = "task_history"
+"""The dataset of the analysts' views."""
+_DATASET = re.compile(r"[a-z][a-z0-9_]{0,100}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,8 +57,8 @@ class Settings:
 
     @property
     def dataset_name(self) -> str:
-        """``<system>[_<instance>]``."""
-        return "_".join(filter(None, (self.system.name, self.instance)))
+        """``<dataset_name, or the system>[_<instance>]``."""
+        return "_".join(filter(None, (self.values.get("dataset_name") or self.system.name, self.instance)))
 
     @property
     def retention(self) -> timedelta | None:
@@ -90,6 +94,9 @@ def common(system: System) -> tuple[Setting, ...]:
     found = (
         Setting(
             "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
+        ),
+        Setting(
+            "dataset_name", str, None, "The dataset, such as prod_paragon; named as the system when not set."
         ),
         Setting("start_date", datetime, None, "Where the first sync begins; 30 days back when not set."),
         Setting(
@@ -220,6 +227,16 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
     return values
 
 
+def _check_dataset(system: System, name: str, where: str) -> None:
+    """Raises ConfigurationError when the dataset cannot be named so."""
+    pipeline = f"task_history_{system.name}"
+    if not _DATASET.fullmatch(name) or name in (VIEWS_DATASET, pipeline):
+        raise ConfigurationError(
+            f"dataset_name: {name!r} cannot be a dataset's name here (in {where}): small letters, digits and _, "
+            f"beginning with a letter, and neither {VIEWS_DATASET} nor {pipeline}."
+        )
+
+
 def _missing(system: System, setting: Setting) -> ConfigurationError:
     file = "secrets.toml" if setting.is_secret else "config.toml"
     return ConfigurationError(
@@ -324,6 +341,12 @@ _WORDS = {
     tuple: 'a list of texts, such as ["salesforce", "slack"]',
     datetime: "a date or instant such as 2026-09-01 or 2026-09-01T12:00:00Z",
 }
+
+
+def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
+    """The systems by the names of their datasets, of first accounts. Raises ConfigurationError."""
+    found = (load(name, environ=environ, folder=folder, lacking=True) for name in names())
+    return {settings.dataset_name: settings.system.name for settings in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,11 @@ class Warehouse:
             self._query, replace(self._name, since=since), self._system, selection=self._selection
         )
 
+    @property
+    def since(self) -> datetime:
+        """How far back is looked for what may still change."""
+        return self._name.since or _EVER
+
     def within(self, selection: Selection) -> Warehouse:
         """The same warehouse, of which only these executions are looked at."""
         return Warehouse(self._query, self._name, self._system, selection=selection)

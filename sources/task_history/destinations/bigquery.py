@@ -310,6 +310,9 @@ class BigQueryBackend(Backend):
             said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
         return said
 
+    def datasets(self, client: Any) -> list[str]:
+        return [found.dataset_id for found in client.native_connection.list_datasets()]
+
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         # What BigQuery keeps of a table costs nothing.
         return {
