@@ -62,13 +62,13 @@ def backfill(
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
-    from sources.task_history.backfilling import Backfill
+    from sources.task_history.backfilling import backfill_of
 
     began = time.monotonic()
     with started(
         settings,
         target,
-        lambda context, _: Backfill(context),
+        lambda context, _: backfill_of(context),
         command="backfill",
         lane=BACKFILL,
         selection=ranges.selection(asked, filters),
@@ -78,7 +78,7 @@ def backfill(
     ) as current:
         for line in ranges.lines(asked):
             output.tell(line)
-        _tell_gaps(current.session.context.book.gaps(asked.window), asked)
+        _tell_gaps(current.session.context.gaps(asked.window), asked)
         with Progress(current) as progress:
             commits(current, progress.committed)
         return results.result(current, target, "backfill", time.monotonic() - began) | _about(current, asked)
@@ -99,5 +99,5 @@ def _about(current: Run, asked: ranges.Range) -> dict[str, Any]:
     return {
         "range": {"name": asked.name, "from": window.start, "until": window.end, "timezone": asked.zone},
         "filters": dict(context.selection.filters),
-        "not_covered": [{"from": gap.start, "until": gap.end} for gap in context.book.gaps(window)],
+        "not_covered": [{"from": gap.start, "until": gap.end} for gap in context.gaps(window)],
     }

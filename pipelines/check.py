@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sources.task_history import settings as configuration
-from sources.task_history.model import Page, Window, floor_ms
+from sources.task_history.asking import Asking
+from sources.task_history.errors import AuthenticationError, Rejected, TaskHistoryError
+from sources.task_history.model import Page, Row, Window, floor_ms
 from sources.task_history.paging import Pages
 
 from . import arguments, destination, output, reading
@@ -45,6 +47,8 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
     """
     system = settings.system
     output.keep_secret(settings.secrets)
+    if system.lists != "sorted":
+        return _of_lists(settings)
     with probing(settings, most=3) as (client, _):
         pages = Pages(client, system, settings.values)
         now = datetime.now(UTC)
@@ -74,10 +78,78 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         }
 
 
+def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
+    """Asks for the workflows and for the first page of the lists, as far as three requests go."""
+    system, values = settings.system, settings.values
+    with probing(settings, most=3) as (client, _):
+        asking = Asking(client)
+        names = system.partitions(values, ())
+        definitions = system.definitions_request(values, names[0] if names else "", 0)
+        workflows = None
+        # Lists that settings name are looked at first, as many as there are requests for.
+        if definitions is not None and len(names) <= 1:
+            try:
+                workflows = system.read_definitions(asking.send(definitions).data).rows
+            except Rejected as error:
+                raise _refused(settings, names[0] if names else "", error, what="workflows") from None
+            names = system.partitions(values, workflows)
+        rows: list[Row] = []
+        shown: Page | None = None
+        for one in (system, *system.companions):
+            left = 3 - sum(client.stats.sent.values())
+            for name in names[:left]:
+                filters = {system.partition: name} if system.partition else {}
+                try:
+                    found = Pages(asking, one, values, filters=filters).one(None)
+                except Rejected as error:
+                    raise _refused(settings, name, error) from None
+                shown = shown or found
+                rows += found.rows if one is system else []
+        starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
+        return {
+            "command": "check",
+            "system": system.name,
+            "base_url": settings.base_url,
+            "executions": shown.total if shown and len(names) == 1 else None,
+            "workflows": None if workflows is None else len(workflows),
+            "lists": len(names),
+            "oldest_started_at": None,
+            "newest_started_at": starts[-1] if starts else None,
+            "retention_days": settings.retention_days or None,
+            "clock_offset_s": client.vendor_clock_offset_s,
+            "requests": sum(client.stats.sent.values()),
+            "rate_limit": {
+                "requests": settings.rate_limit_requests,
+                "period_s": settings.rate_limit_period_s,
+            },
+            "warnings": list(system.warnings(values)),
+        }
+
+
+def _refused(
+    settings: configuration.Settings, name: str, error: Rejected, *, what: str = "executions"
+) -> TaskHistoryError:
+    """The credentials are right, and one of the lists may not be read."""
+    of = f" of {settings.system.partition} {name}" if name else ""
+    return AuthenticationError(
+        f"The credentials are accepted by {settings.base_url}, and the list of {what}{of} is not given: {error} "
+        f"{settings.system.hint(error.status)}",
+        status=error.status,
+    )
+
+
 def lines(result: dict[str, Any]) -> list[str]:
     """The result for a person."""
     count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
     found = [f"The key is accepted by {result['base_url']}."]
+    if "lists" in result:
+        if result["workflows"] is not None:
+            found.append(f"The API shows {result['workflows']:,} workflows.")
+        if result["newest_started_at"]:
+            shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            found.append(f"The newest of the executions on the first page began at {shown}.")
+        found += [f"Note: {text}" for text in result["warnings"]]
+        return found
     if result["executions"] == 0:
         days = result["looked_back_days"]
         found.append(f"The API holds no executions of the last {days:g} days for this project.")

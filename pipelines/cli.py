@@ -29,6 +29,7 @@ COMMANDS = {
     "report": "one HTML file that says how a month went; opens offline",
     "why": "which window, run and request brought an execution, or why it is not there",
     "replay": "run executions again at the vendor; shows what it would do until you say --yes",
+    "answer": "answer a run that waits for a person; shows what it would send until you say --yes",
     "sandbox": "a vendor's API as a local server, for trying and testing",
 }
 EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,

@@ -10,6 +10,7 @@ from typing import Any
 from sources.task_history import settings as configuration
 from sources.task_history.connecting import usage
 from sources.task_history.coverage import BACKFILL, Book, filters_text
+from sources.task_history.errors import UsageError
 from sources.task_history.estimating import Rates, seconds, stored_bytes, sureness
 from sources.task_history.model import Scope, Selection
 from sources.task_history.paging import Pages
@@ -59,6 +60,12 @@ def plan(
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
     """
+    if settings.system.lists != "sorted":
+        raise UsageError(
+            f"{settings.system.title} neither counts nor sorts executions, so that nothing can be said without reading "
+            f"them: a backfill takes one request for each list and {settings.system.page_size} executions, and one for "
+            "the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
+        )
     output.keep_secret(settings.secrets)
     selection = ranges.selection(asked, filters)
     held, syncs = _held(settings, target, selection, scope, now)

@@ -109,6 +109,8 @@ def run(
         configure_dlt()
         _keep_memory_flat()
         keep_secret(settings.secrets)
+        for text in settings.system.warnings(settings.values):
+            log.warning("settings advice=%r", text)
         client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
 
         import dlt

@@ -23,7 +23,8 @@ def _advise(told: Mapping[str, str]) -> None:
     """What a person types next, in another terminal."""
     prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
     output.tell("In another terminal:")
-    for name in ("base_url", "project_id", "api_key"):
-        output.tell(f"export {prefix}{name.upper()}={told[name]}")
+    for name, value in told.items():
+        if name == "base_url" or not (name == "system" or name.endswith("_url")):
+            output.tell(f"export {prefix}{name.upper()}={value}")
     output.tell(f"task-history sync {told['system']}")
     output.tell("Ctrl-C ends the server.")

@@ -9,10 +9,10 @@ from typing import Any
 
 from sources.task_history import connecting, systems
 from sources.task_history import settings as configuration
-from sources.task_history.coverage import Book, Day, Summary, by_day
+from sources.task_history.coverage import Book, Day, Summary, by_day, is_part, whole
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.model import Scope, Selection, Window
-from sources.task_history.tables import RUNS
+from sources.task_history.tables import READS, RUNS, of_one
 from sources.task_history.warehouse import Warehouse
 from sources.task_history.windows import merged
 
@@ -69,14 +69,24 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
 def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
-    known = warehouse.coverage()
+    noted = warehouse.coverage()
+    known = [day for day in whole(noted, system.partition) if day.windows]
     span = Book(known).span
     counts = reader.counts(
-        [table.name for table in (system.executions, system.steps, system.payloads, system.workflows)]
+        [
+            table.name
+            for one in (system, *system.companions)
+            for table in of_one(one)
+            if table is not one.ledger
+        ]
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
-    own = warehouse.within(Selection(Window(span.start, span.end))) if span else warehouse
-    left = own.left(Scope(settings.steps, settings.payloads))
+    scope, all_of_it = (
+        Scope(settings.steps, settings.payloads),
+        [warehouse, *map(warehouse.of, system.companions)],
+    )
+    own = Selection(Window(span.start, span.end)) if span else Selection()
+    left = [one.within(own).left(scope) for one in all_of_it]
     runs = reader.names(RUNS.name)
     _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
@@ -84,12 +94,15 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "covered_until": span.end if span else None,
         "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
         "rows": counts,
-        "open_executions": warehouse.left(Scope("none", "none")).open_executions,
+        "open_executions": sum(one.left(Scope("none", "none")).open_executions for one in all_of_it),
         "unresolved": int(unresolved[0][0] or 0),
-        "details_left": left.details,
-        "payloads_left": left.payloads,
+        "details_left": sum(one.details for one in left),
+        "payloads_left": sum(one.payloads for one in left),
+        "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(known)],
-        "filtered_coverage": _filtered(known),
+        "filtered_coverage": _filtered(
+            [day for day in noted if day.filters and not is_part(day.filters, system.partition)]
+        ),
         "lost": _rows(
             query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
         ),
@@ -104,6 +117,19 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         ),
         "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
     }
+
+
+def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
+    """The lists that have to be read to their end each time, since they were not seen to come newest first."""
+    if settings.system.lists != "whole":
+        return []
+    names = reader.names(READS.name)
+    _, rows = reader.query(
+        f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} "
+        "WHERE row_order IS NOT NULL GROUP BY filters) AS n ON n.filters = r.filters AND n.read_at = r.read_at "
+        "WHERE r.row_order = 'none'"
+    )
+    return sorted({str(row[0] or settings.system.executions.name) for row in rows})
 
 
 def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
@@ -165,6 +191,10 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
         f"  open      {found['open_executions']:,} executions",
         f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
+    ]
+    text += [
+        f"  whole     {one} is read to its end each time: it was not seen to come newest first"
+        for one in found["read_whole"]
     ]
     if found["unresolved"]:
         text.append(

@@ -45,12 +45,12 @@ def sync(
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     began = time.monotonic()
-    from sources.task_history.syncing import Sync
+    from sources.task_history.syncing import sync_of
 
     with started(
         settings,
         target,
-        lambda context, loader: Sync(context, cursor=loader.cursor()),
+        lambda context, loader: sync_of(context, cursor=loader.cursor()),
         command="sync",
         max_requests=max_requests,
         max_minutes=max_minutes,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sources.task_history import settings as configuration
 from sources.task_history.errors import TaskHistoryError, UsageError, WarehouseUnavailable
-from sources.task_history.tables import READS
 from sources.task_history.views.checking import BROKEN, Finding, findings
 from sources.task_history.views.creating import Access, refresh
 from sources.task_history.views.dialects import DATASET, DIALECTS
@@ -19,8 +19,6 @@ from . import reading
 from .destination import Target
 
 if TYPE_CHECKING:
-    from sources.task_history.context import Context
-
     from .running import Run
 
 log = logging.getLogger("task_history")
@@ -29,12 +27,7 @@ ADVICE = "the rows are loaded; once that is mended, make the views with: task-hi
 
 
 def after(current: Run) -> None:
-    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded.
-
-    ``TASK_HISTORY_VIEWS=none`` in the environment leaves that to ``task-history views``.
-    """
-    if os.environ.get("TASK_HISTORY_VIEWS") == "none":
-        return
+    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
     try:
         with current.loader.held():
             _after(current)
@@ -46,27 +39,26 @@ def after(current: Run) -> None:
 
 def _after(current: Run) -> None:
     context, loader = current.session.context, current.loader
-    access = _access(loader.pipeline.sql_client(), loader.query, loader.execute)
+    access = _access(loader.pipeline.sql_client(), loader.query, loader.execute, loader.datasets)
     if access.dialect not in DIALECTS:
         return
     made = refresh(access)
     own = [one for one in made.shown if one.name == context.settings.dataset_name]
-    has_written = bool(context.tally.executions or context.tally.steps) and not current.session.stopped
-    since = _oldest(access, context) if own and has_written else None
+    tally = context.tally
+    has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
+    if not own or not has_changed or current.session.stopped:
+        return
+    since = _oldest(access, context.run_id, context.warehouse.since)
     if since is None:
         return
     for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
         warn(finding)
 
 
-def _oldest(access: Access, context: Context) -> datetime | None:
-    """From when on the run wrote executions; None when it wrote none."""
-    # Where reading is billed, from when on it listed: what it settled of before, it replaced by its key.
-    column, table = (
-        ("window_start", READS.name) if access.dialect == "bigquery" else ("started_at", "executions")
-    )
-    dataset = context.settings.dataset_name if table == READS.name else DATASET
-    _, rows = access.query(f"SELECT min({column}) FROM {dataset}.{table} WHERE run_id = %s", context.run_id)
+def _oldest(access: Access, run_id: str, since: datetime) -> datetime | None:
+    """When the oldest execution began that the run wrote, of those ``since``; None when it wrote none."""
+    sql = f"SELECT min(started_at) FROM {DATASET}.executions WHERE run_id = %s AND started_at >= %s"
+    _, rows = access.query(sql, run_id, since)
     found = rows[0][0] if rows else None
     return found.astimezone(UTC) if isinstance(found, datetime) else None
 
@@ -118,7 +110,7 @@ def asked(target: Target) -> Iterator[Access]:
 
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        yield Access("duckdb", query, execute)
+        yield Access("duckdb", query, execute, owners=configuration.datasets(os.environ))
     finally:
         connection.close()
 
@@ -149,7 +141,7 @@ def opened(target: Target) -> Iterator[Access]:
     # Whichever system: nothing of it is read or written here.
     loader = Loader(pipeline, systems.find(systems.names()[0]))
     try:
-        access = _access(pipeline.sql_client(), loader.query, loader.execute)
+        access = _access(pipeline.sql_client(), loader.query, loader.execute, loader.datasets)
         if access.dialect not in DIALECTS:
             raise UsageError(
                 f"There are views for {' and '.join(DIALECTS)}, and this warehouse is {access.dialect}."
@@ -159,7 +151,7 @@ def opened(target: Target) -> Iterator[Access]:
         loader.close()
 
 
-def _access(client: Any, query: Any, execute: Any) -> Access:
+def _access(client: Any, query: Any, execute: Any, datasets: Callable[[], Sequence[str]]) -> Access:
     dialect = str(client.capabilities.sqlglot_dialect)
     is_bigquery = dialect == "bigquery"
     return Access(
@@ -167,5 +159,6 @@ def _access(client: Any, query: Any, execute: Any) -> Access:
         query,
         execute,
         project=client.project_id if is_bigquery else None,
-        region=client.location if is_bigquery else None,
+        owners=configuration.datasets(os.environ),
+        datasets=datasets,
     )

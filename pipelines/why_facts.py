@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sources.task_history.coverage import AUDIT, SYNC, Book
-from sources.task_history.errors import WarehouseUnavailable
+from sources.task_history.errors import UsageError, WarehouseUnavailable
 from sources.task_history.model import MS, Row, Scope, Selection, Window, floor_ms
 from sources.task_history.reasons import Details, Reason, Words
 from sources.task_history.settings import Settings
@@ -70,9 +70,15 @@ class Asking:
 
     def facts(self, execution_id: str, now: datetime) -> Facts:
         """Everything that is known of it. Raises WarehouseUnavailable."""
+        if self._system.lists != "sorted":
+            raise UsageError(
+                f"why knows only lists that are narrowed to a time and sorted; {self._system.name}'s are not. Its rows "
+                f"tell in read_by, fetched_at and run_id how they came: look at {self._system.executions.name}."
+            )
         self._check()
         found = Facts(execution_id, self._loaded(now))
-        workflows = self._records(self._system.workflows.name, "integration IS NOT NULL")
+        table = self._system.workflows
+        workflows = self._records(table.name, "integration IS NOT NULL") if table else []
         found.integrations = {str(row["workflow_id"]): str(row["integration"]) for row in workflows}
         found.row = self._row(execution_id)
         if found.row is not None:
@@ -147,13 +153,15 @@ class Asking:
         identity = found.execution_id
         day = row.get(system.started_column)
         steps = self._records(system.steps.name, "workflow_execution_id = %s", identity, day=day)
-        payloads = self._records(
-            system.payloads.name,
-            "workflow_execution_id = %s",
-            identity,
-            columns="step_execution_id, outcome",
-            day=day,
-        )
+        payloads = []
+        if system.payloads is not None:
+            payloads = self._records(
+                system.payloads.name,
+                "workflow_execution_id = %s",
+                identity,
+                columns="step_execution_id, outcome",
+                day=day,
+            )
         there = {payload["step_execution_id"] for payload in payloads}
         wanted = [
             step

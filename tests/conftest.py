@@ -62,8 +62,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 class Place:
     """A folder with a warehouse, and the settings for one sandbox."""
 
-    def __init__(self, folder: Path, sandbox: SandboxProcess | None, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, sandbox: SandboxProcess | None, *, system: str = "paragon", **settings: Any
+    ) -> None:
         self.folder = folder
+        self.system = system
         self.file = folder / "warehouse.duckdb"
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("SOURCES__")},
@@ -72,15 +75,17 @@ class Place:
             "TASK_HISTORY_STATE_DIR": str(folder / "state"),
         }
         self.env["DESTINATION__DUCKDB__CREDENTIALS"] = str(self.file)
-        self.set(rate_limit_requests=0, start_date="2026-01-01", integrations=INTEGRATIONS)
+        self.set(rate_limit_requests=0, start_date="2026-01-01")
+        if system == "paragon":
+            self.set(integrations=INTEGRATIONS)
         if sandbox is not None:
-            self.set(base_url=sandbox.base_url, api_key=sandbox.api_key, project_id=sandbox.project_id)
+            self.set(**sandbox.settings)
         self.set(**settings)
 
     def set(self, **settings: Any) -> None:
         """Puts settings into the environment; None takes one away."""
         for name, value in settings.items():
-            key = PREFIX + name.upper()
+            key = f"SOURCES__TASK_HISTORY__{self.system.upper()}__{name.upper()}"
             if value is None:
                 self.env.pop(key, None)
             else:
@@ -131,7 +136,7 @@ class Place:
 
     def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
         """One sync, and what it says of itself."""
-        done = self.run("sync", "paragon", "--json", *words, expect=expect)
+        done = self.run("sync", self.system, "--json", *words, expect=expect)
         found: dict[str, Any] = json.loads(done.stdout)
         found["stderr"] = done.stderr
         return found
@@ -142,7 +147,7 @@ class Place:
         from sources.task_history import settings
 
         with self._inside():
-            found = settings.load("paragon")
+            found = settings.load(self.system)
             return sync.sync(found, destination.find(None, found.pipeline_name))
 
     @contextlib.contextmanager

@@ -121,7 +121,7 @@ def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox, start_date="2026-01-01")
         assert "task-history sync paragon" in place.run("status", "paragon").stdout
         place.sync("--max-requests", "60")
-        told = json.loads(place.run("status", "--json").stdout)["systems"][0]
+        told = json.loads(place.run("status", "paragon", "--json").stdout)["systems"][0]
         assert told["rows"]["workflow_executions"] == len(sandbox.truth())
         assert told["details_left"] > 0
         assert told["runs"][0]["outcome"] == "stopped"

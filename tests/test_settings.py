@@ -10,7 +10,7 @@ import pytest
 
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.settings import Settings, known, load
-from sources.task_history.systems import find
+from sources.task_history.systems import find, names
 from sources.task_history.workflows import Named, read_map
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
@@ -113,7 +113,7 @@ def test_numbers_and_dates_without_sense_are_named(tmp_path: Path, name: str, gi
             '[task_history_paragon_eu.source.task_history.paragon]\nsteps = "none"',
             "[task_history_paragon_eu.sources.task_history.paragon]",
         ),
-        ("[sources.task_history.zendesk]\nkey = 1", "Systems: paragon"),
+        ("[sources.task_history.zendesk]\nkey = 1", "Systems: b3os, paragon, sailpoint, twinit."),
     ],
 )
 def test_sections_that_nobody_reads_are_named(tmp_path: Path, text: str, meant: str) -> None:
@@ -197,9 +197,10 @@ def test_config_file_of_the_project_lists_every_setting() -> None:
     config = (root / ".dlt" / "config.toml").read_text()
     secrets = (root / ".dlt" / "example.secrets.toml").read_text()
     readme = (root / "README.md").read_text()
-    for setting in known(find("paragon")).values():
-        assert setting.name in (secrets if setting.is_secret else config)
-        assert f"`{setting.name}`" in readme
+    for name in names():
+        for setting in known(find(name)).values():
+            assert setting.name in (secrets if setting.is_secret else config)
+            assert f"`{setting.name}`" in readme
 
 
 @pytest.mark.parametrize(

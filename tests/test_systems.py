@@ -11,6 +11,7 @@ from sources.task_history import systems, tables
 from sources.task_history.errors import UnexpectedResponse, UsageError
 from sources.task_history.model import Json, Window
 from sources.task_history.settings import known
+from sources.task_history.systems.base import Defaults
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
 
@@ -107,3 +108,31 @@ def test_unknown_system_lists_the_known_ones() -> None:
     """The error names those there are."""
     with pytest.raises(UsageError, match="paragon"):
         systems.find("nothing")
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_tables_have_the_columns_that_all_share(name: str) -> None:
+    """Whatever the vendor calls them: what settling, details and coverage go by has the same names everywhere."""
+    main = systems.find(name)
+    for system in (main, *main.companions):
+        columns = {table.name: {column.name for column in table.columns} for table in tables.of_one(system)}
+        shared = {"id", "status", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id"}
+        assert shared | {system.started_column, system.workflow_column} <= columns[system.executions.name]
+        steps = {"id", "workflow_execution_id", "status", "execution_date_started", "run_id"}
+        assert steps <= columns[system.steps.name]
+        assert {"id", "outcome", "steps", "date_started", "run_id"} <= columns[system.ledger.name]
+        for table in system.others:
+            assert {"execution_date_started", "fetched_at", "run_id"} <= columns[table.name]
+        assert {one.column for one in system.filters} - {None} <= columns[system.executions.name]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_nothing_is_left_unsaid(name: str) -> None:
+    """Each system, and each further list of it, says everything that the protocol wants."""
+    system = systems.find(name)
+    assert not [systems.unsaid(one) for one in (system, *system.companions) if systems.unsaid(one)]
+
+
+def test_what_is_left_unsaid_is_named() -> None:
+    """A system that says nothing is told what is missing."""
+    assert {"executions", "list_request", "read_page", "rate_limit"} <= set(systems.unsaid(Defaults()))

@@ -1,20 +1,22 @@
 """Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
 
-``paragon()`` is the dlt source (see ``source``). The modules in the order in which data meets them::
+``paragon()`` and its like are the dlt sources (see ``source``). The modules in the order in which data meets them::
 
     settings      what a user may set, checked
     systems       one module per vendor: what it says and how it is asked
     budget        requests per period, shared by all processes: sliding, ledger
-    connecting    a client within the budget of its key
+    connecting    a client within the budget of its key, logged in by credentials
     client        the only one that speaks HTTP: origins, deciphering, faults, waits, stopping
     recent        what is new since the last sync
     listing       windows → verified pieces: windows, paging, walking, comparing
+    chaining      the same of lists that are not sorted; scanning of those that are not narrowed to a window
+    parts         several such lists, each for itself, side by side; asking in the form that a vendor knows
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
     details       the backlog → steps and payloads: json_text, redaction, secret_names, secret_text, secret_patterns
     records       what was sent → rows: states
     context       all of that for one run; work is what several kinds of run do alike:
-      syncing     everything since the last sync
+      syncing     everything since the last sync; syncing_parts where lists are not sorted, feeding of statistics
       backfilling a range of the past; planning and estimating say beforehand what it costs
       auditing    what is covered against what the API shows: differing, findings
       replaying   executions run again, each at most once: candidates
@@ -31,9 +33,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .source import paragon
+    from .source import b3os, paragon, sailpoint, twinit
 
-__all__ = ["paragon"]
+__all__ = ["b3os", "paragon", "sailpoint", "twinit"]
 
 
 def __getattr__(name: str) -> Any:

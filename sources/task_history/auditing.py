@@ -14,17 +14,21 @@ from collections.abc import Iterable, Iterator
 
 from . import records, work
 from .batches import END, Chunk
+from .chaining import Lists
 from .comparing import Leaf
 from .context import Context
 from .coverage import Book
 from .differing import differing
+from .errors import Rejected
+from .feeding import bucket, read
 from .findings import Difference, Findings
 from .model import MS, Page, Row, Selection, Window
 from .paging import described, is_sorted
+from .parts import Parts
 from .states import Seen, earlier_state
 from .tables import STATES
 from .warehouse import Warehouse
-from .windows import days, overlap
+from .windows import days, merged, overlap
 
 log = logging.getLogger("task_history")
 
@@ -46,6 +50,8 @@ class Audit:
         self._sample = sample
         self._random = random.Random(seed)
         self._held: Warehouse = context.warehouse.within(Selection(None, context.selection.filters))
+        self._lists: Lists = context.listing
+        self._books: list[tuple[Book, Window, Warehouse]] = []
         self._read: dict[str, Row] = {}
         self._fresh: dict[str, Row] = {}
         self.found = Findings()
@@ -57,6 +63,9 @@ class Audit:
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
         found, context = self.found, self._context
+        if context.system.lists != "sorted":
+            yield from self._lists_read_whole()
+            return
         context.phase("comparing", len(self.covered))
         longest = max(self.covered, key=lambda window: window.end - window.start, default=None)
         for window in self.covered:
@@ -71,6 +80,84 @@ class Audit:
             yield from self._repaired()
             yield END
         self._note_coverage()
+
+    def _lists_read_whole(self) -> Iterator[Chunk]:
+        """Lists that are not counted, or not sorted, are read whole and compared row by row."""
+        found, context = self.found, self._context
+        found.api_total = None
+        wanted = context.selection.window
+        parts = Parts(context)
+        yield from parts.definitions()
+        chosen = context.selection.filters.get(context.system.partition)
+        names = parts.names if chosen is None else (chosen,)
+        context.phase("comparing", len(names))
+        self.covered = []
+        for name in names:
+            part = context.part(name)
+            self._lists, self._held = part.lists, context.warehouse.within(Selection(None, part.filters))
+            covered = [
+                both for one in part.book.covered if wanted and not (both := overlap(one, wanted)).is_empty
+            ]
+            for each in covered:
+                window, doubted = self._doubted_by_stats(each)
+                try:
+                    for one in doubted:
+                        self._read_whole(one)
+                except Rejected as error:
+                    log.warning("list_refused list=%s status=%d", name or "all", error.status)
+                    found.unverified.append(window)
+                    continue
+                found.executions += self._held.count(window)
+                found.compared.append(window)
+                self._books.append((part.book, window, self._held))
+            self.covered = merged([*self.covered, *found.compared])
+            context.tally.done += 1
+        self._held = context.warehouse.within(Selection(None, context.selection.filters))
+        self._note_different()
+        yield from self._purged()
+        if self._is_repairing:
+            yield from self._repaired()
+            yield END
+        self._note_coverage()
+        for companion in context.companions:
+            other = Audit(companion, is_repairing=self._is_repairing)
+            yield from other.chunks()
+            found.add(other.found)
+
+    def _doubted_by_stats(self, window: Window) -> tuple[Window, list[Window]]:
+        """What of the window is compared, and what of that has to be read for it.
+
+        Where the vendor keeps statistics, that is where they count others than are held, and what lies after the
+        last whole bucket. What lies before the first is not compared: the whole list would have to be read for it.
+        """
+        context, system, found = self._context, self._context.system, self.found
+        if not system.stats or self._sample or context.selection.filters:
+            return window, [window]
+        granularity, width = system.stats_buckets(context.settings.values)
+        start, end = bucket(window.start, width), bucket(window.end, width)
+        start = start if start == window.start else start + width
+        rows = None
+        if start < end:
+            rows = read(context, Window(start, end), settled_before=end).rows.get(system.stats[0].name)
+        if rows is None:
+            return window, [window]
+        buckets = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
+        held = [
+            count
+            for at in range(0, len(buckets), _AT_ONCE)
+            for count in self._held.counts(buckets[at : at + _AT_ONCE])
+        ]
+        total = sum(int(row.get("total") or 0) for row in rows)
+        found.api_total = total if found.api_total is None else found.api_total + total
+        pairs = zip(buckets, rows, held, strict=True)
+        differ = [one for one, row, count in pairs if int(row.get("total") or 0) != count]
+        log.info(
+            "compared_by_statistics granularity=%s buckets=%d differ=%d", granularity, len(rows), len(differ)
+        )
+        compared = Window(start, window.end)
+        # The list is read from its newest end: one reading takes as long as that of the oldest bucket that differs.
+        doubted = Window(min(differ).start, window.end) if differ else Window(end, window.end)
+        return compared, [] if doubted.is_empty else [doubted]
 
     def _compare(self, window: Window, probes: int) -> None:
         listing, found = self._context.listing, self.found
@@ -157,10 +244,13 @@ class Audit:
         """Reads all rows: what is missing and surplus is certain, however it cancels in counts."""
         known = {identity for one in self.found.differences for identity in (*one.missing, *one.surplus)}
         system = self._context.system
-        for piece in self._context.listing.pieces(window):
+        for piece in self._lists.pieces(window):
             self._saw(piece.rows, piece.window)
             ids = {system.identity(row): row for row in piece.rows}
             held = self._held.ids(piece.window)
+            if system.partition:
+                # One that several lists show is held for the first of them.
+                held |= self._context.warehouse.stored(sorted(ids.keys() - held)).keys()
             missing = tuple(sorted(ids.keys() - held - known))
             surplus = tuple(sorted(held - ids.keys() - known)) if piece.is_verified else ()
             self._fresh |= {identity: ids[identity] for identity in missing}
@@ -215,7 +305,8 @@ class Audit:
                     self.found.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
                     continue
                 self.found.rows_compared += 1
-                columns = () if held.get("is_open") else differing(system, self._read[identity], held)
+                row = context.stamp().undeclared.kept(system.executions, self._read[identity])
+                columns = () if held.get("is_open") else differing(system, row, held)
                 if columns:
                     start = held.get(system.started_column) or context.edge()
                     self.found.differences.append(
@@ -282,10 +373,14 @@ class Audit:
     def _note_coverage(self) -> None:
         """Each day that was compared, as an audit saw it."""
         context, found = self._context, self.found
-        book: Book = context.book
         bad = [*found.unverified, *(one.window for one in found.differences if not self._is_repairing)]
-        parts = [day for window in found.compared for day in days(window)]
-        for part, count in zip(parts, self._held.counts(parts), strict=True):
+        books = self._books or [(context.book, window, self._held) for window in found.compared]
+        parts = [
+            (book, day, count)
+            for book, window, held in books
+            for day, count in zip(days(window), held.counts(list(days(window))), strict=True)
+        ]
+        for book, part, count in parts:
             is_good = all(overlap(part, window).is_empty for window in bad)
             book.noted(
                 part,

@@ -14,12 +14,20 @@ from datetime import timedelta
 from . import work
 from .batches import END, Chunk
 from .context import Context
+from .errors import TaskHistoryError
 from .listing import Piece
 from .model import Row, Selection, Window
+from .parts import Parts
+from .syncing_parts import settled
 from .windows import overlap
 
 _MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
+
+
+def backfill_of(context: Context) -> Backfill | PartsBackfill:
+    """The work of a backfill as the system's lists want it."""
+    return Backfill(context) if context.system.lists == "sorted" else PartsBackfill(context)
 
 
 class Backfill:
@@ -60,7 +68,9 @@ class Backfill:
             for piece in context.listing.pieces(gap):
                 self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
-                rows = {**chunk.rows, context.system.workflows.name: self._told_by_filter(piece)}
+                rows = dict(chunk.rows)
+                if context.system.workflows is not None:
+                    rows[context.system.workflows.name] = self._told_by_filter(piece)
                 yield replace(chunk, rows=rows)
                 pieces += 1
             if pieces > 1 and context.listing.pages.has_counts:
@@ -113,3 +123,32 @@ class Backfill:
                 told = {"workflow_id": str(workflow_id), "integration": integration, "workflow_name": None}
                 found.append(stamp.on({**told, "origin": "listed", "asked": json.dumps([integration])}))
         return found
+
+
+class PartsBackfill:
+    """The same of lists that are not sorted, or of several: each gap of each of them once."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @property
+    def selection(self) -> Selection:
+        """Whose details it loads."""
+        return self._context.selection
+
+    def chunks(self) -> Iterator[Chunk]:
+        """What there is to write, in order. Raises whatever ends the run."""
+        context = self._context
+        window = self.selection.window
+        failed: list[TaskHistoryError] = []
+        for one in context.all:
+            parts = Parts(one)
+            yield from parts.definitions()
+            yield from parts.chunks(lambda part: part.book.gaps(window) if window else [])
+            yield END
+            yield from settled(one, parts, selection=self.selection)
+            failed += parts.failed.values()
+        for one in context.all:
+            yield from work.backlog(one, one.warehouse.within(self.selection))
+        for error in failed:
+            raise error

@@ -120,6 +120,7 @@ class Candidates(Warehouse):
 
     def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
         column = self._system.workflow_column
+        assert self._system.workflows is not None  # noqa: S101 - whoever can replay has both
         rows = self._rows(
             f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, e.purged_at_source "
             f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.workflows.name)} AS w "
@@ -133,6 +134,7 @@ class Candidates(Warehouse):
 
     def _outputs(self) -> str:
         """Outputs of failed steps: tables and condition."""
+        assert self._system.payloads is not None  # noqa: S101
         return (
             f"{self._name.recent(self._system.steps)} AS s JOIN {self._name.recent(self._system.payloads)} AS p "
             f"ON p.step_execution_id = s.id WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote, urlencode
 
 import httpx
 
@@ -37,7 +38,7 @@ from .errors import (
     VendorUnavailable,
 )
 from .faults import TooSlow, check_headers, secrets_in, transport_fault
-from .model import Answer, Request
+from .model import Answer, Json, Request
 from .origins import check_base, is_loopback, origin_of
 from .stopping import StopSignal
 from .waits import Waits
@@ -101,7 +102,8 @@ class Client:
 
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
-    ``hint_for`` says what a user should check when the vendor refuses with that status.
+    ``hint_for`` says what a user should check when the vendor refuses with that status, ``status_in`` which status an
+    answer holds that says success and is none, ``address`` which settings say where the vendor is.
     Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
@@ -118,6 +120,8 @@ class Client:
         stop: StopSignal,
         refresh: Callable[[], bool] | None = None,
         hint_for: Callable[[int], str] = lambda _: "",
+        status_in: Callable[[Json], int | None] = lambda _: None,
+        address: str = "base_url",
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
@@ -136,7 +140,8 @@ class Client:
         self._timeout_s = timeout_s
         self._clock = clock
         self._uniform = uniform
-        self._decipherer = Decipherer(self.origin, hint_for)
+        self._address = address
+        self._decipherer = Decipherer(self.origin, hint_for, status_in)
         self._waits = Waits(self.origin, clock)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
@@ -300,6 +305,9 @@ class Client:
 
     def _attempt(self, trial: _Trial) -> Outcome:
         """Sends the request once and says what came of it."""
+        if trial.headers is None:
+            # A login that is due needs a slot of its own.
+            self._authorization()
         self._stop.spend()
         with self._budget.reserve(lambda seconds: self._wait_for_slot(trial, seconds)) as slot:
             trial.generation = self._generation
@@ -320,7 +328,11 @@ class Client:
     def _exchange(self, trial: _Trial, headers: Headers) -> tuple[int, dict[str, str], bytes]:
         """One request and its whole answer. Raises httpx.RequestError, TooSlow."""
         with self._http.stream(
-            trial.request.method, trial.url, headers=dict(headers), data=trial.form
+            trial.request.method,
+            trial.url,
+            headers=dict(headers),
+            data=trial.form,
+            json=trial.request.body,
         ) as response:
             body = bytearray()
             for chunk in response.iter_bytes():
@@ -384,7 +396,10 @@ class Client:
         if trial.first_fault_at is None:
             trial.first_fault_at = now
         tried_s = now - trial.first_fault_at - trial.excused_s
-        self._failure = _given_up(what, fault, tried_s, trial.attempts)
+        self._failure = _given_up(what, fault, tried_s, trial.attempts, self._address)
+        patience_s = trial.request.patience_s
+        if patience_s is not None and fault.status is not None and tried_s >= patience_s:
+            raise Rejected(f"{what}, for {tried_s:.0f} s", status=fault.status)
         if tried_s >= self._fault_deadline_s:
             raise self._failure
         pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
@@ -425,7 +440,9 @@ class Client:
 
     def _url(self, request: Request) -> httpx.URL:
         url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
-        return url.copy_merge_params(list(request.params)) if request.params else url
+        # Spaces as %20: some vendors take + for itself.
+        query = urlencode(request.params, quote_via=quote, safe="")
+        return url.copy_with(query=query.encode()) if query else url
 
 
 def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
@@ -437,7 +454,7 @@ def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
 
 
 def _given_up(
-    what: str, fault: Fault, tried_s: float, attempts: int
+    what: str, fault: Fault, tried_s: float, attempts: int, address: str
 ) -> VendorUnavailable | UnexpectedResponse:
     tried = f"{what}, for {tried_s:.0f} s in {attempts} attempts."
     if fault.is_unreadable:
@@ -445,7 +462,7 @@ def _given_up(
             f"{tried} Check that base_url is the API's and not a web page's; a proxy may answer in its place."
         )
     return VendorUnavailable(
-        f"{tried} Check the network, base_url and the vendor's status page, then run the same command again: "
+        f"{tried} Check the network, {address} and the vendor's status page, then run the same command again: "
         "it goes on where it stopped."
     )
 

@@ -9,9 +9,12 @@ from urllib.parse import urlsplit
 from . import budget
 from .budget import Budget, Usage
 from .client import Client
+from .credentials import Credentials
 from .settings import Settings
 from .sliding import Lane
 from .stopping import StopSignal
+
+_NO_HEADERS = {"Accept": "application/json"}
 
 
 def origin(settings: Settings) -> str:
@@ -26,7 +29,7 @@ def connected(
 ) -> Iterator[tuple[Client, Budget]]:
     """The client and the budget that it spends in that lane. Raises ConfigurationError."""
     system = settings.system
-    headers = system.headers(settings.values)
+    credentials = Credentials(system, settings.values)
     own = Budget(
         settings.rate_limit_requests,
         settings.rate_limit_period_s,
@@ -37,13 +40,19 @@ def connected(
     )
     client = Client(
         base_url=settings.base_url,
-        authorization=lambda: headers,
+        authorization=credentials.headers,
         budget=own,
         stop=stop,
+        refresh=credentials.renew,
         hint_for=system.hint,
+        status_in=system.status_in,
+        address=system.address,
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,
+    )
+    credentials.send = lambda login: client.send(
+        login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS
     )
     try:
         with client:

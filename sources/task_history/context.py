@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from .asking import Asking
 from .batches import Commits
+from .chaining import Chains, Lists, Sizes
 from .client import Client
-from .coverage import SYNC, Book, filters_text
+from .coverage import LIST, SYNC, Book, Day, filters_text, list_of, whole
 from .destinations import Cost
 from .details import Details
 from .estimating import Amount, Rates, details, list_requests
@@ -19,8 +22,10 @@ from .records import Payloads, Stamp, Undeclared
 from .redaction import Redactor
 from .refresh import Settling
 from .runs import Tally
+from .scanning import Scan
 from .settings import Settings
 from .warehouse import Wanted, Warehouse
+from .windows import gaps, merged
 from .workflows import read_map
 
 _SECOND = timedelta(seconds=1)
@@ -31,6 +36,16 @@ _MARGIN = timedelta(days=1)
 def new_run_id() -> str:
     """A name for a run."""
     return uuid.uuid4().hex[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the lists of a system, with its own coverage."""
+
+    name: str
+    filters: Mapping[str, str]
+    book: Book
+    lists: Lists
 
 
 class Context:
@@ -54,7 +69,10 @@ class Context:
         commits: Commits | None = None,
         cost: Cost | None = None,
         run_id: str | None = None,
+        root: Context | None = None,
     ) -> None:
+        self.root: Context = root or self
+        """The context of the run; itself, but where this one is of a companion's list."""
         self.settings = settings
         self.client = client
         self.warehouse = warehouse
@@ -62,31 +80,41 @@ class Context:
         self.command = command
         self.lane = lane
         self.selection = selection or Selection()
-        self.filters = filters_text(self.selection.filters)
+        self.label = {} if root is None else {LIST: settings.system.executions.name}
+        """What tells this list's coverage from that of the other lists of the account."""
+        self.filters = filters_text({**self.selection.filters, **self.label})
         self.scope = scope or Scope(settings.steps, settings.payloads)
         self.named = read_map(settings.values.get("workflow_map"))
-        self.commits = commits or Commits()
+        self.commits: Commits = root.commits if root else commits or Commits()
         self.cost = cost
-        self.run_id = run_id or new_run_id()
-        self.started_at = now()
-        self.tally = Tally()
+        self.run_id: str = root.run_id if root else run_id or new_run_id()
+        self.started_at: datetime = root.started_at if root else now()
+        self.tally: Tally = root.tally if root else Tally()
         self.redactor = Redactor(settings.redact, secrets=settings.secrets)
-        self._undeclared = Undeclared(self.redactor)
+        self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
         self.system = settings.system
-        self.book = Book(warehouse.coverage(), lane=lane, filters=self.filters)
+        self.asking: Asking = root.asking if root else Asking(client)
+        self._sizes = Sizes(self.system.page_size)
+        coverage: list[Day] = root.coverage if root else warehouse.coverage()
+        self.coverage: list[Day] = coverage
+        """All that was covered when the run began."""
+        self._known = [day for day in coverage if list_of(day.filters) == self.label.get(LIST, "")]
+        self.book = Book(self._known, lane=lane, filters=self.filters)
+        self._parts: dict[str, Part] = {}
         self.listing = Listing(client, self.system, settings.values, filters=self.selection.filters)
         self.settling = Settling(
             listing=self.listing,
-            client=client,
+            client=self.asking,
             system=self.system,
             values=settings.values,
             warehouse=warehouse,
             scope=self.scope,
             stamp=self.stamp,
             is_expired=self.is_expired,
+            whole=lambda request, answer: self.details.whole(request, answer),  # noqa: PLW0108 - made below
         )
         self.details = Details(
-            client=client,
+            client=self.asking,
             system=self.system,
             values=settings.values,
             payloads=Payloads(
@@ -103,6 +131,62 @@ class Context:
         """Batches of them that are in the warehouse."""
         self.wait_for_commits: Callable[[], None] = lambda: None
         """Gives back when all of them are. Raises whatever a commit raised."""
+
+    @cached_property
+    def companions(self) -> list[Context]:
+        """The account's further lists, as contexts of the same run."""
+        return [
+            Context(
+                replace(self.settings, system=system),
+                self.client,
+                self.warehouse.of(system),
+                now=self.now,
+                command=self.command,
+                lane=self.lane,
+                selection=self.selection,
+                scope=self.scope,
+                root=self,
+            )
+            for system in self.system.companions
+        ]
+
+    @property
+    def all(self) -> list[Context]:
+        """This one and those of its companions."""
+        return [self, *self.companions]
+
+    def part(self, name: str) -> Part:
+        """One of the lists into which the vendor parts the executions; the only one under the empty name."""
+        if name not in self._parts:
+            filters = dict(self.selection.filters)
+            if self.system.partition:
+                filters[self.system.partition] = name
+            book = self.book
+            if self.system.partition:
+                text = filters_text({**filters, **self.label})
+                book = Book(self._known, lane=self.lane, filters=text)
+            self._parts[name] = Part(name, filters, book, self._lists(filters))
+        return self._parts[name]
+
+    def _lists(self, filters: Mapping[str, str]) -> Lists:
+        made: type[Chains | Scan] = Chains if self.system.lists == "unsorted" else Scan
+        return made(self.asking, self.system, self.settings.values, sizes=self._sizes, filters=filters)
+
+    def gaps(self, window: Window) -> list[Window]:
+        """What of the window is not covered, of any list, as far as lists are known."""
+        if self.system.lists == "sorted":
+            return self.book.gaps(window)
+        if not self._parts:
+            return gaps(
+                window, [one for day in whole(self._known, self.system.partition) for one in day.windows]
+            )
+        return merged(gap for part in self._parts.values() for gap in part.book.gaps(window))
+
+    def covered(self) -> list[Row]:
+        """The rows of ``coverage`` that are to be written, of all lists; each is given once."""
+        books = [context.book for context in self.all]
+        books += [part.book for context in self.all for part in context._parts.values()]
+        return [row for book in books for row in book.changes(self.run_id)]
 
     def stamp(self) -> Stamp:
         """Who reads something, now."""
@@ -155,14 +239,24 @@ class Context:
         _, more = details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
         self.tally.to_come = executions + payloads + more
 
-    def window_read(self, window: Window, rows: int, total: int | None, *, is_verified: bool) -> Row:
+    def window_read(
+        self,
+        window: Window,
+        rows: int,
+        total: int | None,
+        *,
+        is_verified: bool,
+        filters: str | None = None,
+        order: str | None = None,
+    ) -> Row:
         """The note that a window was read from a listing."""
-        self._reads += 1
+        self.root._reads += 1
         return {
-            "read_id": f"{self.run_id}-{self._reads}",
+            "read_id": f"{self.run_id}-{self.root._reads}",
             "run_id": self.run_id,
             "lane": self.lane,
-            "filters": self.filters,
+            "filters": self.filters if filters is None else filters,
+            "row_order": order,
             "window_start": window.start,
             "window_end": window.end,
             "executions": rows,

@@ -18,11 +18,20 @@ from .model import Row, Window, iso_ms
 from .windows import days, gaps, merged, overlap
 
 SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
+LIST = "list"
+"""Among filters it names the list, where an account has several."""
 
 
 def filters_text(filters: Mapping[str, str]) -> str:
     """A set of filters as coverage names it: ``integration=slack&status=FAILED``; empty for none."""
     return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(filters.items()))
+
+
+def list_of(filters: str) -> str:
+    """Which of an account's lists coverage under these filters speaks of; empty for the first."""
+    return next(
+        (word.removeprefix(f"{LIST}=") for word in filters.split("&") if word.startswith(f"{LIST}=")), ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class Book:
     def __init__(self, known: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
         self._known = list(known)
         self._lane = lane
-        self._filters = filters
+        self.filters = filters
         self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
         self._changed: set[datetime] = set()
 
@@ -71,7 +80,7 @@ class Book:
     @property
     def covered(self) -> list[Window]:
         """Where every execution under the filters is loaded, by whichever lane and with whatever fewer filters."""
-        wanted = set(filter(None, self._filters.split("&")))
+        wanted = set(filter(None, self.filters.split("&")))
         own = [window for day in self._days.values() for window in day.windows]
         others = [
             window
@@ -118,7 +127,7 @@ class Book:
             fresh = Day(
                 day,
                 self._lane,
-                self._filters,
+                self.filters,
                 (part,),
                 number,
                 number if is_counted else None,
@@ -139,7 +148,7 @@ class Book:
         """The window, within one day, was compared: that is all that this lane knows of the day now."""
         day = midnight(window.start)
         self._put(
-            Day(day, self._lane, self._filters, (window,), executions, api_total, is_verified, checked_at)
+            Day(day, self._lane, self.filters, (window,), executions, api_total, is_verified, checked_at)
         )
 
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
@@ -230,6 +239,42 @@ class Summary:
     api_total: int | None
     is_verified: bool
     checked_at: datetime
+
+
+def whole(known: Iterable[Day], partition: str = "") -> list[Day]:
+    """What is loaded of the first list without filters; where it is parted, what is loaded of every part.
+
+    A part of which nothing is noted on a day was not there then.
+    """
+    if not partition:
+        return [day for day in known if not day.filters]
+    groups: dict[tuple[datetime, str], list[Day]] = {}
+    for day in known:
+        if is_part(day.filters, partition):
+            groups.setdefault((day.day, day.lane), []).append(day)
+    return [_common(days) for days in groups.values()]
+
+
+def is_part(filters: str, partition: str) -> bool:
+    """Whether coverage under these filters is that of a whole part, or of a whole list."""
+    words = [word.partition("=")[0] for word in filters.split("&") if word]
+    return sorted(words) == sorted([partition] if partition else []) or words == [LIST]
+
+
+def _common(parts: Sequence[Day]) -> Day:
+    windows = list(parts[0].windows)
+    for part in parts[1:]:
+        both = [overlap(one, two) for one in windows for two in part.windows]
+        windows = [window for window in both if not window.is_empty]
+    return replace(
+        parts[0],
+        filters="",
+        windows=tuple(merged(windows)),
+        executions=sum(part.executions for part in parts),
+        api_total=None,
+        is_verified=all(part.is_verified for part in parts),
+        checked_at=min(part.checked_at for part in parts),
+    )
 
 
 def by_day(known: Sequence[Day]) -> list[Summary]:

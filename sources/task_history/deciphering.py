@@ -93,6 +93,7 @@ class Decipherer:
 
     origin: str
     hint_for: Callable[[int], str]
+    status_in: Callable[[Json], int | None] = lambda _: None
 
     def outcome(
         self,
@@ -108,12 +109,16 @@ class Decipherer:
         Header names are lower case; ``secrets`` are never repeated, whatever the vendor says.
         """
         if 200 <= status < 300:
-            return _answer(status, headers, body)
+            answer = _answer(status, headers, body)
+            within = self.status_in(answer.data) if isinstance(answer, Answer) else None
+            if within is None or 200 <= within < 400:
+                return answer
+            status = within
         if 300 <= status < 400:
             return self._moved(request, status, headers)
         if status == 401:
             return Login(self._refused(request, status))
-        if status == 403:
+        if status == 403 and not request.is_partial:
             return self._refused(request, status)
         if status in (429, 503):
             seconds = retry_after_s(headers)

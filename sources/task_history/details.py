@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from . import records
 from .batches import Chunk
 from .errors import Rejected, UnexpectedResponse
-from .model import Answer, Row
+from .model import Answer, Request, Row
 from .paging import Sender
 from .records import Payloads, Stamp, Tolerance
 from .systems.base import Detail, Payload, System, Values
 from .warehouse import Wanted
 
+log = logging.getLogger("task_history")
+
 T = TypeVar("T")
+
+_MOST_ALIKE = 50
+"""Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
 
 
 class Details:
@@ -47,20 +55,30 @@ class Details:
 
     def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
         """The steps of executions that have ended."""
-        requests = (self._system.execution_request(self._values, one.execution_id) for one in wanted)
-        for one, answer in zip(wanted, self._client.map(requests), strict=False):
+        asked: deque[Request] = deque()
+
+        def requests() -> Iterator[Request]:
+            for one in wanted:
+                asked.append(self._system.detail_request(self._values, one.execution_id, one.part))
+                yield asked[-1]
+
+        for one, answer in zip(wanted, self._client.map(requests()), strict=False):
             stamp = self._stamp()
-            if isinstance(answer, Rejected) and answer.status in (404, 410):
+            request = asked.popleft()
+            if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
                 row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({self._system.ledger.name: [row]})
             else:
-                detail = self._read(one.execution_id, answer, self._execution)
+                detail = self._read(one.execution_id, answer, partial(self.whole, request))
                 if detail is not None:
                     yield self._loaded(one, detail, stamp)
 
     def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
         """The payloads of steps."""
+        table = self._system.payloads
+        if table is None:
+            return
         requests = (
             self._system.payload_request(self._values, one.execution_id, one.step_id) for one in wanted
         )
@@ -79,7 +97,7 @@ class Details:
                     continue
                 record = self._payloads.record(ids, payload, stamp)
             self.redactions += record.redactions
-            yield Chunk({self._system.payloads.name: [record.row]}, size=record.size)
+            yield Chunk({table.name: [record.row]}, size=record.size)
 
     @property
     def skipped(self) -> set[str]:
@@ -87,15 +105,46 @@ class Details:
         return self._tolerance.skipped
 
     def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp) -> Chunk:
-        if detail.execution.get("status") != one.status:
+        if detail.execution and detail.execution.get("status") != one.status:
             # It was run again under the same id since it was listed.
             return self._changed(one.execution_id, detail)
         rows = records.steps(self._system.steps, detail, one.started_at, stamp)
         row = records.ledger(self._system.ledger, one.execution_id, one.started_at, "loaded", stamp, detail)
-        return Chunk({self._system.ledger.name: [row], self._system.steps.name: rows}, size=200 * len(rows))
+        children = records.children(self._system, detail, one.started_at, stamp)
+        found = {self._system.ledger.name: [row], self._system.steps.name: rows, **children}
+        return Chunk(found, size=200 * sum(map(len, found.values())))
 
-    def _execution(self, answer: Answer) -> Detail:
-        return self._system.read_execution(answer.data)
+    def whole(self, request: Request, answer: Answer) -> Detail:
+        """The detail with everything that it says has to be asked besides."""
+        detail = self._system.read_detail(self._values, request, answer.data)
+        if not detail.more:
+            return detail
+        steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
+        extra, more = dict(detail.extra), list(detail.more)
+        # A list that goes on may answer to what comes next with what came.
+        before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
+        while more:
+            part, more = more, []
+            for asked, found in zip(part, self._client.map(part), strict=True):
+                if isinstance(found, Rejected) and (
+                    asked.is_partial or self._system.is_gone(found.status, str(found))
+                ):
+                    continue
+                if isinstance(found, Exception):
+                    raise found
+                body, times = before.get(asked.path, (b"", 0))
+                before[asked.path] = found.body, times + 1 if found.body == body else 1
+                # A bare list that comes again is the whole; one that names its length may hold the same many times.
+                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
+                    log.info("detail_repeated path=%s", asked.path)
+                    continue
+                further = self._system.read_detail(self._values, asked, found.data)
+                steps += further.steps
+                extra |= further.extra
+                more += further.more
+                for name, rows in further.children.items():
+                    children.setdefault(name, []).extend(rows)
+        return Detail(detail.execution, extra, _once(steps), children)
 
     def _payload(self, answer: Answer) -> Payload:
         return self._system.read_payload(records.exact(answer))
@@ -111,3 +160,13 @@ class Details:
             return None
         self._tolerance.went_well()
         return found
+
+
+def _once(steps: Sequence[Row]) -> list[Row]:
+    """Each step once: of one that came twice, whatever either told."""
+    found: dict[str, Row] = {}
+    for step in steps:
+        identity = str(step.get("id") or step.get("_id"))
+        known = found.get(identity, {})
+        found[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
+    return list(found.values())

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from .model import Json, Row
+from .json_text import exact_json
+from .model import Json
 from .systems.base import System, instant
 
 
-def differing(system: System, row: Row, stored: Mapping[str, Any]) -> tuple[str, ...]:
+def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
     """The documented columns whose stored value is not what the row says.
 
     What only a listing gives is not compared where the stored version came by a single read.
@@ -32,6 +33,8 @@ def _as(kind: str, value: Json) -> Any:
         return None
     if isinstance(value, datetime):
         return value.astimezone(UTC)
+    if isinstance(value, list | dict):
+        return exact_json(value)
     if kind == "timestamp":
         return instant(value) or str(value)
     if kind == "bigint":

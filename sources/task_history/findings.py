@@ -44,6 +44,15 @@ class Findings:
     repaired: int = 0
     """Rows that were mended."""
 
+    def add(self, other: Findings) -> None:
+        """Takes what was found in another list of the same account."""
+        self.executions += other.executions
+        self.differences += other.differences
+        self.purged += other.purged
+        self.unverified += other.unverified
+        self.rows_compared += other.rows_compared
+        self.repaired += other.repaired
+
     @property
     def differing(self) -> int:
         """Rows that differed."""

@@ -170,6 +170,11 @@ class Loader:
         """How tables are named in SQL."""
         return Names(self.qualified, self.backend.literal)
 
+    def datasets(self) -> list[str]:
+        """All that there are, where the warehouse has to be asked for each. Raises WarehouseUnavailable."""
+        with failures(), self._held() as client:
+            return self.backend.datasets(client)
+
     def qualified(self, name: str) -> str:
         """The table's full name in SQL."""
         if name not in self._names:

@@ -76,6 +76,17 @@ class Request:
     method: str = "GET"
     is_once: bool = False
     """Whether it has effects: then it leaves this machine at most once, whatever comes back or does not."""
+    body: Json = None
+    """What is sent as JSON; None for nothing."""
+    is_partial: bool = False
+    """Whether it asks for one part of many: refused with 403, the credentials may be right for all others."""
+    patience_s: float | None = None
+    """How long server errors are met with another attempt, where they may mean this one thing only: then it is
+    refused. None for as long as for any request."""
+    instead: Request | None = None
+    """The same question in another form, for a vendor that does not know this one."""
+    unknown: tuple[int, ...] = (400,)
+    """The statuses by which the vendor says that it does not know this form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,8 @@ class Column:
     description: str
     source: str | None = None
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
+    is_free: bool = False
+    """Whether customers write what stands in it: it is redacted, cut at ``payload_max_bytes`` and kept as text."""
 
 
 @dataclass(frozen=True, slots=True)

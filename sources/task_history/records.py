@@ -22,12 +22,31 @@ log = logging.getLogger("task_history")
 class Undeclared:
     """Fields that no column is declared for: they are kept, without secrets."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, *, max_bytes: int = 65_536) -> None:
         self._redactor = redactor
+        self._max_bytes = max_bytes
         self._declared: dict[str, frozenset[str]] = {}
+        self._free: dict[str, tuple[str, ...]] = {}
 
     def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
+        free = self._free.get(table.name)
+        if free is None:
+            free = tuple(column.source or column.name for column in table.columns if column.is_free)
+            self._free[table.name] = free
+        if free:
+            row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
+        return self._declared_and_others(table, row)
+
+    def free(self, value: Json) -> str:
+        """What customers write, without secrets, of bounded size: prose as it is, anything else as JSON text."""
+        if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
+            text = self._redactor.text(value)[0]
+            # Not as JSON: a line of a log is read as it stands.
+            return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
+        return to_text(self._redactor.payload(value).value, self._max_bytes).text
+
+    def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         declared = self._declared.get(table.name)
         if declared is None:
             declared = frozenset(column.source or column.name for column in table.columns)
@@ -150,6 +169,20 @@ def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stam
     """The execution's steps."""
     kept = (stamp.undeclared.kept(table, step) for step in detail.steps)
     return [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
+
+
+def children(
+    system: System, detail: Detail, started_at: datetime | None, stamp: Stamp
+) -> dict[str, list[Row]]:
+    """The rows of further tables that an execution's detail brings."""
+    tables = {table.name: table for table in system.others}
+    return {
+        name: [
+            stamp.on({**stamp.undeclared.kept(tables[name], row), "execution_date_started": started_at})
+            for row in rows
+        ]
+        for name, rows in detail.children.items()
+    }
 
 
 def exact(answer: Answer) -> Json:

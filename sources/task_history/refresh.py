@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from . import records
 from .batches import Chunk
+from .chaining import Lists
 from .errors import Rejected, UnexpectedResponse
 from .listing import Listing
-from .model import MS, Page, Row, Scope, Window
+from .model import MS, Answer, Page, Request, Row, Scope, Window, floor_ms
 from .paging import Sender
 from .records import Stamp, Tolerance
 from .settling import Plan, plan
+from .side_by_side import side_by_side
 from .states import Seen, earlier_state
 from .systems.base import Detail, System, Values
 from .tables import STATES
@@ -43,7 +46,9 @@ class Settling:
         scope: Scope,
         stamp: Callable[[], Stamp],
         is_expired: Callable[[datetime | None], bool],
+        whole: Callable[[Request, Answer], Detail],
     ) -> None:
+        self._whole = whole
         self._listing = listing
         self._client = client
         self._system = system
@@ -55,13 +60,15 @@ class Settling:
         self.settled = 0
         self.unresolved = 0
         self._tolerance = Tolerance()
+        self._may_read: bool | None = None
+        """Whether single reads are allowed, once that is known."""
 
     def chunks(self, opens: Sequence[Open], *, is_quiet: bool) -> Iterator[Chunk]:
         """Refreshes ``opens``, oldest first.
 
         ``is_quiet`` says that nothing new was found: then lists that count what is held are not read on.
         """
-        planned = self._plan(opens, by_status=True)
+        planned = self._plan(opens, by_status=self._system.has_status_lists)
         left = {one.id: one for one in opens}
         window = _span(opens)
         if planned.statuses and window is not None:
@@ -79,7 +86,7 @@ class Settling:
                 heads |= others
                 for status, head in heads.items():
                     yield self._executions(self._rest(status, window, head), left, records.STATUS)
-                if self._scope.steps == "all":
+                if self._scope.steps == "all" and self._system.has_steps_in_execution:
                     # What has ended is read singly anyway, for its steps.
                     yield from self.read(left)
                     return
@@ -90,25 +97,76 @@ class Settling:
         # Whatever no list showed has ended, was purged, or moved from one list to another meanwhile.
         yield from self.read(left)
 
-    def read(self, ids: Iterable[str]) -> Iterator[Chunk]:
-        """Reads executions singly; those that the vendor no longer holds are marked."""
+    def by_lists(
+        self, opens: Sequence[Open], lists: Callable[[str], Lists | None], *, at_once: int
+    ) -> Iterator[Chunk]:
+        """The same where the vendor has several lists, of which none is narrowed to a status.
+
+        ``lists`` gives the list of an execution's ``part``; None where it is not to be read.
+        """
+        left = {one.id: one for one in opens}
+        work: deque[Callable[[], list[Row]]] = deque()
+        for part in sorted({one.part for one in opens}):
+            found = lists(part)
+            if found is not None:
+                planned = self._plan([one for one in opens if one.part == part], by_status=False)
+                work += [partial(_rows, found, span) for span in planned.spans]
+        for rows in side_by_side(work, at_once=at_once):
+            yield self._executions(rows, left, records.LIST)
+        # A list that is not narrowed to a time shows nothing more cheaply than a single read.
+        forbidden: list[str] | None = [] if self._system.lists == "unsorted" else None
+        yield from self.read(left, forbidden=forbidden)
+        # Who may list need not be allowed to read singly: then the list of its millisecond shows it.
+        for one in [left[identity] for identity in forbidden or ()]:
+            found = lists(one.part)
+            if found is not None and one.started_at is not None:
+                rows = _rows(found, Window(floor_ms(one.started_at), floor_ms(one.started_at) + MS))
+                yield self._executions(rows, left, records.LIST)
+
+    def read(self, ids: Iterable[str], *, forbidden: list[str] | None = None) -> Iterator[Chunk]:
+        """Reads executions singly; those that the vendor no longer holds are marked.
+
+        ``forbidden`` gets the ids of those that may not be read so.
+        """
         wanted = list(ids)
-        for at in range(0, len(wanted), _AT_ONCE):
-            part = wanted[at : at + _AT_ONCE]
+        while wanted:
+            # The first one tells whether single reads are allowed at all.
+            at_once = 1 if forbidden is not None and self._may_read is None else _AT_ONCE
+            part, wanted = wanted[:at_once], wanted[at_once:]
+            if self._may_read is False and forbidden is not None:
+                forbidden += part
+                continue
             stored = self._warehouse.stored(part)
-            requests = [self._system.execution_request(self._values, identity) for identity in part]
-            for identity, answer in zip(part, self._client.map(requests), strict=False):
-                if isinstance(answer, Rejected) and answer.status in (404, 410):
+            requests = [
+                self._system.execution_request(
+                    self._values, identity, self._warehouse.part_of(stored.get(identity, {}))
+                )
+                for identity in part
+            ]
+            for identity, request, answer in zip(part, requests, self._client.map(requests), strict=False):
+                if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
+                elif (
+                    isinstance(answer, Rejected)
+                    and answer.status == 403
+                    and forbidden is not None
+                    and not self._may_read
+                ):
+                    log.info("single_reads_forbidden advice=%r", self._system.hint(403))
+                    self._may_read = False
+                    forbidden.append(identity)
                 else:
                     try:
                         if isinstance(answer, Exception):
                             raise answer
                         detail = self._system.read_execution(answer.data)
+                        if self._system.has_details_in_parts and not self._system.is_open(detail.execution):
+                            detail = self._whole(request, answer)
                     except (Rejected, UnexpectedResponse) as error:
                         self._tolerance.skip(identity, error)
                         continue
                     self._tolerance.went_well()
+                    self._may_read = True
                     yield self._detail(identity, stored.get(identity, {}), detail)
 
     def changed(self, identity: str, detail: Detail) -> Chunk:
@@ -229,17 +287,26 @@ class Settling:
         }
         if not row["is_open"]:
             self.settled += 1
-            if self._wants(row):
+            if system.has_steps_in_execution and self._wants(row):
                 tables[system.ledger.name] = [
                     records.ledger(system.ledger, identity, started_at, "loaded", stamp, detail)
                 ]
                 tables[system.steps.name] = records.steps(system.steps, detail, started_at, stamp)
+                tables |= records.children(system, detail, started_at, stamp)
         return Chunk(tables, is_quiet=row["is_open"])
 
     def _wants(self, row: Row) -> bool:
         if self._scope.steps == "failed":
             return row.get("status") in self._system.failed_statuses
         return self._scope.steps == "all"
+
+
+def _rows(lists: Lists, span: Window) -> list[Row]:
+    """What the list shows of the span; nothing where it is not to be had, and single reads tell."""
+    try:
+        return [row for piece in lists.pieces(span) for row in piece.rows]
+    except Rejected:
+        return []
 
 
 def _span(opens: Sequence[Open]) -> Window | None:

@@ -107,7 +107,7 @@ class Session:
         context.sealed += 1
         batch.note(
             {
-                COVERAGE.name: context.book.changes(context.run_id),
+                COVERAGE.name: context.covered(),
                 RUNS.name: [*runs, self._run(is_over=is_over)],
             }
         )
@@ -117,8 +117,13 @@ class Session:
         selection = self.work.selection
         if selection is None or not self._is_committed:
             return
-        left = self.context.warehouse.within(selection).left(self.context.scope)
-        self.left = Left(left.open_executions, left.details, left.payloads)
+        scope = self.context.scope
+        left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
+        self.left = Left(
+            sum(one.open_executions for one in left),
+            sum(one.details for one in left),
+            sum(one.payloads for one in left),
+        )
 
     def _run(self, *, is_over: bool) -> Row:
         context = self.context

@@ -11,6 +11,7 @@ import difflib
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from .sections import OF_DLT, SECTION, mistake
 from .systems import find, names
 from .systems.base import Setting, System
 
+VIEWS_DATASET = "task_history"
+"""The dataset of the analysts' views."""
+_DATASET = re.compile(r"[a-z][a-z0-9_]{0,100}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,14 +46,19 @@ class Settings:
             raise AttributeError(name) from None
 
     @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self.system.base_url(self.values)
+
+    @property
     def pipeline_name(self) -> str:
         """``task_history_<system>[_<instance>]``."""
         return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
 
     @property
     def dataset_name(self) -> str:
-        """``<system>[_<instance>]``."""
-        return "_".join(filter(None, (self.system.name, self.instance)))
+        """``<dataset_name, or the system>[_<instance>]``."""
+        return "_".join(filter(None, (self.values.get("dataset_name") or self.system.name, self.instance)))
 
     @property
     def retention(self) -> timedelta | None:
@@ -82,9 +91,12 @@ class Settings:
 def common(system: System) -> tuple[Setting, ...]:
     """The settings that every system has."""
     limit, period_s = system.rate_limit
-    return (
+    found = (
         Setting(
             "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
+        ),
+        Setting(
+            "dataset_name", str, None, "The dataset, such as prod_paragon; named as the system when not set."
         ),
         Setting("start_date", datetime, None, "Where the first sync begins; 30 days back when not set."),
         Setting(
@@ -149,6 +161,7 @@ def common(system: System) -> tuple[Setting, ...]:
         ),
         Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
     )
+    return tuple(one for one in found if one.name != "payloads" or system.payloads is not None)
 
 
 def known(system: System) -> dict[str, Setting]:
@@ -182,7 +195,7 @@ def load(
     settings = known(system)
     found: dict[str, tuple[Any, str]] = {}
     for place in places(os.environ if environ is None else environ, folder):
-        _check_sections(place, settings)
+        _check_sections(place, settings, name)
         for key, value, where in place.of(pipeline, name):
             if key.partition("__")[0] in OF_DLT:
                 continue
@@ -208,7 +221,20 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
             values[setting.name] = setting.default
         else:
             values[setting.name] = _value(setting, value, where)
+    values.setdefault("payloads", "none")
+    if not lacking:
+        system.check(values)
     return values
+
+
+def _check_dataset(system: System, name: str, where: str) -> None:
+    """Raises ConfigurationError when the dataset cannot be named so."""
+    pipeline = f"task_history_{system.name}"
+    if not _DATASET.fullmatch(name) or name in (VIEWS_DATASET, pipeline):
+        raise ConfigurationError(
+            f"dataset_name: {name!r} cannot be a dataset's name here (in {where}): small letters, digits and _, "
+            f"beginning with a letter, and neither {VIEWS_DATASET} nor {pipeline}."
+        )
 
 
 def _missing(system: System, setting: Setting) -> ConfigurationError:
@@ -226,10 +252,12 @@ def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str)
     return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
 
 
-def _check_sections(place: Place, settings: Mapping[str, Setting]) -> None:
+def _check_sections(place: Place, settings: Mapping[str, Setting], system: str) -> None:
     """Raises ConfigurationError when something stands where nobody looks, and was meant to be found."""
+    # A setting that stands beside the sections was meant for the system that is asked for.
+    known_first = sorted(names(), key=lambda name: name != system)
     for path, is_table in place.paths():
-        found = mistake(path, is_table=is_table, systems=names(), settings=settings)
+        found = mistake(path, is_table=is_table, systems=known_first, settings=settings)
         if found is None:
             continue
         advice = f"Systems: {', '.join(names())}."
@@ -313,6 +341,12 @@ _WORDS = {
     tuple: 'a list of texts, such as ["salesforce", "slack"]',
     datetime: "a date or instant such as 2026-09-01 or 2026-09-01T12:00:00Z",
 }
+
+
+def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
+    """The systems by the names of their datasets, of first accounts. Raises ConfigurationError."""
+    found = (load(name, environ=environ, folder=folder, lacking=True) for name in names())
+    return {settings.dataset_name: settings.system.name for settings in found}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from .resources import Writer, resources
 from .session import Session
 from .settings import Settings, build
 from .stopping import StopSignal
-from .syncing import Sync
+from .syncing import sync_of
 
 log = logging.getLogger("task_history")
 
@@ -80,6 +80,125 @@ def paragon(
     return _resources(build(systems.find("paragon"), given))
 
 
+@dlt.source(name="sailpoint", section="task_history", max_table_nesting=0)
+def sailpoint(
+    client_id: str = dlt.config.value,
+    client_secret: str = dlt.secrets.value,
+    tenant: str | None = None,
+    api_version: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Workflows, their executions, and the events of each.
+
+    https://developer.sailpoint.com/docs/api/v2025/workflows
+
+    Args:
+        client_id: the client id of a personal access token.
+        client_secret: its secret.
+        tenant: the word before ``.api.identitynow.com``; or set ``base_url``.
+        api_version: which version of the API is asked.
+
+    The others are those of ``paragon``.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("sailpoint"), given))
+
+
+@dlt.source(name="b3os", section="task_history", max_table_nesting=0)
+def b3os(
+    api_key: str = dlt.secrets.value,
+    organization_id: str | None = None,
+    stats_granularity: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Executions with their events, runs with their nodes, and the vendor's statistics.
+
+    https://docs.b3os.org/api/introduction
+
+    Args:
+        api_key: an API key of the organization.
+        organization_id: the organization, where the vendor wants it named.
+        stats_granularity: ``hourly`` or ``daily``.
+
+    The others are those of ``paragon``.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("b3os"), given))
+
+
+@dlt.source(name="twinit", section="task_history", max_table_nesting=0)
+def twinit(
+    namespaces: list[str] = dlt.config.value,
+    application_id: str | None = None,
+    access_key: dlt.TSecretStrValue | None = None,
+    secret_key: dlt.TSecretStrValue | None = None,
+    token: dlt.TSecretStrValue | None = None,
+    task_logs: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    retention_days: float | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    redact: list[str] | None = None,
+) -> Sequence[DltResource]:
+    """Definitions of workflows, their runs, the tasks of each and their logs.
+
+    https://twinit.dev/docs/apis/rest/workflowsvc/workflows
+
+    Args:
+        namespaces: the namespaces of the projects.
+        application_id: the application that the access key is for.
+        access_key: a service access key; or give ``token``.
+        secret_key: its secret.
+        token: a token instead of an access key.
+        task_logs: of which tasks the logs are read: ``all``, ``failed`` or ``none``.
+
+    The others are those of ``paragon``; ``base_url`` has to be given.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    given = dict(locals())
+    return _resources(build(systems.find("twinit"), given))
+
+
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)
@@ -110,7 +229,7 @@ class _Late(Writer):
                 cost=loader.backend.cost,
                 run_id=run_id,
             )
-            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
+            session = Session(context, sync_of(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()
         tally = context.tally
         if session.error is not None:

@@ -18,6 +18,7 @@ from .listing import Piece
 from .model import MS, Selection, Window, floor_ms
 from .paging import described
 from .recent import AHEAD, Known, Late, recent
+from .syncing_parts import PartsSync
 
 log = logging.getLogger("task_history")
 
@@ -27,6 +28,13 @@ _MARGIN = timedelta(days=1)
 _MOST_VANISHED = 200
 _MOST_DOUBTED = 3
 """Days that one sync compares because an earlier one could not verify them."""
+
+
+def sync_of(context: Context, *, cursor: datetime | None, rounds: int | None = None) -> Sync | PartsSync:
+    """The work of a sync as the system's lists want it; ``cursor`` is where the last one got."""
+    if context.system.lists == "sorted":
+        return Sync(context, cursor=cursor, rounds=rounds)
+    return PartsSync(context, rounds=rounds)
 
 
 class Sync:

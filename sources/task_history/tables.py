@@ -120,6 +120,12 @@ READS = Table(
         Column("filters", "text", "The filters of the listing; empty for none."),
         Column("window_start", "timestamp", "From when on executions were asked for."),
         Column("window_end", "timestamp", "Until when; that instant excluded."),
+        Column(
+            "row_order",
+            "text",
+            "In which order they were seen to come, where that decides how far a list has to be read: newest_first, or "
+            "none, and then all of it is read. Empty elsewhere.",
+        ),
         Column("executions", "bigint", "Executions that came."),
         Column("api_total", "bigint", "The vendor's count for the window; empty where it gave none."),
         Column("is_verified", "bool", "Whether both were equal, or every difference was accounted for."),
@@ -181,15 +187,25 @@ REPLAYS = Table(
 
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
+    own = [table for one in (system, *system.companions) for table in of_one(one)]
     return (
-        system.executions,
-        system.ledger,
-        system.steps,
-        system.payloads,
-        system.workflows,
+        *{table.name: table for table in own}.values(),
         STATES,
         *((REPLAYS,) if system.can_replay else ()),
         RUNS,
         COVERAGE,
         READS,
+    )
+
+
+def of_one(system: System) -> tuple[Table, ...]:
+    """The tables of the vendor's data, without those of companions."""
+    optional = (system.payloads, system.workflows, system.definitions)
+    return (
+        system.executions,
+        system.ledger,
+        system.steps,
+        *(table for table in optional if table is not None),
+        *system.others,
+        *system.stats,
     )

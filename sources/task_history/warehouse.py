@@ -42,6 +42,8 @@ class Open:
     status: str
     seen: Seen | None = None
     """The state in which it is stored."""
+    part: str = ""
+    """Which of the vendor's lists shows it, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Wanted:
     started_at: datetime | None
     step_id: str = ""
     status: str | None = None
+    part: str = ""
+    """Which of the vendor's lists shows it, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,18 @@ class Warehouse:
             self._query, replace(self._name, since=since), self._system, selection=self._selection
         )
 
+    @property
+    def since(self) -> datetime:
+        """How far back is looked for what may still change."""
+        return self._name.since or _EVER
+
     def within(self, selection: Selection) -> Warehouse:
         """The same warehouse, of which only these executions are looked at."""
         return Warehouse(self._query, self._name, self._system, selection=selection)
+
+    def of(self, system: System) -> Warehouse:
+        """The same dataset, as another list of its account sees it."""
+        return Warehouse(self._query, self._name, system)
 
     def count(self, window: Window) -> int:
         """Executions that began in the window and that the vendor still had when last asked."""
@@ -176,6 +189,27 @@ class Warehouse:
         )
         return {str(row["id"]): seen for row in rows if (seen := Seen.in_row(row)) is not None}
 
+    def by_part(self, window: Window) -> dict[str, dict[str, datetime]]:
+        """When those that began in the window did, by the list that shows them and by id; without purged ones."""
+        where = self._held(window)
+        rows = self._rows(
+            f"SELECT e.id, e.{self._start}, {self._part('e')} FROM {self._all} AS e WHERE {where.sql}",
+            *where.values,
+        )
+        found: dict[str, dict[str, datetime]] = {}
+        for identity, start, part in rows:
+            found.setdefault(str(part or ""), {})[str(identity)] = _always(start)
+        return found
+
+    def stats_read_until(self, granularity: str) -> datetime | None:
+        """The first bucket of the vendor's statistics that is to be asked for again; None before the first."""
+        rows = self._rows(
+            "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
+            f"FROM {self._name(self._system.stats[0].name)} WHERE granularity = %s",
+            granularity,
+        )
+        return _utc(rows[0][0]) or _utc(rows[0][1]) if rows else None
+
     def newest_start(self) -> datetime | None:
         """When the newest execution began."""
         return _utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
@@ -184,8 +218,8 @@ class Warehouse:
         """All that were open when last read, but those that this run has read; oldest first."""
         where = self._chosen("e")
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id "
-            f"FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
+            f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id, "
+            f"{self._part('e')} FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
             f"ORDER BY e.{self._start}",
             not_read_by,
             *where.values,
@@ -196,6 +230,7 @@ class Warehouse:
                 _utc(row[1]),
                 str(row[2] or ""),
                 Seen(str(row[2] or ""), _utc(row[3]) or _utc(row[4]), _utc(row[4]), row[5], row[6]),
+                str(row[7] or ""),
             )
             for row in rows
         ]
@@ -205,9 +240,13 @@ class Warehouse:
         oldest = min((one.started_at for one in opens if one.started_at), default=None)
         if oldest is None:
             return {}
+        own, ties = (
+            ("", "") if not self._partition else (f"PARTITION BY {self._partition} ", f"{self._partition}, ")
+        )
         rows = self._rows(
             "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
-            f"rank() OVER (ORDER BY {self._start}) AS place, count(*) OVER (PARTITION BY {self._start}) AS ties "
+            f"rank() OVER ({own}ORDER BY {self._start}) AS place, "
+            f"count(*) OVER (PARTITION BY {ties}{self._start}) AS ties "
             f"FROM {self._all} WHERE {self._start} >= %s) AS placed WHERE is_open",
             oldest,
         )
@@ -229,15 +268,15 @@ class Warehouse:
             return []
         where = self._details_wanted(scope)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status FROM {where.sql} "
+            f"SELECT e.id, e.{self._start}, e.status, {self._part('e')} FROM {where.sql} "
             f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *where.values,
         )
-        return [Wanted(str(row[0]), _utc(row[1]), status=row[2]) for row in rows]
+        return [Wanted(str(row[0]), _utc(row[1]), status=row[2], part=str(row[3] or "")) for row in rows]
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for."""
-        if scope.payloads == "none":
+        if scope.payloads == "none" or self._system.payloads is None:
             return []
         where = self._payloads_wanted(scope)
         rows = self._rows(
@@ -258,13 +297,14 @@ class Warehouse:
         ]
         for wanted, where, alias in (
             (scope.steps, self._details_wanted, "e"),
-            (scope.payloads, self._payloads_wanted, "s"),
+            (scope.payloads if self._system.payloads else "none", self._payloads_wanted, "s"),
         ):
+            if wanted == "none":
+                parts.append(_Where("SELECT 0 AS a, 0 AS b"))
+                continue
             found = where(scope)
             counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {found.sql}"
-            parts.append(
-                _Where("SELECT 0 AS a, 0 AS b") if wanted == "none" else _Where(counted, found.values)
-            )
+            parts.append(_Where(counted, found.values))
         rows = self._rows(
             f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
             f"CROSS JOIN ({parts[2].sql}) AS y",
@@ -274,6 +314,8 @@ class Warehouse:
 
     def workflows(self) -> dict[str, Row]:
         """What is known of workflows, by id; those without an entry have None."""
+        if self._system.workflows is None:
+            return {}
         table = self._name(self._system.workflows.name)
         column = self._system.workflow_column
         rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
@@ -296,10 +338,12 @@ class Warehouse:
             f"count(DISTINCT CASE WHEN {failed} = 1 THEN e.id END), sum({failed}) "
             f"FROM {name.recent(system.steps)} AS s JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
         )
-        payloads = self._rows(
-            "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
-            f"FROM {name.recent(system.payloads)} AS p WHERE p.outcome = 'loaded'"
-        )
+        payloads: list[tuple[Any, ...]] = [(0, 0)]
+        if system.payloads is not None:
+            payloads = self._rows(
+                "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
+                f"FROM {name.recent(system.payloads)} AS p WHERE p.outcome = 'loaded'"
+            )
         numbers = [int(value or 0) for rows in (whole, detailed, payloads) for value in (rows or [()])[0]]
         return Rates(*numbers) if len(numbers) == 10 else Rates()
 
@@ -350,7 +394,7 @@ class Warehouse:
         for name, value in sorted(self._selection.filters.items()):
             if columns[name] is not None:
                 parts.append(f"{alias}.{columns[name]} = %s")
-            else:
+            elif self._system.workflows is not None:
                 workflows = self._name(self._system.workflows.name)
                 parts.append(
                     f"{alias}.{self._system.workflow_column} IN "
@@ -371,6 +415,7 @@ class Warehouse:
         )
 
     def _payloads_wanted(self, scope: Scope) -> _Where:
+        assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
         where = self._chosen("e")
         return _Where(
@@ -381,8 +426,21 @@ class Warehouse:
             where.values,
         )
 
+    def _part(self, alias: str) -> str:
+        return f"{alias}.{self._partition}" if self._partition else "NULL"
+
+    def part_of(self, row: Row) -> str:
+        """Which of the vendor's lists shows a stored execution; empty for one list."""
+        return str(row.get(self._partition) or "") if self._partition else ""
+
+    @property
+    def _partition(self) -> str:
+        """The column that tells which of the vendor's lists shows an execution; empty for one list."""
+        columns = {one.name: one.column or "" for one in self._system.filters}
+        return columns.get(self._system.partition, "")
+
     def _failed(self, alias: str) -> str:
-        names = ", ".join(f"'{name}'" for name in self._system.failed_statuses)
+        names = ", ".join(f"'{name}'" for name in self._system.failed_statuses) or "''"
         return f"CASE WHEN {alias}.status IN ({names}) THEN 1 ELSE 0 END"
 
     def _records(self, sql: str, *values: Any) -> list[Row]:

@@ -82,7 +82,9 @@ def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:
 
 def workflows(context: Context) -> Iterator[Chunk]:
     """The integration of each workflow that is not known yet."""
-    settings = context.settings
+    settings, table = context.settings, context.system.workflows
+    if table is None:
+        return
     known = context.warehouse.workflows()
     context.phase("workflows", len(known))
     has_asked = False
@@ -95,7 +97,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
     ):
         context.tally.done += 1
         has_asked = True
-        yield Chunk({context.system.workflows.name: [row]}, is_quiet=True)
+        yield Chunk({table.name: [row]}, is_quiet=True)
     if has_asked:
         # What was asked should not be asked again after a kill.
         yield DUE
@@ -166,22 +168,20 @@ class _Flying:
     def __init__(self, context: Context) -> None:
         self._context = context
         system = context.system
-        self._keys = {
-            system.executions.name: "id",
-            system.ledger.name: "id",
-            system.payloads.name: "step_execution_id",
-        }
+        self._keys = {system.executions.name: "id", system.ledger.name: "id"}
+        if system.payloads is not None:
+            self._keys[system.payloads.name] = "step_execution_id"
         self._read: deque[tuple[int, str]] = deque()
 
     def add(self, chunk: Chunk) -> None:
         """It goes into the batch that is being filled."""
         for table, key in self._keys.items():
             for row in chunk.rows.get(table, ()):
-                self._read.append((self._context.sealed, str(row[key])))
+                self._read.append((self._context.root.sealed, str(row[key])))
 
     def ids(self) -> set[str]:
         """Those that are not there yet."""
-        while self._read and self._read[0][0] < self._context.committed:
+        while self._read and self._read[0][0] < self._context.root.committed:
             self._read.popleft()
         return {identity for _, identity in self._read}
 

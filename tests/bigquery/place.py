@@ -27,8 +27,6 @@ class BigQueryPlace(Place):
         self.recorder = recorder
         self.env.pop("DESTINATION__DUCKDB__CREDENTIALS")
         self.env.update(recorder.environment())
-        # Views have tests of their own; fourteen of them take the emulator a quarter of a minute.
-        self.env["TASK_HISTORY_VIEWS"] = "none"
 
     def elsewhere(self, folder: Path) -> BigQueryPlace:
         """The same settings and warehouse on a machine that has never run."""

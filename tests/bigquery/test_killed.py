@@ -29,7 +29,7 @@ def _contents(place: BigQueryPlace) -> dict[str, Counter[tuple[Any, ...]]]:
 
 def _killed_again_and_again(bigquery: Emulator, folder: Path, kills: int) -> None:
     with (
-        SandboxProcess(executions=150, seed=31, days=3, freeze=True) as sandbox,
+        SandboxProcess(executions=100, seed=31, days=2, freeze=True) as sandbox,
         Recorder(bigquery.url) as quiet,
         Recorder(bigquery.url) as harried,
     ):
@@ -55,7 +55,7 @@ def _killed_again_and_again(bigquery: Emulator, folder: Path, kills: int) -> Non
 
 def test_killed_at_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
     """After kills between any two requests to BigQuery and one more sync, all tables equal those of a quiet one."""
-    _killed_again_and_again(bigquery, tmp_path, kills=4)
+    _killed_again_and_again(bigquery, tmp_path, kills=3)
 
 
 @pytest.mark.torture

@@ -175,7 +175,7 @@ def test_an_estimate_beyond_the_limit_is_refused() -> None:
 def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
     """503, rate limits, and an answer that is lost after BigQuery did it: the sync ends well, every row once."""
     place.recorder.add(path="/queries", reason="backendError", times=2)
-    place.recorder.add(path="/upload/", method="PUT", drops_answer=True, skip=3)
+    place.recorder.add(path="/upload/", method="PUT", drops=True, skip=3)
     place.recorder.add(path="/queries", text="MERGE INTO", reason="rateLimitExceeded", times=2)
     place.recorder.add(path="/queries", text="MERGE INTO", drops_answer=True, skip=4)
     assert place.sync()["complete"]
@@ -185,7 +185,7 @@ def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxP
 def test_no_secret_is_left_behind(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
     """Neither the vendor's key nor Google's stands in logs, labels, SQL, or anything that is left on this machine."""
     place.set(payloads="all")
-    done = place.run(*SYNC, "-v", expect=None)
+    done = place.run(*SYNC, "--log-level", "debug")
     key = json.loads(place.env["DESTINATION__BIGQUERY__CREDENTIALS"])["private_key"]
     secrets = [sandbox.api_key, *[line for line in key.splitlines() if len(line) > 40][:3]]
     said = [done.stdout, done.stderr, *(found.sql for found in place.recorder.statements)]

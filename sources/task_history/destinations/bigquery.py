@@ -19,18 +19,19 @@ from typing import Any, cast
 import dlt
 from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
-from dlt.common.destination.client import FollowupJobRequest, StorageSchemaInfo
+from dlt.common.destination.client import FollowupJobRequest, LoadJob, StorageSchemaInfo
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
 from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
 from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
 from dlt.destinations.impl.bigquery.configuration import BigQueryClientConfiguration
 from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient
-from dlt.destinations.job_impl import FollowupJobRequestImpl
+from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs, FollowupJobRequestImpl
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client as Connection
 from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+from pyarrow.parquet import read_metadata
 
 from ..batches import Commits
 from ..errors import WarehouseUnavailable
@@ -186,6 +187,14 @@ class _Client(BigQueryClient):
             known[key] = found
         return cast(StorageSchemaInfo, known.get(key))
 
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        if _holds_nothing(Path(file_path)):
+            # A file that only makes its table known is no reason for a job.
+            return FinalizedLoadJobWithFollowupJobs.from_file_path(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
+
     def create_table_chain_completed_followup_jobs(
         self,
         table_chain: Sequence[PreparedTableSchema],
@@ -195,6 +204,8 @@ class _Client(BigQueryClient):
         (table, *nested) = table_chain
         if nested or table["write_disposition"] != "merge":
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
+        if all(_holds_nothing(_here(job)) for job in completed_table_chain_jobs or ()):
+            return []
         with self.sql_client as client:
             sql = self._merge(client, table)
             if sql is None:
@@ -227,6 +238,16 @@ class _Client(BigQueryClient):
         since = (datetime.now(UTC) - self._owner.reach).replace(hour=0, minute=0, second=0, microsecond=0)
         days = [row[0] for row in client.execute_sql(merge.days(since)) or ()]
         return merge.sql(days) if days else None
+
+
+def _here(job: LoadJobInfo) -> Path:
+    """Where the job's file is: dlt names the place to which the last one is only about to be moved."""
+    done = Path(job.file_path)
+    return done if done.exists() else done.parent.parent / "started_jobs" / done.name
+
+
+def _holds_nothing(file: Path) -> bool:
+    return file.suffix == ".parquet" and file.exists() and read_metadata(file).num_rows == 0
 
 
 class BigQueryBackend(Backend):
@@ -288,6 +309,9 @@ class BigQueryBackend(Backend):
             client.estimate(f"CREATE TABLE `{client.project_id}`.`{name}`.task_history_probe (a INT64)")
             said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
         return said
+
+    def datasets(self, client: Any) -> list[str]:
+        return [found.dataset_id for found in client.native_connection.list_datasets()]
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         # What BigQuery keeps of a table costs nothing.

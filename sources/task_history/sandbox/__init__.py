@@ -8,5 +8,6 @@
     state         clock, switches, faults, rate limit, counters of one server
     control       what ``/_sandbox/`` answers
     paragon_world what happened: a seeded world of executions as a function of the clock
-    paragon_api   what Paragon's API says of it
+    paragon_api   what Paragon's API says of it; sailpoint_api what SailPoint's does
+    plain_api     what such APIs have in common; apis all of them
 """

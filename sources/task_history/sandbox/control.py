@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from .paragon_api import Paragon
+from .apis import Api
 from .paragon_payloads import payload
 from .paragon_world import NEVER
 from .server import Asked, Said
@@ -19,7 +19,7 @@ PREFIX = "/_sandbox/"
 class Control:
     """The controls of one server."""
 
-    def __init__(self, state: State, api: Paragon) -> None:
+    def __init__(self, state: State, api: Api) -> None:
         self._state = state
         self._api = api
 

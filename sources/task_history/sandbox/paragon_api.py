@@ -74,6 +74,8 @@ class Paragon:
     """One project. ``evil`` is the origin of the second listener."""
 
     name = "paragon"
+    switches = SWITCHES
+    empty_page = b'{"workflowExecutions":[],"nextLink":null,"total":0}'
 
     def __init__(self, world: World, state: State, *, project_id: str, api_key: str) -> None:
         self.world = world
@@ -86,6 +88,19 @@ class Paragon:
         self._by: dict[tuple[str, str], list[int]] = {}
         self.replays = Replays(world)
         self._users = {user: orjson.dumps(user).decode() for user in USERS}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What somebody has to set who wants to be let in."""
+        return {"project_id": self.project_id, "api_key": self.api_key}
+
+    def refused(self, status: int, message: str) -> Said:
+        """An error as the API gives it."""
+        return refusal(status, message, self._state.switches["error_style"])
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        """What is asked for, if nobody has a reason to ask for it twice."""
+        return asked.path.rsplit("/", 1)[1] if kind in ("execution", "payload") else None
 
     def kind(self, asked: Asked) -> str:
         """What the request is for: list, execution, payload, replay; other where there is no such endpoint."""

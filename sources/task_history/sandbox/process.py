@@ -40,8 +40,15 @@ class SandboxProcess:
         self.base_url: str = told["base_url"]
         self.evil_url: str = told["evil_url"]
         self.control_url: str = told["control_url"]
-        self.project_id: str = told["project_id"]
-        self.api_key: str = told["api_key"]
+        self.told: dict[str, str] = told
+        self.settings = {
+            name: value
+            for name, value in told.items()
+            if name == "base_url" or not (name == "system" or name.endswith("_url"))
+        }
+        """What somebody has to set who wants to be let in."""
+        self.project_id: str = told.get("project_id", "")
+        self.api_key: str = told.get("api_key", "")
 
     def __enter__(self) -> SandboxProcess:
         return self

@@ -11,19 +11,19 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
 from ..errors import UsageError
+from .apis import APIS, Api, made
 from .control import PREFIX, Control
-from .paragon_api import SWITCHES, Paragon, refusal
 from .paragon_world import Spec, World
 from .server import Asked, Said, listen
 from .state import Clock, State
 
-SYSTEMS = ("paragon",)
+SYSTEMS = tuple(APIS)
 _NUMBERS = {
     "executions": "how many",
     "seed": "which world; the same seed gives the same one",
@@ -62,7 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project-id", default="908f4c5e-6394-46a5-9355-3f729edbd160")
     parser.add_argument("--api-key", default="sandbox-key-" + "0123456789abcdef")
     parser.add_argument(
-        "--switch", action="append", default=[], metavar="NAME=VALUE", help=f"one of {', '.join(SWITCHES)}"
+        "--switch",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="; ".join(f"{name}: {', '.join(api.switches)}" for name, api in APIS.items()),
     )
 
 
@@ -73,7 +77,7 @@ def run(args: argparse.Namespace, ready: Callable[[dict[str, Any]], None] = lamb
         UsageError: a switch or a port that cannot be.
     """
     try:
-        parsed = dict(_switch(pair) for pair in args.switch)
+        parsed = dict(_switch(pair, APIS[args.system].switches) for pair in args.switch)
         asyncio.run(_serve(args, parsed, ready))
     except ValueError as error:
         raise UsageError(f"{error}") from error
@@ -83,11 +87,11 @@ def run(args: argparse.Namespace, ready: Callable[[dict[str, Any]], None] = lamb
         ) from error
 
 
-def _switch(pair: str) -> tuple[str, Any]:
+def _switch(pair: str, known: Mapping[str, Any]) -> tuple[str, Any]:
     name, is_given, text = pair.partition("=")
     if not is_given:
         raise UsageError(f"--switch {pair} has no value: write it like {pair}=true.")
-    return name, _value(name, text)
+    return name, _value(known.get(name), text)
 
 
 def _whole(text: str) -> int:
@@ -121,9 +125,9 @@ def _instant(text: str) -> datetime:
         raise argparse.ArgumentTypeError(f"{text} is no instant such as 2026-09-01T12:00") from None
 
 
-def _value(name: str, text: str) -> Any:
+def _value(default: Any, text: str) -> Any:
     # A switch that takes words may take the word null.
-    if isinstance(SWITCHES.get(name), str):
+    if isinstance(default, str):
         return text
     try:
         return json.loads(text)
@@ -136,13 +140,13 @@ async def _serve(
 ) -> None:
     now = args.now.replace(tzinfo=args.now.tzinfo or UTC) if args.now else datetime.now(UTC)
     spec = Spec(**{name: getattr(args, name) for name in _NUMBERS}, now=now)
-    state = State(Clock(now, is_frozen=args.freeze), dict(SWITCHES), seed=spec.seed)
+    state = State(Clock(now, is_frozen=args.freeze), dict(APIS[args.system].switches), seed=spec.seed)
     state.random = random.Random(spec.seed)
     state.switch(switches)
     state.latency_ms = args.latency_ms
     state.limit.set(args.limit, args.period_s)
-    api = Paragon(World(spec), state, project_id=args.project_id, api_key=args.api_key)
-    if state.switches["insert_late_while_paging"]:
+    api = made(args.system, World(spec), state, args)
+    if state.switches.get("insert_late_while_paging"):
         api.hold_back(40)
     front = Front(api, state)
     main, port = await listen(front.main, args.port)
@@ -156,8 +160,7 @@ async def _serve(
         "base_url": api.origin,
         "evil_url": api.evil,
         "control_url": f"{api.origin}{PREFIX.rstrip('/')}",
-        "project_id": api.project_id,
-        "api_key": api.api_key,
+        **api.told,
     }
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
@@ -170,7 +173,7 @@ async def _serve(
 class Front:
     """What every request meets before the API: counting, the rate limit, faults."""
 
-    def __init__(self, api: Paragon, state: State) -> None:
+    def __init__(self, api: Api, state: State) -> None:
         self._api = api
         self._state = state
         self._control = Control(state, api)
@@ -185,8 +188,9 @@ class Front:
         said = self._said(asked, kind)
         state.counters[kind] += 1
         state.counters[f"status_{said.status}"] += 1
-        if said.status == 200 and kind in ("execution", "payload"):
-            state.reads[asked.path.rsplit("/", 1)[1]] += 1
+        once = self._api.once(asked, kind) if said.status == 200 else None
+        if once is not None:
+            state.reads[once] += 1
         if kind == "replay":
             state.posts[asked.path.split("/")[-2]] += 1
         self._log(asked, kind, "main", said.status)
@@ -199,9 +203,7 @@ class Front:
     def evil(self, asked: Asked) -> Said:
         """A request to the other origin, which nobody should send."""
         self._log(asked, "list", "evil", 200)
-        return Said(
-            200, b'{"workflowExecutions":[],"nextLink":null,"total":0}', {"Content-Type": "application/json"}
-        )
+        return Said(200, self._api.empty_page, {"Content-Type": "application/json"})
 
     def _said(self, asked: Asked, kind: str) -> Said:
         state = self._state
@@ -223,7 +225,7 @@ class Front:
 
     def _too_many(self, wait_s: float) -> Said:
         form = self._state.switches["too_many"]
-        said = refusal(429, "Too many requests", self._state.switches["error_style"])
+        said = self._api.refused(429, "Too many requests")
         seconds = max(1, round(wait_s + 0.5))
         if form == "seconds":
             return dataclasses.replace(said, headers={**said.headers, "Retry-After": str(seconds)})
@@ -239,7 +241,6 @@ class Front:
         return said
 
     def _faulty(self, fault: str, asked: Asked, kind: str) -> Said:
-        style = self._state.switches["error_style"]
         if fault == "status502_html":
             return Said(
                 502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", {"Content-Type": "text/html"}
@@ -249,10 +250,10 @@ class Front:
         if fault == "status429":
             return self._too_many(0.5)
         if fault.startswith("status"):
-            return refusal(int(fault.removeprefix("status")), "Internal server error", style)
+            return self._api.refused(int(fault.removeprefix("status")), "Internal server error")
         if fault == "revoked":
             self._state.is_revoked = True
-            return refusal(401, "Unauthorized", style)
+            return self._api.refused(401, "Unauthorized")
         if fault == "redirect":
             return Said(302, b"", {"Location": f"{self._api.evil}{asked.target}"})
         if fault == "repeat_page":

@@ -3,8 +3,16 @@
 A system is facts and pure functions: a request goes out as a value, an answer comes in as a
 value. Nothing here or in a system's module opens a connection, reads a clock or knows dlt.
 
-To add a system, write one module in this folder that ends in ``SYSTEM = YourSystem()``;
+To add a system, write one module in this folder that ends in ``SYSTEM = YourSystem()``, a class that extends
+``Defaults``: what ``Defaults`` holds may stay unsaid, the rest of ``System`` has to be said.
 ``tests/test_systems.py`` finds it and says what is missing.
+
+What a system's listing can do decides how it is read::
+
+    lists = "sorted"    narrowed to a window, oldest first; counted, too, if it says how many there are
+    lists = "unsorted"  narrowed to a window, in any order, not counted
+    lists = "whole"     not narrowed at all: read from its beginning, and no further than can be shown safe
+    partition = NAME    one listing per value of that filter, each with coverage of its own
 """
 
 from __future__ import annotations
@@ -13,7 +21,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ..errors import UnexpectedResponse
 from ..model import Column, Json, Page, Request, Row, Table, Window
@@ -66,10 +74,31 @@ class Detail:
     """What a single read of one execution holds."""
 
     execution: Row
-    """The fields that a listing's row has too."""
+    """The fields that a listing's row has too; empty where the read does not repeat them."""
     extra: Row
     """The fields that only the single read has; they go into the ledger."""
     steps: list[Row]
+    children: Mapping[str, list[Row]] = field(default_factory=dict)
+    """Rows of further tables, by the table's name."""
+    more: tuple[Request, ...] = ()
+    """What else has to be asked before the detail is whole; ``read_detail`` reads these answers too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The request that makes a token: ``form`` is sent as its body, ``headers`` with it."""
+
+    request: Request
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a login gave; ``expires_in_s`` is None where it does not say how long that is good."""
+
+    value: str = field(repr=False)
+    expires_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +171,8 @@ class System(Protocol):
     title: str
     docs_url: str
     default_base_url: str
+    address: str
+    """The settings that say where the API is, as errors name them."""
     rate_limit: tuple[int, float]
     """The vendor's limit: requests, in this many seconds."""
     retention: timedelta | None
@@ -150,9 +181,31 @@ class System(Protocol):
     settings: tuple[Setting, ...]
     executions: Table
     steps: Table
-    payloads: Table
+    payloads: Table | None
+    """None where steps have no inputs and outputs of their own."""
     ledger: Table
-    workflows: Table
+    workflows: Table | None
+    """What is learned of each workflow, where rows do not name its integration."""
+    definitions: Table | None
+    """The workflows as the vendor lists them, one row per ``id``."""
+    others: tuple[Table, ...]
+    """Further tables that details fill (``Detail.children``)."""
+    companions: tuple[System, ...]
+    """Further lists of the same account, synced after this one into the same dataset."""
+    stats: tuple[Table, ...]
+    """Tables of statistics that the vendor keeps itself; the first has a row per bucket of time."""
+    lists: Literal["sorted", "unsorted", "whole"]
+    """What a listing can do, see above."""
+    partition: str
+    """The filter without which there is no listing; empty where there is one list of all."""
+    has_status_lists: bool
+    """Whether one list can be narrowed to what has a status."""
+    has_steps_in_execution: bool
+    """Whether ``execution_request`` brings the steps too; else ``detail_request`` does."""
+    has_details_in_parts: bool
+    """Whether ``read_detail`` may ask for ``more``."""
+    can_answer: bool
+    """Whether an execution that waits for a person can be answered; then ``answer_request`` says how."""
     open_statuses: tuple[str, ...]
     """The statuses by which the vendor lists open executions."""
     failed_statuses: tuple[str, ...]
@@ -175,8 +228,40 @@ class System(Protocol):
         """What the vendor counts its rate limit by; only told apart, never written."""
         ...
 
-    def headers(self, values: Values) -> dict[str, str]:
-        """The headers that authenticate a request."""
+    def base_url(self, values: Values) -> str:
+        """Where the API is."""
+        ...
+
+    def check(self, values: Values) -> None:
+        """Raises ConfigurationError where settings do not go together."""
+        ...
+
+    def warnings(self, values: Values) -> tuple[str, ...]:
+        """What a user should know of these settings although they work."""
+        ...
+
+    def login(self, values: Values) -> Login | None:
+        """How a token is made of the credentials; None where they are sent as they are."""
+        ...
+
+    def read_login(self, data: Json) -> Token:
+        """A login's answer. Raises UnexpectedResponse."""
+        ...
+
+    def headers(self, values: Values, token: str = "") -> dict[str, str]:
+        """The headers that authenticate a request, with the token that a login gave."""
+        ...
+
+    def definitions_request(self, values: Values, partition: str, offset: int) -> Request | None:
+        """The question for the workflows from that place on; None where they are not listed."""
+        ...
+
+    def read_definitions(self, data: Json) -> Page:
+        """The answer to it. Raises UnexpectedResponse."""
+        ...
+
+    def partitions(self, values: Values, definitions: Sequence[Row]) -> tuple[str, ...]:
+        """The values of the filter ``partition``; those of settings, or of the workflows that are listed."""
         ...
 
     def hint(self, status: int) -> str:
@@ -205,12 +290,42 @@ class System(Protocol):
         """Whether the execution may still change."""
         ...
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
-        """The question for one execution with its steps."""
+    def status_in(self, data: Json) -> int | None:
+        """The status of an error that an answer holds although it says success; None where it holds none."""
+        ...
+
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        """The question for one execution with its steps; ``part`` is the list that shows it."""
         ...
 
     def read_execution(self, data: Json) -> Detail:
         """A single read's answer. Raises UnexpectedResponse."""
+        ...
+
+    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        """The question for the steps of one execution."""
+        ...
+
+    def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
+        """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
+        ...
+
+    def is_gone(self, status: int, said: str = "") -> bool:
+        """Whether that refusal of a single read says that the vendor holds the execution no longer."""
+        ...
+
+    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
+        """What the statistics' column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
+        ...
+
+    def stats_request(self, values: Values, window: Window) -> Request:
+        """The question for the statistics of a window of whole buckets."""
+        ...
+
+    def read_stats(
+        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+    ) -> Mapping[str, list[Row]]:
+        """The answer to it: rows by table. A bucket that ends by then is closed once all in it has ended."""
         ...
 
     def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
@@ -228,6 +343,12 @@ class System(Protocol):
         """A payload's answer. Raises UnexpectedResponse."""
         ...
 
+    def answer_request(
+        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
+    ) -> Request:
+        """The request that answers what an execution asks a person: it has effects, and must be sent once."""
+        ...
+
     def replay_request(self, values: Values, execution_id: str) -> Request:
         """The request to run the execution again: it has effects, and must be sent once."""
         ...
@@ -237,11 +358,112 @@ class System(Protocol):
         ...
 
 
+class Defaults:
+    """What a system need not say."""
+
+    default_base_url = ""
+    address = "base_url"
+    retention: timedelta | None = None
+    payloads: Table | None = None
+    workflows: Table | None = None
+    definitions: Table | None = None
+    others: tuple[Table, ...] = ()
+    companions: tuple[System, ...] = ()
+    stats: tuple[Table, ...] = ()
+    views: Views | None = None
+    lists: Literal["sorted", "unsorted", "whole"] = "sorted"
+    partition = ""
+    has_status_lists = False
+    has_steps_in_execution = True
+    has_details_in_parts = False
+    can_answer = False
+    open_statuses: tuple[str, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    list_only_columns: tuple[str, ...] = ()
+    can_replay = False
+    replay_caveat = ""
+
+    def base_url(self, values: Values) -> str:
+        return str(values["base_url"] or "")
+
+    def check(self, values: Values) -> None:
+        pass
+
+    def warnings(self, values: Values) -> tuple[str, ...]:
+        return ()
+
+    def login(self, values: Values) -> Login | None:
+        return None
+
+    def read_login(self, data: Json) -> Token:
+        raise NotImplementedError
+
+    def definitions_request(self, values: Values, partition: str, offset: int) -> Request | None:
+        return None
+
+    def read_definitions(self, data: Json) -> Page:
+        raise NotImplementedError
+
+    def partitions(self, values: Values, definitions: Sequence[Row]) -> tuple[str, ...]:
+        return ("",)
+
+    def status_in(self, data: Json) -> int | None:
+        return None
+
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        raise NotImplementedError
+
+    def read_execution(self, data: Json) -> Detail:
+        raise NotImplementedError
+
+    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
+        return self.execution_request(values, execution_id, part)
+
+    def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
+        return self.read_execution(data)
+
+    def is_gone(self, status: int, said: str = "") -> bool:
+        return status in (404, 410)
+
+    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
+        raise NotImplementedError
+
+    def stats_request(self, values: Values, window: Window) -> Request:
+        raise NotImplementedError
+
+    def read_stats(
+        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+    ) -> Mapping[str, list[Row]]:
+        raise NotImplementedError
+
+    def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
+        return None
+
+    def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
+        raise NotImplementedError
+
+    def read_payload(self, data: Json) -> Payload:
+        raise NotImplementedError
+
+    def answer_request(
+        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
+    ) -> Request:
+        raise NotImplementedError
+
+    def replay_request(self, values: Values, execution_id: str) -> Request:
+        raise NotImplementedError
+
+    def read_replay(self, data: Json) -> Replayed:
+        raise NotImplementedError
+
+
 # What several vendors' answers have in common.
 
 
 def instant(value: Json) -> datetime | None:
     """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, str):
         return None
     try:
@@ -249,6 +471,43 @@ def instant(value: Json) -> datetime | None:
     except ValueError:
         return None
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+_ZERO_YEAR = 1
+_LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
+
+
+def timed(row: Row, names: Sequence[str]) -> Row:
+    """The row with these fields as instants: ISO 8601, or milliseconds since 1970 where they are numbers.
+
+    Absent, ``null``, empty and Go's zero time are all "not set". What is finer than a microsecond stays beside it,
+    exactly as sent, under the field's name with ``Exact`` added; what is no instant stays as it is.
+    """
+    found = dict(row)
+    for name in names:
+        value = found.get(name)
+        at = (
+            millis(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else instant(value)
+        )
+        if at is not None and at.year == _ZERO_YEAR:
+            found[name] = None
+        elif at is not None:
+            if isinstance(value, str) and _LONG_FRACTION.search(value):
+                found[f"{name}Exact"] = value
+            found[name] = at
+        elif value == "":
+            found[name] = None
+    return found
+
+
+def millis(value: float) -> datetime | None:
+    """Milliseconds since 1970 as an instant; None beyond what there is."""
+    try:
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
+    except (OverflowError, ValueError):
+        return None
 
 
 _NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
@@ -264,6 +523,11 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     if isinstance(data, list):
         found: Json = data
         path = "$"
+    elif not keys:
+        raise UnexpectedResponse(
+            f"{what}: expected a list, found {type(data).__name__}. The vendor's API may have changed; nothing was "
+            "loaded from this answer."
+        )
     elif isinstance(data, dict):
         path = next((key for key in keys if key in data), "")
         if not path:

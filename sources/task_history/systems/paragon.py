@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ..errors import UnexpectedResponse
 from ..model import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
 from .base import (
+    Defaults,
     Detail,
     Filter,
     Payload,
@@ -267,7 +268,7 @@ VIEWS = Views(
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
 
 
-class Paragon:
+class Paragon(Defaults):
     """https://docs.useparagon.com/apis/task-history"""
 
     name = "paragon"
@@ -320,6 +321,7 @@ class Paragon:
         Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
         Filter("integration", "integration", None, "an integration, such as salesforce"),
     )
+    has_status_lists = True
     list_only_columns = ("run_duration",)
     can_replay = True
     # https://docs.useparagon.com/apis/task-history and
@@ -335,7 +337,7 @@ class Paragon:
     def credential(self, values: Values) -> str:
         return str(values["api_key"])
 
-    def headers(self, values: Values) -> dict[str, str]:
+    def headers(self, values: Values, token: str = "") -> dict[str, str]:
         return {"Authorization": f"Bearer {values['api_key']}"}
 
     def hint(self, status: int) -> str:
@@ -388,7 +390,7 @@ class Paragon:
     def is_open(self, row: Row) -> bool:
         return row.get("status") not in TERMINAL and not row.get("dateEnded")
 
-    def execution_request(self, values: Values, execution_id: str) -> Request:
+    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request("execution", f"{self._path(values)}/{quote(execution_id, safe='')}")
 
     def read_execution(self, data: Json) -> Detail:

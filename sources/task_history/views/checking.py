@@ -16,7 +16,7 @@ from .relations import Dataset, relations
 BROKEN, NOTICE = "broken", "notice"
 SHOWN = 5
 _SINCE = "{since}"
-_EVER = "0001-01-01 00:00:00+00:00"
+_EVER = "1900-01-01 00:00:00+00:00"
 
 
 @dataclass(frozen=True, slots=True)

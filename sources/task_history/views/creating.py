@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -12,7 +12,7 @@ from importlib.metadata import version
 from ..warehouse import Query
 from .dialects import BIGQUERY, DATASET, carried, quoted_text
 from .files import FOLDER, View, views
-from .relations import Dataset, found, relations
+from .relations import Dataset, found, of_name, relations
 
 log = logging.getLogger("task_history")
 
@@ -30,8 +30,10 @@ class Access:
     """Runs statements in order."""
     project: str | None = None
     """BigQuery's, as the views' names begin."""
-    region: str | None = None
-    """Where BigQuery keeps the datasets, such as eu."""
+    owners: Mapping[str, str] | None = None
+    """The systems by the names of their datasets, where they are not the systems' own."""
+    datasets: Callable[[], Sequence[str]] = tuple
+    """BigQuery's datasets: one after the other is asked, since all at once takes rights in the whole project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         WarehouseUnavailable: the warehouse does not take them.
     """
     names = _names(access)
-    shown, incomplete = found(names)
+    shown, incomplete = found(names, access.owners)
     for text in incomplete:
         log.warning("views_without dataset=%r advice=%r", text, "the next sync of it mends that")
     wanted = tuple(views()) if shown else ()
@@ -76,7 +78,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
 
 def datasets(access: Access) -> list[Dataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
-    return found(_names(access))[0]
+    return found(_names(access), access.owners)[0]
 
 
 def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
@@ -127,14 +129,19 @@ def _short(text: str) -> str:
 
 def _names(access: Access) -> list[tuple[str, str, str]]:
     """Every column in the warehouse, as dataset, table and column."""
-    _, rows = access.query(_columns(access))
+    sql = _columns(access)
+    rows = access.query(sql)[1] if sql else []
     return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
 
 
 def _columns(access: Access) -> str:
     if access.dialect == BIGQUERY:
-        region = f"`region-{(access.region or 'us').lower()}`."
-        return f"SELECT table_schema, table_name, column_name FROM {region}INFORMATION_SCHEMA.COLUMNS"
+        return " UNION ALL ".join(
+            "SELECT table_schema, table_name, column_name "
+            f"FROM `{access.project}`.`{name}`.INFORMATION_SCHEMA.COLUMNS"
+            for name in sorted(access.datasets())
+            if name == DATASET or (of_name(name, access.owners) and not name.endswith("_staging"))
+        )
     return (
         "SELECT table_schema, table_name, column_name FROM information_schema.columns "
         "WHERE table_catalog = current_database()"

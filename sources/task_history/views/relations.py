@@ -104,10 +104,12 @@ def by_default() -> list[Dataset]:
     return [dataset for dataset in found if dataset.system.views is not None]
 
 
-def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[str]]:
+def found(
+    columns: Iterable[tuple[str, str, str]], owners: Mapping[str, str] | None = None
+) -> tuple[list[Dataset], list[str]]:
     """The datasets that can be shown, of what the warehouse holds, and those that lack tables or columns.
 
-    ``columns`` are names of dataset, table and column.
+    ``columns`` are names of dataset, table and column; ``owners`` are the systems by the names of their datasets.
     """
     there: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
@@ -115,7 +117,7 @@ def found(columns: Iterable[tuple[str, str, str]]) -> tuple[list[Dataset], list[
     shown: list[Dataset] = []
     incomplete: list[str] = []
     for name in sorted(there):
-        one = _of_name(name)
+        one = of_name(name, owners)
         # Staging has no loads.
         if one is None or one.system.views is None or "_dlt_loads" not in there[name]:
             continue
@@ -154,10 +156,12 @@ def _views(system: System) -> Views:
     return system.views
 
 
-def _of_name(name: str) -> Dataset | None:
-    for system in sorted(systems.names(), key=len, reverse=True):
-        if name == system or name.startswith(f"{system}_"):
-            return Dataset(name, systems.find(system), name[len(system) + 1 :])
+def of_name(name: str, owners: Mapping[str, str] | None = None) -> Dataset | None:
+    """Whose dataset that is; None when it is nobody's."""
+    owners = owners or {system: system for system in systems.names()}
+    for own in sorted(owners, key=len, reverse=True):
+        if name == own or name.startswith(f"{own}_"):
+            return Dataset(name, systems.find(owners[own]), name[len(own) + 1 :])
     return None
 
 

@@ -1,0 +1,71 @@
+"""Asks in the form that a vendor knows: where it does not know one, in the next, and then always so."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from .errors import Rejected
+from .model import Answer, Request
+from .paging import Sender
+
+log = logging.getLogger("task_history")
+
+
+class Asking:
+    """A client that turns to ``Request.instead`` where the vendor does not know a request's form."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+        self._forms: dict[str, int] = {}
+        """By kind, how many forms the vendor was seen not to know while it knew the next."""
+
+    def send(self, request: Request) -> Answer:
+        """The answer. Raises whatever the client raises."""
+        request = self._known(request)
+        try:
+            return self._client.send(request)
+        except Rejected as error:
+            return self._instead(request, error)
+
+    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
+        """The answers in order."""
+        asked: deque[Request] = deque()
+
+        def known() -> Iterator[Request]:
+            for request in requests:
+                asked.append(self._known(request))
+                yield asked[-1]
+
+        for answer in self._client.map(known()):
+            request = asked.popleft()
+            if isinstance(answer, Rejected) and request.instead and answer.status in request.unknown:
+                try:
+                    yield self._instead(request, answer)
+                except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
+                    yield error
+            else:
+                yield answer
+
+    def _known(self, request: Request) -> Request:
+        for _ in range(self._forms.get(request.kind, 0)):
+            request = request.instead or request
+        return request
+
+    def _instead(self, request: Request, error: Rejected) -> Answer:
+        tried = 0
+        first = error
+        while request.instead is not None and error.status in request.unknown:
+            request = request.instead
+            tried += 1
+            try:
+                answer = self._client.send(request)
+            except Rejected as again:
+                error = again
+                continue
+            # The same thing was there when it was asked otherwise: it was the form that is not known.
+            self._forms[request.kind] = self._forms.get(request.kind, 0) + tried
+            log.info("form_unknown kind=%s status=%d asked=otherwise", request.kind, first.status)
+            return answer
+        raise first

@@ -1,0 +1,326 @@
+"""What B3OS' API says of a world, with a switch for everything its documentation leaves open.
+
+https://docs.b3os.org/api/introduction
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from .paragon_world import NEVER, iso
+from .plain_api import JSON, PlainApi, Refused
+from .server import Asked, Said
+
+PAGE = 100
+SWITCHES: dict[str, Any] = {
+    "order": "newest",  # oldest, any, random
+    "has_more": "right",  # always
+    "empty": "null",  # list
+    "code": 200,  # 0
+    "times": "string",  # number
+    "unset_time": "absent",  # null, empty, zero
+    "partial": True,
+    "empty_buckets": "omitted",  # given
+    "success_rate": "percent",  # share
+    "missing": 400,  # 404
+    "organization": "unneeded",  # needed
+    "stats": "right",  # wrong, refused
+    "insert_late_while_paging": 0,
+    "extra_fields": False,
+    "too_many": "seconds",  # date, none
+    "date_header": True,
+    "error_style": "house",  # stale, html
+}
+_ENDED = ("workflow_succeeded", "workflow_failed", "workflow_cancelled")
+_RUN_ENDED = ("success", "failure", "cancelled")
+_SOURCES = ("shop", "crm", "cron")
+
+
+class B3os(PlainApi):
+    """One organization."""
+
+    name = "b3os"
+    switches = SWITCHES
+    read_once = ("execution", "run")
+    empty_page = b'{"code":200,"message":"success","data":{"items":[],"hasMore":false}}'
+    api_key = "b3sk_" + "sandbox0123456789abcdef"
+    organization_id = "org_sandbox1"
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {"api_key": self.api_key, "organization_id": self.organization_id}
+
+    def refused(self, status: int, message: str) -> Said:
+        style = self._state.switches["error_style"]
+        if style == "html":
+            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+        if style == "stale":
+            body: dict[str, Any] = {"success": False, "error": {"message": message, "code": "x"}}
+        else:
+            body = {"code": status * 1000 + 78, "message": message, "details": [], "requestId": "req_1"}
+        return Said(status, orjson.dumps(body), JSON)
+
+    def kind(self, asked: Asked) -> str:
+        if asked.method != "GET":
+            return "other"
+        match asked.path.strip("/").split("/"):
+            case ["v1", "executions"]:
+                return "list"
+            case ["v1", "executions", "stats"]:
+                return "stats"
+            case ["v1", "executions", _]:
+                return "execution"
+            case ["v1", "runs"]:
+                return "runs"
+            case ["v1", "runs", _]:
+                return "run"
+        return "other"
+
+    def row(self, at: int, now: int) -> dict[str, Any]:
+        world = self.world
+        is_open = world.is_open(at, now)
+        status = _ENDED[world.finals[at]] if not is_open else "workflow_running"
+        if self._state.switches["partial"] and not is_open and at % 17 == 0 and not world.finals[at]:
+            status = "workflow_partial"
+        found: dict[str, Any] = {
+            "id": f"exec_{world.identity(at)}",
+            "organizationId": self.organization_id,
+            "workflowId": f"wf_{world.workflow(at)}",
+            "runId": f"run_{world.identity(at)}",
+            "sourceSystem": _SOURCES[at % 3],
+            "sourceEntityType": "order",
+            "sourceEntityId": str(at),
+            "status": status,
+            "statusReason": "node failed" if world.finals[at] == 1 and not is_open else "",
+            "requestPayload": {"sku": "A1", "password": f"hunter2-{at}-secret"},
+            "responsePayload": None if is_open else {"ok": True},
+            "clientSafeMetadata": {},
+            **self._time("createdAt", world.starts[at]),
+            **self._time("startedAt", world.starts[at] + 5),
+            **self._time("finishedAt", None if is_open else world.ends[at]),
+            **self._time("updatedAt", now if is_open else world.ends[at]),
+        }
+        return {**found, "chainId": 8453} if self._state.switches["extra_fields"] else found
+
+    def run(self, at: int, now: int) -> dict[str, Any]:
+        """The run as the list shows it."""
+        world = self.world
+        is_open = world.is_open(at, now)
+        return {
+            "id": f"run_{world.identity(at)}",
+            "workflowId": f"wf_{world.workflow(at)}",
+            "workflowName": "Pay order",
+            "workflowVersion": 3,
+            "status": "waiting" if is_open else _RUN_ENDED[world.finals[at]],
+            "triggerSource": "webhook",
+            "triggeredBy": "",
+            "totalCu": 2.5,
+            "isDustTest": False,
+            "isSimulation": False,
+            "sourceRunId": "",
+            "summary": "",
+            **self._time("startedAt", world.starts[at] + 5),
+            **self._time("finishedAt", None if is_open else world.ends[at]),
+        }
+
+    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+        """The events."""
+        world = self.world
+        identity = world.identity(at)
+        number = 1 + at % 3
+        last = "node.failed" if world.finals[at] == 1 and not world.is_open(at, now) else "node.done"
+        return [
+            {
+                "id": f"evt_{identity}_{place}",
+                "executionId": f"exec_{identity}",
+                "runId": f"run_{identity}",
+                "workflowId": f"wf_{world.workflow(at)}",
+                "organizationId": self.organization_id,
+                "nodeId": "send",
+                "requestId": "req_9",
+                "eventType": last if place == number - 1 else "node.started",
+                "level": "info",
+                "title": "Node",
+                "message": "insufficient balance",
+                "data": {"apiKey": "hush-hush-99", "code": place},
+                **self._time("createdAt", world.starts[at] + 10 + place),
+            }
+            for place in range(number)
+        ]
+
+    def _time(self, name: str, ms: int | None) -> dict[str, Any]:
+        switches = self._state.switches
+        if ms is not None:
+            return {name: ms if switches["times"] == "number" else iso(ms)}
+        form = switches["unset_time"]
+        if form == "absent":
+            return {}
+        return {name: {"null": None, "empty": "", "zero": "0001-01-01T00:00:00Z"}[form]}
+
+    def _answered(self, asked: Asked, kind: str) -> Said:
+        if self._state.is_revoked or asked.headers.get("authorization") != f"Bearer {self.api_key}":
+            raise Refused(401, "unauthorized")
+        given = asked.headers.get("x-org-id")
+        if given not in (None, self.organization_id) or (
+            given is None and self._state.switches["organization"] == "needed"
+        ):
+            raise Refused(403, "no access to this organization")
+        now = self.now()
+        identity = asked.path.rsplit("/", 1)[1]
+        if kind in ("list", "runs"):
+            data: Any = self._page(asked, kind, now)
+        elif kind == "execution":
+            at = self._found(identity, "exec_")
+            data = {
+                "execution": self.row(at, now),
+                "events": self.children(at, now) or None,
+                "message": "done",
+            }
+        elif kind == "run":
+            data = self._run(self._found(identity, "run_"), now)
+        elif kind == "stats":
+            data = self._stats(asked, now)
+        else:
+            raise Refused(404, "no such endpoint")
+        code = self._state.switches["code"]
+        return Said(
+            200, orjson.dumps({"code": code, "message": "success", "data": data, "requestId": "req_2"}), JSON
+        )
+
+    def _found(self, identity: str, prefix: str) -> int:
+        try:
+            if not identity.startswith(prefix):
+                raise Refused(404, "not found")
+            return self.find(identity.removeprefix(prefix))
+        except Refused:
+            raise Refused(int(self._state.switches["missing"]), "execution not found") from None
+
+    def _page(self, asked: Asked, kind: str, now: int) -> dict[str, Any]:
+        if set(asked.query) - {"limit", "offset", *(("status",) if kind == "runs" else ())}:
+            raise Refused(400, "there is no such parameter")
+        try:
+            size, start = int(asked.query.get("limit", 20)), int(asked.query.get("offset", 0))
+        except ValueError:
+            raise Refused(400, "limit and offset are numbers") from None
+        if not 0 < size <= PAGE or start < 0:
+            raise Refused(400, "limit is at most 100")
+        self.moved()
+        numbers = self.ordered(self.shown(-NEVER, NEVER))
+        made = self.row if kind == "list" else self.run
+        rows = [made(at, now) for at in numbers[start : start + size]]
+        switches = self._state.switches
+        is_more = start + size < len(numbers) or switches["has_more"] == "always"
+        items = rows if rows or switches["empty"] == "list" else None
+        return {"items": items, "limit": size, "offset": start, "hasMore": is_more}
+
+    def _run(self, at: int, now: int) -> dict[str, Any]:
+        world = self.world
+        failed = world.finals[at] == 1 and not world.is_open(at, now)
+        inner = {
+            "log": {"type": "log", "status": "success", **self._time("startedAt", world.starts[at] + 20)}
+        }
+        state: dict[str, Any] = {
+            "root": {"type": "webhook", "status": "success", "result": {"body": {"amount": "42.00"}}},
+            "loop": {"type": "for-each", "status": "success", "iterations": [inner] * (at % 3)},
+            "send": {
+                "type": "send-token",
+                "status": "failure" if failed else "success",
+                "input": {"to": "0x0", "pin": f"hunter2-{at}-pin"},
+                "secretKeys": ["pin"],
+                "context": {"storage": {"token": "hush-hush-99"}},
+                "result": {"error": "insufficient balance"} if failed else {"ok": True},
+                **self._time("startedAt", world.starts[at] + 30),
+                **self._time("finishedAt", None if world.is_open(at, now) else world.ends[at]),
+            },
+        }
+        definition = {"nodes": {"root": {"type": "webhook", "payload": {}, "children": ["loop", "send"]}}}
+        return {
+            **self.run(at, now),
+            "organizationId": self.organization_id,
+            "executionState": state,
+            "workflowDefinition": definition,
+        }
+
+    def _stats(self, asked: Asked, now: int) -> dict[str, Any]:
+        switches = self._state.switches
+        width = {"hourly": 3_600_000, "daily": 86_400_000}.get(asked.query.get("granularity", ""))
+        if (
+            set(asked.query) != {"from", "to", "granularity"}
+            or width is None
+            or switches["stats"] == "refused"
+        ):
+            raise Refused(400, "invalid granularity")
+        low, high = int(asked.query["from"]), int(asked.query["to"])
+        buckets: dict[int, dict[str, int]] = {}
+        statuses: dict[str, int] = {}
+        sources: dict[str, dict[str, int]] = {}
+        failures = []
+        for at in self.shown(low, high):
+            row = self.row(at, now)
+            statuses[row["status"]] = statuses.get(row["status"], 0) + 1
+            start = self.world.starts[at] // width * width
+            for found in (buckets.setdefault(start, {}), sources.setdefault(row["sourceSystem"], {})):
+                for name in ("total", _word(row["status"])):
+                    found[name] = found.get(name, 0) + 1
+            if row["status"] == "workflow_failed":
+                names = (
+                    "runId",
+                    "workflowId",
+                    "sourceSystem",
+                    "status",
+                    "statusReason",
+                    "createdAt",
+                    "finishedAt",
+                )
+                failures.append(
+                    {"executionId": row["id"], **{name: row[name] for name in names if name in row}}
+                )
+        if switches["stats"] == "wrong" and buckets:
+            buckets[min(buckets)]["total"] += 1
+        if switches["empty_buckets"] == "given":
+            for start in range(low // width * width, high, width):
+                buckets.setdefault(start, {})
+        ended = {name: sum(found.get(name, 0) for found in buckets.values()) for name in self._words()}
+        total, terminal = sum(found.get("total", 0) for found in buckets.values()), sum(ended.values())
+        scale = 100 if switches["success_rate"] == "percent" else 1
+        summary = {
+            "total": total,
+            "terminal": terminal,
+            "inProgress": total - terminal,
+            **ended,
+            "successRate": scale * ended["succeeded"] / terminal if terminal else 0,
+            "averageDurationMs": 5321.5,
+        }
+        series = [
+            {"bucketStart": _rfc(start), **self._counted(found)} for start, found in sorted(buckets.items())
+        ]
+        return {
+            "granularity": asked.query["granularity"],
+            "summary": summary,
+            "statuses": [{"status": name, "count": number} for name, number in statuses.items()] or None,
+            "sourceSystems": [
+                {"sourceSystem": name, **self._counted(found)} for name, found in sources.items()
+            ]
+            or None,
+            "timeSeries": series or None,
+            "recentFailures": failures[-5:] or None,
+        }
+
+    def _words(self) -> tuple[str, ...]:
+        words = ("succeeded", "failed", "cancelled")
+        return (*words, "partial") if self._state.switches["partial"] else words
+
+    def _counted(self, found: dict[str, int]) -> dict[str, int]:
+        return {name: found.get(name, 0) for name in ("total", *self._words())}
+
+
+def _word(status: str) -> str:
+    word = status.removeprefix("workflow_")
+    return word if word in ("succeeded", "failed", "cancelled", "partial") else "inProgress"
+
+
+def _rfc(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

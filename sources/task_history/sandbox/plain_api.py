@@ -1,0 +1,146 @@
+"""What the APIs with lists of executions have in common: who is let in, and which executions are shown in which order."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from .paragon_replays import Replays
+from .paragon_world import NEVER, World, iso
+from .server import Asked, Said
+from .state import State
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Refused(Exception):
+    """The request gets an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PlainApi:
+    """An API over a world; ``PlainApi`` knows no paths."""
+
+    name = ""
+    switches: dict[str, Any] = {}  # noqa: RUF012 - each API has its own
+    read_once: tuple[str, ...] = ()
+    """Kinds of requests of which nobody should send one twice about an execution that has ended."""
+    empty_page = b"[]"
+
+    def __init__(self, world: World, state: State) -> None:
+        self.world = world
+        self.replays = Replays(world)
+        self.origin = ""
+        self.evil = ""
+        self._state = state
+        self._tokens: dict[str, float] = {}
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {}
+
+    def hold_back(self, number: int) -> None:
+        """Hides that many executions, spread over all, until paging lets them go."""
+        step = max(1, len(self.world) // (number + 1))
+        self.world.held_back.update(range(step, min(len(self.world), step * number + 1), step))
+
+    def refused(self, status: int, message: str) -> Said:
+        raise NotImplementedError
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        """What is asked for, if nobody has a reason to ask for it twice."""
+        at = self.number_in(asked) if kind in self.read_once else None
+        return None if at is None or self.world.is_open(at, self.now()) else asked.target
+
+    def number_in(self, asked: Asked) -> int | None:
+        """The execution that a path names."""
+        for word in asked.path.split("/"):
+            at = self.world.number(word.rpartition("_")[2])
+            if at is not None:
+                return at
+        return None
+
+    def kind(self, asked: Asked) -> str:
+        raise NotImplementedError
+
+    def answer(self, asked: Asked, kind: str) -> Said:
+        """The answer of an API that works."""
+        try:
+            return self._answered(asked, kind)
+        except Refused as error:
+            return self.refused(error.status, str(error))
+
+    def _answered(self, asked: Asked, kind: str) -> Said:
+        raise NotImplementedError
+
+    def truth(self, *, with_steps: bool = False) -> list[bytes]:
+        """What a perfect copy holds now."""
+        now = self.now()
+        found = []
+        for at in self.shown(-NEVER, NEVER):
+            row = self.row(at, now)
+            found.append(orjson.dumps({**row, "_steps": self.children(at, now)} if with_steps else row))
+        return found
+
+    def row(self, at: int, now: int) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def children(self, at: int, now: int) -> Any:  # noqa: ARG002 - most have some
+        return []
+
+    def now(self) -> int:
+        return self._state.clock.now_ms()
+
+    def shown(self, low_ms: int, high_ms: int) -> list[int]:
+        """The numbers of the executions that began in the window and are shown, oldest first."""
+        low, high, hidden = self.world.shown(low_ms, high_ms, self.now())
+        skip = set(hidden)
+        return [at for at in range(low, high) if at not in skip]
+
+    def ordered(self, numbers: Sequence[int]) -> list[int]:
+        """As the switch ``order`` says: newest, oldest, any (the same each time), or random."""
+        order = self._state.switches["order"]
+        found = list(numbers)
+        if order == "newest":
+            found.reverse()
+        elif order == "any":
+            found.sort(key=self.world.identity)
+        elif order == "random":
+            self._state.random.shuffle(found)
+        return found
+
+    def find(self, identity: str) -> int:
+        """The execution's number. Raises Refused."""
+        at = self.world.number(identity)
+        if at is None or not self.world.is_shown(at, self.now()) or at in self.world.held_back:
+            raise Refused(404, "Not found")
+        return at
+
+    def moved(self) -> None:
+        """What happens while somebody pages."""
+        number = int(self._state.switches.get("insert_late_while_paging") or 0)
+        for at in sorted(self.world.held_back)[:number]:
+            self.world.held_back.discard(at)
+
+    def token(self) -> tuple[str, float]:
+        """A new token, and how many seconds it is good for."""
+        life_s = float(self._state.switches["token_life_s"])
+        made = f"sandbox-token-{random.Random(len(self._tokens)).getrandbits(96):024x}"
+        self._tokens[made] = time.monotonic() + life_s
+        return made, life_s
+
+    def is_let_in(self, asked: Asked) -> bool:
+        """Whether the request carries a token that is still good."""
+        given = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        return not self._state.is_revoked and time.monotonic() < self._tokens.get(given, 0.0)
+
+    def fine(self, at: int, ms: int) -> str:
+        """The instant with nine digits behind the second, of which the last six follow from the number."""
+        return f"{iso(ms)[:-1]}{(at * 7_919 + 13) % 1_000_000:06d}Z"

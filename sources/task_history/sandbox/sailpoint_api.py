@@ -1,0 +1,332 @@
+"""What SailPoint's workflow API says of a world, with a switch for everything its documentation leaves open.
+
+https://developer.sailpoint.com/docs/api/v2025/workflows
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from .paragon_world import NEVER, parse
+from .plain_api import JSON, PlainApi, Refused
+from .server import Asked, Said
+
+PAGE = 250
+SWITCHES: dict[str, Any] = {
+    "order": "newest",  # oldest, any, random
+    "limit": "heeded",  # ignored
+    "offset": "heeded",  # ignored
+    "page_cap": PAGE,
+    "running": "Executing",  # Running
+    "queued": True,  # in the first seconds
+    "open_close_time": "null",  # absent
+    "filter_name": "start_time",  # startTime, none
+    "filter_quotes": "any",  # without, with
+    "single": "object",  # list, forbidden
+    "history_v2": "list",  # object, absent, null
+    "token_life_s": 749,
+    "token_says_life": True,
+    "forbidden_workflows": 0,
+    "deleted_workflows": 0,
+    "slow_workflows": 0,
+    "slow_s": 2.0,
+    "busy_history": False,  # more than a page of events
+    "extra_fields": False,
+    "insert_late_while_paging": 0,
+    "too_many": "seconds",  # date, none
+    "date_header": True,
+    "error_style": "house",  # html
+}
+_PATHS = (
+    re.compile(
+        r"/(?P<version>beta|v3|v2024|v2025|v2026)/(?P<service>workflows|workflow-executions)(?P<rest>/.*)?"
+    ),
+    re.compile(r"/(?P<service>workflows|workflow-executions)/(?P<version>v1)(?P<rest>/.*)?"),
+)
+_COMPARED = re.compile(r"(\w+) (eq|lt|le|gt|ge) (\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)")
+_STEPS = ("Get Identity", "Send Email", "Create Ticket", "Verify Data Type")
+
+
+class SailPoint(PlainApi):
+    """One tenant."""
+
+    name = "sailpoint"
+    switches = SWITCHES
+    read_once = ("history",)
+    client_id = "sandbox-client-0123456789"
+    client_secret = "sandbox-secret-" + "fedcba9876543210"
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {"client_id": self.client_id, "client_secret": self.client_secret}
+
+    def refused(self, status: int, message: str) -> Said:
+        if self._state.switches["error_style"] == "html":
+            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+        if status == 401:
+            body: dict[str, Any] = {"error": message}
+        elif status == 429:
+            body = {"message": " Rate Limit Exceeded "}
+        else:
+            text = {"locale": "en-US", "localeOrigin": "DEFAULT", "text": message}
+            body = {
+                "detailCode": f"{status} error",
+                "trackingId": "b21b1f7c",
+                "messages": [text],
+                "causes": [],
+            }
+        return Said(status, orjson.dumps(body), JSON)
+
+    def kind(self, asked: Asked) -> str:
+        if asked.path == "/oauth/token":
+            return "token"
+        found = self._split(asked.path)
+        if found is None or asked.method != "GET":
+            return "other"
+        _, service, words = found
+        if service == "workflows":
+            return {0: "workflows", 1: "workflow"}.get(
+                len(words), "list" if words[1:] == ["executions"] else "other"
+            )
+        if len(words) == 2 and words[1] in ("history", "history-v2"):
+            return "history"
+        return "execution" if len(words) == 1 else "other"
+
+    def row(self, at: int, now: int) -> dict[str, Any]:
+        world, switches = self.world, self._state.switches
+        is_open = world.is_open(at, now)
+        found: dict[str, Any] = {
+            "id": world.identity(at),
+            "workflowId": world.workflow_ids[world.workflow(at)],
+            "requestId": f"{at:032x}",
+            "startTime": self.fine(at, world.starts[at]),
+        }
+        if not is_open:
+            found["closeTime"] = self.fine(at, world.ends[at])
+        elif switches["open_close_time"] == "null":
+            found["closeTime"] = None
+        found["status"] = ("Completed", "Failed", "Canceled")[world.finals[at]]
+        if is_open:
+            is_new = switches["queued"] and now - world.starts[at] < 5_000
+            found["status"] = "Queued" if is_new else switches["running"]
+        if switches["extra_fields"]:
+            found |= {"tenantNote": "x", "attempt": 1 + at % 3}
+        return found
+
+    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+        """The history."""
+        world = self.world
+        begun, end = world.starts[at], min(world.ends[at], now)
+        number = 2 + at % 3 if not self._state.switches["busy_history"] else 130
+        pace = max(1, (min(end, begun + 60_000) - begun) // (number + 1))
+        events: list[dict[str, Any]] = [self._event("WorkflowExecutionStarted", at, begun, {})]
+        for place in range(number):
+            name = _STEPS[(at + place) % len(_STEPS)]
+            attributes: dict[str, Any] = {
+                "displayName": name,
+                "stepName": name,
+                "technicalName": "sp:send-email",
+            }
+            is_failed = world.finals[at] == 1 and place == number - 1
+            events.append(self._event("ActivityTaskScheduled", at, begun + place * pace, attributes))
+            done = "ActivityTaskFailed" if is_failed else "ActivityTaskCompleted"
+            if is_failed:
+                attributes = {
+                    **attributes,
+                    "error": {"message": "no recipient", "password": f"hunter2-{at}-secret"},
+                }
+            events.append(self._event(done, at, begun + (place + 1) * pace, attributes))
+        if not world.is_open(at, now):
+            last = ("Completed", "Failed", "Canceled")[world.finals[at]]
+            events.append(self._event(f"WorkflowExecution{last}", at, world.ends[at], {}))
+        return events
+
+    def _event(self, kind: str, at: int, ms: int, attributes: dict[str, Any]) -> dict[str, Any]:
+        return {"type": kind, "timestamp": self.fine(at, ms), "attributes": attributes}
+
+    def _split(self, path: str) -> tuple[str, str, list[str]] | None:
+        for pattern in _PATHS:
+            if found := pattern.fullmatch(path):
+                words = [word for word in (found["rest"] or "").split("/") if word]
+                return found["version"], found["service"], words
+        return None
+
+    def _answered(self, asked: Asked, kind: str) -> Said:
+        if kind == "token":
+            return self._token(asked)
+        if not self.is_let_in(asked):
+            raise Refused(401, "JWT validation failed: JWT is expired")
+        found = self._split(asked.path)
+        if found is None or kind == "other":
+            raise Refused(404, "The server did not find a current representation for the target resource.")
+        version, _, words = found
+        delay_s = 0.0
+        if kind == "workflows":
+            data: Any = self._workflows(version, asked)
+        elif kind == "workflow":
+            data = self._workflow(self._numbered(words[0]))
+        elif kind == "list":
+            data, delay_s = self._list(words[0], asked)
+        elif kind == "execution":
+            data = self._single(words[0])
+        else:
+            data = self._history(version, words, asked)
+        return Said(200, orjson.dumps(data), JSON, delay_s=delay_s)
+
+    def _token(self, asked: Asked) -> Said:
+        form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
+        right = {"client_id": self.client_id, "client_secret": self.client_secret}
+        is_right = form == {"grant_type": "client_credentials", **right}
+        if asked.method != "POST" or not is_right or self._state.is_revoked:
+            return Said(401, b'{"error":"invalid_client","error_description":"Bad client credentials"}', JSON)
+        token, life_s = self.token()
+        said: dict[str, Any] = {
+            "access_token": token,
+            "token_type": "bearer",
+            "scope": "read",
+            "tenant_id": "t",
+        }
+        if self._state.switches["token_says_life"]:
+            said["expires_in"] = life_s
+        return Said(200, orjson.dumps(said), JSON)
+
+    def _workflows(self, version: str, asked: Asked) -> list[dict[str, Any]]:
+        count = len(self.world.workflow_ids)
+        if version in ("v3", "beta"):
+            start, size = self._place(asked)
+            return [self._workflow(at) for at in range(count)[start : start + size]]
+        if asked.query:
+            raise Refused(400, "This endpoint takes no parameters")
+        return [self._workflow(at) for at in range(count)[:PAGE]]
+
+    def _workflow(self, at: int) -> dict[str, Any]:
+        kind = ("EVENT", "SCHEDULED", "EXTERNAL", "")[at % 4]
+        return {
+            "id": self.world.workflow_ids[at],
+            "name": f"Workflow {at}",
+            "executionCount": 2,
+            "failureCount": 0,
+            "created": "2022-01-10T16:06:16.636381447Z",
+            "modified": "2023-12-05T15:18:27.699132301Z",
+            "modifiedBy": {"type": "IDENTITY", "id": "2c91", "name": "Thomas Edison"},
+            "owner": {"type": "IDENTITY", "id": "2c92", "name": "William Wilson"},
+            "description": "Sends an email.",
+            "definition": {
+                "start": "a",
+                "steps": {"a": {"type": "action", "attributes": {"apiKey": "hush-hush-99"}}},
+            },
+            "enabled": at % 3 > 0,
+            "trigger": {"type": kind, "displayName": None, "attributes": None},
+        }
+
+    def _numbered(self, workflow_id: str) -> int:
+        if workflow_id not in self.world.workflow_ids:
+            raise Refused(404, "The server did not find a current representation for the target resource.")
+        return self.world.workflow_ids.index(workflow_id)
+
+    def _list(self, workflow_id: str, asked: Asked) -> tuple[list[dict[str, Any]], float]:
+        switches = self._state.switches
+        workflow = self._numbered(workflow_id)
+        last = len(self.world.workflow_ids) - workflow
+        if last <= int(switches["forbidden_workflows"]):
+            raise Refused(403, "The server understood the request but refuses to authorize it.")
+        if workflow < int(switches["deleted_workflows"]):
+            raise Refused(404, "The server did not find a current representation for the target resource.")
+        self.moved()
+        start, size = self._place(asked)
+        low, high, fits = self._window(asked.query.get("filters"))
+        now = self.now()
+        world = self.world
+        numbers = [
+            at
+            for at in self.shown(low - 1, high + 1)
+            if world.workflow(at) == workflow and fits(self.row(at, now))
+        ]
+        size = PAGE * 1_000 if switches["limit"] == "ignored" else min(size, int(switches["page_cap"]))
+        start = 0 if switches["offset"] == "ignored" else start
+        rows = [self.row(at, now) for at in self.ordered(numbers)[start : start + size]]
+        return rows, float(switches["slow_s"]) if workflow < int(switches["slow_workflows"]) else 0.0
+
+    def _place(self, asked: Asked) -> tuple[int, int]:
+        unknown = set(asked.query) - {"limit", "offset", "filters"}
+        try:
+            start, size = int(asked.query.get("offset") or 0), int(asked.query.get("limit") or PAGE)
+        except ValueError:
+            raise Refused(400, "limit and offset are numbers") from None
+        if unknown or start < 0 or not 0 <= size <= PAGE:
+            raise Refused(400, "limit is at most 250, offset at least 0, and there are no others")
+        return start, size
+
+    def _window(self, text: str | None) -> tuple[int, int, Callable[[dict[str, Any]], bool]]:
+        """From and to which millisecond, about, and what a row has to fulfil exactly."""
+        switches = self._state.switches
+        if text is None:
+            return -NEVER, NEVER, lambda _: True
+        low, high = -NEVER, NEVER
+        tests: list[Callable[[dict[str, Any]], bool]] = []
+        for term in text.split(" and "):
+            found = _COMPARED.fullmatch(term.strip())
+            if found is None:
+                raise Refused(400, "This filter is not understood")
+            name, sign, value = found.groups()
+            if name == "status" and sign == "eq":
+                wanted = value.strip('"').lower()
+                tests.append(lambda row, wanted=wanted: str(row["status"]).lower() == wanted)  # type: ignore[misc]
+                continue
+            is_quoted = value.startswith('"')
+            quotes = switches["filter_quotes"]
+            if name != switches["filter_name"] or (quotes != "any" and is_quoted != (quotes == "with")):
+                raise Refused(400, f"{name} cannot be filtered so")
+            value = value.strip('"')
+            ms = parse(value)
+            low = max(low, ms) if sign in ("ge", "gt") else low
+            high = min(high, ms) if sign in ("le", "lt") else high
+            tests.append(_comparing(sign, value))
+        return low, high, lambda row: all(test(row) for test in tests)
+
+    def _single(self, identity: str) -> Any:
+        form = self._state.switches["single"]
+        if form == "forbidden":
+            raise Refused(403, "The server understood the request but refuses to authorize it.")
+        row = self.row(self.find(identity), self.now())
+        return [row] if form == "list" else row
+
+    def _history(self, version: str, words: list[str], asked: Asked) -> Any:
+        switches = self._state.switches
+        if words[1] == "history-v2" and (
+            version in ("beta", "v3", "v2024") or switches["history_v2"] == "absent"
+        ):
+            raise Refused(404, "The server did not find a current representation for the target resource.")
+        events = self.children(self.find(words[0]), self.now())
+        if words[1] == "history":
+            start, size = self._place(asked)
+            return events[start : start + size]
+        if switches["history_v2"] == "object":
+            found: Any = events[-1]
+        else:
+            found = None if switches["history_v2"] == "null" else events
+        return {"definition": {"start": "a", "steps": {}}, "history": found, "trigger": {"type": "EVENT"}}
+
+
+def _comparing(sign: str, value: str) -> Callable[[dict[str, Any]], bool]:
+    """Instants as texts of the same length compare as instants."""
+    wanted = _long(value)
+    signs: dict[str, Callable[[str], bool]] = {
+        "eq": lambda got: got == wanted,
+        "lt": lambda got: got < wanted,
+        "le": lambda got: got <= wanted,
+        "gt": lambda got: got > wanted,
+        "ge": lambda got: got >= wanted,
+    }
+    test = signs[sign]
+    return lambda row: test(_long(row["startTime"]))
+
+
+def _long(text: str) -> str:
+    date, _, fraction = text.rstrip("Z").partition(".")
+    return f"{date}.{fraction:0<9}"

@@ -1,0 +1,238 @@
+"""What Twinit's workflow service says of a world, with a switch for everything its documentation leaves open.
+
+https://twinit.dev/docs/apis/rest/workflowsvc/workflows
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import orjson
+
+from .paragon_world import NEVER
+from .plain_api import JSON, PlainApi, Refused
+from .server import Asked, Said
+
+_ROOT = "/workflowsvc/api/v1/"
+SWITCHES: dict[str, Any] = {
+    "order": "newest",  # oldest, any, random
+    "sort": "ignored",  # heeded, refused
+    "envelope": True,
+    "page_cap": 100,
+    "size_name": "both",  # _count, _pageSize
+    "path": "plural",  # singular
+    "tasks": "embedded",  # nested
+    "session": "plain",  # within: an answer of 200 holds the 401
+    "token_life_s": 3_600,
+    "token_says_life": True,
+    "missing": 404,  # 403, 500
+    "lines": 3,
+    "insert_late_while_paging": 0,
+    "too_many": "seconds",  # date, none
+    "date_header": True,
+    "error_style": "house",  # html
+}
+_ENDED = ("COMPLETED", "FAILED", "TERMINATED")
+
+
+class Twinit(PlainApi):
+    """One environment with two namespaces; some runs are in both."""
+
+    name = "twinit"
+    switches = SWITCHES
+    read_once = ("run", "loop_tasks", "logs")
+    access_key, secret_key, application_id = (
+        "sandbox-access-0123",
+        "sandbox-secret-" + "aa11bb22cc33",
+        "app-1",
+    )
+    namespaces = ("Alpha_w3MFXx7h", "Beta_9kQqLm2z")
+
+    @property
+    def told(self) -> dict[str, str]:
+        return {
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "application_id": self.application_id,
+            "namespaces": json.dumps(self.namespaces),
+        }
+
+    def refused(self, status: int, message: str) -> Said:
+        switches = self._state.switches
+        if switches["error_style"] == "html":
+            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+        if status == 401 and switches["session"] == "within":
+            return Said(200, orjson.dumps({"errorResult": {"status": 401, "message": message}}), JSON)
+        return Said(status, orjson.dumps({"_code": str(status), "_message": message}), JSON)
+
+    def once(self, asked: Asked, kind: str) -> str | None:
+        # Within an answer of 200 there may be a refusal.
+        return super().once(asked, kind) if self.is_let_in(asked) else None
+
+    def kind(self, asked: Asked) -> str:
+        if asked.path == "/passportsvc/api/v1/auth/token":
+            return "token"
+        match asked.path.removeprefix(_ROOT).split("/"):
+            case ["workflowdefs"]:
+                return "definitions"
+            case ["workflows"]:
+                return "list"
+            case ["workflows", _]:
+                return "run"
+            case ["workflows" | "workflow", _, "tasks" | "task", _, "loopovertasks"]:
+                return "loop_tasks"
+            case ["workflows", _, "tasks", _, "logs"]:
+                return "logs"
+            case ["workflows" | "workflow", _, "userinput", _]:
+                return "answer" if asked.method == "POST" else "other"
+        return "other"
+
+    def spaces(self, at: int) -> list[str]:
+        """The namespaces of a run."""
+        return list(self.namespaces) if at % 10 == 0 else [self.namespaces[at % 2]]
+
+    def row(self, at: int, now: int) -> dict[str, Any]:
+        world = self.world
+        is_open = world.is_open(at, now)
+        return {
+            "_id": world.identity(at),
+            "_workflowDefId": world.workflow_ids[world.workflow(at)],
+            "_name": f"run {at}",
+            "_namespaces": self.spaces(at),
+            "_userType": "iaq",
+            "_tasks": [] if self._state.switches["tasks"] == "absent" else self.children(at, now),
+            "_result": None if is_open else {"ok": True, "password": f"hunter2-{at}-secret"},
+            "_timeoutSeconds": None,
+            "_timeoutPolicy": None,
+            "_status": "RUNNING" if is_open else _ENDED[world.finals[at]],
+            "_createdAt": self.fine(at, world.starts[at]),
+            "_updatedAt": self.fine(at, world.starts[at] if is_open else world.ends[at]),
+        }
+
+    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+        """The tasks, without those of loops."""
+        world = self.world
+        is_failed = world.finals[at] == 1 and not world.is_open(at, now)
+        first = self._task(at, "a", "REST_CONNECTOR", "COMPLETED", 1)
+        last = self._task(at, "b", "SCRIPT_EXECUTION", "FAILED" if is_failed else "COMPLETED", 3)
+        tasks = [first, last]
+        if at % 3 == 0:
+            tasks.insert(1, self._task(at, "c", "DO_WHILE", "COMPLETED", 2))
+        if self._state.switches["tasks"] == "nested":
+            return [{**self._task(at, "f", "FORK_JOIN", "COMPLETED", 0), "_forkTasks": [[first], tasks[1:]]}]
+        return tasks
+
+    def _task(self, at: int, mark: str, kind: str, status: str, place: int) -> dict[str, Any]:
+        return {
+            "_id": f"{self.world.identity(at)}-{mark}",
+            "_name": None if place == 3 else f"task_{place}",
+            "_type": kind,
+            "_sequenceno": place,
+            "_status": status,
+            "_inputParams": {
+                "_url": "https://reqres.in",
+                "_auth": {"_type": "Basic", "_password": f"hunter2-{at}-in"},
+            },
+            "_result": {"data": {}},
+        }
+
+    def _answered(self, asked: Asked, kind: str) -> Said:
+        if kind == "token":
+            return self._token(asked)
+        if not self.is_let_in(asked):
+            raise Refused(401, "session expired")
+        namespace = asked.query.get("nsfilter")
+        if namespace not in self.namespaces:
+            raise Refused(400 if not namespace else 403, "nsfilter is no namespace of yours")
+        words = asked.path.removeprefix(_ROOT).split("/")
+        now = self.now()
+        if kind == "definitions":
+            data: Any = self._paged(
+                [self._definition(at) for at in range(len(self.world.workflow_ids))], asked
+            )
+        elif kind == "list":
+            data = self._list(asked, str(namespace), now)
+        elif kind == "run":
+            data = self.row(self._found(words[1]), now)
+        elif kind in ("loop_tasks", "logs", "answer"):
+            data = self._of_task(asked, kind, words)
+        else:
+            raise Refused(404, "no such endpoint")
+        return Said(200, orjson.dumps(data), JSON)
+
+    def _of_task(self, asked: Asked, kind: str, words: list[str]) -> Any:
+        if kind == "loop_tasks":
+            if (words[0] == "workflow") != (self._state.switches["path"] == "singular"):
+                raise Refused(404, "no such endpoint")
+            at = self._found(words[1])
+            loops = [self._task(at, f"c{n}", "REST_CONNECTOR", "COMPLETED", 1) for n in range(at % 4)]
+            return self._paged(loops if words[3].endswith("-c") else [], asked)
+        if kind == "logs":
+            return self._paged(self._lines(self._found(words[1])), asked)
+        self._found(words[1])
+        self._state.posts[words[3]] += 1
+        if not isinstance(orjson.loads(asked.body or b"{}").get("_userInput"), dict):
+            raise Refused(400, "_userInput is missing")
+        return {"message": "Task updated successfully"}
+
+    def _token(self, asked: Asked) -> Said:
+        pair = base64.b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
+        is_right = asked.headers.get("authorization") == f"Basic {pair}"
+        if asked.method != "POST" or not is_right or self._state.is_revoked:
+            return Said(401, b'{"_code":"401","_message":"bad access key"}', JSON)
+        if asked.query.get("appId") != self.application_id:
+            return Said(404, b'{"_code":"404","_message":"no such application"}', JSON)
+        token, life_s = self.token()
+        said: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
+        if self._state.switches["token_says_life"]:
+            said["expires_in"] = life_s
+        return Said(200, orjson.dumps(said), JSON)
+
+    def _found(self, identity: str) -> int:
+        try:
+            return self.find(identity)
+        except Refused:
+            raise Refused(int(self._state.switches["missing"]), "Workflow not found") from None
+
+    def _definition(self, at: int) -> dict[str, Any]:
+        return {
+            "_id": self.world.workflow_ids[at],
+            "_name": f"definition {at}",
+            "_description": "Publishes.",
+            "_namespaces": [self.namespaces[at % 2]],
+            "_userType": "publish",
+            "_taskDefs": [{"_type": "MQTT_PUBLISH", "_inputParams": {"_password": "hush-hush-99"}}],
+            "_createdAt": "2025-08-15T21:18:38.295172Z",
+            "_updatedAt": "2025-08-15T21:18:38.295177Z",
+            "_timeoutSeconds": 20,
+        }
+
+    def _list(self, asked: Asked, namespace: str, now: int) -> Any:
+        switches = self._state.switches
+        if "sort" in asked.query and switches["sort"] == "refused":
+            raise Refused(400, "unknown parameter sort")
+        self.moved()
+        numbers = [at for at in self.shown(-NEVER, NEVER) if namespace in self.spaces(at)]
+        is_sorted = "sort" in asked.query and switches["sort"] == "heeded"
+        ordered = numbers[::-1] if is_sorted else self.ordered(numbers)
+        return self._paged([(self, at, now) for at in ordered], asked)
+
+    def _lines(self, at: int) -> list[dict[str, Any]]:
+        line = {"timestamp": "2026-03-10 17:26:08", "level": "INFO"}
+        secret = f'headers: {{"x-api-key": "hunter2-{at}-log0123456789"}}\nsecond line'
+        count = int(self._state.switches["lines"])
+        return [{**line, "message": secret if place == 1 else f"line {place}"} for place in range(count)]
+
+    def _paged(self, found: list[Any], asked: Asked) -> Any:
+        switches = self._state.switches
+        names = ("_count", "_pageSize") if switches["size_name"] == "both" else (switches["size_name"],)
+        given = [int(asked.query[name]) for name in names if name in asked.query]
+        size = min(given[0] if given else 10, int(switches["page_cap"]))
+        start = int(asked.query.get("_offset", 0))
+        part = found[start : start + size]
+        rows = [one[0].row(one[1], one[2]) if isinstance(one, tuple) else one for one in part]
+        if not switches["envelope"]:
+            return rows
+        return {"_offset": start, "_pageSize": size, "_total": len(found), "_list": rows}
