@@ -55,7 +55,7 @@ class Copied:
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
     name = request.param
     system = systems.find(name)
-    with SandboxProcess(name, executions=220, seed=11, future_hours=30, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=120, seed=11, future_hours=30, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp(name), sandbox, system=name)
         results, copies = [], []
         for hours in (0, 26, 0):
@@ -159,9 +159,9 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
     """Killed twice within its first seconds, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)
-    with SandboxProcess(name, executions=160, seed=5, latency_ms=4, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=100, seed=5, latency_ms=4, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox, system=name)
-        for seconds in (2.0, 3.0):
+        for seconds in (1.5, 2.5):
             process = place.start("sync", name)
             time.sleep(seconds)
             process.kill()
