@@ -132,6 +132,22 @@ def test_status_tells_what_is_loaded(copied: Copied) -> None:
     assert found["coverage"]
 
 
+def test_the_views_show_it(copied: Copied) -> None:
+    """Every execution is in the views, with a status that has a meaning, and what must hold of views does."""
+    found = json.loads(copied.place.run("views", "--check", "--json").stdout)
+    assert [one for one in found["checks"] if one["rows"]] == []
+    executions = dict(
+        copied.place.query(
+            "SELECT execution_id, status FROM task_history.executions WHERE status <> 'unknown'"
+        )
+    )
+    assert executions.keys() >= copied.copies[-1][1].keys()
+    ended = {"succeeded", "failed", "cancelled", "partial"}
+    assert {executions[key] for key, (_, is_open) in copied.copies[-1][1].items() if not is_open} <= ended
+    steps = copied.place.query("SELECT count(*), count(started_at) FROM task_history.steps")
+    assert steps[0][0] > 0
+
+
 def test_check_accepts_the_credentials(copied: Copied) -> None:
     """``check`` takes at most three requests."""
     found = json.loads(copied.place.run("check", copied.name, "--json").stdout)
