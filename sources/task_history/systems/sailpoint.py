@@ -198,13 +198,14 @@ WORKFLOWS = Table(
 
 # A history names no steps: those of one name, in their order, are scheduled, started and ended.
 _STEP = (
-    "(SELECT n.workflow_execution_id, n.step_name, n.technical_name, n.place, n.execution_date_started, "
-    "min(n.timestamp) AS started_at, max(CASE WHEN n.phase = 'ended' THEN n.timestamp END) AS ended_at, "
+    "(SELECT n.workflow_execution_id, n.step_name, max(n.technical_name) AS technical_name, n.place, "
+    "n.execution_date_started, min(n.timestamp) AS started_at, "
+    "max(CASE WHEN n.phase = 'ended' THEN n.timestamp END) AS ended_at, "
     "coalesce(max(CASE WHEN n.phase = 'ended' THEN n.status END), max(n.status)) AS status, max(n.error) AS error, "
     "max(n.fetched_at) AS fetched_at, max(n.run_id) AS run_id FROM (SELECT v.*, row_number() OVER (PARTITION BY "
     "v.workflow_execution_id, v.step_name, v.phase ORDER BY v.position) AS place FROM (SELECT o.*, CASE WHEN o.status IN "
     "('Scheduled', 'Started', 'Initiated') THEN o.status ELSE 'ended' END AS phase FROM {execution_events} AS o "
-    "WHERE o.step_name IS NOT NULL) AS v) AS n GROUP BY n.workflow_execution_id, n.step_name, n.technical_name, n.place, "
+    "WHERE o.step_name IS NOT NULL) AS v) AS n GROUP BY n.workflow_execution_id, n.step_name, n.place, "
     "n.execution_date_started) AS s"
 )
 
@@ -242,8 +243,7 @@ VIEWS = Views(
     steps=Shown(
         _STEP,
         {
-            "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || coalesce(s.technical_name, '') "
-            "|| ':' || CAST(s.place AS VARCHAR)",
+            "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || CAST(s.place AS VARCHAR)",
             "execution_id": "s.workflow_execution_id",
             "step_name": "s.step_name",
             "step_type": "s.technical_name",
