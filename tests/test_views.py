@@ -567,7 +567,7 @@ def test_a_system_says_how_it_is_shown(name: str) -> None:
     # A bare column: partitions are pruned by no expression.
     assert re.fullmatch(r"\w+\.\w+", shown.executions.columns["started_at"])
     if shown.steps is not None:
-        assert {"step_execution_id", "execution_id", "vendor_status"} <= set(shown.steps.columns)
+        assert {"step_execution_id", "execution_id", "step_id", "vendor_status"} <= set(shown.steps.columns)
         assert re.fullmatch(r"\w+\.\w+", shown.steps.columns["execution_started_at"])
 
 

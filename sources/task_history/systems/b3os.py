@@ -430,11 +430,14 @@ VIEWS = Views(
         },
     ),
     steps=Shown(
-        "{run_nodes} AS s" + _OF_RUN + "s.workflow_execution_id",
+        "{run_nodes} AS s LEFT JOIN {runs} AS r ON r.id = s.workflow_execution_id"
+        + _OF_RUN
+        + "s.workflow_execution_id",
         {
             "step_execution_id": "s.id",
             "execution_id": "coalesce(x.id, s.workflow_execution_id)",
-            "step_id": "s.path",
+            # A node's id is one of its workflow; its path differs with each iteration of a loop.
+            "step_id": "coalesce(r.workflow_id, '') || ':' || s.node_id",
             "step_name": "s.node_id",
             "step_type": "s.type",
             "vendor_status": "s.status",

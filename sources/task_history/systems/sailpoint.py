@@ -241,10 +241,12 @@ VIEWS = Views(
         },
     ),
     steps=Shown(
-        _STEP,
+        _STEP + " LEFT JOIN {workflow_executions} AS e ON e.id = s.workflow_execution_id",
         {
             "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || CAST(s.place AS VARCHAR)",
             "execution_id": "s.workflow_execution_id",
+            # A step's name is one of its workflow.
+            "step_id": "coalesce(e.workflow_id, '') || ':' || s.step_name",
             "step_name": "s.step_name",
             "step_type": "s.technical_name",
             "vendor_status": "s.status",

@@ -232,10 +232,13 @@ VIEWS = Views(
     # Tasks have no times: their first and last lines are what is known.
     steps=Shown(
         "{tasks} AS s LEFT JOIN (SELECT g.task_id, min(g.timestamp) AS first_at, max(g.timestamp) AS last_at "
-        "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id",
+        "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id "
+        "LEFT JOIN {workflow_runs} AS e ON e.id = s.workflow_execution_id",
         {
             "step_execution_id": "s.id",
             "execution_id": "s.workflow_execution_id",
+            # A task's name is one of its definition.
+            "step_id": "coalesce(e.workflow_def_id, '') || ':' || coalesce(s.name, '')",
             "step_name": "s.name",
             "step_type": "s.type",
             "vendor_status": "s.status",
