@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -35,6 +35,8 @@ class PlainVendor:
         self.system = systems.find(name)
         self.values = build(self.system, {"base_url": "http://localhost", **self.api.told}).values
         self.sent: list[tuple[str, str]] = []
+        self.after: tuple[int, Callable[[], None]] | None = None
+        """After how many requests what happens."""
         self._lock = threading.Lock()
         self._credentials = Credentials(self.system, self.values)
         self._credentials.send = lambda login: self._send(login.request, login.headers, urlencode(login.form))
@@ -69,6 +71,8 @@ class PlainVendor:
     def _send(self, request: Request, headers: Any, body: str) -> Answer:
         lower = {name.lower(): value for name, value in headers.items()}
         asked = Asked(request.method, request.path, request.path, dict(request.params), lower, body.encode())
+        if self.after is not None and self.requests >= self.after[0]:
+            self.after[1]()
         with self._lock:
             kind = self.api.kind(asked)
             if kind != "token":

@@ -55,7 +55,7 @@ class Copied:
 def copied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
     name = request.param
     system = systems.find(name)
-    with SandboxProcess(name, executions=220, seed=11, future_hours=30, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=120, seed=11, future_hours=30, **WORLD) as sandbox:
         place = Place(tmp_path_factory.mktemp(name), sandbox, system=name)
         results, copies = [], []
         for hours in (0, 26, 0):
@@ -132,6 +132,22 @@ def test_status_tells_what_is_loaded(copied: Copied) -> None:
     assert found["coverage"]
 
 
+def test_the_views_show_it(copied: Copied) -> None:
+    """Every execution is in the views, with a status that has a meaning, and what must hold of views does."""
+    found = json.loads(copied.place.run("views", "--check", "--json").stdout)
+    assert [one for one in found["checks"] if one["rows"]] == []
+    executions = dict(
+        copied.place.query(
+            "SELECT execution_id, status FROM task_history.executions WHERE status <> 'unknown'"
+        )
+    )
+    assert executions.keys() >= copied.copies[-1][1].keys()
+    ended = {"succeeded", "failed", "cancelled", "partial"}
+    assert {executions[key] for key, (_, is_open) in copied.copies[-1][1].items() if not is_open} <= ended
+    steps = copied.place.query("SELECT count(*), count(started_at) FROM task_history.steps")
+    assert steps[0][0] > 0
+
+
 def test_check_accepts_the_credentials(copied: Copied) -> None:
     """``check`` takes at most three requests."""
     found = json.loads(copied.place.run("check", copied.name, "--json").stdout)
@@ -159,9 +175,9 @@ def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
 def test_a_killed_sync_goes_on(tmp_path: Path, name: str) -> None:
     """Killed twice within its first seconds, the next sync brings everything; nothing is there twice."""
     system = systems.find(name)
-    with SandboxProcess(name, executions=160, seed=5, latency_ms=4, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=100, seed=5, latency_ms=4, **WORLD) as sandbox:
         place = Place(tmp_path, sandbox, system=name)
-        for seconds in (2.0, 3.0):
+        for seconds in (1.5, 2.5):
             process = place.start("sync", name)
             time.sleep(seconds)
             process.kill()

@@ -9,6 +9,7 @@ import pytest
 
 from sources.task_history.asking import Asking
 from sources.task_history.chaining import Sizes
+from sources.task_history.errors import Stopped
 from sources.task_history.model import Window
 from sources.task_history.scanning import Scan
 from sources.task_history.windows import Starts
@@ -91,3 +92,19 @@ def test_no_place_is_believed_in_another_order(order: str) -> None:
     older = Window(ALL.start, cut)
     found = {row["id"] for piece in _scan(vendor).pieces(older, held=newer) for row in piece.rows}
     assert {identity.removeprefix("exec_") for identity in found} == vendor.shown(older)
+
+
+def test_what_was_read_before_it_was_stopped_is_kept() -> None:
+    """A run that is stopped in the midst of a list keeps what is certain of it, and goes on below."""
+    vendor = PlainVendor("b3os", executions=1_500, days=30)
+
+    def stopped() -> None:
+        raise Stopped("enough")
+
+    vendor.after = (7, stopped)
+    pieces = _scan(vendor).pieces(ALL)
+    piece = next(pieces)
+    with pytest.raises(Stopped):
+        next(pieces)
+    assert {row["id"].removeprefix("exec_") for row in piece.rows} == vendor.shown(piece.window)
+    assert len(piece.rows) >= 600

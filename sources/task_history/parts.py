@@ -57,6 +57,8 @@ class Parts:
         """Those that the vendor does not give, and why."""
         self.failed: dict[str, TaskHistoryError] = {}
         """Those that could not be read, and why."""
+        self._stored: dict[str, Seen] = {}
+        """In which state what is looked at again is stored."""
         self.vanished: list[str] = []
         """Ids that are held and were not shown any more."""
 
@@ -171,8 +173,6 @@ class Parts:
 
     def _again(self, windows: dict[str, list[Window]]) -> dict[str, dict[str, datetime]]:
         """What is held, by list, of the time that is looked at again."""
-        if self._context.system.lists != "unsorted":
-            return {}
         looked = [
             both
             for name, some in windows.items()
@@ -182,7 +182,10 @@ class Parts:
         ]
         if not looked:
             return {}
-        return self._context.warehouse.by_part(Window(min(looked).start, max(one.end for one in looked)))
+        window = Window(min(looked).start, max(one.end for one in looked))
+        # Asked once: a question for each of many lists takes longer than their answers from the vendor.
+        self._stored = self._context.warehouse.seen(window)
+        return self._context.warehouse.by_part(window) if self._context.system.lists == "unsorted" else {}
 
     def _listed(self, read: _Read, held: dict[str, datetime]) -> Chunk:
         """A window that was read: its rows and its coverage; what was known of it before is told apart."""
@@ -192,7 +195,7 @@ class Parts:
         window = self._until_now(piece)
         known = [both for one in part.book.covered if not (both := overlap(window, one)).is_empty]
         rows = [*piece.rows, *read.strays]
-        stored = self._seen(window, rows) if known or read.strays else {}
+        stored = self._seen(rows) if known or read.strays else {}
         made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
         starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
         late = [at for key, at in starts.items() if key not in stored and any(at in one for one in known)]
@@ -233,11 +236,18 @@ class Parts:
         last = max((floor_ms(at) + MS for at in starts if at is not None), default=window.start)
         return Window(window.start, min(window.end, max(last, self._context.edge(), window.start)))
 
-    def _seen(self, window: Window, rows: Sequence[Row]) -> dict[str, Seen]:
-        context = self._context
-        stored = context.warehouse.seen(window)
-        others = [key for row in rows if (key := context.system.identity(row)) not in stored]
-        if others:
-            held = context.warehouse.stored(others)
-            stored |= {key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None}
-        return stored
+    def _seen(self, rows: Sequence[Row]) -> dict[str, Seen]:
+        """In which state these are stored, as far as they may be."""
+        system = self._context.system
+        # Of which it is not known when they began, they may be stored wherever.
+        others = [
+            key
+            for row in rows
+            if not system.started_at(row) and (key := system.identity(row)) not in self._stored
+        ]
+        if not others:
+            return self._stored
+        held = self._context.warehouse.stored(others)
+        return self._stored | {
+            key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None
+        }

@@ -69,24 +69,41 @@ class Scan:
         chain = Chain(self._pages, self._system, self._sizes, None, offset=self._place(window, held))
         waiting: dict[str, Row] = {}
         end, last = window.end, _FAR
-        for rows in chain:
+        pages = iter(chain)
+        while True:
+            try:
+                rows = next(pages, None)
+            except Exception:
+                # What came newest first and joined is all there is down to its last instant, whatever ended it.
+                piece = self._sure(chain, Window(window.start, end), last, waiting)
+                if piece is not None:
+                    yield piece
+                raise
+            if rows is None:
+                break
             waiting |= {self._system.identity(row): row for row in rows if self._is_in(row, window)}
             last = self._look(rows, last)
-            if self.order == "none":
-                continue
             if self.order == "newest_first" and last < window.start and chain.is_joined:
                 break
-            edge = floor_ms(last) + MS
-            if len(waiting) >= _ROWS_PER_PIECE and window.start < edge < end and chain.is_joined:
-                piece = cut(self._system, Window(edge, end), waiting.values(), is_verified=True)
+            piece = None
+            if len(waiting) >= _ROWS_PER_PIECE:
+                piece = self._sure(chain, Window(window.start, end), last, waiting)
+            if piece is not None:
                 given = {self._system.identity(row) for row in piece.rows}
                 waiting = {key: row for key, row in waiting.items() if key not in given}
-                end = edge
+                end = piece.window.start
                 yield piece
         rest = Window(window.start, end)
         self.strays = [row for row in waiting.values() if not self._is_in(row, rest)]
         is_whole = chain.is_joined and chain.is_heeded
         yield cut(self._system, rest, waiting.values(), is_verified=is_whole)
+
+    def _sure(self, chain: Chain, left: Window, last: datetime, waiting: Mapping[str, Row]) -> Piece | None:
+        """What is certainly whole of what is left: from after the last instant that was seen to its end."""
+        edge = floor_ms(last) + MS if last < left.end else left.end
+        if self.order != "newest_first" or not chain.is_joined or not left.start < edge < left.end:
+            return None
+        return cut(self._system, Window(edge, left.end), waiting.values(), is_verified=True)
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""

@@ -16,7 +16,21 @@ from urllib.parse import quote
 
 from ..errors import UnexpectedResponse
 from ..model import Column, Json, Page, Request, Row, Table, Window
-from .base import Defaults, Detail, Setting, System, Values, instant, millis, own_columns, rows_under, timed
+from .base import (
+    Defaults,
+    Detail,
+    Setting,
+    Shown,
+    System,
+    Values,
+    Views,
+    error_in,
+    instant,
+    millis,
+    own_columns,
+    rows_under,
+    timed,
+)
 
 PAGE = 100
 _MARK = "[redacted]"
@@ -361,6 +375,94 @@ FAILURES = Table(
     newest="fetched_at",
 )
 
+# One row per execution, and per run that has none: a run's execution is its wrapping.
+_SHOWN = (
+    "(SELECT x.id, x.workflow_id, r.workflow_name, x.initiated_by_id AS user_id, x.status, x.is_open, x.created_at, "
+    "x.finished_at, x.status_reason, x.resolution, x.purged_at_source, x.fetched_at, x.run_id FROM {executions} AS x "
+    "LEFT JOIN {runs} AS r ON r.id = x.workflow_run_id UNION ALL SELECT r.id, r.workflow_id, r.workflow_name, "
+    "r.triggered_by, r.status, r.is_open, r.started_at, r.finished_at, CAST(NULL AS VARCHAR), r.resolution, "
+    "r.purged_at_source, r.fetched_at, r.run_id FROM {runs} AS r LEFT JOIN {executions} AS x ON x.workflow_run_id = r.id "
+    "WHERE x.id IS NULL) AS e"
+)
+_OF_RUN = (
+    " LEFT JOIN (SELECT o.workflow_run_id, min(o.id) AS id FROM {executions} AS o GROUP BY o.workflow_run_id) AS x "
+    "ON x.workflow_run_id = "
+)
+
+VIEWS = Views(
+    statuses={
+        "awaiting_payment": "queued",
+        "payment_confirmed": "queued",
+        "workflow_queued": "queued",
+        "workflow_running": "running",
+        "workflow_waiting": "waiting",
+        _SUCCESS: "succeeded",
+        "workflow_partial": "partial",
+        "workflow_failed": "failed",
+        "workflow_cancelled": "cancelled",
+        "pending": "queued",
+        "scheduled": "queued",
+        "running": "running",
+        "auto_swapping": "running",
+        "waiting": "waiting",
+        "success": "succeeded",
+        "partial": "partial",
+        "failure": "failed",
+        "cancelled": "cancelled",
+        "skipped": "skipped",
+    },
+    executions=Shown(
+        _SHOWN,
+        {
+            "execution_id": "e.id",
+            "workflow_id": "e.workflow_id",
+            "workflow_name": "e.workflow_name",
+            "user_id": "e.user_id",
+            "vendor_status": "e.status",
+            "is_open": "e.is_open",
+            "started_at": "e.created_at",
+            "ended_at": "e.finished_at",
+            "error": "CASE WHEN e.status_reason <> '' THEN e.status_reason END",
+            "resolution": "e.resolution",
+            "purged_at_source": "e.purged_at_source",
+            "fetched_at": "e.fetched_at",
+            "run_id": "e.run_id",
+        },
+    ),
+    steps=Shown(
+        "{run_nodes} AS s" + _OF_RUN + "s.workflow_execution_id",
+        {
+            "step_execution_id": "s.id",
+            "execution_id": "coalesce(x.id, s.workflow_execution_id)",
+            "step_id": "s.path",
+            "step_name": "s.node_id",
+            "step_type": "s.type",
+            "vendor_status": "s.status",
+            "started_at": "s.started_at",
+            "ended_at": "s.finished_at",
+            "execution_started_at": "s.execution_date_started",
+            "error": f"CASE WHEN s.status = 'failure' THEN {error_in('s.result')} END",
+            "fetched_at": "s.fetched_at",
+            "run_id": "s.run_id",
+        },
+    ),
+    payloads=Shown(
+        "{run_nodes} AS p" + _OF_RUN + "p.workflow_execution_id",
+        {
+            "step_execution_id": "p.id",
+            "execution_id": "coalesce(x.id, p.workflow_execution_id)",
+            "execution_started_at": "p.execution_date_started",
+            "is_available": "TRUE",
+            "input": "p.input",
+            "output": "p.result",
+            "error": f"CASE WHEN p.status = 'failure' THEN {error_in('p.result')} END",
+            "fetched_at": "p.fetched_at",
+            "run_id": "p.run_id",
+        },
+    ),
+    billing_caveat="B3OS counts no tasks; what runs cost is runs.total_cu, in compute units.",
+)
+
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
 _LIST_FIELDS = frozenset(column.source for column in RUNS.columns if column.source)
 _MISSING = re.compile(r"not found|no such|does not exist|unknown execution", re.IGNORECASE)
@@ -492,6 +594,7 @@ class B3os(_B3os):
     steps = EVENTS
     ledger = LEDGER
     companions: tuple[System, ...] = (B3osRuns(),)  # type: ignore[assignment]  # its tuples are of fixed length
+    views = VIEWS
     stats = (STATS, SUMMARY, BY_STATUS, BY_SOURCE, FAILURES)
     failed_statuses = ("workflow_failed",)
     started_column = "created_at"

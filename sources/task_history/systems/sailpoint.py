@@ -21,8 +21,11 @@ from .base import (
     Filter,
     Login,
     Setting,
+    Shown,
     Token,
     Values,
+    Views,
+    error_in,
     instant,
     own_columns,
     rows_under,
@@ -193,6 +196,69 @@ WORKFLOWS = Table(
     newest="fetched_at",
 )
 
+# A history names no steps: those of one name, in their order, are scheduled, started and ended.
+_STEP = (
+    "(SELECT n.workflow_execution_id, n.step_name, max(n.technical_name) AS technical_name, n.place, "
+    "n.execution_date_started, min(n.timestamp) AS started_at, "
+    "max(CASE WHEN n.phase = 'ended' THEN n.timestamp END) AS ended_at, "
+    "coalesce(max(CASE WHEN n.phase = 'ended' THEN n.status END), max(n.status)) AS status, max(n.error) AS error, "
+    "max(n.fetched_at) AS fetched_at, max(n.run_id) AS run_id FROM (SELECT v.*, row_number() OVER (PARTITION BY "
+    "v.workflow_execution_id, v.step_name, v.phase ORDER BY v.position) AS place FROM (SELECT o.*, CASE WHEN o.status IN "
+    "('Scheduled', 'Started', 'Initiated') THEN o.status ELSE 'ended' END AS phase FROM {execution_events} AS o "
+    "WHERE o.step_name IS NOT NULL) AS v) AS n GROUP BY n.workflow_execution_id, n.step_name, n.place, "
+    "n.execution_date_started) AS s"
+)
+
+VIEWS = Views(
+    statuses={
+        "Queued": "queued",
+        "Running": "running",
+        "Executing": "running",
+        "Completed": "succeeded",
+        "Failed": "failed",
+        "TimedOut": "failed",
+        "Canceled": "cancelled",
+        "Cancelled": "cancelled",
+        "Terminated": "cancelled",
+        "Scheduled": "queued",
+        "Initiated": "queued",
+        "Started": "running",
+    },
+    executions=Shown(
+        "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.id = e.workflow_id",
+        {
+            "execution_id": "e.id",
+            "workflow_id": "e.workflow_id",
+            "workflow_name": "w.name",
+            "vendor_status": "e.status",
+            "is_open": "e.is_open",
+            "started_at": "e.start_time",
+            "ended_at": "e.close_time",
+            "resolution": "e.resolution",
+            "purged_at_source": "e.purged_at_source",
+            "fetched_at": "e.fetched_at",
+            "run_id": "e.run_id",
+        },
+    ),
+    steps=Shown(
+        _STEP,
+        {
+            "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || CAST(s.place AS VARCHAR)",
+            "execution_id": "s.workflow_execution_id",
+            "step_name": "s.step_name",
+            "step_type": "s.technical_name",
+            "vendor_status": "s.status",
+            "started_at": "s.started_at",
+            "ended_at": "s.ended_at",
+            "execution_started_at": "s.execution_date_started",
+            "error": f"coalesce({error_in('s.error')}, s.error)",
+            "fetched_at": "s.fetched_at",
+            "run_id": "s.run_id",
+        },
+    ),
+    billing_caveat="SailPoint counts no tasks.",
+)
+
 _TIMES = ("startTime", "closeTime")
 _LAST_WORD = re.compile(
     r"(Scheduled|Started|Initiated|Completed|Failed|Canceled|Cancelled|TimedOut|Terminated)$"
@@ -241,6 +307,7 @@ class SailPoint(Defaults):
     partition = "workflow"
     has_steps_in_execution = False
     failed_statuses = ("Failed",)
+    views = VIEWS
     started_column = "start_time"
     workflow_column = "workflow_id"
     filters = (

@@ -21,8 +21,11 @@ from .base import (
     Filter,
     Login,
     Setting,
+    Shown,
     Token,
     Values,
+    Views,
+    error_in,
     instant,
     own_columns,
     rows_under,
@@ -193,6 +196,74 @@ DEFS = Table(
     newest="fetched_at",
 )
 
+VIEWS = Views(
+    statuses={
+        "QUEUED": "queued",
+        "SCHEDULED": "queued",
+        "RUNNING": "running",
+        "IN_PROGRESS": "running",
+        "PAUSED": "waiting",
+        "COMPLETED": "succeeded",
+        "COMPLETED_WITH_ERRORS": "partial",
+        "FAILED": "failed",
+        "FAILED_WITH_TERMINAL_ERROR": "failed",
+        "TIMED_OUT": "failed",
+        "TERMINATED": "cancelled",
+        "CANCELED": "cancelled",
+        "CANCELLED": "cancelled",
+        "SKIPPED": "skipped",
+    },
+    executions=Shown(
+        "{workflow_runs} AS e LEFT JOIN {workflow_defs} AS w ON w.id = e.workflow_def_id",
+        {
+            "execution_id": "e.id",
+            "workflow_id": "e.workflow_def_id",
+            "workflow_name": "w.name",
+            "vendor_status": "e.status",
+            "is_open": "e.is_open",
+            "started_at": "e.created_at",
+            "ended_at": "e.finished_at_estimate",
+            "resolution": "e.resolution",
+            "purged_at_source": "e.purged_at_source",
+            "fetched_at": "e.fetched_at",
+            "run_id": "e.run_id",
+        },
+    ),
+    # Tasks have no times: their first and last lines are what is known.
+    steps=Shown(
+        "{tasks} AS s LEFT JOIN (SELECT g.task_id, min(g.timestamp) AS first_at, max(g.timestamp) AS last_at "
+        "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id",
+        {
+            "step_execution_id": "s.id",
+            "execution_id": "s.workflow_execution_id",
+            "step_name": "s.name",
+            "step_type": "s.type",
+            "vendor_status": "s.status",
+            "started_at": "t.first_at",
+            "ended_at": "t.last_at",
+            "execution_started_at": "s.execution_date_started",
+            "error": f"CASE WHEN s.status <> 'COMPLETED' THEN {error_in('s.result')} END",
+            "fetched_at": "s.fetched_at",
+            "run_id": "s.run_id",
+        },
+    ),
+    payloads=Shown(
+        "{tasks} AS p",
+        {
+            "step_execution_id": "p.id",
+            "execution_id": "p.workflow_execution_id",
+            "execution_started_at": "p.execution_date_started",
+            "is_available": "TRUE",
+            "input": "p.input_params",
+            "output": "p.result",
+            "error": f"CASE WHEN p.status <> 'COMPLETED' THEN {error_in('p.result')} END",
+            "fetched_at": "p.fetched_at",
+            "run_id": "p.run_id",
+        },
+    ),
+    billing_caveat="Twinit counts no tasks.",
+)
+
 _TIMES = ("_createdAt", "_updatedAt")
 
 
@@ -237,6 +308,7 @@ class Twinit(Defaults):
     has_details_in_parts = True
     can_answer = True
     failed_statuses = _FAILED
+    views = VIEWS
     started_column = "created_at"
     workflow_column = "workflow_def_id"
     filters = (Filter("namespace", "nsfilter", "namespace", "a namespace"),)
