@@ -18,7 +18,11 @@ def of_system(parser: argparse.ArgumentParser) -> None:
 
 def of_warehouse(parser: argparse.ArgumentParser) -> None:
     """Where the tables are."""
-    parser.add_argument("--destination", metavar="NAME", help="the warehouse: duckdb (default)")
+    parser.add_argument(
+        "--destination",
+        metavar="NAME",
+        help="the warehouse: duckdb (default), bigquery, or another SQL destination of dlt",
+    )
 
 
 def of_details(parser: argparse.ArgumentParser) -> None:

@@ -202,6 +202,37 @@ def test_a_fresh_machine_goes_on(story: Story, tmp_path: Path) -> None:
     assert story.differences() == NONE
 
 
+def test_a_row_that_comes_back_on_another_day_is_there_once(story: Story) -> None:
+    """Run again under its own id, an execution has a new start, and its old row is found where it was."""
+    story.sandbox.switches(replay_same_id=True)
+    (identity, before), *_ = story.place.query(
+        "SELECT id, date_started FROM paragon.workflow_executions WHERE status = 'FAILED' "
+        "AND date_started >= '2026-10-14' AND date_started < '2026-10-18' ORDER BY date_started LIMIT 1"
+    )
+    story.command("replay", "paragon", identity, "--yes")
+    story.sandbox.advance(1800)
+    story.place.sync()
+    ((after,),) = story.place.query(
+        f"SELECT date_started FROM paragon.workflow_executions WHERE id = '{identity}'"
+    )
+    assert after > before
+    assert story.differences() == NONE
+
+
+def test_what_a_merge_reads_does_not_grow_with_the_table(story: Story) -> None:
+    """The last sync's merges into executions read less than a third of what is held."""
+    merges = [
+        found.bytes_processed
+        for found in story.recorder.statements[-120:]
+        if found.is_dry_run and "MERGE INTO" in found.sql and ".`workflow_executions` AS t" in found.sql
+    ]
+    whole = story.place.client.query(
+        "SELECT * FROM paragon.workflow_executions", job_config=bigquery.QueryJobConfig(dry_run=True)
+    ).total_bytes_processed
+    assert merges
+    assert 0 < max(merges) < whole / 3
+
+
 def test_no_statement_reads_a_large_table_whole(story: Story) -> None:
     """Of everything that was said to BigQuery in this story, DDL aside, nothing reads beyond constant days."""
     said = [
