@@ -216,14 +216,14 @@ def test_a_bare_list_that_comes_again_is_the_whole(name: str, number: int) -> No
     """Lines and events of a server that heeds no offset are there once, and there is an end."""
     system = systems.find(name)
     values = build(system, {"base_url": "https://t.example", **SETTINGS[name]}).values
-    lists = {"logs": BARE, "history": [_EVENT] * 250}
+    lists = {"logs": BARE, "history": [_EVENT] * 250, "history-v2": [_EVENT] * 250}
     asked: list[Request] = []
 
     class Static:
         def send(self, request: Request) -> Answer:
             asked.append(request)
             assert len(asked) < 10
-            data = lists.get(request.kind, _RUN)
+            data = lists.get(request.path.rsplit("/", 1)[1], _RUN)
             return Answer(data, json.dumps(data).encode())
 
         def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:

@@ -227,4 +227,4 @@ def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
         assert held(place, system) == right
         again = json.loads(place.run("backfill", name, *words).stdout)
         assert again["executions"] == 0
-        assert not again["requests_by_kind"].keys() & {"list", "runs"}
+        assert "list" not in again["requests_by_kind"]

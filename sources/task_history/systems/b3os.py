@@ -565,7 +565,7 @@ class B3osRuns(_B3os):
     def list_request(
         self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
     ) -> Request:
-        return Request("runs", "/v1/runs", _paged(offset))
+        return Request("list", "/v1/runs", _paged(offset))
 
     def started_at(self, row: Row) -> datetime | None:
         return instant(row.get("startedAt"))
@@ -574,7 +574,7 @@ class B3osRuns(_B3os):
         return str(row.get("status") or "") not in RUN_ENDED and not _is_set(row.get("finishedAt"))
 
     def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
-        return Request("run", f"/v1/runs/{quote(execution_id, safe='')}")
+        return Request("execution", f"/v1/runs/{quote(execution_id, safe='')}")
 
     def read_execution(self, data: Json) -> Detail:
         run = _data(data, what="run")

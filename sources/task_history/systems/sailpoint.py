@@ -455,10 +455,10 @@ class SailPoint(Defaults):
 
     def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         path = _single(values, execution_id)
-        history = Request("history", f"{path}/history")
+        history = Request("execution", f"{path}/history")
         if values["api_version"] not in _WITH_HISTORY_V2:
             return history
-        return Request("history", f"{path}/history-v2", instead=history, unknown=(400, 404))
+        return Request("execution", f"{path}/history-v2", instead=history, unknown=(400, 404))
 
     def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
         extra: Row = {}
@@ -479,7 +479,7 @@ class SailPoint(Defaults):
         if isinstance(data, list) and len(events) == PAGE:
             # A page as long as one may be: older servers know no parameters, and then it was all.
             path = request.path.removesuffix("-v2")
-            more = (Request("history", path, _paged(first + PAGE), is_partial=True),)
+            more = (Request("execution", path, _paged(first + PAGE), is_partial=True),)
         rows = [_event(execution_id, first + at, event) for at, event in enumerate(events)]
         return Detail({}, extra, rows, more=more)
 

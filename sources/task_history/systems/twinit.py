@@ -408,7 +408,7 @@ class Twinit(Defaults):
 
     def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         return Request(
-            "run",
+            "execution",
             f"{_ROOT}/workflows/{quote(execution_id, safe='')}",
             _in(values, part),
             is_partial=True,
@@ -424,7 +424,7 @@ class Twinit(Defaults):
         namespace = dict(request.params).get("nsfilter", "")
         words = [unquote(word) for word in request.path.removeprefix(_ROOT).split("/")]
         run_id = words[2]
-        if request.kind == "run":
+        if request.kind == "execution":
             detail = self.read_execution(data)
             more = self._more(values, namespace, run_id, detail.steps)
             return Detail(detail.execution, {}, detail.steps, more=more)
