@@ -31,7 +31,9 @@ def sandbox() -> Iterator[SandboxProcess]:
 @pytest.fixture
 def place(recorder: Recorder, sandbox: SandboxProcess, tmp_path: Path) -> BigQueryPlace:
     sandbox.reset_counters()
-    return BigQueryPlace(tmp_path / "place", sandbox, recorder, payloads="none", integrations=None)
+    return BigQueryPlace(
+        tmp_path / "place", sandbox, recorder, steps="none", payloads="none", integrations=None
+    )
 
 
 def _asked(sandbox: SandboxProcess) -> int:
@@ -184,7 +186,7 @@ def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxP
 
 def test_no_secret_is_left_behind(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
     """Neither the vendor's key nor Google's stands in logs, labels, SQL, or anything that is left on this machine."""
-    place.set(payloads="all")
+    place.set(steps="all", payloads="all")
     done = place.run(*SYNC, "--log-level", "debug")
     key = json.loads(place.env["DESTINATION__BIGQUERY__CREDENTIALS"])["private_key"]
     secrets = [sandbox.api_key, *[line for line in key.splitlines() if len(line) > 40][:3]]
