@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping
 
 from sources.task_history.sandbox import serve
@@ -25,6 +26,6 @@ def _advise(told: Mapping[str, str]) -> None:
     output.tell("In another terminal:")
     for name, value in told.items():
         if name == "base_url" or not (name == "system" or name.endswith("_url")):
-            output.tell(f"export {prefix}{name.upper()}={value}")
+            output.tell(f"export {prefix}{name.upper()}={shlex.quote(str(value))}")
     output.tell(f"task-history sync {told['system']}")
     output.tell("Ctrl-C ends the server.")
