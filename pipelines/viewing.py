@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,14 @@ from sources.task_history.errors import TaskHistoryError, UsageError, WarehouseU
 from sources.task_history.views.checking import BROKEN, Finding, findings
 from sources.task_history.views.creating import Access, refresh
 from sources.task_history.views.dialects import DATASET, DIALECTS
+from sources.task_history.views.files import View
 
 from . import reading
 from .destination import Target
 
 if TYPE_CHECKING:
+    from sources.task_history.loading import Loader
+
     from .running import Run
 
 log = logging.getLogger("task_history")
@@ -39,7 +42,7 @@ def after(current: Run) -> None:
 
 def _after(current: Run) -> None:
     context, loader = current.session.context, current.loader
-    access = _access(loader.pipeline.sql_client(), loader.query, loader.execute, loader.datasets)
+    access = _access(loader.pipeline.sql_client(), loader)
     if access.dialect not in DIALECTS:
         return
     made = refresh(access)
@@ -141,7 +144,7 @@ def opened(target: Target) -> Iterator[Access]:
     # Whichever system: nothing of it is read or written here.
     loader = Loader(pipeline, systems.find(systems.names()[0]))
     try:
-        access = _access(pipeline.sql_client(), loader.query, loader.execute, loader.datasets)
+        access = _access(pipeline.sql_client(), loader)
         if access.dialect not in DIALECTS:
             raise UsageError(
                 f"There are views for {' and '.join(DIALECTS)}, and this warehouse is {access.dialect}."
@@ -151,14 +154,22 @@ def opened(target: Target) -> Iterator[Access]:
         loader.close()
 
 
-def _access(client: Any, query: Any, execute: Any, datasets: Callable[[], Sequence[str]]) -> Access:
+def _access(client: Any, loader: Loader) -> Access:
     dialect = str(client.capabilities.sqlglot_dialect)
     is_bigquery = dialect == "bigquery"
+
+    def describe(views: Sequence[View]) -> None:
+        loader.describe_views(
+            DATASET,
+            {view.name: {column.name: column.description for column in view.columns} for view in views},
+        )
+
     return Access(
         dialect,
-        query,
-        execute,
+        loader.query,
+        loader.execute,
+        describe=describe,
         project=client.project_id if is_bigquery else None,
         owners=configuration.datasets(os.environ),
-        datasets=datasets,
+        datasets=loader.datasets,
     )

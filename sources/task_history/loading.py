@@ -150,6 +150,11 @@ class Loader:
             for statement in statements:
                 client.execute_sql(statement)
 
+    def describe_views(self, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
+        """Gives the columns of views their sentences, by view and column. Raises WarehouseUnavailable."""
+        with failures(), self._held() as client:
+            self.backend.describe_views(client, dataset, texts)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """The warehouse stays open meanwhile, where each question would open it anew."""

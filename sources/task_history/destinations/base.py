@@ -83,6 +83,9 @@ class Backend:
     def describe(self, client: Any, sentences: Sentences) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
 
+    def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
+        """Gives columns of views sentences that their statements do not give, by view and column."""
+
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
         """What is there already, and whether a sync could write; changes nothing.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -288,6 +288,13 @@ class BigQueryBackend(Backend):
             table.labels = {**table.labels, **labels, **({_SENTENCES: mark} if name == last else {})}
             connection.update_table(table, ["schema", "description", "labels"])
 
+    def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
+        connection = client.native_connection
+        for name, columns in texts.items():
+            view = connection.get_table(f"{client.project_id}.{dataset}.{name}")
+            _describe(view, columns)
+            connection.update_table(view, ["schema"])
+
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
         connection = client.native_connection
         # Runs a job, and changes rows, which BigQuery allows only where billing is enabled; it leaves nothing behind.
@@ -325,7 +332,7 @@ class BigQueryBackend(Backend):
         }
 
 
-def _describe(table: Table, texts: dict[str, str]) -> None:
+def _describe(table: Table, texts: Mapping[str, str]) -> None:
     table.schema = [
         SchemaField.from_api_repr(
             {**field.to_api_repr(), "description": texts.get(field.name, field.description)}

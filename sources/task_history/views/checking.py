@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -84,5 +84,5 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
     """The check over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
-    own = relations(datasets)
+    own = relations([replace(dataset, since=_EVER) for dataset in datasets])
     return carried(text, dialect, relations=own, views=views().keys(), project=project)

@@ -28,6 +28,8 @@ class Access:
     query: Query
     execute: Callable[[Iterable[str]], None]
     """Runs statements in order."""
+    describe: Callable[[Sequence[View]], None] = lambda _: None
+    """Gives the views' columns their sentences, where that takes more than statements."""
     project: str | None = None
     """BigQuery's, as the views' names begin."""
     owners: Mapping[str, str] | None = None
@@ -71,7 +73,10 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     mark = fingerprint(shown, access)
     if not anew and there.issuperset(wanted) and _stored_mark(access) == mark:
         return made
-    access.execute(statements(shown, access.dialect, project=access.project, mark=mark))
+    for number, statement in enumerate(statements(shown, access.dialect, project=access.project, mark=mark)):
+        access.execute([statement])
+        if access.dialect == BIGQUERY:
+            access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
     log.info("views made=%d datasets=%s", len(wanted), ",".join(made.datasets))
     return Made(made.shown, wanted, is_new=True)
 
@@ -87,12 +92,17 @@ def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None)
 
 
 def statements(shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str) -> Iterator[str]:
-    """What makes the dataset and every view in it, each with a sentence for itself and for every column."""
+    """What makes the dataset and every view in it, each with its sentence.
+
+    DuckDB's columns have theirs from them too; BigQuery's from ``Access.describe``.
+    """
     made = [(views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()]
     schema = f"CREATE SCHEMA IF NOT EXISTS {_name('', dialect, project)}"
     if dialect == BIGQUERY:
-        # One job: each takes seconds.
-        yield ";\n".join([schema, *(_bigquery_view(view, sql, project) for view, sql in made)])
+        # One job, since each takes seconds; the last view, which says that all are there, apart.
+        *others, last = [_bigquery_view(view, sql, project) for view, sql in made]
+        yield ";\n".join([schema, *others])
+        yield last
     else:
         yield schema
         yield from (_duckdb_view(view, sql) for view, sql in made)
@@ -161,12 +171,8 @@ def _name(view: str, dialect: str, project: str | None) -> str:
 
 
 def _bigquery_view(view: View, sql: str, project: str | None) -> str:
-    columns = ",\n  ".join(
-        f"`{column.name}` OPTIONS(description={quoted_text(column.description, BIGQUERY)})"
-        for column in view.columns
-    )
     return (
-        f"CREATE OR REPLACE VIEW {_name(view.name, BIGQUERY, project)} (\n  {columns}\n)\n"
+        f"CREATE OR REPLACE VIEW {_name(view.name, BIGQUERY, project)}\n"
         f"OPTIONS(description={quoted_text(view.grain, BIGQUERY)})\nAS\n{sql}"
     )
 

@@ -96,6 +96,8 @@ class Dataset:
     """Empty for the first account."""
     lacking: frozenset[tuple[str, str]] = frozenset()
     """Tables and columns that an older version of this connector did not make; the next sync does."""
+    since: str = ""
+    """From when on partitioned tables are read, as an instant; empty for a view, whose reader says it."""
 
 
 def by_default() -> list[Dataset]:
@@ -299,7 +301,12 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
 
 
 def _name(dataset: Dataset, table: Table) -> str:
-    return f'"{dataset.name}"."{table.name}"'
+    name = f'"{dataset.name}"."{table.name}"'
+    if not dataset.since or table.partition is None:
+        return name
+    # Within, beside the table itself: there the warehouse prunes, whatever is joined around it.
+    since = f"{table.partition} >= TIMESTAMPTZ '{dataset.since}' OR {table.partition} IS NULL"
+    return f"(SELECT * FROM {name} WHERE {since})"
 
 
 def _text(value: str) -> str:
