@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,7 @@ def test_other_commands_read_and_mend(story: Story) -> None:
     why = json.loads(story.place.run("why", "paragon", identity, *OF_SYSTEM, expect=None).stdout)
     assert why["execution"]["id"] == identity
     day = f"{started:%Y-%m-%d}"
-    next_day = f"{started.replace(day=started.day + 1):%Y-%m-%d}"
+    next_day = f"{started + timedelta(days=1):%Y-%m-%d}"
     assert story.command("plan", "paragon", "--from", day, "--to", next_day)["requests"] is not None
     story.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{identity}'")
     done = story.place.run(
@@ -203,19 +204,18 @@ def test_a_fresh_machine_goes_on(story: Story, tmp_path: Path) -> None:
 
 
 def test_a_row_that_comes_back_on_another_day_is_there_once(story: Story) -> None:
-    """Run again under its own id, an execution has a new start, and its old row is found where it was."""
-    story.sandbox.switches(replay_same_id=True)
-    (identity, before), *_ = story.place.query(
-        "SELECT id, date_started FROM paragon.workflow_executions WHERE status = 'FAILED' "
-        "AND date_started >= '2026-10-14' AND date_started < '2026-10-18' ORDER BY date_started LIMIT 1"
+    """Held under another start than the vendor's, a row is found in the partition where it was, and moves."""
+    (identity, right), *_ = story.place.query(
+        "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open "
+        "AND date_started >= '2026-10-16' ORDER BY date_started LIMIT 1"
     )
-    story.command("replay", "paragon", identity, "--yes")
-    story.sandbox.advance(1800)
-    story.place.sync()
-    ((after,),) = story.place.query(
-        f"SELECT date_started FROM paragon.workflow_executions WHERE id = '{identity}'"
+    story.place.query(
+        "UPDATE paragon.workflow_executions SET date_started = TIMESTAMP_SUB(date_started, INTERVAL 49 HOUR) "
+        f"WHERE id = '{identity}'"
     )
-    assert after > before
+    day, next_day = f"{right:%Y-%m-%d}", f"{right + timedelta(days=1):%Y-%m-%d}"
+    words = ("audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM)
+    assert json.loads(story.place.run(*words, expect=None).stdout)["missing"] == 1
     assert story.differences() == NONE
 
 
