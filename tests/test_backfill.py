@@ -219,7 +219,7 @@ def _killed(folder: Path, kills: int, executions: int, longest_s: float) -> None
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more run all tables equal those of an undisturbed backfill."""
-    _killed(tmp_path, kills=3, executions=4_000, longest_s=6)
+    _killed(tmp_path, kills=3, executions=2_500, longest_s=5)
 
 
 @pytest.mark.torture

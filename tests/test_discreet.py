@@ -72,7 +72,7 @@ def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
 
 def test_key_reaches_no_other_origin(tmp_path: Path) -> None:
     """Links to another origin, relative ones and redirects: nobody but the configured origin hears from us."""
-    with SandboxProcess(executions=350, seed=42, days=30, future_hours=2_000, freeze=True) as sandbox:
+    with SandboxProcess(executions=900, seed=42, days=30, future_hours=2_000, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         for link in ("other", "evil", "relative"):
             sandbox.switches(next_link=link)
@@ -81,7 +81,7 @@ def test_key_reaches_no_other_origin(tmp_path: Path) -> None:
             # More than a page of executions begins meanwhile.
             sandbox.advance(25 * 86_400)
             place.quick_sync()
-            assert len([one for one in sandbox.requests() if one["kind"] == "list"]) > 2
+            assert len([one for one in sandbox.requests() if one["kind"] == "list"]) >= 2
             sandbox.faults({"kind": "redirect", "times": 1})
             place.run("sync", "paragon", expect=3)
             assert {request["origin"] for request in sandbox.requests()} == {"main"}

@@ -328,7 +328,7 @@ def test_disk_full(tmp_path: Path) -> None:
         most = place.file.stat().st_size + 10_000
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    with SandboxProcess(executions=8_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
+    with SandboxProcess(executions=20_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(100 * 3600)

@@ -204,7 +204,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_killed_in_the_middle_and_run_again(tmp_path: Path) -> None:
     """Whenever the process is killed, no execution is asked for twice, and what may have run is named."""
-    _killed(tmp_path, executions=70, kills=(3, 9, 15))
+    _killed(tmp_path, executions=150, kills=(3, 12))
 
 
 @pytest.mark.torture
@@ -216,7 +216,7 @@ def test_killed_in_the_middle_of_many(tmp_path: Path) -> None:
 def _killed(tmp_path: Path, *, executions: int, kills: tuple[int, ...]) -> None:
     with synced(tmp_path, failed=0.35, executions=executions) as (place, sandbox):
         right = failed(sandbox)
-        assert len(right) > kills[-1] + 2
+        assert len(right) > 40
         sandbox.post("latency", {"ms": 60})
         for most in kills:
             process = place.start("replay", "paragon", *RANGE, "--yes")
@@ -380,8 +380,15 @@ def test_ids_need_no_warehouse(tmp_path: Path) -> None:
 def test_a_replay_under_its_own_id_is_noticed(tmp_path: Path, steps: str, fails: bool) -> None:
     """Where the vendor runs the same execution again, a sync follows it to its new end, with the steps of that run."""
     switches = {"replay_same_id": True, "replay_fails": fails}
+    # Few among many are read singly, many among few are listed; details of all of them cost a request each.
+    executions = 500 if steps == "all" else 3_000
     with synced(
-        tmp_path, executions=3_000, days=20, failed=0.02, switch=switches, settings={"steps": steps}
+        tmp_path,
+        executions=executions,
+        days=20,
+        failed=60 / executions,
+        switch=switches,
+        settings={"steps": steps},
     ) as (place, sandbox):
         chosen = failed(sandbox)[:40]
         told = replay(place, *chosen, "--yes")
