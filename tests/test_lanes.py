@@ -6,6 +6,7 @@ import itertools
 import random
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -398,11 +399,8 @@ def test_nobody_waits_for_the_file_of_a_run_that_waits(tmp_path: Path) -> None:
         place.set(rate_limit_requests=1, rate_limit_period_s=600)
         waiting = place.start("sync", "paragon")
         try:
-            for until in (lambda: bool(sandbox.requests()), lambda: can_open(place)):
-                deadline = time.monotonic() + 60
-                while not until():
-                    assert time.monotonic() < deadline
-                    time.sleep(0.05)
+            _wait_until(lambda: bool(sandbox.requests()))
+            _wait_until(lambda: _can_open(place))
             assert waiting.poll() is None
         finally:
             waiting.terminate()
@@ -410,7 +408,14 @@ def test_nobody_waits_for_the_file_of_a_run_that_waits(tmp_path: Path) -> None:
         assert waiting.returncode == 0, said
 
 
-def can_open(place: Place) -> bool:
+def _wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _can_open(place: Place) -> bool:
     try:
         return bool(place.query("SELECT 1"))
     except duckdb.IOException:
