@@ -8,6 +8,9 @@ UV := uv pip install --quiet --python $(BIN)/python
 # Errors only; what is imported is compiled when it first is, which is a small part of all that is installed.
 PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check
 
+# What is imported is compiled once and not by every process: .venv belongs to these targets.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test check format torture clean
 
 demo: .venv/runs

@@ -78,6 +78,9 @@ SYNC = Lane("sync", has_cursor=True)
 BACKFILL = Lane("backfill", has_cursor=False, budget=Share.BACKGROUND)
 AUDIT = Lane("audit", has_cursor=False, budget=Share.BACKGROUND)
 
+_WORTH_COLLECTING = 0.1
+"""Of a full commit: to look for garbage takes a fifth of the time of a small one."""
+
 Makes = Callable[["Context", "Loader"], "Work"]
 """Makes the work of a command."""
 
@@ -132,6 +135,7 @@ def run(
         run_id = new_run_id()
         loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor, run_id=run_id)
         stack.callback(loader.close)
+        client.meanwhile = loader.let_go
         os.environ.setdefault("LOAD__WORKERS", str(loader.backend.workers))
         os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not loader.backend.empties_late).lower())
         loader.ready()
@@ -158,13 +162,16 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
     """
     context = run.session.context
     last: Future[None] | None = None
+    garbage = 0.0
 
     def wait() -> None:
         if last is not None:
             last.result()
 
     def commit(batch: Batch) -> None:
+        nonlocal garbage
         rows = len(batch)
+        garbage += batch.share
         began = time.monotonic()
         try:
             run.loader.commit(batch)
@@ -174,7 +181,9 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
             raise
         context.committed += 1
         after(rows, time.monotonic() - began)
-        _give_back_memory()
+        if garbage >= _WORTH_COLLECTING:
+            _give_back_memory()
+            garbage = 0.0
 
     context.wait_for_commits = wait
     with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:

@@ -20,6 +20,10 @@ from sources.task_history.sandbox.process import SandboxProcess
 
 from .parts import Hands, Vendor
 
+# Where nothing keeps bytecode every process that a test starts compiles dlt anew: half of what a short one costs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 ROOT = Path(__file__).parents[1]
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
 INTEGRATIONS = ["salesforce", "hubspot", "slack", "jira", "googlesheets", "custom.tasklab"]

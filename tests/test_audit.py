@@ -82,7 +82,7 @@ def test_a_clean_month_costs_three_requests(tmp_path: Path) -> None:
 
 def test_whatever_was_done_to_rows_is_found_and_mended(tmp_path: Path) -> None:
     """Deleted, altered and invented rows are all named, though their counts cancel; only they are read again."""
-    with SandboxProcess(executions=9_000, seed=92, days=75, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=3_000, seed=92, days=75, now=NOW, freeze=True) as sandbox:
         place = _loaded(tmp_path, sandbox)
         done = _damage(place, 10)
         found = audit(place, "--sample", "1000000", expect=10)
@@ -102,7 +102,7 @@ def test_whatever_was_done_to_rows_is_found_and_mended(tmp_path: Path) -> None:
 
 def test_without_a_sample_counts_show_what_is_missing(tmp_path: Path) -> None:
     """Deleted rows are found by counting alone, for far fewer requests than reading the month."""
-    with SandboxProcess(executions=40_000, seed=93, days=75, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=24_000, seed=93, days=75, now=NOW, freeze=True) as sandbox:
         place = _loaded(tmp_path, sandbox)
         rng = random.Random(1)
         ids = [
@@ -128,7 +128,7 @@ def test_without_a_sample_counts_show_what_is_missing(tmp_path: Path) -> None:
 def test_what_the_vendor_purged_is_marked_and_kept(tmp_path: Path) -> None:
     """Beyond the retention a row that the vendor dropped is no difference: it stays, marked."""
     with SandboxProcess(
-        executions=9_000, seed=94, days=75, now=NOW, freeze=True, retention_days=60
+        executions=3_600, seed=94, days=75, now=NOW, freeze=True, retention_days=60
     ) as sandbox:
         place = _loaded(tmp_path, sandbox)
         count = len(place.executions())
@@ -167,7 +167,7 @@ def test_what_is_not_covered_is_said_not_compared(tmp_path: Path) -> None:
 def test_an_audit_needs_no_friendly_vendor(tmp_path: Path, switch: dict[str, Any]) -> None:
     """Without a count, in another order or with inclusive bounds an audit finds the same."""
     with SandboxProcess(
-        executions=3_000, seed=96, days=75, now=NOW, freeze=True, switch={**switch, "before": "inclusive"}
+        executions=1_500, seed=96, days=75, now=NOW, freeze=True, switch={**switch, "before": "inclusive"}
     ) as sandbox:
         place = _loaded(tmp_path, sandbox)
         assert audit(place)["clean"]

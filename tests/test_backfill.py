@@ -44,7 +44,7 @@ def live_state(place: Place) -> list[tuple[Any, ...]]:
 
 def test_a_month_equals_the_truth_and_the_live_cursor_stays(tmp_path: Path) -> None:
     """The month is complete in every field at one request a page; state and cursor of the sync are untouched."""
-    with SandboxProcess(executions=12_000, seed=61, days=75, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=5_000, seed=61, days=75, now=NOW, freeze=True) as sandbox:
         place = Place(
             tmp_path, sandbox, steps="failed", start_date="2026-10-15", integrations=None, retention_days=0
         )
@@ -89,7 +89,7 @@ def test_days_that_a_backfill_did_not_verify_are_compared_again(tmp_path: Path) 
 
 def test_what_is_covered_is_not_asked_for_again(tmp_path: Path) -> None:
     """A second backfill, also from a machine that knows nothing, sends no request; a wider one lists the rest only."""
-    with SandboxProcess(executions=6_000, seed=62, days=75, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=3_000, seed=62, days=75, now=NOW, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", integrations=None, retention_days=0)
         backfill(place, *MONTH)
         place.env["DLT_DATA_DIR"] = str(tmp_path / "another_machine")
@@ -107,7 +107,7 @@ def test_what_is_covered_is_not_asked_for_again(tmp_path: Path) -> None:
 
 def test_filters_load_only_what_they_name_and_are_covered_apart(tmp_path: Path) -> None:
     """What was loaded under filters is no whole coverage; the whole range loaded later completes it."""
-    with SandboxProcess(executions=4_000, seed=63, days=75, now=NOW, freeze=True) as sandbox:
+    with SandboxProcess(executions=2_500, seed=63, days=75, now=NOW, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", integrations=None, retention_days=0)
         result = backfill(place, *MONTH, "--status", "FAILED", "--integration", "slack", "--steps", "failed")
         right = inside(truth(sandbox))
@@ -219,7 +219,7 @@ def _killed(folder: Path, kills: int, executions: int, longest_s: float) -> None
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more run all tables equal those of an undisturbed backfill."""
-    _killed(tmp_path, kills=4, executions=9_000, longest_s=6)
+    _killed(tmp_path, kills=3, executions=2_500, longest_s=5)
 
 
 @pytest.mark.torture
@@ -242,7 +242,19 @@ def test_a_month_of_a_hundred_thousand(tmp_path: Path) -> None:
 
 def test_a_sync_and_a_backfill_write_side_by_side(tmp_path: Path) -> None:
     """Both run at once into one file: both complete, nothing is read twice, everything is right."""
-    with SandboxProcess(executions=9_000, seed=66, days=75, now=NOW, freeze=True, latency_ms=2) as sandbox:
+    _side_by_side(tmp_path, executions=2_400, latency_ms=20)
+
+
+@pytest.mark.torture
+def test_a_sync_and_a_long_backfill_write_side_by_side(tmp_path: Path) -> None:
+    """The same with more to do."""
+    _side_by_side(tmp_path, executions=9_000, latency_ms=2)
+
+
+def _side_by_side(tmp_path: Path, *, executions: int, latency_ms: int) -> None:
+    with SandboxProcess(
+        executions=executions, seed=66, days=75, now=NOW, freeze=True, latency_ms=latency_ms
+    ) as sandbox:
         place = Place(tmp_path, sandbox, start_date="2026-10-10", integrations=None, retention_days=0)
         place.sync("--max-requests", "1")
         old = place.start("backfill", "paragon", *MONTH)

@@ -35,12 +35,12 @@ def test_help_of_every_command(tmp_path: Path) -> None:
 def test_demo_answers_what_an_analyst_asks(tmp_path: Path) -> None:
     """The demo needs nothing, ends in tables with rows, and says how to go on."""
     place = Place(tmp_path, None, base_url=None)
-    done = place.run_process("demo", "--executions", "600")
+    done = place.run_process("demo", "--executions", "250")
     assert done.returncode == 0, done.stderr
     for title in ("Usage by integration", "Failures by workflow", "Slowest steps", "Go on with"):
         assert title in done.stdout
     assert "salesforce" in done.stdout
-    told = json.loads(place.run("demo", "--executions", "600", "--json").stdout)
+    told = json.loads(place.run("demo", "--executions", "250", "--json").stdout)
     assert (
         sum(row["executions"] for row in told["answers"]["Usage by integration"])
         == told["sync"]["executions"]
@@ -182,7 +182,7 @@ def test_every_column_carries_its_sentence(tmp_path: Path) -> None:
 
 def test_integrations_are_learned_once(tmp_path: Path) -> None:
     """Each workflow's integration is asked for once, and not again in later syncs."""
-    with SandboxProcess(executions=500, seed=6, freeze=True, future_hours=5) as sandbox:
+    with SandboxProcess(executions=300, seed=6, freeze=True, future_hours=5) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none")
         place.quick_sync()
         asked = sandbox.counters()["integration"]

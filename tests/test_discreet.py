@@ -40,7 +40,7 @@ def _holding(folder: Path, secrets: list[str]) -> list[str]:
 def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
     """200 secrets in payloads and the key: none is in the warehouse, the working folder, a log or an output."""
     with SandboxProcess(
-        executions=1_500, seed=41, failed=0.2, freeze=True, api_key="planted-api-key-9f8e7d6c"
+        executions=700, seed=41, failed=0.2, freeze=True, api_key="planted-api-key-9f8e7d6c"
     ) as sandbox:
         place = Place(tmp_path, sandbox, payloads="failed")
         place.env["RUNTIME__LOG_LEVEL"] = "DEBUG"
@@ -72,12 +72,16 @@ def test_planted_secrets_are_found_nowhere(tmp_path: Path) -> None:
 
 def test_key_reaches_no_other_origin(tmp_path: Path) -> None:
     """Links to another origin, relative ones and redirects: nobody but the configured origin hears from us."""
-    for link in ("other", "evil", "relative"):
-        folder = tmp_path / link
-        folder.mkdir()
-        with SandboxProcess(executions=350, seed=42, freeze=True, switch={"next_link": link}) as sandbox:
-            place = Place(folder, sandbox, steps="none", payloads="none", integrations=None)
+    with SandboxProcess(executions=900, seed=42, days=30, future_hours=2_000, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        for link in ("other", "evil", "relative"):
+            sandbox.switches(next_link=link)
+            sandbox.faults()
+            sandbox.reset_counters()
+            # More than a page of executions begins meanwhile.
+            sandbox.advance(25 * 86_400)
             place.quick_sync()
+            assert len([one for one in sandbox.requests() if one["kind"] == "list"]) >= 2
             sandbox.faults({"kind": "redirect", "times": 1})
             place.run("sync", "paragon", expect=3)
             assert {request["origin"] for request in sandbox.requests()} == {"main"}
@@ -85,8 +89,8 @@ def test_key_reaches_no_other_origin(tmp_path: Path) -> None:
 
 def test_own_names_are_redacted(tmp_path: Path) -> None:
     """Values under names in ``redact`` are taken out as well."""
-    with SandboxProcess(executions=300, seed=43, failed=0.3, freeze=True) as sandbox:
-        place = Place(tmp_path, sandbox, redact=["method"])
+    with SandboxProcess(executions=100, seed=43, failed=0.3, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="failed", integrations=None, redact=["method"])
         place.quick_sync()
         inputs = [
             row[0] for row in place.query("SELECT input FROM paragon.step_payloads WHERE input IS NOT NULL")

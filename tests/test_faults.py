@@ -37,15 +37,51 @@ PASSING: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PASSING, ids=str)
-def test_passing_faults_cost_nothing_but_time(tmp_path: Path, name: str) -> None:
-    """A fault that passes fails no sync and loses no row."""
+ONE_AFTER_THE_OTHER: dict[str, list[dict[str, Any]]] = {
+    "of_the_server": [
+        {"kind": "status500", "times": 3},
+        {"kind": "status502_html", "times": 3, "after": 2},
+        {"kind": "status503", "times": 2, "after": 2},
+        {"kind": "status503_retry_after", "times": 1, "after": 1},
+        {"kind": "status542", "times": 2, "on": "execution"},
+    ],
+    "of_the_way": [
+        {"kind": "reset", "times": 3, "after": 1},
+        {"kind": "stall", "times": 1, "after": 2},
+        {"kind": "truncated", "times": 3, "after": 2},
+    ],
+    "of_the_answer": [
+        {"kind": "not_json", "times": 2},
+        {"kind": "repeat_page", "times": 1, "after": 3, "on": "list"},
+        {"kind": "empty", "times": 2, "after": 2},
+    ],
+    "told": PASSING["status429"],
+    "many": PASSING["many"],
+}
+
+
+def _passes(folder: Path, rules: list[dict[str, Any]]) -> None:
     with SandboxProcess(executions=700, seed=3, days=5, freeze=True, switch={"too_many": "none"}) as sandbox:
-        sandbox.faults(*PASSING[name])
-        place = Place(tmp_path, sandbox, steps="failed", integrations=None, timeout_s=2)
+        sandbox.faults(*rules)
+        place = Place(folder, sandbox, steps="failed", integrations=None, timeout_s=2)
         result = place.quick_sync()
         assert result["complete"]
         assert differences(place, sandbox) == PERFECT
+        met = {rule["kind"] for rule in rules if sandbox.counters().get(f"fault_{rule['kind']}")}
+        assert met == {rule["kind"] for rule in rules}
+
+
+@pytest.mark.parametrize("name", ONE_AFTER_THE_OTHER, ids=str)
+def test_passing_faults_cost_nothing_but_time(tmp_path: Path, name: str) -> None:
+    """Faults that pass fail no sync and lose no row."""
+    _passes(tmp_path, ONE_AFTER_THE_OTHER[name])
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", PASSING, ids=str)
+def test_each_passing_fault_costs_nothing_but_time(tmp_path: Path, name: str) -> None:
+    """The same with each fault by itself."""
+    _passes(tmp_path, PASSING[name])
 
 
 STOPPING: dict[str, tuple[list[dict[str, Any]], int, str]] = {
@@ -65,7 +101,7 @@ STOPPING: dict[str, tuple[list[dict[str, Any]], int, str]] = {
 def test_lasting_faults_stop_with_what_to_do_and_lose_nothing(tmp_path: Path, name: str) -> None:
     """A fault that stays ends the sync with the right exit code and advice; the next sync completes the copy."""
     rules, code, advice = STOPPING[name]
-    with SandboxProcess(executions=900, seed=4, days=5, freeze=True) as sandbox:
+    with SandboxProcess(executions=600, seed=4, days=5, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="failed", integrations=None, fault_deadline_s=1)
         sandbox.faults(*rules)
         done = place.run("sync", "paragon", "--json", expect=code)
@@ -152,7 +188,7 @@ def test_wrong_words_read_well(tmp_path: Path, words: tuple[str, ...], reason: s
 def test_warehouse_that_is_open_elsewhere(tmp_path: Path) -> None:
     """A DuckDB file that another process holds ends the sync with exit code 4 before a request is sent."""
     with SandboxProcess(executions=200, freeze=True) as sandbox:
-        place = Place(tmp_path, sandbox)
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.reset_counters()
         with duckdb.connect(str(place.file)):
@@ -174,7 +210,7 @@ def test_warehouse_that_is_no_database(tmp_path: Path) -> None:
 
 def test_tables_altered_by_hand_are_mended(tmp_path: Path) -> None:
     """Columns and tables that somebody dropped come back, and rows that somebody deleted are read again."""
-    with SandboxProcess(executions=600, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
+    with SandboxProcess(executions=250, seed=8, days=10, freeze=True, future_hours=3) as sandbox:
         place = Place(tmp_path, sandbox, integrations=None)
         place.quick_sync()
         with duckdb.connect(str(place.file)) as connection:
@@ -216,11 +252,11 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
 
 def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
     """Whoever opens the file for a moment, again and again, makes a sync wait and not fail."""
-    with SandboxProcess(executions=1_500, seed=9, freeze=True, latency_ms=2) as sandbox:
-        place = Place(tmp_path, sandbox, integrations=None)
+    with SandboxProcess(executions=400, seed=9, freeze=True, latency_ms=20) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(3600)
-        place.set(steps="all", payloads="all")
+        place.set(steps="all", payloads="failed")
         process = place.start("sync", "paragon")
         looks = 0
         while process.poll() is None:
@@ -236,7 +272,7 @@ def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
 
 def test_second_run_says_so(tmp_path: Path) -> None:
     """While one sync is at work a second one ends at once with exit code 5."""
-    with SandboxProcess(executions=2_000, freeze=True, latency_ms=20) as sandbox:
+    with SandboxProcess(executions=800, freeze=True, latency_ms=20) as sandbox:
         place = Place(tmp_path, sandbox, concurrency=2)
         first = place.start("sync", "paragon")
         try:
@@ -253,15 +289,15 @@ def test_second_run_says_so(tmp_path: Path) -> None:
 
 def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
     """SIGINT writes what was read, exits 0 and says what is left; nothing of it is asked for again."""
-    with SandboxProcess(executions=1_500, seed=9, freeze=True, latency_ms=10) as sandbox:
+    with SandboxProcess(executions=600, seed=9, freeze=True, latency_ms=20) as sandbox:
         place = Place(tmp_path, sandbox, payloads="none", integrations=None)
         first = place.start("sync", "paragon")
-        while sandbox.counters().get("execution", 0) < 300:
+        while sandbox.counters().get("execution", 0) < 150:
             time.sleep(0.05)
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=60)
         assert first.returncode == 0
-        assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 290
+        assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 140
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
         assert sandbox.counters()["reads_more_than_once"] == []
@@ -269,7 +305,7 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
 
 def test_limits_of_a_run_are_kept(tmp_path: Path) -> None:
     """--max-requests sends no more than that many, keeps what it read, and runs of it come to the end."""
-    with SandboxProcess(executions=900, seed=10, days=6, freeze=True) as sandbox:
+    with SandboxProcess(executions=600, seed=10, days=6, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         syncs = 0
         while True:
@@ -292,7 +328,7 @@ def test_disk_full(tmp_path: Path) -> None:
         most = place.file.stat().st_size + 10_000
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    with SandboxProcess(executions=30_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
+    with SandboxProcess(executions=20_000, seed=12, days=0.1, future_hours=120, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(100 * 3600)

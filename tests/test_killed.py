@@ -64,7 +64,7 @@ def _killed_again_and_again(folder: Path, kills: int, executions: int, longest_s
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more sync all tables equal those of an undisturbed sync."""
-    _killed_again_and_again(tmp_path, kills=6, executions=2_000, longest_s=6)
+    _killed_again_and_again(tmp_path, kills=4, executions=700, longest_s=5)
 
 
 @pytest.mark.torture

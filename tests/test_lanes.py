@@ -6,10 +6,12 @@ import itertools
 import random
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from sources.task_history.budget import Budget, Slot
@@ -385,6 +387,39 @@ def test_a_backfill_does_not_keep_the_file_to_itself(vendor: Vendor, tmp_path: P
     backfill.kill()
     backfill.communicate()
     assert took < 5.0
+
+
+def test_nobody_waits_for_the_file_of_a_run_that_waits(tmp_path: Path) -> None:
+    """While a sync waits for its budget, another process opens the DuckDB file."""
+    with SandboxProcess(executions=150, seed=5, days=3, future_hours=30, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, steps="none", payloads="none")
+        place.quick_sync()
+        sandbox.advance(26 * 3600)
+        sandbox.reset_counters()
+        place.set(rate_limit_requests=1, rate_limit_period_s=600)
+        waiting = place.start("sync", "paragon")
+        try:
+            _wait_until(lambda: bool(sandbox.requests()))
+            _wait_until(lambda: _can_open(place))
+            assert waiting.poll() is None
+        finally:
+            waiting.terminate()
+            _, said = waiting.communicate(timeout=60)
+        assert waiting.returncode == 0, said
+
+
+def _wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _can_open(place: Place) -> bool:
+    try:
+        return bool(place.query("SELECT 1"))
+    except duckdb.IOException:
+        return False
 
 
 def _beside_a_backfill(tmp_path: Path, *, limit: int, period_s: float, least_use: float) -> None:

@@ -84,6 +84,11 @@ class Batch:
             or now - self._began_at >= self._most.seconds
         )
 
+    @property
+    def share(self) -> float:
+        """How much it holds of what a commit may hold."""
+        return max(self._count / self._most.rows, self._bytes / self._most.bytes)
+
     def __len__(self) -> int:
         """Rows that came from the vendor."""
         return self._count

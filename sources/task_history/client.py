@@ -18,6 +18,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,6 +154,8 @@ class Client:
         self._held_at = -1.0
         self._offset_s: float | None = None
         self._failure: VendorError | None = None
+        self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
+        """Entered while a request waits for a slot of the budget and for its answer."""
         self._is_closed = False
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
         self._http = httpx.Client(
@@ -269,6 +272,11 @@ class Client:
         given_up: Callable[[], bool],
     ) -> Answer:
         trial = _Trial(request, self._url(request), form, headers, given_up)
+        with self.meanwhile():
+            return self._tried(trial)
+
+    def _tried(self, trial: _Trial) -> Answer:
+        request = trial.request
         while True:
             outcome = self._attempt(trial)
             if request.is_once:
@@ -476,8 +484,11 @@ def _parsed(base_url: str) -> httpx.URL:
 
 def _trusted(scheme: str) -> ssl.SSLContext | bool:
     """Whose certificates are believed: those that SSL_CERT_FILE and SSL_CERT_DIR name, else the usual ones."""
+    if scheme != "https":
+        # Nobody's: there are none to be shown, and the usual ones take a while to read.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    if scheme != "https" or not (file or folder):
+    if not (file or folder):
         return True
     if folder and not Path(folder).is_dir():
         raise ConfigurationError(

@@ -45,7 +45,8 @@ class Loader:
     """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor.
 
     Several processes may write to one warehouse. A DuckDB file takes one at a time: each holds it only while
-    it commits or asks, and waits for the others.
+    it commits or asks, and waits for the others. To open it costs more than most questions: between two of them
+    it stays open, unless the run is about something else (``let_go``).
     """
 
     def __init__(
@@ -68,6 +69,10 @@ class Loader:
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
         self._kept: Any = None
+        self._is_open = False
+        self._door = threading.Lock()
+        self._holds = 0
+        self._away = 0
         self._staged: set[str] = set()
 
     def ready(self) -> None:
@@ -113,9 +118,9 @@ class Loader:
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay because=%r", str(error))
                 self._staged.clear()
-            if self._kept is not None:
-                self._kept.close_connection()
-                self._kept = None
+            if self._is_open:
+                self._is_open = False
+                self._client().close_connection()
 
     def writer(self) -> Writer:
         """Makes Arrow tables that fit the tables that are there."""
@@ -185,7 +190,7 @@ class Loader:
         if name not in self._names:
             # While a commit is written dlt's schema may be without its naming for a moment.
             with self._lock:
-                self._names[name] = str(self.pipeline.sql_client().make_qualified_table_name(name))
+                self._names[name] = str(self._client().make_qualified_table_name(name))
         return self._names[name]
 
     def describe(self) -> None:
@@ -201,19 +206,49 @@ class Loader:
     @contextmanager
     def _held(self) -> Iterator[Any]:
         """A connection to the warehouse; meanwhile no other thread of this process uses it, and none locks it out."""
-        with self._lock, self._opened() as client:
-            yield client
+        with self._lock:
+            with self._door:
+                self._holds += 1
+            try:
+                if not self._is_open:
+                    self._open()
+                yield self._client()
+            finally:
+                with self._door:
+                    self._holds -= 1
+                    if self._away:
+                        self._shut()
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
-        if not self.backend.is_exclusive:
-            if self._kept is None:
-                self._kept = self.pipeline.sql_client()
-                self._kept.open_connection()
-            yield self._kept
-            return
+    def let_go(self) -> Iterator[None]:
+        """Meanwhile a warehouse that takes one process at a time is open only while it is asked or written."""
+        with self._door:
+            self._away += 1
+            self._shut()
+        try:
+            yield
+        finally:
+            with self._door:
+                self._away -= 1
+
+    def _shut(self) -> None:
+        """Closes it where others wait for that, unless it is in use."""
+        if self._is_open and self._holds == 0 and self.backend.is_exclusive:
+            self._is_open = False
+            try:
+                self._client().close_connection()
+            except Exception as error:  # noqa: BLE001 - what is wrong with it, the next question says
+                log.debug("not_closed because=%r", str(error))
+
+    def _client(self) -> Any:
+        """dlt's client, made once: each one that dlt makes has all its settings looked up again."""
+        if self._kept is None:
+            self._kept = self.pipeline.sql_client()
+        return self._kept
+
+    def _open(self) -> None:
+        client = self._client()
         deadline = time.monotonic() + self._patience_s
-        client: Any = self.pipeline.sql_client()
         while True:
             try:
                 client.open_connection()
@@ -222,10 +257,7 @@ class Loader:
                 if not is_locked(error) or time.monotonic() > deadline:
                     raise
             time.sleep(random.uniform(*_POLL_S))
-        try:
-            yield client
-        finally:
-            client.close_connection()
+        self._is_open = True
 
     def _source(self, made: Iterable[Any]) -> Any:
         made = list(made)
@@ -279,7 +311,7 @@ class Loader:
             "put back empty; rows that were dropped with them are read again where the vendor still has them",
         )
         self.backend.forget()
-        with self.pipeline.sql_client() as client:
+        with self._held() as client:
             version = client.make_qualified_table_name(schema.version_table_name)
             client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
             if any(table == self.system.executions.name for table, _ in lost):

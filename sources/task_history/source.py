@@ -218,7 +218,8 @@ class _Late(Writer):
         made = loader.writer()
         super().__init__(made.stored, made.normalize)
         stop = StopSignal()
-        with connected(settings, stop) as (client, _):
+        # Whoever draws the batches takes the time that it takes.
+        with connected(settings, stop) as (client, _), loader.let_go():
             context = Context(
                 settings,
                 client,

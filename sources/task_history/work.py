@@ -87,7 +87,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
         return
     known = context.warehouse.workflows()
     context.phase("workflows", len(known))
-    has_asked = False
+    requests = sum(context.client.stats.sent.values())
     for row in learn(
         known,
         named=context.named,
@@ -96,9 +96,8 @@ def workflows(context: Context) -> Iterator[Chunk]:
         stamp=context.stamp,
     ):
         context.tally.done += 1
-        has_asked = True
         yield Chunk({table.name: [row]}, is_quiet=True)
-    if has_asked:
+    if sum(context.client.stats.sent.values()) > requests:
         # What was asked should not be asked again after a kill.
         yield DUE
 
