@@ -24,7 +24,8 @@ What is bridged here, in this process alone:
 8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
-11. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
+11. ``MERGE`` is DuckDB's own, in one statement instead of seven.
+12. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
 What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
 ``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
@@ -56,8 +57,9 @@ from local_bigquery.api import jobs as jobs_api
 from local_bigquery.api import uploads
 from local_bigquery.catalog import tables
 from local_bigquery.engine import database, sessions
-from local_bigquery.jobs import load, runner, store
-from local_bigquery.models import JobConfiguration, TableSchema
+from local_bigquery.jobs import load, merge, runner, store
+from local_bigquery.jobs import query as query_jobs
+from local_bigquery.models import JobConfiguration, JobStatistics2, TableSchema
 from local_bigquery.settings import settings
 
 from . import estimate
@@ -231,7 +233,15 @@ def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
     return found.replace(numRows=str(rows))
 
 
+def merged(cursor: Any, tree: Any, context: Any) -> Any:
+    """At once: the emulator's own way takes seven statements, each translated anew."""
+    sql, bound = query_jobs.translate(tree, context)
+    (rows,) = cursor.execute(sql, bound).fetchone()
+    return JobStatistics2(numDmlAffectedRows=str(rows))
+
+
 def bridge() -> None:
+    merge.run = merged
     database.objects, database.execute = objects, execute
     tables.get = counted
     for name in ("ducklake", "spatial"):

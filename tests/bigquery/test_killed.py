@@ -73,7 +73,7 @@ def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> N
         place = BigQueryPlace(
             tmp_path / "a", sandbox, recorder, steps="none", payloads="none", integrations=None
         )
-        held = recorder.add(method="PUT", path="/upload/", text="user_id", holds_answer=True, skip=1)
+        held = recorder.add(method="PUT", path="/upload/", text="user_id", holds_answer=True)
         process = place.start(*WORDS)
         assert held.reached.wait(60)
         process.kill()
