@@ -24,7 +24,7 @@ What is bridged here, in this process alone:
 8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
-11. ``MERGE`` is DuckDB's own, in one statement instead of seven.
+11. ``MERGE`` that replaces rows whole takes three statements instead of seven.
 12. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
 What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
@@ -50,6 +50,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import sqlglot
 import uvicorn
 from duckdb_extensions import import_extension
 from fastapi.responses import JSONResponse
@@ -61,6 +62,8 @@ from local_bigquery.jobs import load, merge, runner, store
 from local_bigquery.jobs import query as query_jobs
 from local_bigquery.models import JobConfiguration, JobStatistics2, TableSchema
 from local_bigquery.settings import settings
+from local_bigquery.sql.dialect import BigQueryDialect
+from sqlglot import exp
 
 from . import estimate
 
@@ -233,10 +236,33 @@ def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
     return found.replace(numRows=str(rows))
 
 
+_merge = merge.run
+
+
 def merged(cursor: Any, tree: Any, context: Any) -> Any:
-    """At once: the emulator's own way takes seven statements, each translated anew."""
-    sql, bound = query_jobs.translate(tree, context)
-    (rows,) = cursor.execute(sql, bound).fetchone()
+    """A merge that replaces rows whole, in three statements instead of the emulator's seven, each translated anew."""
+    kinds = [(when.args.get("matched"), type(when.args["then"])) for when in tree.args["whens"].expressions]
+    if kinds != [(True, exp.Update), (False, exp.Insert)]:
+        return _merge(cursor, tree, context)
+    target, source = tree.this, tree.args["using"]
+    table, alias = merge._unaliased(target), target.alias_or_name
+    columns = tree.args["whens"].expressions[1].args["then"].this
+    names = ", ".join(merge._sql(column) for column in columns.expressions)
+    rows = 0
+    cursor.execute("BEGIN")
+    try:
+        for sql in (
+            f"CREATE OR REPLACE TEMP TABLE {merge.SOURCE} AS SELECT * FROM {merge._unaliased(source)} AS staged",
+            f"DELETE FROM {table} AS {alias} WHERE EXISTS (SELECT 1 FROM {merge.SOURCE} AS {source.alias_or_name} "
+            f"WHERE {merge._sql(tree.args['on'])})",
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {merge.SOURCE}",
+        ):
+            text, bound = query_jobs.translate(sqlglot.parse_one(sql, dialect=BigQueryDialect), context)
+            rows = (cursor.execute(text, bound).fetchone() or (0,))[0]
+        cursor.execute("COMMIT")
+    except Exception:
+        cursor.execute("ROLLBACK")
+        raise
     return JobStatistics2(numDmlAffectedRows=str(rows))
 
 
