@@ -34,7 +34,7 @@ COMMANDS = {
 }
 EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,
 3 configuration or credentials, 4 vendor or warehouse unavailable, 5 another run is at work,
-10 an audit found differences"""
+10 an audit found differences, or a check of the views rows that break it, 130 interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from . import arguments, destination, output, viewing
 APP = Path(__file__).with_name("explore_app.py")
 ADVICE = (
     "task-history explore opens a marimo app, and {missing} is not installed. Install it with: "
-    'pip install "task-history[explore]", or here: pip install marimo altair'
+    'pip install -e ".[explore]" where this project is, or: pip install marimo altair'
 )
 
 

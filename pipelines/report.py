@@ -14,7 +14,7 @@ from . import arguments, destination, output, ranges, viewing
 _DAYS = 30
 ADVICE = (
     "task-history report draws its charts with Altair, which is not installed ({missing} is missing). Install it with: "
-    'pip install "task-history[report]", or here: pip install altair vl-convert-python jinja2'
+    'pip install -e ".[report]" where this project is, or: pip install altair vl-convert-python jinja2'
 )
 
 

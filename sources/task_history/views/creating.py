@@ -73,7 +73,10 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     mark = fingerprint(shown, access)
     if not anew and there.issuperset(wanted) and _stored_mark(access) == mark:
         return made
-    for number, statement in enumerate(statements(shown, access.dialect, project=access.project, mark=mark)):
+    made_of = statements(
+        shown, access.dialect, project=access.project, mark=mark, has_schema=DATASET in access.datasets()
+    )
+    for number, statement in enumerate(made_of):
         access.execute([statement])
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
@@ -91,7 +94,9 @@ def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None)
     return _texts(tuple(shown), dialect, project, mark="")
 
 
-def statements(shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str) -> Iterator[str]:
+def statements(
+    shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str, has_schema: bool = False
+) -> Iterator[str]:
     """What makes the dataset and every view in it, each with its sentence.
 
     DuckDB's columns have theirs from them too; BigQuery's from ``Access.describe``.
@@ -101,7 +106,8 @@ def statements(shown: Sequence[Dataset], dialect: str, *, project: str | None, m
     if dialect == BIGQUERY:
         # One job, since each takes seconds; the last view, which says that all are there, apart.
         *others, last = [_bigquery_view(view, sql, project) for view, sql in made]
-        yield ";\n".join([schema, *others])
+        # To make a dataset takes a right in the project, even where it is there.
+        yield ";\n".join([*([] if has_schema else [schema]), *others])
         yield last
     else:
         yield schema
