@@ -10,7 +10,7 @@ from dlt.common.schema import Schema
 
 from sources.task_history import destinations
 from sources.task_history.failures import failures
-from sources.task_history.settings import Settings
+from sources.task_history.settings import VIEWS_DATASET, Settings
 from sources.task_history.tables import of
 from sources.task_history.warehouse import Names
 
@@ -35,7 +35,12 @@ def probed(target: Target, settings: Settings) -> list[str]:
     """What is to be said of the warehouse before the first sync. Raises as ``reader`` does."""
     with _connected(target, settings) as (client, backend), failures():
         sql = client.sql_client
-        found = backend.probe(sql, [sql.dataset_name, sql.staging_dataset_name])
+        name = sql.dataset_name
+        lanes = (
+            "",
+            *(f"{lane}_" for lane in ("backfill", "audit", *(("replay",) * settings.system.can_replay))),
+        )
+        found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
         return [f"The warehouse is {target.place}.", *found]
 
 

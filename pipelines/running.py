@@ -139,10 +139,13 @@ def run(
         os.environ.setdefault("LOAD__WORKERS", str(loader.backend.workers))
         os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not loader.backend.empties_late).lower())
         loader.ready()
+        warehouse = loader.warehouse().reaching(settings.retention)
+        if settings.retention is not None:
+            loader.backend.reaches(warehouse.since)
         context = Context(
             settings,
             client,
-            loader.warehouse().reaching(settings.retention),
+            warehouse,
             now=lambda: datetime.now(UTC),
             command=command,
             lane=lane.name,

@@ -58,7 +58,11 @@ _ADVICE = (
         "The warehouse does not answer: check that it runs, and the host and port in its credentials.",
     ),
     (
-        ("fatal:",),
+        ("quotaexceeded", "quota exceeded: your", "ratelimitexceeded", "exceeded rate limits"),
+        "BigQuery's quota is used up for now: wait, or sync less often. What was fetched is kept.",
+    ),
+    (
+        ("password authentication failed", "no pg_hba.conf entry", "does not exist"),
         "The warehouse does not let this user in: check user, password and database in its credentials.",
     ),
     (

@@ -29,7 +29,8 @@ def fed(context: Context) -> Iterator[Chunk]:
     granularity, width = system.stats_buckets(values)
     edge = context.edge()
     start = context.warehouse.stats_read_until(granularity) or context.settings.start(context.started_at)
-    start = bucket(max(start, edge - _OPEN_FOR) if start < edge - _LONGEST else start, width)
+    is_first = context.warehouse.stats_read_until(granularity) is None
+    start = bucket(start if is_first else max(start, edge - _OPEN_FOR), width)
     while start < edge:
         end = min(start + _LONGEST, bucket(edge, width) + width)
         yield read(context, Window(start, end), settled_before=edge - context.settings.lookback)

@@ -101,6 +101,8 @@ class Loader:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         cursor = self.system.started_column if self._has_cursor else None
         self._staged |= {table for table, rows in batch.rows.items() if rows}
+        if self.backend.cost is not None:
+            self.backend.cost.reserved = 0
         with failures(), self._held():
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
             info = self.pipeline.run(self._source(made))
@@ -111,16 +113,16 @@ class Loader:
     def close(self) -> None:
         """Removes what is staged, where that was left for the end, and gives back what was kept open."""
         with self._lock:
-            if self.backend.empties_late and self._staged:
+            # What is not merged yet stands nowhere else: dlt does not load it a second time.
+            if self.backend.empties_late and self._staged and not self.pipeline.has_pending_data:
                 try:
                     with failures(), self._held() as client, client.with_staging_dataset():
                         client.truncate_tables(*sorted(self._staged))
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay because=%r", str(error))
                 self._staged.clear()
-            if self._is_open:
-                self._is_open = False
-                self._client().close_connection()
+            with self._door:
+                self._close()
 
     def writer(self) -> Writer:
         """Makes Arrow tables that fit the tables that are there."""
@@ -213,6 +215,12 @@ class Loader:
                 if not self._is_open:
                     self._open()
                 yield self._client()
+            except BaseException:
+                # It may be the connection that is broken; the next question opens another.
+                with self._door:
+                    if self._holds == 1:
+                        self._close()
+                raise
             finally:
                 with self._door:
                     self._holds -= 1
@@ -233,7 +241,11 @@ class Loader:
 
     def _shut(self) -> None:
         """Closes it where others wait for that, unless it is in use."""
-        if self._is_open and self._holds == 0 and self.backend.is_exclusive:
+        if self._holds == 0 and self.backend.is_exclusive:
+            self._close()
+
+    def _close(self) -> None:
+        if self._is_open:
             self._is_open = False
             try:
                 self._client().close_connection()

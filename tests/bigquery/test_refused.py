@@ -166,12 +166,34 @@ def test_a_limit_stops_before_billing_and_loses_nothing(
 
 
 def test_an_estimate_beyond_the_limit_is_refused() -> None:
-    """The error names the table, what it would take and what is left."""
-    cost = Cost(limit=1_000)
+    """Counted as BigQuery bills, whole MiB and at least ten; merges of one commit share what is left."""
+    mib = 2**20
+    cost = Cost(limit=50 * mib)
     cost.count(400)
-    cost.expect(600, "coverage")
-    with pytest.raises(WarehouseUnavailable, match=r"Merging into steps .* 601 bytes, and 600 are left"):
-        cost.expect(601, "steps")
+    assert (cost.processed, cost.left) == (400, 40 * mib)
+    cost.expect(25 * mib, "coverage")
+    with pytest.raises(
+        WarehouseUnavailable, match=r"Merging into steps .* 16,777,216 bytes, and 15,728,640 are left"
+    ):
+        cost.expect(15 * mib + 1, "steps")
+    cost.expect(15 * mib, "steps")
+    cost.count(31 * mib)
+    with pytest.raises(WarehouseUnavailable, match="9,437,184 bytes are left"):
+        cost.check()
+
+
+def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """BigQuery refuses merges until the sync gives up; the next one merges what was staged, and no row is lost."""
+    rule = place.recorder.add(
+        path="/queries", text="MERGE INTO .*workflow_executions", reason="invalidQuery", times=10_000, skip=0
+    )
+    place.run(*SYNC, expect=4)
+    assert rule.reached.is_set()
+    place.recorder.rules.clear()
+    sandbox.reset_counters()
+    assert place.sync()["complete"]
+    assert differences(place, sandbox) == PERFECT
+    assert sandbox.counters()["list"] <= 3
 
 
 def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxProcess) -> None:

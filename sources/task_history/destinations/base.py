@@ -18,16 +18,29 @@ Sentences = Mapping[tuple[str, str], str]
 """Descriptions by table and column; a table's own under the empty name."""
 
 
+LEAST_BILLED = 10 * 2**20
+"""What a statement that reads anything is billed at least."""
+
+
+def billed(processed: int) -> int:
+    """The bytes that are billed for one statement: whole MiB, at least ten of them, nothing for nothing."""
+    return max(LEAST_BILLED, -(-processed // 2**20) * 2**20) if processed else 0
+
+
 @dataclass(slots=True)
 class Cost:
     """What a run has the warehouse read, where that is billed."""
 
     limit: int | None = None
-    """Bytes that the run may have processed; None for any number."""
+    """Bytes that the run may be billed for; None for any number."""
     estimated: int = 0
     """Bytes that dry runs named for the merges, before they ran."""
     processed: int = 0
     """Bytes that were processed."""
+    billed: int = 0
+    """Bytes that are billed for that."""
+    reserved: int = 0
+    """Bytes that the merges of the commit in hand may be billed for."""
     labels: dict[str, str] = field(default_factory=dict)
     """What the warehouse's jobs and tables are marked with."""
 
@@ -35,24 +48,36 @@ class Cost:
 
     @property
     def left(self) -> int | None:
-        """Bytes that may still be processed; None for any number."""
-        return None if self.limit is None else max(0, self.limit - self.processed)
+        """Bytes that may still be billed; None for any number."""
+        return None if self.limit is None else max(0, self.limit - self.billed)
 
     def count(self, processed: int | None) -> None:
         """So much was processed."""
         with self._lock:
             self.processed += processed or 0
+            self.billed += billed(processed or 0)
+
+    def check(self) -> None:
+        """Raises WarehouseUnavailable when not even the smallest statement is left of the limit."""
+        if self.left is not None and self.left < LEAST_BILLED:
+            raise WarehouseUnavailable(
+                f"{self.left:,} bytes are left of maximum_bytes_billed = {self.limit:,} for this run, and a statement "
+                f"that reads anything is billed {LEAST_BILLED:,}. What was fetched is kept: raise "
+                "destination.bigquery.maximum_bytes_billed and run the same command again."
+            )
 
     def expect(self, estimate: int, table: str) -> None:
         """So much is about to be processed. Raises WarehouseUnavailable when that is beyond the limit."""
-        if self.left is not None and estimate > self.left:
-            raise WarehouseUnavailable(
-                f"Merging into {table} would have BigQuery process {estimate:,} bytes, and {self.left:,} are left of "
-                f"maximum_bytes_billed = {self.limit:,} for this run. Nothing of that was billed, and what was fetched "
-                "is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
-            )
         with self._lock:
+            left = None if self.left is None else max(0, self.left - self.reserved)
+            if left is not None and billed(estimate) > left:
+                raise WarehouseUnavailable(
+                    f"Merging into {table} would be billed {billed(estimate):,} bytes, and {left:,} are left of "
+                    f"maximum_bytes_billed = {self.limit:,} for this run. Nothing of that was billed, and what was "
+                    "fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
+                )
             self.estimated += estimate
+            self.reserved += billed(estimate)
 
 
 class Backend:
@@ -71,6 +96,9 @@ class Backend:
     """Whether staged rows are removed at a run's end, since removing them with every commit takes its time."""
     literal: Callable[[datetime], str] | None = None
     """An instant as a constant in SQL, where what a statement reads is billed; None elsewhere."""
+
+    def reaches(self, since: datetime) -> None:
+        """What began before is settled for good: rows that come back need not be looked for further back."""
 
     @property
     def cost(self) -> Cost | None:

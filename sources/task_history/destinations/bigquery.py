@@ -48,7 +48,7 @@ class BigQueryConfiguration(BigQueryClientConfiguration):
     """dlt's settings under ``destination.bigquery``, and one more."""
 
     maximum_bytes_billed: int | None = None
-    """Bytes that one run may have processed; none for any number."""
+    """Bytes that one run may be billed for; none for any number."""
 
 
 class BigQuery(dlt.destinations.bigquery):
@@ -67,6 +67,8 @@ class BigQuery(dlt.destinations.bigquery):
         # Free JSON is text here, so that Parquet can hold everything; it is smaller and typed.
         super().__init__(**{"preferred_loader_file_format": "parquet", **options})
         self.reach = reach or _REACH
+        self.since: datetime | None = None
+        """Up to when the last sync settled everything, the reach before it."""
         self.cost = Cost()
         self.seen = _Seen()
         self._credentials: Any = None
@@ -134,6 +136,7 @@ class _SqlClient(BigQuerySqlClient):
         # Set here, since a connection may be older than the run's name.
         self._default_query.labels = dict(self.cost.labels)
         if self.cost.left is not None:
+            self.cost.check()
             self._default_query.maximum_bytes_billed = self.cost.left
         with super().execute_query(query, *args, **kwargs) as cursor:
             # The cursor has no word for it, and asking for the job would be one more request.
@@ -235,7 +238,8 @@ class _Client(BigQueryClient):
         )
         if merge.partition is None:
             return merge.sql()
-        since = (datetime.now(UTC) - self._owner.reach).replace(hour=0, minute=0, second=0, microsecond=0)
+        since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
+        since = since.replace(hour=0, minute=0, second=0, microsecond=0)
         days = [row[0] for row in client.execute_sql(merge.days(since)) or ()]
         return merge.sql(days) if days else None
 
@@ -262,6 +266,10 @@ class BigQueryBackend(Backend):
     def cost(self) -> Cost | None:
         found: Cost | None = getattr(self.destination, "cost", None)
         return found
+
+    def reaches(self, since: datetime) -> None:
+        if isinstance(self.destination, BigQuery):
+            self.destination.since = since
 
     def forget(self) -> None:
         if isinstance(self.destination, BigQuery):

@@ -50,6 +50,8 @@ class Merge:
         order = f"{self.newest} DESC" if self.newest else "1"
         matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
         if self.partition is not None:
+            # What had no day may have one now; of rows that move, ``days`` says whether there is such a one.
+            days = days if self.may_move else {*days, None}
             matches += f" AND {within(f't.{self.partition}', days)}"
         settings = ", ".join(f"{name} = s.{name}" for name in self.columns)
         values = ", ".join(f"s.{name}" for name in self.columns)

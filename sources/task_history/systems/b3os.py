@@ -9,6 +9,7 @@ Neither list can be narrowed to a time, nor is its order documented.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -140,6 +141,7 @@ EXECUTIONS = Table(
     ),
     newest="fetched_at",
     partition="created_at",
+    may_move=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -191,6 +193,7 @@ LEDGER = Table(
     ),
     newest="fetched_at",
     partition="date_started",
+    may_move=True,
     cluster=("id",),
 )
 
@@ -585,7 +588,15 @@ class B3osRuns(_B3os):
             raise UnexpectedResponse("run: expected an object under 'executionState'.")
         fields = {name: value for name, value in run.items() if name in _LIST_FIELDS}
         nodes = list(_nodes(str(run["id"]), state or {}, parent=None, iteration=None))
-        return Detail(timed(fields, _TIMES), {"workflowDefinition": run.get("workflowDefinition")}, nodes)
+        definition = run.get("workflowDefinition")
+        named = definition.get("sensitivePropKeys") if isinstance(definition, dict) else None
+        secret = [key for node in nodes for key in _keys(node.get("secretKeys"))] + _keys(named)
+        others = {
+            name: _masked(value, secret)
+            for name, value in run.items()
+            if name not in _LIST_FIELDS and name != "executionState"
+        }
+        return Detail(timed(fields, _TIMES), {"workflowDefinition": None, **others}, nodes)
 
 
 class B3os(_B3os):
@@ -740,7 +751,8 @@ def _nodes(
         # The context repeats the properties and storage of the whole workflow.
         fields = {name: value for name, value in node.items() if name not in ("iterations", "context")}
         yield {
-            **timed(fields, _TIMES),
+            **{name: _masked(value, node.get("secretKeys")) for name, value in timed(fields, _TIMES).items()},
+            "secretKeys": node.get("secretKeys"),
             "input": _masked(node.get("input"), node.get("secretKeys")),
             "id": f"{run_id}:{path}",
             "workflow_execution_id": run_id,
@@ -755,11 +767,22 @@ def _nodes(
                 yield from _nodes(run_id, inner, parent=path, iteration=at)
 
 
+def _keys(keys: Json) -> list[str]:
+    return [str(key) for key in keys] if isinstance(keys, list) else []
+
+
 def _masked(value: Json, keys: Json) -> Json:
-    """The input without what the vendor itself calls secret, at any depth."""
-    secret = {str(key) for key in keys} if isinstance(keys, list) else set()
+    """The value without what the vendor itself calls secret, at any depth, in texts that are JSON too."""
+    secret = set(_keys(keys))
     if not secret:
         return value
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            inner = json.loads(value)
+        except ValueError:
+            return value
+        masked = _masked(inner, keys)
+        return value if masked == inner else json.dumps(masked)
     if isinstance(value, dict):
         return {name: _MARK if name in secret else _masked(inner, keys) for name, inner in value.items()}
     if isinstance(value, list):

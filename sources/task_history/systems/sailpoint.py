@@ -77,6 +77,7 @@ EXECUTIONS = Table(
     ),
     newest="fetched_at",
     partition="start_time",
+    may_move=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -154,6 +155,7 @@ LEDGER = Table(
     ),
     newest="fetched_at",
     partition="date_started",
+    may_move=True,
     cluster=("id",),
 )
 
@@ -455,10 +457,13 @@ class SailPoint(Defaults):
 
     def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
         path = _single(values, execution_id)
-        history = Request("execution", f"{path}/history")
+        # One that may not be read holds up no other.
+        history = Request("execution", f"{path}/history", is_partial=True)
         if values["api_version"] not in _WITH_HISTORY_V2:
             return history
-        return Request("execution", f"{path}/history-v2", instead=history, unknown=(400, 404))
+        return Request(
+            "execution", f"{path}/history-v2", instead=history, unknown=(400, 404), is_partial=True
+        )
 
     def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
         extra: Row = {}

@@ -108,6 +108,7 @@ RUNS = Table(
     ),
     newest="fetched_at",
     partition="created_at",
+    may_move=True,
     cluster=("workflow_def_id", "id"),
 )
 
@@ -172,6 +173,7 @@ LEDGER = Table(
     ),
     newest="fetched_at",
     partition="date_started",
+    may_move=True,
     cluster=("id",),
 )
 
