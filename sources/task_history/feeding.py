@@ -28,9 +28,9 @@ def fed(context: Context) -> Iterator[Chunk]:
     context.phase("statistics")
     granularity, width = system.stats_buckets(values)
     edge = context.edge()
-    start = context.warehouse.stats_read_until(granularity) or context.settings.start(context.started_at)
-    is_first = context.warehouse.stats_read_until(granularity) is None
-    start = bucket(start if is_first else max(start, edge - _OPEN_FOR), width)
+    read_until = context.warehouse.stats_read_until(granularity)
+    start = context.settings.start(context.started_at) if read_until is None else read_until
+    start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
     while start < edge:
         end = min(start + _LONGEST, bucket(edge, width) + width)
         yield read(context, Window(start, end), settled_before=edge - context.settings.lookback)
