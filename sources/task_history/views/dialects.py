@@ -11,9 +11,11 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from ..settings import VIEWS_DATASET
+
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 DIALECTS = (DUCKDB, BIGQUERY)
-DATASET = "task_history"
+DATASET = VIEWS_DATASET
 """Where the views are."""
 
 
