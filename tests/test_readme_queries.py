@@ -102,7 +102,7 @@ def test_every_link_leads_somewhere() -> None:
 def test_explore_says_what_to_install_or_where_it_is(place: Place) -> None:
     """Without marimo it says how to get it; a notebook is a .py file."""
     if importlib.util.find_spec("marimo") is None:
-        assert "task-history[explore]" in place.run("explore", expect=3).stderr
+        assert '".[explore]"' in place.run("explore", expect=3).stderr
     else:
         assert ".py" in place.run("explore", "--edit", "x.txt", expect=2).stderr
 
