@@ -77,7 +77,7 @@ class Vendor:
             data["total"] = self.recount(data["total"], len(data["workflowExecutions"]))
         return Answer(data, said.body)
 
-    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
+    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
         """The answers in order; the requests of one moment arrive in any."""
         source = iter(requests)
         while part := list(islice(source, _AT_ONCE)):

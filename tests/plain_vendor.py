@@ -60,7 +60,7 @@ class PlainVendor:
         """The answer. Raises Rejected."""
         return self._send(request, self._credentials.headers(), "")
 
-    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
+    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
         """The answers in order."""
         for request in requests:
             try:

@@ -221,6 +221,50 @@ def test_answers_come_in_order_and_a_bounded_number_ahead(tmp_path: Path) -> Non
         assert found == [f"/{number}" for number in range(60)]
 
 
+PAGE = b' {"rows": [{"n": 123456789012345678901234567890}]}\n'
+
+
+def test_raw_answers_are_given_unread(tmp_path: Path) -> None:
+    """Whoever reads many at once gets the bytes; what cannot be JSON is a fault as ever, a refusal is one too."""
+    replies: dict[str, list[Reply]] = {
+        "/page": [(200, {}, PAGE)],
+        "/broken": [(200, {}, b'{"rows": [}')],
+        "/list": [(200, {}, b"[]")],
+        "/cut": [(200, {}, b'{"rows": ['), (200, {}, PAGE)],
+        "/html": [(200, {}, b"<html></html>"), (200, {}, b""), (200, {}, PAGE)],
+        "/gone": [(404, {}, b'{"message":"gone"}')],
+        "/word": [(200, {}, b'"text"')],
+    }
+    with (
+        serving(lambda _, path: replies[path].pop(0)) as served,
+        client_of(served.url, tmp_path, concurrency=2) as client,
+    ):
+        answers = list(client.map([ask(path) for path in replies], is_raw=True))
+        page, broken, empty, cut, html, gone, word = answers
+        for answer in (page, cut, html):
+            assert isinstance(answer, Answer)
+            assert (answer.data, answer.body) == (None, PAGE)
+        assert isinstance(broken, Answer)
+        assert broken.body == b'{"rows": [}'
+        assert isinstance(empty, Answer)
+        assert empty.body == b"[]"
+        assert isinstance(gone, Rejected)
+        assert isinstance(word, Answer)
+        assert word.data == "text"
+        assert not any(replies.values())
+
+
+def test_an_answer_that_may_hold_a_refusal_is_read_all_the_same(tmp_path: Path) -> None:
+    """Where a success may hold an error, no answer is given before that was looked at."""
+    with (
+        serving(lambda *_: (200, {}, b'{"errorResult":{"status":404}}')) as served,
+        client_of(served.url, tmp_path, status_in=lambda data: data["errorResult"]["status"]) as client,
+    ):
+        (answer,) = client.map([ask()], is_raw=True)
+        assert isinstance(answer, Rejected)
+        assert answer.status == 404
+
+
 def test_one_refused_request_stops_no_other(tmp_path: Path) -> None:
     """A 404 is a value among the answers; after a refused key no request is started."""
     with (

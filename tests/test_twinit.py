@@ -15,6 +15,7 @@ from sources.task_history.errors import ConfigurationError, UnexpectedResponse
 from sources.task_history.model import Answer, Request
 from sources.task_history.sandbox.process import SandboxProcess
 from sources.task_history.settings import build
+from sources.task_history.systems.base import tells_status_within
 
 from .conftest import Place
 from .test_promises import held, truth
@@ -94,6 +95,7 @@ def test_an_error_within_a_good_answer_is_one() -> None:
     body = b'{"errorResult":{"status":401}}'
     assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, body), Login)
     assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, b'{"_list":[]}'), Answer)
+    assert tells_status_within(SYSTEM)
 
 
 @pytest.mark.parametrize(

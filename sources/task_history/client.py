@@ -80,6 +80,7 @@ class _Trial:
     form: Mapping[str, str] | None
     headers: Headers | None
     given_up: Callable[[], bool]
+    is_raw: bool = False
     attempts: int = 0
     faults: int = 0
     redirects: int = 0
@@ -104,7 +105,8 @@ class Client:
     ``authorization`` gives the headers that authenticate a request; it is asked for every attempt.
     ``refresh`` is called once when they are refused with 401; True means that they are new now.
     ``hint_for`` says what a user should check when the vendor refuses with that status, ``status_in`` which status an
-    answer holds that says success and is none, ``address`` which settings say where the vendor is.
+    answer holds that says success and is none (None where no answer does), ``address`` which settings say where the
+    vendor is.
     Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
@@ -121,7 +123,7 @@ class Client:
         stop: StopSignal,
         refresh: Callable[[], bool] | None = None,
         hint_for: Callable[[int], str] = lambda _: "",
-        status_in: Callable[[Json], int | None] = lambda _: None,
+        status_in: Callable[[Json], int | None] | None = None,
         address: str = "base_url",
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
@@ -226,10 +228,15 @@ class Client:
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
             ConfigurationError: a redirect to another origin.
         """
-        return self._send(request, form, headers, lambda: self._is_closed)
+        return self._answered(
+            _Trial(request, self._url(request), form, headers, given_up=lambda: self._is_closed)
+        )
 
-    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
+    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
         """The answers in the order of the requests, of which a bounded number is drawn ahead.
+
+        With ``is_raw`` they are for somebody who reads many at once: ``data`` is None and only ``body`` is
+        given, which begins and ends as JSON does; who finds that it is none asks again with ``send``.
 
         What ``send`` would raise comes as a value. After anything but a Rejected no request is started:
         those already drawn give the same exception, and the iterator ends.
@@ -240,7 +247,10 @@ class Client:
             if over:
                 return over[0]
             try:
-                return self._send(request, None, None, lambda: self._is_closed or bool(over))
+                trial = _Trial(
+                    request, self._url(request), None, None, lambda: self._is_closed or bool(over), is_raw
+                )
+                return self._answered(trial)
             except Rejected as error:
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
@@ -264,14 +274,7 @@ class Client:
             for future in drawn:
                 future.cancel()
 
-    def _send(
-        self,
-        request: Request,
-        form: Mapping[str, str] | None,
-        headers: Headers | None,
-        given_up: Callable[[], bool],
-    ) -> Answer:
-        trial = _Trial(request, self._url(request), form, headers, given_up)
+    def _answered(self, trial: _Trial) -> Answer:
         with self.meanwhile():
             return self._tried(trial)
 
@@ -330,7 +333,12 @@ class Client:
                 return transport_fault(error, self.origin, self._timeout_s)
         self._note_date(answered)
         return self._decipherer.outcome(
-            trial.request, status, answered, body, secrets=secrets_in(headers, trial.form)
+            trial.request,
+            status,
+            answered,
+            body,
+            secrets=secrets_in(headers, trial.form),
+            is_raw=trial.is_raw,
         )
 
     def _exchange(self, trial: _Trial, headers: Headers) -> tuple[int, dict[str, str], bytes]:

@@ -13,6 +13,7 @@ from .credentials import Credentials
 from .settings import Settings
 from .sliding import Lane
 from .stopping import StopSignal
+from .systems.base import tells_status_within
 
 _NO_HEADERS = {"Accept": "application/json"}
 
@@ -45,7 +46,7 @@ def connected(
         stop=stop,
         refresh=credentials.renew,
         hint_for=system.hint,
-        status_in=system.status_in,
+        status_in=system.status_in if tells_status_within(system) else None,
         address=system.address,
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,

@@ -41,6 +41,8 @@ _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages
 _LONG_DIGITS = re.compile(rb"[0-9]{19}")
 _LONG_NUMBER = re.compile(rb"(?:^|[\[:,\s])-?[0-9]{19}")
 _INT_DIGITS = 4_300
+_BLANK = b" \t\r\n"
+"""What JSON takes for space."""
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
 )
@@ -89,11 +91,15 @@ Outcome = Answer | Fault | Told | Login | Moved | TaskHistoryError
 
 @dataclass(frozen=True, slots=True)
 class Decipherer:
-    """Reads the answers of one vendor. ``hint_for`` says what to check when it refuses with that status."""
+    """Reads the answers of one vendor. ``hint_for`` says what to check when it refuses with that status.
+
+    ``status_in`` gives the status of an error that an answer holds although it says success; None where no
+    answer does.
+    """
 
     origin: str
     hint_for: Callable[[int], str]
-    status_in: Callable[[Json], int | None] = lambda _: None
+    status_in: Callable[[Json], int | None] | None = None
 
     def outcome(
         self,
@@ -103,14 +109,17 @@ class Decipherer:
         body: bytes,
         *,
         secrets: Iterable[str] = (),
+        is_raw: bool = False,
     ) -> Outcome:
         """What the answer means for the request.
 
-        Header names are lower case; ``secrets`` are never repeated, whatever the vendor says.
+        Header names are lower case; ``secrets`` are never repeated, whatever the vendor says. With ``is_raw``
+        a success whose body begins and ends as a list or an object is not read: its ``data`` is None. Where
+        only what it holds tells whether it is one, it is read all the same.
         """
         if 200 <= status < 300:
-            answer = _answer(status, headers, body)
-            within = self.status_in(answer.data) if isinstance(answer, Answer) else None
+            answer = _answer(status, headers, body, is_raw=is_raw and self.status_in is None)
+            within = self._status_within(answer)
             if within is None or 200 <= within < 400:
                 return answer
             status = within
@@ -132,6 +141,11 @@ class Decipherer:
             + (f": {said}" if said else " and gave no reason."),
             status=status,
         )
+
+    def _status_within(self, answer: Answer | Fault) -> int | None:
+        if self.status_in is None or isinstance(answer, Fault):
+            return None
+        return self.status_in(answer.data)
 
     def _moved(self, request: Request, status: int, headers: Mapping[str, str]) -> Outcome:
         if headers.get("location"):
@@ -155,7 +169,15 @@ def named(request: Request) -> str:
     return f"the {request.kind} request {request.method} {request.path.partition('?')[0]}"
 
 
-def _answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer | Fault:
+def _looks_whole(body: bytes) -> bool:
+    """Whether it begins and ends as a list or an object of JSON."""
+    text = body.strip(_BLANK)
+    return text[:1] + text[-1:] in (b"{}", b"[]")
+
+
+def _answer(status: int, headers: Mapping[str, str], body: bytes, *, is_raw: bool) -> Answer | Fault:
+    if is_raw and _looks_whole(body):
+        return Answer(None, body, status, headers)
     if not body.strip():
         return Fault(f"HTTP {status} with an empty answer", is_unreadable=True, status=status)
     try:

@@ -94,6 +94,7 @@ class Answer:
     """A good (2xx) answer, already read and found to be JSON."""
 
     data: Json
+    """None, too, where it was to be given raw: then only its ends were seen to be those of a list or an object."""
     body: bytes
     """The bytes ``data`` was parsed from, for payloads that must stay exact."""
     status: int = 200

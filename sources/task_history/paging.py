@@ -33,8 +33,8 @@ class Sender(Protocol):
         """The answer, however many attempts it takes."""
         ...
 
-    def map(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
-        """The answers in order."""
+    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
+        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``."""
         ...
 
 

@@ -460,6 +460,11 @@ class Defaults:
 # What several vendors' answers have in common.
 
 
+def tells_status_within(system: System) -> bool:
+    """Whether only what an answer holds tells if it is a success."""
+    return getattr(type(system), "status_in", None) is not Defaults.status_in
+
+
 def instant(value: Json) -> datetime | None:
     """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
     if isinstance(value, datetime):
