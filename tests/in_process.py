@@ -75,6 +75,7 @@ class Vendor:
         data = orjson.loads(said.body)
         if self.recount is not None and "total" in data:
             data["total"] = self.recount(data["total"], len(data["workflowExecutions"]))
+            return Answer(data, orjson.dumps(data))
         return Answer(data, said.body)
 
     def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:

@@ -90,15 +90,15 @@ def _pieces_lack_nothing(number: int, always: Mapping[str, Any] | None = None) -
     vendor, window = trial.vendor, trial.window
     before = vendor.shown(window)
     listing = Listing(vendor, SYSTEM, VALUES, rows_per_piece=trial.rows_per_piece)
-    pieces = list(listing.pieces(window))
+    pieces = list(listing.pieces(window, in_columns=number % 3 > 0))
     assert (pieces[0].window.start, pieces[-1].window.end) == (window.start, window.end), number
     assert all(one.window.end == two.window.start for one, two in pairwise(pieces)), number
-    ids = Counter(row["id"] for piece in pieces for row in piece.rows)
+    ids = Counter(row["id"] for piece in pieces for row in piece.in_rows())
     assert set(ids.values()) <= {1}, number
     for piece in pieces:
-        starts = [SYSTEM.started_at(row) for row in piece.rows]
+        starts = [SYSTEM.started_at(row) for row in piece.in_rows()]
         assert all(at is not None and at in piece.window for at in starts), number
-        lost = (before & vendor.shown(piece.window)) - {row["id"] for row in piece.rows}
+        lost = (before & vendor.shown(piece.window)) - {row["id"] for row in piece.in_rows()}
         assert not (lost and piece.is_verified), (number, trial.switches, len(lost))
         assert piece.is_verified or not _is_decidable(trial) or _is_moving(trial), (number, trial.switches)
 
@@ -149,7 +149,7 @@ class Copy:
         return floor_ms(self.vendor.now + SECOND)
 
     def _list(self, piece: Piece) -> None:
-        self._add(piece.rows)
+        self._add(piece.in_rows())
         self.cursor = piece.window.end
         self.unverified += not piece.is_verified
 
@@ -349,9 +349,12 @@ def test_syncs_lose_nothing_in_thousands_of_worlds() -> None:
         _copy_lacks_nothing(number)
 
 
+@pytest.mark.parametrize("in_columns", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize("ignore_sort", [False, True], ids=["oldest_first", "newest_first"])
 @pytest.mark.parametrize(("purged", "new"), [(300, 0), (0, 300), (300, 300)], ids=["purge", "insert", "both"])
-def test_whole_pages_that_come_and_go_lose_nothing(ignore_sort: bool, purged: int, new: int) -> None:
+def test_whole_pages_that_come_and_go_lose_nothing(
+    ignore_sort: bool, purged: int, new: int, in_columns: bool
+) -> None:
     """After 40 pages the 300 oldest expire, 300 newer ones come, or both: all that lives is read, once."""
     vendor = Vendor(
         Spec(executions=10_000, days=30, now=NOW, late=0.0, open_days=0.0),
@@ -368,7 +371,8 @@ def test_whole_pages_that_come_and_go_lose_nothing(ignore_sort: bool, purged: in
         vendor.world.held_back.clear()
 
     vendor.after(40, event)
-    rows = [row["id"] for piece in Listing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    pieces = Listing(vendor, SYSTEM, VALUES).pieces(window, in_columns=in_columns)
+    rows = [row["id"] for piece in pieces for row in piece.in_rows()]
     assert vendor.shown(window) <= set(rows)
     assert len(rows) == len(set(rows))
     if not ignore_sort:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.task_history.coverage import Book
+from sources.task_history.coverage import Book, by_midnight
 from sources.task_history.model import MS, Window
 from sources.task_history.settling import plan
 from sources.task_history.warehouse import Open
@@ -93,7 +93,7 @@ def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int
     for length in lengths:
         window = Window(_at(at), _at(at + length))
         inside = [instant for instant in instants if instant in window]
-        book.add(window, inside, is_counted=True, is_verified=True, checked_at=EPOCH)
+        book.add(window, by_midnight(inside), is_counted=True, is_verified=True, checked_at=EPOCH)
         at += length
     whole = Window(_at(0), _at(at))
     rows = book.changes("run")
@@ -127,7 +127,11 @@ def test_late_rows_are_counted_on_their_day() -> None:
     """What became visible late raises the count of the day that it belongs to, and of no other."""
     book = Book()
     book.add(
-        Window(EPOCH, EPOCH + timedelta(days=2)), [EPOCH], is_counted=True, is_verified=True, checked_at=EPOCH
+        Window(EPOCH, EPOCH + timedelta(days=2)),
+        {EPOCH: 1},
+        is_counted=True,
+        is_verified=True,
+        checked_at=EPOCH,
     )
     book.changes("first")
     book.found_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)

@@ -65,7 +65,7 @@ class Backfill:
         context.phase("listing")
         for at, gap in enumerate(self.gaps):
             pieces = 0
-            for piece in context.listing.pieces(gap):
+            for piece in context.listing.pieces(gap, in_columns=True):
                 self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
                 rows = dict(chunk.rows)
@@ -97,7 +97,7 @@ class Backfill:
         """How many executions the later gaps probably hold: as many a second as this one has held so far."""
         tally = self._context.tally
         ahead = sum((window.end - window.start for window in later), timedelta())
-        rows = tally.listed + len(piece.rows)
+        rows = tally.listed + piece.size
         seen = sum(
             (window.end - window.start for window in self.gaps if window.end <= gap.start), timedelta()
         )
@@ -116,8 +116,10 @@ class Backfill:
             column.source for column in system.executions.columns if column.name == system.workflow_column
         )
         found = []
-        for row in piece.rows:
-            workflow_id = row.get(key or "")
+        workflow_ids = dict.fromkeys(row.get(key or "") for row in piece.rows)
+        if piece.frame is not None:
+            workflow_ids |= dict.fromkeys(sorted(piece.frame.values(key or ""), key=str))
+        for workflow_id in workflow_ids:
             if workflow_id and str(workflow_id) not in self._known:
                 self._known.add(str(workflow_id))
                 told = {"workflow_id": str(workflow_id), "integration": integration, "workflow_name": None}

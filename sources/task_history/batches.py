@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .model import Row
+
+if TYPE_CHECKING:
+    from .columnar import Framed
+
+
+_COSTS_S = 10.0
+"""What a kill may cost where a commit is cheap, in seconds of the budget."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commits:
     """How much one commit holds: what a kill can cost, against what a commit costs in that warehouse."""
 
-    rows: int = 5_000
+    rows: int = 100_000
+    least_rows: int = 5_000
+    """So many even where the budget gives fewer."""
     bytes: int = 16_000_000
     """Of free text."""
     seconds: float = 60.0
     """What was fetched is committed after that long at the latest."""
-    details: int = 500
+    details: int = 2_000
     """Requests for details."""
+    least_details: int = 500
+    """So many even where the budget gives fewer."""
+
+    def paced(self, limit: int, period_s: float, *, page_size: int) -> Commits:
+        """The same for a budget: what it gives in ten seconds, so that a kill costs no more of it.
+
+        ``limit`` is requests in a period, 0 for any number.
+        """
+        if not limit:
+            return self
+        requests = round(_COSTS_S * limit / period_s)
+        rows = min(self.rows, max(self.least_rows, requests * page_size))
+        return replace(self, rows=rows, details=min(self.details, max(self.least_details, requests)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +51,8 @@ class Chunk:
 
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
     """By table."""
+    framed: Mapping[str, Framed] = field(default_factory=dict)
+    """Rows in columns, by table."""
     notes: Mapping[str, list[Row]] = field(default_factory=dict)
     """Rows that alone are no reason to commit."""
     cursor: datetime | None = None
@@ -54,6 +79,7 @@ class Batch:
 
     def __init__(self, most: Commits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
+        self.framed: dict[str, list[Framed]] = {}
         self.cursor: datetime | None = None
         self._began_at = began_at
         self._count = 0
@@ -67,6 +93,10 @@ class Batch:
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
             self.is_quiet &= chunk.is_quiet or not rows
+        for table, framed in chunk.framed.items():
+            self.framed.setdefault(table, []).append(framed)
+            self._count += framed.size
+            self.is_quiet &= chunk.is_quiet or not framed.size
         self.note(chunk.notes)
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor

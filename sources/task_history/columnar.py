@@ -1,4 +1,4 @@
-"""Rows as the vendor sends them → one Arrow table. Nothing is lost and nothing raises.
+"""Rows or columns as the vendor sends them → one Arrow table. Nothing is lost and nothing raises.
 
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
 column. A key that no column is declared for becomes a column of its own; of two that would share
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,11 +29,16 @@ ARROW = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
+_TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
 VARIANT = "__v_text"
 _DIGITS = 30
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 """Microseconds since 1970."""
 INT64 = range(-(2**63), 2**63)
+
+
+Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
+"""One column, as Python has it or as Arrow does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,15 @@ class Columns:
 
     table: pa.Table
     types: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """Rows in columns, by the vendor's keys or, for what it does not send, by name."""
+
+    columns: Mapping[str, Values]
+    size: int
+    """How many rows they are."""
 
 
 class _Misfit(Exception):
@@ -73,10 +87,37 @@ def to_arrow(
         key = column.source or column.name
         work.known(column.name, _values(rows, key) if key in keys else None, column.type)
     unknown = keys.difference(column.source or column.name for column in table.columns)
-    for keys_of_one, name in _names(
-        unknown, normalize, taken={column.name for column in table.columns}, rows=rows
-    ):
+
+    def are_one(alike: Sequence[str]) -> bool:
+        return not any(sum(row.get(key) is not None for key in alike) > 1 for row in rows)
+
+    for keys_of_one, name in _names(unknown, normalize, table=table, are_one=are_one):
         work.unknown(name, _first_values(rows, keys_of_one))
+    return work.columns()
+
+
+def framed_to_arrow(
+    framed: Framed,
+    table: Table,
+    *,
+    stored_types: Mapping[str, str],
+    normalize: Callable[[str], str],
+) -> Columns:
+    """The same of rows that come in columns."""
+    columns, work = framed.columns, _Work(framed.size, stored_types)
+    for column in table.columns:
+        work.known(column.name, columns.get(column.source or column.name), column.type)
+    unknown = set(columns).difference(column.source or column.name for column in table.columns)
+
+    def rows(alike: Sequence[str]) -> list[Row]:
+        lists = [values if isinstance(values := columns[key], list) else values.to_pylist() for key in alike]
+        return [dict(zip(alike, values, strict=True)) for values in zip(*lists, strict=True)]
+
+    def are_one(alike: Sequence[str]) -> bool:
+        return not any(sum(value is not None for value in row.values()) > 1 for row in rows(alike))
+
+    for keys, name in _names(unknown, normalize, table=table, are_one=are_one):
+        work.unknown(name, columns[keys[0]] if len(keys) == 1 else _first_values(rows(keys), keys))
     return work.columns()
 
 
@@ -91,16 +132,20 @@ def _first_values(rows: Sequence[Row], keys: Sequence[str]) -> list[Json]:
     """Of each row the value under whichever of the keys it has."""
     if len(keys) == 1:
         return _values(rows, keys[0])
-    return [next((row[key] for key in keys if key in row), None) for row in rows]
+    return [next((value for key in keys if (value := row.get(key)) is not None), None) for row in rows]
 
 
 def _names(
-    keys: Iterable[str], normalize: Callable[[str], str], *, taken: set[str], rows: Sequence[Row]
+    keys: Iterable[str],
+    normalize: Callable[[str], str],
+    *,
+    table: Table,
+    are_one: Callable[[Sequence[str]], bool],
 ) -> list[tuple[tuple[str, ...], str]]:
     """The keys of each column and its name; a key that already is its name comes first.
 
     A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
-    unless a row has both.
+    unless a row has both; ``are_one`` says so of keys.
     """
     wanted: dict[str, list[tuple[bool, str]]] = {}
     for key in keys:
@@ -110,10 +155,10 @@ def _names(
             name = ""
         wanted.setdefault(_sound(name) or "unnamed", []).append((name != key, key))
     named = []
-    taken = set(taken)
+    taken = {column.name for column in table.columns}
     for name, same in sorted(wanted.items()):
         alike = [key for _, key in sorted(same)]
-        is_one = len(alike) == 1 or not any(sum(key in row for key in alike) > 1 for row in rows)
+        is_one = len(alike) == 1 or are_one(alike)
         for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
             free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
             taken.add(free)
@@ -140,7 +185,7 @@ class _Work:
         self._types: dict[str, str] = {}
         self._variants: dict[str, list[str | None]] = {}
 
-    def known(self, name: str, values: list[Json] | None, type_: str) -> None:
+    def known(self, name: str, values: Values | None, type_: str) -> None:
         """A declared column. A text that spells an integer is taken for it where a bigint is declared."""
         type_ = self._stored.get(name, type_)
         if values is None:
@@ -150,7 +195,7 @@ class _Work:
         else:
             self._careful(name, values, type_, _FITS_KNOWN)
 
-    def unknown(self, name: str, values: list[Json]) -> None:
+    def unknown(self, name: str, values: Values) -> None:
         """A key that is not declared: the type that is stored, or the narrowest that holds all of it."""
         type_ = _narrowest(values)
         if type_ is None:
@@ -166,8 +211,10 @@ class _Work:
             self._arrays[name] = array
             self._types[name] = type_
 
-    def _careful(self, name: str, values: list[Json], type_: str, fits: Mapping[str, Fit]) -> None:
+    def _careful(self, name: str, values: Values, type_: str, fits: Mapping[str, Fit]) -> None:
         fit = fits.get(type_, _nothing)
+        if not isinstance(values, list):
+            values = values.to_pylist()
         fitting: list[Any] = []
         misfits: list[str | None] = []
         for value in values:
@@ -202,8 +249,10 @@ _QUICK: dict[str, frozenset[type]] = {
 }
 
 
-def _quick(values: list[Json], type_: str) -> pa.Array | None:
+def _quick(values: Values, type_: str) -> pa.Array | None:
     """The column as Arrow makes it at once, or None when its values need a closer look."""
+    if not isinstance(values, list):
+        return _fitting(values, type_)
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if type_ == "timestamp" and kinds == {datetime}:
@@ -212,9 +261,26 @@ def _quick(values: list[Json], type_: str) -> pa.Array | None:
         return None
     try:
         if type_ == "timestamp":
-            return _in_years(pc.cast(pa.array(values, pa.string()), ARROW[type_]))
+            return instants(pa.array(values, pa.string()))
         return pa.array(values, ARROW[type_])
     except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _fitting(column: pa.Array | pa.ChunkedArray, type_: str) -> pa.Array | pa.ChunkedArray | None:
+    wanted = ARROW.get(type_)
+    if wanted is None or column.type == wanted:
+        return column if wanted is not None else None
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), wanted)
+    return instants(column) if type_ == "timestamp" and pa.types.is_string(column.type) else None
+
+
+def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Texts in ISO 8601 as instants; None when one of them needs a closer look."""
+    try:
+        return _in_years(pc.cast(texts, ARROW["timestamp"]))
+    except pa.ArrowInvalid:
         return None
 
 
@@ -231,8 +297,10 @@ def _in_years(instants: pa.Array) -> pa.Array | None:
     return instants if first is None or (first >= _YEAR_1 and last < _YEAR_10000) else None
 
 
-def _narrowest(values: list[Json]) -> str | None:
+def _narrowest(values: Values) -> str | None:
     """The type that holds all values exactly; None when there is none to hold."""
+    if not isinstance(values, list):
+        return None if values.null_count == len(values) else _TYPES.get(values.type, "text")
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if not kinds:

@@ -16,7 +16,7 @@ from .coverage import LIST, SYNC, Book, Day, filters_text, list_of, whole
 from .destinations import Cost
 from .details import Details
 from .estimating import Amount, Rates, details, list_requests
-from .listing import Listing
+from .listing import Listing, piece_of
 from .model import Row, Scope, Selection, Window, floor_ms
 from .records import Payloads, Stamp, Undeclared
 from .redaction import Redactor
@@ -85,7 +85,15 @@ class Context:
         self.filters = filters_text({**self.selection.filters, **self.label})
         self.scope = scope or Scope(settings.steps, settings.payloads)
         self.named = read_map(settings.values.get("workflow_map"))
-        self.commits: Commits = root.commits if root else commits or Commits()
+        self.commits: Commits = (
+            root.commits
+            if root
+            else (commits or Commits()).paced(
+                settings.rate_limit_requests,
+                settings.rate_limit_period_s,
+                page_size=settings.system.page_size,
+            )
+        )
         self.cost = cost
         self.run_id: str = root.run_id if root else run_id or new_run_id()
         self.started_at: datetime = root.started_at if root else now()
@@ -101,7 +109,13 @@ class Context:
         self._known = [day for day in coverage if list_of(day.filters) == self.label.get(LIST, "")]
         self.book = Book(self._known, lane=lane, filters=self.filters)
         self._parts: dict[str, Part] = {}
-        self.listing = Listing(client, self.system, settings.values, filters=self.selection.filters)
+        self.listing = Listing(
+            client,
+            self.system,
+            settings.values,
+            rows_per_piece=piece_of(self.commits.rows),
+            filters=self.selection.filters,
+        )
         self.settling = Settling(
             listing=self.listing,
             client=self.asking,

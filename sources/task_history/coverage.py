@@ -113,17 +113,16 @@ class Book:
     def add(
         self,
         window: Window,
-        starts: Iterable[datetime],
+        rows: Mapping[datetime, int],
         *,
         is_counted: bool,
         is_verified: bool,
         checked_at: datetime,
     ) -> None:
-        """The window is loaded with executions that began at ``starts``; it may touch what is known."""
-        rows = Counter(map(midnight, starts))
+        """The window is loaded with so many executions of each day; it may touch what is known."""
         for part in days(window):
             day = midnight(part.start)
-            number = rows[day]
+            number = rows.get(day, 0)
             fresh = Day(
                 day,
                 self._lane,
@@ -153,7 +152,7 @@ class Book:
 
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
         """Executions that became visible in windows that were covered before."""
-        for day, number in Counter(map(midnight, starts)).items():
+        for day, number in by_midnight(starts).items():
             known = self._days.get(day)
             if known is not None:
                 total = None if known.api_total is None else known.api_total + number
@@ -301,6 +300,11 @@ def by_day(known: Sequence[Day]) -> list[Summary]:
             )
         )
     return found
+
+
+def by_midnight(starts: Iterable[datetime]) -> Counter[datetime]:
+    """How many lie in each day, UTC, by its midnight."""
+    return Counter(map(midnight, starts))
 
 
 def midnight(instant: datetime) -> datetime:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .comparing import Comparer, Comparison, Held
 from .model import MS, Page, Row, Window
@@ -33,15 +33,24 @@ from .systems.base import System, Values
 from .walking import Walk, loop_in
 from .windows import Starts, halves, share
 
+if TYPE_CHECKING:
+    from .frames import Frame
+
 log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
+_MOST_ROWS_PER_PIECE = 50_000
 _ROWS_IF_WARY = 1_000
 """A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""
 _ROOMY, _TOO_MANY = 1.4, 1.7
 """A rest of this many times a piece's rows is one piece; a piece may hold this many times its rows."""
 _MOST_STALE = 20
 """Pages in a row that bring nothing new, in any order."""
+
+
+def piece_of(rows_per_commit: int) -> int:
+    """How many rows a piece has where a commit has so many: few large ones wait less for the vendor's next count."""
+    return min(_MOST_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit // 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,23 @@ class Piece:
     is_verified: bool
     """False where the vendor does not let it be known whether these are all: as many as it counts, or where
     it does not count, page after page without a gap."""
+    frame: Frame | None = None
+    """Those that came in columns; they began after those in ``rows``."""
+
+    @property
+    def size(self) -> int:
+        """How many they are."""
+        return len(self.rows) + (len(self.frame) if self.frame is not None else 0)
+
+    def in_rows(self) -> list[Row]:
+        """All of them row by row."""
+        return self.rows if self.frame is None else [*self.rows, *self.frame.rows()]
+
+    def span(self, system: System) -> tuple[datetime, datetime] | None:
+        """When the first and the last of them began; None where it is not known of any."""
+        starts = [at for at in map(system.started_at, self.rows) if at is not None]
+        starts += self.frame.span if self.frame else ()
+        return (min(starts), max(starts)) if starts else None
 
 
 class Listing:
@@ -99,11 +125,18 @@ class Listing:
         """Single pages of the same listing."""
         return self._pages
 
-    def pieces(self, window: Window, *, head: Page | None = None, is_oldest: bool = True) -> Iterator[Piece]:
+    def pieces(
+        self,
+        window: Window,
+        *,
+        head: Page | None = None,
+        is_oldest: bool = True,
+        in_columns: bool = False,
+    ) -> Iterator[Piece]:
         """The window in verified pieces, oldest first; ``head`` is its first page, where it is known.
 
         ``is_oldest`` says that it may begin with the oldest executions that the vendor has: they may expire
-        while they are read.
+        while they are read. ``in_columns`` says that pieces may have frames.
         """
         at = window.start
         while at < window.end:
@@ -123,9 +156,9 @@ class Listing:
                 return
             # Without a piece the same rest is read once more, in smaller pieces.
             self.rest_rows = page.total
-            for piece in self._counted(rest, page, is_wary=is_oldest):
+            for piece in self._counted(rest, page, is_wary=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
-                    self.rest_rows = max(0, (self.rest_rows or 0) - len(piece.rows))
+                    self.rest_rows = max(0, (self.rest_rows or 0) - piece.size)
                     yield piece
                     at = piece.window.end
                     is_oldest = False
@@ -175,7 +208,7 @@ class Listing:
             log.warning("listing_undecidable window=%s rows=%d", described(window), len(rows))
         return self._cut(window, rows, total=len(rows), is_verified=is_whole_now)
 
-    def _counted(self, rest: Window, head: Page, *, is_wary: bool) -> Iterator[Piece]:
+    def _counted(self, rest: Window, head: Page, *, is_wary: bool, in_columns: bool) -> Iterator[Piece]:
         """The first piece of ``rest``, whose first page is ``head``; raises what ended it thereafter.
 
         What is too much for a piece is asked for again in a shorter window, from the last row of the page
@@ -189,7 +222,7 @@ class Listing:
                 yield begun
                 return
             if page.total <= limit or not page.rows:
-                yield from self._read(window, page, begun, is_wary=is_wary)
+                yield from self._read(window, page, begun, is_wary=is_wary, in_columns=in_columns)
                 return
             rows, at = sure(self._system, page.rows, window.start)
             if at > window.start:
@@ -216,9 +249,17 @@ class Listing:
                 raise
         yield self._joined(begun, self._cut(window, self._distinct({0: page}), total=page.total))
 
-    def _read(self, window: Window, head: Page, begun: Piece, *, is_wary: bool) -> Iterator[Piece]:
+    def _read(
+        self, window: Window, head: Page, begun: Piece, *, is_wary: bool, in_columns: bool
+    ) -> Iterator[Piece]:
         """The whole window, whose first page is ``head``, joined to what was begun before it."""
         reading = Reading(window, {0: head})
+        if in_columns and not is_wary and not self._overlap and not self._is_comparing:
+            frame = self._pages.in_columns(reading)
+            if frame is not None:
+                self._note_density(reading)
+                yield self._framed(window, frame, begun)
+                return
         try:
             self._pages.complete(reading, overlap=self._overlap, is_wary=is_wary)
         except Exception:
@@ -235,6 +276,14 @@ class Listing:
         yield begun
         if not self._is_too_deep(reading.error, reading.refused):
             raise reading.error
+
+    def _framed(self, window: Window, frame: Frame, begun: Piece) -> Piece:
+        """A window that came in columns, joined to what was begun before it."""
+        frame = frame.within(window)
+        again = frame.holds(list(map(self._system.identity, begun.rows)))
+        rows = [row for row in begun.rows if self._system.identity(row) not in again]
+        number = None if begun.total is None else len(rows) + len(frame)
+        return Piece(Window(begun.window.start, window.end), rows, number, begun.is_verified, frame)
 
     @property
     def _size(self) -> int:

@@ -110,6 +110,8 @@ class Page:
     """How many rows match the whole question, where the vendor tells."""
     more: bool | None
     """Whether the vendor says that another page follows; None when it says nothing."""
+    body: bytes = field(default=b"", repr=False, compare=False)
+    """The answer that it was read from, where it is at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from functools import partial
 from . import records
 from .batches import Chunk
 from .context import Context, Part
+from .coverage import by_midnight
 from .errors import AuthenticationError, Rejected, TaskHistoryError
 from .listing import Piece
 from .model import MS, Row, Selection, Window, floor_ms
@@ -203,7 +204,7 @@ class Parts:
         for fresh in gaps(window, known):
             part.book.add(
                 fresh,
-                [at for at in starts.values() if at in fresh],
+                by_midnight(at for at in starts.values() if at in fresh),
                 is_counted=False,
                 is_verified=piece.is_verified,
                 checked_at=stamp.at,

@@ -122,15 +122,15 @@ def _new(
         number = None if count is None else len(rows)
         yield Piece(Window(known.newest, last), list(rows.values()), number, is_verified=True)
     read = len(rows)
-    for piece in listing.pieces(Window(last, end), is_oldest=not known.count):
-        read += len(piece.rows)
+    for piece in listing.pieces(Window(last, end), is_oldest=not known.count, in_columns=True):
+        read += piece.size
         yield piece
     if count is None or read < count:
         yield from _beyond(listing, end)
 
 
 def _listed(listing: Listing, window: Window, *, is_oldest: bool) -> Iterator[Piece]:
-    yield from listing.pieces(window, is_oldest=is_oldest)
+    yield from listing.pieces(window, is_oldest=is_oldest, in_columns=True)
     yield from _beyond(listing, window.end)
 
 

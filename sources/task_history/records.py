@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import simplejson
 
@@ -14,7 +15,11 @@ from .json_text import to_text
 from .model import Answer, Json, Row, Table
 from .redaction import Redactor
 from .states import Seen, earlier_state
-from .systems.base import Detail, Payload, System
+from .systems.base import Detail, PageForm, Payload, System
+
+if TYPE_CHECKING:
+    from .columnar import Framed, Values
+    from .frames import Frame
 
 log = logging.getLogger("task_history")
 
@@ -37,6 +42,30 @@ class Undeclared:
         if free:
             row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
         return self._declared_and_others(table, row)
+
+    def kept_in_columns(self, table: Table, frame: Frame) -> dict[str, Values]:
+        """The same of rows in columns: only fields that no column is declared for are looked at one by one."""
+        columns: dict[str, Values] = {name: frame.table[name] for name in frame.table.column_names}
+        declared = {column.source for column in table.columns}
+        unknown = {
+            name: frame.others[name] if name in frame.others else frame.table[name].unique().to_pylist()
+            for name in [*columns, *frame.others]
+            if name not in declared
+        }
+        is_sound = self._redactor.is_sound
+        if all(is_sound(name, value) for name, values in unknown.items() for value in values):
+            return {**columns, **frame.others}
+        names = list(unknown)
+        every = [
+            frame.others[name] if name in frame.others else frame.table[name].to_pylist() for name in names
+        ]
+        rows = []
+        for values in zip(*every, strict=True):
+            others = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            found = self._redactor.payload(others).value
+            rows.append(found if isinstance(found, dict) else dict.fromkeys(others, found))
+        kept = {name: column for name, column in columns.items() if name in declared}
+        return {**kept, **{name: [row.get(name) for row in rows] for name in set().union(*rows)}}
 
     def free(self, value: Json) -> str:
         """What customers write, without secrets, of bounded size: prose as it is, anything else as JSON text."""
@@ -101,6 +130,33 @@ def execution(
         "fetched_at": stamp.at,
         "run_id": stamp.run_id,
     }
+
+
+def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by: str) -> Framed:
+    """A listing's rows that came in columns, none of which is stored."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from .columnar import Framed
+
+    size = len(frame)
+    kept = stamp.undeclared.kept_in_columns(table, frame)
+    status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
+    is_over = pc.or_(
+        pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
+        pc.fill_null(pc.not_equal(ended, ""), False),
+    )
+    at = pa.repeat(pa.scalar(stamp.at, pa.timestamp("us", "UTC")), size)
+    own = {
+        "is_open": pc.invert(is_over),
+        "resolution": pc.if_else(is_over, "ended", pa.scalar(None, pa.string())),
+        "purged_at_source": pa.nulls(size, pa.timestamp("us", "UTC")),
+        "status_seen_at": at,
+        "read_by": pa.repeat(read_by, size),
+        "fetched_at": at,
+        "run_id": pa.repeat(stamp.run_id, size),
+    }
+    return Framed({**kept, **own}, size)
 
 
 def executions(

@@ -14,7 +14,7 @@ from dlt.extract import DltResource
 
 from . import tables
 from .batches import Batch
-from .columnar import to_arrow
+from .columnar import Framed, framed_to_arrow, to_arrow
 from .destinations.base import MAY_MOVE
 from .model import Row, Table
 from .systems.base import System
@@ -49,10 +49,13 @@ class Writer:
         self.normalize = normalize
         self._types: dict[str, dict[str, str]] = {}
 
-    def arrow(self, table: Table, rows: list[Row]) -> Any:
+    def arrow(self, table: Table, rows: list[Row] | Framed) -> Any:
         """The rows in columns."""
         known = self._types.setdefault(table.name, dict(self.stored(table.name)))
-        columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize)
+        if isinstance(rows, Framed):
+            columns = framed_to_arrow(rows, table, stored_types=known, normalize=self.normalize)
+        else:
+            columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize)
         known.update(columns.types)
         return columns.table
 
@@ -141,7 +144,10 @@ class _Work:
                 for name, rows in batch.rows.items():
                     if rows:
                         self._waiting[name].append(self._writer.arrow(self._tables[name], rows))
+                for name, parts in batch.framed.items():
+                    self._waiting[name].extend(self._writer.arrow(self._tables[name], part) for part in parts)
                 batch.rows.clear()
+                batch.framed.clear()
                 while self._waiting[self._own]:
                     yield self._waiting[self._own].popleft()
                 if batch.cursor is not None:

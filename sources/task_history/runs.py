@@ -41,8 +41,12 @@ class Tally:
 
     def count_listed(self, rows: Sequence[Row], failed_statuses: Sequence[str]) -> None:
         """Counts what a listing gave."""
-        self.listed += len(rows)
-        self.failed += sum(row.get("status") in failed_statuses for row in rows)
+        self.add_listed(len(rows), sum(row.get("status") in failed_statuses for row in rows))
+
+    def add_listed(self, executions: int, failed: int) -> None:
+        """A listing gave so many."""
+        self.listed += executions
+        self.failed += failed
 
     def came(self) -> None:
         """One of the requests that were to come is answered."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from . import work
@@ -147,8 +148,8 @@ class Sync:
         horizon = context.horizon
         if self._cursor is None or horizon is None or piece.window.start >= horizon:
             return piece
-        starts = [at for row in piece.rows if (at := context.system.started_at(row)) is not None]
-        end = min([*starts, horizon, piece.window.end])
+        span = piece.span(context.system)
+        end = min([*(span or ()), horizon, piece.window.end])
         lost = Window(max(piece.window.start, self._cursor), end)
         if lost.is_empty:
             return piece
@@ -158,7 +159,7 @@ class Sync:
             described(context.tally.lost),
             "the vendor purged it before this sync",
         )
-        return Piece(Window(end, piece.window.end), piece.rows, piece.total, piece.is_verified)
+        return replace(piece, window=Window(end, piece.window.end))
 
     def _came_late(self, comparison: Comparison, window: Window) -> Iterator[Chunk]:
         """Executions behind the cursor: those that became visible late, and those that are listed no more."""
@@ -169,4 +170,4 @@ class Sync:
 
 
 def _counts_and_gives_none(found: Piece | Late) -> bool:
-    return isinstance(found, Piece) and not found.rows and not found.is_verified
+    return isinstance(found, Piece) and not found.size and not found.is_verified

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from . import records
 from .batches import DUE, END, Chunk
 from .context import Context, without
+from .coverage import by_midnight
 from .listing import Piece
 from .model import Row, Window
 from .paging import described
@@ -26,27 +27,42 @@ def listed(context: Context, piece: Piece) -> Chunk:
     system, stamp = context.system, context.stamp()
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
     stored = context.warehouse.seen(piece.window) if context.book.touches(piece.window) else {}
-    rows, earlier = records.executions(system, piece.rows, stamp, read_by=records.LIST, stored=stored)
-    starts = [at for row in piece.rows if (at := system.started_at(row)) is not None]
+    frame = None if stored else piece.frame
+    found = piece.rows if frame is not None else piece.in_rows()
+    rows, earlier = records.executions(system, found, stamp, read_by=records.LIST, stored=stored)
+    by_day = by_midnight(at for row in found if (at := system.started_at(row)) is not None)
+    number = len(rows)
+    tally = context.tally
+    tally.count_listed(rows, system.failed_statuses)
+    framed = {}
+    if frame is not None and system.page_form is not None:
+        by_day.update(frame.by_day())
+        number += len(frame)
+        tally.add_listed(len(frame), frame.count(system.page_form.status, system.failed_statuses))
+        framed[system.executions.name] = records.framed(
+            system.page_form, system.executions, frame, stamp, read_by=records.LIST
+        )
     context.book.add(
         piece.window,
-        starts,
+        by_day,
         is_counted=piece.total is not None,
         is_verified=piece.is_verified,
         checked_at=stamp.at,
     )
-    tally = context.tally
     if not piece.is_verified:
         tally.unverified += 1
-        log.warning("unverified window=%s rows=%d", described(piece.window), len(rows))
-    tally.executions += len(rows)
-    tally.done += len(rows)
-    tally.count_listed(rows, system.failed_statuses)
+        log.warning("unverified window=%s rows=%d", described(piece.window), number)
+    tally.executions += number
+    tally.done += number
     if context.listing.rest_rows is not None:
         context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
-    read = context.window_read(piece.window, len(rows), piece.total, is_verified=piece.is_verified)
-    found = {system.executions.name: rows, STATES.name: earlier}
-    return Chunk(found, {READS.name: [read]}, cursor=piece.window.end)
+    read = context.window_read(piece.window, number, piece.total, is_verified=piece.is_verified)
+    return Chunk(
+        {system.executions.name: rows, STATES.name: earlier},
+        framed,
+        {READS.name: [read]},
+        cursor=piece.window.end,
+    )
 
 
 def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: bool) -> Chunk:

@@ -164,6 +164,22 @@ def error_in(column: str) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PageForm:
+    """The documented form of a list's answer, an object, and what tells of its rows whether they are open."""
+
+    rows: str
+    """The key under which the rows stand, objects of texts, numbers and truths."""
+    total: str
+    """The key of the number of rows that match the whole question."""
+    status: str
+    """A row's key of its status."""
+    ended: str
+    """A row's key of what is there once it is over."""
+    terminal: frozenset[str]
+    """The statuses of what is over."""
+
+
 class System(Protocol):
     """One vendor API."""
 
@@ -196,6 +212,8 @@ class System(Protocol):
     """Tables of statistics that the vendor keeps itself; the first has a row per bucket of time."""
     lists: Literal["sorted", "unsorted", "whole"]
     """What a listing can do, see above."""
+    page_form: PageForm | None
+    """The form of pages that are read in columns, many at once; None where each row has to be looked at."""
     partition: str
     """The filter without which there is no listing; empty where there is one list of all."""
     has_status_lists: bool
@@ -372,6 +390,7 @@ class Defaults:
     stats: tuple[Table, ...] = ()
     views: Views | None = None
     lists: Literal["sorted", "unsorted", "whole"] = "sorted"
+    page_form: PageForm | None = None
     partition = ""
     has_status_lists = False
     has_steps_in_execution = True

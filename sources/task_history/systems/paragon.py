@@ -14,6 +14,7 @@ from .base import (
     Defaults,
     Detail,
     Filter,
+    PageForm,
     Payload,
     Replayed,
     Setting,
@@ -322,6 +323,7 @@ class Paragon(Defaults):
         Filter("integration", "integration", None, "an integration, such as salesforce"),
     )
     has_status_lists = True
+    page_form = PageForm("workflowExecutions", "total", "status", "dateEnded", TERMINAL)
     list_only_columns = ("run_duration",)
     can_replay = True
     # https://docs.useparagon.com/apis/task-history and

@@ -1,0 +1,192 @@
+"""Pages of a list → columns, all at once and outside of Python; nothing odd may be in them.
+
+Odd is a value of another type than its column's, a page of another form than the others, a row that comes twice,
+or not in order. Then there is no frame, and the same pages are read row by row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pj
+
+from .columnar import ARROW, instants
+from .deciphering import parse
+from .model import Json, Row, Table, Window
+from .systems.base import PageForm
+
+_JSON = {**ARROW, "timestamp": pa.string()}
+_SCALARS = {pa.bool_(), pa.int64(), pa.string()}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Executions in columns by the vendor's keys, oldest first, each once."""
+
+    table: pa.Table
+    """Texts, numbers and truths, exactly as they were sent."""
+    starts: pa.Array
+    """When each began, in microseconds, UTC."""
+    identity: str
+    """The key of their ids."""
+    others: Mapping[str, list[Json]] = field(default_factory=dict)
+    """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def rows(self) -> list[Row]:
+        """The same row by row."""
+        rows: list[Row] = self.table.to_pylist()
+        for name, values in self.others.items():
+            for row, value in zip(rows, values, strict=True):
+                row[name] = value
+        return rows
+
+    def within(self, window: Window) -> Frame:
+        """Those that began in the window."""
+        low, high = (pa.scalar(at, self.starts.type) for at in (window.start, window.end))
+        first, last = (int(pc.sum(pc.less(self.starts, at)).as_py() or 0) for at in (low, high))
+        if (first, last) == (0, len(self)):
+            return self
+        others = {name: values[first:last] for name, values in self.others.items()}
+        part = slice(first, last - first)
+        return Frame(
+            self.table.slice(part.start, part.stop),
+            self.starts.slice(part.start, part.stop),
+            self.identity,
+            others,
+        )
+
+    def values(self, key: str) -> set[Json]:
+        """What stands under the key, in any row."""
+        if key in self.others:
+            return {value for value in self.others[key] if isinstance(value, str)}
+        return set(pc.unique(self.table[key]).to_pylist()) if key in self.table.column_names else set()
+
+    def holds(self, identities: Sequence[str]) -> set[str]:
+        """Which of these ids are among them."""
+        ids = self.table[self.identity]
+        return set(ids.filter(pc.is_in(ids, value_set=pa.array(identities, pa.string()))).to_pylist())
+
+    def count(self, key: str, values: Sequence[str]) -> int:
+        """How many have one of these texts under the key."""
+        if key not in self.table.column_names:
+            return 0
+        return int(pc.sum(pc.is_in(self.table[key], value_set=pa.array(values, pa.string()))).as_py() or 0)
+
+    def by_day(self) -> Counter[datetime]:
+        """How many began on each day, UTC, by its midnight."""
+        days = pc.value_counts(pc.floor_temporal(self.starts, unit="day"))
+        return Counter({one["values"].astimezone(UTC): one["counts"] for one in days.to_pylist()})
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """When the first and the last began. Raises IndexError when there is none."""
+        return self.starts[0].as_py().astimezone(UTC), self.starts[-1].as_py().astimezone(UTC)
+
+
+class Framer:
+    """Reads pages of one list. ``form`` says where rows stand in them, ``started`` which column orders them."""
+
+    def __init__(self, form: PageForm, table: Table, *, started: str) -> None:
+        self._form = form
+        keys = {column.name: column.source for column in table.columns if column.source}
+        self._declared = {column.source: _JSON[column.type] for column in table.columns if column.source}
+        self._started = str(keys[started])
+        self._identity = str(keys[table.primary_key[0]])
+        self._texts: set[str] = set()
+        """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
+
+    def frame(self, bodies: Sequence[bytes], sizes: Sequence[int], total: int) -> Frame | None:
+        """The rows of the pages; None unless they are plainly all, ``sizes`` a page and ``total`` by each one's count.
+
+        What is odd in another way gives None too.
+        """
+        try:
+            pages = self._read(bodies)
+            if pages is None or not self._is_whole(pages, sizes, total):
+                return None
+            return self._framed(pages, bodies)
+        except (ValueError, pa.ArrowNotImplementedError):
+            return None
+
+    def _read(self, bodies: Sequence[bytes]) -> pa.Table | None:
+        joined = b"\n".join(
+            body if b"\n" not in body and b"\r" not in body else body.translate(_NO_BREAKS) for body in bodies
+        )
+        block = max(_BLOCK, max(map(len, bodies)) + 2)
+        while True:
+            pages = pj.read_json(
+                pa.py_buffer(joined),
+                read_options=pj.ReadOptions(use_threads=False, block_size=block),
+                parse_options=pj.ParseOptions(
+                    explicit_schema=self._schema(), unexpected_field_behavior="infer"
+                ),
+            )
+            fields = pages.schema.field(self._form.rows).type.value_type
+            texts = {one.name for one in fields if pa.types.is_temporal(one.type)}
+            if not texts:
+                pages.validate(full=True)
+                return pages
+            self._texts |= texts
+
+    def _schema(self) -> pa.Schema:
+        fields = {**self._declared, **dict.fromkeys(sorted(self._texts), pa.string())}
+        rows = pa.list_(pa.struct(list(fields.items())))
+        return pa.schema([(self._form.rows, rows), (self._form.total, pa.int64())])
+
+    def _is_whole(self, pages: pa.Table, sizes: Sequence[int], total: int) -> bool:
+        counts = pages[self._form.total]
+        return (
+            pc.list_value_length(pages[self._form.rows]).to_pylist() == list(sizes)
+            and not counts.null_count
+            and pc.all(pc.equal(counts, total)).as_py() is True
+        )
+
+    def _framed(self, pages: pa.Table, bodies: Sequence[bytes]) -> Frame | None:
+        column = pages[self._form.rows]
+        rows = pa.Table.from_struct_array(pa.chunked_array([pc.list_flatten(part) for part in column.chunks]))
+        identities = rows[self._identity]
+        starts = instants(rows[self._started].combine_chunks())
+        if (
+            not rows.num_rows
+            or identities.null_count
+            or pc.count_distinct(identities).as_py() != rows.num_rows
+            or pc.any(pc.equal(identities, "")).as_py()
+            or starts is None
+            or starts.null_count
+            or pc.any(pc.less(starts[1:], starts[:-1])).as_py()
+        ):
+            return None
+        odd = [
+            one.name
+            for one in rows.schema
+            if one.name not in self._declared and not _is_exact(rows[one.name])
+        ]
+        others = self._parsed(odd, bodies) if odd else {}
+        return Frame(rows.drop_columns(odd), starts, self._identity, others)
+
+    def _parsed(self, names: Sequence[str], bodies: Sequence[bytes]) -> dict[str, list[Json]]:
+        rows: list[Any] = [row for body in bodies for row in parse(body)[self._form.rows]]
+        return {name: [row.get(name) for row in rows] for name in names}
+
+
+_NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+"""JSON has no line breaks within strings."""
+
+
+def _is_exact(column: pa.ChunkedArray) -> bool:
+    """Whether the column holds what was sent: whole numbers among such with a fraction become doubles, too."""
+    if column.null_count == len(column):
+        return True
+    if column.type == pa.float64():
+        return not pc.any(pc.equal(pc.floor(column), column)).as_py()
+    return column.type in _SCALARS
