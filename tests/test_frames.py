@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sources.task_history import records, systems
 from sources.task_history.columnar import Columns, framed_to_arrow, to_arrow
-from sources.task_history.frames import Frame, Framer
+from sources.task_history.frames import Frame, Framer, Framing
 from sources.task_history.listing import Listing
 from sources.task_history.model import Row, Window, iso_ms
 from sources.task_history.records import Stamp
@@ -54,8 +54,10 @@ def _page(rows: Sequence[Row], total: Any) -> bytes:
 def _framed(bodies: Sequence[bytes], number: int) -> Frame | None:
     assert PARAGON.page_form is not None
     framer = Framer(PARAGON.page_form, EXECUTIONS, started="date_started")
-    sizes = [min(SIZE, number - at) for at in range(0, number, SIZE)]
-    return framer.frame(bodies, sizes, number)
+    framing = Framing(framer, total=number, size=SIZE)
+    for body in bodies:
+        framing.add(body)
+    return framing.frame()
 
 
 def _in_columns(frame: Frame) -> Columns:

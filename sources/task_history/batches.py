@@ -21,17 +21,15 @@ _COSTS_S = 10.0
 class Commits:
     """How much one commit holds: what a kill can cost, against what a commit costs in that warehouse."""
 
-    rows: int = 100_000
+    rows: int = 50_000
     least_rows: int = 5_000
     """So many even where the budget gives fewer."""
     bytes: int = 16_000_000
     """Of free text."""
     seconds: float = 60.0
     """What was fetched is committed after that long at the latest."""
-    details: int = 2_000
+    details: int = 500
     """Requests for details."""
-    least_details: int = 500
-    """So many even where the budget gives fewer."""
 
     def paced(self, limit: int, period_s: float, *, page_size: int) -> Commits:
         """The same for a budget: what it gives in ten seconds, so that a kill costs no more of it.
@@ -40,9 +38,8 @@ class Commits:
         """
         if not limit:
             return self
-        requests = round(_COSTS_S * limit / period_s)
-        rows = min(self.rows, max(self.least_rows, requests * page_size))
-        return replace(self, rows=rows, details=min(self.details, max(self.least_details, requests)))
+        rows = round(_COSTS_S * limit / period_s) * page_size
+        return replace(self, rows=min(self.rows, max(self.least_rows, rows)))
 
 
 @dataclass(frozen=True, slots=True)

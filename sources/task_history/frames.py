@@ -24,6 +24,8 @@ from .systems.base import PageForm
 _JSON = {**ARROW, "timestamp": pa.string()}
 _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
 _BLOCK = 1 << 20
+_AT_ONCE = 40
+"""Pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,28 +99,16 @@ class Framer:
     """Reads pages of one list. ``form`` says where rows stand in them, ``started`` which column orders them."""
 
     def __init__(self, form: PageForm, table: Table, *, started: str) -> None:
-        self._form = form
+        self.form = form
         keys = {column.name: column.source for column in table.columns if column.source}
-        self._declared = {column.source: _JSON[column.type] for column in table.columns if column.source}
-        self._started = str(keys[started])
-        self._identity = str(keys[table.primary_key[0]])
+        self.declared = {column.source: _JSON[column.type] for column in table.columns if column.source}
+        self.started = str(keys[started])
+        self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
         """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
 
-    def frame(self, bodies: Sequence[bytes], sizes: Sequence[int], total: int) -> Frame | None:
-        """The rows of the pages; None unless they are plainly all, ``sizes`` a page and ``total`` by each one's count.
-
-        What is odd in another way gives None too.
-        """
-        try:
-            pages = self._read(bodies)
-            if pages is None or not self._is_whole(pages, sizes, total):
-                return None
-            return self._framed(pages, bodies)
-        except (ValueError, pa.ArrowNotImplementedError):
-            return None
-
-    def _read(self, bodies: Sequence[bytes]) -> pa.Table | None:
+    def read(self, bodies: Sequence[bytes]) -> pa.Table:
+        """The pages, a row each. Raises ValueError, ArrowNotImplementedError."""
         joined = b"\n".join(
             body if b"\n" not in body and b"\r" not in body else body.translate(_NO_BREAKS) for body in bodies
         )
@@ -131,7 +121,7 @@ class Framer:
                     explicit_schema=self._schema(), unexpected_field_behavior="infer"
                 ),
             )
-            fields = pages.schema.field(self._form.rows).type.value_type
+            fields = pages.schema.field(self.form.rows).type.value_type
             texts = {one.name for one in fields if pa.types.is_temporal(one.type)}
             if not texts:
                 pages.validate(full=True)
@@ -139,43 +129,103 @@ class Framer:
             self._texts |= texts
 
     def _schema(self) -> pa.Schema:
-        fields = {**self._declared, **dict.fromkeys(sorted(self._texts), pa.string())}
+        fields = {**self.declared, **dict.fromkeys(sorted(self._texts), pa.string())}
         rows = pa.list_(pa.struct(list(fields.items())))
-        return pa.schema([(self._form.rows, rows), (self._form.total, pa.int64())])
+        return pa.schema([(self.form.rows, rows), (self.form.total, pa.int64())])
 
-    def _is_whole(self, pages: pa.Table, sizes: Sequence[int], total: int) -> bool:
-        counts = pages[self._form.total]
+
+class Framing:
+    """The pages of one window, in order, while they come: a few are read at once, as the next are fetched.
+
+    ``total`` is how many rows they have, by the count that each of them has to give; ``size`` is how many the
+    full ones have.
+    """
+
+    def __init__(self, framer: Framer, *, total: int, size: int) -> None:
+        self._framer = framer
+        self._total = total
+        self._size = size
+        self.bodies: list[bytes] = []
+        self._parts: list[pa.Table] = []
+        self._read = 0
+        self._is_odd = False
+
+    def add(self, body: bytes) -> None:
+        """The next page."""
+        self.bodies.append(body)
+        if len(self.bodies) - self._read >= _AT_ONCE:
+            self._take_in()
+
+    def frame(self) -> Frame | None:
+        """All rows; None unless they are plainly all, once, in order, and nothing else is odd."""
+        self._take_in()
+        if self._is_odd or not self._parts:
+            return None
+        try:
+            return self._framed()
+        except (ValueError, pa.ArrowNotImplementedError):
+            return None
+
+    def _take_in(self) -> None:
+        begun, self._read = self._read, len(self.bodies)
+        if self._is_odd or begun == self._read:
+            return
+        try:
+            pages = self._framer.read(self.bodies[begun:])
+            self._is_odd = not self._is_whole(pages, begun)
+            if not self._is_odd:
+                rows = [pc.list_flatten(part) for part in pages[self._framer.form.rows].chunks]
+                self._parts.append(pa.Table.from_struct_array(pa.chunked_array(rows)))
+        except (ValueError, pa.ArrowNotImplementedError):
+            self._is_odd = True
+
+    def _is_whole(self, pages: pa.Table, begun: int) -> bool:
+        """Whether each page from that one on has as many rows as it should, and counts as the others do."""
+        form, size = self._framer.form, self._size
+        offsets = range(begun * size, self._read * size, size)
+        counts = pages[form.total]
         return (
-            pc.list_value_length(pages[self._form.rows]).to_pylist() == list(sizes)
+            pc.list_value_length(pages[form.rows]).to_pylist()
+            == [min(size, self._total - offset) for offset in offsets]
             and not counts.null_count
-            and pc.all(pc.equal(counts, total)).as_py() is True
+            and pc.all(pc.equal(counts, self._total)).as_py() is True
         )
 
-    def _framed(self, pages: pa.Table, bodies: Sequence[bytes]) -> Frame | None:
-        column = pages[self._form.rows]
-        rows = pa.Table.from_struct_array(pa.chunked_array([pc.list_flatten(part) for part in column.chunks]))
-        identities = rows[self._identity]
-        starts = instants(rows[self._started].combine_chunks())
+    def _framed(self) -> Frame | None:
+        framer, odd = self._framer, self._odd()
+        rows = pa.concat_tables(
+            [part.drop_columns([name for name in odd if name in part.column_names]) for part in self._parts],
+            promote_options="default",
+        )
+        identities = rows[framer.identity]
+        starts = instants(rows[framer.started].combine_chunks())
         if (
-            not rows.num_rows
+            rows.num_rows != self._total
             or identities.null_count
-            or pc.count_distinct(identities).as_py() != rows.num_rows
+            or pc.count_distinct(identities).as_py() != self._total
             or pc.any(pc.equal(identities, "")).as_py()
             or starts is None
             or starts.null_count
             or pc.any(pc.less(starts[1:], starts[:-1])).as_py()
         ):
             return None
-        odd = [
-            one.name
-            for one in rows.schema
-            if one.name not in self._declared and not _is_exact(rows[one.name])
-        ]
-        others = self._parsed(odd, bodies) if odd else {}
-        return Frame(rows.drop_columns(odd), starts, self._identity, others)
+        return Frame(rows, starts, framer.identity, self._parsed(odd) if odd else {})
 
-    def _parsed(self, names: Sequence[str], bodies: Sequence[bytes]) -> dict[str, list[Json]]:
-        rows: list[Any] = [row for body in bodies for row in parse(body)[self._form.rows]]
+    def _odd(self) -> list[str]:
+        """Fields that no column is declared for and that a column does not hold as they were sent."""
+        kinds: dict[str, set[pa.DataType]] = {}
+        odd: set[str] = set()
+        for part in self._parts:
+            for field_ in part.schema:
+                if field_.name in self._framer.declared or part[field_.name].null_count == part.num_rows:
+                    continue
+                kinds.setdefault(field_.name, set()).add(field_.type)
+                if not _is_exact(part[field_.name]):
+                    odd.add(field_.name)
+        return sorted(odd | {name for name, types in kinds.items() if len(types) > 1})
+
+    def _parsed(self, names: Sequence[str]) -> dict[str, list[Json]]:
+        rows: list[Any] = [row for body in self.bodies for row in parse(body)[self._framer.form.rows]]
         return {name: [row.get(name) for row in rows] for name in names}
 
 
@@ -185,8 +235,6 @@ _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 def _is_exact(column: pa.ChunkedArray) -> bool:
     """Whether the column holds what was sent: whole numbers among such with a fraction become doubles, too."""
-    if column.null_count == len(column):
-        return True
     if column.type == pa.float64():
         return not pc.any(pc.equal(pc.floor(column), column)).as_py()
     return column.type in _SCALARS

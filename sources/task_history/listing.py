@@ -14,6 +14,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
+from .bulk import Bulk
 from .comparing import Comparer, Comparison, Held
 from .model import MS, Page, Row, Window
 from .paging import (
@@ -50,7 +51,7 @@ _MOST_STALE = 20
 
 def piece_of(rows_per_commit: int) -> int:
     """How many rows a piece has where a commit has so many: few large ones wait less for the vendor's next count."""
-    return min(_MOST_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit // 2))
+    return min(_MOST_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Listing:
     ) -> None:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
+        self._bulk = Bulk(self._pages, system)
         self._rows_per_piece = rows_per_piece
         self._deepest: int | None = None
         """The smallest offset that the vendor refused."""
@@ -141,22 +143,25 @@ class Listing:
         at = window.start
         while at < window.end:
             rest = Window(at, window.end)
-            page = self._pages.one(rest) if head is None else head
-            head = None
-            if not is_sorted(self._system, page.rows):
-                yield from self._halved(rest, page, is_wary=is_oldest)
-                return
-            if self._tells_no_order(page):
-                for piece in self._around(rest, page, is_oldest=is_oldest):
-                    yield piece
-                    at = piece.window.end
-                continue
-            if page.total is None or contradicts(page) or self._is_restless:
-                yield from self._uncounted(rest, page, is_wary=is_oldest)
-                return
+            ahead = self._bulk.ahead(at, window.end)
+            if ahead is None or head is not None or self._is_restless:
+                page = self._pages.one(rest) if head is None else head
+                head = None
+                if not is_sorted(self._system, page.rows):
+                    yield from self._halved(rest, page, is_wary=is_oldest)
+                    return
+                if self._tells_no_order(page):
+                    for piece in self._around(rest, page, is_oldest=is_oldest):
+                        yield piece
+                        at = piece.window.end
+                    continue
+                if page.total is None or contradicts(page) or self._is_restless:
+                    yield from self._uncounted(rest, page, is_wary=is_oldest)
+                    return
+                self.rest_rows = page.total
+                ahead = rest, page
             # Without a piece the same rest is read once more, in smaller pieces.
-            self.rest_rows = page.total
-            for piece in self._counted(rest, page, is_wary=is_oldest, in_columns=in_columns):
+            for piece in self._counted(rest, *ahead, is_wary=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
                     self.rest_rows = max(0, (self.rest_rows or 0) - piece.size)
                     yield piece
@@ -208,21 +213,26 @@ class Listing:
             log.warning("listing_undecidable window=%s rows=%d", described(window), len(rows))
         return self._cut(window, rows, total=len(rows), is_verified=is_whole_now)
 
-    def _counted(self, rest: Window, head: Page, *, is_wary: bool, in_columns: bool) -> Iterator[Piece]:
-        """The first piece of ``rest``, whose first page is ``head``; raises what ended it thereafter.
+    def _counted(
+        self, rest: Window, window: Window, page: Page, *, is_wary: bool, in_columns: bool
+    ) -> Iterator[Piece]:
+        """The first piece of ``rest``; raises what ended it thereafter.
+
+        ``page`` is the first page of ``window``, which is all of it or about a piece.
 
         What is too much for a piece is asked for again in a shorter window, from the last row of the page
         on: what stands before that row is at hand, and no page is read in vain.
         """
         size = min(self._size, _ROWS_IF_WARY) if is_wary else self._size
-        window, page, limit = rest, head, size * _ROOMY
+        limit = size * (_ROOMY if window == rest else _TOO_MANY)
         begun = self._cut(Window(rest.start, rest.start), {}, total=0)
         while not is_whole(page, self._system.page_size):
             if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
                 return
             if page.total <= limit or not page.rows:
-                yield from self._read(window, page, begun, is_wary=is_wary, in_columns=in_columns)
+                later = Window(window.end, rest.end) if in_columns and not is_wary else None
+                yield from self._read(window, page, begun, is_wary=is_wary, later=later)
                 return
             rows, at = sure(self._system, page.rows, window.start)
             if at > window.start:
@@ -250,12 +260,15 @@ class Listing:
         yield self._joined(begun, self._cut(window, self._distinct({0: page}), total=page.total))
 
     def _read(
-        self, window: Window, head: Page, begun: Piece, *, is_wary: bool, in_columns: bool
+        self, window: Window, head: Page, begun: Piece, *, is_wary: bool, later: Window | None
     ) -> Iterator[Piece]:
-        """The whole window, whose first page is ``head``, joined to what was begun before it."""
+        """The whole window, whose first page is ``head``, joined to what was begun before it.
+
+        ``later`` is what comes after it, where it may be read in columns.
+        """
         reading = Reading(window, {0: head})
-        if in_columns and not is_wary and not self._overlap and not self._is_comparing:
-            frame = self._pages.in_columns(reading)
+        if later is not None and not self._overlap and not self._is_comparing:
+            frame = self._bulk.read(reading, then=self._next_of(window, head.total or 0, later))
             if frame is not None:
                 self._note_density(reading)
                 yield self._framed(window, frame, begun)
@@ -276,6 +289,13 @@ class Listing:
         yield begun
         if not self._is_too_deep(reading.error, reading.refused):
             raise reading.error
+
+    def _next_of(self, window: Window, number: int, later: Window) -> Window | None:
+        """About a piece of what comes after the window, by how many rows the window holds."""
+        if later.is_empty or not number:
+            return None
+        part = (window.end - window.start) * self._size / number / (later.end - later.start)
+        return share(later, part, not_before=later.start)
 
     def _framed(self, window: Window, frame: Frame, begun: Piece) -> Piece:
         """A window that came in columns, joined to what was begun before it."""

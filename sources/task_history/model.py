@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -112,6 +112,10 @@ class Page:
     """Whether the vendor says that another page follows; None when it says nothing."""
     body: bytes = field(default=b"", repr=False, compare=False)
     """The answer that it was read from, where it is at hand."""
+
+    def of(self, body: bytes) -> Page:
+        """The page with the answer that it was read from."""
+        return replace(self, body=body)
 
 
 @dataclass(frozen=True, slots=True)

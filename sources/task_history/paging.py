@@ -8,23 +8,16 @@ others expire leave the count as it was; but what expires is the oldest, so that
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from .deciphering import parse
 from .errors import PaginationLoop, Rejected, UnexpectedResponse
 from .model import MS, Answer, Page, Request, Row, Window, iso_ms
 from .systems.base import System, Values
 from .windows import is_ascending, uncovered
-
-if TYPE_CHECKING:
-    from .frames import Frame, Framer
-
-log = logging.getLogger("task_history")
 
 _ATTEMPTS, _STALE = 40, 8
 """How often one millisecond is read at most, and how often in a row without a new execution."""
@@ -109,7 +102,6 @@ class Pages:
         self._system = system
         self._values = values
         self._filters = dict(filters or {})
-        self._framer: Framer | None = None
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
 
@@ -118,7 +110,7 @@ class Pages:
         answer = self._client.send(self._request(window, offset, filters))
         page = self._system.read_page(answer.data)
         self.has_counts |= page.total is not None
-        return replace(page, body=answer.body)
+        return page.of(answer.body)
 
     def many(
         self, window: Window | None, offsets: Iterable[int], filters: Mapping[str, Any] | None = None
@@ -137,39 +129,11 @@ class Pages:
                 return
             yield offset, page
 
-    def in_columns(self, reading: Reading) -> Frame | None:
-        """All of a window whose first page is known, in columns.
-
-        None where anything about it is odd: what came is in the reading then, which ``complete`` goes on with.
-        """
-        head, size, form = reading.pages[0], self._system.page_size, self._system.page_form
-        total = head.total or 0
-        if form is None or not head.body or len(head.rows) != size or total <= size:
-            return None
-        offsets = range(size, total, size)
-        bodies: list[bytes] = []
-        requests = (self._request(reading.window, offset, None) for offset in offsets)
-        for offset, answer in zip(offsets, self._client.map(requests, is_raw=True), strict=False):
-            if isinstance(answer, Exception):
-                reading.error, reading.refused = answer, offset
-                break
-            bodies.append(answer.body)
-        if reading.error is None:
-            if self._framer is None:
-                from .frames import Framer
-
-                self._framer = Framer(form, self._system.executions, started=self._system.started_column)
-            sizes = [size, *(min(size, total - offset) for offset in offsets)]
-            frame = self._framer.frame([head.body, *bodies], sizes, total)
-            if frame is not None:
-                return frame
-        for offset, body in zip(offsets, bodies, strict=False):
-            try:
-                reading.add(offset, self._system.read_page(parse(body)))
-            except (ValueError, RecursionError, UnexpectedResponse):
-                # Asked for once more, as what cannot be read always is.
-                log.debug("page_unreadable offset=%d", offset)
-        return None
+    def raw(self, asked: Iterable[tuple[Window, int]]) -> Iterator[Answer | Exception]:
+        """The pages of those windows at those offsets as they came, in order; an error other than a refusal ends them."""
+        return self._client.map(
+            (self._request(window, offset, None) for window, offset in asked), is_raw=True
+        )
 
     def complete(self, reading: Reading, *, overlap: int, is_wary: bool) -> None:
         """Reads what is missing of a window whose first page is known.

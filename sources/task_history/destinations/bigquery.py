@@ -257,7 +257,7 @@ def _holds_nothing(file: Path) -> bool:
 class BigQueryBackend(Backend):
     # A load job into a table may begin 1,500 times a day, and a commit takes 10 to 20 s:
     # https://cloud.google.com/bigquery/quotas#load_jobs
-    commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000, least_details=5_000)
+    commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
     empties_late = True
     literal = staticmethod(literal)

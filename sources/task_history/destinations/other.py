@@ -46,7 +46,7 @@ def destination(name: str, *, staging: str) -> Any:
 
 
 class OtherBackend(Backend):
-    commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, least_details=1_000)
+    commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         if self.destination.destination_type.rpartition(".")[2] in _COMMENTED:
