@@ -8,11 +8,8 @@ Out of *budget*, a request waits for the next free slot.
 
 from __future__ import annotations
 
-import http.cookiejar
-import logging
-import os
+import json
 import random
-import ssl
 import threading
 import time
 from collections import Counter, deque
@@ -21,11 +18,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urlencode
-
-import httpx
 
 from .budget import Budget
 from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
@@ -38,25 +32,16 @@ from .errors import (
     VendorError,
     VendorUnavailable,
 )
-from .faults import TooSlow, check_headers, secrets_in, transport_fault
+from .faults import Lost, TooSlow, check_headers, secrets_in, transport_fault
 from .model import Answer, Json, Request
-from .origins import check_base, is_loopback, origin_of
+from .origins import Address, check_base, joined, parsed, quoted
 from .stopping import StopSignal
 from .waits import Waits
-
-# They print whole URLs and, at DEBUG, headers.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+from .wire import Answered, Headers, wire_to
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _LONGEST_OWN_HOLD_S = 60.0
 _MOST_REDIRECTS = 3
-_KEEP_ALIVE_S = 4.0
-"""Shorter than the 5 s after which Node servers close: a request must not meet a closing connection."""
-_SLOWEST = 5
-"""An answer may take this many ``timeout_s`` as a whole, however steadily it drips."""
-
-Headers = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +61,8 @@ class _Trial:
     """One request on its way through its attempts."""
 
     request: Request
-    url: httpx.URL
+    target: str
+    """Path and query, as they are sent."""
     form: Mapping[str, str] | None
     headers: Headers | None
     given_up: Callable[[], bool]
@@ -133,7 +119,7 @@ class Client:
     ) -> None:
         self._base = _parsed(base_url)
         check_base(self._base)
-        self.origin = origin_of(self._base)
+        self.origin = self._base.origin
         self._authorization = authorization
         self._refresh = refresh
         self._budget = budget
@@ -155,25 +141,17 @@ class Client:
         self._holds = 0
         self._held_at = -1.0
         self._offset_s: float | None = None
+        self._dated = ""
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
         self._is_closed = False
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
-        self._http = httpx.Client(
-            verify=_trusted(self._base.scheme),
-            timeout=httpx.Timeout(timeout_s, pool=None),
-            limits=httpx.Limits(
-                max_connections=concurrency + 1,  # one more for a login amid them
-                max_keepalive_connections=concurrency + 1,
-                keepalive_expiry=_KEEP_ALIVE_S,
-            ),
-            # Nothing of one answer goes into the next request.
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
-            headers={"Accept": "application/json", "User-Agent": "task-history"},
-            follow_redirects=False,
-            # A proxy from the environment cannot reach a server on this very machine.
-            trust_env=not is_loopback(self._base.host),
+        self._wire = wire_to(
+            self._base,
+            timeout_s=timeout_s,
+            most=concurrency + 1,  # one more for a login amid them
+            clock=clock,
         )
 
     def __repr__(self) -> str:
@@ -191,7 +169,7 @@ class Client:
         """Ends what still waits, lets requests in flight finish, and closes all connections."""
         self._is_closed = True
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._http.close()
+        self._wire.close()
 
     @property
     def stats(self) -> Stats:
@@ -229,7 +207,7 @@ class Client:
             ConfigurationError: a redirect to another origin.
         """
         return self._answered(
-            _Trial(request, self._url(request), form, headers, given_up=lambda: self._is_closed)
+            _Trial(request, self._target(request), form, headers, given_up=lambda: self._is_closed)
         )
 
     def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
@@ -248,7 +226,7 @@ class Client:
                 return over[0]
             try:
                 trial = _Trial(
-                    request, self._url(request), None, None, lambda: self._is_closed or bool(over), is_raw
+                    request, self._target(request), None, None, lambda: self._is_closed or bool(over), is_raw
                 )
                 return self._answered(trial)
             except Rejected as error:
@@ -328,10 +306,10 @@ class Client:
             trial.sent_at = self._clock()
             try:
                 status, answered, body = self._exchange(trial, headers)
-            except (httpx.RequestError, TooSlow) as error:
+            except (Lost, TooSlow) as error:
                 slot.done(is_answered=False)
                 return transport_fault(error, self.origin, self._timeout_s)
-        self._note_date(answered)
+        self._note_date(answered.get("date", ""))
         return self._decipherer.outcome(
             trial.request,
             status,
@@ -341,21 +319,18 @@ class Client:
             is_raw=trial.is_raw,
         )
 
-    def _exchange(self, trial: _Trial, headers: Headers) -> tuple[int, dict[str, str], bytes]:
-        """One request and its whole answer. Raises httpx.RequestError, TooSlow."""
-        with self._http.stream(
-            trial.request.method,
-            trial.url,
-            headers=dict(headers),
-            data=trial.form,
-            json=trial.request.body,
-        ) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if self._clock() - trial.sent_at > _SLOWEST * self._timeout_s:
-                    raise TooSlow
-            return response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(body)
+    def _exchange(self, trial: _Trial, headers: Headers) -> Answered:
+        """One request and its whole answer. Raises Lost, TooSlow."""
+        request, content = trial.request, None
+        if trial.form is not None:
+            content = urlencode(trial.form).encode()
+            headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+        elif request.body is not None:
+            content = json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
+            headers = {"Content-Type": "application/json", **headers}
+        return self._wire.exchange(
+            request.method, trial.target, headers, content, is_fresh=not trial.is_repeatable
+        )
 
     def _count(self, trial: _Trial) -> None:
         with self._lock:
@@ -363,8 +338,12 @@ class Client:
             self._retries += trial.attempts > 0
         trial.attempts += 1
 
-    def _note_date(self, answered: Headers) -> None:
-        date = http_date(answered.get("date", ""))
+    def _note_date(self, text: str) -> None:
+        # It says whole seconds: the same one again tells nothing.
+        if text == self._dated:
+            return
+        self._dated = text
+        date = http_date(text)
         if date is not None:
             self._offset_s = (date - datetime.now(UTC)).total_seconds()
 
@@ -440,25 +419,25 @@ class Client:
     def _follow(self, trial: _Trial, moved: Moved) -> None:
         what = f"{self.origin} answered {named(trial.request)} with HTTP {moved.status}"
         try:
-            target = trial.url.join(moved.location)
-        except (httpx.InvalidURL, ValueError):
+            there = joined(self.origin + trial.target, moved.location)
+        except ValueError:
             raise UnexpectedResponse(f"{what} to an address that is none. Check base_url.") from None
-        if origin_of(target) != self.origin:
+        if there.origin != self.origin:
             raise ConfigurationError(
-                f"{what} to another origin, {origin_of(target)}, where the key is not sent. If that is the "
+                f"{what} to another origin, {there.origin}, where the key is not sent. If that is the "
                 "vendor's, set base_url to it; if not, something on the way (a proxy, a login page) answers."
             )
         trial.redirects += 1
         if not trial.is_repeatable or trial.redirects > _MOST_REDIRECTS:
             raise UnexpectedResponse(f"{what} after {trial.redirects - 1} redirects. Check base_url.")
-        trial.url = target
+        trial.target = there.target
         self._failure = UnexpectedResponse(f"{what}, a redirect. Set base_url to the address without it.")
 
-    def _url(self, request: Request) -> httpx.URL:
-        url = httpx.URL(f"{str(self._base).rstrip('/')}/{request.path.lstrip('/')}")
+    def _target(self, request: Request) -> str:
+        path = f"{self._base.path.rstrip('/')}/{quoted(request.path.lstrip('/'))}"
         # Spaces as %20: some vendors take + for itself.
         query = urlencode(request.params, quote_via=quote, safe="")
-        return url.copy_with(query=query.encode()) if query else url
+        return f"{path}?{query}" if query else path
 
 
 def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
@@ -483,30 +462,8 @@ def _given_up(
     )
 
 
-def _parsed(base_url: str) -> httpx.URL:
+def _parsed(base_url: str) -> Address:
     try:
-        return httpx.URL(base_url)
-    except (httpx.InvalidURL, TypeError):
+        return parsed(base_url)
+    except (ValueError, TypeError):
         raise ConfigurationError("base_url is no web address: it must look like https://host/path.") from None
-
-
-def _trusted(scheme: str) -> ssl.SSLContext | bool:
-    """Whose certificates are believed: those that SSL_CERT_FILE and SSL_CERT_DIR name, else the usual ones."""
-    if scheme != "https":
-        # Nobody's: there are none to be shown, and the usual ones take a while to read.
-        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    file, folder = (os.environ.get(name) or None for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    if not (file or folder):
-        return True
-    if folder and not Path(folder).is_dir():
-        raise ConfigurationError(
-            f"There is no folder {folder!r} of certificates: correct SSL_CERT_DIR in the environment, or unset it."
-        )
-    try:
-        return ssl.create_default_context(cafile=file, capath=folder)
-    except OSError as error:
-        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
-        raise ConfigurationError(
-            f"The certificates in {file!r} cannot be read ({reason}): name a file in PEM form in the environment "
-            "variable SSL_CERT_FILE, or unset it."
-        ) from None

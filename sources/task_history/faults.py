@@ -1,8 +1,6 @@
 """Failures of the transport in words that hold no secret, and where in a request secrets are.
 
-The exceptions of httpx hold the request with its headers: they are chained to no error. They are told
-apart by the names of their classes, https://www.python-httpx.org/exceptions/, since only ``client``
-imports httpx.
+The exceptions of what speaks HTTP may hold the request with its headers: they are chained to no error.
 """
 
 from __future__ import annotations
@@ -11,17 +9,29 @@ import base64
 import binascii
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator, Mapping
 
 from .deciphering import Fault
 from .errors import ConfigurationError, VendorUnavailable
 
 
+class Lost(Exception):
+    """No whole answer came; the cause says why."""
+
+    def __init__(self, *, is_unsent: bool, is_proxys: bool = False) -> None:
+        super().__init__()
+        self.is_unsent = is_unsent
+        """Whether the request certainly never left, since there was no connection."""
+        self.is_proxys = is_proxys
+        """Whether the proxy failed."""
+
+
 class TooSlow(Exception):
     """An answer drips in and does not end."""
 
 
-def transport_fault(error: Exception, origin: str, timeout_s: float) -> Fault | VendorUnavailable:
+def transport_fault(error: Lost | TooSlow, origin: str, timeout_s: float) -> Fault | VendorUnavailable:
     """The exception as a fault to retry, or as the error to stop with where a retry cannot help."""
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
@@ -30,26 +40,19 @@ def transport_fault(error: Exception, origin: str, timeout_s: float) -> Fault | 
             "premises, name the file of its certificate authority in the environment variable "
             "SSL_CERT_FILE; otherwise somebody may be reading along, and nothing was sent."
         )
-    classes = {known.__name__ for known in type(error).__mro__}
-    is_unsent = bool(classes & {"ConnectError", "ConnectTimeout"})
-    return Fault(_kind(classes, causes, timeout_s), is_unsent=is_unsent)
-
-
-def _kind(classes: set[str], causes: list[BaseException], timeout_s: float) -> str:
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "its host name is not found (DNS)"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "the TLS handshake or connection failed"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "the connection was refused"
+    if isinstance(error, TooSlow):
+        return Fault("an answer that did not end")
+    if error.is_proxys:
+        return Fault("the proxy failed")
     words = {
-        "ConnectTimeout": f"no connection within {timeout_s:g} s",
-        "TimeoutException": f"no answer within {timeout_s:g} s",
-        "TooSlow": "an answer that did not end",
-        "DecodingError": "an answer that could not be unpacked",
-        "ProxyError": "the proxy failed",
+        socket.gaierror: "its host name is not found (DNS)",
+        ssl.SSLError: "the TLS handshake or connection failed",
+        ConnectionRefusedError: "the connection was refused",
+        TimeoutError: f"no {'connection' if error.is_unsent else 'answer'} within {timeout_s:g} s",
+        zlib.error: "an answer that could not be unpacked",
     }
-    return next((text for name, text in words.items() if name in classes), "the connection was lost")
+    found = (text for kind, text in words.items() if any(isinstance(cause, kind) for cause in causes))
+    return Fault(next(found, "the connection was lost"), is_unsent=error.is_unsent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
