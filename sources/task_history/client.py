@@ -14,14 +14,16 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from urllib.parse import quote, urlencode
 
 from .budget import Budget
+from .crew import Crew, Width
 from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
 from .errors import (
     ConfigurationError,
@@ -146,7 +148,8 @@ class Client:
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
         self._is_closed = False
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="task-history")
+        self._width = Width(concurrency)
+        self._crew = Crew(concurrency, self._width)
         self._wire = wire_to(
             self._base,
             timeout_s=timeout_s,
@@ -168,7 +171,7 @@ class Client:
     def close(self) -> None:
         """Ends what still waits, lets requests in flight finish, and closes all connections."""
         self._is_closed = True
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._crew.close()
         self._wire.close()
 
     @property
@@ -243,7 +246,7 @@ class Client:
                     request = next(source, None)
                     if request is None:
                         break
-                    drawn.append(self._pool.submit(one, request))
+                    drawn.append(self._crew.hand(partial(one, request)))
                 if not drawn:
                     return
                 yield drawn.popleft().result()
@@ -309,6 +312,7 @@ class Client:
             except (Lost, TooSlow) as error:
                 slot.done(is_answered=False)
                 return transport_fault(error, self.origin, self._timeout_s)
+            self._width.answered_in(self._clock() - trial.sent_at)
         self._note_date(answered.get("date", ""))
         return self._decipherer.outcome(
             trial.request,

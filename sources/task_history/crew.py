@@ -1,0 +1,109 @@
+"""Threads that work side by side, and how many of them are of use."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_LEAST = 2
+"""While one answer is on its way, the other one is read."""
+_ONE_MORE_S = 0.001
+"""For how much of latency one more at a time is worth its switches between threads."""
+_RECENT = 16
+
+
+class Width:
+    """How many requests at a time, ``most`` at most, keep a vendor busy: the longer its answers take, the more.
+
+    Beside many that are answered in less time than it takes to handle one, threads only wait for each other.
+    What counts is the least of the recent latencies: others may have waited on this side.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+        self.now = min(_LEAST, most)
+        """How many it is."""
+
+    def answered_in(self, seconds: float) -> None:
+        """An answer came."""
+        self._recent.append(seconds)
+        self.now = min(self._most, _LEAST + int(min(self._recent) / _ONE_MORE_S))
+
+
+class Crew:
+    """Up to ``most`` threads that work off what is handed in, in its order, ``width`` at a time."""
+
+    def __init__(self, most: int, width: Width) -> None:
+        self._most = most
+        self._width = width
+        self._change = threading.Condition(threading.Lock())
+        self._waiting: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
+        self._threads: list[threading.Thread] = []
+        self._busy = 0
+        self._idle = 0
+        self._coming = 0
+        self._is_over = False
+
+    def hand(self, work: Callable[[], T]) -> Future[T]:
+        """What will come of the work. Raises RuntimeError when the crew has been sent home."""
+        future: Future[T] = Future()
+        with self._change:
+            if self._is_over:
+                raise RuntimeError("the crew has been sent home")
+            self._waiting.append((future, work))
+            self._call()
+        return future
+
+    def close(self) -> None:
+        """Gives up what has not begun and waits for what has."""
+        with self._change:
+            self._is_over = True
+            for future, _ in self._waiting:
+                future.cancel()
+            self._waiting.clear()
+            self._change.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        """Gets one more to work where that is of use."""
+        if not self._waiting or self._busy + self._coming >= self._width.now:
+            return
+        if self._idle:
+            self._idle -= 1
+            self._coming += 1
+            self._change.notify()
+        elif len(self._threads) < self._most:
+            self._coming += 1
+            thread = threading.Thread(target=self._work, name="task-history", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        self._change.acquire()
+        self._coming -= 1
+        while True:
+            while not self._is_over and (not self._waiting or self._busy >= self._width.now):
+                self._idle += 1
+                self._change.wait()
+                self._coming -= 1
+            if self._is_over:
+                self._change.release()
+                return
+            future, work = self._waiting.popleft()
+            self._busy += 1
+            self._call()
+            self._change.release()
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(work())
+                except BaseException as error:  # noqa: BLE001 - given to whoever asks for the result
+                    future.set_exception(error)
+            self._change.acquire()
+            self._busy -= 1
