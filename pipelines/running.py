@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +26,7 @@ from sources.task_history.stopping import StopSignal
 
 from .destination import Target
 from .dlt_settings import configure_dlt
+from .imports import left_out
 from .locking import only_one
 from .output import keep_secret
 
@@ -110,6 +110,8 @@ def run(
         name = lane.pipeline(settings)
         stack.enter_context(only_one(folder / f"{name}.lock", name))
         configure_dlt()
+        # Arrow imports them where they are installed: 50 MB and a tenth of a second, and nothing here is a data frame.
+        stack.enter_context(left_out("numpy", "pandas"))
         _keep_memory_flat()
         keep_secret(settings.secrets)
         for text in settings.system.warnings(settings.values):
@@ -132,6 +134,8 @@ def run(
                 ),
                 dataset_name=settings.dataset_name,
             )
+        # What is imported by now stays: nobody has to look for garbage in it.
+        gc.freeze()
         run_id = new_run_id()
         loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor, run_id=run_id)
         stack.callback(loader.close)
@@ -227,19 +231,9 @@ def _keep_memory_flat() -> None:
     """Arrow's own pool and glibc's arenas keep what is freed: 130 MB more after a million rows."""
     _libc("mallopt", -8, 2)  # M_ARENA_MAX
 
-    sys.meta_path.insert(0, _NoPandas())
-
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
-
-
-class _NoPandas:
-    """Arrow imports pandas where it is installed: 40 MB, and nothing here is a data frame."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:  # noqa: ARG002
-        if name == "pandas":
-            raise ModuleNotFoundError("pandas is left out to save memory", name=name)
 
 
 def _give_back_memory() -> None:
