@@ -104,8 +104,10 @@ class Loader:
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
         with failures(), self._held():
+            # Each resource costs its time, also one that gives no rows.
+            filled = {self.system.executions.name, *(table for table, rows in batch.rows.items() if rows)}
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
-            info = self.pipeline.run(self._source(made))
+            info = self.pipeline.run(self._source(one for one in made if one.name in filled))
             forget_old_loads(Path(self.pipeline.working_dir))
             self.describe()
         return info
