@@ -48,7 +48,7 @@ spine AS (
     SELECT w.system, w.instance, w.integration, w.workflow_id, w.workflow_name, d.day
     FROM workflows AS w
     INNER JOIN last_days AS l ON l.system = w.system AND l.instance = w.instance
-    CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(w.first_day, l.last_day)) AS d(day)
+    CROSS JOIN UNNEST(CAST(generate_series(w.first_day, l.last_day, INTERVAL '1' DAY) AS DATE[])) AS d(day)
 ),
 
 counted AS (

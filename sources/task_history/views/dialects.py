@@ -1,15 +1,12 @@
 """The one text of a view, as DuckDB or BigQuery takes it.
 
-sqlglot carries it; what it leaves as it was, or would carry to something else, is put right here.
+It is written for DuckDB: there only names are put in, and nothing is parsed, which takes longer than a sync.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
-from typing import Any
-
-import sqlglot
-from sqlglot import exp
 
 from ..settings import VIEWS_DATASET
 
@@ -17,6 +14,17 @@ DUCKDB, BIGQUERY = "duckdb", "bigquery"
 DIALECTS = (DUCKDB, BIGQUERY)
 DATASET = VIEWS_DATASET
 """Where the views are."""
+
+_PLACE = re.compile(
+    r"""
+    '(?:[^']|'')*' | "[^"]*" | --[^\n]*                   # what is no name
+    | (?<!DISTINCT\ )\b(?P<word>FROM|JOIN)\s+             # of IS DISTINCT FROM it is a column that follows
+      (?P<systems>systems\.)?(?P<name>[a-z_]+)\b(?!\s*[.(])
+      (?P<alias>\s+AS\s+[a-z_]+)?
+    """,
+    re.VERBOSE,
+)
+_CTE = re.compile(r"\b([a-z_]+) AS \(")
 
 
 def carried(
@@ -31,23 +39,28 @@ def carried(
 
     ``project`` is what BigQuery's names begin with; None leaves them without.
     """
-    tree: Any = sqlglot.parse_one(sql, read=DUCKDB)
-    own = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for table in list(tree.find_all(exp.Table)):
-        if table.db == "systems":
-            inner = sqlglot.parse_one(relations[table.name], read=DUCKDB)
-            table.replace(exp.Subquery(this=inner, alias=_alias(table)))
-        elif not table.db and table.name in views and table.name not in own:
-            table.set("alias", _alias(table))
-            table.set("db", exp.to_identifier(DATASET, quoted=True))
-    if dialect == BIGQUERY:
-        tree = tree.transform(_for_bigquery)
-        if project is not None:
-            for table in tree.find_all(exp.Table):
-                if table.db:
-                    table.set("catalog", exp.to_identifier(project, quoted=True))
-    text: str = tree.sql(dialect=dialect, pretty=True)
-    return text
+    text = _named(sql, relations, views)
+    if dialect != BIGQUERY:
+        return text
+    from .bigquery import from_duckdb
+
+    return from_duckdb(text, project=project)
+
+
+def _named(sql: str, relations: Mapping[str, str], views: Collection[str]) -> str:
+    own = set(_CTE.findall(sql))
+
+    def put(place: re.Match[str]) -> str:
+        name = place["name"]
+        if place["systems"]:
+            what = f"(\n{relations[name]}\n)"
+        elif name is not None and name in views and name not in own:
+            what = f'"{DATASET}".{name}'
+        else:
+            return place[0]
+        return f"{place['word']} {what}{place['alias'] or f' AS {name}'}"
+
+    return _PLACE.sub(put, sql)
 
 
 def quoted_text(text: str, dialect: str) -> str:
@@ -56,37 +69,3 @@ def quoted_text(text: str, dialect: str) -> str:
         text = text.replace("\\", "\\\\")
         return "'" + text.replace("'", "\\'") + "'"
     return "'" + text.replace("'", "''") + "'"
-
-
-def _alias(table: Any) -> Any:
-    return table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name))
-
-
-def _for_bigquery(node: Any) -> Any:
-    """One part of a view as BigQuery has it."""
-    if isinstance(node, exp.TryCast) and node.to.is_type("JSON"):
-        # A number beyond a double's digits is no reason to have nothing.
-        return sqlglot.parse_one(
-            f"SAFE.PARSE_JSON({node.this.sql(BIGQUERY)}, wide_number_mode => 'round')", read=BIGQUERY
-        )
-    if isinstance(node, exp.Anonymous) and node.name.upper() == "EPOCH_US":
-        return exp.Anonymous(this="UNIX_MICROS", expressions=node.expressions)
-    if isinstance(node, exp.Cast) and node.to.is_type("DATE") and isinstance(node.this, exp.AtTimeZone):
-        # The form by which BigQuery prunes partitions.
-        return exp.Anonymous(this="DATE", expressions=[node.this.this])
-    if isinstance(node, exp.RegexpReplace):
-        node.set("modifiers", None)  # all occurrences are what BigQuery replaces anyhow
-    if isinstance(node, exp.PercentileDisc):
-        return _nearest_rank(node)
-    return node
-
-
-def _nearest_rank(node: Any) -> Any:
-    """BigQuery has exact percentiles as window functions only."""
-    value = node.this.sql(BIGQUERY)
-    hundredths = round(float(node.expression.name) * 100)
-    return sqlglot.parse_one(
-        f"ARRAY_AGG({value} IGNORE NULLS ORDER BY {value})"
-        f"[SAFE_ORDINAL(DIV((COUNT({value}) * {hundredths} + 99), 100))]",
-        read=BIGQUERY,
-    )

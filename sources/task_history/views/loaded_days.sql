@@ -136,7 +136,7 @@ spans_of_days AS (
 calendar AS (
     SELECT s.system, s.instance, d.day
     FROM spans_of_days AS s
-    CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(s.first_day, s.last_day)) AS d(day)
+    CROSS JOIN UNNEST(CAST(generate_series(s.first_day, s.last_day, INTERVAL '1' DAY) AS DATE[])) AS d(day)
 )
 
 SELECT

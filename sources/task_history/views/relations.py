@@ -279,7 +279,7 @@ def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable
             f"CAST(NULL AS {SQL_TYPES[kind]}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
         )
         return f"SELECT {nothing} FROM (SELECT 1 AS one) AS only_one WHERE FALSE"
-    return " UNION ALL ".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
+    return "\nUNION ALL\n".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
 
 
 _WHOSE = {"system": "text", "instance": "text"}
@@ -291,7 +291,8 @@ def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapp
         "instance": _text(dataset.instance),
         **{name: columns.get(name, f"CAST(NULL AS {SQL_TYPES[kind]})") for name, kind in types.items()},
     }
-    return f"SELECT {', '.join(f'{value} AS {name}' for name, value in given.items())} FROM {rows}"
+    shown = ",\n    ".join(f"{value} AS {name}" for name, value in given.items())
+    return f"SELECT\n    {shown}\nFROM {rows}"
 
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:

@@ -1,0 +1,59 @@
+"""The text of a view as BigQuery takes it.
+
+sqlglot carries it; what it leaves as it was, or would carry to something else, is put right here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+_NAME = "bigquery"
+
+
+def from_duckdb(sql: str, *, project: str | None) -> str:
+    """DuckDB's SQL in BigQuery's; ``project`` is what the names of tables begin with, None leaves them without."""
+    tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part)
+    if project is not None:
+        for table in tree.find_all(exp.Table):
+            if table.db:
+                table.set("catalog", exp.to_identifier(project, quoted=True))
+    text: str = tree.sql(dialect=_NAME, pretty=True)
+    return text
+
+
+def _part(node: Any) -> Any:
+    """One part of a view as BigQuery has it."""
+    if isinstance(node, exp.TryCast) and node.to.is_type("JSON"):
+        # A number beyond a double's digits is no reason to have nothing.
+        return sqlglot.parse_one(
+            f"SAFE.PARSE_JSON({node.this.sql(_NAME)}, wide_number_mode => 'round')", read=_NAME
+        )
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "EPOCH_US":
+        return exp.Anonymous(this="UNIX_MICROS", expressions=node.expressions)
+    if isinstance(node, exp.Cast) and node.to.is_type("DATE") and isinstance(node.this, exp.AtTimeZone):
+        # The form by which BigQuery prunes partitions.
+        return exp.Anonymous(this="DATE", expressions=[node.this.this])
+    if isinstance(node, exp.Cast) and isinstance(node.this, exp.GenerateSeries):
+        series = node.this
+        return exp.GenerateDateArray(
+            start=series.args["start"], end=series.args["end"], step=series.args["step"]
+        )
+    if isinstance(node, exp.RegexpReplace):
+        node.set("modifiers", None)  # all occurrences are what BigQuery replaces anyhow
+    if isinstance(node, exp.PercentileDisc):
+        return _nearest_rank(node)
+    return node
+
+
+def _nearest_rank(node: Any) -> Any:
+    """BigQuery has exact percentiles as window functions only."""
+    value = node.this.sql(_NAME)
+    hundredths = round(float(node.expression.name) * 100)
+    return sqlglot.parse_one(
+        f"ARRAY_AGG({value} IGNORE NULLS ORDER BY {value})"
+        f"[SAFE_ORDINAL(DIV((COUNT({value}) * {hundredths} + 99), 100))]",
+        read=_NAME,
+    )
