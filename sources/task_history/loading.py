@@ -74,6 +74,8 @@ class Loader:
         self._holds = 0
         self._away = 0
         self._staged: set[str] = set()
+        self._told: set[str] = set()
+        """Tables of which dlt was told every hint of every column by this process."""
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -107,7 +109,13 @@ class Loader:
             # Each resource costs its time, also one that gives no rows.
             filled = {self.system.executions.name, *(table for table, rows in batch.rows.items() if rows)}
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
-            info = self.pipeline.run(self._source(one for one in made if one.name in filled))
+            chosen = [one for one in made if one.name in filled]
+            for one in chosen:
+                if one.name in self._told:
+                    # The schema has them by now; dlt would check and spell out each of them again.
+                    one.apply_hints(columns=[])
+            info = self.pipeline.run(self._source(chosen))
+            self._told |= filled
             forget_old_loads(Path(self.pipeline.working_dir))
             self.describe()
         return info
