@@ -56,9 +56,11 @@ class DuckDbBackend(Backend):
             client.dataset_name,
         )
         there = {(str(table), str(column)): text for table, column, text in rows or ()}
-        for key, text in sentences.items():
-            if key in there and there[key] != text:
-                client.execute_sql(commenting(client, *key, text))
+        new = {key: text for key, text in sentences.items() if key in there and there[key] != text}
+        if new:
+            # At once: hundreds of statements, each committed for itself, take longer than a sync.
+            with client.begin_transaction():
+                client.execute_sql(";\n".join(commenting(client, *key, text) for key, text in new.items()))
 
 
 def commenting(client: Any, table: str, column: str, text: str) -> str:
