@@ -42,7 +42,7 @@ def after(current: Run) -> None:
 
 def _after(current: Run) -> None:
     context, loader = current.session.context, current.loader
-    access = _access(loader.pipeline.sql_client(), loader)
+    access = _access(loader)
     if access.dialect not in DIALECTS:
         return
     made = refresh(access)
@@ -144,7 +144,7 @@ def opened(target: Target) -> Iterator[Access]:
     # Whichever system: nothing of it is read or written here.
     loader = Loader(pipeline, systems.find(systems.names()[0]))
     try:
-        access = _access(pipeline.sql_client(), loader)
+        access = _access(loader)
         if access.dialect not in DIALECTS:
             raise UsageError(
                 f"There are views for {' and '.join(DIALECTS)}, and this warehouse is {access.dialect}."
@@ -154,7 +154,8 @@ def opened(target: Target) -> Iterator[Access]:
         loader.close()
 
 
-def _access(client: Any, loader: Loader) -> Access:
+def _access(loader: Loader) -> Access:
+    client = loader.client
     dialect = str(client.capabilities.sqlglot_dialect)
     is_bigquery = dialect == "bigquery"
 

@@ -117,7 +117,8 @@ class Loader:
             info = self.pipeline.run(self._source(chosen))
             self._told |= filled
             forget_old_loads(Path(self.pipeline.working_dir))
-            self.describe()
+            if any(package.schema_update for package in info.load_packages):
+                self.describe()
         return info
 
     def close(self) -> None:
@@ -186,6 +187,12 @@ class Loader:
         """What the tables are asked; ``is_ready`` says that they are there."""
         query = self.query if is_ready else self.query_if_any
         return Warehouse(query, self.names, self.system)
+
+    @property
+    def client(self) -> Any:
+        """dlt's client of the warehouse, to be asked what it is; what it holds is asked of ``query``."""
+        with self._lock:
+            return self._client()
 
     @property
     def names(self) -> Names:
@@ -284,7 +291,8 @@ class Loader:
     def _source(self, made: Iterable[Any]) -> Any:
         made = list(made)
 
-        @dlt.source(name=self.system.name, max_table_nesting=0)
+        # No table has others within it, so that no key of a root has to reach them.
+        @dlt.source(name=self.system.name, max_table_nesting=0, root_key=False)
         def system() -> Any:
             return made
 
