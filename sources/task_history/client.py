@@ -1,4 +1,4 @@
-"""Speaks HTTP, and nothing else here does: spend → send → decipher → retry.
+"""Asks one vendor: spend → send → decipher → retry. What speaks HTTP is ``wire``.
 
 Three waits are kept apart. After a *fault* a request tries again within seconds, with growing random
 pauses, and fails when ``fault_deadline_s`` have passed since its first fault. *Told* to wait, every
