@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?= tests
 WORKERS ?= 2
+PEERS := dlt singer target airbyte
 UV := uv pip install --quiet --python $(BIN)/python
 # Errors only; what is imported is compiled when it first is, which is a small part of all that is installed.
 PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 # What is imported is compiled once and not by every process: .venv belongs to these targets.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format torture clean
+.PHONY: demo test check format torture bench clean
 
 demo: .venv/runs
 	$(BIN)/task-history demo
@@ -31,6 +32,10 @@ format: .venv/ready
 # The long versions: hundreds of kills, a million rows. Half an hour.
 torture: .venv/analyzer .venv-bigquery/ready
 	$(BIN)/pytest -m torture $(TESTS)
+
+# Peers at the same work from the same server: see README, "What to expect". BENCH="--only syncs" and the like.
+bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 # What runs.
 .venv/runs: requirements.lock pyproject.toml
@@ -75,5 +80,17 @@ torture: .venv/analyzer .venv-bigquery/ready
 	fi; \
 	touch $@
 
+# One peer, and nothing else.
+.venv-bench-%/ready: tests/benchmarks/peers/%.txt
+	@set -e; \
+	if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python ">=3.11,<3.14" $(@D); \
+		uv pip install --quiet --python $(@D)/bin/python -r $<; \
+	else \
+		$(PYTHON) -m venv --clear $(@D); \
+		$(@D)/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -r $<; \
+	fi; \
+	touch $@
+
 clean:
-	rm -rf .venv .venv-bigquery demo.duckdb
+	rm -rf .venv .venv-bigquery .venv-bench-* demo.duckdb
