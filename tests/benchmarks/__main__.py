@@ -35,6 +35,7 @@ def main(words: list[str] | None = None) -> int:
     told: dict[str, object] = {"machine": machine()}
     began = time.monotonic()
     tell(f"{machine()}; medians of {runs}, of what takes minutes {long_runs} run.")
+    tell("\n".join(tool.about for tool in tools))
     with tempfile.TemporaryDirectory(prefix="task-history-bench-") as name:
         folder = Path(name)
         _warm(tools, folder / "warm")

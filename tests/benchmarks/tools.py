@@ -58,6 +58,19 @@ class Tool:
     after: Callable[[Path], None] = lambda _: None
     """What somebody does between two runs who uses it."""
     note: str = ""
+    packages: tuple[str, ...] = ()
+    """Whose versions matter."""
+
+    @property
+    def about(self) -> str:
+        """What it is, with versions."""
+        pins = [
+            line for name in self.environments for line in (PEERS / f"{name}.txt").read_text().splitlines()
+        ]
+        versions = [
+            " ".join(pin.split("==")) for name in self.packages for pin in pins if pin.startswith(f"{name}==")
+        ]
+        return f"{self.name}: {', '.join([self.note, *versions])}."
 
     @property
     def is_here(self) -> bool:
@@ -227,6 +240,7 @@ TASK_HISTORY = Tool(
     lambda _: "SELECT id, status FROM copy.paragon.workflow_executions",
     lambda _: "SELECT id FROM copy.paragon.execution_details WHERE outcome = 'loaded'",
     frozenset((FIRST, INCREMENTAL, IDLE, DETAILS, BACKFILL)),
+    note="this project",
 )
 CEILING = Tool(
     "ceiling",
@@ -234,7 +248,7 @@ CEILING = Tool(
     lambda _: "SELECT id, status FROM copy.main.executions",
     lambda _: "SELECT execution_id AS id FROM copy.main.steps",
     frozenset((FIRST, INCREMENTAL, IDLE, DETAILS, BACKFILL)),
-    note="no budget, no second try, no check, no merge, no state",
+    note="fetch and insert over one connection, without any promise",
 )
 REST_API = Tool(
     "dlt rest_api",
@@ -242,7 +256,8 @@ REST_API = Tool(
     lambda _: "SELECT id, status FROM copy.peer.workflow_executions",
     lambda _: "SELECT id FROM copy.peer.details",
     environments=("dlt",),
-    note="merge, staged as Parquet",
+    note="merge into DuckDB, staged as Parquet",
+    packages=("dlt", "duckdb"),
 )
 SINGER = Tool(
     "Singer",
@@ -251,7 +266,8 @@ SINGER = Tool(
     lambda _: "SELECT id FROM copy.peer.details",
     environments=("singer", "target"),
     after=_keep_singer_state,
-    note="a tap of singer-sdk piped into target-duckdb",
+    note="a tap piped into a target",
+    packages=("singer-sdk", "target-duckdb", "duckdb"),
 )
 AIRBYTE = Tool(
     "Airbyte",
@@ -261,6 +277,7 @@ AIRBYTE = Tool(
     environments=("airbyte",),
     warehouse=None,
     after=_keep_airbyte_state,
-    note="a declarative manifest into a file: there is no destination",
+    note="a declarative manifest into a file, since it has no destination",
+    packages=("airbyte-cdk",),
 )
 TOOLS = (TASK_HISTORY, REST_API, SINGER, AIRBYTE, CEILING)
