@@ -4,6 +4,7 @@ A script of its own, since the peak memory of a process counts what its parent h
 holds next to nothing. Takes and prints JSON.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
 
         def end(*_: Any) -> None:
             for process in running:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
         for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
