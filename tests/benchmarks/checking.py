@@ -20,6 +20,8 @@ class Found:
 
     loaded: int
     missing: int = 0
+    surplus: int = 0
+    """Which the server does not show."""
     repeated: int = 0
     stale: int = 0
     """In a state that is over."""
@@ -33,6 +35,7 @@ class Found:
             f"{number:,} {what}"
             for number, what in (
                 (self.missing, "missing"),
+                (self.surplus, "too many"),
                 (self.repeated, "twice"),
                 (self.stale, "stale"),
                 (self.without_details, "without details"),
@@ -84,6 +87,7 @@ def found(tool: Tool, job: Job, truth: Truth) -> Found:
         sql = (
             f"WITH mine AS ({tool.copy(job.folder)}), once AS (SELECT id, max(status) AS status FROM mine GROUP BY id)"
             " SELECT (SELECT count(*) FROM mine), (SELECT count(*) FROM truth.truth ANTI JOIN once USING (id)),"
+            " (SELECT count(*) FROM once ANTI JOIN truth.truth USING (id)),"
             " (SELECT count(*) FROM mine) - (SELECT count(*) FROM once),"
             " (SELECT count(*) FROM truth.truth JOIN once USING (id) WHERE truth.status <> once.status)"
         )
