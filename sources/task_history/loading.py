@@ -93,7 +93,7 @@ class Loader:
                 log.info("pending_package loaded_now=true")
                 self.pipeline.run()
             if not self._has_tables():
-                self.pipeline.run(self._source(empty(self.system, self.writer())))
+                self._make_tables()
             self._mend()
             self.describe()
         # From now on there is something to lose.
@@ -309,6 +309,21 @@ class Loader:
             for table in tables.of(self.system)
             for column in table.columns
         )
+
+    def _make_tables(self) -> None:
+        """Makes what is not there, without a load: that takes as long as all else that a small sync does."""
+        name = self.system.name
+        wanted = self._source(empty(self.system, self.writer())).discover_schema()
+        with self.pipeline.managed_state():
+            known = self._schema()
+            if known is not None:
+                # Columns that only the vendor knows are no less there.
+                known = known.clone()
+                known.update_schema(wanted)
+            self.pipeline.schemas.save_schema(known or wanted)
+            if self.pipeline.default_schema_name is None:
+                self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
+        self.pipeline.sync_schema(name)
 
     def _mend(self) -> None:
         """Puts back tables and columns that somebody dropped; dlt would go on as if they were there.
