@@ -96,11 +96,11 @@ def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
     first.close()
     second = loader(file)
     second.ready()
+    assert "resumable" in second.pipeline.schemas["paragon"].tables["workflow_executions"]["columns"]
     commit(second, id="2", resumable=False)
     assert second.query("SELECT id, resumable FROM paragon.workflow_executions ORDER BY id")[1] == [
         ("1", True),
         ("2", False),
     ]
-    assert "resumable" in second.pipeline.schemas["paragon"].tables["workflow_executions"]["columns"]
     second.close()
     assert ("workflows", "integration") in columns(file)
