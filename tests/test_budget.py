@@ -95,6 +95,18 @@ def test_no_period_sees_more_than_the_limit_whatever_the_latency(
 # The file.
 
 
+def test_a_slot_costs_the_same_however_many_are_taken(tmp_path: Path, hands: Hands) -> None:
+    """To take one among ten thousand costs about as much CPU as among none."""
+    budget = budget_at(tmp_path, hands, limit=100_000)
+    costs = []
+    for _ in range(21):
+        began = time.process_time()
+        for _ in range(500):
+            budget.reserve(no_wait).done()
+        costs.append(time.process_time() - began)
+    assert min(costs[-5:]) < 2 * min(costs[:5])
+
+
 def test_a_restart_finds_what_was_spent(tmp_path: Path, hands: Hands) -> None:
     """A second run goes on with what the first left."""
     assert take_all(budget_at(tmp_path, hands), hands) == 3

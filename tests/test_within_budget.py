@@ -10,9 +10,11 @@ import pytest
 from sources.task_history import budget
 from sources.task_history.errors import ConfigurationError
 from sources.task_history.ledger import Reading
+from sources.task_history.model import Answer, Request
 from sources.task_history.sandbox.process import SandboxProcess
 
 from .conftest import PERFECT, Place, differences
+from .test_client import client_of
 
 
 def _stamps(sandbox: SandboxProcess) -> list[float]:
@@ -54,6 +56,61 @@ def test_three_processes_share_one_budget(tmp_path: Path) -> None:
         used = sum(1 for at in stamps if at < stamps[0] + periods * period_s)
         assert periods >= 4
         assert used >= 0.95 * limit * periods
+
+
+def _used(stamps: list[float], limit: int, period_s: float) -> float:
+    """The share of the limit that was used, up to the last request that was the first of as many as the limit."""
+    whole = (len(stamps) - 1) // limit
+    return whole * period_s / (stamps[whole * limit] - stamps[0])
+
+
+@pytest.mark.parametrize(
+    ("limit", "period_s", "periods"),
+    [(200, 5.0, 3), pytest.param(1000, 10.0, 6, marks=pytest.mark.torture)],
+    ids=["short", "long"],
+)
+def test_the_limit_is_used_while_there_is_work(
+    tmp_path: Path, limit: int, period_s: float, periods: int
+) -> None:
+    """Requests side by side, without a pause: 99 % of the limit from the first to the last, and never more."""
+    with SandboxProcess(executions=500, seed=23, freeze=True, limit=limit, period_s=period_s) as sandbox:
+        path = f"/projects/{sandbox.project_id}/task-history/workflow-executions"
+        own = budget.Budget(limit, period_s, origin=sandbox.base_url, key="key", state_dir=tmp_path)
+        with client_of(
+            sandbox.base_url,
+            tmp_path,
+            budget=own,
+            authorization=lambda: {"Authorization": f"Bearer {sandbox.api_key}"},
+        ) as client:
+            requests = (Request("list", path) for _ in range(periods * limit + 1))
+            answers = list(client.map(requests, is_raw=True))
+            assert all(isinstance(answer, Answer) for answer in answers)
+        own.close()
+        counters = sandbox.counters()
+        assert counters["violations"] == 0
+        assert counters["peak"] <= limit
+        assert _used(_stamps(sandbox), limit, period_s) >= 0.99
+
+
+@pytest.mark.torture
+def test_a_sync_uses_the_limit(tmp_path: Path) -> None:
+    """A first sync of more than the limit allows at once: 99 % of the limit from its first request to its last."""
+    limit, period_s = 1000, 10.0
+    with SandboxProcess(executions=320_000, seed=24, freeze=True, limit=limit, period_s=period_s) as sandbox:
+        place = Place(
+            tmp_path,
+            sandbox,
+            rate_limit_requests=limit,
+            rate_limit_period_s=period_s,
+            steps="none",
+            payloads="none",
+            integrations=None,
+        )
+        assert place.sync()["complete"]
+        counters = sandbox.counters()
+        assert counters["violations"] == 0
+        assert counters["peak"] <= limit
+        assert _used(_stamps(sandbox), limit, period_s) >= 0.99
 
 
 def test_a_lower_limit_than_configured_sets_the_pace(tmp_path: Path) -> None:

@@ -223,6 +223,8 @@ class Ledger:
         That is the foreground before the background, then who waits longer. Without it a process of many
         threads takes all that comes free at one moment, every time.
         """
+        if not _has_rows(connection, "waiting"):
+            return 0
         mine = connection.execute(
             "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane)
         ).fetchone()
@@ -248,7 +250,10 @@ class Ledger:
         )
 
     def _insert(self, connection: sqlite3.Connection, now: Instant) -> int | None:
-        connection.execute("DELETE FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane))
+        if _has_rows(connection, "waiting"):
+            connection.execute(
+                "DELETE FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane)
+            )
         return connection.execute(
             "INSERT INTO slots (pid, born, reserved) VALUES (?, ?, ?)", (*self._me, now.uptime)
         ).lastrowid
@@ -305,12 +310,17 @@ def read(connection: sqlite3.Connection, rule: Rule, now: Instant, shift: float)
     """What the file says now, with ``shift`` added to every instant in it."""
     here = now.uptime - shift
     since = here - rule.span_s
+    # All but those that count no longer: SQLite counts a whole table without looking at its rows.
     taken: int = connection.execute(
-        "SELECT count(*) FROM slots WHERE answered IS NULL OR answered > ?", (since,)
+        "SELECT (SELECT count(*) FROM slots) - (SELECT count(*) FROM slots WHERE answered <= ?)", (since,)
     ).fetchone()[0]
-    rows = connection.execute(
-        "SELECT answered FROM slots WHERE answered > ? ORDER BY answered LIMIT ?",
-        (since, rule.decisive(taken)),
+    decisive = rule.decisive(taken)
+    rows = (
+        connection.execute(
+            "SELECT answered FROM slots WHERE answered > ? ORDER BY answered LIMIT ?", (since, decisive)
+        )
+        if decisive
+        else ()
     )
     free_in_s = rule.free_in_s(taken, [answered for (answered,) in rows], here)
     note = _note(connection)
@@ -338,6 +348,10 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
+    return connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

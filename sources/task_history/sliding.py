@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
+from itertools import chain, repeat
+from operator import sub
 from pathlib import Path
 
 from .stopping import uptime_s
@@ -111,13 +114,22 @@ class Rule:
         ``answers`` are those of the ``decisive`` slots, the earliest first; the ones that are missing
         at its end are still waited for and cannot come before now.
         """
+        decisive = self.decisive(taken)
+        if not decisive:
+            return 0.0
         free = self.limit - taken
-        free_in_s = 0.0
-        for rank, answered in enumerate([*answers, now][: self.decisive(taken)]):
-            # It comes free after ``rank`` others, and one of the free ones is taken: so it is for this turn.
-            turn = max(0, free + rank)
-            free_in_s = max(free_in_s, answered + self.span_s - turn * self.turn_s - now)
-        return free_in_s
+        # Each comes free after those before it, and one of the free ones is taken: so it is for this turn.
+        turns_s = _turns_s(self.owed, self.turn_s)[max(0, free) :]
+        due: Iterator[float] = map(
+            sub, [*answers, now][:decisive], chain(repeat(0.0, max(0, -free)), turns_s)
+        )
+        return max(0.0, max(due) + self.span_s - now)
+
+
+@cache
+def _turns_s(owed: int, turn_s: float) -> tuple[float, ...]:
+    """After how long each turn is."""
+    return tuple(turn * turn_s for turn in range(owed + 1))
 
 
 def owed(limit: int, reserved_share: float) -> int:
