@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from urllib.parse import quote, urlencode
 
@@ -439,9 +439,14 @@ class Client:
 
     def _target(self, request: Request) -> str:
         path = f"{self._base.path.rstrip('/')}/{quoted(request.path.lstrip('/'))}"
-        # Spaces as %20: some vendors take + for itself.
-        query = urlencode(request.params, quote_via=quote, safe="")
+        query = "&".join(_pair(name, value) for name, value in request.params)
         return f"{path}?{query}" if query else path
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, value: str) -> str:
+    # Spaces as %20: some vendors take + for itself.
+    return f"{quote(name, safe='')}={quote(value, safe='')}"
 
 
 def _unconfirmed(what: str, status: int | None) -> Unconfirmed:

@@ -71,16 +71,17 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
-def secrets_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> list[str]:
+def secrets_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> Iterator[str]:
     """Every text in what is sent that may be a secret: whole values, their words, logins unpacked."""
-    found: list[str] = []
     for value in headers.values():
-        found += [value, *(word for word in value.split() if len(word) >= 8)]
+        yield value
+        yield from (word for word in value.split() if len(word) >= 8)
         scheme, _, rest = value.partition(" ")
         if scheme.lower() == "basic":
             try:
                 login = base64.b64decode(rest, validate=True).decode()
             except (binascii.Error, UnicodeDecodeError):
                 continue
-            found += [login, *login.split(":", 1)]
-    return found + list((form or {}).values())
+            yield login
+            yield from login.split(":", 1)
+    yield from (form or {}).values()

@@ -92,11 +92,17 @@ class _Lines(io.BufferedReader):
         return line
 
 
+class _Opened:
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, _: str) -> _Lines:
+        return _Lines(self._sock.makefile("rb", buffering=0), _BUFFER)
+
+
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
-        super().__init__(sock, *args, **named)
-        self.fp.close()
-        self.fp = _Lines(sock.makefile("rb", buffering=0), _BUFFER)
+        super().__init__(_Opened(sock), *args, **named)  # type: ignore[arg-type]
 
 
 class Direct:
