@@ -7,6 +7,8 @@ import itertools
 import re
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -324,6 +326,43 @@ def test_a_proxy_from_the_environment_is_used(
                     ]
                     assert [path for path, _, _ in served.asked] == ["/api/x"]
                     assert KEY.encode() not in b"".join(talk.asked)
+
+
+def test_a_proxy_that_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the proxy says is no answer of the vendor's."""
+
+    def refuse(connection: socket.socket, _: int) -> bool:
+        connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        return False
+
+    for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with talking(refuse) as (proxy, _):
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        with (
+            client_of("https://vendor.invalid", tmp_path, fault_deadline_s=0.0) as client,
+            pytest.raises(VendorUnavailable, match="the proxy failed") as caught,
+        ):
+            client.send(ask())
+        assert KEY not in str(caught.value)
+
+
+def test_what_never_got_a_connection_was_not_sent(tmp_path: Path) -> None:
+    """A server that accepts and then says nothing of TLS has got nothing: even what has effects is tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            client_of(url, tmp_path, timeout_s=0.1, fault_deadline_s=0.2) as client,
+            pytest.raises(VendorUnavailable, match=r"no connection within 0\.1 s"),
+        ):
+            client.send(Request("replay", "/x", method="POST", is_once=True))
+        assert client.stats.retries > 0
+
+
+def test_httpx_is_there_for_proxies_only() -> None:
+    """To import it takes longer than a hundred requests; without a proxy nothing does."""
+    words = "import sys, sources.task_history.client; sys.exit('httpx' in sys.modules)"
+    subprocess.run([sys.executable, "-c", words], cwd=Path(__file__).parents[1], check=True)
 
 
 def _copy(here: socket.socket, there: socket.socket) -> None:

@@ -9,7 +9,6 @@ answers, and ends that come too early. What goes through a proxy takes long anyw
 from __future__ import annotations
 
 import http.client
-import http.cookiejar
 import io
 import logging
 import select
@@ -209,6 +208,8 @@ class Proxied:
         most: int,
         clock: Callable[[], float],
     ) -> None:
+        from http.cookiejar import CookieJar, DefaultCookiePolicy
+
         import httpx
 
         # They print whole URLs and, at DEBUG, headers.
@@ -224,7 +225,7 @@ class Proxied:
                 max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_S
             ),
             # Nothing of one answer goes into the next request.
-            cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
         )
 
