@@ -26,14 +26,16 @@ class Width:
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._lock = threading.Lock()
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self.now = min(_LEAST, most)
         """How many it is."""
 
     def answered_in(self, seconds: float) -> None:
         """An answer came."""
-        self._recent.append(seconds)
-        self.now = min(self._most, _LEAST + int(min(self._recent) / _ONE_MORE_S))
+        with self._lock:
+            self._recent.append(seconds)
+            self.now = min(self._most, _LEAST + int(min(self._recent) / _ONE_MORE_S))
 
 
 class Crew:
