@@ -6,8 +6,8 @@
     systems       one module per vendor: what it says and how it is asked
     budget        requests per period, shared by all processes: sliding, ledger
     connecting    a client within the budget of its key, logged in by credentials
-    client        what is asked of a vendor, and how often: wire (the only one that speaks HTTP), certificates,
-                  origins, crew, deciphering, faults, waits, stopping
+    client        what is asked of a vendor, and how often: wire and proxied (only they speak HTTP),
+                  certificates, origins, crew, deciphering, faults, waits, stopping
     recent        what is new since the last sync
     listing       windows → verified pieces: windows, paging, walking, comparing
     chaining      the same of lists that are not sorted; scanning of those that are not narrowed to a window

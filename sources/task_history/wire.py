@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import logging
 import select
 import socket
 import ssl
@@ -26,12 +25,12 @@ from .certificates import trusted
 from .faults import Lost, TooSlow
 from .origins import Address
 
-_KEEP_ALIVE_S = 4.0
+KEEP_ALIVE_S = 4.0
 """Shorter than the 5 s after which Node servers close: a request must not meet a closing connection."""
-_SLOWEST = 5
+SLOWEST = 5
 """An answer may take this many ``timeout_s`` as a whole, however steadily it drips."""
 _PIECE, _BUFFER = 1 << 18, 1 << 16
-_OURS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "task-history"}
+OURS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "task-history"}
 
 Headers = Mapping[str, str]
 Answered = tuple[int, dict[str, str], bytes]
@@ -70,6 +69,9 @@ def wire_to(address: Address, *, timeout_s: float, most: int, clock: Callable[[]
     if address.scheme != "https":
         return Direct(address, None, timeout_s, most, clock)
     if _has_proxy(address):
+        # It takes longer to import than a hundred requests take.
+        from .proxied import Proxied
+
         return Proxied(address, trusted(), timeout_s, most, clock)
     return Direct(address, trusted(), timeout_s, most, clock)
 
@@ -132,7 +134,7 @@ class Direct:
             try:
                 # What says early that it wants no more of a request may close it.
                 with suppress(BrokenPipeError):
-                    connection.request(method, target, content, {**_OURS, **headers})
+                    connection.request(method, target, content, {**OURS, **headers})
                 response = connection.getresponse()
                 found = _decoded(response, self._body(response))
                 is_kept = not (response.will_close or self._is_closed)
@@ -157,7 +159,7 @@ class Direct:
                 connection, since = self._idle.pop()
             except IndexError:
                 return None
-            if self._clock() - since < _KEEP_ALIVE_S and _is_quiet(connection.sock):
+            if self._clock() - since < KEEP_ALIVE_S and _is_quiet(connection.sock):
                 return connection
             connection.close()
 
@@ -193,71 +195,8 @@ class Direct:
         return b"".join(pieces)
 
     def _check_time(self, began: float) -> None:
-        if self._clock() - began > _SLOWEST * self._timeout_s:
+        if self._clock() - began > SLOWEST * self._timeout_s:
             raise TooSlow
-
-
-class Proxied:
-    """A ``Wire`` through the proxy that the environment names."""
-
-    def __init__(
-        self,
-        address: Address,
-        context: ssl.SSLContext,
-        timeout_s: float,
-        most: int,
-        clock: Callable[[], float],
-    ) -> None:
-        from http.cookiejar import CookieJar, DefaultCookiePolicy
-
-        import httpx
-
-        # They print whole URLs and, at DEBUG, headers.
-        for name in ("httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._origin = address.origin
-        self._slowest_s = _SLOWEST * timeout_s
-        self._clock = clock
-        self._http = httpx.Client(
-            verify=context,
-            timeout=httpx.Timeout(timeout_s, pool=None),
-            limits=httpx.Limits(
-                max_connections=most, max_keepalive_connections=most, keepalive_expiry=_KEEP_ALIVE_S
-            ),
-            # Nothing of one answer goes into the next request.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-        )
-
-    def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: Headers,
-        content: bytes | None,
-        *,
-        is_fresh: bool,  # noqa: ARG002 - httpx keeps none that is closed
-    ) -> Answered:
-        import httpx
-
-        began = self._clock()
-        try:
-            with self._http.stream(
-                method, self._origin + target, content=content, headers={**_OURS, **headers}
-            ) as response:
-                body = bytearray()
-                for piece in response.iter_bytes():
-                    body += piece
-                    if self._clock() - began > self._slowest_s:
-                        raise TooSlow
-                named = {name.lower(): value for name, value in response.headers.items()}
-                return response.status_code, named, bytes(body)
-        except httpx.RequestError as error:
-            is_unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            raise Lost(is_unsent=is_unsent, is_proxys=isinstance(error, httpx.ProxyError)) from error
-
-    def close(self) -> None:
-        self._http.close()
 
 
 def _is_quiet(sock: socket.socket) -> bool:
