@@ -132,8 +132,7 @@ class Loader:
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay because=%r", str(error))
                 self._staged.clear()
-            with self._door:
-                self._close()
+            self._close()
 
     def writer(self) -> Writer:
         """Makes Arrow tables that fit the tables that are there."""
@@ -226,30 +225,32 @@ class Loader:
     def _held(self) -> Iterator[Any]:
         """A connection to the warehouse; meanwhile no other thread of this process uses it, and none locks it out."""
         with self._lock:
-            with self._door:
-                self._holds += 1
+            self._holds += 1
             try:
                 if not self._is_open:
                     self._open()
                 yield self._client()
             except BaseException:
                 # It may be the connection that is broken; the next question opens another.
-                with self._door:
-                    if self._holds == 1:
-                        self._close()
+                if self._holds == 1:
+                    self._close()
                 raise
             finally:
-                with self._door:
-                    self._holds -= 1
-                    if self._away:
-                        self._shut()
+                self._holds -= 1
+                if self._away:
+                    self._shut()
 
     @contextmanager
     def let_go(self) -> Iterator[None]:
         """Meanwhile a warehouse that takes one process at a time is open only while it is asked or written."""
         with self._door:
             self._away += 1
-            self._shut()
+        # Whoever uses it shuts it: to close a file takes a while, for which no request should wait.
+        if self._is_open and self._lock.acquire(blocking=False):
+            try:
+                self._shut()
+            finally:
+                self._lock.release()
         try:
             yield
         finally:
