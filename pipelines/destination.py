@@ -62,7 +62,7 @@ class Target:
         if self.file is not None:
             from sources.task_history.destinations import duckdb
 
-            return duckdb.destination(self.file, staging=staging)
+            return duckdb.destination(self.file)
         given = {} if self.credentials is None else {"credentials": self.credentials}
         if self.name == "bigquery":
             from sources.task_history.destinations.bigquery import BigQuery

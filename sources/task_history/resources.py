@@ -14,7 +14,7 @@ from dlt.extract import DltResource
 
 from . import tables
 from .batches import Batch
-from .columnar import Framed, framed_to_arrow, to_arrow
+from .columnar import Framed, framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
 from .model import Row, Table
 from .systems.base import System
@@ -141,19 +141,23 @@ class _Work:
     def _drawn(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
         try:
             for batch in self._batches:
-                for name, rows in batch.rows.items():
-                    if rows:
-                        self._waiting[name].append(self._writer.arrow(self._tables[name], rows))
-                for name, parts in batch.framed.items():
-                    self._waiting[name].extend(self._writer.arrow(self._tables[name], part) for part in parts)
-                batch.rows.clear()
-                batch.framed.clear()
+                for name in batch.rows.keys() | batch.framed.keys():
+                    self._take_over(batch, name)
                 while self._waiting[self._own]:
                     yield self._waiting[self._own].popleft()
                 if batch.cursor is not None:
                     advance(batch.cursor)
         finally:
             self._is_over = True
+
+    def _take_over(self, batch: Batch, name: str) -> None:
+        """What the batch holds for the table, which it holds no longer: there is room for it once."""
+        table = self._tables[name]
+        made = [self._writer.arrow(table, part) for part in batch.framed.pop(name, ())]
+        if rows := batch.rows.pop(name, None):
+            made.append(self._writer.arrow(table, rows))
+        if made:
+            self._waiting[name].append(once(made, table))
 
     def others(self, name: str) -> Callable[[], Iterator[Any]]:
         """Gives what the batches drawn so far hold for the table."""

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.destination.client import (
+    FollowupJobRequest,
+    HasFollowupJobs,
+    LoadJob,
+    RunnableLoadJob,
+)
+from dlt.common.destination.typing import PreparedTableSchema
+from dlt.common.schema import Schema
+from dlt.common.schema.utils import get_columns_names_with_prop
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 from .base import Backend, Sentences
 
@@ -15,8 +26,8 @@ _MEMORY = "48MB"
 """DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
 
 
-def destination(file: Path, *, staging: str) -> Any:
-    """The file as dlt takes it; ``staging`` is how dlt names the dataset beside."""
+def destination(file: Path) -> Any:
+    """The file as dlt takes it."""
     credentials = DuckDbCredentials(str(file))
     credentials.global_config = {
         "memory_limit": _MEMORY,
@@ -24,7 +35,7 @@ def destination(file: Path, *, staging: str) -> Any:
         "preserve_insertion_order": False,
     }
     # Named in code: dlt takes no other word for it, and its default is 80 times slower.
-    return DuckDb(credentials, preferred_loader_file_format="parquet", staging_dataset_name_layout=staging)
+    return DuckDb(credentials, preferred_loader_file_format="parquet")
 
 
 class DuckDb(dlt.destinations.duckdb):
@@ -43,6 +54,48 @@ class DuckDb(dlt.destinations.duckdb):
             self._able[has_case] = super().capabilities(config, naming)
         # dlt writes into what it gets.
         return self._able[has_case].copy()
+
+    def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        config: Any = self.configuration(initial_config)
+        return _Client(schema, config, self.capabilities(config, schema.naming))
+
+
+class _Client(DuckDbClient):
+    """Merges from the files that are loaded: dlt's own way by tables beside takes twice as long."""
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        job = super().create_load_job(table, file_path, load_id, restore)
+        is_merged = table["write_disposition"] == "merge" and isinstance(job, DuckDbCopyJob)
+        return _Merge(file_path) if is_merged else job
+
+    def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002
+        return False
+
+    def _create_merge_followup_jobs(
+        self,
+        table_chain: Sequence[PreparedTableSchema],  # noqa: ARG002
+    ) -> list[FollowupJobRequest]:
+        return []
+
+
+class _Merge(RunnableLoadJob, HasFollowupJobs):
+    """Puts the rows of a file, which holds each key once, in the place of those with the same keys."""
+
+    def run(self) -> None:
+        client: Any = self._job_client.sql_client  # type: ignore[attr-defined]
+        table = client.make_qualified_table_name(self.load_table_name)
+        path = self._file_path.replace("'", "''")
+        columns: Any = self._load_table
+        names = get_columns_names_with_prop(columns, "primary_key")
+        keys = " AND ".join(f"s.{name} = t.{name}" for name in map(client.escape_column_name, names))
+        file = f"read_parquet('{path}')"
+        with client.begin_transaction():
+            client.execute_sql(
+                f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
+            )
+            client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {file}")
 
 
 class DuckDbBackend(Backend):
