@@ -23,8 +23,8 @@ from .systems.base import PageForm
 
 _JSON = {**ARROW, "timestamp": pa.string()}
 _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
-_BLOCK = 1 << 20
-_AT_ONCE = 40
+_BLOCK = 1 << 18
+_AT_ONCE = 25
 """Pages."""
 
 

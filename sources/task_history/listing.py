@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
-_MOST_ROWS_PER_PIECE = 25_000
+_MOST_ROWS_PER_PIECE = 12_500
 _ROWS_IF_WARY = 1_000
 """A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""
 _ROOMY, _TOO_MANY = 1.4, 1.7
