@@ -106,6 +106,7 @@ class Framer:
         self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
         """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
+        self._know()
 
     def read(self, bodies: Sequence[bytes]) -> pa.Table:
         """The pages, a row each. Raises ValueError, ArrowNotImplementedError."""
@@ -118,20 +119,23 @@ class Framer:
                 pa.py_buffer(joined),
                 read_options=pj.ReadOptions(use_threads=False, block_size=block),
                 parse_options=pj.ParseOptions(
-                    explicit_schema=self._schema(), unexpected_field_behavior="infer"
+                    explicit_schema=self._schema, unexpected_field_behavior="infer"
                 ),
             )
             fields = pages.schema.field(self.form.rows).type.value_type
+            if fields.num_fields == self._known:
+                return pages
             texts = {one.name for one in fields if pa.types.is_temporal(one.type)}
             if not texts:
-                pages.validate(full=True)
                 return pages
             self._texts |= texts
+            self._know()
 
-    def _schema(self) -> pa.Schema:
+    def _know(self) -> None:
         fields = {**self.declared, **dict.fromkeys(sorted(self._texts), pa.string())}
+        self._known = len(fields)
         rows = pa.list_(pa.struct(list(fields.items())))
-        return pa.schema([(self.form.rows, rows), (self.form.total, pa.int64())])
+        self._schema = pa.schema([(self.form.rows, rows), (self.form.total, pa.int64())])
 
 
 class Framing:
@@ -146,7 +150,7 @@ class Framing:
         self._total = total
         self._size = size
         self.bodies: list[bytes] = []
-        self._parts: list[pa.Table] = []
+        self._pages: list[pa.Table] = []
         self._read = 0
         self._is_odd = False
 
@@ -159,7 +163,7 @@ class Framing:
     def frame(self) -> Frame | None:
         """All rows; None unless they are plainly all, once, in order, and nothing else is odd."""
         self._take_in()
-        if self._is_odd or not self._parts:
+        if self._is_odd or not self._pages:
             return None
         try:
             return self._framed()
@@ -171,32 +175,31 @@ class Framing:
         if self._is_odd or begun == self._read:
             return
         try:
-            pages = self._framer.read(self.bodies[begun:])
-            self._is_odd = not self._is_whole(pages, begun)
-            if not self._is_odd:
-                rows = [pc.list_flatten(part) for part in pages[self._framer.form.rows].chunks]
-                self._parts.append(pa.Table.from_struct_array(pa.chunked_array(rows)))
+            self._pages.append(self._framer.read(self.bodies[begun:]))
         except (ValueError, pa.ArrowNotImplementedError):
             self._is_odd = True
 
-    def _is_whole(self, pages: pa.Table, begun: int) -> bool:
-        """Whether each page from that one on has as many rows as it should, and counts as the others do."""
-        form, size = self._framer.form, self._size
-        offsets = range(begun * size, self._read * size, size)
-        counts = pages[form.total]
-        return (
-            pc.list_value_length(pages[form.rows]).to_pylist()
-            == [min(size, self._total - offset) for offset in offsets]
-            and not counts.null_count
-            and pc.all(pc.equal(counts, self._total)).as_py() is True
-        )
-
     def _framed(self) -> Frame | None:
-        framer, odd = self._framer, self._odd()
+        framer, form = self._framer, self._framer.form
+        if not self._is_whole():
+            return None
+        # Each of these calls waits for its turn in Python: few of them, over much.
+        kinds = {pages.schema.field(form.rows).type for pages in self._pages}
+        groups = [self._pages] if len(kinds) == 1 else [[pages] for pages in self._pages]
+        parts = [
+            pa.Table.from_struct_array(
+                pc.list_flatten(
+                    pa.chunked_array([chunk for pages in group for chunk in pages[form.rows].chunks])
+                )
+            )
+            for group in groups
+        ]
+        odd = self._odd(parts)
         rows = pa.concat_tables(
-            [part.drop_columns([name for name in odd if name in part.column_names]) for part in self._parts],
+            [part.drop_columns([name for name in odd if name in part.column_names]) for part in parts],
             promote_options="default",
         )
+        rows.validate(full=True)
         identities = rows[framer.identity]
         starts = instants(rows[framer.started].combine_chunks())
         if (
@@ -211,11 +214,24 @@ class Framing:
             return None
         return Frame(rows, starts, framer.identity, self._parsed(odd) if odd else {})
 
-    def _odd(self) -> list[str]:
+    def _is_whole(self) -> bool:
+        """Whether each page has as many rows as it should, and counts as the others do."""
+        form, size, lengths = self._framer.form, self._size, []
+        for pages in self._pages:
+            counts = pages[form.total]
+            ends = pc.min_max(counts)
+            lengths += pc.list_value_length(pages[form.rows]).to_pylist()
+            if counts.null_count or ends["min"].as_py() != self._total or ends["max"].as_py() != self._total:
+                return False
+        return lengths == [
+            min(size, self._total - offset) for offset in range(0, len(self.bodies) * size, size)
+        ]
+
+    def _odd(self, parts: Sequence[pa.Table]) -> list[str]:
         """Fields that no column is declared for and that a column does not hold as they were sent."""
         kinds: dict[str, set[pa.DataType]] = {}
         odd: set[str] = set()
-        for part in self._parts:
+        for part in parts:
             for field_ in part.schema:
                 if field_.name in self._framer.declared or part[field_.name].null_count == part.num_rows:
                     continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 Json = Any
@@ -16,6 +17,7 @@ Row = dict[str, Json]
 MS = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=256)
 def iso_ms(instant: datetime) -> str:
     """``2026-09-01T00:00:00.000Z``: the one form in which instants are sent and stored as text."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"

@@ -266,6 +266,14 @@ VIEWS = Views(
     "that were purged before they were read, gave no count or are still open take more.",
 )
 
+# https://docs.useparagon.com/apis/task-history: the filters of the list
+FILTERS = (
+    Filter("status", "status", "status", "EXECUTING, DELAYED, SUCCEEDED or FAILED"),
+    Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
+    Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
+    Filter("integration", "integration", None, "an integration, such as salesforce"),
+)
+_PARAMS = {one.name: one.param for one in FILTERS}
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
 
 
@@ -315,13 +323,7 @@ class Paragon(Defaults):
     failed_statuses = ("FAILED",)
     started_column = "date_started"
     workflow_column = "workflow_id"
-    # https://docs.useparagon.com/apis/task-history: the filters of the list
-    filters = (
-        Filter("status", "status", "status", "EXECUTING, DELAYED, SUCCEEDED or FAILED"),
-        Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
-        Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
-        Filter("integration", "integration", None, "an integration, such as salesforce"),
-    )
+    filters = FILTERS
     has_status_lists = True
     page_form = PageForm("workflowExecutions", "total", "status", "dateEnded", TERMINAL)
     list_only_columns = ("run_duration",)
@@ -359,8 +361,7 @@ class Paragon(Defaults):
         # Whether the bounds are inclusive is not documented: ask for one millisecond more at the
         # start, and let the caller cut. sortBy always, since nextLink may name another order than
         # the one that was used.
-        names = {one.name: one.param for one in self.filters}
-        params = [(names[name], str(value)) for name, value in (filters or {}).items()]
+        params = [(_PARAMS[name], str(value)) for name, value in (filters or {}).items()]
         if window is not None:
             params += [("afterDate", iso_ms(window.start - MS)), ("beforeDate", iso_ms(window.end))]
         params.append(("sortBy", "ASC"))
