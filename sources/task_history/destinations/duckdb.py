@@ -31,7 +31,7 @@ def destination(file: Path) -> Any:
     credentials = DuckDbCredentials(str(file))
     credentials.global_config = {
         "memory_limit": _MEMORY,
-        "threads": 1,
+        "threads": 2,
         "preserve_insertion_order": False,
     }
     # Named in code: dlt takes no other word for it, and its default is 80 times slower.
