@@ -20,6 +20,7 @@ from sources.task_history.budget import Budget, Usage
 from sources.task_history.client import Client
 from sources.task_history.connecting import connected
 from sources.task_history.errors import ConfigurationError
+from sources.task_history.memory import give_back, keep_flat
 from sources.task_history.settings import Settings
 from sources.task_history.sliding import Lane as Share
 from sources.task_history.stopping import StopSignal
@@ -112,7 +113,7 @@ def run(
         configure_dlt()
         # Arrow imports them where they are installed: 50 MB and a tenth of a second, and nothing here is a data frame.
         stack.enter_context(left_out("numpy", "pandas"))
-        _keep_memory_flat()
+        keep_flat()
         keep_secret(settings.secrets)
         for text in settings.system.warnings(settings.values):
             log.warning("settings advice=%r", text)
@@ -189,7 +190,7 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
         context.committed += 1
         after(rows, time.monotonic() - began)
         if garbage >= _WORTH_COLLECTING:
-            _give_back_memory()
+            give_back(is_thorough=True)
             garbage = 0.0
 
     context.wait_for_commits = wait
@@ -225,25 +226,3 @@ def _signals(stop: StopSignal) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _keep_memory_flat() -> None:
-    """Arrow's own pool and glibc's arenas keep what is freed: 130 MB more after a million rows."""
-    _libc("mallopt", -8, 2)  # M_ARENA_MAX
-
-    import pyarrow as pa
-
-    pa.set_memory_pool(pa.system_memory_pool())
-
-
-def _give_back_memory() -> None:
-    gc.collect()
-    _libc("malloc_trim", 0)
-
-
-def _libc(name: str, *args: int) -> None:
-    import ctypes
-    from contextlib import suppress
-
-    with suppress(OSError, AttributeError):
-        getattr(ctypes.CDLL("libc.so.6"), name)(*args)

@@ -23,6 +23,7 @@ from .batches import Batch
 from .errors import WarehouseUnavailable
 from .failures import failures, is_locked
 from .housekeeping import forget_killed_extracts, forget_old_loads
+from .memory import give_back
 from .model import Table
 from .resources import Writer, empty, resources
 from .systems.base import System
@@ -102,7 +103,7 @@ class Loader:
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         cursor = self.system.started_column if self._has_cursor else None
-        self._staged |= {table for table, rows in batch.rows.items() if rows}
+        self._staged |= {table for table, rows in (*batch.rows.items(), *batch.framed.items()) if rows}
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
         with failures(), self._held():
@@ -114,7 +115,11 @@ class Loader:
                 if one.name in self._told:
                     # The schema has them by now; dlt would check and spell out each of them again.
                     one.apply_hints(columns=[])
-            info = self.pipeline.run(self._source(chosen))
+            self.pipeline.extract(self._source(chosen))
+            self.pipeline.normalize()
+            # The rows are in files by now, and the warehouse needs the room.
+            give_back()
+            info = self.pipeline.load()
             self._told |= filled
             forget_old_loads(Path(self.pipeline.working_dir))
             if any(package.schema_update for package in info.load_packages):

@@ -32,6 +32,8 @@ def destination(file: Path) -> Any:
     credentials.global_config = {
         "memory_limit": _MEMORY,
         "threads": 2,
+        # It keeps what it freed until that is more than this.
+        "allocator_flush_threshold": "1MB",
         "preserve_insertion_order": False,
     }
     # Named in code: dlt takes no other word for it, and its default is 80 times slower.
