@@ -103,6 +103,11 @@ class Batch:
         for table, noted in rows.items():
             self.rows.setdefault(table, []).extend(noted)
 
+    @property
+    def filled(self) -> set[str]:
+        """The tables of which it holds rows."""
+        return {table for table, parts in (*self.rows.items(), *self.framed.items()) if parts}
+
     def is_full(self, now: float) -> bool:
         """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
         return (

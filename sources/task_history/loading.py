@@ -25,7 +25,7 @@ from .failures import failures, is_locked
 from .housekeeping import forget_killed_extracts, forget_old_loads
 from .memory import give_back
 from .model import Table
-from .resources import Writer, empty, resources
+from .resources import Writer, resources, without_rows
 from .systems.base import System
 from .warehouse import Names, Warehouse
 
@@ -103,12 +103,12 @@ class Loader:
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
         cursor = self.system.started_column if self._has_cursor else None
-        self._staged |= {table for table, rows in (*batch.rows.items(), *batch.framed.items()) if rows}
+        # Each resource costs its time, also one that gives no rows.
+        filled = {self.system.executions.name, *batch.filled}
+        self._staged |= batch.filled
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
         with failures(), self._held():
-            # Each resource costs its time, also one that gives no rows.
-            filled = {self.system.executions.name, *(table for table, rows in batch.rows.items() if rows)}
             made = resources(self.system, [batch], self.writer(), cursor=cursor)
             chosen = [one for one in made if one.name in filled]
             for one in chosen:
@@ -319,7 +319,7 @@ class Loader:
     def _make_tables(self) -> None:
         """Makes what is not there, without a load: that takes as long as all else that a small sync does."""
         name = self.system.name
-        wanted = self._source(empty(self.system, self.writer())).discover_schema()
+        wanted = self._source(without_rows(self.system)).discover_schema()
         with self.pipeline.managed_state():
             known = self._schema()
             if known is not None:

@@ -78,16 +78,9 @@ def resources(
     ]
 
 
-def empty(system: System, writer: Writer) -> list[DltResource]:
-    """A resource per table that creates the table and no row."""
-
-    def nothing(table: Table) -> Callable[[], Iterator[Any]]:
-        def rows() -> Iterator[Any]:
-            yield writer.arrow(table, [])
-
-        return rows
-
-    return [_resource(table, nothing(table)) for table in tables.of(system)]
+def without_rows(system: System) -> list[DltResource]:
+    """A resource per table that tells what the table is like, and gives no row."""
+    return [_resource(table, lambda: iter(())) for table in tables.of(system)]
 
 
 def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
