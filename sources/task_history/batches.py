@@ -21,7 +21,7 @@ _COSTS_S = 10.0
 class Commits:
     """How much one commit holds: what a kill can cost, against what a commit costs in that warehouse."""
 
-    rows: int = 75_000
+    rows: int = 60_000
     least_rows: int = 5_000
     """So many even where the budget gives fewer."""
     bytes: int = 16_000_000
