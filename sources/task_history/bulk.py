@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .deciphering import parse
-from .errors import UnexpectedResponse
-from .model import Page, Window
+from .errors import Rejected, UnexpectedResponse
+from .model import Answer, Page, Window
 from .paging import Pages, Reading, contradicts, is_sorted
 from .systems.base import System
 
@@ -26,7 +26,7 @@ class Bulk:
         self._pages = pages
         self._system = system
         self._framer: Framer | None = None
-        self._ahead: tuple[Window, Page] | None = None
+        self._coming: tuple[Window, Iterator[Answer | Exception]] | None = None
 
     def read(self, reading: Reading, *, then: Window | None) -> Frame | None:
         """All of a window whose first page is known; the first page of ``then`` is asked for besides.
@@ -35,7 +35,8 @@ class Bulk:
         """
         head, size, form = reading.pages[0], self._system.page_size, self._system.page_form
         total = head.total or 0
-        if form is None or not head.body or len(head.rows) != size or total <= size:
+        has_free = any(column.is_free for column in self._system.executions.columns)
+        if form is None or has_free or not head.body or len(head.rows) != size or total <= size:
             return None
         from .frames import Framer, Framing
 
@@ -53,7 +54,7 @@ class Bulk:
             framing.add(answer.body)
         frame = framing.frame() if reading.error is None else None
         if reading.error is None and then is not None:
-            self._look_ahead(then, answers)
+            self._coming = then, answers
         if frame is None:
             for offset, body in zip(offsets, framing.bodies[1:], strict=False):
                 page = self._page(body)
@@ -62,20 +63,21 @@ class Bulk:
         return frame
 
     def ahead(self, at: datetime, end: datetime) -> tuple[Window, Page] | None:
-        """The window that begins there and of which the first page is at hand; it is given once."""
-        found, self._ahead = self._ahead, None
-        return found if found is not None and found[0].start == at and found[0].end <= end else None
+        """The window that begins there and of which the first page was asked for; it is given once.
 
-    def _look_ahead(self, window: Window, answers: Iterator[object]) -> None:
-        body = getattr(next(answers, None), "body", None)
-        page = self._page(body) if body else None
-        if (
-            page is not None
-            and page.total is not None
-            and not contradicts(page)
-            and is_sorted(self._system, page.rows)
-        ):
-            self._ahead = window, page
+        Raises:
+            Exception: what came instead of the page, as the client raises it.
+        """
+        coming, self._coming = self._coming, None
+        if coming is None or coming[0].start != at or coming[0].end > end:
+            return None
+        answer = next(coming[1], None)
+        if isinstance(answer, Exception) and not isinstance(answer, Rejected):
+            raise answer
+        page = self._page(answer.body) if isinstance(answer, Answer) else None
+        if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
+            return None
+        return coming[0], page
 
     def _page(self, body: bytes) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""

@@ -312,7 +312,9 @@ class Client:
             except (Lost, TooSlow) as error:
                 slot.done(is_answered=False)
                 return transport_fault(error, self.origin, self._timeout_s)
-            self._width.answered_in(self._clock() - trial.sent_at)
+            if 200 <= status < 300:
+                # A refusal comes sooner than what is asked for.
+                self._width.answered_in(self._clock() - trial.sent_at)
         self._note_date(answered.get("date", ""))
         return self._decipherer.outcome(
             trial.request,

@@ -109,7 +109,7 @@ class Framer:
         self._know()
 
     def read(self, bodies: Sequence[bytes]) -> pa.Table:
-        """The pages, a row each. Raises ValueError, ArrowNotImplementedError."""
+        """The pages, a row each. Raises ValueError, ArrowException."""
         joined = b"\n".join(
             body if b"\n" not in body and b"\r" not in body else body.translate(_NO_BREAKS) for body in bodies
         )
@@ -167,7 +167,7 @@ class Framing:
             return None
         try:
             return self._framed()
-        except (ValueError, pa.ArrowNotImplementedError):
+        except (ValueError, pa.ArrowException):
             return None
 
     def _take_in(self) -> None:
@@ -176,7 +176,7 @@ class Framing:
             return
         try:
             self._pages.append(self._framer.read(self.bodies[begun:]))
-        except (ValueError, pa.ArrowNotImplementedError):
+        except (ValueError, pa.ArrowException):
             self._is_odd = True
 
     def _framed(self) -> Frame | None:

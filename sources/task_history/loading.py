@@ -244,23 +244,28 @@ class Loader:
                 self._holds -= 1
                 if self._away:
                     self._shut()
+        # Somebody may have gone away between the two.
+        self._shut_if_free()
 
     @contextmanager
     def let_go(self) -> Iterator[None]:
         """Meanwhile a warehouse that takes one process at a time is open only while it is asked or written."""
         with self._door:
             self._away += 1
-        # Whoever uses it shuts it: to close a file takes a while, for which no request should wait.
-        if self._is_open and self._lock.acquire(blocking=False):
-            try:
-                self._shut()
-            finally:
-                self._lock.release()
+        self._shut_if_free()
         try:
             yield
         finally:
             with self._door:
                 self._away -= 1
+
+    def _shut_if_free(self) -> None:
+        """Shuts it, unless somebody uses it, who does it then: to close a file takes a while, and no request waits."""
+        if self._away and self._is_open and self._lock.acquire(blocking=False):
+            try:
+                self._shut()
+            finally:
+                self._lock.release()
 
     def _shut(self) -> None:
         """Closes it where others wait for that, unless it is in use."""

@@ -164,7 +164,9 @@ class Direct:
             connection.close()
 
     def _connected(self) -> http.client.HTTPConnection:
-        host, port = self._address.host, self._address.port
+        host = self._address.host
+        # Said always: without it the end of an IPv6 address is taken for one.
+        port = self._address.port or (80 if self._context is None else 443)
         connection = (
             http.client.HTTPConnection(host, port, timeout=self._timeout_s)
             if self._context is None
@@ -173,7 +175,7 @@ class Direct:
         connection.response_class = _Response
         try:
             connection.connect()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             connection.close()
             raise Lost(is_unsent=True) from error
         return connection

@@ -16,7 +16,7 @@ from dlt.common.destination.client import (
 )
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.utils import get_columns_names_with_prop
+from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
@@ -83,21 +83,34 @@ class _Client(DuckDbClient):
 
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
-    """Puts the rows of a file, which holds each key once, in the place of those with the same keys."""
+    """Puts the rows of a file in the place of those with the same keys."""
 
     def run(self) -> None:
         client: Any = self._job_client.sql_client  # type: ignore[attr-defined]
         table = client.make_qualified_table_name(self.load_table_name)
         path = self._file_path.replace("'", "''")
         columns: Any = self._load_table
-        names = get_columns_names_with_prop(columns, "primary_key")
-        keys = " AND ".join(f"s.{name} = t.{name}" for name in map(client.escape_column_name, names))
+        names = list(map(client.escape_column_name, get_columns_names_with_prop(columns, "primary_key")))
+        keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         file = f"read_parquet('{path}')"
         with client.begin_transaction():
             client.execute_sql(
                 f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
             )
-            client.execute_sql(f"INSERT INTO {table} BY NAME SELECT * FROM {file}")
+            client.execute_sql(
+                f"INSERT INTO {table} BY NAME SELECT * FROM {file}{self._once(client, file, names)}"
+            )
+
+    def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
+        """What leaves each key once, where a file of an earlier version holds one twice."""
+        key = ", ".join(names)
+        ((is_doubled,),) = client.execute_sql(f"SELECT count(*) > count(DISTINCT ({key})) FROM {file}")
+        if not is_doubled:
+            return ""
+        columns: Any = self._load_table
+        newest = get_dedup_sort_tuple(columns)
+        order = f" ORDER BY {client.escape_column_name(newest[0])} DESC" if newest else ""
+        return f" QUALIFY row_number() OVER (PARTITION BY {key}{order}) = 1"
 
 
 class DuckDbBackend(Backend):
