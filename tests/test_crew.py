@@ -69,13 +69,13 @@ class Gate:
         assert self.open.acquire(timeout=30)
         return number
 
-    def settled(self) -> int:
-        """How much has begun once nothing changes any more."""
-        before = -1
-        while before != self.begun:
-            before = self.begun
-            time.sleep(0.05)
-        return before
+    def settled(self, expected: int) -> int:
+        """How much has begun, once that is as much as is expected and nothing more comes."""
+        until = time.monotonic() + 30
+        while self.begun < expected and time.monotonic() < until:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        return self.begun
 
 
 def test_no_more_than_the_width_work_at_a_time() -> None:
@@ -83,15 +83,15 @@ def test_no_more_than_the_width_work_at_a_time() -> None:
     gate, width = Gate(), Width(6)
     crew = Crew(6, width)
     results = [crew.hand(gate) for _ in range(20)]
-    assert gate.settled() == 2
+    assert gate.settled(2) == 2
     gate.open.release()
-    assert gate.settled() == 3
+    assert gate.settled(3) == 3
     width.answered_in(1.0)
     gate.open.release()
-    assert gate.settled() == 2 + 6
+    assert gate.settled(2 + 6) == 2 + 6
     width.answered_in(0.0)
     gate.open.release(4)
-    assert gate.settled() == 2 + 6
+    assert gate.settled(2 + 6) == 2 + 6
     gate.open.release(20)
     assert sorted(result.result(timeout=30) for result in results) == list(range(1, 21))
     crew.close()
@@ -112,7 +112,7 @@ def test_what_has_not_begun_is_given_up_at_the_end() -> None:
     gate = Gate()
     crew = Crew(2, Width(2))
     results = [crew.hand(gate) for _ in range(5)]
-    assert gate.settled() == 2
+    assert gate.settled(2) == 2
     threading.Timer(0.2, gate.open.release, [2]).start()
     crew.close()
     assert [result.cancelled() for result in results] == [False, False, True, True, True]
