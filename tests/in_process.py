@@ -78,7 +78,9 @@ class Vendor:
             return Answer(data, orjson.dumps(data))
         return Answer(data, said.body)
 
-    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
         """The answers in order; the requests of one moment arrive in any."""
         source = iter(requests)
         while part := list(islice(source, _AT_ONCE)):

@@ -60,7 +60,9 @@ class PlainVendor:
         """The answer. Raises Rejected."""
         return self._send(request, self._credentials.headers(), "")
 
-    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
         """The answers in order."""
         for request in requests:
             try:

@@ -226,7 +226,9 @@ def test_a_bare_list_that_comes_again_is_the_whole(name: str, number: int) -> No
             data = lists.get(request.path.rsplit("/", 1)[1], _RUN)
             return Answer(data, json.dumps(data).encode())
 
-        def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
+        def map(
+            self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+        ) -> Iterator[Answer | Exception]:
             yield from map(self.send, requests)
 
     details = Details(

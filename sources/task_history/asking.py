@@ -31,8 +31,10 @@ class Asking:
         except Rejected as error:
             return self._instead(request, error, level)
 
-    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
-        """The answers in order; ``is_raw`` as the client has it."""
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        """The answers in order; the rest as the client has it."""
         asked: deque[tuple[Request, int]] = deque()
 
         def known() -> Iterator[Request]:
@@ -40,7 +42,7 @@ class Asking:
                 asked.append(self._known(request))
                 yield asked[-1][0]
 
-        for answer in self._client.map(known(), is_raw=is_raw):
+        for answer in self._client.map(known(), is_raw=is_raw, ahead=ahead):
             request, level = asked.popleft()
             if isinstance(answer, Rejected) and request.instead and answer.status in request.unknown:
                 try:

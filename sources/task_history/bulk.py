@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("task_history")
 
+_AHEAD, _AHEAD_BYTES = 128, 4 << 20
+"""Pages that are asked for while others are read: reading many takes as long as fetching a few dozen."""
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A window of which pages were asked for."""
+
+    window: Window
+    answer: Answer | Exception | None
+    """Its first page, as it came."""
+    page: Page | None
+    """The same, where it is of use."""
+    rest: Iterator[Answer | Exception] | None = None
+    """The other pages, where all of them were asked for."""
+
 
 class Bulk:
     """Reads windows of one listing, where its system has a ``page_form``."""
@@ -26,14 +43,17 @@ class Bulk:
         self._pages = pages
         self._system = system
         self._framer: Framer | None = None
-        self._coming: tuple[Window, Iterator[Answer | Exception]] | None = None
+        self._coming: _Coming | None = None
+        self._begun: _Coming | None = None
 
-    def read(self, reading: Reading, *, then: Window | None) -> Frame | None:
-        """All of a window whose first page is known; the first page of ``then`` is asked for besides.
+    def read(self, reading: Reading, *, then: Window | None, most: int) -> Frame | None:
+        """All of a window whose first page is known; before it is made up, pages of ``then`` are asked for.
 
-        None where anything about it is odd: what came is in the reading then, to go on with row by row.
+        These are its first one, and all if they hold at most so many rows. None where anything about the window is
+        odd: what came is in the reading then, to go on with row by row.
         """
         head, size, form = reading.pages[0], self._system.page_size, self._system.page_form
+        begun, self._begun = self._begun, None
         total = head.total or 0
         has_free = any(column.is_free for column in self._system.executions.columns)
         if form is None or has_free or not head.body or len(head.rows) != size or total <= size:
@@ -45,16 +65,18 @@ class Bulk:
         framing = Framing(self._framer, total=total, size=size)
         framing.add(head.body)
         offsets = range(size, total, size)
-        asked: list[tuple[Window, int]] = [(reading.window, offset) for offset in offsets]
-        answers = self._pages.raw(asked if then is None else [*asked, (then, 0)])
+        answers = begun.rest if begun is not None and begun.window == reading.window else None
+        if answers is None:
+            answers = self._pages.raw(reading.window, offsets, ahead=_ahead(head))
+        first = None if then is None else self._pages.raw(then, (0,), ahead=1)
         for offset, answer in zip(offsets, answers, strict=False):
             if isinstance(answer, Exception):
                 reading.error, reading.refused = answer, offset
                 break
             framing.add(answer.body)
+        if reading.error is None and then is not None and first is not None:
+            self._coming = self._begin(then, next(first, None), most)
         frame = framing.frame() if reading.error is None else None
-        if reading.error is None and then is not None:
-            self._coming = then, answers
         if frame is None:
             for offset, body in zip(offsets, framing.bodies[1:], strict=False):
                 page = self._page(body)
@@ -69,15 +91,25 @@ class Bulk:
             Exception: what came instead of the page, as the client raises it.
         """
         coming, self._coming = self._coming, None
-        if coming is None or coming[0].start != at or coming[0].end > end:
+        if coming is None or coming.window.start != at or coming.window.end > end:
             return None
-        answer = next(coming[1], None)
-        if isinstance(answer, Exception) and not isinstance(answer, Rejected):
-            raise answer
+        if isinstance(coming.answer, Exception) and not isinstance(coming.answer, Rejected):
+            raise coming.answer
+        if coming.page is None:
+            return None
+        self._begun = coming
+        return coming.window, coming.page
+
+    def _begin(self, window: Window, answer: Answer | Exception | None, most: int) -> _Coming:
+        """The window whose first page came, its other pages asked for if that many rows are wanted."""
         page = self._page(answer.body) if isinstance(answer, Answer) else None
         if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
-            return None
-        return coming[0], page
+            return _Coming(window, answer, None)
+        size = self._system.page_size
+        rest = None
+        if len(page.rows) == size < page.total <= most:
+            rest = self._pages.raw(window, range(size, page.total, size), ahead=_ahead(page))
+        return _Coming(window, answer, page, rest)
 
     def _page(self, body: bytes) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""
@@ -85,3 +117,8 @@ class Bulk:
             return self._system.read_page(parse(body)).of(body)
         except (ValueError, RecursionError, UnexpectedResponse):
             return None
+
+
+def _ahead(page: Page) -> int:
+    """How many pages like this one are asked for at once."""
+    return max(1, min(_AHEAD, _AHEAD_BYTES // max(1, len(page.body))))

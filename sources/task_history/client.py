@@ -12,9 +12,8 @@ import json
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from types import TracebackType
 from urllib.parse import quote, urlencode
 
 from .budget import Budget
-from .crew import Crew, Width
+from .crew import Crew, Drawn, Width
 from .deciphering import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
 from .errors import (
     ConfigurationError,
@@ -213,11 +212,15 @@ class Client:
             _Trial(request, self._target(request), form, headers, given_up=lambda: self._is_closed)
         )
 
-    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
         """The answers in the order of the requests, of which a bounded number is drawn ahead.
 
         With ``is_raw`` they are for somebody who reads many at once: ``data`` is None and only ``body`` is
         given, which begins and ends as JSON does; who finds that it is none asks again with ``send``.
+        With ``ahead`` so many are drawn ahead, at once; else a few for each that may be under way, once an
+        answer is asked for.
 
         What ``send`` would raise comes as a value. After anything but a Rejected no request is started:
         those already drawn give the same exception, and the iterator ends.
@@ -238,22 +241,11 @@ class Client:
                 over.append(error)
                 return over[0] if isinstance(error, Stopped) else error
 
-        source = iter(requests)
-        drawn: deque[Future[Answer | Exception]] = deque()
-        try:
-            while True:
-                while not over and len(drawn) < 2 * self._concurrency:
-                    request = next(source, None)
-                    if request is None:
-                        break
-                    drawn.append(self._crew.hand(partial(one, request)))
-                if not drawn:
-                    return
-                yield drawn.popleft().result()
-        finally:
-            over.append(Stopped("nobody waits for it any more"))
-            for future in drawn:
-                future.cancel()
+        works = (partial(one, request) for request in requests)
+        drawn = Drawn(self._crew, works, over, most=ahead or 2 * self._concurrency)
+        if ahead:
+            drawn.draw()
+        return drawn
 
     def _answered(self, trial: _Trial) -> Answer:
         with self.meanwhile():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from .errors import Stopped
 
 T = TypeVar("T")
 
@@ -109,3 +111,42 @@ class Crew:
                     future.set_exception(error)
             self._change.acquire()
             self._busy -= 1
+
+
+class Drawn(Iterator[T]):
+    """What comes of works, in their order; up to ``most`` of them are handed to the crew ahead of it.
+
+    Once something is in ``over`` none is handed in any more.
+    """
+
+    def __init__(
+        self, crew: Crew, works: Iterator[Callable[[], T]], over: list[Exception], *, most: int
+    ) -> None:
+        self._crew = crew
+        self._works = works
+        self._over = over
+        self._most = most
+        self._handed: deque[Future[T]] = deque()
+
+    def draw(self) -> None:
+        """Hands in what may be. Raises whatever drawing the works raises."""
+        while not self._over and len(self._handed) < self._most:
+            work = next(self._works, None)
+            if work is None:
+                return
+            self._handed.append(self._crew.hand(work))
+
+    def __next__(self) -> T:
+        self.draw()
+        if not self._handed:
+            raise StopIteration
+        return self._handed.popleft().result()
+
+    def close(self) -> None:
+        """Gives up what has not begun: nobody waits for it any more."""
+        self._over.append(Stopped("nobody waits for it any more"))
+        while self._handed:
+            self._handed.pop().cancel()
+
+    def __del__(self) -> None:
+        self.close()

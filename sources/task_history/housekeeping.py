@@ -22,10 +22,14 @@ def forget_old_loads(folder: Path) -> None:
 
 
 def forget_killed_extracts(folder: Path) -> None:
-    """Removes what killed runs had begun to extract: none of it can be loaded.
+    """Removes what killed runs had begun to extract or to pack: none of it can be loaded.
 
     Only for whoever holds the pipeline's lock.
     """
+    unfinished = folder / "load" / "new"
+    if unfinished.is_dir():
+        for entry in unfinished.iterdir():
+            shutil.rmtree(entry, ignore_errors=True)
     begun = folder / "normalize"
     if begun.is_dir():
         for entry in begun.iterdir():

@@ -268,7 +268,8 @@ class Listing:
         """
         reading = Reading(window, {0: head})
         if later is not None and not self._overlap and not self._is_comparing:
-            frame = self._bulk.read(reading, then=self._next_of(window, head.total or 0, later))
+            then = self._next_of(window, head.total or 0, later)
+            frame = self._bulk.read(reading, then=then, most=int(self._size * _TOO_MANY))
             if frame is not None:
                 self._note_density(reading)
                 yield self._framed(window, frame, begun)

@@ -25,7 +25,8 @@ from .failures import failures, is_locked
 from .housekeeping import forget_killed_extracts, forget_old_loads
 from .memory import give_back
 from .model import Table
-from .resources import Writer, resources, without_rows
+from .packing import Packer, cursor_path, fits, prepare
+from .resources import Made, Writer, made, resources, without_rows
 from .systems.base import System
 from .warehouse import Names, Warehouse
 
@@ -74,9 +75,10 @@ class Loader:
         self._door = threading.Lock()
         self._holds = 0
         self._away = 0
+        self._is_closing = False
         self._staged: set[str] = set()
-        self._told: set[str] = set()
-        """Tables of which dlt was told every hint of every column by this process."""
+        self._live: Any = None
+        self._packer: Packer | None = None
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -90,6 +92,7 @@ class Loader:
         with failures(), self._held():
             forget_killed_extracts(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
+            self._live = None
             if self.pipeline.has_pending_data:
                 log.info("pending_package loaded_now=true")
                 self.pipeline.run()
@@ -102,29 +105,35 @@ class Loader:
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
-        cursor = self.system.started_column if self._has_cursor else None
-        # Each resource costs its time, also one that gives no rows.
-        filled = {self.system.executions.name, *batch.filled}
         self._staged |= batch.filled
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
         with failures(), self._held():
-            made = resources(self.system, [batch], self.writer(), cursor=cursor)
-            chosen = [one for one in made if one.name in filled]
-            for one in chosen:
-                if one.name in self._told:
-                    # The schema has them by now; dlt would check and spell out each of them again.
-                    one.apply_hints(columns=[])
-            self.pipeline.extract(self._source(chosen))
-            self.pipeline.normalize()
+            self._prepare(made(self.system, batch, self.writer()))
             # The rows are in files by now, and the warehouse needs the room.
             give_back()
             info = self.pipeline.load()
-            self._told |= filled
             forget_old_loads(Path(self.pipeline.working_dir))
             if any(package.schema_update for package in info.load_packages):
                 self.describe()
         return info
+
+    def _prepare(self, ready: Made) -> None:
+        """Leaves a load package for dlt."""
+        system, schema = self.system, self._schema()
+        executions, column = system.executions.name, system.started_column
+        if self.backend.takes_packages and schema is not None and fits(schema, ready.tables):
+            self._packer = self._packer or Packer(self.pipeline)
+            path = cursor_path(system.name, executions, column)
+            moved = (path, ready.cursor) if self._has_cursor and ready.cursor is not None else None
+            self._packer.pack(schema, ready.tables, moved)
+            return
+        cursor = column if self._has_cursor else None
+        # Each resource costs its time, also one that gives no rows; that of executions draws what all give.
+        chosen = {executions, *ready.tables}
+        told = resources(system, [ready], self.writer(), cursor=cursor)
+        self.pipeline.extract(self._source(one for one in told if one.name in chosen))
+        self.pipeline.normalize()
 
     def close(self) -> None:
         """Removes what is staged, where that was left for the end, and gives back what was kept open."""
@@ -153,8 +162,8 @@ class Loader:
     def cursor(self) -> datetime | None:
         """How far everything is loaded; None before the first sync."""
         state: Any = self.pipeline.state
-        path = ("sources", self.system.name, "resources", self.system.executions.name, "incremental")
-        for key in (*path, self.system.started_column, "last_value"):
+        path = cursor_path(self.system.name, self.system.executions.name, self.system.started_column)
+        for key in (*path, "last_value"):
             state = state.get(key) if isinstance(state, Mapping) else None
         if isinstance(state, str):
             state = datetime.fromisoformat(state)
@@ -261,11 +270,21 @@ class Loader:
 
     def _shut_if_free(self) -> None:
         """Shuts it, unless somebody uses it, who does it then: to close a file takes a while, and no request waits."""
-        if self._away and self._is_open and self._lock.acquire(blocking=False):
-            try:
-                self._shut()
-            finally:
-                self._lock.release()
+        with self._door:
+            if not (self._away and self._is_open) or self._is_closing:
+                return
+            self._is_closing = True
+        threading.Thread(target=self._shut_now, name="close").start()
+
+    def _shut_now(self) -> None:
+        try:
+            if self._lock.acquire(blocking=False):
+                try:
+                    self._shut()
+                finally:
+                    self._lock.release()
+        finally:
+            self._is_closing = False
 
     def _shut(self) -> None:
         """Closes it where others wait for that, unless it is in use."""
@@ -310,8 +329,11 @@ class Loader:
         return system()
 
     def _schema(self) -> Any:
+        """The pipeline's schema, which dlt reads from its file whenever it is asked for it."""
         schemas: Any = self.pipeline.schemas
-        return schemas[self.system.name] if self.system.name in schemas else None  # noqa: SIM401 - no dict
+        if self._live is None and self.system.name in schemas:
+            self._live = schemas[self.system.name]
+        return self._live
 
     def _has_tables(self) -> bool:
         schema = self._schema()
@@ -325,6 +347,7 @@ class Loader:
         """Makes what is not there, without a load: that takes as long as all else that a small sync does."""
         name = self.system.name
         wanted = self._source(without_rows(self.system)).discover_schema()
+        prepare(wanted)
         with self.pipeline.managed_state():
             known = self._schema()
             if known is not None:

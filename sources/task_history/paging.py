@@ -33,8 +33,13 @@ class Sender(Protocol):
         """The answer, however many attempts it takes."""
         ...
 
-    def map(self, requests: Iterable[Request], *, is_raw: bool = False) -> Iterator[Answer | Exception]:
-        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``."""
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
+
+        With ``ahead`` so many are asked for at once, before the first is waited for.
+        """
         ...
 
 
@@ -129,10 +134,13 @@ class Pages:
                 return
             yield offset, page
 
-    def raw(self, asked: Iterable[tuple[Window, int]]) -> Iterator[Answer | Exception]:
-        """The pages of those windows at those offsets as they came, in order; an error other than a refusal ends them."""
+    def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
+        """The pages at those offsets as they came, in order, so many asked for at once.
+
+        An error other than a refusal ends them.
+        """
         return self._client.map(
-            (self._request(window, offset, None) for window, offset in asked), is_raw=True
+            (self._request(window, offset, None) for offset in offsets), is_raw=True, ahead=ahead
         )
 
     def complete(self, reading: Reading, *, overlap: int, is_wary: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,8 +61,28 @@ class Writer:
         return columns.table
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A batch as Arrow tables, by name; of each only if it holds rows of it."""
+
+    tables: dict[str, Any]
+    cursor: datetime | None
+
+
+def made(system: System, batch: Batch, writer: Writer) -> Made:
+    """The batch's rows, which it holds no longer: there is room for them once."""
+    found: dict[str, Any] = {}
+    for table in tables.of(system):
+        parts = [writer.arrow(table, part) for part in batch.framed.pop(table.name, ())]
+        if rows := batch.rows.pop(table.name, None):
+            parts.append(writer.arrow(table, rows))
+        if parts:
+            found[table.name] = once(parts, table)
+    return Made(found, batch.cursor)
+
+
 def resources(
-    system: System, batches: Iterable[Batch], writer: Writer, *, cursor: str | None
+    system: System, batches: Iterable[Made], writer: Writer, *, cursor: str | None
 ) -> list[DltResource]:
     """A resource per table; the one of executions draws the batches.
 
@@ -103,7 +124,7 @@ def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
 class _Work:
     """Hands out what the batches hold, whichever resource is asked first."""
 
-    def __init__(self, system: System, batches: Iterable[Batch], writer: Writer) -> None:
+    def __init__(self, system: System, batches: Iterable[Made], writer: Writer) -> None:
         self._tables = {table.name: table for table in tables.of(system)}
         self._own = system.executions.name
         self._batches = batches
@@ -134,23 +155,14 @@ class _Work:
     def _drawn(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
         try:
             for batch in self._batches:
-                for name in batch.rows.keys() | batch.framed.keys():
-                    self._take_over(batch, name)
+                for name, rows in batch.tables.items():
+                    self._waiting[name].append(rows)
                 while self._waiting[self._own]:
                     yield self._waiting[self._own].popleft()
                 if batch.cursor is not None:
                     advance(batch.cursor)
         finally:
             self._is_over = True
-
-    def _take_over(self, batch: Batch, name: str) -> None:
-        """What the batch holds for the table, which it holds no longer: there is room for it once."""
-        table = self._tables[name]
-        made = [self._writer.arrow(table, part) for part in batch.framed.pop(name, ())]
-        if rows := batch.rows.pop(name, None):
-            made.append(self._writer.arrow(table, rows))
-        if made:
-            self._waiting[name].append(once(made, table))
 
     def others(self, name: str) -> Callable[[], Iterator[Any]]:
         """Gives what the batches drawn so far hold for the table."""

@@ -19,7 +19,7 @@ from .batches import Batch
 from .connecting import connected
 from .context import Context, new_run_id
 from .loading import Loader
-from .resources import Writer, resources
+from .resources import Writer, made, resources
 from .session import Session
 from .settings import Settings, build
 from .stopping import StopSignal
@@ -202,7 +202,8 @@ def twinit(
 def _resources(settings: Settings) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)
-    return resources(system, loader.batches(), loader, cursor=system.started_column)
+    batches = (made(system, batch, loader) for batch in loader.batches())
+    return resources(system, batches, loader, cursor=system.started_column)
 
 
 class _Late(Writer):
@@ -215,8 +216,8 @@ class _Late(Writer):
         settings = self._settings
         run_id = new_run_id()
         loader = Loader(dlt.current.pipeline(), settings.system, run_id=run_id)
-        made = loader.writer()
-        super().__init__(made.stored, made.normalize)
+        writer = loader.writer()
+        super().__init__(writer.stored, writer.normalize)
         stop = StopSignal()
         # Whoever draws the batches takes the time that it takes.
         with connected(settings, stop) as (client, _), loader.let_go():

@@ -92,6 +92,8 @@ class Backend:
     def __init__(self, destination: Any) -> None:
         self.destination = destination
 
+    takes_packages = False
+    """Whether it loads Parquet as it is written here, and dlt need not look at it before."""
     empties_late = False
     """Whether staged rows are removed at a run's end, since removing them with every commit takes its time."""
     literal: Callable[[datetime], str] | None = None

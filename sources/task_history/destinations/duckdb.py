@@ -115,6 +115,7 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 
 class DuckDbBackend(Backend):
     is_exclusive = True
+    takes_packages = True
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         rows = client.execute_sql(

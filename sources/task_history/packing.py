@@ -1,0 +1,116 @@
+"""Arrow tables → a load package that dlt only has to load.
+
+dlt makes its packages in two steps, ``extract`` and ``normalize``, which look into every schema, configuration and
+file for what may have changed: that takes twice as long as the load itself. Rows that bring nothing new need neither.
+https://dlthub.com/docs/reference/explainers/how-dlt-works
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import dlt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dlt.common.normalizers.utils import generate_dlt_id
+from dlt.common.schema import Schema
+from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
+from dlt.common.schema.utils import has_table_seen_data, pipeline_state_table
+from dlt.common.storages.configuration import LoadStorageConfiguration
+from dlt.common.storages.load_package import PackageStorage, create_load_id
+from dlt.common.storages.load_storage import LoadStorage
+from dlt.common.utils import uniq_id
+from dlt.pipeline.state_sync import bump_pipeline_state_version_if_modified, mark_state_extracted, state_doc
+
+from .columnar import ARROW
+
+_FORMAT: Final = "parquet"
+
+Cursor = tuple[tuple[str, ...], datetime]
+"""Where in the pipeline's state it stands, and where it moves to."""
+
+
+def cursor_path(source: str, resource: str, column: str) -> tuple[str, ...]:
+    """Where dlt keeps the state of a resource's ``dlt.sources.incremental`` over the column."""
+    return ("sources", source, "resources", resource, "incremental", column)
+
+
+def prepare(schema: Schema) -> None:
+    """Says of the schema that its tables are in use, which dlt finds out when the first rows pass ``normalize``."""
+    if schema.state_table_name != PIPELINE_STATE_TABLE_NAME:
+        return  # somebody wants other names than dlt's own, and gets them from dlt
+    schema.update_table(pipeline_state_table(add_dlt_id=True))
+    for table in (*schema.data_tables(), schema.tables[PIPELINE_STATE_TABLE_NAME]):
+        table["x-normalizer"] = {"seen-data": True}
+
+
+def fits(schema: Schema, made: Mapping[str, Any]) -> bool:
+    """Whether the schema knows everything about the tables."""
+    return _is_known(schema, PIPELINE_STATE_TABLE_NAME) and all(
+        _is_known(schema, name)
+        and all(schema.tables[name]["columns"].get(one, {}).get("data_type") for one in table.column_names)
+        for name, table in made.items()
+    )
+
+
+def _is_known(schema: Schema, name: str) -> bool:
+    return name in schema.tables and has_table_seen_data(schema.tables[name])
+
+
+class Packer:
+    """Makes packages of one pipeline."""
+
+    def __init__(self, pipeline: dlt.Pipeline) -> None:
+        self._pipeline = pipeline
+        folder = Path(pipeline.working_dir) / "load"
+        self._storage = LoadStorage(True, (_FORMAT,), LoadStorageConfiguration(str(folder)))
+
+    def pack(self, schema: Schema, made: Mapping[str, Any], cursor: Cursor | None) -> None:
+        """One package of all rows and the state that speaks of them: dlt finds it whole or not at all."""
+        pipeline, packages = self._pipeline, self._storage.new_packages
+        load_id = create_load_id()
+        with pipeline.managed_state() as state:
+            if cursor is not None:
+                _move(state, *cursor)
+            packages.create_package(load_id, schema=schema)
+            # What an abort of the package goes back to.
+            pipeline._save_restore_snapshot(packages, load_id)  # noqa: SLF001 - there is no other way to it
+            # Empty, it still has dlt empty the staging tables.
+            packages.save_schema_updates(load_id, {})
+            for name, table in made.items():
+                self._write(load_id, name, table)
+            _, version, _ = bump_pipeline_state_version_if_modified(state)
+            if version != state["_local"].get("_last_extracted_hash"):
+                document = state_doc(state, load_id)
+                package = packages.get_load_package_state(load_id)
+                package["pipeline_state"] = document
+                packages.save_load_package_state(load_id, package)
+                self._write(load_id, PIPELINE_STATE_TABLE_NAME, _state_row(schema, document))
+                mark_state_extracted(state, version)
+            self._storage.commit_new_load_package(load_id)
+
+    def _write(self, load_id: str, name: str, table: Any) -> None:
+        packages = self._storage.new_packages
+        file = PackageStorage.build_job_file_name(name, uniq_id(5), loader_file_format=_FORMAT)
+        path = packages.get_job_file_path(load_id, PackageStorage.NEW_JOBS_FOLDER, file)
+        pq.write_table(table, packages.storage.make_full_path(path))
+
+
+def _move(state: Any, path: tuple[str, ...], to: datetime) -> None:
+    for key in path:
+        state = state.setdefault(key, {})
+    for key in ("initial_value", "start_value"):
+        state.setdefault(key, None)
+    state |= {"last_value": to, "unique_hashes": []}
+
+
+def _state_row(schema: Schema, document: Mapping[str, Any]) -> Any:
+    """The state as a row of dlt's own table, as the warehouse has its columns."""
+    row = {"_dlt_id": generate_dlt_id(), **document}
+    columns: dict[str, Any] = schema.tables[PIPELINE_STATE_TABLE_NAME]["columns"]
+    return pa.table(
+        {name: pa.array([row.get(name)], ARROW[column["data_type"]]) for name, column in columns.items()}
+    )
