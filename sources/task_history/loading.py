@@ -6,11 +6,8 @@ Every failure of the warehouse is a WarehouseUnavailable that says what to do.
 from __future__ import annotations
 
 import logging
-import random
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,8 @@ from dlt.common.pipeline import LoadInfo
 from . import destinations, tables
 from .batches import Batch
 from .errors import WarehouseUnavailable
-from .failures import failures, is_locked
+from .failures import failures
+from .holding import LONG_PATIENCE_S, Holder
 from .housekeeping import forget_killed_extracts, forget_old_loads
 from .memory import give_back
 from .model import Table
@@ -38,18 +36,8 @@ OWN = {
 }
 
 
-_PATIENCE_S = 10.0
-_LONG_PATIENCE_S = 120.0
-_POLL_S = 0.05, 0.15
-
-
 class Loader:
-    """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor.
-
-    Several processes may write to one warehouse. A DuckDB file takes one at a time: each holds it only while
-    it commits or asks, and waits for the others. To open it costs more than most questions: between two of them
-    it stays open, unless the run is about something else (``let_go``).
-    """
+    """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor."""
 
     def __init__(
         self,
@@ -66,16 +54,10 @@ class Loader:
             run = {} if run_id is None else {"task_history_run": run_id}
             self.backend.cost.labels |= {"task_history_system": system.name, **run}
         self._has_cursor = has_cursor
-        self._patience_s = _PATIENCE_S
-        self._lock = threading.RLock()
+        self._holder = Holder(self._client, is_exclusive=self.backend.is_exclusive)
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
         self._kept: Any = None
-        self._is_open = False
-        self._door = threading.Lock()
-        self._holds = 0
-        self._away = 0
-        self._is_closing = False
         self._staged: set[str] = set()
         self._live: Any = None
         self._packer: Packer | None = None
@@ -101,7 +83,7 @@ class Loader:
             self._mend()
             self.describe()
         # From now on there is something to lose.
-        self._patience_s = _LONG_PATIENCE_S
+        self._holder.patience_s = LONG_PATIENCE_S
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
@@ -137,7 +119,7 @@ class Loader:
 
     def close(self) -> None:
         """Removes what is staged, where that was left for the end, and gives back what was kept open."""
-        with self._lock:
+        with self._holder.lock:
             # What is not merged yet stands nowhere else: dlt does not load it a second time.
             if self.backend.empties_late and self._staged and not self.pipeline.has_pending_data:
                 try:
@@ -146,7 +128,7 @@ class Loader:
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay because=%r", str(error))
                 self._staged.clear()
-            self._close()
+            self._holder.close()
 
     def writer(self) -> Writer:
         """Makes Arrow tables that fit the tables that are there."""
@@ -204,7 +186,7 @@ class Loader:
     @property
     def client(self) -> Any:
         """dlt's client of the warehouse, to be asked what it is; what it holds is asked of ``query``."""
-        with self._lock:
+        with self._holder.lock:
             return self._client()
 
     @property
@@ -221,7 +203,7 @@ class Loader:
         """The table's full name in SQL."""
         if name not in self._names:
             # While a commit is written dlt's schema may be without its naming for a moment.
-            with self._lock:
+            with self._holder.lock:
                 self._names[name] = str(self._client().make_qualified_table_name(name))
         return self._names[name]
 
@@ -235,88 +217,18 @@ class Loader:
             self.backend.describe(client, wanted)
         self._described = set(wanted)
 
-    @contextmanager
-    def _held(self) -> Iterator[Any]:
-        """A connection to the warehouse; meanwhile no other thread of this process uses it, and none locks it out."""
-        with self._lock:
-            self._holds += 1
-            try:
-                if not self._is_open:
-                    self._open()
-                yield self._client()
-            except BaseException:
-                # It may be the connection that is broken; the next question opens another.
-                if self._holds == 1:
-                    self._close()
-                raise
-            finally:
-                self._holds -= 1
-                if self._away:
-                    self._shut()
-        # Somebody may have gone away between the two.
-        self._shut_if_free()
+    def _held(self) -> AbstractContextManager[Any]:
+        return self._holder.held()
 
-    @contextmanager
-    def let_go(self) -> Iterator[None]:
-        """Meanwhile a warehouse that takes one process at a time is open only while it is asked or written."""
-        with self._door:
-            self._away += 1
-        self._shut_if_free()
-        try:
-            yield
-        finally:
-            with self._door:
-                self._away -= 1
-
-    def _shut_if_free(self) -> None:
-        """Shuts it, unless somebody uses it, who does it then: to close a file takes a while, and no request waits."""
-        with self._door:
-            if not (self._away and self._is_open) or self._is_closing:
-                return
-            self._is_closing = True
-        threading.Thread(target=self._shut_now, name="close").start()
-
-    def _shut_now(self) -> None:
-        try:
-            if self._lock.acquire(blocking=False):
-                try:
-                    self._shut()
-                finally:
-                    self._lock.release()
-        finally:
-            self._is_closing = False
-
-    def _shut(self) -> None:
-        """Closes it where others wait for that, unless it is in use."""
-        if self._holds == 0 and self.backend.is_exclusive:
-            self._close()
-
-    def _close(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            try:
-                self._client().close_connection()
-            except Exception as error:  # noqa: BLE001 - what is wrong with it, the next question says
-                log.debug("not_closed because=%r", str(error))
+    def let_go(self) -> AbstractContextManager[None]:
+        """Meanwhile the run waits for something else, and a warehouse that takes one process at a time is given up."""
+        return self._holder.let_go()
 
     def _client(self) -> Any:
         """dlt's client, made once: each one that dlt makes has all its settings looked up again."""
         if self._kept is None:
             self._kept = self.pipeline.sql_client()
         return self._kept
-
-    def _open(self) -> None:
-        client = self._client()
-        deadline = time.monotonic() + self._patience_s
-        while True:
-            try:
-                client.open_connection()
-                break
-            except Exception as error:
-                if not is_locked(error) or time.monotonic() > deadline:
-                    raise
-            time.sleep(random.uniform(*_POLL_S))
-        self._is_open = True
 
     def _source(self, made: Iterable[Any]) -> Any:
         made = list(made)
