@@ -9,7 +9,6 @@ answers, and ends that come too early. What goes through a proxy takes long anyw
 from __future__ import annotations
 
 import http.client
-import io
 import select
 import socket
 import ssl
@@ -19,17 +18,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import BoundedSemaphore
-from typing import Any, Protocol
+from typing import Protocol
 
 from .certificates import trusted
 from .faults import Lost, TooSlow
+from .heads import Response, request_head
 from .origins import Address
 
 KEEP_ALIVE_S = 4.0
 """Shorter than the 5 s after which Node servers close: a request must not meet a closing connection."""
 SLOWEST = 5
 """An answer may take this many ``timeout_s`` as a whole, however steadily it drips."""
-_PIECE, _BUFFER = 1 << 18, 1 << 16
+_PIECE = 1 << 18
 OURS = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "User-Agent": "task-history"}
 
 Headers = Mapping[str, str]
@@ -83,29 +83,6 @@ def _has_proxy(address: Address) -> bool:
     return not urllib.request.proxy_bypass(f"{address.host}:{address.port or 443}")
 
 
-class _Lines(io.BufferedReader):
-    """http.client takes an end in the middle of a head for the head's end."""
-
-    def readline(self, size: int | None = -1) -> bytes:
-        line = super().readline(size)
-        if not line.endswith(b"\n"):
-            raise http.client.IncompleteRead(line)
-        return line
-
-
-class _Opened:
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-
-    def makefile(self, _: str) -> _Lines:
-        return _Lines(self._sock.makefile("rb", buffering=0), _BUFFER)
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
-        super().__init__(_Opened(sock), *args, **named)  # type: ignore[arg-type]
-
-
 class Direct:
     """A ``Wire`` without a proxy."""
 
@@ -118,6 +95,7 @@ class Direct:
         clock: Callable[[], float],
     ) -> None:
         self._address = address
+        self._host = address.origin.partition("://")[2]
         self._context = context
         self._timeout_s = timeout_s
         self._clock = clock
@@ -128,14 +106,17 @@ class Direct:
     def exchange(
         self, method: str, target: str, headers: Headers, content: bytes | None, *, is_fresh: bool
     ) -> Answered:
+        size = None if content is None else len(content)
+        head = request_head(method, target, self._host, {**OURS, **headers}, size)
         with self._room:
             connection = (None if is_fresh else self._kept()) or self._connected()
             is_kept = False
             try:
                 # What says early that it wants no more of a request may close it.
                 with suppress(BrokenPipeError):
-                    connection.request(method, target, content, {**OURS, **headers})
-                response = connection.getresponse()
+                    connection.sock.sendall(head if content is None else head + content)
+                response = Response(connection.sock, method)
+                response.begin()
                 found = _decoded(response, self._body(response))
                 is_kept = not (response.will_close or self._is_closed)
             except (OSError, http.client.HTTPException, zlib.error) as error:
@@ -172,7 +153,6 @@ class Direct:
             if self._context is None
             else http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._context)
         )
-        connection.response_class = _Response
         try:
             connection.connect()
         except (OSError, UnicodeError) as error:
@@ -180,11 +160,10 @@ class Direct:
             raise Lost(is_unsent=True) from error
         return connection
 
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
+    def _body(self, response: Response) -> bytes:
         began = self._clock()
         while 100 <= response.status < 200:
-            # Only said in advance, as 103 is: the answer follows.
-            response.headers = None  # type: ignore[assignment]
+            # Only said in advance, as 100 and 103 are: the answer follows.
             response.begin()
             self._check_time(began)
         pieces = []
@@ -210,7 +189,7 @@ def _is_quiet(sock: socket.socket) -> bool:
     return not poll.poll(0)
 
 
-def _decoded(response: http.client.HTTPResponse, body: bytes) -> Answered:
+def _decoded(response: Response, body: bytes) -> Answered:
     headers: dict[str, str] = {}
     for spelled, value in response.getheaders():
         name = spelled.lower()
