@@ -43,7 +43,7 @@ EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 u
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code."""
     # To look for garbage while modules are imported takes a tenth of that time, and there is none.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     words = list(sys.argv[1:] if argv is None else argv)
     output.start_logging("info", "json" if _wants_json(words) else "text")
     parser = _parser(words)

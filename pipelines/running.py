@@ -137,6 +137,7 @@ def run(
             )
         # What is imported by now stays: nobody has to look for garbage in it.
         gc.freeze()
+        gc.set_threshold(50_000)
         run_id = new_run_id()
         loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor, run_id=run_id)
         stack.callback(loader.close)

@@ -105,7 +105,7 @@ class Loader:
         system, schema = self.system, self._schema()
         executions, column = system.executions.name, system.started_column
         if self.backend.takes_packages and schema is not None and fits(schema, ready.tables):
-            self._packer = self._packer or Packer(self.pipeline)
+            self._packer = self._packer or Packer(self.pipeline, compression=self.backend.compression)
             path = cursor_path(system.name, executions, column)
             moved = (path, ready.cursor) if self._has_cursor and ready.cursor is not None else None
             self._packer.pack(schema, ready.tables, moved)

@@ -7,7 +7,7 @@ https://dlthub.com/docs/reference/explainers/how-dlt-works
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,11 @@ import pyarrow.parquet as pq
 from dlt.common.normalizers.utils import generate_dlt_id
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
-from dlt.common.schema.utils import has_table_seen_data, pipeline_state_table
+from dlt.common.schema.utils import (
+    get_columns_names_with_prop,
+    has_table_seen_data,
+    pipeline_state_table,
+)
 from dlt.common.storages.configuration import LoadStorageConfiguration
 from dlt.common.storages.load_package import PackageStorage, create_load_id
 from dlt.common.storages.load_storage import LoadStorage
@@ -28,6 +32,10 @@ from dlt.pipeline.state_sync import bump_pipeline_state_version_if_modified, mar
 from .columnar import ARROW
 
 _FORMAT: Final = "parquet"
+_GROUP = 50_000
+"""Rows that one thread reads at a time."""
+_ONCE = b"task_history.once"
+_INSTANT = ARROW["timestamp"]
 
 Cursor = tuple[tuple[str, ...], datetime]
 """Where in the pipeline's state it stands, and where it moves to."""
@@ -60,11 +68,17 @@ def _is_known(schema: Schema, name: str) -> bool:
     return name in schema.tables and has_table_seen_data(schema.tables[name])
 
 
+def is_once(file: str) -> bool:
+    """Whether the file is known to hold no key twice: an earlier version's may."""
+    return _ONCE in (pq.read_schema(file).metadata or {})
+
+
 class Packer:
     """Makes packages of one pipeline."""
 
-    def __init__(self, pipeline: dlt.Pipeline) -> None:
+    def __init__(self, pipeline: dlt.Pipeline, *, compression: str) -> None:
         self._pipeline = pipeline
+        self._compression = compression
         folder = Path(pipeline.working_dir) / "load"
         self._storage = LoadStorage(True, (_FORMAT,), LoadStorageConfiguration(str(folder)))
 
@@ -81,7 +95,9 @@ class Packer:
             # Empty, it still has dlt empty the staging tables.
             packages.save_schema_updates(load_id, {})
             for name, table in made.items():
-                self._write(load_id, name, table)
+                self._write(
+                    load_id, name, table, get_columns_names_with_prop(schema.tables[name], "primary_key")
+                )
             _, version, _ = bump_pipeline_state_version_if_modified(state)
             if version != state["_local"].get("_last_extracted_hash"):
                 document = state_doc(state, load_id)
@@ -92,11 +108,20 @@ class Packer:
                 mark_state_extracted(state, version)
             self._storage.commit_new_load_package(load_id)
 
-    def _write(self, load_id: str, name: str, table: Any) -> None:
+    def _write(self, load_id: str, name: str, table: Any, keys: Collection[str] = ()) -> None:
         packages = self._storage.new_packages
         file = PackageStorage.build_job_file_name(name, uniq_id(5), loader_file_format=_FORMAT)
         path = packages.get_job_file_path(load_id, PackageStorage.NEW_JOBS_FOLDER, file)
-        pq.write_table(table, packages.storage.make_full_path(path))
+        pq.write_table(
+            table.replace_schema_metadata({_ONCE: b""}),
+            packages.storage.make_full_path(path),
+            compression=self._compression,
+            row_group_size=_GROUP,
+            # Where each value is another one, looking for those that are alike costs more than all else.
+            use_dictionary=[
+                one.name for one in table.schema if one.name not in keys and one.type != _INSTANT
+            ],
+        )
 
 
 def _move(state: Any, path: tuple[str, ...], to: datetime) -> None:

@@ -94,6 +94,8 @@ class Backend:
 
     takes_packages = False
     """Whether it loads Parquet as it is written here, and dlt need not look at it before."""
+    compression = "snappy"
+    """Of the files that it loads."""
     empties_late = False
     """Whether staged rows are removed at a run's end, since removing them with every commit takes its time."""
     literal: Callable[[datetime], str] | None = None

@@ -20,6 +20,7 @@ from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
+from ..packing import is_once
 from .base import Backend, Sentences
 
 _MEMORY = "48MB"
@@ -103,6 +104,8 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 
     def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
         """What leaves each key once, where a file of an earlier version holds one twice."""
+        if is_once(self._file_path):
+            return ""
         key = ", ".join(names)
         ((is_doubled,),) = client.execute_sql(f"SELECT count(*) > count(DISTINCT ({key})) FROM {file}")
         if not is_doubled:
@@ -116,6 +119,7 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 class DuckDbBackend(Backend):
     is_exclusive = True
     takes_packages = True
+    compression = "none"  # they go no further than this disk
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         rows = client.execute_sql(

@@ -18,28 +18,38 @@
 --   p50_duration_ms bigint: Half of those that ended took at most so many milliseconds; the nearest rank, not interpolated.
 --   p95_duration_ms bigint: 95 of 100 that ended took at most so many milliseconds.
 --   p99_duration_ms bigint: 99 of 100 that ended took at most so many milliseconds.
-WITH workflows AS (
+WITH counted AS (
     SELECT
+        CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day,
         system,
         instance,
         integration,
         workflow_id,
         workflow_name,
-        min(CAST(started_at AT TIME ZONE 'UTC' AS DATE)) AS first_day
+        count(*) AS executions,
+        sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failures,
+        sum(CASE WHEN is_open THEN 1 ELSE 0 END) AS open_executions,
+        sum(task_count) AS tasks,
+        quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
+        quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
+        quantile_disc(duration_ms, 0.99) AS p99_duration_ms
     FROM executions
+    GROUP BY
+        CAST(started_at AT TIME ZONE 'UTC' AS DATE), system, instance, integration, workflow_id, workflow_name
+),
+
+workflows AS (
+    SELECT system, instance, integration, workflow_id, workflow_name, min(day) AS first_day
+    FROM counted
     GROUP BY system, instance, integration, workflow_id, workflow_name
 ),
 
 last_days AS (
     SELECT system, instance, max(day) AS last_day
     FROM (
-        SELECT system, instance, max(CAST(started_at AT TIME ZONE 'UTC' AS DATE)) AS day
-        FROM executions
-        GROUP BY system, instance
+        SELECT system, instance, day FROM counted
         UNION ALL
-        SELECT system, instance, max(day) AS day
-        FROM loaded_days
-        GROUP BY system, instance
+        SELECT system, instance, day FROM loaded_days
     ) AS ends
     GROUP BY system, instance
 ),
@@ -51,22 +61,15 @@ spine AS (
     CROSS JOIN UNNEST(CAST(generate_series(w.first_day, l.last_day, INTERVAL '1' DAY) AS DATE[])) AS d(day)
 ),
 
-counted AS (
+filled AS (
     SELECT
-        CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day,
-        system,
-        instance,
-        integration,
-        workflow_id,
-        workflow_name,
-        1 AS executions,
-        CASE WHEN status = 'failed' THEN 1 ELSE 0 END AS failures,
-        CASE WHEN is_open THEN 1 ELSE 0 END AS open_executions,
-        task_count AS tasks,
-        duration_ms
-    FROM executions
+        day, system, instance, integration, workflow_id, workflow_name,
+        executions, failures, open_executions, tasks, p50_duration_ms, p95_duration_ms, p99_duration_ms
+    FROM counted
     UNION ALL
-    SELECT day, system, instance, integration, workflow_id, workflow_name, 0, 0, 0, 0, CAST(NULL AS BIGINT)
+    SELECT
+        day, system, instance, integration, workflow_id, workflow_name,
+        0, 0, 0, 0, CAST(NULL AS BIGINT), CAST(NULL AS BIGINT), CAST(NULL AS BIGINT)
     FROM spine
 ),
 
@@ -83,10 +86,10 @@ usage AS (
         sum(failures) / nullif(sum(executions), 0) AS failure_rate,
         CAST(sum(open_executions) AS BIGINT) AS open_executions,
         coalesce(CAST(sum(tasks) AS BIGINT), 0) AS tasks,
-        quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
-        quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
-        quantile_disc(duration_ms, 0.99) AS p99_duration_ms
-    FROM counted
+        max(p50_duration_ms) AS p50_duration_ms,
+        max(p95_duration_ms) AS p95_duration_ms,
+        max(p99_duration_ms) AS p99_duration_ms
+    FROM filled
     GROUP BY day, system, instance, integration, workflow_id, workflow_name
 )
 
