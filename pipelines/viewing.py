@@ -45,10 +45,12 @@ def _after(current: Run) -> None:
     access = _access(loader)
     if access.dialect not in DIALECTS:
         return
-    made = refresh(access)
-    own = [one for one in made.shown if one.name == context.settings.dataset_name]
     tally = context.tally
     has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
+    if has_changed:
+        loader.settle()
+    made = refresh(access)
+    own = [one for one in made.shown if one.name == context.settings.dataset_name]
     if not own or not has_changed or current.session.stopped:
         return
     since = _oldest(access, context.run_id, context.warehouse.since)

@@ -163,6 +163,11 @@ class Loader:
             for statement in statements:
                 client.execute_sql(statement)
 
+    def settle(self) -> None:
+        """Has the warehouse put in order what was written, where it reads it faster then."""
+        with failures(), self._held() as client:
+            self.backend.settle(client)
+
     def describe_views(self, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Gives the columns of views their sentences, by view and column. Raises WarehouseUnavailable."""
         with failures(), self._held() as client:

@@ -115,6 +115,9 @@ class Backend:
     def describe(self, client: Any, sentences: Sentences) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
 
+    def settle(self, client: Any) -> None:
+        """Puts in order what was written, where reading it is quicker then."""
+
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Gives columns of views sentences that their statements do not give, by view and column."""
 

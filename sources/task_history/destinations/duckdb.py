@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from dlt.common.destination.client import (
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
+from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
@@ -120,6 +122,12 @@ class DuckDbBackend(Backend):
     is_exclusive = True
     takes_packages = True
     compression = "none"  # they go no further than this disk
+
+    def settle(self, client: Any) -> None:
+        """What stands in the log of the file goes to its place, which closing it does otherwise."""
+        # Somebody else in this process may be writing.
+        with suppress(DatabaseException):
+            client.execute_sql("CHECKPOINT")
 
     def describe(self, client: Any, sentences: Sentences) -> None:
         rows = client.execute_sql(
