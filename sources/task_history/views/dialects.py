@@ -24,6 +24,8 @@ _PLACE = re.compile(
     """,
     re.VERBOSE,
 )
+_UTC_DAY = re.compile(r"CAST\(([a-z_.]+) AT TIME ZONE 'UTC' AS DATE\)")
+"""DuckDB asks a calendar for the zone of each row, which takes nine times as long as to count microseconds."""
 _CTE = re.compile(r"\b([a-z_]+) AS \(")
 
 
@@ -41,7 +43,7 @@ def carried(
     """
     text = _named(sql, relations, views)
     if dialect != BIGQUERY:
-        return text
+        return _UTC_DAY.sub(r"CAST(make_timestamp(epoch_us(\1)) AS DATE)", text)
     from .bigquery import from_duckdb
 
     return from_duckdb(text, project=project)
