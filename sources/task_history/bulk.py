@@ -28,9 +28,13 @@ class _Coming:
     """A window of which pages were asked for."""
 
     window: Window
-    answer: Answer | Exception | None
+    most: int
+    """All of them are wanted if they hold at most so many rows."""
+    first: Iterator[Answer | Exception]
+    is_here: bool = False
+    answer: Answer | Exception | None = None
     """Its first page, as it came."""
-    page: Page | None
+    page: Page | None = None
     """The same, where it is of use."""
     rest: Iterator[Answer | Exception] | None = None
     """The other pages, where all of them were asked for."""
@@ -68,14 +72,14 @@ class Bulk:
         answers = begun.rest if begun is not None and begun.window == reading.window else None
         if answers is None:
             answers = self._pages.raw(reading.window, offsets, ahead=_ahead(head))
-        first = None if then is None else self._pages.raw(then, (0,), ahead=1)
+        self.ask(then, most=most)
         for offset, answer in zip(offsets, answers, strict=False):
             if isinstance(answer, Exception):
                 reading.error, reading.refused = answer, offset
                 break
             framing.add(answer.body)
-        if reading.error is None and then is not None and first is not None:
-            self._coming = self._begin(then, next(first, None), most)
+        if reading.error is None and self._coming is not None:
+            self._take(self._coming)
         frame = framing.frame() if reading.error is None else None
         if frame is None:
             for offset, body in zip(offsets, framing.bodies[1:], strict=False):
@@ -83,6 +87,12 @@ class Bulk:
                 if page is not None:
                     reading.add(offset, page)
         return frame
+
+    def ask(self, window: Window | None, *, most: int) -> None:
+        """Asks for the first page of the window, which ``ahead`` gives, and for all if it holds at most so many rows."""
+        self._coming = None
+        if window is not None:
+            self._coming = _Coming(window, most, self._pages.raw(window, (0,), ahead=1))
 
     def ahead(self, at: datetime, end: datetime) -> tuple[Window, Page] | None:
         """The window that begins there and of which the first page was asked for; it is given once.
@@ -93,6 +103,7 @@ class Bulk:
         coming, self._coming = self._coming, None
         if coming is None or coming.window.start != at or coming.window.end > end:
             return None
+        self._take(coming)
         if isinstance(coming.answer, Exception) and not isinstance(coming.answer, Rejected):
             raise coming.answer
         if coming.page is None:
@@ -100,16 +111,17 @@ class Bulk:
         self._begun = coming
         return coming.window, coming.page
 
-    def _begin(self, window: Window, answer: Answer | Exception | None, most: int) -> _Coming:
-        """The window whose first page came, its other pages asked for if that many rows are wanted."""
-        page = self._page(answer.body) if isinstance(answer, Answer) else None
+    def _take(self, coming: _Coming) -> None:
+        """Waits for its first page, and asks for the others if they are wanted."""
+        if coming.is_here:
+            return
+        coming.is_here, coming.answer = True, next(coming.first, None)
+        page = self._page(coming.answer.body) if isinstance(coming.answer, Answer) else None
         if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
-            return _Coming(window, answer, None)
-        size = self._system.page_size
-        rest = None
-        if len(page.rows) == size < page.total <= most:
-            rest = self._pages.raw(window, range(size, page.total, size), ahead=_ahead(page))
-        return _Coming(window, answer, page, rest)
+            return
+        coming.page, size = page, self._system.page_size
+        if len(page.rows) == size < page.total <= coming.most:
+            coming.rest = self._pages.raw(coming.window, range(size, page.total, size), ahead=_ahead(page))
 
     def _page(self, body: bytes) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""

@@ -231,7 +231,7 @@ class Listing:
                 yield begun
                 return
             if page.total <= limit or not page.rows:
-                later = Window(window.end, rest.end) if in_columns and not is_wary else None
+                later = Window(window.end, rest.end) if in_columns else None
                 yield from self._read(window, page, begun, is_wary=is_wary, later=later)
                 return
             rows, at = sure(self._system, page.rows, window.start)
@@ -268,8 +268,10 @@ class Listing:
         """
         reading = Reading(window, {0: head})
         if later is not None and not self._overlap and not self._is_comparing:
-            then = self._next_of(window, head.total or 0, later)
-            frame = self._bulk.read(reading, then=then, most=int(self._size * _TOO_MANY))
+            then, most = self._next_of(window, head.total or 0, later), int(self._size * _TOO_MANY)
+            if is_wary:
+                self._bulk.ask(then, most=most)
+            frame = None if is_wary else self._bulk.read(reading, then=then, most=most)
             if frame is not None:
                 self._note_density(reading)
                 yield self._framed(window, frame, begun)
