@@ -125,3 +125,43 @@ def test_what_has_not_begun_is_given_up_at_the_end() -> None:
     assert all(result.done() for result in results)
     with pytest.raises(RuntimeError):
         crew.hand(gate)
+
+
+def test_what_is_asked_ahead_is_on_its_way_before_it_is_waited_for(tmp_path: Path) -> None:
+    """So many requests, and no more, are sent while nobody asks for an answer; the answers come in order."""
+    with (
+        serving(lambda _, path: (200, {}, f'{{"at": "{path}"}}'.encode())) as served,
+        client_of(served.url, tmp_path, concurrency=4) as client,
+    ):
+        drawn = iter(range(1000))
+        answers = client.map((ask(f"/{number}") for number in drawn), is_raw=True, ahead=30)
+        deadline = time.monotonic() + 20
+        while len(served.asked) < 30:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert len(served.asked) == 30
+        assert next(drawn) == 30
+        first = [next(answers) for _ in range(3)]
+        assert [answer.body for answer in first if isinstance(answer, Answer)] == [
+            f'{{"at": "/{number}"}}'.encode() for number in range(3)
+        ]
+
+
+def test_answers_that_nobody_waits_for_any_more_are_not_asked_for(tmp_path: Path) -> None:
+    """Once they are dropped, what was not sent yet is never sent."""
+
+    def slow(*_: object) -> Reply:
+        time.sleep(0.05)
+        return 200, {}, b"{}"
+
+    with serving(slow) as served, client_of(served.url, tmp_path, concurrency=2) as client:
+        answers = client.map((ask() for _ in range(1000)), is_raw=True, ahead=100)
+        assert isinstance(next(answers), Answer)
+        del answers
+        time.sleep(0.2)
+        sent = len(served.asked)
+        assert sent <= 6
+        time.sleep(0.3)
+        assert len(served.asked) == sent
+        assert isinstance(client.send(ask()), Answer)

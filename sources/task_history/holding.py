@@ -107,7 +107,7 @@ class Holder:
 
     def _watch(self, is_shut: threading.Event) -> None:
         """Gives it up when nobody uses it any more, until it is shut."""
-        while not is_shut.wait(max(0.01, self._used_at + _UNUSED_S - time.monotonic())):
+        while not is_shut.wait(max(0.1, self._used_at + _UNUSED_S - time.monotonic())):
             if self.lock.acquire(blocking=False):
                 try:
                     if not is_shut.is_set():

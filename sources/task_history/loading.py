@@ -15,7 +15,7 @@ from typing import Any
 import dlt
 from dlt.common.pipeline import LoadInfo
 
-from . import destinations, tables
+from . import destinations, packing, tables
 from .batches import Batch
 from .errors import WarehouseUnavailable
 from .failures import failures
@@ -23,7 +23,7 @@ from .holding import LONG_PATIENCE_S, Holder
 from .housekeeping import forget_killed_extracts, forget_old_loads
 from .memory import give_back
 from .model import Table
-from .packing import Packer, cursor_path, fits, prepare
+from .packing import Packer, cursor_path
 from .resources import Made, Writer, made, resources, without_rows
 from .systems.base import System
 from .warehouse import Names, Warehouse
@@ -61,6 +61,7 @@ class Loader:
         self._staged: set[str] = set()
         self._live: Any = None
         self._packer: Packer | None = None
+        self._packs = self.backend.takes_packages and packing.are_wanted()
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -104,7 +105,7 @@ class Loader:
         """Leaves a load package for dlt."""
         system, schema = self.system, self._schema()
         executions, column = system.executions.name, system.started_column
-        if self.backend.takes_packages and schema is not None and fits(schema, ready.tables):
+        if self._packs and schema is not None and packing.fits(schema, ready.tables):
             self._packer = self._packer or Packer(self.pipeline, compression=self.backend.compression)
             path = cursor_path(system.name, executions, column)
             moved = (path, ready.cursor) if self._has_cursor and ready.cursor is not None else None
@@ -264,7 +265,7 @@ class Loader:
         """Makes what is not there, without a load: that takes as long as all else that a small sync does."""
         name = self.system.name
         wanted = self._source(without_rows(self.system)).discover_schema()
-        prepare(wanted)
+        packing.prepare(wanted)
         with self.pipeline.managed_state():
             known = self._schema()
             if known is not None:

@@ -46,6 +46,12 @@ def cursor_path(source: str, resource: str, column: str) -> tuple[str, ...]:
     return ("sources", source, "resources", resource, "incremental", column)
 
 
+def are_wanted() -> bool:
+    """Whether packages may be made here: not where somebody has dlt add keys of its own to every row."""
+    added = ("add_dlt_load_id", "add_dlt_id")
+    return not any(dlt.config.get(f"normalize.parquet_normalizer.{name}", bool) for name in added)
+
+
 def prepare(schema: Schema) -> None:
     """Says of the schema that its tables are in use, which dlt finds out when the first rows pass ``normalize``."""
     if schema.state_table_name != PIPELINE_STATE_TABLE_NAME:
@@ -56,16 +62,21 @@ def prepare(schema: Schema) -> None:
 
 
 def fits(schema: Schema, made: Mapping[str, Any]) -> bool:
-    """Whether the schema knows everything about the tables."""
-    return _is_known(schema, PIPELINE_STATE_TABLE_NAME) and all(
-        _is_known(schema, name)
-        and all(schema.tables[name]["columns"].get(one, {}).get("data_type") for one in table.column_names)
+    """Whether the schema knows everything about the tables, and they have all that it asks for."""
+    return _is_used(schema, PIPELINE_STATE_TABLE_NAME) and all(
+        _is_used(schema, name) and _has_all(schema.tables[name]["columns"], table.column_names)
         for name, table in made.items()
     )
 
 
-def _is_known(schema: Schema, name: str) -> bool:
+def _is_used(schema: Schema, name: str) -> bool:
     return name in schema.tables and has_table_seen_data(schema.tables[name])
+
+
+def _has_all(columns: Mapping[str, Any], names: Collection[str]) -> bool:
+    is_known = all(columns.get(name, {}).get("data_type") for name in names)
+    # Such as keys of rows that somebody has dlt add.
+    return is_known and all(column.get("nullable", True) or name in names for name, column in columns.items())
 
 
 def is_once(file: str) -> bool:
@@ -99,7 +110,8 @@ class Packer:
                     load_id, name, table, get_columns_names_with_prop(schema.tables[name], "primary_key")
                 )
             _, version, _ = bump_pipeline_state_version_if_modified(state)
-            if version != state["_local"].get("_last_extracted_hash"):
+            is_stored = pipeline.config.restore_from_destination
+            if is_stored and version != state["_local"].get("_last_extracted_hash"):
                 document = state_doc(state, load_id)
                 package = packages.get_load_package_state(load_id)
                 package["pipeline_state"] = document
