@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 
 import dlt
@@ -220,7 +221,7 @@ class _Late(Writer):
         super().__init__(writer.stored, writer.normalize)
         stop = StopSignal()
         # Whoever draws the batches takes the time that it takes.
-        with connected(settings, stop) as (client, _), loader.let_go():
+        with closing(loader), connected(settings, stop) as (client, _), loader.let_go():
             context = Context(
                 settings,
                 client,
