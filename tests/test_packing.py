@@ -121,12 +121,16 @@ def test_a_new_column_takes_dlts_way_and_the_next_batch_the_short_one(tmp_path: 
     again = batch("3", at=NOW + timedelta(hours=2), region="us")
     assert fits(one.pipeline.schemas["paragon"], made(PARAGON, again, one.writer()).tables)
     one.commit(batch("3", at=NOW + timedelta(hours=2), region="us"))
+    without = batch("4", at=NOW + timedelta(hours=3))
+    assert fits(one.pipeline.schemas["paragon"], made(PARAGON, without, one.writer()).tables)
+    one.commit(batch("4", "1", at=NOW + timedelta(hours=3)))
     assert one.query("SELECT id, region FROM paragon.workflow_executions ORDER BY id")[1] == [
         ("1", None),
         ("2", "eu"),
         ("3", "us"),
+        ("4", None),
     ]
-    assert one.cursor() == NOW + timedelta(hours=2)
+    assert one.cursor() == NOW + timedelta(hours=3)
     one.close()
 
 

@@ -106,9 +106,9 @@ class Packer:
             # Empty, it still has dlt empty the staging tables.
             packages.save_schema_updates(load_id, {})
             for name, table in made.items():
-                self._write(
-                    load_id, name, table, get_columns_names_with_prop(schema.tables[name], "primary_key")
-                )
+                known = schema.tables[name]
+                keys = get_columns_names_with_prop(known, "primary_key")
+                self._write(load_id, name, _whole(table, known["columns"]), keys)
             _, version, _ = bump_pipeline_state_version_if_modified(state)
             is_stored = pipeline.config.restore_from_destination
             if is_stored and version != state["_local"].get("_last_extracted_hash"):
@@ -134,6 +134,14 @@ class Packer:
                 one.name for one in table.schema if one.name not in keys and one.type != _INSTANT
             ],
         )
+
+
+def _whole(table: Any, columns: Mapping[str, Any]) -> Any:
+    """The table with every column that the warehouse has, empty where it holds none of it."""
+    for name, column in columns.items():
+        if name not in table.column_names and column.get("data_type") in ARROW:
+            table = table.append_column(name, pa.nulls(table.num_rows, ARROW[column["data_type"]]))
+    return table
 
 
 def _move(state: Any, path: tuple[str, ...], to: datetime) -> None:

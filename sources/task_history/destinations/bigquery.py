@@ -260,6 +260,7 @@ class BigQueryBackend(Backend):
     commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
     empties_late = True
+    takes_packages = True
     literal = staticmethod(literal)
 
     @property
