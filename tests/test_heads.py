@@ -105,6 +105,49 @@ def test_an_odd_head_is_read_as_http_client_reads_it(lines: list[str], ends: boo
         assert ours is http.client.IncompleteRead
 
 
+def test_a_length_beyond_all_measure_is_none() -> None:
+    """It raises nothing that nobody expects: the answer then ends with its connection."""
+    ours, _ = _both(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nbody", "GET")
+    assert ours[4:6] == (None, True)
+    assert ours[-1] == b"body"
+
+
+class Slow(io.RawIOBase):
+    """What was said, in pieces."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = list(pieces)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        piece = self._pieces.pop(0) if self._pieces else b""
+        room[: len(piece)] = piece
+        return len(piece)
+
+
+class SlowlySaid(Said):
+    """The same, cut in two."""
+
+    def __init__(self, said: bytes, at: int) -> None:
+        super().__init__(said)
+        self._at = at
+
+    def makefile(self, *_: Any, **__: Any) -> Any:
+        return Slow(self._said[: self._at], self._said[self._at :])
+
+
+@pytest.mark.parametrize("at", range(1, 60))
+def test_a_head_that_comes_in_pieces_is_read(at: int) -> None:
+    """Wherever it is cut, and with spaces around its values."""
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: \t4 \r\nX-A:  b \r\n\r\nbodymore"
+    response = Response(SlowlySaid(said, at), "GET")
+    response.begin()
+    assert response.read() == b"body"
+    assert response.getheaders() == [("Content-Length", "4"), ("X-A", "b")]
+
+
 def test_too_many_fields_are_refused() -> None:
     """A head of more than a hundred fields is none."""
     said = b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 101 + b"\r\n"

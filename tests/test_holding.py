@@ -85,3 +85,19 @@ def test_others_get_in_however_much_there_is_to_write(tmp_path: Path, loader: Lo
     assert other.returncode == 0
     assert float(said) < 8.0
     assert asked > 100
+
+
+def test_others_get_in_while_it_asks_and_computes_in_turn(tmp_path: Path, loader: Loader) -> None:
+    """Also where each question comes right after a request, another process has the file within eight seconds."""
+    other = subprocess.Popen(
+        [sys.executable, "-c", _OPEN, str(tmp_path / "held.duckdb"), "15"], stdout=subprocess.PIPE, text=True
+    )
+    while other.poll() is None:
+        with loader.let_go():
+            time.sleep(0.02)
+        loader.query("SELECT 1")
+        time.sleep(0.08)
+    loader.close()
+    said, _ = other.communicate()
+    assert other.returncode == 0
+    assert float(said) < 8.0

@@ -9,6 +9,8 @@ from typing import Any
 
 import dlt
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dlt.common.versioned_state import decompress_state
 
@@ -16,7 +18,7 @@ from pipelines.destination import Target
 from sources.task_history import systems
 from sources.task_history.batches import Batch, Chunk, Commits
 from sources.task_history.loading import Loader
-from sources.task_history.packing import fits
+from sources.task_history.packing import Packer, cursor_path, fits
 from sources.task_history.resources import made, resources
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -108,6 +110,57 @@ def test_it_is_what_dlt_would_have_made(tmp_path: Path) -> None:
     assert made_here["sources"] == made_there["sources"]
     assert made_here.keys() == made_there.keys()
     assert first.cursor() == second.cursor() == NOW + timedelta(hours=1)
+
+
+def _files(one: Loader) -> dict[str, Any]:
+    """What the files of the package that is waiting look like, by table."""
+    found = Path(one.pipeline.working_dir).glob("load/normalized/*/new_jobs/*.parquet")
+    return {
+        file.name.split(".")[0]: [(field.name, field.type, field.nullable) for field in pq.read_schema(file)]
+        for file in found
+    }
+
+
+def test_its_files_are_what_dlt_would_have_written(tmp_path: Path) -> None:
+    """The same columns in the same order, and required where they are required: BigQuery refuses others."""
+    ours, theirs = loader(tmp_path / "ours"), loader(tmp_path / "theirs")
+    for one in (ours, theirs):
+        one.ready()
+        one.commit(batch("1", region="eu"))
+    path = cursor_path("paragon", "workflow_executions", "date_started")
+    later = NOW + timedelta(hours=1)
+    ready = made(PARAGON, batch("2", at=later), ours.writer())
+    packer = Packer(ours.pipeline, compression="snappy")
+    packer.pack(ours.pipeline.schemas["paragon"], ready.tables, (path, later))
+    writer = theirs.writer()
+    told = resources(PARAGON, [made(PARAGON, batch("2", at=later), writer)], writer, cursor="date_started")
+    chosen = [one for one in told if one.name in {"workflow_executions", "sync_runs"}]
+    theirs.pipeline.extract(_source(chosen))
+    theirs.pipeline.normalize()
+    expected = _files(theirs)
+    assert set(expected) == {"workflow_executions", "sync_runs", "_dlt_pipeline_state"}
+    assert ("id", pa.string(), False) in expected["workflow_executions"]
+    assert _files(ours) == expected
+    for one in (ours, theirs):
+        one.close()
+
+
+def test_a_load_that_was_not_put_away_is_put_away(tmp_path: Path) -> None:
+    """A kill after everything is loaded, and before dlt moves its record, stops no later run."""
+    one = loader(tmp_path)
+    one.ready()
+    one.commit(batch("1"))
+    one.close()
+    folder = Path(one.pipeline.working_dir) / "load"
+    (done,) = (folder / "loaded").iterdir()
+    done.rename(folder / "normalized" / done.name)
+    for _ in range(2):
+        other = loader(tmp_path)
+        other.ready()
+        assert other.query("SELECT count(*) FROM paragon._dlt_loads")[1] == [(1,)]
+        assert other.cursor() == NOW
+        other.close()
+    assert [entry.name for entry in (folder / "loaded").iterdir()] == [done.name]
 
 
 def test_a_new_column_takes_dlts_way_and_the_next_batch_the_short_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import itertools
 import re
 import socket
@@ -19,8 +20,10 @@ from pathlib import Path
 import pytest
 
 from sources.task_history.errors import ConfigurationError, UnexpectedResponse, VendorUnavailable
+from sources.task_history.faults import Lost
 from sources.task_history.model import Request
 from sources.task_history.origins import check_base, joined, parsed
+from sources.task_history.wire import wire_to
 
 from .test_client import GOOD, KEY, ask, certificate, client_of, serving
 
@@ -435,3 +438,22 @@ def test_a_redirect_to_no_address_is_said_to_be_one(tmp_path: Path) -> None:
         pytest.raises(UnexpectedResponse, match="base_url"),
     ):
         client.send(ask())
+
+
+def test_what_failed_is_closed_at_once(tmp_path: Path) -> None:
+    """An answer that cannot be read leaves no connection open, also while its error is still looked at."""
+
+    def say(connection: socket.socket, _: int) -> bool:
+        connection.sendall(b"HTTP/2 200 OK\r\n\r\n")
+        return True
+
+    with talking(say) as (url, talk):
+        wire = wire_to(parsed(url), timeout_s=5.0, most=1, clock=time.monotonic)
+        with pytest.raises(Lost) as caught:
+            wire.exchange("GET", "/", {}, None, is_fresh=False)
+        deadline = time.monotonic() + 5
+        while not talk.ended:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert isinstance(caught.value.__cause__, http.client.UnknownProtocol)
+        wire.close()

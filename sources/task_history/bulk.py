@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .crew import Drawn
 from .deciphering import parse
 from .errors import Rejected, UnexpectedResponse
 from .model import Answer, Page, Window
@@ -21,6 +22,8 @@ log = logging.getLogger("task_history")
 
 _AHEAD, _AHEAD_BYTES = 128, 4 << 20
 """Pages that are asked for while others are read: reading many takes as long as fetching a few dozen."""
+
+_NEAR_S = 0.2
 
 
 @dataclass(slots=True)
@@ -49,6 +52,8 @@ class Bulk:
         self._framer: Framer | None = None
         self._coming: _Coming | None = None
         self._begun: _Coming | None = None
+        self._largest = 1
+        """Bytes of the largest page so far."""
 
     def read(self, reading: Reading, *, then: Window | None, most: int) -> Frame | None:
         """All of a window whose first page is known; before it is made up, pages of ``then`` are asked for.
@@ -71,15 +76,18 @@ class Bulk:
         offsets = range(size, total, size)
         answers = begun.rest if begun is not None and begun.window == reading.window else None
         if answers is None:
-            answers = self._pages.raw(reading.window, offsets, ahead=_ahead(head))
+            answers = self._pages.raw(reading.window, offsets, ahead=self._ahead(head))
         self.ask(then, most=most)
         for offset, answer in zip(offsets, answers, strict=False):
             if isinstance(answer, Exception):
                 reading.error, reading.refused = answer, offset
                 break
+            self._largest = max(self._largest, len(answer.body))
             framing.add(answer.body)
-        if reading.error is None and self._coming is not None:
-            self._take(self._coming)
+        coming = self._coming
+        # What is at hand waits for no more than that.
+        if reading.error is None and coming is not None and _is_near(coming.first):
+            self._take(coming)
         frame = framing.frame() if reading.error is None else None
         if frame is None:
             for offset, body in zip(offsets, framing.bodies[1:], strict=False):
@@ -121,7 +129,9 @@ class Bulk:
             return
         coming.page, size = page, self._system.page_size
         if len(page.rows) == size < page.total <= coming.most:
-            coming.rest = self._pages.raw(coming.window, range(size, page.total, size), ahead=_ahead(page))
+            coming.rest = self._pages.raw(
+                coming.window, range(size, page.total, size), ahead=self._ahead(page)
+            )
 
     def _page(self, body: bytes) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""
@@ -130,7 +140,11 @@ class Bulk:
         except (ValueError, RecursionError, UnexpectedResponse):
             return None
 
+    def _ahead(self, page: Page) -> int:
+        """How many pages like those so far are asked for at once."""
+        self._largest = max(self._largest, len(page.body))
+        return max(1, min(_AHEAD, _AHEAD_BYTES // self._largest))
 
-def _ahead(page: Page) -> int:
-    """How many pages like this one are asked for at once."""
-    return max(1, min(_AHEAD, _AHEAD_BYTES // max(1, len(page.body))))
+
+def _is_near(answers: Iterator[Answer | Exception]) -> bool:
+    return isinstance(answers, Drawn) and answers.is_near(_NEAR_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from .errors import Stopped
@@ -135,6 +135,13 @@ class Drawn(Iterator[T]):
             if work is None:
                 return
             self._handed.append(self._crew.hand(work))
+
+    def is_near(self, seconds: float) -> bool:
+        """Whether the next one comes within that time, for which it is waited."""
+        if not self._handed:
+            return False
+        done, _ = wait([self._handed[0]], seconds)
+        return bool(done)
 
     def __next__(self) -> T:
         self.draw()

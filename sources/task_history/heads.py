@@ -16,6 +16,7 @@ from typing import Any
 _BUFFER = 1 << 16
 _MOST = 100
 """Fields; more are for http.client to refuse."""
+_DIGITS = 18
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _TEXT = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -56,7 +57,8 @@ class Response(http.client.HTTPResponse):
         self.chunked = self.headers.get("transfer-encoding", "").lower() == "chunked"
         self.chunk_left = None
         length = self.headers.get("content-length", "")
-        self.length = int(length) if length.isdecimal() and not self.chunked else None
+        is_length = length.isdecimal() and len(length) <= _DIGITS
+        self.length = int(length) if is_length and not self.chunked else None
         if status in (204, 304) or status < 200 or self._method == "HEAD":  # type: ignore[attr-defined]
             self.length = 0
         ends_with_it = not self.chunked and self.length is None
@@ -84,7 +86,8 @@ def _fields(lines: Any) -> _Fields:
     for line in seen[: max(0, end)].decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
         if not colon or not _TOKEN.fullmatch(name) or not _TEXT.fullmatch(value) or len(found) == _MOST:
-            return _Fields(http.client.parse_headers(lines).items())
+            read = http.client.parse_headers(lines).items()
+            return _Fields((key, text.strip(" \t")) for key, text in read)
         found.append((name, value.strip(" \t")))
     lines.read(end + 4)
     return found

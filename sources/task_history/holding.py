@@ -44,6 +44,8 @@ class Holder:
         self._is_shut = threading.Event()
         self._holds = 0
         self._away = 0
+        self._went = False
+        """Whether the run waited for something else since it was opened."""
         self._door = threading.Lock()
         self._opened_at = self._used_at = self._not_before = 0.0
 
@@ -71,6 +73,7 @@ class Holder:
         """Meanwhile the run waits for something else."""
         with self._door:
             self._away += 1
+            self._went = True
         try:
             yield
         finally:
@@ -100,6 +103,7 @@ class Holder:
                     raise
             time.sleep(random.uniform(*_POLL_S))
         self._is_open.set()
+        self._went = False
         self._opened_at = self._used_at = time.monotonic()
         if self._is_exclusive:
             self._is_shut = threading.Event()
@@ -116,7 +120,8 @@ class Holder:
                     self.lock.release()
 
     def _give_up_if_due(self) -> None:
-        if not (self._is_exclusive and self._away and self._is_open.is_set()) or self._holds:
+        waits = self._away or self._went
+        if not (self._is_exclusive and waits and self._is_open.is_set()) or self._holds:
             return
         now = time.monotonic()
         is_long = now - self._opened_at >= _LONGEST_S

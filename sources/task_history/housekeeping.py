@@ -21,6 +21,19 @@ def forget_old_loads(folder: Path) -> None:
             shutil.rmtree(entry, ignore_errors=True)
 
 
+def finish_loads(folder: Path) -> None:
+    """Puts away what was loaded by a run that was killed before it did: dlt would stop at it, each time.
+
+    Only for whoever holds the pipeline's lock.
+    """
+    load = folder / "load"
+    for mark in sorted(load.glob("normalized/*/package_completed.json")):
+        done = load / "loaded" / mark.parent.name
+        shutil.rmtree(done, ignore_errors=True)
+        done.parent.mkdir(exist_ok=True)
+        mark.parent.rename(done)
+
+
 def forget_killed_extracts(folder: Path) -> None:
     """Removes what killed runs had begun to extract or to pack: none of it can be loaded.
 

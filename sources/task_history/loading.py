@@ -20,7 +20,7 @@ from .batches import Batch
 from .errors import WarehouseUnavailable
 from .failures import failures
 from .holding import LONG_PATIENCE_S, Holder
-from .housekeeping import forget_killed_extracts, forget_old_loads
+from .housekeeping import finish_loads, forget_killed_extracts, forget_old_loads
 from .memory import give_back
 from .model import Table
 from .packing import Packer, cursor_path
@@ -74,6 +74,7 @@ class Loader:
         """
         with failures(), self._held():
             forget_killed_extracts(Path(self.pipeline.working_dir))
+            finish_loads(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
             self._live = None
             if self.pipeline.has_pending_data:

@@ -116,7 +116,10 @@ class Packer:
                 package = packages.get_load_package_state(load_id)
                 package["pipeline_state"] = document
                 packages.save_load_package_state(load_id, package)
-                self._write(load_id, PIPELINE_STATE_TABLE_NAME, _state_row(schema, document))
+                columns: Any = schema.tables[PIPELINE_STATE_TABLE_NAME]["columns"]
+                self._write(
+                    load_id, PIPELINE_STATE_TABLE_NAME, _whole(_state_row(columns, document), columns)
+                )
                 mark_state_extracted(state, version)
             self._storage.commit_new_load_package(load_id)
 
@@ -137,11 +140,18 @@ class Packer:
 
 
 def _whole(table: Any, columns: Mapping[str, Any]) -> Any:
-    """The table with every column that the warehouse has, empty where it holds none of it."""
+    """The table as the warehouse has it: every column, in its order, and required where it is required there.
+
+    BigQuery refuses a file that would make a required column one that may be empty.
+    """
+    arrays, fields = [], []
     for name, column in columns.items():
-        if name not in table.column_names and column.get("data_type") in ARROW:
-            table = table.append_column(name, pa.nulls(table.num_rows, ARROW[column["data_type"]]))
-    return table
+        if column.get("data_type") in ARROW:
+            kind = ARROW[column["data_type"]]
+            is_there = name in table.column_names
+            arrays.append(table[name] if is_there else pa.nulls(table.num_rows, kind))
+            fields.append(pa.field(name, kind, nullable=column.get("nullable", True)))
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
 def _move(state: Any, path: tuple[str, ...], to: datetime) -> None:
@@ -152,10 +162,8 @@ def _move(state: Any, path: tuple[str, ...], to: datetime) -> None:
     state |= {"last_value": to, "unique_hashes": []}
 
 
-def _state_row(schema: Schema, document: Mapping[str, Any]) -> Any:
-    """The state as a row of dlt's own table, as the warehouse has its columns."""
+def _state_row(columns: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
+    """The state as a row of dlt's own table."""
     row = {"_dlt_id": generate_dlt_id(), **document}
-    columns: dict[str, Any] = schema.tables[PIPELINE_STATE_TABLE_NAME]["columns"]
-    return pa.table(
-        {name: pa.array([row.get(name)], ARROW[column["data_type"]]) for name, column in columns.items()}
-    )
+    kinds = {name: ARROW[column["data_type"]] for name, column in columns.items()}
+    return pa.table({name: pa.array([row.get(name)], kind) for name, kind in kinds.items()})

@@ -111,11 +111,11 @@ class Direct:
         with self._room:
             connection = (None if is_fresh else self._kept()) or self._connected()
             is_kept = False
+            response = Response(connection.sock, method)
             try:
                 # What says early that it wants no more of a request may close it.
                 with suppress(BrokenPipeError):
                     connection.sock.sendall(head if content is None else head + content)
-                response = Response(connection.sock, method)
                 response.begin()
                 found = _decoded(response, self._body(response))
                 is_kept = not (response.will_close or self._is_closed)
@@ -125,6 +125,8 @@ class Direct:
                 if is_kept:
                     self._idle.append((connection, self._clock()))
                 else:
+                    # What still reads from it would keep it open.
+                    response.close()
                     connection.close()
             return found
 
