@@ -92,14 +92,15 @@ class Loader:
         self._staged |= batch.filled
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
-        with failures(), self._held():
+        with failures(), self._holder.lock:
+            # First, and not only once the warehouse is there: in files the rows take no memory, and are kept.
             self._prepare(made(self.system, batch, self.writer()))
-            # The rows are in files by now, and the warehouse needs the room.
             give_back()
-            info = self.pipeline.load()
-            forget_old_loads(Path(self.pipeline.working_dir))
-            if any(package.schema_update for package in info.load_packages):
-                self.describe()
+            with self._held():
+                info = self.pipeline.load()
+                forget_old_loads(Path(self.pipeline.working_dir))
+                if any(package.schema_update for package in info.load_packages):
+                    self.describe()
         return info
 
     def _prepare(self, ready: Made) -> None:
