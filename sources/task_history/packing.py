@@ -64,7 +64,7 @@ def prepare(schema: Schema) -> None:
 def fits(schema: Schema, made: Mapping[str, Any]) -> bool:
     """Whether the schema knows everything about the tables, and they have all that it asks for."""
     return _is_used(schema, PIPELINE_STATE_TABLE_NAME) and all(
-        _is_used(schema, name) and _has_all(schema.tables[name]["columns"], table.column_names)
+        _is_used(schema, name) and _has_all(schema.tables[name]["columns"], table.schema)
         for name, table in made.items()
     )
 
@@ -73,10 +73,12 @@ def _is_used(schema: Schema, name: str) -> bool:
     return name in schema.tables and has_table_seen_data(schema.tables[name])
 
 
-def _has_all(columns: Mapping[str, Any], names: Collection[str]) -> bool:
-    is_known = all(columns.get(name, {}).get("data_type") for name in names)
+def _has_all(columns: Mapping[str, Any], fields: Any) -> bool:
+    kinds = {name: ARROW.get(column.get("data_type", "")) for name, column in columns.items()}
+    is_known = all(kinds.get(field.name) == field.type for field in fields)
     # Such as keys of rows that somebody has dlt add.
-    return is_known and all(column.get("nullable", True) or name in names for name, column in columns.items())
+    missing = columns.keys() - set(fields.names)
+    return is_known and all(columns[name].get("nullable", True) for name in missing)
 
 
 def is_once(file: str) -> bool:
