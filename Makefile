@@ -60,7 +60,7 @@ bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 
 # Google's analyzer of SQL, compiled: half a minute that tests do not have to wait for.
 .venv/analyzer: .venv/ready
-	@$(BIN)/python -m tests.bigquery.analyzer
+	@$(BIN)/python -m tests.destinations.bigquery.analyzer
 	@touch $@
 
 # BigQuery's emulator, which needs a Python of its own: the first one that runs. Where there is none nothing is made.

@@ -1,6 +1,7 @@
 """The smallest script that keeps a warehouse up to date with Paragon's Task History."""
 
 import dlt
+
 from task_history import paragon
 
 

@@ -1,52 +1,19 @@
-"""A place of one's own per test: a folder, an environment, the command as a process."""
+"""Fixtures of all tests, and how tests are shared among workers."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import logging
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from .parts import Hands, Vendor
+from tests.support.parts import Hands, Vendor
 
 # Where nothing keeps bytecode every process that a test starts compiles dlt anew: half of what a short one costs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
-
-ROOT = Path(__file__).parents[1]
-PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
-INTEGRATIONS = ["salesforce", "hubspot", "slack", "jira", "googlesheets", "custom.tasklab"]
-FIELDS = {
-    "id": "id",
-    "user_id": "userId",
-    "workflow_id": "workflowId",
-    "status": "status",
-    "date_started": "dateStarted",
-    "date_ended": "dateEnded",
-    "run_duration": "runDuration",
-    "task_count": "taskCount",
-}
-STEP_FIELDS = {
-    "id": "id",
-    "workflow_execution_id": "workflowExecutionId",
-    "step_id": "stepId",
-    "type": "type",
-    "status": "status",
-    "date_started": "start",
-    "date_ended": "end",
-    "prev": "prev",
-}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -56,161 +23,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     def unit(nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return file if file.startswith(("tests/bigquery/", "tests/postgres/")) else nodeid
+        return (
+            file
+            if file.startswith(("tests/destinations/bigquery/", "tests/destinations/postgres/"))
+            else nodeid
+        )
 
     scheduling = LoadScopeScheduling(config, log)
     scheduling._split_scope = unit
     return scheduling
-
-
-class Place:
-    """A folder with a warehouse, and the settings for one sandbox."""
-
-    def __init__(
-        self, folder: Path, sandbox: SandboxProcess | None, *, system: str = "paragon", **settings: Any
-    ) -> None:
-        self.folder = folder
-        self.system = system
-        self.file = folder / "warehouse.duckdb"
-        self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("SOURCES__")},
-            "PYTHONPATH": str(ROOT),
-            "DLT_DATA_DIR": str(folder / "dlt"),
-            "TASK_HISTORY_STATE_DIR": str(folder / "state"),
-        }
-        self.env["DESTINATION__DUCKDB__CREDENTIALS"] = str(self.file)
-        self.set(rate_limit_requests=0, start_date="2026-01-01")
-        if system == "paragon":
-            self.set(integrations=INTEGRATIONS)
-        if sandbox is not None:
-            self.set(**sandbox.settings)
-        self.set(**settings)
-
-    def set(self, **settings: Any) -> None:
-        """Puts settings into the environment; None takes one away."""
-        for name, value in settings.items():
-            key = f"SOURCES__TASK_HISTORY__{self.system.upper()}__{name.upper()}"
-            if value is None:
-                self.env.pop(key, None)
-            else:
-                self.env[key] = value if isinstance(value, str) else json.dumps(value)
-
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """The command as a process that runs on."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "pipelines.cli", *words],
-            cwd=self.folder,
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            **options,
-        )
-
-    def run_process(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The command as a process, run to its end."""
-        process = self.start(*words)
-        out, err = process.communicate(timeout=500)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
-
-    def run(self, *words: str, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
-        """The command, run to its end with that exit code.
-
-        Within this process: the same parts, without the seconds of a processor that a new one takes to start.
-        """
-        from pipelines import output
-        from pipelines.cli import main
-
-        out, err = io.StringIO(), io.StringIO()
-        root, secrets = logging.getLogger(), list(output._SECRETS)
-        handlers, level = list(root.handlers), root.level
-        try:
-            with self._inside(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                code: Any = main(words)
-        except SystemExit as end:
-            code = end.code
-        finally:
-            root.handlers[:], output._SECRETS[:] = handlers, secrets
-            root.setLevel(level)
-            logging.captureWarnings(False)
-        done = subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
-        if expect is not None:
-            assert code == expect, f"{words} ended with {code}:\n{done.stdout}\n{done.stderr[-3000:]}"
-        return done
-
-    def sync(self, *words: str, expect: int | None = 0) -> dict[str, Any]:
-        """One sync, and what it says of itself."""
-        done = self.run("sync", self.system, "--json", *words, expect=expect)
-        found: dict[str, Any] = json.loads(done.stdout)
-        found["stderr"] = done.stderr
-        return found
-
-    def quick_sync(self) -> dict[str, Any]:
-        """One sync, without the command around it."""
-        from pipelines import destination, sync
-        from sources.task_history import settings
-
-        with self._inside():
-            found = settings.load(self.system)
-            return sync.sync(found, destination.find(None, found.pipeline_name))
-
-    @contextlib.contextmanager
-    def _inside(self) -> Iterator[None]:
-        """This process in the place's folder and environment."""
-        before = dict(os.environ)
-        try:
-            os.environ.clear()
-            os.environ.update(self.env)
-            with contextlib.chdir(self.folder):
-                yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Rows of the warehouse."""
-        with duckdb.connect(str(self.file), read_only=True) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            return connection.execute(sql).fetchall()
-
-    def executions(self, dataset: str = "paragon") -> dict[str, dict[str, Any]]:
-        """The executions as the vendor would send them, by id; fails when an id is there twice."""
-        return self._rows(f"{dataset}.workflow_executions", FIELDS)
-
-    def steps(self, dataset: str = "paragon") -> dict[str, dict[str, Any]]:
-        return self._rows(f"{dataset}.step_executions", STEP_FIELDS)
-
-    def _rows(self, table: str, fields: dict[str, str]) -> dict[str, dict[str, Any]]:
-        columns = [
-            f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ')" if name.startswith("date_") else name
-            for name in fields
-        ]
-        rows = [
-            dict(zip(fields.values(), row, strict=True))
-            for row in self.query(f"SELECT {', '.join(columns)} FROM {table}")
-        ]
-        found = {row["id"]: row for row in rows}
-        assert len(found) == len(rows), "an id is in the table twice"
-        return found
-
-
-def truth(sandbox: SandboxProcess) -> dict[str, dict[str, Any]]:
-    """What a perfect copy holds of executions."""
-    return {row["id"]: {key: row.get(key) for key in FIELDS.values()} for row in sandbox.truth()}
-
-
-def differences(place: Place, sandbox: SandboxProcess) -> dict[str, Any]:
-    """Where the copy is not perfect; empty counts mean it is."""
-    right, copy = truth(sandbox), place.executions()
-    stale = [(right[key], copy[key]) for key in right.keys() & copy.keys() if right[key] != copy[key]]
-    return {
-        "missing": len(right.keys() - copy.keys()),
-        "surplus": len(copy.keys() - right.keys()),
-        "stale": stale[:3],
-    }
-
-
-PERFECT: dict[str, Any] = {"missing": 0, "surplus": 0, "stale": []}
 
 
 @pytest.fixture

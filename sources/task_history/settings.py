@@ -19,10 +19,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigurationError
-from .sections import OF_DLT, SECTION, mistake
+from .core.errors import ConfigurationError
+from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
-from .systems.base import Setting, System
+from .systems.protocol import Setting, System
 
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""

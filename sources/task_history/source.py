@@ -16,15 +16,15 @@ import dlt
 from dlt.extract import DltResource
 
 from . import systems
-from .batches import Batch
-from .connecting import connected
-from .context import Context, new_run_id
-from .loading import Loader
-from .resources import Writer, made, resources
-from .session import Session
+from .client.connect import connected
+from .core.batch import Batch
+from .core.stop import StopSignal
+from .load.pipeline import Loader
+from .load.resources import Writer, made, resources
+from .runs.context import Context, new_run_id
+from .runs.session import Session
+from .runs.sync import sync_of
 from .settings import Settings, build
-from .stopping import StopSignal
-from .syncing import sync_of
 
 log = logging.getLogger("task_history")
 

@@ -14,11 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from . import growth, scenarios
-from .measuring import run
-from .tools import FIRST, TASK_HISTORY, TOOLS, Tool, job_of
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.benchmarks import growth, scenarios
+from tests.benchmarks.measuring import run
+from tests.benchmarks.tools import FIRST, TASK_HISTORY, TOOLS, Tool, job_of
 
 PARTS = ("syncs", "details", "backfill", "growth")
 

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from .tools import DETAILS, Job, Tool
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.benchmarks.tools import DETAILS, Job, Tool
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from .checking import Truth, found
-from .measuring import Cost, medians, run
-from .scenarios import DAYS, SEED, Tell
-from .table import titled
-from .tools import DETAILS, FIRST, TASK_HISTORY, job_of
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.benchmarks.checking import Truth, found
+from tests.benchmarks.measuring import Cost, medians, run
+from tests.benchmarks.scenarios import DAYS, SEED, Tell
+from tests.benchmarks.table import titled
+from tests.benchmarks.tools import DETAILS, FIRST, TASK_HISTORY, job_of
 
 HEADS = ("", "rows/s", "wall s", "CPU s", "peak MiB", "requests", "copy")
 

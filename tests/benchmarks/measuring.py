@@ -12,10 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from .checking import Found, Truth, found
-from .tools import Job, Tool, environment
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.benchmarks.checking import Found, Truth, found
+from tests.benchmarks.tools import Job, Tool, environment
 
 TIMEOUT_S = 3_600
 

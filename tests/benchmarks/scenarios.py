@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sources.task_history.sandbox.process import SandboxProcess
-
-from .checking import Truth
-from .measuring import Result, side_by_side
-from .table import comparison
-from .tools import BACKFILL, DETAILS, FIRST, IDLE, INCREMENTAL, TASK_HISTORY, Tool, job_of
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.benchmarks.checking import Truth
+from tests.benchmarks.measuring import Result, side_by_side
+from tests.benchmarks.table import comparison
+from tests.benchmarks.tools import BACKFILL, DETAILS, FIRST, IDLE, INCREMENTAL, TASK_HISTORY, Tool, job_of
 
 DAYS = 30
 SEED = 51

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .measuring import Result
+from tests.benchmarks.measuring import Result
 
 HEADS = ("", "rows/s", "wall s", "CPU s", "peak MiB", "requests", "time ×", "copy")
 

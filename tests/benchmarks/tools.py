@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sources.task_history.sandbox.process import SandboxProcess
+from task_history_cli.sandbox.process import SandboxProcess
 
 ROOT = Path(__file__).parents[2]
 PEERS = Path(__file__).parent / "peers"
@@ -132,7 +132,7 @@ def _python(name: str, script: str) -> list[str]:
 
 
 def _task_history(job: Job) -> list[list[str]]:
-    words = [sys.executable, "-m", "pipelines.cli"]
+    words = [sys.executable, "-m", "task_history_cli.cli"]
     if job.scenario == BACKFILL:
         return [[*words, "backfill", "paragon", "--from", job.start, "--to", job.end]]
     return [[*words, "sync", "paragon"]]

@@ -1,4 +1,4 @@
-"""The systems: every module here that ends in ``SYSTEM = …`` is one. ``base`` says what a system states."""
+"""The systems: every module here that ends in ``SYSTEM = …`` is one. ``protocol`` says what a system states."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import importlib
 import pkgutil
 from functools import cache
 
-from ..errors import UsageError
-from .base import System
+from ..core.errors import UsageError
+from .protocol import System
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all systems, sorted."""
-    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "base"))
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__) if found.name != "protocol"))
 
 
 def find(name: str) -> System:
@@ -29,7 +29,7 @@ def find(name: str) -> System:
         raise UsageError(f"systems/{name}.py says nothing: it has to end in SYSTEM = and a system.")
     if missing := unsaid(system):
         raise UsageError(
-            f"systems/{name}.py leaves unsaid: {', '.join(missing)}. What each of them means stands in systems/base.py."
+            f"systems/{name}.py leaves unsaid: {', '.join(missing)}. systems/protocol.py says what each means."
         )
     return system
 

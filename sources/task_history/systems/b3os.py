@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from ..errors import UnexpectedResponse
-from ..model import Column, Json, Page, Request, Row, Table, Window
-from .base import (
+from ..core.errors import UnexpectedResponse
+from ..core.models import Column, Json, Page, Request, Row, Table, Window
+from .protocol import (
     Defaults,
     Detail,
     Setting,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from ..errors import UnexpectedResponse
-from ..model import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
-from .base import (
+from ..core.errors import UnexpectedResponse
+from ..core.models import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
+from .protocol import (
     Defaults,
     Detail,
     Filter,

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote, unquote
 
-from ..errors import ConfigurationError, UnexpectedResponse
-from ..model import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
-from .base import (
+from ..core.errors import ConfigurationError, UnexpectedResponse
+from ..core.models import MS, Column, Json, Page, Request, Row, Table, Window, iso_ms
+from .protocol import (
     Defaults,
     Detail,
     Filter,

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote, unquote
 
-from ..errors import ConfigurationError, UnexpectedResponse
-from ..model import MS, Column, Json, Page, Request, Row, Table, Window
-from .base import (
+from ..core.errors import ConfigurationError, UnexpectedResponse
+from ..core.models import MS, Column, Json, Page, Request, Row, Table, Window
+from .protocol import (
     Defaults,
     Detail,
     Filter,

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import systems, tables
-from ..model import Table
-from ..systems.base import STATUSES, System
+from .. import systems
+from ..core.models import Table
+from ..systems.protocol import STATUSES, System
+from ..warehouse import tables
 from .dialects import DATASET
 from .files import ViewColumn, views
 from .relations import by_default

@@ -10,9 +10,10 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .. import systems, tables
-from ..model import Table
-from ..systems.base import Shown, System, Views
+from .. import systems
+from ..core.models import Table
+from ..systems.protocol import Shown, System, Views
+from ..warehouse import tables
 from .files import View
 
 SQL_TYPES = {

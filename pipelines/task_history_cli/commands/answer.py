@@ -1,0 +1,92 @@
+"""``task-history answer SYSTEM RUN USER_INPUT_ID --value field=value``: answers a run that waits for a person.
+
+Shows what it would send until ``--yes``; then sends it once, and never again by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import orjson
+
+from task_history import settings as configuration
+from task_history.core.errors import UsageError
+from task_history.core.models import Request
+
+from ..console import arguments, output
+from ..runtime.probe import probing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    parser.add_argument("run_id", metavar="RUN", help="the run that waits")
+    parser.add_argument("input_id", metavar="USER_INPUT_ID", help="what it waits for")
+    parser.add_argument(
+        "--value",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="one field of the answer; may be repeated",
+    )
+    parser.add_argument("--part", metavar="NAME", help="the list that shows the run, such as a namespace")
+    parser.add_argument("--yes", action="store_true", help="send it, once")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance, lacking=not args.yes)
+    output.keep_secret(settings.secrets)
+    request = asked(args, settings)
+    shown = {
+        "command": "answer",
+        "system": settings.system.name,
+        "method": request.method,
+        "path": request.path,
+        "parameters": dict(request.params),
+        "body": request.body,
+        "sent": False,
+    }
+    if args.yes:
+        # Two more for a token, should the first have been refused.
+        with probing(settings, most=3) as (client, _):
+            answer = client.send(request)
+        shown |= {"sent": True, "status_code": answer.status, "answer": _said(answer.data)}
+    if args.json:
+        output.emit(shown)
+        return 0
+    query = "&".join(f"{name}={value}" for name, value in request.params)
+    output.say(f"{request.method} {settings.base_url}{request.path}?{query}")
+    output.say(orjson.dumps(request.body).decode())
+    if args.yes:
+        output.say(f"Sent. The vendor answered with {shown['status_code']}: {shown['answer']}")
+    else:
+        output.say("Nothing was sent. Add --yes to send it, once.")
+    return 0
+
+
+def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request:
+    """The request that the words stand for. Raises UsageError."""
+    system = settings.system
+    if not system.can_answer:
+        raise UsageError(f"{system.title} has no executions that wait for an answer over its API.")
+    answers: dict[str, str] = {}
+    for pair in args.value:
+        name, is_given, value = pair.partition("=")
+        if not is_given or not name:
+            raise UsageError(f"--value {pair} has no value: write it like --value field=value.")
+        answers[name] = value
+    if not answers:
+        raise UsageError("Say what to answer: --value field=value, once for each field.")
+    parts = [part for part in system.partitions(settings.values, ()) if part]
+    if args.part is None and len(parts) != 1:
+        raise UsageError(
+            f"Say in which {system.partition} the run is: --part with one of {', '.join(parts)}."
+        )
+    if args.part is not None and args.part not in parts:
+        raise UsageError(f"--part {args.part} is none of {', '.join(parts)}.")
+    return system.answer_request(settings.values, args.run_id, args.input_id, answers, args.part or parts[0])
+
+
+def _said(data: Any) -> str:
+    found = data.get("message") if isinstance(data, dict) else None
+    return str(found)[:200] if found else "without a message"

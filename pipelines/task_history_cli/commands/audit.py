@@ -1,0 +1,197 @@
+"""``task-history audit SYSTEM --month 2026-09``: does the warehouse hold what the API shows? Exit 10 if not."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from task_history import settings as configuration
+from task_history.core.intervals import gaps
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..console.progress import Progress
+from ..runtime import target as destination
+from ..runtime.run import AUDIT, commits
+from ..runtime.run import run as started
+
+if TYPE_CHECKING:
+    from task_history.runs.audit import Audit
+    from task_history.runs.findings import Difference
+
+DIFFERENT = 10
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    ranges.of_range(parser)
+    ranges.of_filters(parser)
+    parser.add_argument(
+        "--sample",
+        type=arguments.whole,
+        default=0,
+        metavar="N",
+        help="also compare about N rows at random places field by field; all, if there are no more",
+    )
+    parser.add_argument("--repair", action="store_true", help="write what the API shows where it differs")
+    arguments.of_warehouse(parser)
+    arguments.of_limits(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance)
+    target = destination.find(args.destination, settings.pipeline_name)
+    asked = ranges.window(args, settings, datetime.now(UTC))
+    result = audit(
+        settings,
+        target,
+        asked,
+        filters=ranges.filters(args, settings),
+        is_repairing=args.repair,
+        sample=args.sample,
+        max_requests=args.max_requests,
+        max_minutes=args.max_minutes,
+    )
+    if args.json:
+        output.emit(result)
+    else:
+        for line in ranges.lines(asked) + lines(result):
+            output.say(line)
+    return 0 if result["clean"] else DIFFERENT
+
+
+def audit(
+    settings: configuration.Settings,
+    target: destination.Target,
+    asked: ranges.Range,
+    *,
+    filters: dict[str, str],
+    is_repairing: bool = False,
+    sample: int = 0,
+    max_requests: int | None = None,
+    max_minutes: float | None = None,
+) -> dict[str, Any]:
+    """Compares what of the range is covered and says what differs.
+
+    Raises:
+        TaskHistoryError: what stopped it.
+    """
+    from task_history.runs.audit import Audit
+
+    began = time.monotonic()
+    with started(
+        settings,
+        target,
+        lambda context, _: Audit(context, is_repairing=is_repairing, sample=sample),
+        command="audit",
+        lane=AUDIT,
+        selection=ranges.selection(asked, filters),
+        max_requests=max_requests,
+        max_minutes=max_minutes,
+    ) as current:
+        with Progress(current) as progress:
+            commits(current, progress.committed)
+        work = current.session.work
+        assert isinstance(work, Audit)  # noqa: S101 - made above
+        stats = current.client.stats
+        stopped = current.session.stopped
+        return {
+            "command": "audit",
+            "system": settings.system.name,
+            "instance": settings.instance,
+            "run_id": current.session.context.run_id,
+            "range": {"name": asked.name, "from": asked.window.start, "until": asked.window.end},
+            "filters": filters,
+            "complete": stopped is None,
+            "stopped": stopped.reason if stopped else None,
+            "requests": sum(stats.sent.values()),
+            "requests_by_kind": dict(stats.sent),
+            "duration_s": round(time.monotonic() - began, 1),
+            "repair": is_repairing,
+            **_found(work),
+            "not_covered": [
+                {"from": gap.start, "until": gap.end} for gap in gaps(asked.window, work.covered)
+            ],
+        }
+
+
+def _found(work: Audit) -> dict[str, Any]:
+    found = work.found
+    return {
+        "clean": found.is_clean,
+        "executions": found.executions,
+        "api_total": found.api_total,
+        "rows_compared": found.rows_compared,
+        "missing": sum(len(one.missing) for one in found.differences),
+        "surplus": sum(len(one.surplus) for one in found.differences),
+        "different": sum(len(one.different) for one in found.differences),
+        "purged": found.purged,
+        "repaired": found.repaired,
+        "unverified": [{"from": window.start, "until": window.end} for window in found.unverified],
+        "differences": [_difference(one) for one in sorted(found.differences, key=lambda one: one.window)],
+    }
+
+
+def _difference(one: Difference) -> dict[str, Any]:
+    return {
+        "from": one.window.start,
+        "until": one.window.end,
+        "missing": list(one.missing),
+        "surplus": list(one.surplus),
+        "different": {identity: list(columns) for identity, columns in one.different},
+    }
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The findings for a person."""
+    total = (
+        "the vendor gives no count"
+        if found["api_total"] is None
+        else f"the vendor counts {found['api_total']:,}"
+    )
+    text = [
+        f"{found['executions']:,} executions are held in what is covered, {total}; {found['rows_compared']:,} rows were "
+        f"compared field by field, with {found['requests']:,} requests."
+    ]
+    text += [
+        f"Not covered, so not compared: {output.at(gap['from'])} to {output.at(gap['until'])} UTC "
+        "(task-history backfill loads it)."
+        for gap in found["not_covered"][:_SHOWN]
+    ]
+    if found["purged"]:
+        did = "marked in purged_at_source" if found["repair"] else "--repair marks them in purged_at_source"
+        text.append(f"{found['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
+    for one in found["differences"][:_SHOWN]:
+        text.append(
+            f"  {one['from'].isoformat(timespec='milliseconds')} to {one['until'].isoformat(timespec='milliseconds')}"
+        )
+        text += [
+            f"    {word} {identity}" for word in ("missing", "surplus") for identity in one[word][:_SHOWN]
+        ]
+        text += [
+            f"    different {key}: {', '.join(columns)}"
+            for key, columns in list(one["different"].items())[:_SHOWN]
+        ]
+    if len(found["differences"]) > _SHOWN:
+        text.append(f"  … and {len(found['differences']) - _SHOWN} more windows; --json gives all.")
+    for window in found["unverified"][:_SHOWN]:
+        text.append(
+            f"  kept changing while it was compared: {output.at(window['from'])} to {output.at(window['until'])}"
+        )
+    if found["stopped"]:
+        text.append(f"Stopped: {found['stopped']}. What is listed here is what was found so far.")
+    return [*text, _verdict(found)]
+
+
+def _verdict(found: Mapping[str, Any]) -> str:
+    count = found["missing"] + found["surplus"] + found["different"]
+    if not count:
+        return "No differences." if found["clean"] else "No differences in what could be compared."
+    what = f"{found['missing']:,} missing, {found['surplus']:,} surplus, {found['different']:,} different"
+    if found["clean"]:
+        return f"Repaired: {what}. What was surplus is marked or was read again; nothing was deleted."
+    return f"Differences: {what}. task-history audit with --repair mends exactly these."

@@ -1,0 +1,106 @@
+"""``task-history backfill SYSTEM --month 2026-09``: a range of the past, once; killed, it goes on where it was."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from task_history import settings as configuration
+from task_history.core.models import Scope, Window
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..console import run_result as results
+from ..console.progress import Progress
+from ..runtime import target as destination
+from ..runtime.run import BACKFILL, Run, commits
+from ..runtime.run import run as started
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    ranges.of_range(parser)
+    ranges.of_filters(parser)
+    arguments.of_details(parser)
+    arguments.of_warehouse(parser)
+    arguments.of_limits(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance)
+    target = destination.find(args.destination, settings.pipeline_name)
+    asked = ranges.window(args, settings, datetime.now(UTC))
+    result = backfill(
+        settings,
+        target,
+        asked,
+        filters=ranges.filters(args, settings),
+        scope=arguments.scope(args, settings),
+        max_requests=args.max_requests,
+        max_minutes=args.max_minutes,
+    )
+    if args.json:
+        output.emit(result)
+    else:
+        for line in results.lines(result):
+            output.tell(line)
+    return 0
+
+
+def backfill(
+    settings: configuration.Settings,
+    target: destination.Target,
+    asked: ranges.Range,
+    *,
+    filters: dict[str, str],
+    scope: Scope,
+    max_requests: int | None = None,
+    max_minutes: float | None = None,
+) -> dict[str, Any]:
+    """Loads what of the range is not loaded yet and says what it did.
+
+    Raises:
+        TaskHistoryError: what stopped it, after everything fetched was written.
+    """
+    from task_history.runs.backfill import backfill_of
+
+    began = time.monotonic()
+    with started(
+        settings,
+        target,
+        lambda context, _: backfill_of(context),
+        command="backfill",
+        lane=BACKFILL,
+        selection=ranges.selection(asked, filters),
+        scope=scope,
+        max_requests=max_requests,
+        max_minutes=max_minutes,
+    ) as current:
+        for line in ranges.lines(asked):
+            output.tell(line)
+        _tell_gaps(current.session.context.gaps(asked.window), asked)
+        with Progress(current) as progress:
+            commits(current, progress.committed)
+        return results.result(current, target, "backfill", time.monotonic() - began) | _about(current, asked)
+
+
+def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:
+    if not gaps:
+        output.tell("All of it is covered: nothing has to be listed again.")
+    elif list(gaps) != [asked.window]:
+        spans = ", ".join(f"{output.at(gap.start)} to {output.at(gap.end)}" for gap in gaps[:5])
+        more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+        output.tell(f"The rest is covered; to be listed: {spans}{more}.")
+
+
+def _about(current: Run, asked: ranges.Range) -> dict[str, Any]:
+    context = current.session.context
+    window = asked.window
+    return {
+        "range": {"name": asked.name, "from": window.start, "until": window.end, "timezone": asked.zone},
+        "filters": dict(context.selection.filters),
+        "not_covered": [{"from": gap.start, "until": gap.end} for gap in context.gaps(window)],
+    }

@@ -1,0 +1,175 @@
+"""``task-history check SYSTEM``: is the key right, and what does the API hold; at most 3 requests.
+
+With ``--destination`` the warehouse is looked at first: is it there, and could a sync write to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from task_history import settings as configuration
+from task_history.client.fallback import Asking
+from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
+from task_history.core.models import Page, Row, Window, floor_ms
+from task_history.extract.pages import Pages
+
+from ..console import arguments, output
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..runtime.probe import probing
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    arguments.of_warehouse(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance)
+    said = []
+    if args.destination:
+        output.keep_secret(settings.secrets)
+        said = reading.probed(destination.find(args.destination, settings.pipeline_name), settings)
+    result = {**check(settings), "warehouse": said}
+    if args.json:
+        output.emit(result)
+    else:
+        for line in [*said, *lines(result)]:
+            output.say(line)
+    return 0
+
+
+def check(settings: configuration.Settings) -> dict[str, Any]:
+    """Asks for what the retention holds and for the newest executions.
+
+    Raises:
+        TaskHistoryError: the API cannot be used as it is configured.
+    """
+    system = settings.system
+    output.keep_secret(settings.secrets)
+    if system.lists != "sorted":
+        return _of_lists(settings)
+    with probing(settings, most=3) as (client, _):
+        pages = Pages(client, system, settings.values)
+        now = datetime.now(UTC)
+        ahead = now + timedelta(days=400)
+        back = settings.retention or timedelta(days=365)
+        everything = pages.one(Window(floor_ms(now - back), ahead))
+        newest: Page | None = None
+        if everything.total is not None and everything.total > len(everything.rows):
+            newest = pages.one(Window(floor_ms(now - back), ahead), everything.total - 1)
+        rows = everything.rows + (newest.rows if newest else [])
+        starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
+        return {
+            "command": "check",
+            "system": system.name,
+            "base_url": settings.base_url,
+            "executions": everything.total if everything.total is not None else None,
+            "oldest_started_at": starts[0] if starts else None,
+            "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
+            "retention_days": settings.retention_days or None,
+            "looked_back_days": back / timedelta(days=1),
+            "clock_offset_s": client.vendor_clock_offset_s,
+            "requests": sum(client.stats.sent.values()),
+            "rate_limit": {
+                "requests": settings.rate_limit_requests,
+                "period_s": settings.rate_limit_period_s,
+            },
+        }
+
+
+def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
+    """Asks for the workflows and for the first page of the lists, as far as three requests go."""
+    system, values = settings.system, settings.values
+    with probing(settings, most=3) as (client, _):
+        asking = Asking(client)
+        names = system.partitions(values, ())
+        definitions = system.definitions_request(values, names[0] if names else "", 0)
+        workflows = None
+        # Lists that settings name are looked at first, as many as there are requests for.
+        if definitions is not None and len(names) <= 1:
+            try:
+                workflows = system.read_definitions(asking.send(definitions).data).rows
+            except Rejected as error:
+                raise _refused(settings, names[0] if names else "", error, what="workflows") from None
+            names = system.partitions(values, workflows)
+        rows: list[Row] = []
+        shown: Page | None = None
+        for one in (system, *system.companions):
+            left = 3 - sum(client.stats.sent.values())
+            for name in names[:left]:
+                filters = {system.partition: name} if system.partition else {}
+                try:
+                    found = Pages(asking, one, values, filters=filters).one(None)
+                except Rejected as error:
+                    raise _refused(settings, name, error) from None
+                shown = shown or found
+                rows += found.rows if one is system else []
+        starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
+        return {
+            "command": "check",
+            "system": system.name,
+            "base_url": settings.base_url,
+            "executions": shown.total if shown and len(names) == 1 else None,
+            "workflows": None if workflows is None else len(workflows),
+            "lists": len(names),
+            "oldest_started_at": None,
+            "newest_started_at": starts[-1] if starts else None,
+            "retention_days": settings.retention_days or None,
+            "clock_offset_s": client.vendor_clock_offset_s,
+            "requests": sum(client.stats.sent.values()),
+            "rate_limit": {
+                "requests": settings.rate_limit_requests,
+                "period_s": settings.rate_limit_period_s,
+            },
+            "warnings": list(system.warnings(values)),
+        }
+
+
+def _refused(
+    settings: configuration.Settings, name: str, error: Rejected, *, what: str = "executions"
+) -> TaskHistoryError:
+    """The credentials are right, and one of the lists may not be read."""
+    of = f" of {settings.system.partition} {name}" if name else ""
+    return AuthenticationError(
+        f"The credentials are accepted by {settings.base_url}, and the list of {what}{of} is not given: {error} "
+        f"{settings.system.hint(error.status)}",
+        status=error.status,
+    )
+
+
+def lines(result: dict[str, Any]) -> list[str]:
+    """The result for a person."""
+    count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
+    found = [f"The key is accepted by {result['base_url']}."]
+    if "lists" in result:
+        if result["workflows"] is not None:
+            found.append(f"The API shows {result['workflows']:,} workflows.")
+        if result["newest_started_at"]:
+            shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            found.append(f"The newest of the executions on the first page began at {shown}.")
+        found += [f"Note: {text}" for text in result["warnings"]]
+        return found
+    if result["executions"] == 0:
+        days = result["looked_back_days"]
+        found.append(f"The API holds no executions of the last {days:g} days for this project.")
+    else:
+        found.append(f"The API holds {count} executions.")
+    for name, word in (("oldest_started_at", "Oldest"), ("newest_started_at", "Newest")):
+        if result[name]:
+            found.append(f"{word}: {result[name].isoformat(timespec='milliseconds').replace('+00:00', 'Z')}")
+    if result["executions"]:
+        limit = result["rate_limit"]
+        pages = -(-result["executions"] // 100)
+        pace = ""
+        if limit["requests"]:
+            pace = f", about {output.spelled(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
+        found.append(f"Listing all of them takes {pages:,} requests{pace}.")
+    offset = result["clock_offset_s"]
+    if offset is not None and abs(offset) > 300:
+        found.append(
+            f"Note: the vendor's clock differs from this machine's by {output.spelled(abs(offset))}."
+        )
+    return found

@@ -1,0 +1,143 @@
+"""``task-history demo``: sandbox → sync → DuckDB → what you would ask; no key needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from task_history import settings as configuration
+from task_history import systems
+
+from ..console import arguments, output
+from ..console import run_result as results
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..sandbox.paragon_world import INTEGRATIONS
+from ..sandbox.process import SandboxProcess
+from . import sync
+
+FILE = "demo.duckdb"
+QUESTIONS: dict[str, tuple[str, list[str]]] = {
+    "Usage by integration": (
+        """
+        SELECT coalesce(w.integration, '(not known)') AS integration, count(*) AS executions,
+               sum(e.task_count) AS tasks, round(100.0 * avg((e.status = 'FAILED')::INT), 1) AS failed_percent
+        FROM paragon.workflow_executions AS e
+        LEFT JOIN paragon.workflows AS w USING (workflow_id)
+        GROUP BY 1 ORDER BY executions DESC, 1
+        """,
+        ["integration", "executions", "tasks", "failed %"],
+    ),
+    "Failures by workflow": (
+        """
+        SELECT left(e.workflow_id, 8) || '…' AS workflow, w.integration, count(*) AS failures,
+               strftime(max(e.date_started), '%Y-%m-%d %H:%M') AS last_failure,
+               mode(split_part(json_extract_string(p.output, '$'), ';', 1)) AS usual_error
+        FROM paragon.workflow_executions AS e
+        LEFT JOIN paragon.workflows AS w USING (workflow_id)
+        LEFT JOIN paragon.step_payloads AS p ON p.workflow_execution_id = e.id
+        WHERE e.status = 'FAILED'
+        GROUP BY 1, 2 ORDER BY failures DESC, 1 LIMIT 5
+        """,
+        ["workflow", "integration", "failures", "last (UTC)", "usual error"],
+    ),
+    "Slowest steps": (
+        """
+        SELECT s.type, left(s.step_id, 8) || '…' AS step, count(*) AS runs,
+               round(median(date_diff('millisecond', s.date_started, s.date_ended)) / 1000, 1) AS median_s,
+               round(quantile_cont(date_diff('millisecond', s.date_started, s.date_ended), 0.95) / 1000, 1) AS p95_s
+        FROM paragon.step_executions AS s
+        WHERE s.date_ended IS NOT NULL AND s.type <> 'ACTION/DELAY'
+        GROUP BY 1, 2 HAVING count(*) >= 10 ORDER BY p95_s DESC, 2 LIMIT 5
+        """,
+        ["type", "step", "runs", "median s", "p95 s"],
+    ),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--executions",
+        type=arguments.whole,
+        default=3_000,
+        metavar="N",
+        help="size of the world (default 3000)",
+    )
+    parser.add_argument("--file", type=Path, default=Path(FILE), help=f"the DuckDB file (default {FILE})")
+
+
+def run(args: argparse.Namespace) -> int:
+    args.file.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="task-history-") as folder:
+        # Neither the working folder nor the budget of a real key is touched.
+        os.environ["DLT_DATA_DIR"] = folder
+        os.environ["TASK_HISTORY_STATE_DIR"] = folder
+        output.tell(f"A local Paragon server with {args.executions:,} executions of the last 30 days …")
+        with SandboxProcess(executions=args.executions, freeze=True) as sandbox:
+            settings = configuration.build(
+                systems.find("paragon"),
+                {
+                    "base_url": sandbox.base_url,
+                    "project_id": sandbox.project_id,
+                    "api_key": sandbox.api_key,
+                    "start_date": "2020-01-01",
+                    "rate_limit_requests": 0,
+                    "integrations": list(INTEGRATIONS),
+                },
+            )
+            target = destination.Target("duckdb", args.file.absolute())
+            result = sync.sync(settings, target)
+            for line in results.lines(result):
+                output.tell(line)
+        answers = _asked(target, settings)
+    if args.json:
+        output.emit({"command": "demo", "sync": result, "answers": answers, "file": str(args.file)})
+        return 0
+    for title, (_, heads) in QUESTIONS.items():
+        rows = [[_shown(value) for value in row.values()] for row in answers[title]]
+        numbers = {
+            at
+            for at, value in enumerate(next(iter(answers[title]), {}).values())
+            if isinstance(value, int | float)
+        }
+        output.say(f"\n{title}\n{output.table(rows, heads=heads, right=numbers)}")
+    output.say(_next(args.file))
+    return 0
+
+
+def _asked(target: destination.Target, settings: configuration.Settings) -> dict[str, list[dict[str, Any]]]:
+    found = {}
+    with reading.queried(target, settings) as reader:
+        if reader is None:
+            return {title: [] for title in QUESTIONS}
+        for title, (sql, _) in QUESTIONS.items():
+            names, rows = reader.query(sql)
+            found[title] = [
+                {
+                    name: float(v) if type(v).__name__ == "Decimal" else v
+                    for name, v in zip(names, row, strict=True)
+                }
+                for row in rows
+            ]
+    return found
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _next(file: Path) -> str:
+    return f"""
+The warehouse is {file}. Go on with:
+  .venv/bin/task-history systems paragon       every table, column and setting
+  .venv/bin/python -c "import duckdb; duckdb.connect('{file}').sql('FROM task_history.questions').show()"
+  .venv/bin/task-history sandbox paragon       a server of your own to sync from
+With a key of your own (.dlt/example.secrets.toml says where it goes):
+  .venv/bin/task-history check paragon         is the key right, what is there; at most 3 requests
+  .venv/bin/task-history sync paragon          bring warehouse.duckdb up to date; again whenever you like
+  .venv/bin/task-history status paragon        what is loaded and what is left"""

@@ -1,0 +1,224 @@
+"""``task-history plan SYSTEM --month 2026-09``: what a backfill would cost; at most 5 requests."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from task_history import settings as configuration
+from task_history.client.connect import usage
+from task_history.core.errors import UsageError
+from task_history.core.models import Scope, Selection
+from task_history.extract.pages import Pages
+from task_history.runs.estimate import Rates, seconds, stored_bytes, sureness
+from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
+from task_history.warehouse.coverage import BACKFILL, Book, filters_text
+from task_history.warehouse.tables import RUNS
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..runtime.probe import probing
+
+_DAYS_OF_SYNCS = 7
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    ranges.of_range(parser)
+    ranges.of_filters(parser)
+    arguments.of_details(parser)
+    arguments.of_warehouse(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance)
+    target = destination.find(args.destination, settings.pipeline_name)
+    now = datetime.now(UTC)
+    asked = ranges.window(args, settings, now)
+    chosen = ranges.filters(args, settings)
+    result = plan(settings, target, asked, filters=chosen, scope=arguments.scope(args, settings), now=now)
+    if args.json:
+        output.emit(result)
+    else:
+        for line in ranges.lines(asked) + lines(result):
+            output.say(line)
+    return 0
+
+
+def plan(
+    settings: configuration.Settings,
+    target: destination.Target,
+    asked: ranges.Range,
+    *,
+    filters: Mapping[str, str],
+    scope: Scope,
+    now: datetime,
+) -> dict[str, Any]:
+    """Counts what is to be read and says what it takes.
+
+    Raises:
+        TaskHistoryError: the API or the warehouse cannot be used.
+    """
+    if settings.system.lists != "sorted":
+        raise UsageError(
+            f"{settings.system.title} neither counts nor sorts executions, so that nothing can be said without reading "
+            f"them: a backfill takes one request for each list and {settings.system.page_size} executions, and one for "
+            "the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
+        )
+    output.keep_secret(settings.secrets)
+    selection = ranges.selection(asked, filters)
+    held, syncs = _held(settings, target, selection, scope, now)
+    with probing(settings, most=MOST_REQUESTS) as (client, budget):
+        pages = Pages(client, settings.system, settings.values, filters=filters)
+        found = Planner(pages, settings.system, settings.values).plan(selection, scope, held)
+        limit, period_s = budget.limit, budget.period_s
+    share = min(0.9, syncs * period_s / limit) if limit else 0.0
+    free = usage(settings).left
+    own = max(1, round(limit * (1 - share))) if limit else 0
+    whole_s = seconds(found.costs.total, limit=own, period_s=period_s, free=free)
+    listing_s = seconds(found.costs.list, limit=own, period_s=period_s, free=free)
+    risk = at_risk(
+        asked.window,
+        now=now,
+        retention=settings.retention,
+        listing_s=listing_s or 0.0,
+        details_s=(whole_s or 0.0) - (listing_s or 0.0),
+    )
+    return {
+        "command": "plan",
+        "system": settings.system.name,
+        "instance": settings.instance,
+        "range": {
+            "name": asked.name,
+            "from": asked.window.start,
+            "until": asked.window.end,
+            "timezone": asked.zone,
+            "purged_before": asked.purged_before,
+        },
+        "filters": dict(filters),
+        "steps": scope.steps,
+        "payloads": scope.payloads,
+        "covered_executions": held.executions,
+        "gaps": [{"from": gap.start, "until": gap.end} for gap in held.gaps],
+        "executions": found.amount.executions,
+        "is_counted": found.is_counted,
+        "failed": found.amount.failed,
+        "requests": found.costs.total,
+        "requests_by_kind": {
+            "list": found.costs.list,
+            "execution": found.costs.execution,
+            "payload": found.costs.payload,
+            "integration": found.costs.integration,
+        },
+        "details_estimate": sureness(scope, held.rates),
+        "seconds": None if whole_s is None else round(whole_s),
+        "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
+        "bytes": stored_bytes(found.amount.executions, found.costs, scope, held.rates),
+        "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
+        "asked": found.asked,
+        "words": _words(settings, asked, filters, scope),
+    }
+
+
+def _held(
+    settings: configuration.Settings,
+    target: destination.Target,
+    selection: Selection,
+    scope: Scope,
+    now: datetime,
+) -> tuple[Held, float]:
+    """What the warehouse says of the range, and how many requests a second syncs take lately."""
+    window = selection.window
+    assert window is not None  # noqa: S101 - a range has one
+    with reading.queried(target, settings) as reader:
+        found = None if reader is None else reading.warehouse(reader, settings)
+        if reader is None or found is None:
+            return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
+        book = Book(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
+        own = found.within(selection)
+        gaps = book.gaps(window)
+        executions = own.count(window) - sum(own.count(gap) for gap in gaps)
+        left = own.left(scope)
+        held = Held(
+            gaps,
+            executions,
+            left.details,
+            left.failed,
+            left.payloads,
+            found.rates(),
+            frozenset(key for key, row in found.workflows().items() if row),
+        )
+        since = now - timedelta(days=_DAYS_OF_SYNCS)
+        _, rows = reader.query(
+            f"SELECT sum(requests), min(started_at) FROM {reader.names(RUNS.name)} "
+            "WHERE command = 'sync' AND started_at >= %s",
+            since,
+        )
+    requests, first = rows[0]
+    if not requests or first is None:
+        return held, 0.0
+    return held, float(requests) / max(86_400.0, (now - first).total_seconds())
+
+
+def _words(
+    settings: configuration.Settings, asked: ranges.Range, filters: Mapping[str, str], scope: Scope
+) -> str:
+    """The command that does it."""
+    words = ["task-history", "backfill", settings.system.name]
+    if settings.instance:
+        words += ["--instance", settings.instance]
+    words += asked.words
+    for name, value in filters.items():
+        words += [f"--{name}", value]
+    words += ["--steps", scope.steps, "--payloads", scope.payloads]
+    return " ".join(words)
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The plan for a person."""
+    kinds, budget = found["requests_by_kind"], found["budget"]
+    parts = [
+        f"{kinds['list']:,} to list",
+        f"{kinds['execution']:,} for steps",
+        f"{kinds['payload']:,} for payloads",
+    ]
+    if kinds["integration"]:
+        parts.append(f"{kinds['integration']:,} for integrations")
+    how = "the vendor counts them" if found["is_counted"] else "estimated: the vendor does not count them"
+    text = []
+    if not found["gaps"]:
+        text.append(f"  covered     all of it, {found['covered_executions']:,} executions")
+    elif found["covered_executions"] or len(found["gaps"]) > 1:
+        text.append(
+            f"  covered     {found['covered_executions']:,} executions of it need not be listed again"
+        )
+    text += [
+        f"  executions  {found['executions']:,} to list ({how}), {found['failed']:,} of them failed",
+        f"  requests    {found['requests']:,}: {', '.join(parts)}",
+        f"  details     {found['details_estimate']}",
+    ]
+    if found["seconds"] is None:
+        text.append("  time        as fast as the vendor answers: there is no limit")
+    else:
+        syncs = (
+            f"; scheduled syncs take {budget['share_of_syncs']:.0%} of it"
+            if budget["share_of_syncs"] >= 0.005
+            else ""
+        )
+        text.append(
+            f"  time        about {output.spelled(found['seconds'])} at {budget['limit']:,} requests in "
+            f"{output.spelled(budget['period_s'])}{syncs}"
+        )
+    text.append(f"  size        about {output.sized(found['bytes'])}")
+    if found["at_risk"]:
+        text.append(
+            f"  at risk     what began before {output.at(found['at_risk']['before'])} UTC "
+            f"({found['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
+            "take steps = failed or none, or begin at once"
+        )
+    text.append(f"This took {found['asked']} requests. Nothing was loaded. To do it:\n  {found['words']}")
+    return text

@@ -1,0 +1,224 @@
+"""``task-history replay SYSTEM ID… | --failed``: run executions again. Shows what it would do until ``--yes``."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from task_history import settings as configuration
+from task_history.core.errors import AlreadyRunning, TaskHistoryError, UsageError
+from task_history.core.models import Scope, Selection
+from task_history.runs.replay_candidates import Candidate, Candidates, judged
+from task_history.warehouse.tables import REPLAYS
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..console.progress import Progress
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..runtime.run import Lane, commits
+from ..runtime.run import run as started
+from . import replay_text as replay_words
+
+if TYPE_CHECKING:
+    from task_history.runs.replay import Replay
+
+REPLAY = Lane("replay", has_cursor=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was asked for, and what of it would be run again."""
+
+    candidates: list[Candidate]
+    """In the order in which they are sent: oldest first."""
+    skipped: list[tuple[Candidate, str]]
+    """And why."""
+    selection: Selection
+    asked: ranges.Range | None
+    unheard: int = 0
+    """Failed executions that --error could not look into."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    parser.add_argument("ids", nargs="*", metavar="ID", help="executions to run again")
+    parser.add_argument(
+        "--failed", action="store_true", help="all that failed in a month or range, instead of ids"
+    )
+    ranges.of_range(parser)
+    ranges.of_filters(parser, but=("status",))
+    parser.add_argument(
+        "--error",
+        metavar="TEXT",
+        help="only those whose failed step said that; any case, in payloads that are loaded",
+    )
+    parser.add_argument("--yes", action="store_true", help="do it: send one request for each of them, once")
+    parser.add_argument(
+        "--again", action="store_true", help="also those that were, or may have been, replayed before"
+    )
+    parser.add_argument(
+        "--max",
+        type=_number,
+        default=replay_words.MOST,
+        metavar="N",
+        help=f"send nothing when it would be more than that many (default {replay_words.MOST})",
+    )
+    arguments.of_warehouse(parser)
+    _take_ids_anywhere(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance, lacking=not args.yes)
+    output.keep_secret(settings.secrets)
+    if not settings.system.can_replay:
+        raise UsageError(f"{settings.system.title} cannot run executions again.")
+    target = destination.find(args.destination, settings.pipeline_name)
+    choice = choose(args, settings, target)
+    number = len(choice.candidates)
+    if number > args.max:
+        raise UsageError(
+            f"{number:,} executions would be replayed, which is more than --max {args.max:,}. Nothing was sent. Choose "
+            f"fewer by a shorter range or a filter, or say --max {number}."
+        )
+    if not args.yes or not number:
+        shown = replay_words.shown(args, settings, target, choice)
+        _tell(args, shown, replay_words.lines_shown(shown))
+        return 0
+    return _carried_out(args, settings, target, choice)
+
+
+def choose(args: argparse.Namespace, settings: configuration.Settings, target: destination.Target) -> Choice:
+    """What the words stand for, by the warehouse as it is now; sends nothing and writes nothing.
+
+    Raises:
+        UsageError: words that do not go together.
+        WarehouseUnavailable: it cannot be read.
+    """
+    filters = ranges.filters(args, settings)
+    ids = _ids(args)
+    has_range = bool(args.month or args.start or args.end)
+    if ids and (args.failed or has_range or filters or args.error is not None):
+        raise UsageError("Give either ids, or --failed with a range and filters, not both.")
+    if not ids and not args.failed:
+        raise UsageError(
+            "Say which executions: their ids, or --failed with --month 2026-09 or --from 2026-09-01 --to 2026-09-02."
+        )
+    if args.error is not None and not args.error.strip():
+        raise UsageError("--error needs a text that the failed step said.")
+    now = datetime.now(UTC)
+    asked = ranges.window(args, settings, now, lookback=False) if args.failed else None
+    selection = ranges.selection(asked, filters) if asked else Selection()
+    with reading.queried(target, settings) as reader:
+        if reader is None or reading.warehouse(reader, settings) is None:
+            if args.failed:
+                raise UsageError(
+                    f"--failed chooses from the warehouse, and {settings.system.name} is not synced yet into "
+                    f"{target.place}. Start with: task-history sync {settings.system.name}"
+                )
+            return Choice([Candidate(one, is_known=False) for one in ids], [], selection, None)
+        known = Candidates(reader.query, reader.names, settings.system, selection=selection)
+        found = known.failed(args.error) if args.failed else known.given(ids)
+        names = [one.id for one in found]
+        has_replays = any(table == REPLAYS.name for table, _ in reader.columns())
+        earlier = known.earlier(names) if has_replays else {}
+        horizon = None if settings.retention is None else now - settings.retention
+        found = judged(found, earlier, horizon=horizon)
+        reasons = {one.id: _obstacle(one, again=args.again) for one in found}
+        chosen = [one for one in found if reasons[one.id] is None]
+        return Choice(
+            known.with_errors(chosen) if len(chosen) <= args.max else chosen,
+            [(one, reason) for one in found if (reason := reasons[one.id]) is not None],
+            selection,
+            asked,
+            known.unheard() if args.error is not None else 0,
+        )
+
+
+def _obstacle(one: Candidate, *, again: bool) -> str | None:
+    before = str(one.earlier) if one.earlier is not None and not again else None
+    return one.obstacle or before
+
+
+def _carried_out(
+    args: argparse.Namespace, settings: configuration.Settings, target: destination.Target, choice: Choice
+) -> int:
+    """Sends what was chosen, says what came of it, and gives the exit code."""
+    from task_history.load.pipeline import Loader
+    from task_history.runs.context import Context
+    from task_history.runs.replay import Replay
+
+    ids = [one.id for one in choice.candidates]
+    works: list[Replay] = []
+
+    def makes(context: Context, loader: Loader) -> Replay:
+        candidates = Candidates(loader.query, loader.names, settings.system)
+        works.append(Replay(context, candidates, ids, again=args.again))
+        return works[0]
+
+    began = time.monotonic()
+    error: TaskHistoryError | None = None
+    try:
+        with started(
+            settings,
+            target,
+            makes,
+            command="replay",
+            lane=REPLAY,
+            selection=choice.selection,
+            scope=Scope("none", "none"),
+        ) as current:
+            try:
+                with Progress(current) as progress:
+                    commits(current, progress.committed)
+            except TaskHistoryError as failure:
+                error = failure
+            told = replay_words.done(current, works[0], choice, error, time.monotonic() - began)
+    except AlreadyRunning:
+        raise AlreadyRunning(
+            f"Another replay of {settings.pipeline_name} is at work. Nothing was sent: run the same command when it "
+            "has ended, and what it replayed is skipped."
+        ) from None
+    if args.json and error is not None:
+        output.tell(f"task-history replay: {error}")
+    _tell(args, told, replay_words.lines_done(told))
+    return int(told["exit_code"])
+
+
+def _tell(args: argparse.Namespace, told: dict[str, Any], lines: Sequence[str]) -> None:
+    if args.json:
+        output.emit(told)
+        return
+    for line in lines:
+        output.say(line)
+
+
+def _ids(args: argparse.Namespace) -> list[str]:
+    """Each id once, in the order in which they were given."""
+    for one in args.ids:
+        if not one.isprintable() or one.split() != [one] or set(one) <= {"."}:
+            raise UsageError(f"{one!r} is no id of an execution.")
+    return list(dict.fromkeys(args.ids))
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is below 1")
+    return value
+
+
+def _take_ids_anywhere(parser: argparse.ArgumentParser) -> None:
+    """Lets ids stand before, between and after options, which argparse of a subcommand does not."""
+    parse = parser.parse_known_args
+
+    def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
+        found, rest = parse(args, namespace)
+        found.ids = [*found.ids, *(word for word in rest if not word.startswith("-"))]
+        return found, [word for word in rest if word.startswith("-")]
+
+    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]

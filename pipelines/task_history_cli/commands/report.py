@@ -1,0 +1,77 @@
+"""``task-history report``: one HTML file that says how things went, from the views; it opens offline."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from task_history.core.errors import ConfigurationError, UsageError
+from task_history.core.models import Window
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..runtime import target as destination
+from ..runtime import views as viewing
+
+_DAYS = 30
+ADVICE = (
+    "task-history report draws its charts with Altair, which is not installed ({missing} is missing). Install it with: "
+    'pip install -e ".[report]" where this project is, or: pip install altair vl-convert-python jinja2'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_warehouse(parser)
+    parser.add_argument(
+        "--month", metavar="YYYY-MM", help=f"the month, UTC; the last {_DAYS} days if not given"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("report.html"), help="the file (default report.html)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    window = _window(args.month, now)
+    if not args.out.absolute().parent.is_dir():
+        raise UsageError(f"--out {args.out}: there is no such folder. Make it, or name another file.")
+    try:
+        from ..report import page as report_page
+    except ModuleNotFoundError as error:
+        if error.name not in ("altair", "vl_convert", "jinja2"):
+            raise
+        raise ConfigurationError(ADVICE.format(missing=error.name)) from None
+    from ..report import data as report_data
+
+    target = destination.find(args.destination, "task_history_views")
+    with viewing.asked(target) as access:
+        found = report_data.report(access, window, now=now)
+    title = args.month or f"the last {_DAYS} days"
+    page = report_page.page(found, title)
+    args.out.write_text(page, encoding="utf-8")
+    if args.json:
+        output.emit(
+            {
+                "command": "report",
+                "out": str(args.out),
+                "bytes": len(page.encode()),
+                "from": window.start,
+                "until": window.end,
+                "totals": found.totals,
+            }
+        )
+    else:
+        output.tell(
+            f"{args.out}: {found.totals['executions']:,} executions, {output.sized(len(page.encode()))}. It opens in any "
+            "browser, offline."
+        )
+    return 0
+
+
+def _window(month: str | None, now: datetime) -> Window:
+    """The days that the report is about; the last one is today."""
+    if month is not None:
+        return ranges.month(month)
+    tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return Window(tomorrow - timedelta(days=_DAYS), tomorrow)

@@ -1,0 +1,280 @@
+"""``task-history status [SYSTEM]``: what is loaded, what is left, what it cost. Sends nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from task_history import settings as configuration
+from task_history import systems
+from task_history.client import connect as connecting
+from task_history.core.errors import ConfigurationError
+from task_history.core.intervals import merged
+from task_history.core.models import Scope, Selection, Window
+from task_history.warehouse.coverage import Book, Day, Summary, by_day, is_part, whole
+from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.tables import READS, RUNS, of_one
+
+from ..console import arguments, output
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..runtime.reader import Reader
+
+_DAYS = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("system", nargs="?", metavar="SYSTEM", help="only this one")
+    parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
+    arguments.of_warehouse(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    names = (args.system,) if args.system else systems.names()
+    found = [status(name, args.instance, args.destination) for name in names]
+    if args.json:
+        output.emit({"command": "status", "systems": found})
+        return 0
+    for entry in found:
+        for line in lines(entry):
+            output.say(line)
+    return 0
+
+
+def status(name: str, instance: str | None, destination_name: str | None) -> dict[str, Any]:
+    """What is known of one system without asking its vendor.
+
+    Raises:
+        TaskHistoryError: its settings or the warehouse cannot be read.
+    """
+    settings = configuration.load(name, instance=instance, lacking=True)
+    output.keep_secret(settings.secrets)
+    target = destination.find(destination_name, settings.pipeline_name)
+    found: dict[str, Any] = {
+        "system": name,
+        "instance": instance,
+        "destination": target.name,
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
+        "dataset": settings.dataset_name,
+        "budget": _budget(settings),
+        "loaded": False,
+    }
+    with reading.queried(target, settings) as reader:
+        warehouse = None if reader is None else reading.warehouse(reader, settings)
+        if reader is not None and warehouse is not None:
+            found |= {"loaded": True, **_loaded(reader, warehouse, settings)}
+    return found
+
+
+def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
+    system, query = settings.system, reader.query
+    warehouse = warehouse.reaching(settings.retention)
+    noted = warehouse.coverage()
+    known = [day for day in whole(noted, system.partition) if day.windows]
+    span = Book(known).span
+    counts = reader.counts(
+        [
+            table.name
+            for one in (system, *system.companions)
+            for table in of_one(one)
+            if table is not one.ledger
+        ]
+    )
+    # What a backfill brought from before the syncs is the backfill's to complete.
+    scope, all_of_it = (
+        Scope(settings.steps, settings.payloads),
+        [warehouse, *map(warehouse.of, system.companions)],
+    )
+    own = Selection(Window(span.start, span.end)) if span else Selection()
+    left = [one.within(own).left(scope) for one in all_of_it]
+    runs = reader.names(RUNS.name)
+    _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
+    return {
+        "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
+        "covered_until": span.end if span else None,
+        "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
+        "rows": counts,
+        "open_executions": sum(one.left(Scope("none", "none")).open_executions for one in all_of_it),
+        "unresolved": int(unresolved[0][0] or 0),
+        "details_left": sum(one.details for one in left),
+        "payloads_left": sum(one.payloads for one in left),
+        "read_whole": _read_whole(reader, settings),
+        "coverage": [_day(day) for day in by_day(known)],
+        "filtered_coverage": _filtered(
+            [day for day in noted if day.filters and not is_part(day.filters, system.partition)]
+        ),
+        "lost": _rows(
+            query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
+        ),
+        "unfinished": _rows(
+            query(
+                "SELECT window_start, window_end, filters, details_left, payloads_left, outcome, ended_at "
+                f"FROM {runs} AS r WHERE command = 'backfill' AND NOT is_complete AND NOT EXISTS (SELECT 1 "
+                f"FROM {runs} AS n WHERE n.command = 'backfill' AND n.started_at > r.started_at "
+                "AND n.window_start = r.window_start AND n.window_end = r.window_end AND n.filters = r.filters) "
+                "ORDER BY started_at"
+            )
+        ),
+        "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
+    }
+
+
+def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
+    """The lists that have to be read to their end each time, since they were not seen to come newest first."""
+    if settings.system.lists != "whole":
+        return []
+    names = reader.names(READS.name)
+    _, rows = reader.query(
+        f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} "
+        "WHERE row_order IS NOT NULL GROUP BY filters) AS n ON n.filters = r.filters AND n.read_at = r.read_at "
+        "WHERE r.row_order = 'none'"
+    )
+    return sorted({str(row[0] or settings.system.executions.name) for row in rows})
+
+
+def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
+    names, rows = answer
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if not name.startswith("_dlt")}
+        for row in rows
+    ]
+
+
+def _filtered(known: Sequence[Day]) -> list[dict[str, Any]]:
+    """What is loaded under filters only."""
+    return [
+        {"filters": filters, "from": window.start, "until": window.end}
+        for filters in sorted({day.filters for day in known if day.filters})
+        for window in merged(part for day in known if day.filters == filters for part in day.windows)
+    ]
+
+
+def _day(day: Summary) -> dict[str, Any]:
+    return {
+        "day": day.day.date().isoformat(),
+        "executions": day.executions,
+        "api_total": day.api_total,
+        "is_verified": day.is_verified,
+        "is_whole": day.covered == timedelta(days=1),
+        "checked_at": day.checked_at,
+    }
+
+
+def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
+    """How much of it is used on this machine now; None while the key is not set."""
+    if not settings.secrets:
+        return None
+    try:
+        usage = connecting.usage(settings)
+    except ConfigurationError:
+        return None
+    return {
+        "limit": usage.limit,
+        "period_s": settings.rate_limit_period_s,
+        "used": usage.used,
+        "left": usage.left,
+        "hold_s": round(usage.hold_s, 1),
+    }
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The status for a person."""
+    name = found["system"] + (f" ({found['instance']})" if found["instance"] else "")
+    if not found["loaded"]:
+        return [
+            f"{name}: not synced yet into {found['place']}. Start with: task-history sync {found['system']}"
+        ]
+    rows = found["rows"]
+    text = [
+        f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
+        f"  covered   {output.at(found['covered_from'])} to {output.at(found['covered_until'])}"
+        + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
+        f"  open      {found['open_executions']:,} executions",
+        f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
+    ]
+    text += [
+        f"  whole     {one} is read to its end each time: it was not seen to come newest first"
+        for one in found["read_whole"]
+    ]
+    if found["unresolved"]:
+        text.append(
+            f"  unresolved {found['unresolved']:,} executions were open as the vendor's retention passed over them"
+        )
+    text += [
+        f"  lost      {output.at(one['lost_from'])} to {output.at(one['lost_until'])}, purged before a sync read it"
+        for one in found["lost"]
+    ]
+    text += [
+        f"  unfinished backfill of {output.at(one['window_start'])} to {output.at(one['window_end'])}"
+        + (f" ({one['filters']})" if one["filters"] else "")
+        + f", {one['outcome']}: the same command goes on"
+        for one in found["unfinished"]
+    ]
+    text += [
+        f"  only {one['filters']}: {output.at(one['from'])} to {output.at(one['until'])}"
+        for one in found["filtered_coverage"]
+    ]
+    if found["budget"]:
+        used, limit = found["budget"]["used"], found["budget"]["limit"]
+        text.append(
+            f"  budget    {used:,} of {limit:,} requests used in the last {output.spelled(found['budget']['period_s'])}"
+            if limit
+            else "  budget    no limit"
+        )
+    text += ["  days      " + line for line in _calendar(found["coverage"], datetime.now(UTC).date())]
+    text.append("  last runs (UTC)")
+    heads = [
+        "started",
+        "command",
+        "outcome",
+        "executions",
+        "settled",
+        "steps",
+        "payloads",
+        "requests",
+        "took",
+    ]
+    runs = [
+        [
+            output.at(row["started_at"]),
+            row["command"],
+            row["outcome"],
+            f"{row['executions'] or 0:,}",
+            f"{row['settled'] or 0:,}",
+            f"{row['steps'] or 0:,}",
+            f"{row['payloads'] or 0:,}",
+            f"{row['requests'] or 0:,}",
+            output.spelled((row["duration_ms"] or 0) / 1000),
+        ]
+        for row in found["runs"]
+    ]
+    text += ["    " + line for line in output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}).splitlines()]
+    return text
+
+
+def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:
+    """One mark a day until today, the last days only, weeks from Monday."""
+    if not days:
+        return ["none covered"]
+    known = {day["day"]: day for day in days}
+    last = date.fromisoformat(days[-1]["day"])
+    first = max(date.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
+    monday = first - timedelta(days=first.weekday())
+    weeks = []
+    while monday <= last:
+        week = [monday + timedelta(days=at) for at in range(7)]
+        marks = "".join(_mark(known.get(day.isoformat())) for day in week if day <= max(today, last))
+        weeks.append(f"{monday.isoformat()}  {marks}")
+        monday += timedelta(days=7)
+    return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]
+
+
+def _mark(day: dict[str, Any] | None) -> str:
+    if day is None:
+        return "·"
+    if not day["is_whole"]:
+        return "◧"
+    return "■" if day["is_verified"] and day["api_total"] is not None else "▣"

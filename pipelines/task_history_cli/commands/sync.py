@@ -1,0 +1,64 @@
+"""``task-history sync SYSTEM``: everything since the last sync, then what is open, then details."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from task_history import settings as configuration
+
+from ..console import arguments, output
+from ..console import run_result as results
+from ..console.progress import Progress
+from ..runtime import target as destination
+from ..runtime import views as viewing
+from ..runtime.run import commits
+from ..runtime.run import run as started
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    arguments.of_warehouse(parser)
+    arguments.of_limits(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance)
+    target = destination.find(args.destination, settings.pipeline_name)
+    result = sync(settings, target, max_requests=args.max_requests, max_minutes=args.max_minutes)
+    if args.json:
+        output.emit(result)
+    else:
+        for line in results.lines(result):
+            output.tell(line)
+    return 0
+
+
+def sync(
+    settings: configuration.Settings,
+    target: destination.Target,
+    *,
+    max_requests: int | None = None,
+    max_minutes: float | None = None,
+) -> dict[str, Any]:
+    """Runs one sync and says what it did.
+
+    Raises:
+        TaskHistoryError: what stopped it, after everything fetched was written.
+    """
+    began = time.monotonic()
+    from task_history.runs.sync import sync_of
+
+    with started(
+        settings,
+        target,
+        lambda context, loader: sync_of(context, cursor=loader.cursor()),
+        command="sync",
+        max_requests=max_requests,
+        max_minutes=max_minutes,
+    ) as current:
+        with Progress(current) as progress:
+            commits(current, progress.committed)
+        viewing.after(current)
+        return results.result(current, target, "sync", time.monotonic() - began)

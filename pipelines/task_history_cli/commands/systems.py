@@ -1,0 +1,81 @@
+"""``task-history systems``: the systems, their tables and their settings."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from task_history import systems
+from task_history.settings import known
+from task_history.warehouse import tables
+
+from ..console import output
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "system", nargs="?", metavar="SYSTEM", help="only this one, with its tables and settings"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    names = (args.system,) if args.system else systems.names()
+    found = [described(name) for name in names]
+    if args.json:
+        output.emit({"systems": found})
+        return 0
+    for system in found:
+        limit = system["rate_limit"]
+        output.say(f"{system['name']}: {system['title']} ({system['docs_url']})")
+        output.say(
+            f"  rate limit {limit['requests']:,} requests in {output.spelled(limit['period_s'])}, "
+            f"retention {system['retention_days'] or 'unknown'} days"
+        )
+        output.say(f"  tables: {', '.join(table['name'] for table in system['tables'])}")
+        if args.system:
+            for table in system["tables"]:
+                output.say(f"\n  {table['name']}: {table['description']}")
+                for column in table["columns"]:
+                    output.say(f"    {column['name']:<24} {column['type']:<10} {column['description']}")
+            output.say("\n  settings:")
+            for setting in system["settings"]:
+                default = "required" if setting["is_required"] else f"default {setting['default']!r}"
+                output.say(f"    {setting['name']:<20} {setting['text']} ({default})")
+    return 0
+
+
+def described(name: str) -> dict[str, Any]:
+    """A system as a value."""
+    system = systems.find(name)
+    requests, period_s = system.rate_limit
+    return {
+        "name": system.name,
+        "title": system.title,
+        "docs_url": system.docs_url,
+        "rate_limit": {"requests": requests, "period_s": period_s},
+        "retention_days": system.retention.days if system.retention else None,
+        "tables": [
+            {
+                "name": table.name,
+                "description": table.description,
+                "primary_key": list(table.primary_key),
+                "columns": [
+                    {"name": column.name, "type": column.type, "description": column.description}
+                    for column in table.columns
+                ],
+            }
+            for table in tables.of(system)
+        ],
+        "settings": [
+            {
+                "name": setting.name,
+                "type": setting.type.__name__,
+                "default": list(setting.default) if isinstance(setting.default, tuple) else setting.default,
+                "is_required": setting.is_required,
+                "is_secret": setting.is_secret,
+                "choices": list(setting.choices),
+                "text": setting.text,
+            }
+            for setting in known(system).values()
+        ],
+    }

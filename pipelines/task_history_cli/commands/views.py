@@ -1,0 +1,118 @@
+"""``task-history views``: makes the analysts' views, shows their SQL, or checks what must hold."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from task_history.core.errors import UsageError, WarehouseUnavailable
+from task_history.views import create as creating
+from task_history.views import dictionary
+from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.dialects import DATASET, DIALECTS
+from task_history.views.files import views
+from task_history.views.relations import by_default
+
+from ..console import arguments, output
+from ..runtime import target as destination
+from ..runtime import views as viewing
+
+BROKEN_EXIT = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_warehouse(parser)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--print", action="store_true", help="print the views' SQL instead; opens no warehouse")
+    what.add_argument("--check", action="store_true", help="check uniqueness, references and totals instead")
+    what.add_argument(
+        "--dictionary",
+        action="store_true",
+        help="print every table, view and column with its sentence instead",
+    )
+    what.add_argument("--dbt", action="store_true", help="print dbt's sources.yml for them instead")
+    parser.add_argument(
+        "--dialect", choices=DIALECTS, help="of --print: duckdb or bigquery; as the destination if not given"
+    )
+    parser.add_argument("name", nargs="*", metavar="VIEW", help="of --print: only these")
+
+
+def run(args: argparse.Namespace) -> int:
+    unknown = [name for name in args.name if name not in views()]
+    if unknown:
+        raise UsageError(f"There is no view {unknown[0]!r}. There are: {', '.join(views())}.")
+    if args.print:
+        return _print(args)
+    if args.dictionary or args.dbt:
+        output.say((dictionary.page() if args.dictionary else dictionary.dbt_sources()).rstrip("\n"))
+        return 0
+    target = destination.find(args.destination, "task_history_views")
+    return _check(args, target) if args.check else _make(args, target)
+
+
+def _print(args: argparse.Namespace) -> int:
+    dialect = args.dialect or ("bigquery" if args.destination == "bigquery" else "duckdb")
+    found = creating.texts(by_default(), dialect)
+    chosen = {name: sql for name, sql in found.items() if not args.name or name in args.name}
+    if args.json:
+        output.emit({"command": "views", "dialect": dialect, "views": chosen})
+        return 0
+    for name, sql in chosen.items():
+        view = views()[name]
+        output.say(f"-- {DATASET}.{name}\n-- {view.question}\n-- {view.grain}\n{sql};\n")
+    return 0
+
+
+def _make(args: argparse.Namespace, target: destination.Target) -> int:
+    with viewing.opened(target) as access:
+        made = creating.refresh(access, anew=True)
+    if args.json:
+        output.emit({"command": "views", "datasets": made.datasets, "views": made.views})
+        return 0
+    if not made.views:
+        output.tell(
+            f"Nothing is loaded in {target.place} yet: task-history sync makes the tables and the views."
+        )
+        return 0
+    output.tell(f"{len(made.views)} views over {', '.join(made.datasets)} in the dataset {DATASET}:")
+    output.say(
+        output.table([[name, views()[name].question] for name in made.views], heads=["view", "answers"])
+    )
+    return 0
+
+
+def _check(args: argparse.Namespace, target: destination.Target) -> int:
+    with viewing.asked(target) as access:
+        datasets = creating.datasets(access)
+        if not datasets:
+            raise WarehouseUnavailable(f"Nothing is loaded in {target.place} yet: task-history sync does it.")
+        found = list(findings(access.query, datasets, access.dialect, project=access.project))
+    broken = [one for one in found if not one.is_well and one.check.level == BROKEN]
+    if args.json:
+        output.emit({"command": "views", "broken": len(broken), "checks": [_value(one) for one in found]})
+    else:
+        rows = [
+            ["holds" if one.is_well else one.check.level, one.check.name, one.check.promise] for one in found
+        ]
+        output.say(output.table(rows, heads=["", "check", "promise"]))
+        for one in found:
+            if not one.is_well:
+                cells = [[_shown(value) for value in row] for row in one.rows]
+                output.say(f"\n{one.check.level}: {one.check.name}. {one.check.promise} Rows that break it:")
+                output.say(output.table(cells, heads=one.columns) + f"\n\n{one.sql}")
+    return BROKEN_EXIT if broken else 0
+
+
+def _value(one: Finding) -> dict[str, Any]:
+    return {
+        "name": one.check.name,
+        "promise": one.check.promise,
+        "level": one.check.level,
+        "holds": one.is_well,
+        "rows": [dict(zip(one.columns, row, strict=True)) for row in one.rows],
+        "query": one.sql,
+    }
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else str(value)

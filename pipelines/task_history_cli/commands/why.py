@@ -1,0 +1,262 @@
+"""``task-history why SYSTEM EXECUTION_ID``: what brought an execution, or why it is not there.
+
+Sends nothing without ``--live``, and then at most 2 requests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from task_history import settings as configuration
+from task_history.core.errors import UsageError
+from task_history.core.models import Request, Row, Window
+from task_history.warehouse.status_history import Seen
+
+from ..console import arguments, output
+from ..console import date_range as ranges
+from ..runtime import reader as reading
+from ..runtime import target as destination
+from ..why import facts as why_facts
+from ..why import history as sightings
+from ..why import present as reasons
+from ..why import text as why_text
+from ..why.absent import Absent, Told, absent
+from ..why.coverage import Known, Loaded, filter_values, read_filters
+from ..why.facts import Asking, Facts
+from ..why.present import Reason, Words
+
+_IN_ADDRESS = re.compile(r"/(?:workflow-)?executions/([^/?#\s]+)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    arguments.of_system(parser)
+    parser.add_argument(
+        "id", metavar="EXECUTION_ID", help="the execution's id, or its address in the dashboard"
+    )
+    parser.add_argument("--live", action="store_true", help="ask the vendor too: at most 2 requests")
+    parser.add_argument(
+        "--around", metavar="WHEN", help="when it began: a day or an instant, such as 2026-09-01"
+    )
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        default="UTC",
+        help="the zone of --around, such as Europe/Berlin (default UTC)",
+    )
+    arguments.of_warehouse(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = configuration.load(args.system, instance=args.instance, lacking=not args.live)
+    output.keep_secret(settings.secrets)
+    result = why(
+        settings,
+        destination.find(args.destination, settings.pipeline_name),
+        execution_id(args.id),
+        is_live=args.live,
+        around=ranges.around(args.around, args.timezone) if args.around else None,
+    )
+    if args.json:
+        output.emit(result)
+    else:
+        for line in why_text.lines(result):
+            output.say(line)
+    return 0
+
+
+def execution_id(text: str) -> str:
+    """The id in what somebody pasted. Raises UsageError when there is none."""
+    text = text.strip()
+    found = _IN_ADDRESS.search(text)
+    if found is not None:
+        text = unquote(found[1]).strip()
+    elif "://" in text:
+        raise UsageError(
+            f"The address {text} names no execution: it must end like …/executions/EXECUTION_ID."
+        )
+    if not text.strip("."):
+        raise UsageError(
+            "EXECUTION_ID is empty: give the id of one execution, or its address in the dashboard."
+        )
+    return text
+
+
+def why(
+    settings: configuration.Settings,
+    target: destination.Target,
+    identity: str,
+    *,
+    is_live: bool = False,
+    around: Window | None = None,
+) -> dict[str, Any]:
+    """The reason, and everything that it rests on.
+
+    Raises:
+        TaskHistoryError: the warehouse cannot be read, or the vendor cannot be asked.
+    """
+    now = datetime.now(UTC)
+    words = Words(settings.system, settings.instance, settings.values["retention_days"])
+    with reading.queried(target, settings) as reader:
+        warehouse = None if reader is None else reading.warehouse(reader, settings)
+        asking = None if reader is None or warehouse is None else Asking(reader, warehouse, settings, words)
+        has_warehouse = reader is not None
+        facts = asking.facts(identity, now) if asking else Facts(identity, why_facts.loaded(settings, now))
+        story = _story(settings, asking, facts, facts.row) if asking and facts.row else {}
+    # The warehouse is free while the vendor is asked.
+    told, requests, loaded = None, 0, facts.loaded
+    if is_live:
+        from ..why import live as why_live
+
+        answered = why_live.ask(
+            settings,
+            facts.execution_id,
+            loaded,
+            now,
+            integrations=facts.integrations,
+            has_row=facts.row is not None,
+        )
+        told, requests, loaded = answered.told, answered.requests, answered.loaded
+    if facts.row is not None:
+        reason, remarks = _present(words, facts, facts.row, told)
+    else:
+        given = Absent(
+            words,
+            loaded,
+            target.place,
+            has_warehouse=has_warehouse,
+            around=around,
+            told=told,
+            replay=facts.replay,
+            traces=facts.traces,
+            other=facts.other,
+        )
+        reason, remarks = absent(given), []
+    return {
+        "command": "why",
+        "system": settings.system.name,
+        "instance": settings.instance,
+        "id": facts.execution_id,
+        **asdict(reason),
+        "remarks": [asdict(remark) for remark in remarks],
+        "execution": facts.row,
+        "timeline": [],
+        "brought_by": None,
+        **story,
+        "loaded": _loaded(loaded),
+        "live": _live(told),
+        "requests": requests,
+        "place": target.place,
+        "file": None if target.file is None else str(target.file),
+        "dataset": settings.dataset_name,
+    }
+
+
+def _present(words: Words, facts: Facts, row: Row, told: Told | None) -> tuple[Reason, list[Reason]]:
+    is_purged = told is not None and told.status_code in (404, 410)
+    remarks = reasons.changed(words, row, told.status if told else None)
+    if facts.details is not None:
+        as_now = {**row, "purged_at_source": row.get("purged_at_source") or is_purged or None}
+        remarks += reasons.details(words, as_now, facts.details)
+    return reasons.present(words, row, is_purged_now=is_purged), remarks + reasons.replays(
+        words, facts.replay, facts.replayed
+    )
+
+
+def _story(settings: configuration.Settings, asking: Asking, facts: Facts, row: Row) -> dict[str, Any]:
+    """When it was seen in which state, and what brought it."""
+    system = settings.system
+    seen = sightings.timeline(row, facts.states)
+    integration = facts.integrations.get(str(row.get(system.workflow_column)))
+    known = Known(filter_values(system, row, integration), row.get("date_ended"))
+    found = sightings.brought(seen, facts.reads, known, system, run_then=facts.run_then)
+    request, position = _request(settings, asking, found, row)
+    read = found.read or {}
+    names = ("lane", "filters", "window_start", "window_end", "executions", "api_total", "read_at")
+    return {
+        "integration": integration,
+        "timeline": [_state(state, facts.runs) for state in seen],
+        "brought_by": {
+            "read_by": found.read_by,
+            **_run(found.run_id, facts.runs),
+            **{name: read.get(name) for name in names},
+            "position": position,
+            "request": request,
+            "missed_read_at": found.missed["read_at"] if found.missed else None,
+        },
+    }
+
+
+def _request(
+    settings: configuration.Settings, asking: Asking, found: sightings.Brought, row: Row
+) -> tuple[dict[str, Any] | None, int | None]:
+    """The request that showed it, as far as it can be rebuilt, and its place in the window."""
+    system = settings.system
+    # A path may hold what is not set here; what is secret stands for itself by its name.
+    names = {one.name: one.name.upper() for one in system.settings if one.is_required or one.is_secret}
+    public = {one.name for one in system.settings if not one.is_secret}
+    values = {
+        **settings.values,
+        **{k: settings.values.get(k) if k in public else v for k, v in names.items()},
+    }
+    values |= {name: names[name] for name in names if not values.get(name)}
+    started_at = row.get(system.started_column)
+    if found.read is not None and started_at is not None:
+        window = Window(found.read["window_start"], found.read["window_end"])
+        filters = str(found.read.get("filters") or "")
+        place = asking.rank(window, filters, started_at, str(row["id"]))
+        offset = place // system.page_size * system.page_size
+        return _shown(
+            system.list_request(values, window, offset=offset, filters=read_filters(filters))
+        ), place + 1
+    if found.read_by == "execution":
+        return _shown(system.execution_request(values, str(row["id"]))), None
+    return None, None
+
+
+def _shown(request: Request) -> dict[str, Any]:
+    return {"method": request.method, "path": request.path, "params": dict(request.params)}
+
+
+def _state(state: Seen, runs: Mapping[str, Row]) -> dict[str, Any]:
+    return {
+        "status": state.status,
+        "first_seen": state.since,
+        "last_seen": state.at,
+        "read_by": state.read_by,
+        **_run(state.run_id, runs),
+    }
+
+
+def _run(run_id: str | None, runs: Mapping[str, Row]) -> dict[str, Any]:
+    run = runs.get(run_id or "", {})
+    return {"run_id": run_id, "run_command": run.get("command"), "run_started_at": run.get("started_at")}
+
+
+def _loaded(loaded: Loaded) -> dict[str, Any]:
+    def pairs(windows: Sequence[Window]) -> list[list[datetime]]:
+        return [[window.start, window.end] for window in windows]
+
+    return {
+        "windows": pairs(loaded.whole),
+        "under_filters": {name: pairs(windows) for name, windows in loaded.by_filters.items()},
+        "lost": pairs(loaded.lost),
+        "cursor": loaded.cursor,
+        "purged_before": loaded.horizon,
+    }
+
+
+def _live(told: Told | None) -> dict[str, Any] | None:
+    if told is None:
+        return None
+    return {
+        "status_code": told.status_code,
+        "status": told.status,
+        "date_started": told.started_at,
+        "is_listed": told.is_listed,
+    }

@@ -1,0 +1,200 @@
+"""Which executions a command is about: a month or a range of time, and filters."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from task_history import systems
+from task_history.core.errors import UsageError
+from task_history.core.models import MS, Selection, Window, floor_ms
+from task_history.settings import Settings
+
+from . import output
+
+_MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What was asked for, and what of it can be had."""
+
+    asked: Window
+    window: Window
+    """Without the future and what may still become visible late."""
+    name: str
+    """As the user said it."""
+    zone: str
+    is_cut: bool
+    """Whether the end was moved back."""
+    words: tuple[str, ...]
+    """The options that name it."""
+    purged_before: datetime | None
+    """The vendor has purged what of it began before; None where all of it should be there."""
+
+
+def of_range(parser: argparse.ArgumentParser) -> None:
+    """A month, or from when until when."""
+    parser.add_argument("--month", metavar="YYYY-MM", help="all executions that began in that month")
+    parser.add_argument(
+        "--from", dest="start", metavar="WHEN", help="from that day or instant on, such as 2026-09-01"
+    )
+    parser.add_argument("--to", dest="end", metavar="WHEN", help="until that day or instant, itself excluded")
+    parser.add_argument(
+        "--timezone",
+        metavar="ZONE",
+        default="UTC",
+        help="where days and months begin, such as Europe/Berlin (default UTC)",
+    )
+
+
+def of_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
+    """Only some executions; a system takes those filters that it has, ``but`` for some."""
+    known = {one.name: one.text for name in systems.names() for one in systems.find(name).filters}
+    for name, text in known.items():
+        if name in but:
+            continue
+        parser.add_argument(f"--{name}", metavar=name[0].upper(), help=f"only those: {text}")
+
+
+def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
+    """The filters that were given. Raises UsageError where the system has no such filter."""
+    known = {one.name for name in systems.names() for one in systems.find(name).filters}
+    given = {name: str(getattr(args, name)) for name in sorted(known) if getattr(args, name, None)}
+    own = {one.name for one in settings.system.filters}
+    for name in given:
+        if name not in own:
+            raise UsageError(
+                f"{settings.system.name} cannot be asked by --{name}: it has {', '.join(sorted(own))}."
+            )
+    return given
+
+
+def selection(asked: Range, chosen: Mapping[str, str]) -> Selection:
+    """Both as one."""
+    return Selection(asked.window, dict(chosen))
+
+
+def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookback: bool = True) -> Range:
+    """The range that was asked for, without what has not happened yet.
+
+    What may still become visible late belongs to a sync, which looks at it again: with ``lookback`` a range
+    ends that long before now.
+
+    Raises:
+        UsageError: there is no such range, or nothing of it can be had.
+    """
+    zone = _zone(args.timezone)
+    if args.month and (args.start or args.end):
+        raise UsageError("Give either --month or --from and --to, not both.")
+    if args.month:
+        asked, name = month(args.month, zone), args.month
+    elif args.start and args.end:
+        asked = Window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
+        name = f"{args.start} to {args.end}"
+    else:
+        raise UsageError(
+            "Say which time: --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded)."
+        )
+    if asked.is_empty:
+        raise UsageError(
+            f"--from {args.start} is not before --to {args.end}: nothing lies between them. The end is excluded; "
+            "for one day give the day after as --to."
+        )
+    latest = floor_ms(now - settings.lookback if lookback else now)
+    if asked.start >= latest:
+        raise UsageError(
+            f"{name} has not happened yet: now is {_shown(now)}."
+            if asked.start >= now
+            else f"{name} is too young: executions of the last {settings.lookback_minutes:g} minutes may still become "
+            "visible. task-history sync reads them."
+        )
+    horizon = None if settings.retention is None else floor_ms(now - settings.retention)
+    if horizon is not None and asked.end <= horizon:
+        raise UsageError(
+            f"{name} is purged: {settings.system.title} keeps {settings.retention_days:g} days, and everything before "
+            f"{_shown(horizon)} is gone. If yours keeps more, set retention_days."
+        )
+    return Range(
+        asked,
+        Window(asked.start, min(asked.end, latest)),
+        name,
+        str(args.timezone),
+        asked.end > latest,
+        (
+            *(("--month", args.month) if args.month else ("--from", args.start, "--to", args.end)),
+            *(("--timezone", args.timezone) if args.timezone.upper() != "UTC" else ()),
+        ),
+        horizon if horizon is not None and asked.start < horizon else None,
+    )
+
+
+def lines(asked: Range) -> list[str]:
+    """The range for a person, and what of it cannot be had."""
+    window = asked.window
+    zone = "" if asked.zone.upper() == "UTC" else f", in {asked.zone}"
+    found = [
+        f"{asked.name}{zone}: {output.at(window.start)} to {output.at(window.end)} UTC, the end excluded."
+    ]
+    if asked.is_cut:
+        found.append("What is younger may still become visible late; task-history sync reads it.")
+    if asked.purged_before:
+        found.append(
+            f"What began before {output.at(asked.purged_before)} UTC is probably purged at the vendor; whatever it "
+            "still shows is read."
+        )
+    return found
+
+
+def around(text: str, zone_name: str, option: str = "--around") -> Window:
+    """The day that is named, or the millisecond of an instant. Raises UsageError."""
+    zone = _zone(zone_name)
+    start = _when(text, zone, option)
+    if len(text.strip()) > len("2026-09-01"):
+        return Window(start, start + MS)
+    next_day = start.astimezone(zone).date() + timedelta(days=1)
+    return Window(start, _when(next_day.isoformat(), zone, option))
+
+
+def _zone(name: str) -> tzinfo:
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = difflib.get_close_matches(name, sorted(available_timezones()), n=3)
+        advice = f"Did you mean {' or '.join(near)}?" if near else "It must be a name such as Europe/Berlin."
+        raise UsageError(f"There is no time zone {name!r}. {advice}") from None
+
+
+def month(text: str, zone: tzinfo = UTC) -> Window:
+    found = _MONTH.fullmatch(text.strip())
+    if found is None or not 1 <= int(found[2]) <= 12 or not 1970 <= int(found[1]) <= 9000:
+        raise UsageError(f"--month {text} is no month: write it like 2026-09.")
+    year, number = int(found[1]), int(found[2])
+    after = (year + number // 12, number % 12 + 1)
+    return Window(_utc(datetime(year, number, 1, tzinfo=zone)), _utc(datetime(*after, 1, tzinfo=zone)))
+
+
+def _when(text: str, zone: tzinfo, option: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{option} {text} is no day or instant: write it like 2026-09-01 or 2026-09-01T12:00."
+        ) from None
+
+    return _utc(found if found.tzinfo else found.replace(tzinfo=zone))
+
+
+def _utc(instant: datetime) -> datetime:
+    return floor_ms(instant + timedelta(0))
+
+
+def _shown(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")

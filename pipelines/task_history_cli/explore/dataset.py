@@ -1,0 +1,54 @@
+"""The views as a dlt dataset: frames, SQL and ibis, on either destination.
+
+from task_history_cli.explore.dataset import dataset
+history = dataset()                              # or dataset("bigquery")
+history.daily_usage.where("failures > 0").df()
+history("SELECT status, count(*) FROM executions GROUP BY 1").df()
+history.table("executions").to_ibis()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dlt
+from dlt.common.schema import Schema
+from dlt.common.schema.utils import new_table
+
+from task_history.views.dialects import DATASET
+from task_history.views.files import views
+
+from ..runtime import target as destination
+
+
+def dataset(name: str | None = None) -> Any:
+    """The views in the destination of that name as ``sync`` finds it; DuckDB by default.
+
+    https://dlthub.com/docs/general-usage/dataset-access/dataset
+
+    Raises:
+        ConfigurationError: its credentials cannot be used.
+    """
+    target = destination.find(name, "task_history_views")
+    made: Any = target.destination()
+    if target.file is not None:
+        # A sync may go on writing meanwhile.
+        made.config_params["credentials"].read_only = True
+    return dlt.dataset(made, DATASET, schema=schema())
+
+
+def schema() -> Schema:
+    """The views as dlt knows tables: names, types and sentences."""
+    found = Schema(DATASET)
+    for view in views().values():
+        columns: Any = [
+            {
+                "name": column.name,
+                "data_type": column.type,
+                "description": column.description,
+                "nullable": True,
+            }
+            for column in view.columns
+        ]
+        found.update_table(new_table(view.name, columns=columns))
+    return found

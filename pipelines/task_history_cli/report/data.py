@@ -1,0 +1,206 @@
+"""What a report shows, asked of the views. No payload and no example of an error is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from task_history.core.models import Window
+from task_history.views.create import Access
+from task_history.views.dialects import carried
+from task_history.views.files import views
+
+Rows = list[dict[str, Any]]
+
+TOP = 15
+QUIET = timedelta(days=7)
+"""Nobody is quiet before that."""
+BEFORE = timedelta(days=30)
+"""Who ran something in so long before, and nothing since, went quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report's figures."""
+
+    window: Window
+    made_at: datetime
+    totals: Mapping[str, Any]
+    days: Rows
+    integrations: Rows
+    workflows: Rows
+    reasons: Rows
+    steps: Rows
+    quiet: Rows
+    stuck: Rows
+    stuck_total: int
+    coverage: Rows
+    freshness: Rows
+    caveats: list[str]
+    """Why the vendors' counts of tasks are no invoice."""
+
+
+def report(access: Access, window: Window, *, now: datetime) -> Report:
+    """Asks for everything. Raises WarehouseUnavailable."""
+    ask = _asking(access)
+    days = _period(window)
+    quiet_since = min(window.end, now) - QUIET
+    return Report(
+        window,
+        now,
+        ask(_TOTALS, **days)[0],
+        ask(_DAYS, **days),
+        ask(_INTEGRATIONS, **days),
+        ask(_WORKFLOWS, **days),
+        ask(_REASONS, **days),
+        ask(_STEPS, **days),
+        ask(_QUIET, since=_instant(quiet_since - BEFORE), quiet=_instant(quiet_since), until=days["until"]),
+        ask(_STUCK),
+        ask("SELECT count(*) AS found FROM stuck_executions")[0]["found"],
+        ask(_COVERAGE, **days),
+        ask("SELECT * FROM freshness ORDER BY system, instance"),
+        sorted({row["caveat"] for row in ask("SELECT DISTINCT caveat FROM billing_tasks") if row["caveat"]}),
+    )
+
+
+def _asking(access: Access) -> Callable[..., Rows]:
+    def ask(sql: str, **values: str) -> Rows:
+        text = carried(
+            sql.format(**values), access.dialect, relations={}, views=views().keys(), project=access.project
+        )
+        names, rows = access.query(text)
+        return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+
+    return ask
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def _period(window: Window) -> dict[str, str]:
+    last = (window.end - timedelta(microseconds=1)).date()
+    return {
+        "since": _instant(window.start),
+        "until": _instant(window.end),
+        "first": _day(window.start.date()),
+        "last": _day(last),
+    }
+
+
+def _instant(value: datetime) -> str:
+    return f"TIMESTAMPTZ '{value.astimezone(UTC).isoformat(sep=' ')}'"
+
+
+def _day(value: date) -> str:
+    return f"DATE '{value.isoformat()}'"
+
+
+_FIGURES = """
+    CAST(sum(executions) AS BIGINT) AS executions,
+    CAST(sum(failures) AS BIGINT) AS failures,
+    sum(failures) / nullif(sum(executions), 0) AS failure_rate,
+    CAST(sum(tasks) AS BIGINT) AS tasks
+"""
+
+_TOTALS = """
+SELECT
+    count(*) AS executions,
+    count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
+    count(CASE WHEN status = 'failed' THEN 1 END) / nullif(count(*), 0) AS failure_rate,
+    count(CASE WHEN is_open THEN 1 END) AS open_executions,
+    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
+    count(DISTINCT user_id) AS users,
+    count(DISTINCT workflow_id) AS workflows
+FROM executions
+WHERE started_at >= {since} AND started_at < {until}
+"""
+
+_DAYS = f"""
+SELECT day, {_FIGURES}
+FROM daily_usage
+WHERE day BETWEEN {{first}} AND {{last}}
+GROUP BY day
+ORDER BY day
+"""
+
+_INTEGRATIONS = f"""
+SELECT integration, {_FIGURES}
+FROM daily_usage
+WHERE day BETWEEN {{first}} AND {{last}}
+GROUP BY integration
+HAVING sum(daily_usage.executions) > 0
+ORDER BY 2 DESC, integration
+"""
+
+_WORKFLOWS = f"""
+SELECT system, instance, integration, workflow_id, workflow_name, {_FIGURES}
+FROM daily_usage
+WHERE day BETWEEN {{first}} AND {{last}}
+GROUP BY system, instance, integration, workflow_id, workflow_name
+HAVING sum(daily_usage.failures) > 0
+ORDER BY 7 DESC, workflow_id
+LIMIT {TOP}
+"""
+
+# The commonest three of each workflow; counted in the executions that began in the period.
+_REASONS = """
+WITH counted AS (
+    SELECT
+        f.system, f.instance, f.workflow_id, f.reason, count(*) AS failures,
+        count(DISTINCT f.execution_id) AS executions, count(DISTINCT f.user_id) AS users,
+        max(f.started_at) AS last_seen_at
+    FROM failed_steps AS f
+    WHERE f.execution_started_at >= {since} AND f.execution_started_at < {until}
+    GROUP BY f.system, f.instance, f.workflow_id, f.reason
+)
+SELECT system, instance, workflow_id, reason, failures, executions, users, last_seen_at
+FROM counted
+QUALIFY row_number() OVER (PARTITION BY system, instance, workflow_id ORDER BY failures DESC, reason) <= 3
+ORDER BY failures DESC, reason
+"""
+
+_STEPS = f"""
+SELECT
+    system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type,
+    count(*) AS runs,
+    count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
+    quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
+    quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
+    max(duration_ms) AS max_duration_ms
+FROM steps
+WHERE execution_started_at >= {{since}} AND execution_started_at < {{until}} AND duration_ms IS NOT NULL
+GROUP BY system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type
+ORDER BY p95_duration_ms DESC, step_id
+LIMIT {TOP}
+"""
+
+_QUIET = f"""
+SELECT
+    system, instance, user_id, max(started_at) AS last_execution_at, count(*) AS executions,
+    count(CASE WHEN status = 'failed' THEN 1 END) AS failures
+FROM executions
+WHERE started_at >= {{since}} AND started_at < {{until}} AND user_id IS NOT NULL
+GROUP BY system, instance, user_id
+HAVING max(executions.started_at) < {{quiet}}
+ORDER BY executions DESC, user_id
+LIMIT {TOP}
+"""
+
+_STUCK = f"""
+SELECT
+    system, instance, execution_id, integration, workflow_id, workflow_name, user_id, vendor_status, started_at,
+    open_ms, p99_duration_ms, ended_executions
+FROM stuck_executions
+ORDER BY open_ms DESC, execution_id
+LIMIT {TOP}
+"""
+
+_COVERAGE = """
+SELECT system, instance, day, state, executions, api_total, checked_at
+FROM loaded_days
+WHERE day BETWEEN {first} AND {last}
+ORDER BY system, instance, day
+"""

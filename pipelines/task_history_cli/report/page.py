@@ -1,0 +1,329 @@
+"""A report as a page: its words, its tables, and the library that draws its charts, in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+from ..console.output import at, scrubbed, spelled
+from .charts import charts
+from .data import BEFORE, QUIET, TOP, Report, Rows
+
+Cell = str | list[str]
+_UNKNOWN = "(not known)"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One part of the page."""
+
+    id: str
+    title: str
+    texts: list[str]
+    heads: list[str] = field(default_factory=list)
+    rows: list[list[Cell]] = field(default_factory=list)
+    numbers: frozenset[int] = frozenset()
+    """Columns of numbers."""
+    instants: frozenset[int] = frozenset()
+    """Columns whose cells stay on one line."""
+    charts: list[str] = field(default_factory=list)
+    nothing: str = ""
+    """What stands in a table's place where it has no rows."""
+    points: list[str] = field(default_factory=list)
+
+
+def page(report: Report, title: str) -> str:
+    """The whole file. Whatever users or vendors named is escaped."""
+    drawn = charts(report)
+    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
+        Path(__file__).with_name("page.html").read_text("utf-8")
+    )
+    last = report.window.end - timedelta(days=1)
+    return scrubbed(
+        template.render(
+            title=title,
+            period=f"{report.window.start:%Y-%m-%d} to {last:%Y-%m-%d}",
+            made_at=f"{at(report.made_at)} UTC",
+            systems=_systems(report.freshness),
+            figures=_figures(report.totals),
+            sections=_sections(report, drawn.keys()),
+            library=Markup(_library()),  # noqa: S704 - the library's own text
+            charts=Markup(_script(drawn)),  # noqa: S704 - escaped there
+        )
+    )
+
+
+def _library() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    found: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub wants what has a default
+    return re.sub(r"</(?=script)", r"<\\/", found, flags=re.IGNORECASE)
+
+
+def _script(value: Any) -> str:
+    """JSON that ends no script and begins no comment."""
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _systems(freshness: Rows) -> str:
+    found = [f"{_whose(row)} is loaded until {at(row['loaded_until'])} UTC." for row in freshness]
+    return " ".join(found)
+
+
+def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("executions", _number(totals["executions"])),
+        ("failed", _number(totals["failures"])),
+        ("failure rate", _rate(totals["failure_rate"])),
+        ("tasks, at least", _number(totals["tasks"])),
+        ("users", _number(totals["users"])),
+        ("workflows", _number(totals["workflows"])),
+        ("still open", _number(totals["open_executions"])),
+    ]
+
+
+def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
+    there = set(drawn)
+
+    def of(*names: str) -> list[str]:
+        return [name for name in names if name in there]
+
+    return [
+        Section(
+            "days",
+            "Usage and failures by day",
+            ["Executions by the day on which they began, and the share of them that failed."],
+            ["day", "executions", "failed", "failure rate", "tasks"],
+            [[row["day"].isoformat(), *_counts(row)] for row in report.days],
+            frozenset({1, 2, 3, 4}),
+            frozenset(),
+            of("days", "rates"),
+            "Nothing began in this time.",
+        ),
+        Section(
+            "integrations",
+            "By integration",
+            [],
+            ["integration", "executions", "failed", "failure rate", "tasks"],
+            [[row["integration"] or _UNKNOWN, *_counts(row)] for row in report.integrations],
+            frozenset({1, 2, 3, 4}),
+            frozenset(),
+            of("integrations"),
+            "Nothing began in this time.",
+        ),
+        Section(
+            "workflows",
+            "Workflows that fail most",
+            [
+                f"The first {TOP} by failed executions, each with the commonest reasons of its failed steps. In a reason "
+                "ids, numbers, addresses and quoted texts are masked."
+            ],
+            ["workflow", "integration", "failed", "of", "failure rate", "reasons (failed steps)"],
+            [
+                [
+                    _workflow(row),
+                    row["integration"] or _UNKNOWN,
+                    _number(row["failures"]),
+                    _number(row["executions"]),
+                    _rate(row["failure_rate"]),
+                    _reasons(report.reasons, row),
+                ]
+                for row in report.workflows
+            ],
+            frozenset({2, 3, 4}),
+            nothing="Nothing failed.",
+        ),
+        Section(
+            "steps",
+            "Slow steps",
+            [
+                f"The {TOP} steps whose 95th of 100 runs took longest, of the executions whose steps are loaded. Steps "
+                "that wait on purpose are among them."
+            ],
+            ["step", "kind", "workflow", "runs", "failed", "half within", "95 of 100 within", "longest"],
+            [
+                [
+                    row["step_name"] or str(row["step_id"] or _UNKNOWN)[:8],
+                    row["step_type"] or _UNKNOWN,
+                    _workflow(row),
+                    _number(row["runs"]),
+                    _number(row["failures"]),
+                    _took(row["p50_duration_ms"]),
+                    _took(row["p95_duration_ms"]),
+                    _took(row["max_duration_ms"]),
+                ]
+                for row in report.steps
+            ],
+            frozenset({3, 4, 5, 6, 7}),
+            frozenset(),
+            of("steps"),
+            "No step is loaded.",
+        ),
+        Section(
+            "quiet",
+            "Users that went quiet",
+            [
+                f"Nothing of theirs began in the last {QUIET.days} days of this time, and something did in the "
+                f"{BEFORE.days} days before. The first {TOP} by executions."
+            ],
+            ["user", "system", "last execution (UTC)", "executions", "failed"],
+            [
+                [
+                    row["user_id"],
+                    _whose(row),
+                    at(row["last_execution_at"]),
+                    _number(row["executions"]),
+                    _number(row["failures"]),
+                ]
+                for row in report.quiet
+            ],
+            frozenset({3, 4}),
+            frozenset({2}),
+            nothing="Nobody went quiet.",
+        ),
+        Section(
+            "stuck",
+            "Stuck executions",
+            [
+                f"Open when this was made for longer than 99 of 100 ended executions of their workflow took: "
+                f"{report.stuck_total:,}. The {min(TOP, report.stuck_total)} oldest."
+            ],
+            ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99 of 100 take"],
+            [
+                [
+                    row["execution_id"],
+                    _workflow(row),
+                    row["user_id"] or "",
+                    row["vendor_status"] or "",
+                    at(row["started_at"]),
+                    _took(row["open_ms"]),
+                    _took(row["p99_duration_ms"]),
+                ]
+                for row in report.stuck
+            ],
+            frozenset({5, 6}),
+            frozenset({4}),
+            nothing="None is.",
+        ),
+        Section(
+            "coverage",
+            "What is loaded of each day",
+            [
+                "verified: loaded whole, and the vendor counts the same; unverified: loaded whole, and it counts "
+                "others, or not; partial: a part is loaded, as of the last day; missing: nothing is."
+            ],
+            ["day", "system", "state", "executions", "the vendor counts", "looked at (UTC)"],
+            [
+                [
+                    row["day"].isoformat(),
+                    _whose(row),
+                    row["state"],
+                    _number(row["executions"]),
+                    _number(row["api_total"]),
+                    at(row["checked_at"]) if row["checked_at"] else "",
+                ]
+                for row in report.coverage
+            ],
+            frozenset({3, 4}),
+            frozenset({5}),
+            of("coverage"),
+            "Nothing of this time is loaded.",
+        ),
+        Section("limits", "What the data does not cover", [], points=_limits(report)),
+    ]
+
+
+def _limits(report: Report) -> list[str]:
+    """What a reader has to know before the figures are believed."""
+    states = [row["state"] for row in report.coverage]
+    found = []
+    for state, words in (
+        ("missing", "Of {days} in this time nothing is loaded: what is not loaded shows 0."),
+        ("partial", "Of {days} only a part is loaded."),
+        ("unverified", "Of {days} the vendor counts others than are loaded, or gave no count."),
+    ):
+        if number := states.count(state):
+            found.append(words.format(days=f"{number} day{'s' if number > 1 else ''}"))
+    for row in report.freshness:
+        found += [f"{_whose(row)}: {text}" for text in _lacking(row)]
+    found += report.caveats
+    found.append(
+        "Reasons are known of failed steps whose output was loaded; users, workflows and integrations as the vendor "
+        "names them."
+    )
+    return found
+
+
+def _lacking(row: Mapping[str, Any]) -> list[str]:
+    found = []
+    if row["loaded_from"]:
+        found.append(f"nothing is loaded of what began before {at(row['loaded_from'])} UTC.")
+    if row["lost_from"]:
+        found.append(
+            f"what began from {at(row['lost_from'])} to {at(row['lost_until'])} UTC was purged by the vendor before it "
+            "was read."
+        )
+    for column, words in (
+        ("filtered_days", "of {n} days something is loaded under filters only, such as failed executions."),
+        (
+            "executions_without_start",
+            "of {n} executions it is not known when they began; they are on no day.",
+        ),
+        ("unresolved_executions", "of {n} executions it is not known how they ended."),
+        ("unknown_statuses", "{n} executions have a status without a meaning here."),
+        ("details_left", "of {n} executions the steps are wanted and not loaded."),
+        (
+            "payloads_left",
+            "of {n} steps input and output are wanted and not loaded: their reasons are not known.",
+        ),
+    ):
+        if row[column]:
+            found.append(words.format(n=_number(row[column])))
+    if row["last_run_outcome"] not in ("complete", None):
+        found.append(f"the last sync ended as {row['last_run_outcome']}.")
+    return found
+
+
+def _counts(row: Mapping[str, Any]) -> list[str]:
+    return [
+        _number(row["executions"]),
+        _number(row["failures"]),
+        _rate(row["failure_rate"]),
+        _number(row["tasks"]),
+    ]
+
+
+def _whose(row: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (row["system"], row["instance"])))
+
+
+def _workflow(row: Mapping[str, Any]) -> str:
+    return str(row["workflow_name"] or row["workflow_id"] or _UNKNOWN)
+
+
+def _reasons(reasons: Rows, workflow: Mapping[str, Any]) -> list[str]:
+    keys: Sequence[str] = ("system", "instance", "workflow_id")
+    found = [row for row in reasons if all(row[key] == workflow[key] for key in keys)]
+    return [f"{row['reason']} ({_number(row['failures'])})" for row in found]
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else f"{value:,}"
+
+
+def _rate(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _took(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return f"{milliseconds / 1000:.1f} s" if abs(milliseconds) < 90_000 else spelled(milliseconds / 1000)

@@ -1,0 +1,39 @@
+"""A few questions to a vendor, whose answers a person waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from task_history.client.client import Client
+from task_history.client.connect import connected
+from task_history.client.rate_limit import Budget
+from task_history.core.errors import Stopped
+from task_history.core.stop import StopSignal
+from task_history.settings import Settings
+
+_FAULT_DEADLINE_S = 3.0
+_TIMEOUT_S = 10.0
+
+
+@contextmanager
+def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]:
+    """A client for at most ``most`` requests, and its budget.
+
+    A fault that lasts is told within seconds, whatever patience is set for a run.
+
+    Raises:
+        VendorError: what kept the questions from their answers, also where that took all requests.
+        ConfigurationError: a setting or the credentials cannot be used.
+    """
+    short = {
+        "fault_deadline_s": min(settings.fault_deadline_s, _FAULT_DEADLINE_S),
+        "timeout_s": min(settings.timeout_s, _TIMEOUT_S),
+    }
+    impatient = replace(settings, values={**settings.values, **short})
+    with connected(impatient, StopSignal(max_requests=most)) as (client, budget):
+        try:
+            yield client, budget
+        except Stopped as stopped:
+            raise client.failure or stopped from None

@@ -1,0 +1,147 @@
+"""A warehouse that is only read, also while a sync writes to it; a DuckDB file quickly, without dlt."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from task_history.core.errors import WarehouseUnavailable
+from task_history.core.models import Selection
+from task_history.settings import Settings
+from task_history.warehouse.queries import Names, Warehouse
+
+from .target import Target
+
+_PATIENCE_S = 15.0
+"""A sync holds the file only while it commits or asks."""
+
+
+class Reader(Protocol):
+    """The tables of one dataset."""
+
+    names: Names
+    """How they are named in SQL."""
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """The columns' names and the rows. Raises WarehouseUnavailable."""
+        ...
+
+    def columns(self) -> set[tuple[str, str]]:
+        """All tables and their columns."""
+        ...
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        """How many rows these tables hold."""
+        ...
+
+
+@contextmanager
+def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
+    """The system's dataset; None when there is none yet.
+
+    Raises:
+        WarehouseUnavailable: another process keeps it, or it is none.
+        ConfigurationError: its credentials cannot be used.
+    """
+    if target.file is None:
+        from .reader_dlt import reader
+
+        with reader(target, settings) as found:
+            yield found
+    elif not target.file.exists():
+        yield None
+    else:
+        connection = opened(target)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield _File(connection, settings.dataset_name)
+        finally:
+            connection.close()
+
+
+def probed(target: Target, settings: Settings) -> list[str]:
+    """What is to be said of the warehouse before the first sync.
+
+    Raises:
+        WarehouseUnavailable: it cannot be used; says what is missing.
+        ConfigurationError: its credentials cannot be used.
+    """
+    if target.file is None:
+        from .reader_dlt import probed as probed_there
+
+        return probed_there(target, settings)
+    with queried(target, settings) as reader:
+        if reader is None:
+            if not os.access(target.file.parent, os.W_OK):
+                raise WarehouseUnavailable(
+                    f"{target.file.parent} may not be written: check its owner and rights."
+                )
+            return [f"{target.file} will be created by the first sync."]
+        is_there = any(table == settings.system.executions.name for table, _ in reader.columns())
+    state = "is there" if is_there else "will be created by the first sync"
+    return [f"{target.file} is a warehouse, and the dataset {settings.dataset_name} {state}."]
+
+
+def warehouse(reader: Reader, settings: Settings, *, selection: Selection | None = None) -> Warehouse | None:
+    """The system's tables; None when it was never synced."""
+    if not any(table == settings.system.executions.name for table, _ in reader.columns()):
+        return None
+    return Warehouse(reader.query, reader.names, settings.system, selection=selection)
+
+
+class _File:
+    """A dataset in a DuckDB file."""
+
+    def __init__(self, connection: Any, dataset: str) -> None:
+        self._connection = connection
+        self._dataset = dataset
+        self.names = Names(lambda table: f'"{dataset}"."{table}"')
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        import duckdb
+
+        try:
+            cursor = self._connection.execute(sql.replace("%s", "?"), list(values))
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+        except duckdb.Error as error:
+            raise WarehouseUnavailable(
+                f"The warehouse cannot answer: {str(error).splitlines()[0]}"
+            ) from error
+
+    def columns(self) -> set[tuple[str, str]]:
+        _, rows = self.query(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
+            self._dataset,
+        )
+        return {(str(table), str(column)) for table, column in rows}
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        return {
+            table: int(self.query(f"SELECT count(*) FROM {self.names(table)}")[1][0][0]) for table in tables
+        }
+
+
+def opened(target: Target) -> Any:
+    """A connection to the DuckDB file that only reads. Raises WarehouseUnavailable."""
+    import duckdb
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return duckdb.connect(str(target.file), read_only=True, config={"threads": 2})
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise WarehouseUnavailable(_explained(target, error)) from error
+            time.sleep(0.1)
+        except duckdb.Error as error:
+            raise WarehouseUnavailable(_explained(target, error)) from error
+
+
+def _explained(target: Target, error: Exception) -> str:
+    words = str(error).splitlines()[0]
+    if "lock" in words.lower():
+        return f"{target.file} is open for writing in another process: close it there, or wait for its end. ({words})"
+    return f"{target.file} cannot be opened as a DuckDB file: name another one, or move it away. ({words})"

@@ -1,0 +1,84 @@
+"""A warehouse that dlt knows how to reach, only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dlt.common.schema import Schema
+
+from task_history.load import destinations
+from task_history.load.errors import failures
+from task_history.settings import VIEWS_DATASET, Settings
+from task_history.warehouse.queries import Names
+from task_history.warehouse.tables import of
+
+from .target import Target
+
+
+@contextmanager
+def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
+    """The system's dataset; None when there is none yet.
+
+    Raises:
+        WarehouseUnavailable: it cannot be reached.
+        ConfigurationError: its credentials cannot be used.
+    """
+    with _connected(target, settings) as (client, backend):
+        with failures():
+            is_there = client.is_storage_initialized()
+        yield Dataset(client, settings, backend) if is_there else None
+
+
+def probed(target: Target, settings: Settings) -> list[str]:
+    """What is to be said of the warehouse before the first sync. Raises as ``reader`` does."""
+    with _connected(target, settings) as (client, backend), failures():
+        sql = client.sql_client
+        name = sql.dataset_name
+        lanes = (
+            "",
+            *(f"{lane}_" for lane in ("backfill", "audit", *(("replay",) * settings.system.can_replay))),
+        )
+        found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
+        return [f"The warehouse is {target.place}.", *found]
+
+
+@contextmanager
+def _connected(target: Target, settings: Settings) -> Iterator[tuple[Any, destinations.Backend]]:
+    _ = target.place  # raises what is wrong with the settings before anything is asked
+    destination = target.destination()
+    schema = Schema(settings.system.name)
+    config = destination.spec()
+    config.dataset_name = settings.dataset_name
+    with failures():
+        client: Any = destination.client(schema, config)
+        client.sql_client.open_connection()
+    try:
+        yield client, destinations.of(destination)
+    finally:
+        client.sql_client.close_connection()
+
+
+class Dataset:
+    """A dataset that is read through dlt's SQL client."""
+
+    def __init__(self, client: Any, settings: Settings, backend: destinations.Backend) -> None:
+        self._client = client
+        self._backend = backend
+        self._tables = [table.name for table in of(settings.system)]
+        self.names = Names(client.sql_client.make_qualified_table_name, backend.literal)
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with failures(), self._client.sql_client.execute_query(sql, *values) as cursor:
+            names = [column[0] for column in cursor.description or ()]
+            return names, [tuple(row) for row in cursor.fetchall()]
+
+    def columns(self) -> set[tuple[str, str]]:
+        with failures():
+            found = self._client.get_storage_tables(self._tables)
+            return {(table, column) for table, columns in found for column in columns}
+
+    def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        with failures():
+            return self._backend.row_counts(self._client.sql_client, tables)

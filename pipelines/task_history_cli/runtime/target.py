@@ -1,0 +1,149 @@
+"""Where the tables go: dlt's destinations, with what this project knows about each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from task_history.core.errors import ConfigurationError
+from task_history.settings import Place, places
+
+if TYPE_CHECKING:
+    from .target_dlt import Found
+
+DEFAULT = "duckdb"
+DEFAULT_FILE = "warehouse.duckdb"
+_GRACE = timedelta(days=7)
+"""Beyond the vendor's retention: what it still showed may have been read that much later."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One warehouse. ``file`` is its DuckDB file; None for another one."""
+
+    name: str
+    file: Path | None = None
+    credentials: str | None = field(default=None, repr=False)
+    """What was read for it from a file; None where dlt finds them itself."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for a person."""
+        return str(self.file) if self.file is not None else self._found.place
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells warehouses apart. Raises ConfigurationError."""
+        place = str(self.file) if self.file is not None else self._found.fingerprint
+        return hashlib.sha256(f"{self.name}\0{place}".encode()).hexdigest()[:12]
+
+    @cached_property
+    def _found(self) -> Found:
+        from .target_dlt import found
+
+        return found(self.destination())
+
+    def destination(self, lane: str = "", *, retention: timedelta | None = None) -> Any:
+        """The warehouse as dlt takes it. Each ``lane`` stages its rows in a dataset of its own.
+
+        ``retention`` is how long the vendor keeps what may still change.
+
+        Raises:
+            UsageError: dlt knows no such destination.
+        """
+        staging = "_".join(filter(None, ("%s", lane, "staging")))
+        if self.file is not None:
+            from task_history.load.destinations import duckdb
+
+            return duckdb.destination(self.file)
+        given = {} if self.credentials is None else {"credentials": self.credentials}
+        if self.name == "bigquery":
+            from task_history.load.destinations.bigquery import BigQuery
+
+            reach = None if retention is None else retention + _GRACE
+            return BigQuery(reach=reach, staging_dataset_name_layout=staging, **given)
+        from task_history.load.destinations import generic as other
+
+        return other.destination(self.name, staging=staging)
+
+
+def find(
+    name: str | None, pipeline: str, *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Target:
+    """The warehouse that is configured under that name; DuckDB in ``warehouse.duckdb`` by default.
+
+    Raises:
+        ConfigurationError: its credentials cannot be used.
+    """
+    name = name or DEFAULT
+    found = places(os.environ if environ is None else environ, folder)
+    value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
+    if name == "duckdb":
+        return Target(name, _file(DEFAULT_FILE if value is None else value))
+    return Target(name, credentials=_key(value) if name == "bigquery" else None)
+
+
+def _key(value: Any) -> str | None:
+    """The service account of a file that is named instead of it."""
+    if not isinstance(value, str) or not value.strip() or value.lstrip().startswith("{"):
+        return None
+    file = Path(value.strip()).expanduser()
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "destination.bigquery.credentials must be the JSON of a service account or name the file that holds it: "
+            f"{file.name} cannot be read ({type(error).__name__}). Without it the application default credentials "
+            "are used."
+        ) from None
+    if not text.lstrip().startswith("{"):
+        raise ConfigurationError(
+            f"destination.bigquery.credentials: the file {file.name} does not hold the JSON of a service account."
+        )
+    return text
+
+
+def _first(found: Sequence[Place], paths: Sequence[tuple[str, ...]], name: str) -> Any:
+    for place in found:
+        for path in paths:
+            value = place.get(*path, "credentials")
+            if value is not None and (path[-1] == name or isinstance(value, str)):
+                return value
+    return None
+
+
+def _file(value: Any) -> Path:
+    if isinstance(value, Mapping):
+        value = value.get("database")
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(
+            "destination.duckdb.credentials must name a file, such as warehouse.duckdb or "
+            f"duckdb:///data/warehouse.duckdb: found {type(value).__name__}."
+        )
+    path = value.strip()
+    if path.startswith("duckdb:"):
+        parts = urlsplit(path)
+        path = unquote(
+            (parts.netloc + parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path
+        )
+        path = path if value.startswith("duckdb:////") else path.removeprefix("/")
+    if path in (":memory:", ":pipeline:", ":external:", ""):
+        raise ConfigurationError(
+            f"destination.duckdb.credentials: {value!r} would forget everything at the end of the run, and what "
+            "is open or lacks details is asked of the warehouse. Name a file."
+        )
+    file = Path(path).expanduser().absolute()
+    if file.is_dir():
+        raise ConfigurationError(f"destination.duckdb.credentials: {file} is a folder. Name a file in it.")
+    if not file.parent.is_dir():
+        raise ConfigurationError(
+            f"destination.duckdb.credentials: there is no folder {file.parent}. Make it or name another file."
+        )
+    return file

@@ -1,0 +1,57 @@
+"""Warehouses of which dlt knows where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dlt.common.configuration.exceptions import ConfigurationException
+from google.auth.exceptions import GoogleAuthError
+
+from task_history.core.errors import ConfigurationError
+
+from .dlt_config import configure_dlt
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a warehouse is."""
+
+    place: str
+    """For a person, without secrets."""
+    fingerprint: str
+    """Tells it from others."""
+
+
+def found(destination: Any) -> Found:
+    """The place that the settings name. Raises ConfigurationError when they name none."""
+    configure_dlt()
+    name = destination.destination_name
+    asked = destination.spec()
+    asked.dataset_name = "any"
+    try:
+        config = destination.configuration(asked)
+    except (ConfigurationException, GoogleAuthError, ValueError) as error:
+        raise ConfigurationError(
+            f"The destination {name} cannot be reached with what is set: {_why(error)}. Its credentials belong in "
+            f".dlt/secrets.toml under [destination.{name}], or in the environment as "
+            f"DESTINATION__{name.upper()}__CREDENTIALS."
+        ) from None
+    credentials = getattr(config, "credentials", None)
+    project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
+    if project is not None:
+        location = str(getattr(config, "location", ""))
+        return Found(f"{name} project {project} ({location})", f"{project}\0{location}")
+    host, database = (getattr(credentials, key, None) for key in ("host", "database"))
+    place = " ".join(str(part) for part in (name, database, host and f"on {host}") if part)
+    return Found(place, f"{host}\0{getattr(credentials, 'port', None)}\0{database}\0{config.fingerprint()}")
+
+
+def _why(error: Exception) -> str:
+    """What is missing or wrong, without values: they may be secrets."""
+    fields = getattr(error, "fields", None)
+    if fields:
+        return f"{', '.join(sorted(fields))} is missing"
+    if isinstance(error, GoogleAuthError):
+        return "there are no Google credentials here"
+    return f"its credentials are not of the form that it takes ({type(error).__name__})"

@@ -1,0 +1,178 @@
+"""The analysts' views: made and kept in the warehouse, checked after a run, asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from task_history import settings as configuration
+from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
+from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.create import Access, refresh
+from task_history.views.dialects import DATASET, DIALECTS
+from task_history.views.files import View
+
+from . import reader as reading
+from .target import Target
+
+if TYPE_CHECKING:
+    from task_history.load.pipeline import Loader
+
+    from .run import Run
+
+log = logging.getLogger("task_history")
+
+ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
+
+
+def after(current: Run) -> None:
+    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
+    try:
+        with current.loader.held():
+            _after(current)
+    except TaskHistoryError as error:
+        log.warning("views_failed because=%r advice=%r", str(error), ADVICE)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there
+        log.warning("views_failed because=%r advice=%r", f"{type(error).__name__}: {error}", ADVICE)
+
+
+def _after(current: Run) -> None:
+    context, loader = current.session.context, current.loader
+    access = _access(loader)
+    if access.dialect not in DIALECTS:
+        return
+    tally = context.tally
+    has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
+    if has_changed:
+        loader.settle()
+    made = refresh(access)
+    own = [one for one in made.shown if one.name == context.settings.dataset_name]
+    if not own or not has_changed or current.session.stopped:
+        return
+    since = _oldest(access, context.run_id, context.warehouse.since)
+    if since is None:
+        return
+    for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
+        warn(finding)
+
+
+def _oldest(access: Access, run_id: str, since: datetime) -> datetime | None:
+    """When the oldest execution began that the run wrote, of those ``since``; None when it wrote none."""
+    sql = f"SELECT min(started_at) FROM {DATASET}.executions WHERE run_id = %s AND started_at >= %s"
+    _, rows = access.query(sql, run_id, since)
+    found = rows[0][0] if rows else None
+    return found.astimezone(UTC) if isinstance(found, datetime) else None
+
+
+def warn(finding: Finding) -> None:
+    """A line about a check that does not hold, with the query that shows the rows."""
+    if finding.is_well:
+        return
+    write = log.warning if finding.check.level == BROKEN else log.info
+    write(
+        "check name=%s level=%s promise=%r query=%r",
+        finding.check.name,
+        finding.check.level,
+        finding.check.promise,
+        " ".join(finding.sql.split()),
+    )
+
+
+@contextmanager
+def asked(target: Target) -> Iterator[Access]:
+    """A warehouse whose views are only read, a DuckDB file also while a sync is at work.
+
+    Raises:
+        WarehouseUnavailable: there is none, or it cannot be reached.
+    """
+    if target.file is None:
+        with opened(target) as access:
+            yield access
+        return
+    if not target.file.exists():
+        raise WarehouseUnavailable(f"There is no warehouse in {target.file} yet: task-history sync makes it.")
+    import duckdb
+
+    connection = reading.opened(target)
+
+    def query(sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        try:
+            cursor = connection.execute(sql.replace("%s", "?"), list(values))
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+        except duckdb.Error as error:
+            raise WarehouseUnavailable(
+                f"The warehouse cannot answer: {str(error).splitlines()[0]}. If a view is missing, make it with: "
+                "task-history views"
+            ) from error
+
+    def execute(statements: Iterable[str]) -> None:
+        for statement in statements:
+            query(statement)
+
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield Access("duckdb", query, execute, owners=configuration.datasets(os.environ))
+    finally:
+        connection.close()
+
+
+@contextmanager
+def opened(target: Target) -> Iterator[Access]:
+    """A warehouse in which views are made without a run.
+
+    Raises:
+        UsageError: it is one for which there are no views.
+        WarehouseUnavailable: it cannot be opened for writing.
+    """
+    import dlt
+
+    from task_history import systems
+    from task_history.load.errors import failures
+    from task_history.load.pipeline import Loader
+
+    from .run import working_folder
+
+    with failures():
+        pipeline = dlt.pipeline(
+            "task_history_views",
+            pipelines_dir=str(working_folder(target)),
+            destination=target.destination(),
+            dataset_name=DATASET,
+        )
+    # Whichever system: nothing of it is read or written here.
+    loader = Loader(pipeline, systems.find(systems.names()[0]))
+    try:
+        access = _access(loader)
+        if access.dialect not in DIALECTS:
+            raise UsageError(
+                f"There are views for {' and '.join(DIALECTS)}, and this warehouse is {access.dialect}."
+            )
+        yield access
+    finally:
+        loader.close()
+
+
+def _access(loader: Loader) -> Access:
+    client = loader.client
+    dialect = str(client.capabilities.sqlglot_dialect)
+    is_bigquery = dialect == "bigquery"
+
+    def describe(views: Sequence[View]) -> None:
+        loader.describe_views(
+            DATASET,
+            {view.name: {column.name: column.description for column in view.columns} for view in views},
+        )
+
+    return Access(
+        dialect,
+        loader.query,
+        loader.execute,
+        describe=describe,
+        project=client.project_id if is_bigquery else None,
+        owners=configuration.datasets(os.environ),
+        datasets=loader.datasets,
+    )

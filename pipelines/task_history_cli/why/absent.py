@@ -1,0 +1,262 @@
+"""Why an execution is not in the warehouse. Pure: from facts to one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from task_history.core.intervals import overlap
+from task_history.core.models import MS, Row, Window
+
+from .coverage import Known, Loaded, Spot
+from .present import Reason, Words, shown, span
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the vendor said when it was asked for the one execution."""
+
+    status_code: int
+    """200, or why it gave none."""
+    status: str | None = None
+    started_at: datetime | None = None
+    known: Known | None = None
+    is_listed: bool | None = None
+    """Whether the listing of its millisecond shows it; None when that was not asked or cannot be told."""
+
+    @property
+    def is_there(self) -> bool:
+        return self.status_code == 200
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What is known of an execution without a row."""
+
+    words: Words
+    loaded: Loaded
+    file: str
+    has_warehouse: bool = True
+    around: Window | None = None
+    """When it began, as far as somebody says so."""
+    told: Told | None = None
+    replay: Row | None = None
+    """The replay that named it as the new execution."""
+    traces: Row | None = None
+    """The note that its steps were asked for."""
+    other: Reason | None = None
+    """Why the id cannot be one of this system's executions."""
+
+
+def absent(facts: Absent) -> Reason:
+    """Why the execution is not in the warehouse."""
+    told, words = facts.told, facts.words
+    if told is not None and not told.is_there:
+        return _not_at_vendor(facts, told)
+    if told is not None and told.started_at is None:
+        return Reason(
+            "not_started",
+            f"The vendor knows it ({told.status or 'without a status'}) and it has not begun: it has no start, and "
+            "listings show executions by their start.",
+            "Nothing: the sync after it began brings it.",
+        )
+    if told is None and facts.other is not None:
+        return facts.other
+    if facts.traces is not None:
+        return _deleted(facts, facts.traces)
+    loaded = facts.loaded
+    if not facts.has_warehouse:
+        return Reason(
+            "no_warehouse", f"There is no warehouse at {facts.file}.", f"Start with: {words.call('sync')}"
+        )
+    if not loaded.days:
+        return Reason(
+            "never_synced",
+            f"Nothing of {words.system.name} was ever loaded into {facts.file}.",
+            f"Start with: {words.call('sync')}",
+        )
+    when = _when(facts)
+    if when is None:
+        return Reason(
+            "unknown_without_asking",
+            "It is not in the warehouse, and nothing here tells when it began or whether it exists.",
+            "Add --live to ask the vendor (at most 2 requests), or --around WHEN if you know when it began.",
+        )
+    spot = loaded.spot(when, words.system, told.known if told else None)
+    if facts.replay is not None and spot.kind == "after":
+        return Reason(
+            "replay_not_synced",
+            f"It is the replay of {facts.replay['execution_id']}, which was asked for at "
+            f"{shown(facts.replay['intended_at'])}; no sync has read that time since.",
+            f"The next sync brings it: {words.call('sync')}",
+        )
+    reason = _by_spot(facts, loaded, spot, when)
+    is_partly_loaded = any(not overlap(window, when).is_empty for window in loaded.whole)
+    if is_partly_loaded and spot.kind not in ("covered", "blind"):
+        first = reason.next_step[:1].lower() + reason.next_step[1:].rstrip(".")
+        step = f"If it began where nothing is loaded: {first}. If not, add --live to ask the vendor."
+        return replace(reason, next_step=step)
+    return reason
+
+
+def _when(facts: Absent) -> Window | None:
+    """When it began, from whoever knows it best."""
+    if facts.told is not None and facts.told.started_at is not None:
+        return Window(facts.told.started_at, facts.told.started_at + MS)
+    if facts.replay is not None:
+        # The vendor starts it while it answers.
+        at: datetime = facts.replay.get("answered_at") or facts.replay["intended_at"]
+        return Window(at, at + MS)
+    return facts.around
+
+
+def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
+    words, told = facts.words, facts.told
+    gap, began = spot.window, _began(facts, when)
+    names = " or ".join(spot.filters)
+    if spot.kind == "blind" and (told is None or not told.is_there):
+        return Reason(
+            "beyond_retention",
+            f"{began}; when that time was first read the vendor, which {words.keeps}, had purged it.",
+            "Nothing brings it back. If yours keeps more, set retention_days and ask again.",
+        )
+    if spot.kind in ("covered", "blind"):
+        return _covered(facts, loaded, when)
+    if spot.kind == "filtered":
+        return Reason(
+            "filtered",
+            f"{began}, and that time was loaded only for {names}, which it was not when that was read.",
+            f"Load the rest of that time: {words.days('backfill', when)}",
+        )
+    if spot.kind == "perhaps":
+        return Reason(
+            "perhaps_filtered",
+            f"{began}, and that time was loaded only for {names}; whether it was that when it was read is not known.",
+            f"Load the rest of that time: {words.days('backfill', when)}"
+            + ("" if told else ". Or add --live to compare it."),
+        )
+    if spot.kind == "after":
+        since = f"loaded up to {shown(gap.start)}" if loaded.cursor else "never synced, only loaded in ranges"
+        return Reason(
+            "after_cursor",
+            f"{began}, and {words.system.name} is {since}.",
+            f"The next sync brings it: {words.call('sync')}",
+        )
+    if spot.kind == "lost" and (told is None or not told.is_there):
+        return Reason(
+            "in_gap",
+            f"{began}, in {span(gap)}, which the vendor purged before any sync read it: that time is lost.",
+            "Nothing brings it back. Sync more often than the vendor purges.",
+        )
+    if spot.kind == "purged" and (told is None or not told.is_there):
+        return _purged(words, began, loaded)
+    fetch = f"Load that time: {words.days('backfill', when)}"
+    if loaded.horizon is not None and when.start < loaded.horizon:
+        fetch = (
+            f"The vendor still shows it although it {words.keeps} by the setting retention_days: set that to what it "
+            f"keeps, then {words.days('backfill', when)}"
+        )
+    if spot.kind in ("before", "purged"):
+        first = min((w.start for w in loaded.whole), default=None)
+        since = f"is loaded from {shown(first)} on" if first else "is loaded under filters only"
+        return Reason("before_coverage", f"{began}, and {words.system.name} {since}.", fetch)
+    return Reason(
+        "in_gap", f"{began}, and {span(gap)} is not loaded: it lies between two ranges that are.", fetch
+    )
+
+
+def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
+    words, told = facts.words, facts.told
+    checked = loaded.checked_at(when.start)
+    read = f" (last read or compared {shown(checked)})" if checked else ""
+    is_soon = loaded.rechecked_from is not None and when.start >= loaded.rechecked_from
+    mend = (
+        f"The next sync looks at that time again and brings it: {words.call('sync')}"
+        if is_soon
+        else f"Compare and mend that day: {words.days('audit', when, '--repair')}"
+    )
+    if told is None or not told.is_there:
+        return Reason(
+            "should_be_there",
+            f"{_began(facts, when)}, and that time is loaded whole{read}: there is no such execution in it, or it became "
+            "visible later, or its row was deleted by hand.",
+            f"Add --live to ask the vendor. {mend}",
+        )
+    if told.is_listed is False:
+        return Reason(
+            "not_listed",
+            f"{_began(facts, when)}: the vendor shows it when asked for it alone, but not in the listing of its "
+            "millisecond, and syncs read listings.",
+            "Nothing here: ask again later. If it stays so, it is the vendor's fault; tell them the id.",
+        )
+    listed = "the vendor lists it" if told.is_listed else "the vendor shows it"
+    return Reason(
+        "missing_in_coverage",
+        f"{_began(facts, when)}, {listed}, and that time is loaded{read}. Either it became visible after that, or its "
+        "row was deleted by hand, or this is a fault of task-history: these look the same from here.",
+        mend,
+    )
+
+
+def _not_at_vendor(facts: Absent, told: Told) -> Reason:
+    words, loaded = facts.words, facts.loaded
+    if told.status_code not in (404, 410):
+        return Reason(
+            "id_refused",
+            f"The vendor refuses it as an execution's id (HTTP {told.status_code}).",
+            "Check the id: copy it again from where it was shown.",
+        )
+    if facts.traces is not None:
+        return _deleted(facts, facts.traces)
+    if facts.other is not None:
+        return facts.other
+    if facts.replay is not None:
+        return Reason(
+            "replay_not_synced",
+            f"The vendor named it at {shown(facts.replay['intended_at'])} as the replay of "
+            f"{facts.replay['execution_id']}, and does not show it (any more).",
+            f"If it becomes visible, a sync brings it: {words.call('sync')}",
+        )
+    horizon = loaded.horizon
+    if facts.around is not None and horizon is not None and facts.around.end <= horizon:
+        return _purged(words, _began(facts, facts.around), loaded)
+    return Reason(
+        "never_existed",
+        "The vendor holds no execution of this id in this project: it never existed here, or it was purged; the vendor "
+        f"{words.keeps}.",
+        "Check the id and that the settings are of its project. With --around WHEN it can be told whether it would be "
+        "purged by now.",
+    )
+
+
+def _purged(words: Words, began: str, loaded: Loaded) -> Reason:
+    return Reason(
+        "beyond_retention",
+        f"{began}, and the vendor {words.keeps}: what began before {shown(loaded.horizon)} is purged, and it was not "
+        "loaded before that.",
+        "Nothing brings it back. If yours keeps more, set retention_days and ask again.",
+    )
+
+
+def _deleted(facts: Absent, traces: Row) -> Reason:
+    words, told = facts.words, facts.told
+    at: datetime | None = told.started_at if told else None
+    at = at or traces.get(words.system.started_column)
+    mend = f"Compare and mend that day: {words.days('audit', Window(at, at + MS), '--repair')}" if at else ""
+    if told is not None and not told.is_there:
+        mend = "The vendor does not hold it any more: only a backup of the warehouse does."
+    return Reason(
+        "row_deleted",
+        f"It was loaded: its steps were asked for at {shown(traces.get('fetched_at'))} ({traces.get('outcome')}). Its "
+        "row was deleted since, and nothing here deletes rows.",
+        mend or "Add --live to learn when it began, then audit that day with --repair.",
+    )
+
+
+def _began(facts: Absent, when: Window) -> str:
+    if facts.told is not None and facts.told.started_at is not None:
+        return f"It began {shown(when.start)}"
+    if facts.replay is not None:
+        return f"It was started as a replay at about {shown(when.start)}"
+    is_instant = when.end - when.start <= timedelta(seconds=1)
+    return f"It began about {shown(when.start)}" if is_instant else f"It began within {span(when)}"

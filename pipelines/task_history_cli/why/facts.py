@@ -1,0 +1,271 @@
+"""What the warehouse knows of one execution, for ``why``. Only reads."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from task_history.core.errors import UsageError, WarehouseUnavailable
+from task_history.core.intervals import gaps
+from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
+from task_history.settings import Settings
+from task_history.warehouse.coverage import AUDIT, SYNC, Book
+from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, RUNS, STATES, of
+
+from ..runtime.reader import Reader
+from .coverage import Loaded, blind, read_filters
+from .present import Details, Reason, Words
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known without asking the vendor."""
+
+    execution_id: str
+    loaded: Loaded
+    row: Row | None = None
+    states: list[Row] = field(default_factory=list)
+    reads: list[Row] = field(default_factory=list)
+    """Of windows that hold its start."""
+    runs: dict[str, Row] = field(default_factory=dict)
+    run_then: str | None = None
+    """The run that was at work when it was first seen."""
+    details: Details | None = None
+    integrations: dict[str, str] = field(default_factory=dict)
+    """Of workflows, by id."""
+    replay: Row | None = None
+    """The replay that named it as the new execution."""
+    replayed: list[Row] = field(default_factory=list)
+    """Its own replays."""
+    traces: Row | None = None
+    other: Reason | None = None
+
+
+def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None) -> Loaded:
+    """What is loaded, and how far syncs and the vendor reach; nothing without a warehouse."""
+    days = warehouse.coverage() if warehouse else []
+    horizon = None if settings.retention is None else floor_ms(now - settings.retention)
+    rechecked = None
+    unbroken = Book(days, lane=SYNC).unbroken
+    if warehouse is not None and unbroken is not None:
+        newest = warehouse.newest_start()
+        back = min(unbroken.end, newest + MS if newest else unbroken.end) - settings.lookback
+        rechecked = max(filter(None, (back, unbroken.start, horizon)))
+    known = [day for day in days if day.lane != AUDIT]
+    return Loaded(known, (), settings.start(now), horizon, rechecked)
+
+
+class Asking:
+    """Asks one dataset."""
+
+    def __init__(self, reader: Reader, warehouse: Warehouse, settings: Settings, words: Words) -> None:
+        self._reader = reader
+        self._warehouse = warehouse
+        self._settings = settings
+        self._system = settings.system
+        self._words = words
+
+    def facts(self, execution_id: str, now: datetime) -> Facts:
+        """Everything that is known of it. Raises WarehouseUnavailable."""
+        if self._system.lists != "sorted":
+            raise UsageError(
+                f"why knows only lists that are narrowed to a time and sorted; {self._system.name}'s are not. Its rows "
+                f"tell in read_by, fetched_at and run_id how they came: look at {self._system.executions.name}."
+            )
+        self._check()
+        found = Facts(execution_id, self._loaded(now))
+        table = self._system.workflows
+        workflows = self._records(table.name, "integration IS NOT NULL") if table else []
+        found.integrations = {str(row["workflow_id"]): str(row["integration"]) for row in workflows}
+        found.row = self._row(execution_id)
+        if found.row is not None:
+            found.execution_id = str(found.row["id"])
+        found.replay = self._first(
+            REPLAYS.name, "new_execution_id", found.execution_id, order="intended_at DESC"
+        )
+        if found.row is None:
+            found.traces = self._first(self._system.ledger.name, "id", execution_id)
+            found.other = self._other(execution_id)
+        else:
+            self._of_row(found, found.row)
+        return found
+
+    def _of_row(self, found: Facts, row: Row) -> None:
+        found.states = self._records(STATES.name, "execution_id = %s ORDER BY seen_at", found.execution_id)
+        started_at = row.get(self._system.started_column)
+        if started_at is not None:
+            found.reads = self._records(
+                READS.name, "window_start <= %s AND window_end > %s ORDER BY read_at", started_at, started_at
+            )
+        if self._system.can_replay:
+            found.replayed = self._records(
+                REPLAYS.name, "execution_id = %s ORDER BY intended_at", found.execution_id
+            )
+        first = min(
+            [state["seen_at"] for state in found.states] + [row.get("status_seen_at") or row["fetched_at"]]
+        )
+        found.run_then = self._run_at(first)
+        found.details = self._details(found, row)
+        ids = {one.get("run_id") for one in (row, *found.states, *found.reads)} | {found.run_then}
+        found.runs = self._runs([str(one) for one in ids if one])
+
+    def _check(self) -> None:
+        """A warehouse of an earlier version lacks tables and columns until the next sync."""
+        names = [table.name for table in (STATES, READS, COVERAGE)]
+        there = self._reader.columns()
+        needed = {
+            (name, column) for name, column in zip(names, ("seen_at", "read_at", "windows"), strict=True)
+        }
+        needed.add((self._system.executions.name, "status_seen_at"))
+        if lacking := sorted(".".join(one) for one in needed - there):
+            raise WarehouseUnavailable(
+                f"The warehouse lacks {', '.join(lacking)}: an earlier version wrote it, or somebody dropped them. The "
+                f"next sync adds them: {self._words.call('sync')}"
+            )
+
+    def _row(self, execution_id: str) -> Row | None:
+        stored = self._warehouse.stored([execution_id])
+        if not stored:
+            # Somebody's tool may have changed the letters.
+            _, same = self._reader.query(
+                f"SELECT e.id FROM {self._name(self._system.executions.name)} AS e "
+                "WHERE lower(e.id) = lower(%s) LIMIT 1",
+                execution_id,
+            )
+            stored = self._warehouse.stored([str(same[0][0])]) if same else {}
+        return next(iter(stored.values()), None)
+
+    def _loaded(self, now: datetime) -> Loaded:
+        runs = self._records(RUNS.name, "lost_from IS NOT NULL AND lost_until IS NOT NULL")
+        lost = [Window(run["lost_from"], run["lost_until"]) for run in runs]
+        reads = self._records(
+            READS.name, "coalesce(filters, '') = ''", columns="window_start, window_end, read_at"
+        )
+        windows = [(Window(read["window_start"], read["window_end"]), read["read_at"]) for read in reads]
+        unseen = blind(windows, self._settings.retention)
+        return replace(loaded(self._settings, now, self._warehouse), lost=lost, blind=unseen)
+
+    def _details(self, found: Facts, row: Row) -> Details:
+        system, scope = self._system, Scope(self._settings.steps, self._settings.payloads)
+        identity = found.execution_id
+        day = row.get(system.started_column)
+        steps = self._records(system.steps.name, "workflow_execution_id = %s", identity, day=day)
+        payloads = []
+        if system.payloads is not None:
+            payloads = self._records(
+                system.payloads.name,
+                "workflow_execution_id = %s",
+                identity,
+                columns="step_execution_id, outcome",
+                day=day,
+            )
+        there = {payload["step_execution_id"] for payload in payloads}
+        wanted = [
+            step
+            for step in steps
+            if scope.payloads == "all"
+            or (scope.payloads == "failed" and step.get("status") in system.failed_statuses)
+        ]
+        outcomes = [str(payload.get("outcome") or "loaded") for payload in payloads]
+        is_live, mend = self._mend(row.get(system.started_column), found.loaded)
+        return Details(
+            scope,
+            self._first(system.ledger.name, "id", identity),
+            len(steps),
+            {outcome: outcomes.count(outcome) for outcome in outcomes},
+            sum(step["id"] not in there for step in wanted),
+            self._warehouse.left(scope).details,
+            self._passed_over(row, "sync" if is_live else "backfill"),
+            mend,
+        )
+
+    def _mend(self, started_at: datetime | None, loaded: Loaded) -> tuple[bool, str]:
+        """Whether syncs load its details or a backfill of its day does, and how that is called."""
+        ends = [day.windows[0].start for day in loaded.days if day.lane == SYNC]
+        if started_at is None or (ends and started_at >= min(ends)):
+            return True, self._words.call("sync")
+        window = Window(started_at, started_at + MS)
+        under = next((name for name, read in loaded.by_filters.items() if not gaps(window, read)), "")
+        if not gaps(window, loaded.whole):
+            under = ""
+        options = [word for name, value in read_filters(under).items() for word in (f"--{name}", value)]
+        return False, self._words.days("backfill", window, *map(shlex.quote, options))
+
+    def _passed_over(self, row: Row, command: str) -> Row | None:
+        """The newest run that came to its end after the execution had, and left details."""
+        found = self._records(
+            RUNS.name,
+            "command = %s AND outcome = 'complete' AND details_left > 0 AND ended_at > %s "
+            "ORDER BY ended_at DESC LIMIT 1",
+            command,
+            row["fetched_at"],
+        )
+        return found[0] if found else None
+
+    def _other(self, identity: str) -> Reason | None:
+        """What else the id names."""
+        system, words = self._system, self._words
+        step = self._first(system.steps.name, "id", identity)
+        if step is not None:
+            execution = str(step["workflow_execution_id"])
+            return Reason(
+                "is_a_step",
+                f"It is a step of the execution {execution}.",
+                f"Ask for that: {words.call('why', execution)}",
+            )
+        if self._first(system.executions.name, system.workflow_column, identity) is not None:
+            return Reason(
+                "is_a_workflow",
+                "It is a workflow, not one of its executions.",
+                f"Its executions are the rows of {system.executions.name} with this {system.workflow_column}.",
+            )
+        return None
+
+    def _run_at(self, instant: datetime) -> str | None:
+        """The only run that was at work then; None when there were several."""
+        found = self._records(
+            RUNS.name,
+            "started_at <= %s AND coalesce(ended_at, written_at) >= %s LIMIT 2",
+            instant,
+            instant,
+        )
+        return str(found[0]["run_id"]) if len(found) == 1 else None
+
+    def _runs(self, ids: Sequence[str]) -> dict[str, Row]:
+        marks = ", ".join(["%s"] * len(ids))
+        found = self._records(RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
+        return {str(run["run_id"]): run for run in found}
+
+    def _first(self, table: str, column: str, value: str, *, order: str = "1") -> Row | None:
+        if table == REPLAYS.name and not self._system.can_replay:
+            return None
+        found = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
+        return found[0] if found else None
+
+    def _name(self, table: str, day: datetime | None = None) -> str:
+        found = next(one for one in of(self._system) if one.name == table)
+        return self._reader.names.recent(found, day=day)
+
+    def _records(
+        self, table: str, where: str, *values: object, columns: str = "*", day: datetime | None = None
+    ) -> list[Row]:
+        """Rows of the table; of that day of its partitions, where it is known."""
+        sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {where}"
+        names, rows = self._reader.query(sql, *values)
+        return [
+            {
+                name: value.astimezone(UTC) if isinstance(value, datetime) else value
+                for name, value in zip(names, row, strict=True)
+                if not name.startswith("_dlt_")
+            }
+            for row in rows
+        ]
+
+    def rank(self, window: Window, filters: str, started_at: datetime, execution_id: str) -> int:
+        """Its place, from 0, among the stored executions of the window under the filters."""
+        narrow = self._warehouse.within(Selection(window, read_filters(filters)))
+        ties = sorted(narrow.ids(Window(started_at, started_at + MS)) | {execution_id})
+        return narrow.count(Window(window.start, started_at)) + ties.index(execution_id)

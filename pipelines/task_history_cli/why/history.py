@@ -1,0 +1,101 @@
+"""When an execution was seen in which state, and what brought it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from task_history.core.models import Row
+from task_history.extract import rows as records
+from task_history.systems.protocol import System
+from task_history.warehouse.status_history import Seen
+
+from .coverage import Known, fits, read_filters
+
+REQUESTS = {
+    records.LIST: "a listing",
+    records.LATE: "a comparison of what was loaded before",
+    records.STATUS: "a list of what is open",
+    records.EXECUTION: "a single read",
+    records.REPAIR: "a repair after an audit",
+}
+_NOTED_WITHIN = timedelta(minutes=1)
+"""A window is noted as read a moment after its rows are stamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What made the row appear in the warehouse."""
+
+    read_by: str | None
+    """The kind of request; None when nothing tells it any more."""
+    read: Row | None
+    """The window that was read (window_reads); None when it came in no listing of a window."""
+    run_id: str | None
+    missed: Row | None = None
+    """An earlier read of a window that holds its start and did not bring it."""
+
+
+def timeline(row: Row, earlier: Sequence[Row]) -> list[Seen]:
+    """The states of an execution as it was seen in them, oldest first; ``earlier`` are those of the other table."""
+    found = {
+        state["seen_at"]: Seen(
+            str(state.get("status") or ""),
+            state["seen_at"],
+            state.get("last_seen_at"),
+            state.get("read_by"),
+            state.get("run_id"),
+        )
+        for state in earlier
+    }
+    now = Seen.in_row(row)
+    if now is not None and now.since is not None:
+        is_purged = row.get("purged_at_source") is not None
+        if not is_purged:
+            found[now.since] = now
+        elif now.since not in found:
+            # What it says of the last read is of the one that found nothing.
+            found[now.since] = Seen(now.status, now.since, None, None, None)
+    return [found[since] for since in sorted(found)]
+
+
+def brought(
+    seen: Sequence[Seen], reads: Sequence[Row], known: Known, system: System, *, run_then: str | None
+) -> Brought:
+    """What brought an execution that was seen so.
+
+    ``reads`` are those of windows that hold its start, ``run_then`` is the run that was at work when it was
+    first seen.
+    """
+    first = seen[0] if seen else None
+    since = first.since if first else None
+    if first is None or since is None:
+        return Brought(None, None, None)
+    statuses = {state.status for state in seen}
+    fitting = sorted((read for read in reads if _showed(read, known, statuses, system)), key=_read_at)
+    missed = next((read for read in fitting if _read_at(read) < since), None)
+    then = [read for read in fitting if since <= _read_at(read) <= since + _NOTED_WITHIN]
+    if then and first.read_by != records.LATE:
+        read = then[0]
+        kind = records.REPAIR if first.read_by == records.REPAIR else records.LIST
+        return Brought(kind, read, read.get("run_id"))
+    # A state is kept with the run that last saw it so.
+    is_first = first.at == since
+    if first.read_by in (records.LATE, records.REPAIR, records.EXECUTION) or is_first:
+        run_id = first.run_id if is_first else run_then or first.run_id
+        return Brought(first.read_by, None, run_id, missed)
+    return Brought(None, None, run_then, missed)
+
+
+def _read_at(read: Row) -> datetime:
+    at: datetime = read["read_at"]
+    return at
+
+
+def _showed(read: Row, known: Known, statuses: set[str], system: System) -> bool:
+    """Whether a listing under the filters of the read may have shown it."""
+    filters = read_filters(str(read.get("filters") or ""))
+    if filters.pop("status", None) not in (None, *statuses):
+        return False
+    return fits(filters, known, system, read_at=_read_at(read)) is not False

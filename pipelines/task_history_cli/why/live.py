@@ -1,0 +1,100 @@
+"""Asks the vendor for one execution, for ``why --live``: at most 2 requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from task_history.client.client import Client
+from task_history.client.connect import connected
+from task_history.core.errors import Rejected, Stopped, VendorError, VendorUnavailable
+from task_history.core.models import MS, Row, Window, floor_ms
+from task_history.core.stop import StopSignal
+from task_history.extract.pages import Pages, is_whole
+from task_history.settings import Settings
+from task_history.systems.protocol import System, instant
+
+from .absent import Told
+from .coverage import Known, Loaded, filter_values
+
+MOST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came of asking."""
+
+    told: Told
+    requests: int
+    loaded: Loaded
+    """What is loaded, with the retention by the vendor's clock."""
+
+
+def ask(
+    settings: Settings,
+    execution_id: str,
+    loaded: Loaded,
+    now: datetime,
+    *,
+    integrations: Mapping[str, str],
+    has_row: bool,
+) -> Answered:
+    """Reads it singly and, where it should be in the warehouse and is not, lists its millisecond.
+
+    ``integrations`` are those of workflows, as far as the warehouse knows them.
+
+    Raises:
+        TaskHistoryError: the vendor cannot be asked.
+    """
+    system = settings.system
+    with connected(settings, StopSignal(max_requests=MOST)) as (client, _):
+        told = _single(client, settings, execution_id, integrations)
+        if client.vendor_clock_offset_s is not None and settings.retention is not None:
+            by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)
+            loaded = replace(loaded, horizon=floor_ms(by_vendor - settings.retention))
+        at = told.started_at
+        if not has_row and at is not None:
+            window = Window(at, at + MS)
+            if loaded.spot(window, system, told.known).kind == "covered":
+                told = replace(told, is_listed=_is_listed(client, settings, execution_id, window))
+        return Answered(told, sum(client.stats.sent.values()), loaded)
+
+
+def _single(client: Client, settings: Settings, execution_id: str, integrations: Mapping[str, str]) -> Told:
+    system = settings.system
+    try:
+        answer = client.send(system.execution_request(settings.values, execution_id))
+    except Rejected as error:
+        return Told(error.status)
+    except Stopped:
+        raise VendorUnavailable(
+            f"{client.origin} did not give a good answer within the {MOST} requests that are spent on it. Try again "
+            "later; without --live it is told what the warehouse knows."
+        ) from None
+    detail = system.read_execution(answer.data)
+    row = _named(system, detail.execution)
+    workflow = row.get(system.workflow_column)
+    known = Known(
+        filter_values(system, row, detail.extra.get("integration") or integrations.get(str(workflow))),
+        instant(row.get("date_ended")),
+    )
+    status = detail.execution.get("status")
+    return Told(200, status, system.started_at(detail.execution), known)
+
+
+def _is_listed(client: Client, settings: Settings, execution_id: str, window: Window) -> bool | None:
+    """Whether a listing shows it; None when the first page does not tell, or the vendor fails now."""
+    system = settings.system
+    with suppress(Stopped, VendorError):
+        page = Pages(client, system, settings.values).one(window)
+        if any(system.identity(row).lower() == execution_id.lower() for row in page.rows):
+            return True
+        return False if is_whole(page, system.page_size) else None
+    return None
+
+
+def _named(system: System, sent: Row) -> Row:
+    """What the vendor sent, by the names of the warehouse's columns."""
+    return {column.name: sent.get(column.source) for column in system.executions.columns if column.source}

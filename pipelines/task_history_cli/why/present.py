@@ -1,0 +1,261 @@
+"""Why an execution is in the warehouse as it is. Pure: from facts to answers.
+
+The codes are for machines and stay as they are; README lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from task_history.core.intervals import DAY
+from task_history.core.models import MS, Row, Scope, Window
+from task_history.systems.protocol import System
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One answer: a word for machines, a sentence for people, and what to do."""
+
+    code: str
+    sentence: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How the answers name things."""
+
+    system: System
+    instance: str | None = None
+    retention_days: float | None = None
+
+    def call(self, command: str, *rest: str) -> str:
+        """The command line that does it."""
+        account = ("--instance", self.instance) if self.instance else ()
+        return " ".join(("task-history", command, self.system.name, *account, *rest))
+
+    def days(self, command: str, window: Window, *rest: str) -> str:
+        """The command line that does it for the days of the window."""
+        first = window.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        last = max(window.end - MS, first)
+        after = last.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+        return self.call(command, "--from", f"{first:%Y-%m-%d}", "--to", f"{after:%Y-%m-%d}", *rest)
+
+    @property
+    def keeps(self) -> str:
+        """How long the vendor keeps executions."""
+        days = self.retention_days
+        return "keeps executions for ever" if not days else f"keeps executions for {days:g} days"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What there is of an execution's steps and payloads, and what is wanted."""
+
+    scope: Scope
+    ledger: Row | None
+    """The note that its steps were asked for."""
+    steps: int
+    payloads: Mapping[str, int]
+    """How many by outcome."""
+    payloads_missing: int
+    """Wanted and not there."""
+    waiting: int
+    """Executions whose steps are wanted and not there, this one among them."""
+    passed_over_by: Row | None
+    """The run that came to its end and left it."""
+    mend: str
+    """The command that loads what is missing."""
+
+
+def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
+    """What the row says of itself; ``is_purged_now`` says that the vendor was asked and does not hold it."""
+    status = row.get("status") or "without a status"
+    purged_at: datetime | None = row.get("purged_at_source")
+    resolution = row.get("resolution")
+    if purged_at is not None and resolution == "unresolved_at_retention":
+        return Reason(
+            "unresolved_at_retention",
+            f"It is loaded as {status}, the last that was seen of it: it was still open when the vendor, which "
+            f"{words.keeps}, purged it (found {shown(purged_at)}).",
+            "Nothing brings its end. If yours keeps more, set retention_days.",
+        )
+    if purged_at is not None and resolution == "gone":
+        return Reason(
+            "gone",
+            f"It is loaded as {status}, the last that was seen of it: at {shown(purged_at)} the vendor held it no "
+            "longer, although its time was not up.",
+            "Nothing: it is not asked for again. If it should be there, ask the vendor.",
+        )
+    if purged_at is not None or is_purged_now:
+        found = (
+            f"the vendor held it no longer at {shown(purged_at)}"
+            if purged_at
+            else "the vendor holds it no longer"
+        )
+        return Reason(
+            "purged_at_source",
+            f"It is loaded as {status}; {found}.",
+            "The row stays as it is."
+            if not row.get("is_open")
+            else f"The next sync marks it so: {words.call('sync')}",
+        )
+    if row.get("is_open"):
+        return Reason(
+            "loaded_open",
+            f"It is loaded and was still open ({status}) when last read, {shown(row.get('fetched_at'))}.",
+            f"Each sync looks at it again until it has ended: {words.call('sync')}",
+        )
+    return Reason("loaded", f"It is loaded, and ended as {status}.", "Nothing: it is settled.")
+
+
+def changed(words: Words, row: Row, status: str | None) -> list[Reason]:
+    """What to say when the vendor shows another status than the row."""
+    if status is None or status == row.get("status"):
+        return []
+    if row.get("is_open"):
+        step = f"The next sync writes it: {words.call('sync')}"
+    else:
+        step = "No sync reads again what has ended. If it was run again under its id, its steps tell which run is meant."
+    return [Reason("changed_at_source", f"The vendor shows it as {status} now.", step)]
+
+
+def details(words: Words, row: Row, facts: Details) -> list[Reason]:
+    """What there is of its steps and payloads, or why there is nothing."""
+    ledger = facts.ledger
+    if ledger is None:
+        return [_no_steps(words, row, facts)]
+    outcome, at = ledger.get("outcome"), shown(ledger.get("fetched_at"))
+    if outcome != "loaded":
+        why = (
+            "it was beyond the vendor's retention"
+            if outcome == "expired"
+            else "the vendor answered that it is not there"
+        )
+        return [
+            Reason(
+                f"details_{outcome}", f"Its steps were asked for at {at}: {why}.", "Nothing brings them back."
+            )
+        ]
+    number, said = facts.steps, ledger.get("steps")
+    if said is not None and number != said:
+        return [
+            Reason(
+                "details_altered",
+                f"{said} steps were loaded at {at}, and {number} are there: rows were deleted or added by hand.",
+                "Nothing here reads them again while execution_details says that they are loaded.",
+            )
+        ]
+    return [
+        Reason("details_loaded", f"Its steps were loaded at {at}: {number:,} of them.", "Nothing."),
+        *_payloads(facts),
+    ]
+
+
+def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
+    scope = facts.scope.steps
+    has_failed = row.get("status") in words.system.failed_statuses
+    if row.get("purged_at_source") is not None:
+        return Reason(
+            "details_gone",
+            "Its steps were not read before the vendor purged it.",
+            "Nothing brings them back.",
+        )
+    if scope == "none" or (scope == "failed" and not has_failed):
+        return Reason(
+            "details_not_wanted",
+            f"Its steps are not wanted: the setting steps is {scope!r}.",
+            'Set steps = "all" to have them.',
+        )
+    if row.get("is_open"):
+        return Reason("details_after_end", "Its steps are read once it has ended.", "Nothing.")
+    if facts.passed_over_by is not None:
+        return Reason(
+            "details_refused",
+            f"Its steps are missing: run {facts.passed_over_by['run_id']} came to its end and left it, because the "
+            "vendor refused them or sent what cannot be read. The log of the run says which (skipped id=…).",
+            f"Each run asks again: {facts.mend}",
+        )
+    return Reason(
+        "details_missing",
+        f"Its steps are wanted and not there yet: {counted(facts.waiting, 'execution')} without, failed ones first.",
+        f"They come with {facts.mend}",
+    )
+
+
+def _payloads(facts: Details) -> list[Reason]:
+    scope = facts.scope.payloads
+    loaded, gone = facts.payloads.get("loaded", 0), facts.payloads.get("gone", 0)
+    found = []
+    if loaded:
+        found.append(
+            Reason(
+                "payloads_loaded", f"Inputs and outputs are loaded: of {counted(loaded, 'step')}.", "Nothing."
+            )
+        )
+    if gone:
+        found.append(
+            Reason(
+                "payloads_gone",
+                f"The vendor no longer held the inputs and outputs of {counted(gone, 'step')}.",
+                "Nothing brings them back.",
+            )
+        )
+    if facts.payloads_missing:
+        found.append(
+            Reason(
+                "payloads_missing",
+                f"Inputs and outputs of {counted(facts.payloads_missing, 'step')} are wanted and not there yet.",
+                f"They come with {facts.mend}",
+            )
+        )
+    if not found:
+        found.append(
+            Reason(
+                "payloads_not_wanted",
+                f"No inputs and outputs are wanted of its steps: the setting payloads is {scope!r}"
+                + (", and none of them failed." if scope == "failed" else "."),
+                'Set payloads = "all" to have those of every step.',
+            )
+        )
+    return found
+
+
+def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reason]:
+    """That it is a replay of another execution, and that it was replayed itself."""
+    found = []
+    if named_by is not None and named_by["execution_id"] != named_by["new_execution_id"]:
+        other = str(named_by["execution_id"])
+        found.append(
+            Reason(
+                "is_a_replay",
+                f"It is the replay of {other}, asked for at {shown(named_by['intended_at'])}.",
+                f"The other: {words.call('why', other)}",
+            )
+        )
+    for replay in own:
+        new, outcome = replay.get("new_execution_id"), replay.get("outcome")
+        said = f"Asked to run again at {shown(replay['intended_at'])}: {outcome}"
+        step = f"The new one: {words.call('why', str(new))}" if new else "Nothing."
+        found.append(Reason("was_replayed", said + (f", as {new}." if new else "."), step))
+    return found
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def shown(instant: datetime | None) -> str:
+    """``2026-09-01 12:00:07.123 UTC``."""
+    if instant is None:
+        return "an unknown time"
+    text = instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+    return f"{text.removesuffix('.000')} UTC"
+
+
+def span(window: Window) -> str:
+    """``2026-09-01 00:00:00 to 2026-09-02 00:00:00 UTC``."""
+    return f"{shown(window.start).removesuffix(' UTC')} to {shown(window.end)}"

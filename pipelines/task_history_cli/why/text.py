@@ -1,0 +1,128 @@
+"""The answer of ``why`` for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from ..console import output
+from .history import REQUESTS
+from .present import counted, shown
+
+_MOST_WINDOWS = 6
+_NOTHING = "Nothing."
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """The result as lines: the answer first, then what it rests on."""
+    name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
+    found = [
+        f"{name} {result['id']}: {result['code']}",
+        f"  {result['sentence']}",
+        f"  → {result['next_step']}",
+    ]
+    if result["execution"] is not None:
+        found += [
+            "",
+            *_execution(result),
+            "",
+            *_states(result["timeline"]),
+            "",
+            *_brought(result["brought_by"]),
+        ]
+    elif result["loaded"]["windows"] or result["loaded"]["under_filters"]:
+        found += ["", *_loaded(result["loaded"])]
+    for at, remark in enumerate(result["remarks"]):
+        found += [*([""] if at == 0 else []), f"  {remark['sentence']}"]
+        if remark["next_step"] != _NOTHING:
+            found.append(f"  → {remark['next_step']}")
+    if result["live"] is not None:
+        found += ["", f"  vendor       {_live(result['live'])} ({counted(result['requests'], 'request')})"]
+    return found
+
+
+def _execution(result: Mapping[str, Any]) -> list[str]:
+    row, integration = result["execution"], result.get("integration")
+    workflow = f"{row.get('workflow_id')}" + (f" ({integration})" if integration else "")
+    ended = row.get("date_ended")
+    return [
+        f"  began        {shown(row.get('date_started'))}",
+        *([f"  ended        {shown(ended)}"] if ended else []),
+        f"  workflow     {workflow}",
+    ]
+
+
+def _states(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
+    rows = [
+        [
+            state["status"] or "–",
+            _time(state["first_seen"]),
+            _time(state["last_seen"]),
+            REQUESTS.get(state["read_by"], "–"),
+            _run(state),
+        ]
+        for state in timeline
+    ]
+    heads = ["state", "first seen (UTC)", "last seen", "by", "in the run"]
+    return ["  " + line for line in output.table(rows, heads=heads).splitlines()]
+
+
+def _brought(found: Mapping[str, Any]) -> list[str]:
+    by = REQUESTS.get(found["read_by"])
+    if by is None:
+        run = f" by {_run(found)}" if found["run_id"] else ""
+        return [f"  brought{run}; which request it was is not noted any more"]
+    text = [f"  brought by   {by}, in {_run(found)}"]
+    if found["missed_read_at"] is not None and found["read_at"] is None:
+        text.append(
+            f"               its time had been read {_time(found['missed_read_at'])}, before it was visible"
+        )
+    if found["read_at"] is not None:
+        total = "" if found["api_total"] is None else f"; the vendor counted {found['api_total']:,}"
+        under = f" under {found['filters']}" if found["filters"] else ""
+        text += [
+            f"  window       {_time(found['window_start'])} to {_time(found['window_end'])} UTC{under}",
+            f"  read         {_time(found['read_at'])} UTC: {counted(found['executions'] or 0, 'execution')}{total}; "
+            f"this one about number {found['position']:,}",
+        ]
+    request = found["request"]
+    if request is not None:
+        query = urlencode(request["params"], safe=":@/")
+        about = "about " if found["read_at"] is not None else ""
+        text.append(
+            f"  request      {about}{request['method']} {request['path']}{'?' + query if query else ''}"
+        )
+    return text
+
+
+def _loaded(loaded: Mapping[str, Any]) -> list[str]:
+    text = []
+    spans = [("", pair) for pair in loaded["windows"]]
+    spans += [(f", only {name}", pair) for name, pairs in loaded["under_filters"].items() for pair in pairs]
+    for name, (start, end) in spans[-_MOST_WINDOWS:]:
+        text.append(f"  loaded       {_time(start)} to {_time(end)} UTC{name}")
+    if len(spans) > _MOST_WINDOWS:
+        text.append(f"  and {len(spans) - _MOST_WINDOWS} ranges before; --json has them all")
+    for start, end in loaded["lost"]:
+        text.append(f"  lost         {_time(start)} to {_time(end)} UTC")
+    return text
+
+
+def _live(live: Mapping[str, Any]) -> str:
+    if live["status_code"] != 200:
+        return f"HTTP {live['status_code']}"
+    listed = {True: ", listed", False: ", not listed", None: ""}[live["is_listed"]]
+    return f"{live['status']}, began {shown(live['date_started'])}{listed}"
+
+
+def _run(state: Mapping[str, Any]) -> str:
+    if not state["run_id"]:
+        return "–"
+    command, began = state["run_command"], state["run_started_at"]
+    return f"{command or 'run'} {state['run_id']}" + (f" of {_time(began)}" if began else "")
+
+
+def _time(value: datetime | None) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else "–"

@@ -1,0 +1,72 @@
+"""A client for one system, within the budget of its key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from ..core.stop import StopSignal
+from ..settings import Settings
+from ..systems.protocol import tells_status_within
+from . import rate_limit as budget
+from .auth import Credentials
+from .client import Client
+from .rate_limit import Budget, Usage
+from .rate_limit_rule import Lane
+
+_NO_HEADERS = {"Accept": "application/json"}
+
+
+def origin(settings: Settings) -> str:
+    """Scheme, host and port of ``base_url``, by which budgets are told apart."""
+    parts = urlsplit(settings.base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@contextmanager
+def connected(
+    settings: Settings, stop: StopSignal, *, lane: Lane = Lane.FOREGROUND
+) -> Iterator[tuple[Client, Budget]]:
+    """The client and the budget that it spends in that lane. Raises ConfigurationError."""
+    system = settings.system
+    credentials = Credentials(system, settings.values)
+    own = Budget(
+        settings.rate_limit_requests,
+        settings.rate_limit_period_s,
+        origin=origin(settings),
+        key=system.credential(settings.values),
+        lane=lane,
+        reserved_share=settings.reserved_share,
+    )
+    client = Client(
+        base_url=settings.base_url,
+        authorization=credentials.headers,
+        budget=own,
+        stop=stop,
+        refresh=credentials.renew,
+        hint_for=system.hint,
+        status_in=system.status_in if tells_status_within(system) else None,
+        address=system.address,
+        concurrency=settings.concurrency,
+        fault_deadline_s=settings.fault_deadline_s,
+        timeout_s=settings.timeout_s,
+    )
+    credentials.send = lambda login: client.send(
+        login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS
+    )
+    try:
+        with client:
+            yield client, own
+    finally:
+        own.close()
+
+
+def usage(settings: Settings) -> Usage:
+    """How much of the budget is used on this machine now; sends nothing. Raises ConfigurationError."""
+    return budget.usage(
+        settings.rate_limit_requests,
+        settings.rate_limit_period_s,
+        origin=origin(settings),
+        key=settings.system.credential(settings.values),
+    )

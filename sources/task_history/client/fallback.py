@@ -1,0 +1,79 @@
+"""Asks in the form that a vendor knows: where it does not know one, in the next, and then always so."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from threading import Lock
+
+from ..core.errors import Rejected
+from ..core.models import Answer, Request
+from ..extract.pages import Sender
+
+log = logging.getLogger("task_history")
+
+
+class Asking:
+    """A client that turns to ``Request.instead`` where the vendor does not know a request's form."""
+
+    def __init__(self, client: Sender) -> None:
+        self._client = client
+        self._lock = Lock()
+        self._forms: dict[str, int] = {}
+        """By kind, how many forms the vendor was seen not to know while it knew the next."""
+
+    def send(self, request: Request) -> Answer:
+        """The answer. Raises whatever the client raises."""
+        request, level = self._known(request)
+        try:
+            return self._client.send(request)
+        except Rejected as error:
+            return self._instead(request, error, level)
+
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        """The answers in order; the rest as the client has it."""
+        asked: deque[tuple[Request, int]] = deque()
+
+        def known() -> Iterator[Request]:
+            for request in requests:
+                asked.append(self._known(request))
+                yield asked[-1][0]
+
+        for answer in self._client.map(known(), is_raw=is_raw, ahead=ahead):
+            request, level = asked.popleft()
+            if isinstance(answer, Rejected) and request.instead and answer.status in request.unknown:
+                try:
+                    yield self._instead(request, answer, level)
+                except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
+                    yield error
+            else:
+                yield answer
+
+    def _known(self, request: Request) -> tuple[Request, int]:
+        """The request in the first form that may be known, and which one that is."""
+        level = self._forms.get(request.kind, 0)
+        for _ in range(level):
+            request = request.instead or request
+        return request, level
+
+    def _instead(self, request: Request, error: Rejected, level: int) -> Answer:
+        tried = 0
+        first = error
+        while request.instead is not None and error.status in request.unknown:
+            request = request.instead
+            tried += 1
+            try:
+                answer = self._client.send(request)
+            except Rejected as again:
+                error = again
+                continue
+            # The same thing was there when it was asked otherwise: it was the form that is not known.
+            with self._lock:
+                # Several that were asked at once found out the same.
+                self._forms[request.kind] = max(self._forms.get(request.kind, 0), level + tried)
+            log.info("form_unknown kind=%s status=%d asked=otherwise", request.kind, first.status)
+            return answer
+        raise first

@@ -1,0 +1,301 @@
+"""The sliding budget: never more than ``limit`` requests arrive in any ``period_s`` seconds.
+
+Every process of this user and machine that uses the same key at the same origin takes its slots
+from the same file. ``sliding`` holds the rule, ``ledger`` the file; here is who waits how long,
+and where the file is: outside of HOME, because the budget is the machine's.
+
+A process is in one of two lanes: the foreground goes first, the background takes all the rest.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import logging
+import math
+import os
+import random
+import stat
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ..core.errors import ConfigurationError
+from .rate_limit_rule import UNANSWERED_S, Clock, Lane, Rule, machine_clock
+from .rate_limit_store import Busy, Ledger, News, look
+
+Wait = Callable[[float], None]
+"""Sleeps for that many seconds, or raises Stopped."""
+
+log = logging.getLogger("task_history")
+
+_STATE_DIR = "TASK_HISTORY_STATE_DIR"
+_BUSY_S = 0.02
+_BUSY_WARNING_S = 10.0
+_FOR_EVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is known of a budget at one moment."""
+
+    limit: int
+    """Requests in a period; 0 for unlimited."""
+    used: int
+    """Requests that count against the limit: in flight, or answered less than a period ago."""
+    hold_s: float
+    """Seconds for which nobody sends, because the vendor asked for it."""
+    next_free_in_s: float
+    """Seconds until a request may be sent in the lane that was asked; 0 when one may be now."""
+
+    @property
+    def left(self) -> int | None:
+        """Free slots, of which the background leaves some to the foreground; None for any number."""
+        return None if self.limit == 0 else max(0, self.limit - self.used)
+
+
+class Slot:
+    """One reserved request; as a context manager it ends with its block."""
+
+    __slots__ = ("_budget", "_id")
+
+    def __init__(self, budget: Budget, slot_id: int | None) -> None:
+        self._budget = budget
+        self._id = slot_id
+
+    def done(self, *, is_answered: bool = True) -> None:
+        """The answer came, or is no longer waited for; only the first call counts."""
+        slot_id, self._id = self._id, None
+        if slot_id is not None:
+            self._budget._finish(slot_id, UNANSWERED_S * (not is_answered))
+
+    def __enter__(self) -> Slot:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.done(is_answered=error is None)
+
+
+class Budget:
+    """``limit`` requests in any ``period_s`` seconds; ``limit`` 0 is unlimited and touches no file.
+
+    ``key`` only tells budgets apart; it is neither kept nor written. In the background, ``reserved_share``
+    of the limit is left to the foreground, see ``sliding.owed``. ``state_dir`` is the folder of the file,
+    see ``ledger_path``. ``clock`` tells the time.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        period_s: float,
+        *,
+        origin: str,
+        key: str,
+        lane: Lane = Lane.FOREGROUND,
+        reserved_share: float = 0.1,
+        state_dir: Path | None = None,
+        clock: Clock = machine_clock,
+    ) -> None:
+        if limit < 0 or not (0 < period_s < _FOR_EVER):
+            raise ConfigurationError(
+                f"rate_limit_requests must be 0 (unlimited) or more and rate_limit_period_s above 0: "
+                f"found {limit} and {period_s}."
+            )
+        self.limit = limit
+        self.period_s = period_s
+        self._clock = clock
+        self._lane = lane
+        self._rule = Rule.of(lane, limit, period_s, reserved_share=reserved_share)
+        self._path = ledger_path(origin, key, state_dir)
+        self._lock = threading.Lock()
+        self._ledger: Ledger | None = None
+        self._busy_since: float | None = None
+        self._finished: deque[tuple[float, int]] = deque()
+        # Until when (uptime) it is known that nothing is free: waiting threads do not ask the file again.
+        self._full_until = -_FOR_EVER
+        self._held_until = -_FOR_EVER
+
+    def __repr__(self) -> str:
+        return f"Budget(limit={self.limit}, period_s={self.period_s:g}, lane={self._lane.name})"
+
+    def reserve(self, wait: Wait) -> Slot:
+        """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
+
+        Raises whatever ``wait`` raises (Stopped), with nothing taken; ConfigurationError when the
+        ledger cannot be written.
+        """
+        slot_id = None
+        while True:
+            pause = self._full_until - self._clock().uptime
+            if pause <= 0:
+                with self._lock:
+                    # Another thread may have found out while this one waited for the lock.
+                    pause = self._full_until - self._clock().uptime
+                    if pause <= 0:
+                        slot_id, pause = self._take()
+            if pause <= 0:
+                return Slot(self, slot_id)
+            wait(pause)
+
+    def told_to_wait(self, seconds: float) -> None:
+        """The vendor asked for silence: no process sends for that many seconds from now."""
+        until = self._clock().uptime + seconds
+        with self._lock:
+            self._held_until = max(self._held_until, until)
+            self._full_until = max(self._full_until, until)
+        self._write()
+
+    @property
+    def hold_s(self) -> float:
+        """Seconds of silence that are left, as far as this process knows; costs nothing."""
+        return max(0.0, self._held_until - self._clock().uptime)
+
+    def usage(self) -> Usage:
+        """How much is used now, over all processes. Raises ConfigurationError."""
+        if self.limit == 0:
+            return Usage(0, 0, self.hold_s, self.hold_s)
+        self._write()
+        return _usage(self._rule, self._path, self._clock)
+
+    def close(self) -> None:
+        """Writes what is not yet written and lets the file go; it is opened again when needed."""
+        self._write()
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None
+
+    def _take(self) -> tuple[int | None, float]:
+        """A slot and 0, or None and the seconds after which to ask again."""
+        if self.limit == 0:
+            return None, 0.0
+        news = self._news()
+        try:
+            slot_id, reading = self._open().take(news)
+        except Busy:
+            return None, self._pause_when_busy()
+        self._written(news)
+        if slot_id is not None:
+            return slot_id, 0.0
+        now = self._clock().uptime
+        self._full_until = now + reading.free_in_s
+        self._held_until = now + reading.hold_s
+        return None, reading.free_in_s
+
+    def _finish(self, slot_id: int, late_s: float) -> None:
+        self._finished.append((self._clock().uptime + late_s, slot_id))
+        self._write()
+
+    def _write(self) -> None:
+        """Writes the news now if that is possible; otherwise they go with the next reservation."""
+        if self.limit == 0:
+            return
+        with self._lock:
+            news = self._news()
+            if self._ledger is None and not news.finished and not self.hold_s:
+                return
+            with suppress(Busy, ConfigurationError):
+                self._open().write(news)
+                self._written(news)
+
+    def _news(self) -> News:
+        return News(tuple(self._finished), self._held_until)
+
+    def _written(self, news: News) -> None:
+        for _ in news.finished:
+            self._finished.popleft()
+        self._busy_since = None
+
+    def _open(self) -> Ledger:
+        # A forked child must not use its parent's connection.
+        if self._ledger is None or self._ledger.pid != os.getpid():
+            _make_state_dir(self._path.parent)
+            self._ledger = Ledger(self._path, self._rule, self._clock, lane=self._lane)
+        return self._ledger
+
+    def _pause_when_busy(self) -> float:
+        now = self._clock().uptime
+        if self._busy_since is None:
+            self._busy_since = now
+        elif now - self._busy_since > _BUSY_WARNING_S:
+            self._busy_since = now
+            log.warning(
+                "budget_file_locked path=%s by=%r",
+                self._path,
+                "another process, perhaps one that is suspended",
+            )
+        # Not the same pause for everybody: who lost once must not lose every time.
+        return random.uniform(0.1, 1.0) * _BUSY_S
+
+
+def usage(
+    limit: int,
+    period_s: float,
+    *,
+    origin: str,
+    key: str,
+    state_dir: Path | None = None,
+    clock: Clock = machine_clock,
+) -> Usage:
+    """How much of a budget is used now, as the foreground sees it; makes nothing and waits for nothing.
+
+    Raises:
+        ConfigurationError: the budget's file is there and cannot be read.
+    """
+    if limit == 0:
+        return Usage(0, 0, 0.0, 0.0)
+    return _usage(Rule(limit, period_s), ledger_path(origin, key, state_dir), clock)
+
+
+def _usage(rule: Rule, path: Path, clock: Clock) -> Usage:
+    reading = look(path, rule, clock())
+    return Usage(rule.limit, reading.used, reading.hold_s, reading.free_in_s)
+
+
+def ledger_path(origin: str, key: str, state_dir: Path | None = None) -> Path:
+    """The file of the budget of that key at that origin; neither can be told from its name.
+
+    It is in ``state_dir``, else in the folder that TASK_HISTORY_STATE_DIR names, else in
+    ``/var/tmp/task-history-<uid>``, which outlives a restart, else in the temporary folder.
+    """
+    name = hashlib.sha256(f"{origin}\0{key}".encode()).hexdigest()[:16]
+    return (state_dir or _state_dir()) / f"requests-{name}.sqlite"
+
+
+def _state_dir() -> Path:
+    named = os.environ.get(_STATE_DIR)
+    if named:
+        return Path(named).absolute()
+    shared = Path("/var/tmp")  # noqa: S108 - the folder within it is checked to be this user's
+    parent = shared if os.access(shared, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    return parent / f"task-history-{_user()}"
+
+
+def _user() -> str:
+    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
+
+
+def _make_state_dir(path: Path) -> None:
+    """Makes the folder, for this user alone. Raises ConfigurationError when it is somebody else's."""
+    advice = f"name a folder of your own in the environment variable {_STATE_DIR}."
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not followed: in a folder that all may write to, a link may have been laid by anybody.
+        found = path.lstat()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The budget's folder {path} cannot be made ({error.strerror}): {advice}"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise ConfigurationError(f"The budget's folder {path} is not a folder: {advice}")
+    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        raise ConfigurationError(
+            f"The budget's folder {path} belongs to user {found.st_uid}, not to {os.getuid()}: {advice}"
+        )

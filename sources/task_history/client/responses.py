@@ -1,0 +1,291 @@
+"""What an answer means: a pure function of its status, headers and body.
+
+| Status | Meaning |
+|---|---|
+| 2xx with JSON | ``Answer`` |
+| 2xx without | ``Fault``: cut off, or a page of something in between |
+| 3xx with a ``Location`` | ``Moved`` |
+| 401 | ``Login`` |
+| 403 | AuthenticationError |
+| 429, and 503 with ``Retry-After`` | ``Told`` to wait |
+| 408, 425, 5xx with any number | ``Fault`` |
+| other 4xx | Rejected |
+
+Nothing that is returned holds the body, except the ``Answer`` and, of a rejection, the vendor's own
+message: short, printable and without secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+
+import orjson
+
+from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
+from ..core.models import Answer, Json, Request
+from ..redaction.redactor import Redactor
+from ..redaction.text import without_long_runs
+
+_LONGEST_WAIT_S = 86_400.0
+_MESSAGE_CHARS = 200
+_MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")
+
+# orjson turns integers beyond 64 bits into floats.
+_DIGITS = bytes(b"0"[0] if at in b"0123456789" else b" "[0] for at in range(256))
+_LONG = b"0" * 19
+_BEFORE_NUMBERS = frozenset(b"[:, \t\r\n")
+_INT_DIGITS = 4_300
+_BLANK = b" \t\r\n"
+"""What JSON takes for space."""
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
+)
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The vendor or the way to it failed; the same request may do better later."""
+
+    kind: str
+    is_unreadable: bool = False
+    """Whether an answer came that said success and could not be read."""
+    is_unsent: bool = False
+    """Whether the request certainly never reached the vendor."""
+    status: int | None = None
+    """The answer's; None when none came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The vendor asks to wait; None when it does not say how many seconds."""
+
+    seconds: float | None
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The credentials are not, or no longer, accepted."""
+
+    error: AuthenticationError
+    """What to raise when there are no better ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The answer is at another address."""
+
+    location: str
+    status: int
+
+
+Outcome = Answer | Fault | Told | Login | Moved | TaskHistoryError
+
+
+@dataclass(frozen=True, slots=True)
+class Decipherer:
+    """Reads the answers of one vendor. ``hint_for`` says what to check when it refuses with that status.
+
+    ``status_in`` gives the status of an error that an answer holds although it says success; None where no
+    answer does.
+    """
+
+    origin: str
+    hint_for: Callable[[int], str]
+    status_in: Callable[[Json], int | None] | None = None
+
+    def outcome(
+        self,
+        request: Request,
+        status: int,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        secrets: Iterable[str] = (),
+        is_raw: bool = False,
+    ) -> Outcome:
+        """What the answer means for the request.
+
+        Header names are lower case; ``secrets`` are never repeated, whatever the vendor says. With ``is_raw``
+        a success whose body begins and ends as a list or an object is not read: its ``data`` is None. Where
+        only what it holds tells whether it is one, it is read all the same.
+        """
+        if 200 <= status < 300:
+            answer = _answer(status, headers, body, is_raw=is_raw and self.status_in is None)
+            within = self._status_within(answer)
+            if within is None or 200 <= within < 400:
+                return answer
+            status = within
+        if 300 <= status < 400:
+            return self._moved(request, status, headers)
+        if status == 401:
+            return Login(self._refused(request, status))
+        if status == 403 and not request.is_partial:
+            return self._refused(request, status)
+        if status in (429, 503):
+            seconds = retry_after_s(headers)
+            if status == 429 or seconds is not None:
+                return Told(seconds, status)
+        if status in (408, 425) or status >= 500:
+            return Fault(f"HTTP {status}", status=status)
+        said = vendor_message(body, secrets)
+        return Rejected(
+            f"{self.origin} refused {named(request)} with HTTP {status}"
+            + (f": {said}" if said else " and gave no reason."),
+            status=status,
+        )
+
+    def _status_within(self, answer: Answer | Fault) -> int | None:
+        if self.status_in is None or isinstance(answer, Fault):
+            return None
+        return self.status_in(answer.data)
+
+    def _moved(self, request: Request, status: int, headers: Mapping[str, str]) -> Outcome:
+        if headers.get("location"):
+            return Moved(headers["location"], status)
+        return UnexpectedResponse(
+            f"{self.origin} answered {named(request)} with HTTP {status} and no address to go to. "
+            "Check base_url; if it is right, the vendor's API has changed."
+        )
+
+    def _refused(self, request: Request, status: int) -> AuthenticationError:
+        hint = self.hint_for(status)
+        return AuthenticationError(
+            f"{self.origin} refused the credentials for {named(request)} (HTTP {status})."
+            + (f" {hint}" if hint else " Check the key, its scope and the plan."),
+            status=status,
+        )
+
+
+def named(request: Request) -> str:
+    """The request as errors name it: what it is for and its path, without parameters."""
+    return f"the {request.kind} request {request.method} {request.path.partition('?')[0]}"
+
+
+def _looks_whole(body: bytes) -> bool:
+    """Whether it begins and ends as a list or an object of JSON."""
+    text = body.strip(_BLANK)
+    return text[:1] + text[-1:] in (b"{}", b"[]")
+
+
+def _answer(status: int, headers: Mapping[str, str], body: bytes, *, is_raw: bool) -> Answer | Fault:
+    if is_raw and _looks_whole(body):
+        return Answer(None, body, status, headers)
+    if not body.strip():
+        return Fault(f"HTTP {status} with an empty answer", is_unreadable=True, status=status)
+    try:
+        return Answer(parse(body), body, status, headers)
+    except (ValueError, RecursionError):
+        return Fault(f"HTTP {status} with an answer that is not JSON", is_unreadable=True, status=status)
+
+
+def parse(body: bytes) -> Json:
+    """The JSON in ``body``; integers of any length stay exact. Raises ValueError, RecursionError.
+
+    Broken UTF-8 and halves of surrogate pairs, which JavaScript writes and no table takes, become U+FFFD:
+    one bad character in one row is no reason to lose a page.
+    """
+    if not _has_long_numbers(body):
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass
+    text = _ESCAPE.sub(_whole_escape, body.decode("utf-8-sig", errors="replace"))
+    return json.loads(text, parse_int=_exact_int, parse_constant=_no_constant)
+
+
+def _has_long_numbers(body: bytes) -> bool:
+    """Whether there may be an integer of 19 digits or more. Most that look so stand in quotes."""
+    # A pattern takes ten times as long to look through a page.
+    digits = body.translate(_DIGITS)
+    at = digits.find(_LONG)
+    while at >= 0:
+        before = at - (body[at - 1 : at] == b"-")
+        if before == 0 or body[before - 1] in _BEFORE_NUMBERS:
+            return True
+        end = digits.find(b" ", at)
+        at = digits.find(_LONG, end) if end >= 0 else -1
+    return False
+
+
+def _whole_escape(found: re.Match[str]) -> str:
+    escape = found[0]
+    is_half = len(escape) == 6 and escape[2] in "dD" and escape[3] in "89abAB" + "cdefCDEF"
+    return r"\ufffd" if is_half else escape
+
+
+def _exact_int(digits: str) -> int | Decimal:
+    """Python converts no longer digits to int."""
+    return int(digits) if len(digits) <= _INT_DIGITS else Decimal(digits)
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The seconds that ``Retry-After`` asks for; None when it asks for none or makes no sense.
+
+    A date counts from the answer's own ``Date``, so that a wrong clock here does not matter.
+    https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    value = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(value):
+        seconds = float(value)
+    else:
+        until = http_date(value)
+        if until is None:
+            return None
+        seconds = (until - (http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds()
+    return min(seconds, _LONGEST_WAIT_S) if seconds > 0 and math.isfinite(seconds) else None
+
+
+def http_date(value: str) -> datetime | None:
+    """The instant in a header; None when there is none."""
+    try:
+        found = parsedate_to_datetime(value)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def vendor_message(body: bytes, secrets: Iterable[str]) -> str:
+    """What the vendor says about its refusal: at most 200 printable characters, without secrets.
+
+    It is prose, and what it quotes has no name: whatever looks random is taken out as well.
+    """
+    try:
+        said = _message_in(parse(body), depth=4)
+    except (ValueError, RecursionError):
+        return ""
+    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    text = without_long_runs(Redactor(secrets=secrets).text(line)[0])
+    return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
+
+
+def _message_in(value: Json, depth: int) -> str:
+    """The first text under a key that holds messages; vendors nest them, also as JSON in a string."""
+    if depth == 0:
+        return ""
+    if isinstance(value, str):
+        if value.lstrip().startswith("{"):
+            try:
+                return _message_in(orjson.loads(value), depth - 1) or value
+            except orjson.JSONDecodeError:
+                pass
+        return value
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_message_in(item, depth - 1) for item in value[:3])))
+    if isinstance(value, dict):
+        return next(
+            filter(None, (_message_in(value[key], depth - 1) for key in _MESSAGE_KEYS if key in value)), ""
+        )
+    return ""

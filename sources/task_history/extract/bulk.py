@@ -1,0 +1,150 @@
+"""Whole windows in columns, and the first page of what comes after them, fetched side by side with them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..client.responses import parse
+from ..core.concurrency import Drawn
+from ..core.errors import Rejected, UnexpectedResponse
+from ..core.models import Answer, Page, Window
+from ..systems.protocol import System
+from .pages import Pages, Reading, contradicts, is_sorted
+
+if TYPE_CHECKING:
+    from .columnar import Frame, Framer
+
+log = logging.getLogger("task_history")
+
+_AHEAD, _AHEAD_BYTES = 128, 4 << 20
+"""Pages that are asked for while others are read: reading many takes as long as fetching a few dozen."""
+
+_NEAR_S = 0.2
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A window of which pages were asked for."""
+
+    window: Window
+    most: int
+    """All of them are wanted if they hold at most so many rows."""
+    first: Iterator[Answer | Exception]
+    is_here: bool = False
+    answer: Answer | Exception | None = None
+    """Its first page, as it came."""
+    page: Page | None = None
+    """The same, where it is of use."""
+    rest: Iterator[Answer | Exception] | None = None
+    """The other pages, where all of them were asked for."""
+
+
+class Bulk:
+    """Reads windows of one listing, where its system has a ``page_form``."""
+
+    def __init__(self, pages: Pages, system: System) -> None:
+        self._pages = pages
+        self._system = system
+        self._framer: Framer | None = None
+        self._coming: _Coming | None = None
+        self._begun: _Coming | None = None
+        self._largest = 1
+        """Bytes of the largest page so far."""
+
+    def read(self, reading: Reading, *, then: Window | None, most: int) -> Frame | None:
+        """All of a window whose first page is known; before it is made up, pages of ``then`` are asked for.
+
+        These are its first one, and all if they hold at most so many rows. None where anything about the window is
+        odd: what came is in the reading then, to go on with row by row.
+        """
+        head, size, form = reading.pages[0], self._system.page_size, self._system.page_form
+        begun, self._begun = self._begun, None
+        total = head.total or 0
+        has_free = any(column.is_free for column in self._system.executions.columns)
+        if form is None or has_free or not head.body or len(head.rows) != size or total <= size:
+            return None
+        from .columnar import Framer, Framing
+
+        if self._framer is None:
+            self._framer = Framer(form, self._system.executions, started=self._system.started_column)
+        framing = Framing(self._framer, total=total, size=size)
+        framing.add(head.body)
+        offsets = range(size, total, size)
+        answers = begun.rest if begun is not None and begun.window == reading.window else None
+        if answers is None:
+            answers = self._pages.raw(reading.window, offsets, ahead=self._ahead(head))
+        self.ask(then, most=most)
+        for offset, answer in zip(offsets, answers, strict=False):
+            if isinstance(answer, Exception):
+                reading.error, reading.refused = answer, offset
+                break
+            self._largest = max(self._largest, len(answer.body))
+            framing.add(answer.body)
+        coming = self._coming
+        # What is at hand waits for no more than that.
+        if reading.error is None and coming is not None and _is_near(coming.first):
+            self._take(coming)
+        frame = framing.frame() if reading.error is None else None
+        if frame is None:
+            for offset, body in zip(offsets, framing.bodies[1:], strict=False):
+                page = self._page(body)
+                if page is not None:
+                    reading.add(offset, page)
+        return frame
+
+    def ask(self, window: Window | None, *, most: int) -> None:
+        """Asks for the first page of the window, which ``ahead`` gives, and for all if it holds at most so many rows."""
+        self._coming = None
+        if window is not None:
+            self._coming = _Coming(window, most, self._pages.raw(window, (0,), ahead=1))
+
+    def ahead(self, at: datetime, end: datetime) -> tuple[Window, Page] | None:
+        """The window that begins there and of which the first page was asked for; it is given once.
+
+        Raises:
+            Exception: what came instead of the page, as the client raises it.
+        """
+        coming, self._coming = self._coming, None
+        if coming is None or coming.window.start != at or coming.window.end > end:
+            return None
+        self._take(coming)
+        if isinstance(coming.answer, Exception) and not isinstance(coming.answer, Rejected):
+            raise coming.answer
+        if coming.page is None:
+            return None
+        self._begun = coming
+        return coming.window, coming.page
+
+    def _take(self, coming: _Coming) -> None:
+        """Waits for its first page, and asks for the others if they are wanted."""
+        if coming.is_here:
+            return
+        coming.is_here, coming.answer = True, next(coming.first, None)
+        page = self._page(coming.answer.body) if isinstance(coming.answer, Answer) else None
+        if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
+            return
+        coming.page, size = page, self._system.page_size
+        if len(page.rows) == size < page.total <= coming.most:
+            coming.rest = self._pages.raw(
+                coming.window, range(size, page.total, size), ahead=self._ahead(page)
+            )
+
+    def _page(self, body: bytes) -> Page | None:
+        """The page; None where it cannot be read: it is asked for once more, as such a page always is."""
+        try:
+            return self._system.read_page(parse(body)).of(body)
+        except (ValueError, RecursionError, UnexpectedResponse):
+            return None
+
+    def _ahead(self, page: Page) -> int:
+        """How many pages like those so far are asked for at once."""
+        self._largest = max(self._largest, len(page.body))
+        return max(1, min(_AHEAD, _AHEAD_BYTES // self._largest))
+
+
+def _is_near(answers: Iterator[Answer | Exception]) -> bool:
+    return isinstance(answers, Drawn) and answers.is_near(_NEAR_S)

@@ -1,0 +1,179 @@
+"""Where do the vendor's rows of a window differ from those that are held?
+
+One request counts a window. Where the counts differ it is halved, until a page holds all of a half and
+tells which rows they are: a few requests for each difference, however long the window.
+
+A count may also hold the rows of the millisecond before the window and of the one at its end. So it is
+at least the number of rows in it: when it equals what is held, nothing is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..core.intervals import halves
+from ..core.models import MS, Page, Row, Window
+from ..systems.protocol import System
+from .pages import Pages, contradicts, is_sorted, is_whole
+
+_MOST_REQUESTS = 100
+"""For the halves of one window; what is left beyond is read whole."""
+_MOSTLY_MISSING = 0.5
+
+
+class Held(Protocol):
+    """What is held of a system's executions."""
+
+    def count(self, window: Window) -> int:
+        """How many began in the window."""
+        ...
+
+    def ids(self, window: Window) -> set[str]:
+        """Which began in the window."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A window of which all rows were read, and that differs."""
+
+    window: Window
+    missing: tuple[str, ...]
+    """Ids that the vendor has and that are not held."""
+    surplus: tuple[str, ...]
+    """Ids that are held and that the vendor does not list."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What a comparison found."""
+
+    fresh: list[Row] = field(default_factory=list)
+    """Rows that the vendor has and that are not held."""
+    vanished: list[str] = field(default_factory=list)
+    """Ids that are held and that the vendor does not list."""
+    total: int | None = None
+    """The vendor's count for the whole window."""
+    is_verified: bool = True
+    """Whether every difference in the counts was accounted for."""
+    leaves: list[Leaf] = field(default_factory=list)
+    """The windows that differ, with their ids."""
+    read: list[Row] = field(default_factory=list)
+    """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparer:
+    """Compares windows; ``read`` gives all rows of a window and whether they are verified, whatever that takes
+    where its third argument says so."""
+
+    pages: Pages
+    system: System
+    read: Callable[[Window, Page, bool], tuple[list[Row], bool]]
+
+    def compare(self, window: Window, held: Held) -> Comparison:
+        """What the vendor's window has that is not held, and the other way round."""
+        work = _Work(self, held)
+        head = self.pages.one(window)
+        work.window(window, head)
+        work.found.total = head.total
+        work.found.fresh = list({self.system.identity(row): row for row in work.found.fresh}.values())
+        return work.found
+
+
+class _Work:
+    def __init__(self, comparer: Comparer, held: Held) -> None:
+        self._pages = comparer.pages
+        self._system = comparer.system
+        self._read = comparer.read
+        self._held = held
+        self._left = _MOST_REQUESTS
+        self.found = Comparison()
+
+    def window(self, window: Window, head: Page) -> None:
+        """Compares the window, of which the first page is known."""
+        self.found.read += head.rows
+        if is_whole(head, self._system.page_size):
+            self._leaf(window, head.rows)
+            return
+        if head.total is None or contradicts(head):
+            self.found.is_verified &= self._all(window, head)
+            return
+        if not head.rows or self._left <= 0:
+            # Halves of a window that shows nothing tell no more; those of others would take too many requests.
+            self.found.is_verified &= self._all(window, head, is_last=True)
+            return
+        total = head.total - self._before(window, head)
+        held = self._held.count(window)
+        if total == held and self._knows(window, head.rows):
+            return
+        if total - held > total * _MOSTLY_MISSING:
+            leaves = len(self.found.leaves)
+            if self._all(window, head):
+                return
+            # The halves tell it again, and better.
+            del self.found.leaves[leaves:]
+        self._halves(window)
+
+    def _halves(self, window: Window) -> None:
+        parts = halves(window)
+        if parts is None:
+            rows, is_whole_now = self._pages.millisecond(window)
+            self.found.is_verified &= is_whole_now
+            self._leaf(window, list(rows.values()), is_whole=is_whole_now)
+            return
+        # Neither half's count says anything of the other: rows may stand at their common edge, or have come
+        # since the window was counted.
+        for part in parts:
+            self._left -= 1
+            self.window(part, self._pages.one(part))
+
+    def _before(self, window: Window, head: Page) -> int:
+        """How many rows a page shows of the millisecond before the window."""
+        return sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
+
+    def _all(self, window: Window, head: Page, *, is_last: bool = False) -> bool:
+        """Reads the whole window; False when its rows are not verified. ``is_last``: it is not asked for again."""
+        rows, is_verified = self._read(window, head, is_last)
+        self._leaf(window, rows, is_whole=is_verified)
+        return is_verified
+
+    def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
+        held = self._held.ids(window)
+        inside: dict[str, Row] = {}
+        for row in rows:
+            at = self._system.started_at(row)
+            if at is None or at in window:
+                inside[self._system.identity(row)] = row
+        missing = sorted(inside.keys() - held)
+        surplus = sorted(held - inside.keys()) if is_whole else []
+        self.found.read += rows
+        self.found.fresh += [inside[identity] for identity in missing]
+        self.found.vanished += surplus
+        if missing or surplus:
+            self.found.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
+
+    def _knows(self, window: Window, rows: list[Row]) -> bool:
+        """Whether what is held agrees with the first page, as far as that can tell."""
+        inside = {
+            self._system.identity(row): at
+            for row in rows
+            if (at := self._system.started_at(row)) is not None and at in window
+        }
+        if not inside:
+            return True
+        first, last = min(inside.values()), max(inside.values())
+        held = self._held.ids(Window(first, last + MS))
+        if not inside.keys() <= held:
+            return False
+        if not is_sorted(self._system, rows):
+            return True
+        if first == last:
+            # Which rows of one instant a page shows is chance: as many may be missing as expired.
+            at_once, is_all = self._pages.millisecond(Window(first, last + MS))
+            found = {key for key, row in at_once.items() if self._system.started_at(row) == first}
+            return is_all and found == held and not self._held.count(Window(window.start, first))
+        # Rows of the last instant may continue on the next page, in any order.
+        return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))

@@ -1,0 +1,172 @@
+"""The backlog → steps and payloads, one request each, ever."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from ..core.batch import Chunk
+from ..core.errors import Rejected, UnexpectedResponse
+from ..core.models import Answer, Request, Row
+from ..systems.protocol import Detail, Payload, System, Values
+from ..warehouse.queries import Wanted
+from . import rows as records
+from .pages import Sender
+from .rows import Payloads, Stamp, Tolerance
+
+log = logging.getLogger("task_history")
+
+T = TypeVar("T")
+
+_MOST_ALIKE = 50
+"""Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
+
+
+class Details:
+    """Reads what is wanted and counts it.
+
+    Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Sender,
+        system: System,
+        values: Values,
+        payloads: Payloads,
+        stamp: Callable[[], Stamp],
+        is_expired: Callable[[datetime | None], bool],
+        changed: Callable[[str, Detail], Chunk],
+    ) -> None:
+        self._client = client
+        self._system = system
+        self._values = values
+        self._payloads = payloads
+        self._stamp = stamp
+        self._is_expired = is_expired
+        self._changed = changed
+        self._tolerance = Tolerance()
+        self.redactions = 0
+
+    def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+        """The steps of executions that have ended."""
+        asked: deque[Request] = deque()
+
+        def requests() -> Iterator[Request]:
+            for one in wanted:
+                asked.append(self._system.detail_request(self._values, one.execution_id, one.part))
+                yield asked[-1]
+
+        for one, answer in zip(wanted, self._client.map(requests()), strict=False):
+            stamp = self._stamp()
+            request = asked.popleft()
+            if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
+                outcome = "expired" if self._is_expired(one.started_at) else "gone"
+                row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
+                yield Chunk({self._system.ledger.name: [row]})
+            else:
+                detail = self._read(one.execution_id, answer, partial(self.whole, request))
+                if detail is not None:
+                    yield self._loaded(one, detail, stamp)
+
+    def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+        """The payloads of steps."""
+        table = self._system.payloads
+        if table is None:
+            return
+        requests = (
+            self._system.payload_request(self._values, one.execution_id, one.step_id) for one in wanted
+        )
+        for one, answer in zip(wanted, self._client.map(requests), strict=False):
+            ids: Row = {
+                "step_execution_id": one.step_id,
+                "workflow_execution_id": one.execution_id,
+                "execution_date_started": one.started_at,
+            }
+            stamp = self._stamp()
+            if isinstance(answer, Rejected) and answer.status in (404, 410):
+                record = self._payloads.missing(ids, stamp)
+            else:
+                payload = self._read(one.step_id, answer, self._payload)
+                if payload is None:
+                    continue
+                record = self._payloads.record(ids, payload, stamp)
+            self.redactions += record.redactions
+            yield Chunk({table.name: [record.row]}, size=record.size)
+
+    @property
+    def skipped(self) -> set[str]:
+        """Ids that were refused or unreadable; they are left for the next run."""
+        return self._tolerance.skipped
+
+    def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp) -> Chunk:
+        if detail.execution and detail.execution.get("status") != one.status:
+            # It was run again under the same id since it was listed.
+            return self._changed(one.execution_id, detail)
+        rows = records.steps(self._system.steps, detail, one.started_at, stamp)
+        row = records.ledger(self._system.ledger, one.execution_id, one.started_at, "loaded", stamp, detail)
+        children = records.children(self._system, detail, one.started_at, stamp)
+        found = {self._system.ledger.name: [row], self._system.steps.name: rows, **children}
+        return Chunk(found, size=200 * sum(map(len, found.values())))
+
+    def whole(self, request: Request, answer: Answer) -> Detail:
+        """The detail with everything that it says has to be asked besides."""
+        detail = self._system.read_detail(self._values, request, answer.data)
+        if not detail.more:
+            return detail
+        steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
+        extra, more = dict(detail.extra), list(detail.more)
+        # A list that goes on may answer to what comes next with what came.
+        before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
+        while more:
+            part, more = more, []
+            for asked, found in zip(part, self._client.map(part), strict=True):
+                if isinstance(found, Rejected) and (
+                    asked.is_partial or self._system.is_gone(found.status, str(found))
+                ):
+                    continue
+                if isinstance(found, Exception):
+                    raise found
+                body, times = before.get(asked.path, (b"", 0))
+                before[asked.path] = found.body, times + 1 if found.body == body else 1
+                # A bare list that comes again is the whole; one that names its length may hold the same many times.
+                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
+                    log.info("detail_repeated path=%s", asked.path)
+                    continue
+                further = self._system.read_detail(self._values, asked, found.data)
+                steps += further.steps
+                extra |= further.extra
+                more += further.more
+                for name, rows in further.children.items():
+                    children.setdefault(name, []).extend(rows)
+        return Detail(detail.execution, extra, _once(steps), children)
+
+    def _payload(self, answer: Answer) -> Payload:
+        return self._system.read_payload(records.exact(answer))
+
+    def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
+        """What the answer holds; None when this one is skipped."""
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            found = read(answer)
+        except (Rejected, UnexpectedResponse) as error:
+            self._tolerance.skip(identity, error)
+            return None
+        self._tolerance.went_well()
+        return found
+
+
+def _once(steps: Sequence[Row]) -> list[Row]:
+    """Each step once: of one that came twice, whatever either told."""
+    found: dict[str, Row] = {}
+    for step in steps:
+        identity = str(step.get("id") or step.get("_id"))
+        known = found.get(identity, {})
+        found[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
+    return list(found.values())

@@ -1,0 +1,167 @@
+"""Which integration a workflow belongs to: from a file, or asked once per workflow and integration."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ConfigurationError, Rejected
+from ..core.models import Row
+from .rows import Stamp
+
+log = logging.getLogger("task_history")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a mapping file says of a workflow."""
+
+    integration: str | None
+    name: str | None
+
+
+def read_map(path: str | None) -> dict[str, Named]:
+    """What the mapping file says, by workflow id; nothing without a file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or has not the expected form.
+    """
+    if path is None:
+        return {}
+    form = "workflow_id, integration and, if you like, workflow_name"
+    read = _READERS.get(Path(path).suffix.lower())
+    if read is None:
+        raise ConfigurationError(
+            f"workflow_map: {path!r} ends in none of {', '.join(_READERS)}; expected are {form}."
+        )
+    try:
+        rows = read(Path(path).read_text("utf-8-sig"))
+        found = {
+            str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
+            for row in rows
+        }
+    except OSError as error:
+        raise ConfigurationError(f"workflow_map: {path!r} cannot be read ({error.strerror}).") from None
+    except KeyError as error:
+        raise ConfigurationError(
+            f"workflow_map: {path!r} lacks {error.args[0]}; expected are {form}."
+        ) from None
+    except (ValueError, TypeError, AttributeError, csv.Error):
+        raise ConfigurationError(f"workflow_map: {path!r} has not the expected form: {form}.") from None
+    return found
+
+
+def _text(value: Any) -> str | None:
+    return str(value).strip() or None if value is not None else None
+
+
+def _csv(text: str) -> list[Mapping[str, Any]]:
+    rows = csv.DictReader(text.splitlines())
+    for name in ("workflow_id", "integration"):
+        if name not in (rows.fieldnames or ()):
+            raise KeyError(name)
+    return list(rows)
+
+
+def _nested(data: Any) -> list[Mapping[str, Any]]:
+    """A list of rows, or an object with one entry per workflow: its integration, or its row."""
+    if isinstance(data, dict) and isinstance(data.get("workflows"), list | dict):
+        data = data["workflows"]
+    if isinstance(data, dict):
+        return [
+            {"workflow_id": key, **(value if isinstance(value, dict) else {"integration": value})}
+            for key, value in data.items()
+        ]
+    if not isinstance(data, list):
+        raise TypeError
+    return data
+
+
+_READERS: dict[str, Callable[[str], list[Mapping[str, Any]]]] = {
+    ".csv": _csv,
+    ".json": lambda text: _nested(json.loads(text)),
+    ".toml": lambda text: _nested(tomllib.loads(text)),
+}
+
+Asks = Callable[[str, str], bool]
+"""Whether executions of the workflow belong to the integration."""
+
+
+def learn(
+    known: Mapping[str, Row],
+    *,
+    named: Mapping[str, Named],
+    integrations: Sequence[str],
+    asks: Asks,
+    stamp: Callable[[], Stamp],
+) -> Iterator[Row]:
+    """The rows of ``workflows`` that are new or changed.
+
+    ``known`` are all workflow ids, with the row that is stored or an empty one.
+    """
+    hits = Counter(str(row["integration"]) for row in known.values() if row.get("integration"))
+    for workflow_id, row in known.items():
+        told = named.get(workflow_id)
+        if told is not None:
+            if (row.get("integration"), row.get("workflow_name")) != (told.integration, told.name):
+                yield _row(workflow_id, told.integration, told.name, "file", [], stamp())
+            continue
+        if row.get("integration"):
+            continue
+        asked = _asked(row)
+        found = None
+        for integration in sorted(set(integrations).difference(asked), key=lambda name: (-hits[name], name)):
+            asked.append(integration)
+            if _answer(asks, workflow_id, integration):
+                found = integration
+                hits[integration] += 1
+                break
+        if not row or len(asked) > len(_asked(row)):
+            yield _row(workflow_id, found, None, "asked" if found else "unknown", asked, stamp())
+
+
+def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
+    try:
+        return asks(workflow_id, integration)
+    except Rejected as error:
+        log.warning(
+            "integration_refused integration=%r status=%d advice=%r",
+            integration,
+            error.status,
+            "check its spelling in the setting integrations",
+        )
+        return False
+
+
+def _asked(row: Row) -> list[str]:
+    try:
+        found = json.loads(row.get("asked") or "[]")
+    except ValueError:
+        return []
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _row(
+    workflow_id: str,
+    integration: str | None,
+    name: str | None,
+    origin: str,
+    asked: Sequence[str],
+    stamp: Stamp,
+) -> Row:
+    return stamp.on(
+        {
+            "workflow_id": workflow_id,
+            "integration": integration,
+            "workflow_name": name,
+            "origin": origin,
+            "asked": json.dumps(sorted(asked)),
+        }
+    )

@@ -1,0 +1,395 @@
+"""One closed window → all its rows, however its pages come.
+
+Pages are asked for side by side by offset. Offsets drift when rows arrive or expire meanwhile, and
+rows of one millisecond may swap places between pages; so what was read is only believed when as many
+distinct ids came as the vendor counts, by the same count on every page. Rows that arrive while as many
+others expire leave the count as it was; but what expires is the oldest, so that the first page shows it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
+from ..core.intervals import is_ascending, uncovered
+from ..core.models import MS, Answer, Page, Request, Row, Window, iso_ms
+from ..systems.protocol import System, Values
+
+_ATTEMPTS, _STALE = 40, 8
+"""How often one millisecond is read at most, and how often in a row without a new execution."""
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_SWAPPED = 3
+"""Rows that swap places at random show at least one new row in this many."""
+
+
+class Sender(Protocol):
+    """What reading needs of a client."""
+
+    def send(self, request: Request) -> Answer:
+        """The answer, however many attempts it takes."""
+        ...
+
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
+
+        With ``ahead`` so many are asked for at once, before the first is waited for.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the pages of one window held so far."""
+
+    window: Window
+    pages: dict[int, Page] = field(default_factory=dict)
+    error: Exception | None = None
+    """Why not all pages were read."""
+    refused: int = 0
+    """The position that could not be read."""
+    has_drifted: bool = False
+    """Whether the page of the oldest rows held others once the last one was read, or may do so."""
+
+    def add(self, offset: int, page: Page) -> None:
+        self.pages[offset] = page
+
+    @property
+    def total(self) -> int | None:
+        """The highest count that any page gave."""
+        return max((page.total for page in self.pages.values() if page.total is not None), default=None)
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the vendor's count changed while the pages were read."""
+        return len({page.total for page in self.pages.values()}) > 1
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether every position was read, and nothing says that rows changed places meanwhile but in ties."""
+        return not self.has_moved and not self.has_drifted and self.gap() is None
+
+    def gap(self) -> int | None:
+        """The first position that no page holds."""
+        return uncovered({at: len(page.rows) for at, page in self.pages.items()}, self.total or 0)
+
+    @property
+    def depth(self) -> int:
+        """The position after the last one that was read."""
+        return max((at + len(page.rows) for at, page in self.pages.items()), default=0)
+
+    def before(self, depth: int) -> dict[int, Page]:
+        """The pages that begin before that position."""
+        return {at: page for at, page in self.pages.items() if at < depth}
+
+
+class Pages:
+    """Asks for pages of listings.
+
+    Raises, from every method: whatever the client raises, and UnexpectedResponse when an answer has
+    not the documented form.
+    """
+
+    def __init__(
+        self,
+        client: Sender,
+        system: System,
+        values: Values,
+        *,
+        filters: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._client = client
+        self._system = system
+        self._values = values
+        self._filters = dict(filters or {})
+        self.has_counts = False
+        """Whether the vendor has counted what it lists."""
+
+    def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
+        """The page at that offset."""
+        answer = self._client.send(self._request(window, offset, filters))
+        page = self._system.read_page(answer.data)
+        self.has_counts |= page.total is not None
+        return page.of(answer.body)
+
+    def many(
+        self, window: Window | None, offsets: Iterable[int], filters: Mapping[str, Any] | None = None
+    ) -> Iterator[tuple[int, Page | Exception]]:
+        """The pages at those offsets, in order; an error ends them."""
+        offsets = list(offsets)
+        answers = self._client.map(self._request(window, offset, filters) for offset in offsets)
+        for offset, answer in zip(offsets, answers, strict=False):
+            if isinstance(answer, Exception):
+                yield offset, answer
+                return
+            try:
+                page = self._system.read_page(answer.data)
+            except UnexpectedResponse as error:
+                yield offset, error
+                return
+            yield offset, page
+
+    def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
+        """The pages at those offsets as they came, in order, so many asked for at once.
+
+        An error other than a refusal ends them.
+        """
+        return self._client.map(
+            (self._request(window, offset, None) for offset in offsets), is_raw=True, ahead=ahead
+        )
+
+    def complete(self, reading: Reading, *, overlap: int, is_wary: bool) -> None:
+        """Reads what is missing of a window whose first page is known.
+
+        ``overlap`` is how many rows of a page the next one repeats: two that swap are seen by one of them.
+        ``is_wary`` asks for the page of the oldest rows once more at the end: some may have expired. What
+        cannot be read is left in ``reading.error``; nothing that was read is lost.
+
+        Raises:
+            PaginationLoop: offsets do not lead to other rows.
+        """
+        head = reading.pages[0]
+        begun, step = len(head.rows), self._system.page_size - overlap
+        offsets = range(max(0, begun - overlap), reading.total or 0, step)
+        is_more = 0 < begun < (reading.total or 0) and reading.error is None
+        missing = [offset for offset in offsets if offset not in reading.pages]
+        for offset, page in self.many(reading.window, missing if is_more else ()):
+            if isinstance(page, Exception):
+                reading.error, reading.refused = page, offset
+                break
+            reading.add(offset, page)
+        try:
+            if reading.error is None:
+                self._replace_repeated(reading)
+                self._fill(reading)
+            elif not isinstance(reading.error, Rejected):
+                reading.has_drifted |= is_wary
+                return
+        except PaginationLoop:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
+            reading.error, reading.refused = error, reading.gap() or 0
+        if is_wary and len(reading.pages) > 1:
+            self._look_back(reading)
+
+    def _look_back(self, reading: Reading) -> None:
+        """Asks for the page of the oldest rows again: whether it shows what it showed."""
+        offset = min(reading.pages, key=lambda at: _span(self._system, reading.pages[at].rows)[0])
+        page = reading.pages[offset]
+        reading.has_drifted = True
+        try:
+            again = self.one(reading.window, offset)
+        except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
+            reading.error = reading.error or error
+        else:
+            reading.has_drifted = again.total != page.total or _is_other(self._system, again, page)
+
+    def millisecond(self, window: Window) -> tuple[dict[str, Row], bool]:
+        """The rows of one millisecond, which may swap between pages: read until all were seen.
+
+        False when they were not, after several times or because the vendor refuses to go so deep.
+
+        Raises:
+            PaginationLoop: offsets do not lead to other rows.
+        """
+        rows: dict[str, Row] = {}
+        seen: set[str] = set()
+        size: tuple[int, bool] | None = None
+        stale = 0
+        for _ in range(_ATTEMPTS):
+            reading = self._once(window)
+            found = {self._system.identity(row): row for page in reading.pages.values() for row in page.rows}
+            stale = 0 if found.keys() - rows.keys() else stale + 1
+            rows |= found
+            if reading.error is None and len(reading.pages) == 1:
+                return rows, True
+            is_counted = (reading.total or 0) >= reading.depth and not reading.has_moved
+            before, size = size, ((reading.total or 0) if is_counted else reading.depth, is_counted)
+            # What was seen while there were more or fewer may be gone. Without a count, only the next
+            # reading tells whether some expired during this one.
+            if size == before:
+                seen |= found.keys()
+            else:
+                seen = set(found) if is_counted else set()
+            if len(seen) >= size[0] and (is_counted or reading.error is None):
+                return rows, True
+            if stale >= (1 if reading.error else _STALE):
+                break
+        return rows, False
+
+    def _once(self, window: Window) -> Reading:
+        """The window, page after page, as deep as the vendor allows."""
+        reading = Reading(window)
+        while True:
+            offset = reading.depth
+            try:
+                page = self.one(window, offset)
+            except Rejected as error:
+                if not refused_depth(error, offset):
+                    raise
+                reading.error = error
+                return reading
+            reading.add(offset, page)
+            if self._is_end(page, reading.depth):
+                return reading
+            ids = {self._system.identity(row) for one in reading.pages.values() for row in one.rows}
+            if reading.depth > _SWAPPED * len(ids) + self._system.page_size:
+                raise PaginationLoop(
+                    f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
+                    "If the vendor's API changed its paging, the connector has to follow."
+                )
+
+    def _is_end(self, page: Page, offset: int) -> bool:
+        """Whether nothing follows that page, which ends at the offset."""
+        if not page.rows:
+            return True
+        if page.more is not True and page.total is not None and offset >= page.total:
+            return True
+        return len(page.rows) < self._system.page_size and page.more is False
+
+    def _replace_repeated(self, reading: Reading) -> None:
+        """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
+
+        Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
+        compared. More of one kind come only where offsets lead nowhere.
+        """
+        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
+            reading.add(offset, self.one(reading.window, offset))
+        alike = _repeated(self._system, reading.pages)
+        longest = max(alike, key=len, default=[])
+        filled = sum(1 for page in reading.pages.values() if page.rows)
+        if len(longest) > 2 or (longest and len(longest) == filled):
+            raise PaginationLoop(
+                f"The listing of {reading.window} gives the same rows at offset {longest[-1]} as before, twice. "
+                "Nothing of it was loaded. If the vendor's API changed its paging, the connector has to follow."
+            )
+        reading.has_drifted |= bool(alike)
+
+    def _fill(self, reading: Reading) -> None:
+        """Asks for positions that short pages left out."""
+        empty = 0
+        while (at := reading.gap()) is not None:
+            page = self.one(reading.window, at)
+            if not page.rows:
+                empty += 1
+                if page.total == 0:
+                    reading.add(at, page)
+                if reading.has_moved or page.total is None or page.total <= at:
+                    return  # rows expired meanwhile
+                if empty > 1:
+                    return  # its count is wrong: what came is compared once more
+                continue
+            reading.add(at, page)
+
+    def _request(self, window: Window | None, offset: int, filters: Mapping[str, Any] | None) -> Request:
+        return self._system.list_request(
+            self._values, window, offset=offset, filters={**self._filters, **(filters or {})}
+        )
+
+
+def torn(system: System, pages: Mapping[int, Page], seen_since: Iterable[Row] = ()) -> set[datetime | None]:
+    """The instants of which fewer executions were seen than positions: they swapped between pages.
+
+    ``seen_since`` are rows that were read again.
+    """
+    positions: Counter[datetime | None] = Counter()
+    seen: set[str] = set()
+    covered = 0
+    for offset in sorted(pages):
+        for at, row in enumerate(pages[offset].rows, start=offset):
+            instant, identity = system.started_at(row), system.identity(row)
+            positions[instant] += (at >= covered) - (identity not in seen)
+            seen.add(identity)
+        covered = max(covered, offset + len(pages[offset].rows))
+    for row in seen_since:
+        if (identity := system.identity(row)) not in seen:
+            positions[system.started_at(row)] -= 1
+            seen.add(identity)
+    return {instant for instant, missing in positions.items() if missing > 0}
+
+
+def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[dict[str, Row], datetime]:
+    """The rows of a sorted page that certainly are all until some instant, and that instant.
+
+    Rows of a page's last instant may continue on the next one, in any order. ``otherwise`` where the page
+    tells nothing later.
+    """
+    rows = list(rows)
+    last = after(system, rows, otherwise + MS) - MS
+    return {
+        system.identity(row): row for row in rows if (at := system.started_at(row)) is None or at < last
+    }, max(last, otherwise)
+
+
+def _is_other(system: System, again: Page, page: Page) -> bool:
+    """Whether a page of the oldest rows holds others than it did."""
+    # Rows of its newest instant may swap with those of the next page.
+    last = _span(system, page.rows)[1]
+    one, two = (
+        {system.identity(row) for row in rows if (at := system.started_at(row)) is None or at < last}
+        for rows in (page.rows, again.rows)
+    )
+    # Where all began at once, their order may be any: only whether they are the same can be asked.
+    return (
+        one != two if one else set(map(system.identity, page.rows)) != set(map(system.identity, again.rows))
+    )
+
+
+def _span(system: System, rows: Iterable[Row]) -> tuple[datetime, datetime]:
+    """When the first and the last of the rows began; the end of time where that is not known."""
+    instants = [at for at in map(system.started_at, rows) if at is not None]
+    return (min(instants), max(instants)) if instants else (_NEVER, _NEVER)
+
+
+def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
+    """The offsets whose pages hold the same rows, together; which of them is wrong cannot be seen."""
+    offsets: dict[tuple[str, ...], list[int]] = {}
+    for offset in sorted(pages):
+        ids = tuple(map(system.identity, pages[offset].rows))
+        if ids:
+            offsets.setdefault(ids, []).append(offset)
+    return [same for same in offsets.values() if len(same) > 1]
+
+
+def is_whole(page: Page, page_size: int) -> bool:
+    """Whether this first page holds all that there is.
+
+    A page that says that more follows is believed, and so is a short one that says that it is the last,
+    whatever they count; a short one that says nothing is not.
+    """
+    if page.more is True and page.rows:
+        return False
+    if page.total is not None:
+        return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
+    return not page.rows or (len(page.rows) < page_size and page.more is False)
+
+
+def contradicts(page: Page) -> bool:
+    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
+    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
+
+
+def is_sorted(system: System, rows: Iterable[Row]) -> bool:
+    """Whether the rows come oldest first."""
+    return is_ascending(map(system.started_at, rows))
+
+
+def refused_depth(error: Exception | None, offset: int) -> bool:
+    """Whether the vendor refuses to go as deep as that offset."""
+    return isinstance(error, Rejected) and error.status in (400, 413, 414, 416, 422) and offset > 0
+
+
+def after(system: System, rows: Iterable[Row], otherwise: datetime) -> datetime:
+    """The millisecond after the last of the rows."""
+    instants = [at for at in map(system.started_at, rows) if at is not None]
+    return max(instants) + MS if instants else otherwise
+
+
+def described(window: Window) -> str:
+    """The window as log lines name it."""
+    return f"{iso_ms(window.start)}/{iso_ms(window.end)}"

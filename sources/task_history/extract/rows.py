@@ -1,0 +1,314 @@
+"""What the vendor sent → the rows that are written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import simplejson
+
+from ..core.errors import Rejected, UnexpectedResponse
+from ..core.json import to_text
+from ..core.models import Answer, Json, Row, Table
+from ..redaction.redactor import Redactor
+from ..systems.protocol import Detail, PageForm, Payload, System
+from ..warehouse.status_history import Seen, earlier_state
+
+if TYPE_CHECKING:
+    from ..load.arrow import Framed, Values
+    from .columnar import Frame
+
+log = logging.getLogger("task_history")
+
+
+class Undeclared:
+    """Fields that no column is declared for: they are kept, without secrets."""
+
+    def __init__(self, redactor: Redactor, *, max_bytes: int = 65_536) -> None:
+        self._redactor = redactor
+        self._max_bytes = max_bytes
+        self._declared: dict[str, frozenset[str]] = {}
+        self._free: dict[str, tuple[str, ...]] = {}
+
+    def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
+        free = self._free.get(table.name)
+        if free is None:
+            free = tuple(column.source or column.name for column in table.columns if column.is_free)
+            self._free[table.name] = free
+        if free:
+            row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
+        return self._declared_and_others(table, row)
+
+    def kept_in_columns(self, table: Table, frame: Frame) -> dict[str, Values]:
+        """The same of rows in columns: only fields that no column is declared for are looked at one by one."""
+        columns: dict[str, Values] = {name: frame.table[name] for name in frame.table.column_names}
+        declared = {column.source for column in table.columns}
+        unknown = {
+            name: frame.others[name] if name in frame.others else frame.table[name].unique().to_pylist()
+            for name in [*columns, *frame.others]
+            if name not in declared
+        }
+        is_sound = self._redactor.is_sound
+        if all(is_sound(name, value) for name, values in unknown.items() for value in values):
+            return {**columns, **frame.others}
+        names = list(unknown)
+        every = [
+            frame.others[name] if name in frame.others else frame.table[name].to_pylist() for name in names
+        ]
+        rows = []
+        for values in zip(*every, strict=True):
+            others = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            found = self._redactor.payload(others).value
+            rows.append(found if isinstance(found, dict) else dict.fromkeys(others, found))
+        kept = {name: column for name, column in columns.items() if name in declared}
+        return {**kept, **{name: [row.get(name) for row in rows] for name in set().union(*rows)}}
+
+    def free(self, value: Json) -> str:
+        """What customers write, without secrets, of bounded size: prose as it is, anything else as JSON text."""
+        if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
+            text = self._redactor.text(value)[0]
+            # Not as JSON: a line of a log is read as it stands.
+            return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
+        return to_text(self._redactor.payload(value).value, self._max_bytes).text
+
+    def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
+        declared = self._declared.get(table.name)
+        if declared is None:
+            declared = frozenset(column.source or column.name for column in table.columns)
+            self._declared[table.name] = declared
+        if declared.issuperset(row):
+            return row
+        is_sound = self._redactor.is_sound
+        for name in row:
+            if name not in declared and not is_sound(name, row[name]):
+                break
+        else:
+            return row
+        others = {name: value for name, value in row.items() if name not in declared}
+        found = self._redactor.payload(others)
+        if not found.count:
+            return row
+        kept = found.value if isinstance(found.value, dict) else dict.fromkeys(others, found.value)
+        return {**{name: value for name, value in row.items() if name in declared}, **kept}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Which run read something, when, and what of it may be kept."""
+
+    run_id: str
+    at: datetime
+    undeclared: Undeclared = field(default_factory=lambda: Undeclared(Redactor()), repr=False, compare=False)
+
+    def on(self, row: Mapping[str, Json]) -> Row:
+        """The row with the stamp."""
+        return {**row, "fetched_at": self.at, "run_id": self.run_id}
+
+
+LIST, LATE, STATUS, EXECUTION, REPAIR, REPLAY = "list", "late", "status", "execution", "repair", "replay"
+"""By which kind of request a version of a row came."""
+
+
+def execution(
+    system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: Seen | None = None
+) -> Row:
+    """A listing's row, or one that was laid over a stored row; ``before`` is its state as stored."""
+    row = stamp.undeclared.kept(system.executions, row)
+    is_open = system.is_open(dict(row))
+    is_same = before is not None and before.status == str(row.get("status") or "")
+    return {
+        **row,
+        "is_open": is_open,
+        "resolution": None if is_open else "ended",
+        "purged_at_source": None,
+        "status_seen_at": before.since if before is not None and is_same else stamp.at,
+        "read_by": read_by,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by: str) -> Framed:
+    """A listing's rows that came in columns, none of which is stored."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from ..load.arrow import Framed
+
+    size = len(frame)
+    kept = stamp.undeclared.kept_in_columns(table, frame)
+    status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
+    is_over = pc.or_(
+        pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
+        pc.fill_null(pc.not_equal(ended, ""), False),
+    )
+    at = pa.repeat(pa.scalar(stamp.at, pa.timestamp("us", "UTC")), size)
+    own = {
+        "is_open": pc.invert(is_over),
+        "resolution": pc.if_else(is_over, "ended", pa.scalar(None, pa.string())),
+        "purged_at_source": pa.nulls(size, pa.timestamp("us", "UTC")),
+        "status_seen_at": at,
+        "read_by": pa.repeat(read_by, size),
+        "fetched_at": at,
+        "run_id": pa.repeat(stamp.run_id, size),
+    }
+    return Framed({**kept, **own}, size)
+
+
+def executions(
+    system: System, rows: Iterable[Row], stamp: Stamp, *, read_by: str, stored: Mapping[str, Seen]
+) -> tuple[list[Row], list[Row]]:
+    """A listing's rows, and the earlier states of those that are stored in another; ``stored`` is by id."""
+    fresh, earlier = [], []
+    for row in rows:
+        identity = system.identity(row)
+        before = stored.get(identity)
+        fresh.append(execution(system, row, stamp, read_by=read_by, before=before))
+        earlier += earlier_state(identity, before, row.get("status"))
+    return fresh, earlier
+
+
+def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
+    """The stored row with what a single read says: what the read does not hold stays as it was."""
+    source = {column.name: column.source or column.name for column in table.columns}
+    known = {source.get(name, name): value for name, value in stored.items()}
+    spelled = {plain(name) for name in fresh}
+    return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
+
+
+def plain(name: str) -> str:
+    """The same for a vendor's key and the warehouse's name for it."""
+    return name.replace("_", "").lower()
+
+
+def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool) -> Row:
+    """The stored row of an execution that the vendor no longer holds."""
+    row = laid_over(table, stored, {})
+    while_open = "unresolved_at_retention" if is_expired else "gone"
+    return {
+        **row,
+        "is_open": False,
+        "resolution": stored.get("resolution") or while_open,
+        "purged_at_source": stamp.at,
+        "read_by": EXECUTION,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def ledger(
+    table: Table,
+    execution_id: str,
+    started_at: datetime | None,
+    outcome: str,
+    stamp: Stamp,
+    detail: Detail | None = None,
+) -> Row:
+    """The note that an execution's steps were asked for."""
+    extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
+    return {
+        **extra,
+        "id": execution_id,
+        "outcome": outcome,
+        "steps": len(detail.steps) if detail else None,
+        "date_started": started_at,
+        "fetched_at": stamp.at,
+        "run_id": stamp.run_id,
+    }
+
+
+def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
+    """The execution's steps."""
+    kept = (stamp.undeclared.kept(table, step) for step in detail.steps)
+    return [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
+
+
+def children(
+    system: System, detail: Detail, started_at: datetime | None, stamp: Stamp
+) -> dict[str, list[Row]]:
+    """The rows of further tables that an execution's detail brings."""
+    tables = {table.name: table for table in system.others}
+    return {
+        name: [
+            stamp.on({**stamp.undeclared.kept(tables[name], row), "execution_date_started": started_at})
+            for row in rows
+        ]
+        for name, rows in detail.children.items()
+    }
+
+
+def exact(answer: Answer) -> Json:
+    """The answer with its numbers exactly as they were sent."""
+    try:
+        return simplejson.loads(answer.body.decode("utf-8"), use_decimal=True)
+    except (ValueError, RecursionError):
+        return answer.data
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadRecord:
+    """A payload as it is written, and how many values were redacted in it."""
+
+    row: Row
+    redactions: int
+    size: int
+
+
+class Payloads:
+    """Payloads without secrets and of bounded size."""
+
+    def __init__(self, *, redact: Iterable[str], secrets: Iterable[str], max_bytes: int) -> None:
+        self._redactor = Redactor(redact, secrets=secrets)
+        self._max_bytes = max_bytes
+
+    def record(self, ids: Mapping[str, Json], payload: Payload, stamp: Stamp) -> PayloadRecord:
+        """The row of a payload; ``ids`` are the columns that say whose it is."""
+        sent, got = self._redactor.payload(payload.input), self._redactor.payload(payload.output)
+        flags = self._redactor.payload(dict(payload.flags))
+        left, right = to_text(sent.value, self._max_bytes), to_text(got.value, self._max_bytes)
+        count = sent.count + got.count + flags.count
+        row = stamp.on(
+            {
+                **flags.value,
+                **ids,
+                "input": left.text,
+                "output": right.text,
+                "input_bytes": left.bytes,
+                "output_bytes": right.bytes,
+                "is_input_cut": left.cut,
+                "is_output_cut": right.cut,
+                "redactions": count,
+                "outcome": "loaded",
+            }
+        )
+        return PayloadRecord(row, count, len(left.text) + len(right.text))
+
+    def missing(self, ids: Mapping[str, Json], stamp: Stamp) -> PayloadRecord:
+        """The row of a payload that the vendor no longer holds."""
+        return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
+
+
+_MOST_REFUSED = 20
+
+
+class Tolerance:
+    """Lets single executions be refused or unreadable; many in a row are a fault of the whole."""
+
+    def __init__(self) -> None:
+        self.skipped: set[str] = set()
+        self._in_a_row = 0
+
+    def went_well(self) -> None:
+        self._in_a_row = 0
+
+    def skip(self, identity: str, error: Rejected | UnexpectedResponse) -> None:
+        """Notes that this one is left for the next run. Raises the error when there were many in a row."""
+        self._in_a_row += 1
+        self.skipped.add(identity)
+        if self._in_a_row >= _MOST_REFUSED:
+            raise error
+        log.warning("skipped id=%s because=%r", identity, str(error))

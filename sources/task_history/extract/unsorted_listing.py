@@ -1,0 +1,247 @@
+"""Listings in an order that nobody documents, without a count: pages that are seen to join.
+
+Each page repeats the last row of the one before. If that row is not on it, rows moved in between: the page is
+asked for again from further back. A short page is the end only where longer ones were seen, since a vendor may
+cap its pages below what it documents.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from ..core.intervals import halves, is_ascending
+from ..core.models import MS, Page, Row, Window, floor_ms
+from ..systems.protocol import System, Values
+from .compare import Comparison, Held, Leaf
+from .pages import Pages, Sender, described
+from .sorted_listing import ROWS_PER_PIECE, Piece
+
+log = logging.getLogger("task_history")
+
+_MOST_IN_A_PIECE = 6
+"""Times what a piece should hold."""
+_SMALLEST_CAP = 10
+"""No vendor caps its pages below."""
+_STEPS_BACK = (25, 100, 1_000)
+
+
+class Lists(Protocol):
+    """What reads the executions of one list in windows."""
+
+    @property
+    def system(self) -> System: ...
+    @property
+    def pages(self) -> Pages: ...
+    def pieces(
+        self, window: Window, *, head: Page | None = None, is_oldest: bool = True
+    ) -> Iterator[Piece]: ...
+    def compare(self, window: Window, held: Held) -> Comparison: ...
+
+
+class Sizes:
+    """How long the vendor's pages are, as far as they were seen; shared by all lists of one run."""
+
+    def __init__(self, page_size: int) -> None:
+        self._page_size = page_size
+        self._longest = 0
+        self._ends: set[int] = set()
+        self._lock = threading.Lock()
+
+    def is_end(self, page: Page) -> bool:
+        """Whether certainly nothing follows the page."""
+        with self._lock:
+            size = len(page.rows)
+            is_shorter = size < self._longest or size < _SMALLEST_CAP or size in self._ends
+            self._longest = max(self._longest, size)
+            if not page.rows or page.more is not None:
+                return not page.rows or not page.more
+            return size < self._page_size and is_shorter
+
+    def ended_with(self, size: int) -> None:
+        """Nothing followed a page of that size."""
+        with self._lock:
+            self._ends.add(size)
+
+
+class Chain:
+    """One list, page after page, from the row at ``offset`` on."""
+
+    def __init__(
+        self, pages: Pages, system: System, sizes: Sizes, window: Window | None, *, offset: int = 0
+    ) -> None:
+        self._pages = pages
+        self._system = system
+        self._sizes = sizes
+        self._window = window
+        self._offset = offset
+        self.seen: set[str] = set()
+        self.is_joined = True
+        """Whether every page joined the one before it."""
+        self.is_heeded = True
+        """Whether offsets led to other rows."""
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """The rows of each page that were not on those before. Raises whatever the client raises."""
+        offset = self._offset
+        tail: str | None = None
+        before: list[str] = []
+        while True:
+            page, offset = self._joining(offset, tail)
+            ids = [self._system.identity(row) for row in page.rows]
+            fresh = [row for row, key in zip(page.rows, ids, strict=True) if key not in self.seen]
+            if len(ids) > 1 and ids == before:
+                # A page that is longer than any is the whole list, whatever was asked for.
+                self.is_heeded = len(ids) > self._system.page_size
+                return
+            self.seen.update(ids)
+            if fresh:
+                yield fresh
+            elif before:
+                self._sizes.ended_with(len(before))
+                return
+            if self._sizes.is_end(page):
+                return
+            offset, tail, before = offset + max(1, len(ids) - 1), ids[-1], ids
+
+    def _joining(self, offset: int, tail: str | None) -> tuple[Page, int]:
+        """The page at the offset, or from further back where rows moved, and where it begins."""
+        page = self._pages.one(self._window, offset)
+        if tail is None:
+            return page, offset
+        for back in (*_STEPS_BACK, 0):
+            if self._joins(page, tail):
+                return page, offset
+            if not back or not offset:
+                break
+            offset = max(0, offset - back)
+            page = self._pages.one(self._window, offset)
+        self.is_joined = False
+        return page, offset
+
+    def _joins(self, page: Page, tail: str) -> bool:
+        """Whether the page goes on from the last row: before that one it shows only rows that are known."""
+        for row in page.rows:
+            identity = self._system.identity(row)
+            if identity == tail:
+                return True
+            if identity not in self.seen:
+                return False
+        return False
+
+
+class Chains:
+    """Reads windows of one list that is narrowed to them and not sorted."""
+
+    def __init__(
+        self,
+        client: Sender,
+        system: System,
+        values: Values,
+        *,
+        sizes: Sizes,
+        filters: Mapping[str, Any] | None = None,
+        rows_per_piece: int = ROWS_PER_PIECE,
+    ) -> None:
+        self._system = system
+        self._rows_per_piece = rows_per_piece
+        self._pages = Pages(client, system, values, filters=filters)
+        self._sizes = sizes
+
+    @property
+    def system(self) -> System:
+        """Whose executions these are."""
+        return self._system
+
+    @property
+    def pages(self) -> Pages:
+        """Single pages of the same list."""
+        return self._pages
+
+    def pieces(
+        self,
+        window: Window,
+        *,
+        head: Page | None = None,  # noqa: ARG002 - as any list
+        is_oldest: bool = True,  # noqa: ARG002
+    ) -> Iterator[Piece]:
+        """The window in pieces, oldest first."""
+        left = [window]
+        while left:
+            found = self._read(left.pop())
+            if isinstance(found, Piece):
+                yield found
+            else:
+                left += reversed(found)
+
+    def compare(self, window: Window, held: Held) -> Comparison:
+        """Where the vendor's rows of the window differ from those held; all of them are read for it."""
+        return compared(self, window, held)
+
+    def _read(self, window: Window) -> Piece | list[Window]:
+        """The whole window, or the smaller ones that are to be read instead."""
+        for attempt in (1, 2):
+            chain = Chain(self._pages, self._system, self._sizes, window)
+            rows: dict[str, Row] = {}
+            for page in chain:
+                rows |= {self._system.identity(row): row for row in page}
+                if len(rows) == len(page) and (parts := self._parts(window, page)):
+                    return parts
+                if len(rows) > _MOST_IN_A_PIECE * self._rows_per_piece and (two := halves(window)):
+                    return list(two)
+            if chain.is_joined and chain.is_heeded:
+                return cut(self._system, window, rows.values(), is_verified=True)
+            log.info("listing_moved window=%s rows=%d attempt=%d", described(window), len(rows), attempt)
+        two = halves(window)
+        return list(two) if two else cut(self._system, window, rows.values(), is_verified=False)
+
+    def _parts(self, window: Window, rows: list[Row]) -> list[Window]:
+        """The window in parts of about a piece, where its first page shows that it holds far more."""
+        starts = [at for at in map(self._system.started_at, rows) if at is not None]
+        if len(rows) < self._system.page_size or len(starts) < 2:
+            return []
+        if not (is_ascending(starts) or is_ascending(reversed(starts))):
+            return []
+        span = abs(starts[-1] - starts[0])
+        number = len(rows) * ((window.end - window.start) / span) if span else 0
+        count = min(1_000, math.ceil(number / self._rows_per_piece))
+        if count < 2 or (window.end - window.start) / count < MS:
+            return []
+        edges = [floor_ms(window.start + (window.end - window.start) * at / count) for at in range(count)]
+        return [Window(one, two) for one, two in zip(edges, [*edges[1:], window.end], strict=True)]
+
+
+def cut(system: System, window: Window, rows: Any, *, is_verified: bool) -> Piece:
+    """The rows that began in the window, oldest first; those of which it is not known stay too."""
+    kept = []
+    for row in rows:
+        at = system.started_at(row)
+        if at is None or at in window:
+            kept.append((at or window.start, row))
+    kept.sort(key=_first)
+    return Piece(window, [row for _, row in kept], None, is_verified)
+
+
+def _first(pair: tuple[datetime, Row]) -> datetime:
+    return pair[0]
+
+
+def compared(lists: Lists, window: Window, held: Held) -> Comparison:
+    """What a list that is not counted has in the window, against what is held."""
+    found = Comparison()
+    for piece in lists.pieces(window):
+        inside = {lists.system.identity(row): row for row in piece.rows}
+        known = held.ids(piece.window)
+        missing = sorted(inside.keys() - known)
+        surplus = sorted(known - inside.keys()) if piece.is_verified else []
+        found.read += piece.rows
+        found.fresh += [inside[key] for key in missing]
+        found.vanished += surplus
+        found.is_verified &= piece.is_verified
+        if missing or surplus:
+            found.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))
+    return found

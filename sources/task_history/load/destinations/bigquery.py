@@ -1,0 +1,351 @@
+"""BigQuery: dlt's destination, with merges that read only the days that they change and say what they cost.
+
+https://cloud.google.com/bigquery/docs/best-practices-costs
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import dlt
+from dlt.common.configuration import configspec
+from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
+from dlt.common.destination.client import FollowupJobRequest, LoadJob, StorageSchemaInfo
+from dlt.common.schema import Schema
+from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
+from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
+from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
+from dlt.destinations.impl.bigquery.configuration import BigQueryClientConfiguration
+from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient
+from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs, FollowupJobRequestImpl
+from google.api_core.exceptions import NotFound
+from google.cloud.bigquery import Client as Connection
+from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
+from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+from pyarrow.parquet import read_metadata
+
+from ...core.batch import Commits
+from ...core.errors import WarehouseUnavailable
+from .base import MAY_MOVE, Backend, Cost, Sentences
+from .bigquery_merge import Merge, literal
+
+_REACH = timedelta(days=120)
+"""How far back a row that comes back is looked for, where the vendor keeps everything."""
+_SENTENCES = "task_history_sentences"
+
+
+@configspec
+class BigQueryConfiguration(BigQueryClientConfiguration):
+    """dlt's settings under ``destination.bigquery``, and one more."""
+
+    maximum_bytes_billed: int | None = None
+    """Bytes that one run may be billed for; none for any number."""
+
+
+class BigQuery(dlt.destinations.bigquery):
+    """BigQuery as dlt takes it. ``reach`` is how far back the vendor's rows may still change.
+
+    Settings stand under ``destination.bigquery`` as for dlt's own:
+    https://dlthub.com/docs/dlt-ecosystem/destinations/bigquery
+    """
+
+    spec = BigQueryConfiguration
+    # Where dlt finds which arguments were left at their defaults.
+    __orig_base__ = dlt.destinations.bigquery
+
+    def __init__(self, *, reach: timedelta | None = None, **options: Any) -> None:
+        options.setdefault("destination_name", "bigquery")
+        # Free JSON is text here, so that Parquet can hold everything; it is smaller and typed.
+        super().__init__(**{"preferred_loader_file_format": "parquet", **options})
+        self.reach = reach or _REACH
+        self.since: datetime | None = None
+        """Up to when the last sync settled everything, the reach before it."""
+        self.cost = Cost()
+        self.seen = _Seen()
+        self._credentials: Any = None
+
+    @property
+    def client_class(self) -> type[Any]:
+        return _Client
+
+    def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        config: Any = self.configuration(initial_config)
+        # A token is asked for once, not with every connection.
+        self._credentials = self._credentials or _Once(config.credentials)
+        self.cost.limit = config.maximum_bytes_billed
+        return _Client(schema, config, self.capabilities(config, schema.naming), self, self._credentials)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What this process found in the warehouse, so that not every commit asks again."""
+
+    datasets: set[str] = field(default_factory=set)
+    schemas: dict[tuple[str, str], StorageSchemaInfo] = field(default_factory=dict)
+
+
+class _Once:
+    """Credentials that keep the token that they got."""
+
+    def __init__(self, credentials: Any) -> None:
+        self.project_id = credentials.project_id
+        self._credentials = credentials
+        self._native: Any = None
+
+    def to_native_credentials(self) -> Any:
+        if self._native is None:
+            self._native = self._credentials.to_native_credentials()
+        return self._native
+
+
+class _SqlClient(BigQuerySqlClient):
+    """Marks its jobs, counts what they process, and has BigQuery refuse what would go beyond the limit."""
+
+    cost: Cost
+    deadline_s: float
+
+    def open_connection(self) -> Connection:
+        warnings.filterwarnings(
+            "ignore", message="Cannot create BigQuery Storage client"
+        )  # rows are few here
+        connection = super().open_connection()
+        # dlt gives its deadline to statements that it sends itself; the cursor's would go on for ten minutes.
+        connection.query_and_wait = partial(  # type: ignore[method-assign]
+            connection.query_and_wait,
+            retry=self._default_retry,
+            job_retry=DEFAULT_JOB_RETRY.with_deadline(self.deadline_s),
+        )
+        connection.default_load_job_config = LoadJobConfig(labels=dict(self.cost.labels))
+        return connection
+
+    def truncate_tables_if_exist(self, *tables: str) -> None:
+        if tables:
+            super().truncate_tables_if_exist(*tables)
+
+    @contextmanager
+    def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        # Set here, since a connection may be older than the run's name.
+        self._default_query.labels = dict(self.cost.labels)
+        if self.cost.left is not None:
+            self.cost.check()
+            self._default_query.maximum_bytes_billed = self.cost.left
+        with super().execute_query(query, *args, **kwargs) as cursor:
+            # The cursor has no word for it, and asking for the job would be one more request.
+            rows: Any = getattr(cursor.native_cursor, "_query_rows", None)
+            self.cost.count(getattr(rows, "total_bytes_processed", 0))
+            yield cursor
+
+    def estimate(self, sql: str) -> int:
+        """The bytes that the statement would process; BigQuery bills nothing for saying so."""
+        config = QueryJobConfig(
+            dry_run=True, default_dataset=self._default_query.default_dataset, labels=dict(self.cost.labels)
+        )
+        job = self.native_connection.query(sql, job_config=config)
+        return int(job.total_bytes_processed or 0)
+
+
+class _Client(BigQueryClient):
+    def __init__(
+        self,
+        schema: Schema,
+        config: BigQueryConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+        owner: BigQuery,
+        credentials: Any,
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        made = self.sql_client
+        self.sql_client = _SqlClient(
+            made.dataset_name,
+            made.staging_dataset_name,
+            credentials,
+            capabilities,
+            config.get_location(),
+            config.project_id,
+            config.http_timeout,
+            config.retry_deadline,
+        )
+        self.sql_client.cost = owner.cost
+        self.sql_client.deadline_s = config.retry_deadline
+        self._owner = owner
+
+    def is_storage_initialized(self) -> bool:
+        dataset, known = self.sql_client.dataset_name, self._owner.seen.datasets
+        if dataset not in known and super().is_storage_initialized():
+            known.add(dataset)
+        return dataset in known
+
+    def get_stored_schema_by_hash(self, version_hash: str) -> StorageSchemaInfo:
+        key, known = (self.sql_client.dataset_name, version_hash), self._owner.seen.schemas
+        if key not in known and (found := super().get_stored_schema_by_hash(version_hash)) is not None:
+            known[key] = found
+        return cast(StorageSchemaInfo, known.get(key))
+
+    def create_load_job(
+        self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
+    ) -> LoadJob:
+        if _holds_nothing(Path(file_path)):
+            # A file that only makes its table known is no reason for a job.
+            return FinalizedLoadJobWithFollowupJobs.from_file_path(file_path)
+        return super().create_load_job(table, file_path, load_id, restore)
+
+    def create_table_chain_completed_followup_jobs(
+        self,
+        table_chain: Sequence[PreparedTableSchema],
+        completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
+    ) -> list[FollowupJobRequest]:
+        """The merge of what is staged, in one statement; nested tables are left to dlt."""
+        (table, *nested) = table_chain
+        if nested or table["write_disposition"] != "merge":
+            return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
+        if all(_holds_nothing(_here(job)) for job in completed_table_chain_jobs or ()):
+            return []
+        with self.sql_client as client:
+            sql = self._merge(client, table)
+            if sql is None:
+                return []
+            self._owner.cost.expect(client.estimate(sql), str(table["name"]))
+        name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
+        job = FollowupJobRequestImpl(name.file_name())
+        Path(job.new_file_path()).write_text(sql, "utf-8")
+        return [job]
+
+    def _merge(self, client: Any, table: Any) -> str | None:
+        """The statement; None when nothing is staged."""
+
+        def escaped(hint: Any) -> list[str]:
+            return [client.escape_column_name(name) for name in get_columns_names_with_prop(table, hint)]
+
+        stored, staged = client.get_qualified_table_names(table["name"])
+        newest = get_dedup_sort_tuple(table)
+        merge = Merge(
+            stored,
+            staged,
+            escaped("name"),
+            escaped("primary_key"),
+            client.escape_column_name(newest[0]) if newest else None,
+            next(iter(escaped("partition")), None),
+            bool(table.get(MAY_MOVE)),
+        )
+        if merge.partition is None:
+            return merge.sql()
+        since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
+        since = since.replace(hour=0, minute=0, second=0, microsecond=0)
+        days = [row[0] for row in client.execute_sql(merge.days(since)) or ()]
+        return merge.sql(days) if days else None
+
+
+def _here(job: LoadJobInfo) -> Path:
+    """Where the job's file is: dlt names the place to which the last one is only about to be moved."""
+    done = Path(job.file_path)
+    return done if done.exists() else done.parent.parent / "started_jobs" / done.name
+
+
+def _holds_nothing(file: Path) -> bool:
+    return file.suffix == ".parquet" and file.exists() and read_metadata(file).num_rows == 0
+
+
+class BigQueryBackend(Backend):
+    # A load job into a table may begin 1,500 times a day, and a commit takes 10 to 20 s:
+    # https://cloud.google.com/bigquery/quotas#load_jobs
+    commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
+    workers = 8
+    empties_late = True
+    takes_packages = True
+    literal = staticmethod(literal)
+
+    @property
+    def cost(self) -> Cost | None:
+        found: Cost | None = getattr(self.destination, "cost", None)
+        return found
+
+    def reaches(self, since: datetime) -> None:
+        if isinstance(self.destination, BigQuery):
+            self.destination.since = since
+
+    def forget(self) -> None:
+        if isinstance(self.destination, BigQuery):
+            self.destination.seen = _Seen()
+
+    def describe(self, client: Any, sentences: Sentences) -> None:
+        connection = client.native_connection
+        labels = dict(self.cost.labels) if self.cost else {}
+        mark = hashlib.sha256(repr(sorted(sentences.items())).encode()).hexdigest()[:32]
+        by_table: dict[str, dict[str, str]] = defaultdict(dict)
+        for (of_table, column), text in sentences.items():
+            by_table[of_table][column] = text
+
+        def found(name: str) -> Table:
+            return cast(Table, connection.get_table(client.make_qualified_table_name(name, quote=False)))
+
+        # The last one says that all the others were done.
+        *others, last = sorted(by_table)
+        if found(last).labels.get(_SENTENCES) == mark:
+            return
+        for name in (*others, last):
+            table = found(name)
+            _describe(table, by_table[name])
+            table.labels = {**table.labels, **labels, **({_SENTENCES: mark} if name == last else {})}
+            connection.update_table(table, ["schema", "description", "labels"])
+
+    def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
+        connection = client.native_connection
+        for name, columns in texts.items():
+            view = connection.get_table(f"{client.project_id}.{dataset}.{name}")
+            _describe(view, columns)
+            connection.update_table(view, ["schema"])
+
+    def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
+        connection = client.native_connection
+        # Runs a job, and changes rows, which BigQuery allows only where billing is enabled; it leaves nothing behind.
+        client.execute_sql("CREATE TEMP TABLE probe AS SELECT 1 AS a; DELETE FROM probe WHERE TRUE")
+        said = [f"BigQuery takes jobs and changes in the project {client.project_id}."]
+        for name in datasets:
+            full = f"{client.project_id}.{name}"
+            try:
+                found = connection.get_dataset(full)
+            except NotFound:
+                client.estimate(f"CREATE SCHEMA `{client.project_id}`.`{name}`")
+                said.append(f"The dataset {name} will be created in {client.location} by the first sync.")
+                continue
+            if found.location.upper() != client.location.upper():
+                raise WarehouseUnavailable(
+                    f"The dataset {full} lies in {found.location}, and destination.bigquery.location is "
+                    f"{client.location}: set it to {found.location}, or name another dataset."
+                )
+            client.estimate(f"CREATE TABLE `{client.project_id}`.`{name}`.task_history_probe (a INT64)")
+            said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
+        return said
+
+    def datasets(self, client: Any) -> list[str]:
+        return [found.dataset_id for found in client.native_connection.list_datasets()]
+
+    def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
+        # What BigQuery keeps of a table costs nothing.
+        return {
+            name: int(
+                client.native_connection.get_table(
+                    client.make_qualified_table_name(name, quote=False)
+                ).num_rows
+            )
+            for name in tables
+        }
+
+
+def _describe(table: Table, texts: Mapping[str, str]) -> None:
+    table.schema = [
+        SchemaField.from_api_repr(
+            {**field.to_api_repr(), "description": texts.get(field.name, field.description)}
+        )
+        for field in table.schema
+    ]
+    table.description = texts.get("", table.description)

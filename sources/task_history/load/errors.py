@@ -1,0 +1,138 @@
+"""Failures of the warehouse → one error that says what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.exceptions import DatabaseException
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through."""
+    try:
+        yield
+    except Exception as error:
+        known = isinstance(error, PipelineStepFailed | DatabaseException | DestinationException | OSError)
+        # dlt lets through what a driver says when it connects, and what a cloud's client says.
+        if not (
+            known or SqlClientBase.is_dbapi_exception(error) or type(error).__module__.startswith("google.")
+        ):
+            raise
+        for cause in _causes(error):
+            if isinstance(cause, TaskHistoryError | Stopped):
+                raise cause from None
+        raise WarehouseUnavailable(explained(error)) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+_LOCKED = ("conflicting lock", "could not set lock")
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another process has the DuckDB file open."""
+    return any(mark in str(cause).lower() for cause in _causes(error) for mark in _LOCKED)
+
+
+_ADVICE = (
+    (
+        _LOCKED,
+        "The DuckDB file is open in another process: close it there (a DuckDB shell, a notebook, a dashboard), "
+        "or let it open the file read-only after this run.",
+    ),
+    (
+        ("connection refused", "could not translate host name", "timeout expired", "no route to host"),
+        "The warehouse does not answer: check that it runs, and the host and port in its credentials.",
+    ),
+    (
+        ("quotaexceeded", "quota exceeded: your", "ratelimitexceeded", "exceeded rate limits"),
+        "BigQuery's quota is used up for now: wait, or sync less often. What was fetched is kept.",
+    ),
+    (
+        ("password authentication failed", "no pg_hba.conf entry", "does not exist"),
+        "The warehouse does not let this user in: check user, password and database in its credentials.",
+    ),
+    (
+        ("bytesbilledlimitexceeded", "limit for bytes billed"),
+        "BigQuery would process more than is left of maximum_bytes_billed for this run, and did not: nothing of that "
+        "was billed, and what was fetched is kept. Raise destination.bigquery.maximum_bytes_billed and run the same "
+        "command again.",
+    ),
+    (
+        ("billingnotenabled", "billing has not been enabled", "billing is disabled"),
+        "BigQuery refuses because the project has no billing account: without one it takes no changes of rows. Enable "
+        "billing for the project, or name another one in destination.bigquery.project_id.",
+    ),
+    (
+        ("accessnotconfigured", "has not been used in project", "it is disabled. enable it"),
+        "The BigQuery API is not enabled in the project: enable it with gcloud services enable bigquery.googleapis.com.",
+    ),
+    (
+        ("bigquery.jobs.create",),
+        "BigQuery lets this account run no jobs in the project: give it roles/bigquery.jobUser there, or name the "
+        "project that pays in destination.bigquery.project_id.",
+    ),
+    (
+        ("bigquery.datasets.create",),
+        "BigQuery lets this account create no dataset: create it and its staging datasets for it (see the README) and "
+        "give it roles/bigquery.dataEditor on them, or give it roles/bigquery.user in the project.",
+    ),
+    (
+        ("permission bigquery.", "access denied: dataset", "access denied: table"),
+        "BigQuery refuses this account something in the dataset: give it roles/bigquery.dataEditor on it.",
+    ),
+    (
+        ("was not found in location",),
+        "The dataset lies in another location than destination.bigquery.location says: set it to the dataset's, such as "
+        "EU.",
+    ),
+    (
+        ("invalid_grant", "refresherror", "account not found", "invalid jwt", "reauthentication is needed"),
+        "Google does not take these credentials: the key may be revoked or of a deleted account, or this machine's "
+        "clock is wrong. Make a new key, and put it where destination.bigquery.credentials says.",
+    ),
+    (
+        ("default credentials were not found", "defaultcredentialserror"),
+        "There are no Google credentials here: set destination.bigquery.credentials, or run gcloud auth "
+        "application-default login.",
+    ),
+    (
+        ("no space left", "disk full", "out of disk", "file too large", "quota exceeded"),
+        "The disk is full: make room, then run the same command again; it goes on after the last commit.",
+    ),
+    (
+        ("permission denied", "read-only file system", "access denied"),
+        "The warehouse may not be written: check the owner and rights of the file or dataset.",
+    ),
+    (
+        ("not a valid duckdb database", "is not a duckdb", "corrupt"),
+        "The file is no DuckDB database: name another file in DESTINATION__DUCKDB__CREDENTIALS, or move it away.",
+    ),
+)
+
+
+def explained(error: BaseException) -> str:
+    """What is wrong with the warehouse and what to do, from the innermost cause."""
+    words = [" ".join(str(cause).split()) for cause in _causes(error)]
+    everything = " ".join(words).lower()
+    innermost = words[-1][:300] if words else type(error).__name__
+    for marks, advice in _ADVICE:
+        if any(mark in everything for mark in marks):
+            return f"{advice} ({innermost})"
+    return (
+        f"The warehouse failed: {innermost}. Nothing of this commit was written; run the same command again, and "
+        "if it fails again look at the table and column that are named."
+    )

@@ -1,0 +1,165 @@
+"""By which names secrets go, and what a name says of the value under it.
+
+A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one. The bare name ``key`` leaves it
+to the value: a text of eight characters or more without white space is a secret unless it is made of words
+and numbers. Then each run of letters and digits in it is a word, a number, or a word with one or two digits, as in
+``ABC-1234``, ``first_name`` and ``step2.title``; UUIDs and dates count as words, too.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import IntEnum
+from itertools import pairwise
+
+from ..core.models import Json
+
+
+class Kind(IntEnum):
+    """What a name says of the value under it."""
+
+    HARMLESS = 0
+    SECRET = 1
+    SECRET_UNLESS_NUMBER = 2
+    """``tokens: 12`` and ``pass: 3`` are counts; ``tokens: ["…"]`` and ``pass: "…"`` are not."""
+    SECRET_IF_RANDOM = 3
+    """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
+
+
+def set_of(words: str, parted_by: str | None = None) -> frozenset[str]:
+    return frozenset(words.split(parted_by))
+
+
+SECRET_WORDS = set_of(
+    "password passwd pwd passphrase passcode passwort kennwort contrasena senha secret credential cred "
+    "authorization cookie jwt bearer otp totp pin cvv cvc csc ssn signature sig session token csrf xsrf hmac "
+    "apikey mnemonic samlresponse"
+)
+PLURALS = {word + "s": word for word in SECRET_WORDS - {"session", "pin", "bearer"}}
+# A name that ends in one of these tells about a secret; it does not hold it.
+ABOUT = set_of(
+    "type count counts used usage limit remaining total length size name names label title url uri endpoint path "
+    "domain expires expiry expiration expired expire at in on ttl age date time timestamp created updated modified "
+    "issued valid validity status policy required enabled disabled supported method methods mode scheme version "
+    "format field fields index position attempts failures errors error message description provider issuer "
+    "algorithm alg kind scope scopes budget cost price rate max min window duration start end started ended arn "
+    "changed present known location sent left"
+)
+# An id of these is as good as the thing itself.
+ID_IS_SECRET = frozenset({"session", "secret", "token", "cookie"})
+# Places in a listing, no rights.
+PAGING = set_of("next page paging pagination continuation cursor sync delta skip")
+# A "key" is a secret only in this company: primary, foreign, sort, cache, public, issue keys are not.
+KEY_KINDS = set_of(
+    "api secret private access auth authentication authorization client consumer encryption decryption crypto cipher "
+    "signing signature shared master subscription account storage ssh pgp gpg rsa dsa ecdsa aes hmac webhook license "
+    "app application admin server bot session ssl tls integration root developer service functions function write "
+    "deploy deployment security symmetric token credential publishable restricted"
+)
+SECRET_PHRASES = set_of(
+    "code verifier|client assertion|saml assertion|security code|verification code|one time code|recovery code|"
+    "recovery codes|backup code|backup codes|mfa code|2fa code|seed phrase|recovery phrase|card number|"
+    "social security number|connect sid|auth code|authentication code|security answer|security answers|"
+    "service role key|anon key",
+    "|",
+)
+# These say more, or less, as part of a name than alone.
+ALONE = {"": Kind.HARMLESS, "key": Kind.SECRET_IF_RANDOM, "sid": Kind.SECRET}
+# Names written as one word.
+GLUED = tuple(
+    set_of(
+        "password passwd passphrase passcode secret token cookie credential credentials authorization apikey secretkey "
+        "privatekey accesskey authkey encryptionkey signingkey sharedkey masterkey accountkey subscriptionkey sessionkey "
+        "publishablekey sessionid sessid clientassertion cardnumber"
+    )
+)
+GLUED_PAGING = tuple(word + "token" for word in PAGING)
+
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
+_SEPARATED = re.compile(r"[^\W\d_]+")
+
+
+def squash(name: str) -> str:
+    """The name without case, accents and separators."""
+    return "".join(filter(str.isalnum, _plain(name).lower()))
+
+
+def _plain(name: str) -> str:
+    if name.isascii():
+        return name
+    return "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name in lower case, parted by separators and humps."""
+    return [word.lower() for word in _CAMEL.findall(_plain(name))]
+
+
+def kind_of(name: str) -> Kind:
+    """Whether the value under ``name`` is a secret, by the name alone."""
+    name = _plain(name)
+    camel = words_of(name)
+    kind = _kind_of_words(camel)
+    if kind is Kind.HARMLESS:
+        separated = _SEPARATED.findall(name.lower())
+        if separated != camel:
+            kind = _kind_of_words(separated)
+    if kind is Kind.HARMLESS:
+        glued = squash(name)
+        if glued.endswith(GLUED) and not glued.endswith(GLUED_PAGING) and (camel or [""])[-1] not in ABOUT:
+            kind = Kind.SECRET
+    return kind
+
+
+def _kind_of_words(words: list[str]) -> Kind:
+    if len(words) < 2 and (alone := ALONE.get("".join(words))) is not None:
+        return alone
+    joined = f" {' '.join(words)} "
+    last = words[-1]
+    if last in ABOUT:
+        return Kind.HARMLESS
+    if last == "id" and not ID_IS_SECRET.intersection(words):
+        return Kind.HARMLESS
+    if any(f" {phrase} " in joined for phrase in SECRET_PHRASES):
+        return Kind.SECRET
+    for word in words:
+        single = PLURALS.get(word, word)
+        if single not in SECRET_WORDS or (single == "token" and PAGING.intersection(words)):
+            continue
+        return Kind.SECRET if single == word or word != last else Kind.SECRET_UNLESS_NUMBER
+    if any(before in KEY_KINDS and word in ("key", "keys") for before, word in pairwise(words)):
+        return Kind.SECRET
+    if last in ("pass", "pw", "auth"):
+        return Kind.SECRET_UNLESS_NUMBER
+    return Kind.HARMLESS
+
+
+# What looks random
+
+UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
+FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
+_NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
+_SPACE = re.compile(r"\s")
+
+
+def is_random(value: Json) -> bool:
+    """Whether what stands under a bare ``key`` is a secret."""
+    if not isinstance(value, str) or len(value) < 8 or _SPACE.search(value):
+        return False
+    return _NO_WORD.search(FAMILIAR.sub("-", value)) is not None
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.replace(".", "", 1).isdigit()
+
+
+def is_secret(kind: Kind, text: str) -> bool:
+    """Whether a text under a name of that kind is a secret."""
+    if kind is Kind.SECRET_UNLESS_NUMBER:
+        return not is_number(text)
+    if kind is Kind.SECRET_IF_RANDOM:
+        return is_random(text)
+    return kind is Kind.SECRET

@@ -1,0 +1,179 @@
+"""What secrets in text look like: shapes, and what stands around them. Words and patterns only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .names import set_of, words_of
+
+# Values that are secrets wherever they stand: how each begins, and what follows. Every tail is bounded or
+# always matches, so that no text makes the search slower than linear.
+_SHAPES = (
+    ("AKIA", r"[A-Z0-9]{16}(?![A-Z0-9])"),  # AWS
+    ("ASIA", r"[A-Z0-9]{16}(?![A-Z0-9])"),
+    ("gh", r"[opusr]_[A-Za-z0-9]{20,}"),  # GitHub
+    ("github_pat_", r"\w{22,}"),
+    ("gl", r"(?:pat|dt|rt|cbt|ptt|soat)-[\w-]{16,}"),  # GitLab
+    ("xox", r"[a-z](?:\.xox[a-z])?-[\w-]{8,}"),  # Slack
+    ("xapp-", r"[\w-]{10,}"),
+    ("sk_", r"(?:live|test)_\w{8,}"),  # Stripe
+    ("rk_", r"(?:live|test)_\w{8,}"),
+    ("whsec_", r"[\w+/=]{16,}"),
+    ("AIza", r"[\w-]{30,}"),  # Google
+    ("ya29.", r"[\w.-]{16,}"),
+    ("GOCSPX-", r"[\w-]{16,}"),
+    ("1//0", r"[\w-]{20,}"),
+    ("SG.", r"[\w-]{16,64}\.[\w-]{16,}"),  # SendGrid
+    ("SK", r"[0-9a-f]{32}(?![0-9a-f])"),  # Twilio
+    ("hv", r"[sbr]\.[\w-]{20,}"),  # Vault
+    ("dapi", r"[0-9a-f]{32}(?![0-9a-f])"),  # Databricks
+    ("gl", r"(?:sa|c)_[\w+/=]{20,}"),  # Grafana
+    ("dp.", r"(?:pt|st|ct|sa|scim|audit)\.[\w.-]{20,}"),  # Doppler
+    ("00", r"[\w-]{40}(?![\w-])"),  # Okta
+    ("sntry", r"[su]_[\w+/=-]{20,}"),  # Sentry
+    ("nfp_", r"[A-Za-z0-9]{30,}"),  # Netlify
+    ("pul-", r"[0-9a-f]{40}(?![0-9a-f])"),  # Pulumi
+    ("sb", r"(?:p|_secret)_[\w-]{20,}"),  # Supabase
+    ("pscale_", r"(?:pw|tkn|oauth)_[\w.=-]{20,}"),  # PlanetScale
+    ("npm_", r"[A-Za-z0-9]{30,}"),
+    ("pypi-", r"[\w-]{30,}"),
+    ("dckr_pat_", r"[\w-]{20,}"),
+    ("sk-", r"[\w-]{20,}"),  # OpenAI, Anthropic
+    ("xai-", r"[\w-]{20,}"),
+    ("gsk_", r"[A-Za-z0-9]{20,}"),
+    ("hf_", r"[A-Za-z0-9]{20,}"),
+    ("r8_", r"[A-Za-z0-9]{20,}"),
+    ("sq0", r"(?:atp|csp|idp)-[\w-]{20,}"),  # Square
+    ("EAAA", r"(?<![/+]EAAA)[\w-]{40,100}(?![\w/+=-])"),  # beside / or + it is base64 of something else
+    ("EAA", r"(?<![/+]EAA)[A-Za-z0-9]{30,300}(?![\w/+=-])"),  # Facebook
+    ("shp", r"(?:at|ss|ca|pa)_[A-Fa-f0-9]{20,}"),  # Shopify
+    ("pat-", r"[a-z]{2}\d-[0-9a-fA-F-]{30,}"),  # HubSpot
+    ("pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{40,}"),  # Airtable
+    ("00D", r"[A-Za-z0-9]{12,15}![\w.]{16,}"),  # Salesforce
+    ("ATATT3", r"[\w=-]{20,}"),  # Atlassian
+    ("lin_api_", r"\w{20,}"),
+    ("figd_", r"[\w-]{20,}"),
+    ("dop_v1_", r"[a-f0-9]{40,}"),
+    ("xkeysib-", r"[\w-]{20,}"),
+    ("key-", r"[0-9a-f]{32}(?![0-9a-f])"),  # Mailgun
+    ("ntn_", r"[A-Za-z0-9]{30,}"),  # Notion
+    ("secret_", r"[A-Za-z0-9]{40,}"),
+    ("NRAK-", r"[A-Z0-9]{20,}"),
+    ("PMAK-", r"[a-f0-9-]{30,}"),
+    ("AGE-SECRET-KEY-1", r"[A-Z0-9]{40,}"),
+)
+
+
+def _by_first_letter(shapes: Iterable[tuple[str, str]]) -> re.Pattern[str]:
+    # Alternatives that all begin with a letter are searched eight times as fast as those that begin
+    # with a look behind.
+    tails: dict[str, list[str]] = {}
+    for begin, tail in shapes:
+        tails.setdefault(begin[0], []).append(re.escape(begin[1:]) + tail)
+    return re.compile(
+        "|".join(rf"{first}(?<![A-Za-z0-9]{first})(?:{'|'.join(all_)})" for first, all_ in tails.items())
+    )
+
+
+SHAPES = _by_first_letter(_SHAPES)
+# One match takes the whole run, whether it is a token or not: a run is never searched twice.
+JWT_RUN = re.compile(r"eyJ[\w.=-]*")
+SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows|triggers)/)([\w/-]{10,})")
+AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+URL_LOGIN = re.compile(r"(://[^\s/@:?#\"'<>\\]{0,256}:)([^\s/\"'<>\\]{1,512})(?=@[\w\[])")
+URL_TOKEN = re.compile(r"(://)([\w.~-]{16,512})(?=@[\w\[])")
+
+# Shapes that are known by what stands within them: searched from there, the beginning is in the look behind.
+TELEGRAM = re.compile(r":(?<=[0-9]{8}:)[\w-]{35}(?![\w-])")
+MAILCHIMP = re.compile(r"-us(?<=[0-9a-f]{32}-us)[0-9]{1,2}(?![A-Za-z0-9])")
+TERRAFORM = re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{8}\.atlasv1\.)[\w-]{20,}")
+WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 32))
+"""A sign of the shape, the shape, and how many letters and digits before the match belong to it at most."""
+
+# What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
+LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
+
+# Words in text after which a value may follow: "…token…": the name around it decides.
+# One branch a letter: see _by_first_letter.
+STEMS = (
+    r"pass|p(?:wd|in|w|hrase)|s(?:e(?:cret|ss|nha)|i[gd]|sn|aml)|token|k(?:ey|ennwort)|a(?:uth|ssertion|nswer)|"
+    r"c(?:o(?:okie|de|ntrase)|red|v[vc]|sc|srf)|jwt|otp|bearer|hmac|mnemonic|number|xsrf"
+)
+SCHEME = re.compile(
+    r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
+)
+LOGIN_FLAG = re.compile(
+    r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,128}:(?P<value>[^\s\"']+)"
+)
+# "name": "Authorization", "value": "…" where it is no whole JSON: name=…&value=…, attributes of XML.
+_Q = r"(?:\\{0,8}[\"'])?"
+_SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
+PAIR = re.compile(
+    rf"(?i)(?<![a-z])(?:name|key|header|field){_Q}\s{{0,4}}[:=]\s{{0,4}}{_Q}(?P<name>[\w.-]{{1,64}}){_Q}[\s,&;]{{1,8}}"
+    rf"{_Q}(?:value|val){_Q}\s{{0,4}}[:=]\s{{0,4}}(?P<open>\\{{0,8}}[\"'])?"
+    rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
+)
+# ('Authorization', '…'), as Python prints headers.
+TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,64})[\"'],[ ]?[\"'](?P<value>[^\"'\r\n]+)")
+FLAG = re.compile(
+    rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,63}})[ \t]+"
+    rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
+)
+XML = re.compile(
+    r"<(?P<name>[A-Za-z][\w:.-]{0,63})(?:\s[^<>]{0,300})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+)
+FORM = re.compile(
+    r"name=\"(?P<name>[^\"\r\n]{1,64})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
+)
+# CREATE USER bob IDENTIFIED BY '…'
+IDENTIFIED = re.compile(
+    r"(?i)(?<![a-z])identified\s{1,8}(?:with\s{1,8}[\w\"']{1,64}\s{1,8})?(?:by|as)\s{1,8}(?:password\s{1,8})?"
+    r"(?P<open>\\{0,8}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s;,]+))"
+)
+# mysql -uroot -p…: only these commands take a password so.
+GLUED_FLAG = re.compile(r"(?<![\w-])-p(?:\\{0,8}[\"'])?(?P<value>[^\s\"'\\|;&]+)")
+GLUING_COMMANDS = ("mysql", "mariadb", "sshpass")
+GLUING_COMMAND = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(GLUING_COMMANDS)})[\w-]*(?![^\n|;&]*[\n|;&])")
+RAW_HEADERS = re.compile(r"raw(?:Headers|Trailers)(?:\\{0,16}[\"'])?[\s:=]{1,8}\[")
+NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
+
+# Which of these to try when a text, in lower case, holds the sign.
+NAMED = (("<", XML), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE))
+
+# "token: expired" reports; it does not reveal. A lower-case word of this list after a colon stays.
+REPORTING = set_of(
+    "a an and are authentication be been but can cannot changed closed contains could did does empty ended error "
+    "expected expired failed forbidden found has have in incorrect invalid is jwt malformed may mismatch missing must "
+    "no none not null nil ok on only or out please provided required should so some the this to too true false type "
+    "unable unauthorized denied revoked disabled blocked rejected refused undefined unexpected unknown unsupported "
+    "updated use value was were will with wrong you your"
+)
+
+
+# Headings too: "Session: Opening" is one when a word follows.
+PROSE = set_of("session signature pin pass auth credential credentials cookie cookies")
+
+
+# What follows such a word up to its value: the rest of the name, and what parts it from the value.
+PARTING = re.compile(
+    r"(?P<rest>[\w.\-]{0,40})(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?\]?"
+    r"\s{0,8}(?P<sep>=>|:=|=(?!=)|:(?!:|//)|%3[ad])[ \t\u00a0]{0,8}(?:\r?\n[ \t]{1,16})?"
+    r"(?:[ubr](?=[\"']))?(?P<open>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
+)
+# … or, in prose: password 'hunter2', API key provided (abc123).
+SAYING = re.compile(
+    r"(?P<rest>[\w.\-]{0,40})(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))"
+    r"(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"
+)
+
+
+def stems(extra_names: Iterable[str]) -> re.Pattern[str]:
+    """Finds, in lower-case text, words that may be part of a secret's name."""
+    own = "".join(
+        "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
+    )
+    # Two patterns, because a search for bare words is three times as fast.
+    return re.compile(STEMS + own)

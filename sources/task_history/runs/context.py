@@ -1,0 +1,296 @@
+"""What the work of one run has at hand: who is asked, what is held, what was done so far."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from ..client.client import Client
+from ..client.fallback import Asking
+from ..core.batch import Commits
+from ..core.intervals import gaps, merged
+from ..core.models import Row, Scope, Selection, Window, floor_ms
+from ..extract.details import Details
+from ..extract.full_scan import Scan
+from ..extract.integrations import read_map
+from ..extract.open_executions import Settling
+from ..extract.rows import Payloads, Stamp, Undeclared
+from ..extract.sorted_listing import Listing, piece_of
+from ..extract.unsorted_listing import Chains, Lists, Sizes
+from ..load.destinations import Cost
+from ..redaction.redactor import Redactor
+from ..settings import Settings
+from ..warehouse.coverage import LIST, SYNC, Book, Day, filters_text, list_of, whole
+from ..warehouse.queries import Wanted, Warehouse
+from .estimate import Amount, Rates, details, list_requests
+from .summary import Tally
+
+_SECOND = timedelta(seconds=1)
+_MARGIN = timedelta(days=1)
+"""What passes the vendor's retention while it is counted must not look like a difference."""
+
+
+def new_run_id() -> str:
+    """A name for a run."""
+    return uuid.uuid4().hex[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the lists of a system, with its own coverage."""
+
+    name: str
+    filters: Mapping[str, str]
+    book: Book
+    lists: Lists
+
+
+class Context:
+    """One run of one system; ``now`` tells the time, UTC.
+
+    ``lane`` is who writes coverage, ``selection`` which executions the run is about; ``commits`` is how much the
+    warehouse takes at once, and ``cost`` what it bills by.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        warehouse: Warehouse,
+        *,
+        now: Callable[[], datetime],
+        command: str = "sync",
+        lane: str = SYNC,
+        selection: Selection | None = None,
+        scope: Scope | None = None,
+        commits: Commits | None = None,
+        cost: Cost | None = None,
+        run_id: str | None = None,
+        root: Context | None = None,
+    ) -> None:
+        self.root: Context = root or self
+        """The context of the run; itself, but where this one is of a companion's list."""
+        self.settings = settings
+        self.client = client
+        self.warehouse = warehouse
+        self.now = now
+        self.command = command
+        self.lane = lane
+        self.selection = selection or Selection()
+        self.label = {} if root is None else {LIST: settings.system.executions.name}
+        """What tells this list's coverage from that of the other lists of the account."""
+        self.filters = filters_text({**self.selection.filters, **self.label})
+        self.scope = scope or Scope(settings.steps, settings.payloads)
+        self.named = read_map(settings.values.get("workflow_map"))
+        self.commits: Commits = (
+            root.commits
+            if root
+            else (commits or Commits()).paced(
+                settings.rate_limit_requests,
+                settings.rate_limit_period_s,
+                page_size=settings.system.page_size,
+            )
+        )
+        self.cost = cost
+        self.run_id: str = root.run_id if root else run_id or new_run_id()
+        self.started_at: datetime = root.started_at if root else now()
+        self.tally: Tally = root.tally if root else Tally()
+        self.redactor = Redactor(settings.redact, secrets=settings.secrets)
+        self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
+        self.system = settings.system
+        self.asking: Asking = root.asking if root else Asking(client)
+        self._sizes = Sizes(self.system.page_size)
+        coverage: list[Day] = root.coverage if root else warehouse.coverage()
+        self.coverage: list[Day] = coverage
+        """All that was covered when the run began."""
+        self._known = [day for day in coverage if list_of(day.filters) == self.label.get(LIST, "")]
+        self.book = Book(self._known, lane=lane, filters=self.filters)
+        self._parts: dict[str, Part] = {}
+        self.listing = Listing(
+            client,
+            self.system,
+            settings.values,
+            rows_per_piece=piece_of(self.commits.rows),
+            filters=self.selection.filters,
+        )
+        self.settling = Settling(
+            listing=self.listing,
+            client=self.asking,
+            system=self.system,
+            values=settings.values,
+            warehouse=warehouse,
+            scope=self.scope,
+            stamp=self.stamp,
+            is_expired=self.is_expired,
+            whole=lambda request, answer: self.details.whole(request, answer),  # noqa: PLW0108 - made below
+        )
+        self.details = Details(
+            client=self.asking,
+            system=self.system,
+            values=settings.values,
+            payloads=Payloads(
+                redact=settings.redact, secrets=settings.secrets, max_bytes=settings.payload_max_bytes
+            ),
+            stamp=self.stamp,
+            is_expired=self.is_expired,
+            changed=self.settling.changed,
+        )
+        self._reads = 0
+        self.sealed = 0
+        """Batches that were handed out to be committed."""
+        self.committed = 0
+        """Batches of them that are in the warehouse."""
+        self.wait_for_commits: Callable[[], None] = lambda: None
+        """Gives back when all of them are. Raises whatever a commit raised."""
+
+    @cached_property
+    def companions(self) -> list[Context]:
+        """The account's further lists, as contexts of the same run."""
+        return [
+            Context(
+                replace(self.settings, system=system),
+                self.client,
+                self.warehouse.of(system),
+                now=self.now,
+                command=self.command,
+                lane=self.lane,
+                selection=self.selection,
+                scope=self.scope,
+                root=self,
+            )
+            for system in self.system.companions
+        ]
+
+    @property
+    def all(self) -> list[Context]:
+        """This one and those of its companions."""
+        return [self, *self.companions]
+
+    def part(self, name: str) -> Part:
+        """One of the lists into which the vendor parts the executions; the only one under the empty name."""
+        if name not in self._parts:
+            filters = dict(self.selection.filters)
+            if self.system.partition:
+                filters[self.system.partition] = name
+            book = self.book
+            if self.system.partition:
+                text = filters_text({**filters, **self.label})
+                book = Book(self._known, lane=self.lane, filters=text)
+            self._parts[name] = Part(name, filters, book, self._lists(filters))
+        return self._parts[name]
+
+    def _lists(self, filters: Mapping[str, str]) -> Lists:
+        made: type[Chains | Scan] = Chains if self.system.lists == "unsorted" else Scan
+        return made(self.asking, self.system, self.settings.values, sizes=self._sizes, filters=filters)
+
+    def gaps(self, window: Window) -> list[Window]:
+        """What of the window is not covered, of any list, as far as lists are known."""
+        if self.system.lists == "sorted":
+            return self.book.gaps(window)
+        if not self._parts:
+            return gaps(
+                window, [one for day in whole(self._known, self.system.partition) for one in day.windows]
+            )
+        return merged(gap for part in self._parts.values() for gap in part.book.gaps(window))
+
+    def covered(self) -> list[Row]:
+        """The rows of ``coverage`` that are to be written, of all lists; each is given once."""
+        books = [context.book for context in self.all]
+        books += [part.book for context in self.all for part in context._parts.values()]
+        return [row for book in books for row in book.changes(self.run_id)]
+
+    def stamp(self) -> Stamp:
+        """Who reads something, now."""
+        return Stamp(self.run_id, self.now(), self._undeclared)
+
+    def edge(self) -> datetime:
+        """Now: by the vendor's clock once it answered. Its seconds are cut, so that one is added."""
+        offset = self.client.vendor_clock_offset_s
+        if offset is None:
+            return floor_ms(self.now())
+        return floor_ms(self.now() + timedelta(seconds=offset) + _SECOND)
+
+    @property
+    def horizon(self) -> datetime | None:
+        """What began before may be purged at the vendor; None when it keeps everything."""
+        retention = self.settings.retention
+        return None if retention is None else self.edge() - retention
+
+    def is_kept(self, window: Window) -> bool:
+        """Whether all that began in the window is still at the vendor, and stays while it is counted."""
+        return self.horizon is None or window.start >= self.horizon + _MARGIN
+
+    def is_expired(self, started_at: datetime | None) -> bool:
+        """Whether the vendor need not hold any more what began then."""
+        horizon = self.horizon
+        return horizon is not None and started_at is not None and started_at < horizon
+
+    def phase(self, name: str, goal: int | None = None) -> None:
+        """From now on the run is busy with that; ``goal`` is how many units it has."""
+        self.tally.phase, self.tally.done, self.tally.goal = name, 0, goal
+
+    @cached_property
+    def rates(self) -> Rates:
+        """What the executions are like that were held when it was first asked."""
+        return self.warehouse.rates()
+
+    def expect_listing(self, rest_rows: int) -> None:
+        """So many executions are still to be listed: what that and their details probably take."""
+        tally = self.tally
+        rows = tally.listed + rest_rows
+        if rows <= self.system.page_size:
+            return
+        failed = round(rows * tally.failed / tally.listed) if tally.listed else rows * self.rates.failed_share
+        wanted = details(Amount(rows, round(failed)), self.scope, self.rates)
+        pages = list_requests(rest_rows, self.system.page_size) if rest_rows else 0
+        tally.to_come = pages + sum(wanted)
+
+    def expect_details(self, executions: int, failed: int, payloads: int) -> None:
+        """So many details are still wanted; those of executions bring payloads that are not yet known of."""
+        _, more = details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
+        self.tally.to_come = executions + payloads + more
+
+    def window_read(
+        self,
+        window: Window,
+        rows: int,
+        total: int | None,
+        *,
+        is_verified: bool,
+        filters: str | None = None,
+        order: str | None = None,
+    ) -> Row:
+        """The note that a window was read from a listing."""
+        self.root._reads += 1
+        return {
+            "read_id": f"{self.run_id}-{self.root._reads}",
+            "run_id": self.run_id,
+            "lane": self.lane,
+            "filters": self.filters if filters is None else filters,
+            "row_order": order,
+            "window_start": window.start,
+            "window_end": window.end,
+            "executions": rows,
+            "api_total": total,
+            "is_verified": is_verified,
+            "read_at": self.now(),
+        }
+
+    def about(self) -> Mapping[str, object]:
+        """What the run's row says of its range."""
+        window = self.selection.window
+        return {
+            "window_start": window.start if window else None,
+            "window_end": window.end if window else None,
+            "filters": self.filters,
+            "bytes_estimated": self.cost.estimated if self.cost else None,
+            "bytes_processed": self.cost.processed if self.cost else None,
+        }
+
+
+def without(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
+    """Those that were not skipped before."""
+    return [one for one in wanted if (one.step_id or one.execution_id) not in skipped]

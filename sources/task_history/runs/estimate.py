@@ -1,0 +1,173 @@
+"""How many requests, minutes and bytes something takes, from what the vendor counts and the warehouse knows. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from ..core.models import Scope
+
+_ROWS_PER_PIECE = 10_000
+_BYTES = {"execution": 60, "step": 90, "ledger": 40}
+"""Of a row on disk, compressed, as DuckDB and BigQuery keep it; measured on worlds of 100,000."""
+_PAYLOAD_BYTES = 700
+_SURE_FROM = 200
+"""Executions whose steps are known, from which on their averages are taken for granted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What is known of the executions that are held."""
+
+    executions: int = 0
+    failed: int = 0
+    open: int = 0
+    detailed: int = 0
+    """Executions whose steps are held."""
+    steps: int = 0
+    """Their steps."""
+    failed_steps: int = 0
+    """Those of their steps that failed."""
+    detailed_failed: int = 0
+    """Failed executions whose steps are held."""
+    steps_of_failed: int = 0
+    """Their steps."""
+    payloads: int = 0
+    payload_bytes: int = 0
+
+    @property
+    def steps_each(self) -> float:
+        """Steps per execution; five while none is known."""
+        return self.steps / self.detailed if self.detailed else 5.0
+
+    @property
+    def steps_of_failed_each(self) -> float:
+        """Steps per failed execution."""
+        return self.steps_of_failed / self.detailed_failed if self.detailed_failed else self.steps_each
+
+    @property
+    def failed_steps_each(self) -> float:
+        """Failed steps per failed execution; one while none is known: a failed step usually ends its execution."""
+        return self.failed_steps / self.detailed_failed if self.detailed_failed else 1.0
+
+    @property
+    def bytes_each(self) -> float:
+        """Bytes per payload."""
+        return self.payload_bytes / self.payloads if self.payloads else _PAYLOAD_BYTES
+
+    @property
+    def failed_share(self) -> float:
+        """Share of executions that failed."""
+        return self.failed / self.executions if self.executions else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Requests by kind."""
+
+    list: int = 0
+    execution: int = 0
+    payload: int = 0
+    integration: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.list + self.execution + self.payload + self.integration
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Executions of some time."""
+
+    executions: int
+    failed: int
+    open: int = 0
+
+
+def list_requests(rows: int, page_size: int) -> int:
+    """Requests that list a window of so many rows: its pages, and the last, partly filled one of each piece."""
+    return max(1, math.ceil(rows / page_size)) + max(0, round(rows / _ROWS_PER_PIECE) - 1)
+
+
+def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:
+    """Requests for single executions and for payloads that so many executions want."""
+    settled = max(0, amount.executions - amount.open)
+    executions = {"all": settled, "failed": amount.failed, "none": 0}[scope.steps]
+    if executions == 0:
+        return 0, 0
+    others = executions - min(amount.failed, executions)
+    failed = executions - others
+    payloads = {
+        "all": others * rates.steps_each + failed * rates.steps_of_failed_each,
+        "failed": failed * rates.failed_steps_each,
+        "none": 0,
+    }[scope.payloads]
+    return executions, round(payloads)
+
+
+def stored_bytes(executions: int, costs: Costs, scope: Scope, rates: Rates) -> int:
+    """What so many executions and their details take in the warehouse."""
+    each = rates.steps_each if scope.steps == "all" else rates.steps_of_failed_each
+    return round(
+        executions * _BYTES["execution"]
+        + costs.execution * (_BYTES["ledger"] + each * _BYTES["step"])
+        + costs.payload * rates.bytes_each
+    )
+
+
+def seconds(requests: float, *, limit: int, period_s: float, free: int | None) -> float | None:
+    """How long so many requests take; None without a limit.
+
+    ``free`` is how many may be sent at once.
+    """
+    if limit == 0:
+        return None
+    return max(0.0, requests - (free or 0)) * period_s / limit
+
+
+class Pace:
+    """How fast requests went lately, for saying how long the rest takes."""
+
+    _SHORTEST_S = 10.0
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
+
+    def seconds_left(
+        self, now_s: float, sent: int, to_come: float, *, by_budget: float | None, period_s: float
+    ) -> float | None:
+        """Seconds until ``to_come`` more are answered; None while nothing can be said.
+
+        ``now_s`` are seconds since the start. The pace is that of the last period, or ten seconds, at least;
+        a shorter look would take the burst at the start of each period for the pace. ``by_budget`` is what the
+        budget allows at best.
+        """
+        look_s = max(self._SHORTEST_S, 2 * period_s)
+        self._marks.append((now_s, sent))
+        while len(self._marks) > 2 and self._marks[1][0] <= now_s - look_s:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        is_enough = now_s - since >= max(1.0, period_s)
+        by_pace = to_come * (now_s - since) / (sent - before) if is_enough and sent > before else None
+        if by_budget is None or by_pace is None:
+            return by_pace if by_budget is None else by_budget
+        return max(by_budget, by_pace)
+
+
+def sureness(scope: Scope, rates: Rates) -> str:
+    """How far the part of details can be trusted, in words."""
+    if scope.steps == "none" or scope.payloads == "none":
+        return "exact: the vendor counts them"
+    known = rates.detailed_failed if scope.payloads == "failed" else rates.detailed
+    if known == 0:
+        what = (
+            "one failed step per failed execution"
+            if scope.payloads == "failed"
+            else "five steps per execution"
+        )
+        return f"a guess: no steps are held yet, so {what} was assumed"
+    if known < _SURE_FROM:
+        return f"rough: from the steps of {known:,} executions that are held"
+    return f"good: from the steps of {known:,} executions that are held"

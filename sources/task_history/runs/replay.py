@@ -1,0 +1,195 @@
+"""The work of a replay: executions → one request each, once → what came of it.
+
+A process may die at any instant, and what it was about to send must not be sent again by the next one. So
+the intent is in the warehouse before the first request of a group goes out, and is replaced afterwards by
+the outcome. An intent that stays says that the execution may have run again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..core.batch import END, Chunk
+from ..core.errors import (
+    AuthenticationError,
+    Rejected,
+    Stopped,
+    TaskHistoryError,
+    Unconfirmed,
+    VendorUnavailable,
+)
+from ..core.models import Row, Selection
+from ..extract import rows as records
+from ..systems.protocol import Replayed
+from ..warehouse.status_history import Seen, earlier_state
+from ..warehouse.tables import REPLAYS, STATES
+from .context import Context
+from .replay_candidates import Candidates, Earlier
+
+log = logging.getLogger("task_history")
+
+_AT_ONCE = 20
+"""Intents in one commit: as many may be left in doubt when the process is killed."""
+_MOST_IN_A_ROW = 20
+"""So many without a proper answer are a fault of the whole."""
+_ANSWER_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one execution."""
+
+    id: str
+    outcome: str
+    """replayed, refused or unknown."""
+    intended_at: datetime
+    new_execution_id: str | None = None
+    status_code: int | None = None
+    answer: str | None = None
+    answered_at: datetime | None = None
+
+
+class Replay:
+    """Runs the executions with these ids again, in this order; those that (may) have run before only ``again``.
+
+    ``results`` is what came of those that were sent, also when an error ends the run.
+    """
+
+    selection: Selection | None = None
+    """It loads no details."""
+
+    def __init__(self, context: Context, candidates: Candidates, ids: Sequence[str], *, again: bool) -> None:
+        self.results: list[Result] = []
+        self.skipped: dict[str, Earlier] = {}
+        """What another run has sent since the ids were chosen."""
+        self._context = context
+        self._candidates = candidates
+        self._ids = ids
+        self._again = again
+        self._in_a_row = 0
+        self._error: TaskHistoryError | None = None
+        """Why the last one was not replayed."""
+
+    @property
+    def left(self) -> list[str]:
+        """Ids that were not sent."""
+        done = {result.id for result in self.results} | self.skipped.keys()
+        return [one for one in self._ids if one not in done]
+
+    def chunks(self) -> Iterator[Chunk]:
+        """What there is to write, in order. Raises whatever ends the run."""
+        if not self._again:
+            # This run holds the lock of its lane: nobody else sends from here on.
+            self.skipped = self._candidates.earlier(self._ids)
+        ids = self.left
+        self._context.phase("replaying", len(ids))
+        for at in range(0, len(ids), _AT_ONCE):
+            yield from self._group(ids[at : at + _AT_ONCE])
+
+    def _group(self, ids: Sequence[str]) -> Iterator[Chunk]:
+        context = self._context
+        stored = context.warehouse.stored(ids)
+        intents = [Result(one, "intended", context.now()) for one in ids]
+        yield Chunk({REPLAYS.name: [self._row(intent) for intent in intents]})
+        yield END
+        for at, intent in enumerate(intents):
+            try:
+                yield self._sent(intent, stored.get(intent.id))
+                self._check()
+            except (Stopped, TaskHistoryError):
+                done = len(self.results) and self.results[-1].id == intent.id
+                unsent = [self._row(replace(one, outcome="unsent")) for one in intents[at + bool(done) :]]
+                yield Chunk({REPLAYS.name: unsent})
+                raise
+
+    def _sent(self, intent: Result, stored: Row | None) -> Chunk:
+        """Sends one request. Raises when it was not sent; then there is no result."""
+        context = self._context
+        request = context.system.replay_request(context.settings.values, intent.id)
+        self._error = None
+        replayed: Replayed | None = None
+        try:
+            answer = context.client.send(request)
+        except Unconfirmed as error:
+            self._error = error
+            found = replace(intent, outcome="unknown", status_code=error.status, answer=str(error))
+        except (Rejected, AuthenticationError) as error:
+            self._error = error
+            found = replace(intent, outcome="refused", status_code=error.status, answer=str(error))
+        else:
+            replayed = context.system.read_replay(answer.data)
+            found = replace(
+                intent,
+                outcome="replayed",
+                new_execution_id=replayed.execution_id,
+                status_code=answer.status,
+                answer=replayed.status,
+            )
+        is_answered = found.status_code is not None
+        self._note(replace(found, answered_at=context.now() if is_answered else None))
+        rows = {REPLAYS.name: [self._row(self.results[-1])]}
+        if replayed is not None and replayed.execution_id == intent.id and stored is not None:
+            rows |= self._ran_in_place(intent.id, stored, replayed)
+        return Chunk(rows)
+
+    def _note(self, result: Result) -> None:
+        self.results.append(result)
+        self._context.tally.done += 1
+        is_in_doubt = result.outcome == "unknown" or result.status_code == 429
+        self._in_a_row = self._in_a_row + 1 if is_in_doubt else 0
+        if result.outcome == "replayed":
+            log.info("replayed id=%s new_id=%s", result.id, result.new_execution_id)
+        else:
+            log.warning("not_replayed outcome=%s id=%s because=%r", result.outcome, result.id, result.answer)
+
+    def _check(self) -> None:
+        """Raises when what came of the last one would come of all that follow."""
+        error = self._error
+        is_moved = isinstance(error, Unconfirmed) and error.status is not None and 300 <= error.status < 400
+        if isinstance(error, AuthenticationError) or (is_moved and error is not None):
+            raise error
+        if self._in_a_row >= _MOST_IN_A_ROW:
+            raise VendorUnavailable(
+                f"{self._in_a_row} replays in a row had no proper answer, so no more were sent. The last one: {error}"
+            )
+
+    def _ran_in_place(self, identity: str, stored: Row, replayed: Replayed) -> dict[str, list[Row]]:
+        """It has the id that it had: a sync looks at it again once it is open, however long ago it began."""
+        context = self._context
+        system, stamp, before = context.system, context.stamp(), Seen.in_row(stored)
+        row = records.laid_over(system.executions, stored, replayed.row)
+        if not system.is_open(row):
+            row["status"] = system.open_statuses[0]
+        row = records.execution(system, row, stamp, read_by=records.REPLAY, before=before)
+        started_at = stored.get(system.started_column)
+        return {
+            system.executions.name: [{**row, "is_open": True, "resolution": None}],
+            system.ledger.name: [records.ledger(system.ledger, identity, started_at, "again", stamp)],
+            STATES.name: earlier_state(identity, before, row.get("status")),
+        }
+
+    def _row(self, result: Result) -> Row:
+        answer = result.answer
+        return {
+            "replay_id": f"{self._context.run_id}-{result.id}",
+            "execution_id": result.id,
+            "new_execution_id": result.new_execution_id,
+            "outcome": result.outcome,
+            "status_code": result.status_code,
+            "answer": answer[:_ANSWER_CHARS] if answer else None,
+            "intended_at": result.intended_at,
+            "answered_at": result.answered_at,
+            "written_at": self._context.now(),
+            "run_id": self._context.run_id,
+        }
+
+
+def counted(results: Sequence[Result]) -> Mapping[str, int]:
+    """How many have each outcome."""
+    return {
+        outcome: sum(result.outcome == outcome for result in results)
+        for outcome in ("replayed", "refused", "unknown")
+    }

@@ -1,0 +1,176 @@
+"""What the warehouse says of executions that may be run again, and of those that were."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ..client.responses import vendor_message
+from ..warehouse.queries import Warehouse
+from ..warehouse.tables import REPLAYS
+
+MAY_HAVE_RUN = ("replayed", "unknown", "intended")
+"""The outcomes after which a second request could run an execution twice."""
+_IDS_AT_ONCE = 500
+_ERROR_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An earlier request to run an execution again."""
+
+    outcome: str
+    at: datetime | None
+    new_execution_id: str | None
+
+    def __str__(self) -> str:
+        at = f"{self.at:%Y-%m-%d %H:%M:%S} UTC" if self.at else "an unknown time"
+        if self.outcome == "replayed":
+            return f"replayed before at {at}" + (
+                f" as {self.new_execution_id}" if self.new_execution_id else ""
+            )
+        lost = "its answer was lost" if self.outcome == "unknown" else "the process was killed"
+        return f"may have been replayed at {at}: {lost}"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An execution that somebody wants to run again."""
+
+    id: str
+    workflow_id: str | None = None
+    integration: str | None = None
+    status: str | None = None
+    started_at: datetime | None = None
+    is_open: bool = False
+    is_purged: bool = False
+    is_known: bool = True
+    """Whether it is in the warehouse."""
+    error: str = ""
+    earlier: Earlier | None = None
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it cannot be run again; None when it can."""
+        if self.is_purged:
+            return "purged at the vendor"
+        return "still open" if self.is_open else None
+
+
+class Candidates(Warehouse):
+    """The same tables, asked about runs that may be repeated."""
+
+    def failed(self, error: str | None = None) -> list[Candidate]:
+        """Executions of the selection that failed, oldest first; ``error`` is part of what a failed step gave."""
+        where = self._chosen("e")
+        sql = f"{self._failed('e')} = 1 AND e.{self._start} IS NOT NULL AND {where.sql}"
+        if error is None:
+            return self._candidates(sql, where.values)
+        return self._candidates(
+            f"{sql} AND {self._says()}", (*where.values, error, json.dumps(error, ensure_ascii=False)[1:-1])
+        )
+
+    def unheard(self) -> int:
+        """Executions of the selection that failed and of which no failed step's output is loaded."""
+        where = self._chosen("e")
+        return self._number(
+            f"SELECT count(*) FROM {self._executions} AS e WHERE {self._failed('e')} = 1 AND "
+            f"e.{self._start} IS NOT NULL AND {where.sql} AND NOT EXISTS (SELECT 1 FROM {self._outputs()} "
+            "AND s.workflow_execution_id = e.id)",
+            *where.values,
+        )
+
+    def given(self, ids: Sequence[str]) -> list[Candidate]:
+        """Those with these ids, oldest first; after them the ids that are not in the warehouse, as they stand."""
+        found: list[Candidate] = []
+        for part, marks in _parts(ids):
+            found += self._candidates(f"e.id IN ({marks})", part)
+        found.sort(key=lambda one: (one.started_at is None, one.started_at or datetime.now(UTC), one.id))
+        known = {one.id for one in found}
+        return found + [Candidate(one, is_known=False) for one in ids if one not in known]
+
+    def with_errors(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """The same, each with the beginning of what its failed step said."""
+        said: dict[str, str] = {}
+        for part, marks in _parts([one.id for one in candidates]):
+            rows = self._rows(
+                f"SELECT s.workflow_execution_id, p.output FROM {self._outputs()} "
+                f"AND s.workflow_execution_id IN ({marks}) ORDER BY s.id",
+                *part,
+            )
+            said |= {str(identity): _short(str(output)) for identity, output in rows}
+        return [replace(one, error=said.get(one.id, "")) for one in candidates]
+
+    def earlier(self, ids: Sequence[str]) -> dict[str, Earlier]:
+        """Which of these have run again or may have, by id; the newest request of each."""
+        found: dict[str, Earlier] = {}
+        outcomes = ", ".join(f"'{outcome}'" for outcome in MAY_HAVE_RUN)
+        for part, marks in _parts(ids):
+            rows = self._rows(
+                "SELECT execution_id, outcome, coalesce(answered_at, intended_at), new_execution_id "
+                f"FROM {self._name(REPLAYS.name)} WHERE outcome IN ({outcomes}) AND execution_id IN ({marks}) "
+                "ORDER BY written_at",
+                *part,
+            )
+            found |= {str(row[0]): Earlier(str(row[1]), _utc(row[2]), row[3]) for row in rows}
+        return found
+
+    def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
+        column = self._system.workflow_column
+        assert self._system.workflows is not None  # noqa: S101 - whoever can replay has both
+        rows = self._rows(
+            f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, e.purged_at_source "
+            f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.workflows.name)} AS w "
+            f"ON w.workflow_id = e.{column} WHERE {sql} ORDER BY e.{self._start}, e.id",
+            *values,
+        )
+        return [
+            Candidate(str(row[0]), row[1], row[2], row[3], _utc(row[4]), bool(row[5]), row[6] is not None)
+            for row in rows
+        ]
+
+    def _outputs(self) -> str:
+        """Outputs of failed steps: tables and condition."""
+        assert self._system.payloads is not None  # noqa: S101
+        return (
+            f"{self._name.recent(self._system.steps)} AS s JOIN {self._name.recent(self._system.payloads)} AS p "
+            f"ON p.step_execution_id = s.id WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"
+        )
+
+    def _says(self) -> str:
+        """That a failed step's output holds a text. It is stored as JSON, in which some characters are escaped."""
+        holds = "strpos(lower(p.output), lower(%s)) > 0"
+        return f"EXISTS (SELECT 1 FROM {self._outputs()} AND s.workflow_execution_id = e.id AND ({holds} OR {holds}))"
+
+
+def judged(
+    candidates: Sequence[Candidate], earlier: Mapping[str, Earlier], *, horizon: datetime | None
+) -> list[Candidate]:
+    """The candidates with what was done to them before; what began before ``horizon`` is purged."""
+    return [
+        replace(
+            one,
+            earlier=earlier.get(one.id),
+            is_purged=one.is_purged
+            or (horizon is not None and one.started_at is not None and one.started_at < horizon),
+        )
+        for one in candidates
+    ]
+
+
+def _parts(ids: Sequence[str]) -> list[tuple[Sequence[str], str]]:
+    parts = [ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE)]
+    return [(part, ", ".join(["%s"] * len(part))) for part in parts]
+
+
+def _short(output: str) -> str:
+    """The message in a failed step's output, if it has one: customer data, so no more than its beginning."""
+    said = vendor_message(output.encode(), ())
+    return said if len(said) <= _ERROR_CHARS else said[: _ERROR_CHARS - 1] + "…"
+
+
+def _utc(value: Any) -> datetime | None:
+    return value.astimezone(UTC) if isinstance(value, datetime) else None

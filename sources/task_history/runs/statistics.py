@@ -1,0 +1,63 @@
+"""Statistics that the vendor keeps itself: each bucket once it is closed, those that are open again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ..core.batch import Chunk
+from ..core.errors import Rejected
+from ..core.models import Window
+from ..warehouse.coverage import midnight
+from .context import Context
+
+log = logging.getLogger("task_history")
+
+_LONGEST = timedelta(days=365)
+"""No vendor is asked for more at once."""
+_OPEN_FOR = timedelta(days=90)
+"""What is still not closed by then stays as it is."""
+
+
+def fed(context: Context) -> Iterator[Chunk]:
+    """The vendor's statistics since the last sync. Raises whatever the client raises."""
+    system, values = context.system, context.settings.values
+    if not system.stats:
+        return
+    context.phase("statistics")
+    granularity, width = system.stats_buckets(values)
+    edge = context.edge()
+    read_until = context.warehouse.stats_read_until(granularity)
+    start = context.settings.start(context.started_at) if read_until is None else read_until
+    start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
+    while start < edge:
+        end = min(start + _LONGEST, bucket(edge, width) + width)
+        yield read(context, Window(start, end), settled_before=edge - context.settings.lookback)
+        start = end
+
+
+def read(context: Context, window: Window, *, settled_before: datetime) -> Chunk:
+    """The statistics of whole buckets, as rows; none where the vendor refuses them."""
+    system, values = context.system, context.settings.values
+    tables = {table.name: table for table in system.stats}
+    try:
+        answer = context.asking.send(system.stats_request(values, window))
+    except Rejected as error:
+        log.warning("statistics_refused status=%d because=%r", error.status, str(error))
+        return Chunk()
+    stamp = context.stamp()
+    found = system.read_stats(values, window, answer.data, settled_before=settled_before)
+    return Chunk(
+        {
+            name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]
+            for name, rows in found.items()
+        },
+        is_quiet=True,
+    )
+
+
+def bucket(instant: datetime, width: timedelta) -> datetime:
+    """The start of the bucket that the instant lies in."""
+    day = midnight(instant)
+    return day + (instant - day) // width * width

@@ -1,0 +1,88 @@
+"""What must hold in the warehouse: each check is a query for the rows that break it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from ..warehouse.queries import Query
+from .dialects import BIGQUERY, carried
+from .files import Check, checks, views
+from .relations import Dataset, relations
+
+BROKEN, NOTICE = "broken", "notice"
+SHOWN = 5
+_SINCE = "{since}"
+_EVER = "1900-01-01 00:00:00+00:00"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found."""
+
+    check: Check
+    sql: str
+    """The query, as anybody can run it."""
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    """The first rows that break it; none when it holds."""
+
+    @property
+    def is_well(self) -> bool:
+        return not self.rows
+
+
+def findings(
+    query: Query,
+    datasets: list[Dataset],
+    dialect: str,
+    *,
+    since: datetime | None = None,
+    project: str | None = None,
+) -> Iterator[Finding]:
+    """Runs the checks; with ``since`` those that can look at what began from then on only, and at that alone.
+
+    Raises:
+        WarehouseUnavailable: the views are not there, or the warehouse cannot answer.
+    """
+    start = _EVER if since is None else since.astimezone(UTC).isoformat(sep=" ")
+    chosen = [
+        check
+        for check in checks()
+        if since is None or (_SINCE in check.sql and not (check.reads_all and dialect == BIGQUERY))
+    ]
+    texts = {
+        check.name: _carried(check, tuple(datasets), dialect, project).replace(_EVER, start)
+        for check in chosen
+    }
+    # Each question to BigQuery is a job of seconds that is billed for itself: one says which of them do not hold.
+    suspects = _broken(query, texts) if dialect == BIGQUERY else texts.keys()
+    for check in chosen:
+        sql = texts[check.name]
+        columns, rows = (
+            query(f"SELECT * FROM (\n{sql}\n) AS broken LIMIT {SHOWN}")
+            if check.name in suspects
+            else ([], [])
+        )
+        yield Finding(check, sql, columns, rows)
+
+
+def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
+    """The names of the checks whose query gives rows."""
+    parts = [
+        f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{sql}\n) AS broken"
+        for name, sql in texts.items()
+    ]
+    _, rows = query("\nUNION ALL\n".join(parts))
+    return {str(name) for name, number in rows if number}
+
+
+@lru_cache(maxsize=64)
+def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
+    """The check over all time."""
+    text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
+    own = relations([replace(dataset, since=_EVER) for dataset in datasets])
+    return carried(text, dialect, relations=own, views=views().keys(), project=project)

@@ -1,0 +1,312 @@
+"""Which windows are loaded: a row a day and lane, kept with the rows that it speaks of.
+
+A lane is who writes: ``sync`` behind the live cursor, ``backfill`` in ranges of its own, ``audit`` what it
+compared. Each lane has one writer at a time, so that two that run at once, also on two machines, never
+overwrite each other's notes. What is loaded under filters is noted apart from what is loaded whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
+
+from ..core.intervals import days, gaps, merged, overlap
+from ..core.models import Row, Window, iso_ms
+
+SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
+LIST = "list"
+"""Among filters it names the list, where an account has several."""
+
+
+def filters_text(filters: Mapping[str, str]) -> str:
+    """A set of filters as coverage names it: ``integration=slack&status=FAILED``; empty for none."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(filters.items()))
+
+
+def list_of(filters: str) -> str:
+    """Which of an account's lists coverage under these filters speaks of; empty for the first."""
+    return next(
+        (word.removeprefix(f"{LIST}=") for word in filters.split("&") if word.startswith(f"{LIST}=")), ""
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What one lane noted of one day."""
+
+    day: datetime
+    """Its midnight."""
+    lane: str
+    filters: str
+    windows: tuple[Window, ...]
+    """Disjoint, in order."""
+    executions: int
+    api_total: int | None
+    is_verified: bool
+    checked_at: datetime
+
+    @property
+    def covered(self) -> timedelta:
+        """How much of the day is loaded."""
+        return sum((window.end - window.start for window in self.windows), timedelta())
+
+
+class Book:
+    """The coverage as it is known now, and what this lane added since it was last written."""
+
+    def __init__(self, known: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
+        self._known = list(known)
+        self._lane = lane
+        self.filters = filters
+        self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
+        self._changed: set[datetime] = set()
+
+    @property
+    def span(self) -> Window | None:
+        """From the first instant that this lane covers to the last."""
+        windows = [window for day in self._days.values() for window in day.windows]
+        return Window(min(windows).start, max(window.end for window in windows)) if windows else None
+
+    @property
+    def unbroken(self) -> Window | None:
+        """The last stretch of this lane without a gap."""
+        windows = merged(window for day in self._days.values() for window in day.windows)
+        return windows[-1] if windows else None
+
+    @property
+    def covered(self) -> list[Window]:
+        """Where every execution under the filters is loaded, by whichever lane and with whatever fewer filters."""
+        wanted = set(filter(None, self.filters.split("&")))
+        own = [window for day in self._days.values() for window in day.windows]
+        others = [
+            window
+            for day in self._known
+            if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= wanted
+            for window in day.windows
+        ]
+        return merged(own + others)
+
+    @property
+    def doubted(self) -> list[Window]:
+        """This lane's days that are not verified, as far as they are covered; longest not looked at first."""
+        found = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
+        windows = [self._days[day].windows for _, day in found]
+        return [Window(parts[0].start, parts[-1].end) for parts in windows]
+
+    def touches(self, window: Window) -> bool:
+        """Whether anything of the window was loaded when this run began, by any lane and under any filters."""
+        return any(
+            not overlap(window, known).is_empty
+            for day in self._known
+            if day.lane != AUDIT
+            for known in day.windows
+        )
+
+    def gaps(self, window: Window) -> list[Window]:
+        """What of the window is not covered, oldest first."""
+        return gaps(window, self.covered)
+
+    def add(
+        self,
+        window: Window,
+        rows: Mapping[datetime, int],
+        *,
+        is_counted: bool,
+        is_verified: bool,
+        checked_at: datetime,
+    ) -> None:
+        """The window is loaded with so many executions of each day; it may touch what is known."""
+        for part in days(window):
+            day = midnight(part.start)
+            number = rows.get(day, 0)
+            fresh = Day(
+                day,
+                self._lane,
+                self.filters,
+                (part,),
+                number,
+                number if is_counted else None,
+                is_verified,
+                checked_at,
+            )
+            self._put(_joined(self._days.get(day), fresh))
+
+    def noted(
+        self,
+        window: Window,
+        executions: int,
+        api_total: int | None,
+        *,
+        is_verified: bool,
+        checked_at: datetime,
+    ) -> None:
+        """The window, within one day, was compared: that is all that this lane knows of the day now."""
+        day = midnight(window.start)
+        self._put(
+            Day(day, self._lane, self.filters, (window,), executions, api_total, is_verified, checked_at)
+        )
+
+    def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
+        """Executions that became visible in windows that were covered before."""
+        for day, number in by_midnight(starts).items():
+            known = self._days.get(day)
+            if known is not None:
+                total = None if known.api_total is None else known.api_total + number
+                executions = known.executions + number
+                self._put(replace(known, executions=executions, api_total=total, checked_at=checked_at))
+
+    def checked_at(self, instant: datetime) -> datetime:
+        """When the instant's day was last read or compared. Raises KeyError when it is not covered."""
+        return self._days[midnight(instant)].checked_at
+
+    def compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
+        """The window was compared. Days that lie in it whole are as verified as that; others can only be doubted."""
+        for part in days(window):
+            known = self._days.get(midnight(part.start))
+            if known is None:
+                continue
+            is_whole = all(part.start <= one.start and one.end <= part.end for one in known.windows)
+            is_sure = is_verified if is_whole else known.is_verified and is_verified
+            self._put(replace(known, is_verified=is_sure, checked_at=checked_at))
+
+    def changes(self, run_id: str) -> list[Row]:
+        """The rows of ``coverage`` that are to be written; each is given once."""
+        changed, self._changed = sorted(self._changed), set()
+        return [_row(self._days[day], run_id) for day in changed]
+
+    def _put(self, entry: Day) -> None:
+        self._days[entry.day] = entry
+        self._changed.add(entry.day)
+
+
+def _joined(known: Day | None, fresh: Day) -> Day:
+    """Both as one entry.
+
+    What is listed twice replaces what was noted before where it contains it; elsewhere no execution is in
+    both: what is read twice is compared, not listed.
+    """
+    (window,) = fresh.windows
+    if known is None or all(
+        window.start <= known_part.start and known_part.end <= window.end for known_part in known.windows
+    ):
+        return fresh
+    is_counted = known.api_total is not None and fresh.api_total is not None
+    return replace(
+        fresh,
+        windows=tuple(merged((*known.windows, window))),
+        executions=known.executions + fresh.executions,
+        api_total=(known.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
+        is_verified=known.is_verified and fresh.is_verified,
+    )
+
+
+def _row(entry: Day, run_id: str) -> Row:
+    return {
+        "day": entry.day,
+        "lane": entry.lane,
+        "filters": entry.filters,
+        "window_start": entry.windows[0].start,
+        "window_end": entry.windows[-1].end,
+        "covered_ms": round(entry.covered.total_seconds() * 1000),
+        "windows": json.dumps([[iso_ms(window.start), iso_ms(window.end)] for window in entry.windows]),
+        "executions": entry.executions,
+        "api_total": entry.api_total,
+        "is_verified": entry.is_verified,
+        "checked_at": entry.checked_at,
+        "run_id": run_id,
+    }
+
+
+def read_windows(text: str) -> tuple[Window, ...]:
+    """The windows as a row of ``coverage`` holds them. Raises ValueError."""
+    return tuple(
+        Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One day over all lanes."""
+
+    day: datetime
+    covered: timedelta
+    executions: int
+    api_total: int | None
+    is_verified: bool
+    checked_at: datetime
+
+
+def whole(known: Iterable[Day], partition: str = "") -> list[Day]:
+    """What is loaded of the first list without filters; where it is parted, what is loaded of every part.
+
+    A part of which nothing is noted on a day was not there then.
+    """
+    if not partition:
+        return [day for day in known if not day.filters]
+    groups: dict[tuple[datetime, str], list[Day]] = {}
+    for day in known:
+        if is_part(day.filters, partition):
+            groups.setdefault((day.day, day.lane), []).append(day)
+    return [_common(days) for days in groups.values()]
+
+
+def is_part(filters: str, partition: str) -> bool:
+    """Whether coverage under these filters is that of a whole part, or of a whole list."""
+    words = [word.partition("=")[0] for word in filters.split("&") if word]
+    return sorted(words) == sorted([partition] if partition else []) or words == [LIST]
+
+
+def _common(parts: Sequence[Day]) -> Day:
+    windows = list(parts[0].windows)
+    for part in parts[1:]:
+        both = [overlap(one, two) for one in windows for two in part.windows]
+        windows = [window for window in both if not window.is_empty]
+    return replace(
+        parts[0],
+        filters="",
+        windows=tuple(merged(windows)),
+        executions=sum(part.executions for part in parts),
+        api_total=None,
+        is_verified=all(part.is_verified for part in parts),
+        checked_at=min(part.checked_at for part in parts),
+    )
+
+
+def by_day(known: Sequence[Day]) -> list[Summary]:
+    """What is loaded whole of each day, over all lanes; the last audit's word is the newest where it came later."""
+    found = []
+    for day in sorted({entry.day for entry in known if not entry.filters and entry.lane != AUDIT}):
+        entries = [entry for entry in known if entry.day == day and not entry.filters]
+        loaded = [entry for entry in entries if entry.lane != AUDIT]
+        windows = merged(window for entry in loaded for window in entry.windows)
+        newest = max(entries, key=lambda entry: entry.checked_at)
+        is_verified = all(entry.is_verified for entry in loaded)
+        if newest.lane == AUDIT and newest.covered >= sum((w.end - w.start for w in windows), timedelta()):
+            is_verified = newest.is_verified
+            loaded = [newest]
+        totals = [entry.api_total for entry in loaded]
+        found.append(
+            Summary(
+                day,
+                sum((window.end - window.start for window in windows), timedelta()),
+                sum(entry.executions for entry in loaded),
+                sum(total for total in totals if total is not None) if None not in totals else None,
+                is_verified,
+                newest.checked_at,
+            )
+        )
+    return found
+
+
+def by_midnight(starts: Iterable[datetime]) -> Counter[datetime]:
+    """How many lie in each day, UTC, by its midnight."""
+    return Counter(map(midnight, starts))
+
+
+def midnight(instant: datetime) -> datetime:
+    """The start of the instant's day, UTC."""
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,177 @@
+"""An audit finds what differs between warehouse and API, with few requests, and mends exactly that."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.commands.test_backfill import MONTH, NOW, backfill, inside
+from tests.support.place import Place, truth
+
+
+def audit(place: Place, *words: str, expect: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        place.run("audit", "paragon", "--json", *MONTH, *words, expect=expect).stdout
+    )
+    return found
+
+
+def _loaded(folder: Path, sandbox: SandboxProcess) -> Place:
+    place = Place(folder, sandbox, steps="none", payloads="none", integrations=None, retention_days=0)
+    backfill(place, *MONTH)
+    return place
+
+
+def _damage(place: Place, windows: int, *, seed: int = 3) -> dict[str, set[str]]:
+    """In each of so many windows one row is deleted, one altered and one invented."""
+    rng = random.Random(seed)
+    ids = [
+        row[0]
+        for row in place.query(
+            "SELECT id FROM paragon.workflow_executions WHERE NOT is_open ORDER BY date_started, id"
+        )
+    ]
+    done: dict[str, set[str]] = {"missing": set(), "surplus": set(), "different": set()}
+    size = len(ids) // windows
+    with duckdb.connect(str(place.file)) as connection:
+        for window in range(windows):
+            deleted, altered, copied = rng.sample(ids[window * size + 5 : (window + 1) * size - 5], 3)
+            invented = f"invented-{window}"
+            connection.execute("DELETE FROM paragon.workflow_executions WHERE id = ?", [deleted])
+            connection.execute(
+                "UPDATE paragon.workflow_executions SET task_count = coalesce(task_count, 0) + 1 WHERE id = ?",
+                [altered],
+            )
+            connection.execute(
+                "INSERT INTO paragon.workflow_executions SELECT * REPLACE (? AS id) "
+                "FROM paragon.workflow_executions WHERE id = ?",
+                [invented, copied],
+            )
+            done["missing"].add(deleted)
+            done["different"].add(altered)
+            done["surplus"].add(invented)
+    return done
+
+
+def _named(found: dict[str, Any], kind: str) -> set[str]:
+    return {identity for one in found["differences"] for identity in one[kind]}
+
+
+def test_a_clean_month_costs_three_requests(tmp_path: Path) -> None:
+    """Where nothing differs, three requests show it, exit code 0 says it and coverage keeps it."""
+    with SandboxProcess(executions=9_000, seed=91, days=75, now=NOW, freeze=True) as sandbox:
+        place = _loaded(tmp_path, sandbox)
+        sandbox.reset_counters()
+        found = audit(place)
+        assert found["clean"]
+        assert found["requests"] <= 3
+        assert sandbox.counters()["list"] <= 3
+        days = place.query(
+            "SELECT count(*), bool_and(is_verified) FROM paragon.coverage WHERE lane = 'audit'"
+        )
+        assert days == [(30, True)]
+
+
+def test_whatever_was_done_to_rows_is_found_and_mended(tmp_path: Path) -> None:
+    """Deleted, altered and invented rows are all named, though their counts cancel; only they are read again."""
+    with SandboxProcess(executions=3_000, seed=92, days=75, now=NOW, freeze=True) as sandbox:
+        place = _loaded(tmp_path, sandbox)
+        done = _damage(place, 10)
+        found = audit(place, "--sample", "1000000", expect=10)
+        for kind, ids in done.items():
+            assert _named(found, kind) == ids
+        sandbox.reset_counters()
+        mended = audit(place, "--sample", "1000000", "--repair")
+        assert mended["repaired"] == 30
+        # Beyond what comparing takes, only what no listing shows is asked for.
+        assert sandbox.counters()["execution"] == 10
+        held = {key: row for key, row in place.executions().items() if not key.startswith("invented")}
+        assert inside(held) == inside(truth(sandbox))
+        marked = place.query("SELECT id FROM paragon.workflow_executions WHERE purged_at_source IS NOT NULL")
+        assert {row[0] for row in marked} == done["surplus"]
+        assert audit(place, "--sample", "1000000")["clean"]
+
+
+def test_without_a_sample_counts_show_what_is_missing(tmp_path: Path) -> None:
+    """Deleted rows are found by counting alone, for far fewer requests than reading the month."""
+    with SandboxProcess(executions=24_000, seed=93, days=75, now=NOW, freeze=True) as sandbox:
+        place = _loaded(tmp_path, sandbox)
+        rng = random.Random(1)
+        ids = [
+            row[0]
+            for row in place.query("SELECT id FROM paragon.workflow_executions ORDER BY date_started, id")
+        ]
+        gone = set(rng.sample(ids, 4))
+        with duckdb.connect(str(place.file)) as connection:
+            connection.executemany(
+                "DELETE FROM paragon.workflow_executions WHERE id = ?", [[one] for one in gone]
+            )
+        found = audit(place, expect=10)
+        assert _named(found, "missing") == gone
+        assert all(
+            datetime.fromisoformat(one["until"]) - datetime.fromisoformat(one["from"]) < timedelta(hours=12)
+            for one in found["differences"]
+        )
+        assert found["requests"] < 0.6 * len(ids) / 100
+        assert audit(place, "--repair")["clean"]
+        assert inside(place.executions()) == inside(truth(sandbox))
+
+
+def test_what_the_vendor_purged_is_marked_and_kept(tmp_path: Path) -> None:
+    """Beyond the retention a row that the vendor dropped is no difference: it stays, marked."""
+    with SandboxProcess(
+        executions=3_600, seed=94, days=75, now=NOW, freeze=True, retention_days=60
+    ) as sandbox:
+        place = _loaded(tmp_path, sandbox)
+        count = len(place.executions())
+        sandbox.advance(25 * 86_400)
+        place.set(retention_days=60)
+        found = audit(place)
+        assert found["purged"] > 500
+        assert found["clean"]
+        mended = audit(place, "--repair")
+        assert mended["clean"]
+        assert len(place.executions()) == count
+        marked = place.query(
+            "SELECT count(*), bool_and(resolution IN ('ended', 'unresolved_at_retention')) "
+            "FROM paragon.workflow_executions WHERE purged_at_source IS NOT NULL"
+        )
+        assert marked == [(found["purged"], True)]
+        assert audit(place)["purged"] == 0
+
+
+def test_what_is_not_covered_is_said_not_compared(tmp_path: Path) -> None:
+    """An audit of more than is loaded names what is not covered and calls nothing of it a difference."""
+    with SandboxProcess(executions=3_000, seed=95, days=75, now=NOW, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", integrations=None, retention_days=0)
+        backfill(place, "--from", "2026-09-05", "--to", "2026-09-12")
+        found = audit(place)
+        assert found["clean"]
+        assert [(gap["from"], gap["until"]) for gap in found["not_covered"]] == [
+            ("2026-09-01T00:00:00Z", "2026-09-05T00:00:00Z"),
+            ("2026-09-12T00:00:00Z", "2026-10-01T00:00:00Z"),
+        ]
+
+
+@pytest.mark.parametrize(
+    "switch", [{"total": "absent"}, {"ignore_sort": True}, {"after": "inclusive"}], ids=str
+)
+def test_an_audit_needs_no_friendly_vendor(tmp_path: Path, switch: dict[str, Any]) -> None:
+    """Without a count, in another order or with inclusive bounds an audit finds the same."""
+    with SandboxProcess(
+        executions=1_500, seed=96, days=75, now=NOW, freeze=True, switch={**switch, "before": "inclusive"}
+    ) as sandbox:
+        place = _loaded(tmp_path, sandbox)
+        assert audit(place)["clean"]
+        done = _damage(place, 3)
+        found = audit(place, "--sample", "100000", "--repair")
+        for kind, ids in done.items():
+            assert _named(found, kind) == ids
+        assert audit(place, "--sample", "100000")["clean"]

@@ -1,0 +1,251 @@
+"""The report: one file that asks for nothing, whose figures are those of the views."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from task_history.core.models import Window
+from task_history.views import create as creating
+from task_history_cli.report import charts as report_charts
+from task_history_cli.report import data as report_data
+from task_history_cli.report import page as report_page
+from task_history_cli.report.data import Report
+from tests.support import made_warehouse
+from tests.support.place import Place
+from tests.unit.views.test_views import access
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+INJECTED = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+class Tables(HTMLParser):
+    """The cells of each section's table, by the section's id."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[str, list[list[str]]] = {}
+        self._section = ""
+        self._is_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag == "section":
+            self._section = dict(attrs)["id"]
+            self.found[self._section] = []
+        elif tag == "tr":
+            self.found[self._section].append([])
+        elif tag in ("td", "th"):
+            self._is_cell = True
+            self.found[self._section][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._is_cell = False
+
+    def handle_data(self, data: str) -> None:
+        if self._is_cell:
+            self.found[self._section][-1][-1] += data
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[Any]:
+    connection = duckdb.connect()
+    made_warehouse.empty(connection)
+    made_warehouse.fill(connection, executions=3_000)
+    connection.execute(
+        "UPDATE paragon.workflow_executions SET user_id = ? WHERE user_id = 'user 3'", [INJECTED]
+    )
+    connection.execute(
+        "UPDATE paragon.workflows SET workflow_name = ? WHERE integration = 'slack'", [INJECTED]
+    )
+    creating.refresh(access(connection))
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def found(connection: Any) -> Report:
+    return report_data.report(access(connection), NOVEMBER, now=NOW)
+
+
+@pytest.fixture(scope="module")
+def page(found: Report) -> str:
+    return report_page.page(found, "2026-11")
+
+
+def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
+    """Days, integrations, workflows and coverage are what the views say of the month, number by number."""
+    tables = Tables(page).found
+
+    def asked(sql: str) -> list[list[str]]:
+        return [[str(value) for value in row] for row in connection.execute(sql).fetchall()]
+
+    figures = (
+        "format('{:,}', sum(executions)::BIGINT), format('{:,}', sum(failures)::BIGINT), "
+        "coalesce(format('{:.1f}%', 100 * sum(failures) / nullif(sum(executions), 0)), ''), "
+        "format('{:,}', sum(tasks)::BIGINT)"
+    )
+    month = "day BETWEEN '2026-11-01' AND '2026-11-30'"
+    assert tables["days"][1:] == asked(
+        f"SELECT day, {figures} FROM task_history.daily_usage WHERE {month} GROUP BY day ORDER BY day"
+    )
+    assert tables["integrations"][1:] == asked(
+        f"SELECT coalesce(integration, '(not known)'), {figures} FROM task_history.daily_usage WHERE {month} "
+        "GROUP BY integration ORDER BY sum(executions) DESC"
+    )
+    assert [row[2:4] for row in tables["workflows"][1:]] == asked(
+        "SELECT sum(failures)::BIGINT, sum(executions)::BIGINT FROM task_history.daily_usage "
+        f"WHERE {month} GROUP BY workflow_id, workflow_name, integration HAVING sum(failures) > 0 "
+        "ORDER BY sum(failures) DESC, workflow_id LIMIT 15"
+    )
+    assert [row[:3] for row in tables["coverage"][1:]] == asked(
+        f"SELECT day, system, state FROM task_history.loaded_days WHERE {month} ORDER BY day"
+    )
+    assert len(tables["stuck"]) - 1 == min(
+        15, connection.execute("SELECT count(*) FROM task_history.stuck_executions").fetchone()[0]
+    )
+    (total,) = connection.execute(
+        "SELECT count(*) FROM task_history.executions WHERE started_at >= TIMESTAMPTZ '2026-11-01 00:00:00+00'"
+    ).fetchone()
+    assert f"<dt>executions</dt><dd>{total:,}</dd>" in page
+
+
+def test_quiet_users_are_quiet(connection: Any, found: Report) -> None:
+    """Each of them ran something in the thirty days before the last seven, and nothing since."""
+    assert found.quiet == sorted(found.quiet, key=lambda row: -row["executions"])
+    for row in found.quiet:
+        (last,) = connection.execute(
+            "SELECT max(started_at) FROM task_history.executions WHERE user_id = ?", [row["user_id"]]
+        ).fetchone()
+        assert row["last_execution_at"] == last < datetime(2026, 11, 13, 12, tzinfo=UTC)
+
+
+def test_it_says_what_is_missing(page: str) -> None:
+    """Missing, partial and unverified days, what is left, and why tasks are no invoice."""
+    text = page[page.index('id="limits"') : page.index("<script>")]
+    for words in (
+        "Of 1 day in this time nothing",
+        "Of 1 day only a part",
+        "Of 1 day the vendor",
+        "Proxy API",
+        "steps are wanted",
+    ):
+        assert words in text, words
+
+
+def test_it_asks_for_nothing(page: str) -> None:
+    """No address is loaded, the browser is told to load none, and the file is small."""
+    assert "default-src 'none'" in page
+    without_scripts = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.search(r"<[^>]*\s(src|href|action)\s*=|url\(|@import", without_scripts)
+    assert len(page.encode()) < 3_000_000
+
+
+def test_nothing_of_a_user_is_markup(page: str) -> None:
+    """Names that look like markup are text, in tables and in charts."""
+    assert INJECTED not in page
+    assert "alert(1)</script>" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert page.count("<script>") == 2
+
+
+def test_it_holds_no_payload(connection: Any, page: str) -> None:
+    """No text of an error as it is stored, and nothing that was in an input or output beside it."""
+    for secret in ("Erika", "a0B5e", "erika@example.com", "12345678901234567890", "example.com/items"):
+        assert secret not in page
+
+
+def test_every_chart_has_its_rows(found: Report) -> None:
+    """The values of the charts are those of the tables."""
+    drawn = report_charts.charts(found)
+    assert set(drawn) == {"days", "rates", "integrations", "steps", "coverage"}
+    values = drawn["days"]["data"]["values"]
+    assert sum(value["executions"] for value in values) == sum(row["executions"] for row in found.days)
+    failed = [value["executions"] for value in values if value["outcome"] == "failed"]
+    assert failed == [row["failures"] for row in found.days]
+    assert len(drawn["coverage"]["data"]["values"]) == len(found.coverage)
+
+
+def test_an_empty_month_is_a_page_too(connection: Any) -> None:
+    """Without a single row there are words, and no chart."""
+    empty = report_data.report(
+        access(connection),
+        Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)),
+        now=NOW,
+    )
+    text = report_page.page(empty, "2025-01")
+    assert "Nothing began in this time." in text
+    assert "const charts = {" in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it(page: str, tmp_path: Path, width: int) -> None:
+    """Charts are drawn with marks in them, nothing is complained about, at the width of a screen and of a phone."""
+    file = tmp_path / "report.html"
+    file.write_text(page, "utf-8")
+    outer = tmp_path / "outer.html"
+    outer.write_text(
+        f'<iframe id="page" style="width:{width}px;height:2000px" src="report.html"></iframe>'
+        "<script>setTimeout(() => { const inner = document.getElementById('page').contentDocument;"
+        "document.title = JSON.stringify([...inner.querySelectorAll('.chart')].map(chart => ["
+        "chart.id, chart.querySelectorAll('svg path, svg rect').length, chart.scrollWidth <= chart.clientWidth]"
+        ").concat([['page', 1, inner.documentElement.scrollWidth <= inner.documentElement.clientWidth]]))"
+        "}, 2000)</script>"
+    )
+    assert CHROMIUM is not None
+    done = subprocess.run(
+        [
+            CHROMIUM,
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--allow-file-access-from-files",
+            "--virtual-time-budget=5000",
+            "--enable-logging=stderr",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            outer.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    title = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert title, done.stderr[-2000:]
+    shown = {name: (marks, fits) for name, marks, fits in json.loads(title[1])}
+    assert set(shown) == {
+        f"chart-{name}" for name in ("days", "rates", "integrations", "steps", "coverage")
+    } | {"page"}
+    for name, (marks, fits) in shown.items():
+        assert fits, f"{name} is wider than the page"
+        assert marks > 5 or name == "page", name
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    """The file is where --out says; without a warehouse, or for no month, there are words and no file."""
+    place = Place(tmp_path, None)
+    assert "no warehouse" in place.run("report", expect=4).stderr
+    assert "2026-13" in place.run("report", "--month", "2026-13", expect=2).stderr
+    with duckdb.connect(str(place.file)) as connection:
+        made_warehouse.empty(connection)
+        made_warehouse.fill(connection, executions=50)
+    assert "task-history views" in place.run("report", expect=4).stderr
+    place.run("views")
+    place.run("report", "--month", "2026-11", "--out", "november.html")
+    assert "Task history, 2026-11" in (tmp_path / "november.html").read_text("utf-8")

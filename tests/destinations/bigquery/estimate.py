@@ -1,0 +1,140 @@
+"""Bytes that a query of the emulator would process on BigQuery (https://cloud.google.com/bigquery/pricing).
+
+Part of ``launcher``'s process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from local_bigquery.catalog import tables
+from local_bigquery.engine import database
+from local_bigquery.errors import STATUSES, BigQueryError
+from local_bigquery.jobs import query
+from local_bigquery.models import Table
+from sqlglot import exp
+
+from tests.destinations.bigquery.pruning import Use, bound, uses
+
+MIB = 1 << 20
+LEAST = 10 * MIB  # billed for any query that reads
+# https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes
+SIZES = {"NUMERIC": 16, "BIGNUMERIC": 32, "BOOL": 1, "BOOLEAN": 1, "INTERVAL": 16}
+TEXTS = {
+    "STRING": "BYTE_LENGTH({0})",
+    "BYTES": "BYTE_LENGTH({0})",
+    "JSON": "BYTE_LENGTH(TO_JSON_STRING({0}))",
+}
+
+STATUSES["bytesBilledLimitExceeded"] = (400, "INVALID_ARGUMENT")
+
+
+def billed(processed: int) -> int:
+    """Whole MiB, at least ten of them; nothing for nothing."""
+    return max(LEAST, -(-processed // MIB) * MIB) if processed else 0
+
+
+def limited(project: str, config: Any) -> int:
+    """Bytes that the query will process.
+
+    Raises BigQueryError when they are more than it may be billed for.
+    """
+    found = processed(project, config)
+    limit = config.maximumBytesBilled
+    if limit is not None and billed(found) > int(limit):
+        raise BigQueryError(
+            "bytesBilledLimitExceeded",
+            f"Query exceeded limit for bytes billed: {limit}. {billed(found)} or higher required.",
+        )
+    return found
+
+
+def told(statistics: Any, size: int) -> Any:
+    """The statistics of a job, with its bytes."""
+    if statistics.query is None:
+        return statistics
+    sizes = {"totalBytesProcessed": str(size), "totalBytesBilled": str(billed(size))}
+    return statistics.replace(
+        totalBytesProcessed=str(size),
+        query=type(statistics.query).model_validate(statistics.query.dump() | sizes),
+    )
+
+
+def processed(project: str, config: Any) -> int:
+    parameters = [parameter.dump() for parameter in config.queryParameters or []]
+    default = config.defaultDataset.datasetId if config.defaultDataset else None
+    try:
+        trees = sqlglot.parse(config.query or "", dialect="bigquery")
+    except sqlglot.errors.SqlglotError:
+        return 0  # refused where it runs
+    found, known = 0, _Known(project, default)
+    for tree in trees:
+        if tree is not None:
+            bound(tree, parameters)
+            found += sum(_bytes(use, known) for use in uses(tree, known.partition_column))
+    return found
+
+
+class _Known:
+    """The tables of what is being weighed, each looked up once."""
+
+    def __init__(self, project: str, default: str | None) -> None:
+        self.project = project
+        self.default = default
+        self._tables: dict[tuple[str, str, str], Table | None] = {}
+
+    def reference(self, table: exp.Table) -> tuple[str, str, str] | None:
+        parts = [part for piece in table.parts for part in piece.name.split(".")]
+        if len(parts) == 1 and self.default:
+            return self.project, self.default, parts[0]
+        if len(parts) == 2:
+            return self.project, parts[0], parts[1]
+        return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+
+    def stored(self, table: exp.Table) -> Table | None:
+        """What takes bytes; None for a view, a temporary table, and what is not there."""
+        reference = self.reference(table)
+        if reference is None:
+            return None
+        if reference not in self._tables:
+            found = tables.load(*reference) if tables.exists(*reference) else None
+            self._tables[reference] = found if found is not None and found.type == "TABLE" else None
+        return self._tables[reference]
+
+    def partition_column(self, table: exp.Table) -> str | None:
+        """None for what takes no bytes; an empty name for a table without partitions."""
+        stored = self.stored(table)
+        if stored is None:
+            return None
+        return (stored.timePartitioning and stored.timePartitioning.field) or ""
+
+
+def _bytes(use: Use, known: _Known) -> int:
+    reference, stored = known.reference(use.table), known.stored(use.table)
+    if reference is None or stored is None:
+        return 0
+    whole = "*" in use.columns or use.is_changed
+    sizes = [_size(field) for field in tables.fields(stored) if whole or field.name.casefold() in use.columns]
+    if not sizes:
+        return 0
+    name = ".".join(f"`{part}`" for part in reference)
+    sql = f"SELECT SUM({' + '.join(sizes)}) FROM {name} AS t"
+    if use.predicate is not None:
+        day = f"DATE(t.`{use.column}`)"
+        rows = (
+            f"SELECT IFNULL({day}, DATE '0001-01-01') FROM {name} AS t WHERE {use.predicate.sql('bigquery')}"
+        )
+        sql += f" WHERE IFNULL({day}, DATE '0001-01-01') IN ({rows})"
+    with database.cursor() as cursor:
+        database.attach(known.project)
+        context = query.Context(known.project, known.default)
+        text, parameters = query.translate(query.parse(sql)[0], context)
+        return int(cursor.execute(text, parameters).fetchone()[0] or 0)
+
+
+def _size(field: Any) -> str:
+    column = f"t.`{field.name}`"
+    if field.type in TEXTS and field.mode != "REPEATED":
+        return f"IFNULL(2 + {TEXTS[field.type].format(column)}, 0)"
+    return f"IF({column} IS NULL, 0, {SIZES.get(field.type, 8)})"

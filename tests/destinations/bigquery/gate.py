@@ -1,0 +1,320 @@
+"""Google's own analyzer of GoogleSQL (ZetaSQL, https://github.com/google/zetasql) over what was sent to BigQuery.
+
+The emulator runs DuckDB, which lets pass what BigQuery refuses. The gate follows what statements create, alter and
+drop, so it wants them in order and from the first on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlglot.dialects.bigquery import BigQuery
+from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined] # not listed as its own
+from zetasql.api import Analyzer, CatalogBuilder, ConstantBuilder, Parser
+from zetasql.types import (
+    AnalyzerOptions,
+    ArrayType,
+    LanguageOptions,
+    ParameterMode,
+    ProductMode,
+    ResolvedNodeKind,
+    SimpleCatalog,
+    SimpleColumn,
+    SimpleTable,
+    Type,
+    TypeKind,
+    ZetaSQLBuiltinFunctionOptions,
+)
+
+from tests.destinations.bigquery.analyzer import use_compiled
+from tests.destinations.bigquery.said import Statement
+
+_INSTANT = re.compile(r"'\d{4}-\d\d-\d\d[^']*'")
+_MORE_DAYS = re.compile(r"( OR \(t\.`\w+` >= TIMESTAMP '' AND t\.`\w+` < TIMESTAMP ''\))+")
+Path = tuple[str, ...]
+Columns = list[tuple[str, Any]]
+"""Names with their types."""
+
+_KINDS = {
+    "BIGNUMERIC": TypeKind.TYPE_BIGNUMERIC,
+    "BOOL": TypeKind.TYPE_BOOL,
+    "BYTES": TypeKind.TYPE_BYTES,
+    "DATE": TypeKind.TYPE_DATE,
+    "DATETIME": TypeKind.TYPE_DATETIME,
+    "FLOAT64": TypeKind.TYPE_DOUBLE,
+    "INT64": TypeKind.TYPE_INT64,
+    "JSON": TypeKind.TYPE_JSON,
+    "NUMERIC": TypeKind.TYPE_NUMERIC,
+    "STRING": TypeKind.TYPE_STRING,
+    "TIME": TypeKind.TYPE_TIME,
+    "TIMESTAMP": TypeKind.TYPE_TIMESTAMP,
+}
+_STRING, _INT64 = Type(type_kind=TypeKind.TYPE_STRING), Type(type_kind=TypeKind.TYPE_INT64)
+# https://cloud.google.com/bigquery/docs/information-schema-intro
+_NAMED = [("table_catalog", _STRING), ("table_schema", _STRING), ("table_name", _STRING)]
+_INFORMATION: dict[str, Columns] = {
+    "COLUMNS": [
+        *_NAMED,
+        ("column_name", _STRING),
+        ("ordinal_position", _INT64),
+        ("is_nullable", _STRING),
+        ("data_type", _STRING),
+        ("is_partitioning_column", _STRING),
+        ("clustering_ordinal_position", _INT64),
+    ],
+    "COLUMN_FIELD_PATHS": [
+        *_NAMED,
+        ("column_name", _STRING),
+        ("field_path", _STRING),
+        ("data_type", _STRING),
+        ("description", _STRING),
+    ],
+    "PARTITIONS": [
+        *_NAMED,
+        ("partition_id", _STRING),
+        ("total_rows", _INT64),
+        ("total_logical_bytes", _INT64),
+    ],
+    "TABLES": [*_NAMED, ("table_type", _STRING), ("creation_time", Type(type_kind=TypeKind.TYPE_TIMESTAMP))],
+    "TABLE_OPTIONS": [
+        *_NAMED,
+        ("option_name", _STRING),
+        ("option_type", _STRING),
+        ("option_value", _STRING),
+    ],
+    "VIEWS": [*_NAMED, ("view_definition", _STRING)],
+}
+
+_ASKED_FOR = re.compile(r"`?(\w+)`?\.`?INFORMATION_SCHEMA")  # of datasets that may be empty
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A statement that the analyzer refuses."""
+
+    sql: str
+    why: str
+
+
+class Gate:
+    """A project's tables as the statements so far left them."""
+
+    def __init__(self, project: str) -> None:
+        use_compiled()
+        self._project = project
+        self._tables: dict[Path, Columns] = {}
+        self.analysed = 0
+        """How many statements were analysed; each of a script counts."""
+        self._language = LanguageOptions.maximum_features()
+        self._language.product_mode = ProductMode.PRODUCT_EXTERNAL
+        self._language.supported_statement_kinds = [
+            getattr(ResolvedNodeKind, name) for name in dir(ResolvedNodeKind) if name.endswith("_STMT")
+        ]
+        self._passed: set[str] = set()
+        self._functions = ZetaSQLBuiltinFunctionOptions(language_options=self._language)
+
+    def check(self, statements: Iterable[Statement]) -> list[Rejected]:
+        """What of these BigQuery would refuse, leaving out what was answered with an error."""
+        found = []
+        for statement in statements:
+            if statement.request.status < 300:
+                found += self.analyse(statement.sql, statement.parameters, statement.default_dataset)
+        return found
+
+    def analyse(
+        self, sql: str, parameters: Iterable[dict[str, Any]] = (), default_dataset: str | None = None
+    ) -> list[Rejected]:
+        """What the analyzer refuses of one job's SQL, a statement or a script; ``parameters`` as in ``Statement``."""
+        script = _Script(self._tables, self._project, default_dataset, list(parameters))
+        found = []
+        for text, placeholders in _split(sql):
+            try:
+                self._analyse_one(text, placeholders, script)
+            except _NotAnalysable as problem:
+                found.append(Rejected(text, str(problem)))
+            except Exception as problem:  # noqa: BLE001 - the analyzer has no class of its own for all that it says
+                found.append(Rejected(text, str(problem)))
+        return found
+
+    def _analyse_one(self, sql: str, placeholders: int, script: _Script) -> None:
+        words = sql.upper().split()
+        if words[0] == "DECLARE":
+            script.declare(sql)
+            return
+        if words[0] in {"IF", "LOOP", "WHILE", "FOR", "REPEAT", "CASE", "EXECUTE", "END"} or (
+            words[0] == "BEGIN" and len(words) > 1 and words[1] != "TRANSACTION"
+        ):
+            raise _NotAnalysable(f"{words[0]}: blocks are not analysed; send plain statements")
+        self.analysed += 1
+        if words[0] in {"SET", "CALL"} or "CLONE" in words[:6] or "LIKE" in words[:6]:
+            Parser.parse_statement_static(sql, self._language)
+            if words[0] == "CREATE":
+                script.copy(sql)
+                self._passed.clear()
+            return
+        options = AnalyzerOptions(language_options=self._language, allow_undeclared_parameters=False)
+        if placeholders:
+            options.parameter_mode = ParameterMode.PARAMETER_POSITIONAL
+            options.positional_query_parameters = [_type_of(each) for each in script.take(placeholders)]
+        else:
+            options.query_parameters = [
+                AnalyzerOptions.QueryParameter(name=each["name"], type=_type_of(each))
+                for each in script.parameters
+                if each.get("name")
+            ]
+        # What was taken with other instants or more days is taken.
+        alike = _MORE_DAYS.sub("", _INSTANT.sub("''", sql))
+        given = (options.positional_query_parameters, options.query_parameters)
+        said = repr((alike, script.default_dataset, given))
+        if said in self._passed:
+            return
+        root = CatalogBuilder("root").with_builtin_functions(self._functions).build()
+        script.fill(root, sql)
+        if (
+            not script.learn(Analyzer.analyze_statement_static(sql, options, root))
+            and not script.has_own_names
+        ):
+            self._passed.add(said)
+
+
+class _NotAnalysable(Exception):
+    pass
+
+
+class _Script:
+    """The statements of one job: what it declared and its temporary tables."""
+
+    def __init__(
+        self,
+        tables: dict[Path, Columns],
+        project: str,
+        default_dataset: str | None,
+        parameters: list[dict[str, Any]],
+    ) -> None:
+        self._tables = tables
+        self._project = project
+        self.default_dataset = default_dataset
+        self._temporary: dict[str, Columns] = {}
+        self._variables: dict[str, Any] = {}
+        self.parameters = parameters
+
+    def take(self, count: int) -> list[dict[str, Any]]:
+        taken, self.parameters = self.parameters[:count], self.parameters[count:]
+        return taken
+
+    def declare(self, sql: str) -> None:
+        """``DECLARE a, b TYPE [DEFAULT ..]``"""
+        words = sql.replace(",", " ").split()[1:]
+        at = next((i for i, word in enumerate(words) if word.upper() in _KINDS), None)
+        if at is None:
+            raise _NotAnalysable("a variable of a type that is not known here")
+        for name in words[:at]:
+            self._variables[name] = Type(type_kind=_KINDS[words[at].upper()])
+
+    def copy(self, sql: str) -> None:
+        """``CREATE TABLE a CLONE|LIKE b``"""
+        words = sql.replace("`", "").split()
+        at = next(i for i, word in enumerate(words) if word.upper() in {"CLONE", "LIKE"})
+        self._tables[self._path([words[at - 1]])] = self._tables[self._path([words[at + 1]])]
+
+    def fill(self, root: SimpleCatalog, sql: str) -> None:
+        """Puts the tables where the statement's names find them."""
+        ids = iter(range(1, 1_000_000))
+        for name, columns in self._temporary.items():
+            root.table.append(_table(name, columns, next(ids)))
+        for name, kind in self._variables.items():
+            root.constant.append(ConstantBuilder(name).set_type(kind).build())
+        datasets: dict[Path, list[tuple[str, Columns]]] = {
+            (self._project, dataset): [] for dataset in _ASKED_FOR.findall(sql)
+        }
+        if self.default_dataset is not None:
+            datasets[self._project, self.default_dataset] = []
+        for (project, dataset, name), columns in self._tables.items():
+            datasets.setdefault((project, dataset), []).append((name, columns))
+        projects: dict[str, SimpleCatalog] = {}
+        for (project, dataset), tables in datasets.items():
+            information = [_table(name, columns, next(ids)) for name, columns in _INFORMATION.items()]
+            catalog = SimpleCatalog(
+                name=dataset,
+                table=[_table(name, columns, next(ids)) for name, columns in tables],
+                catalog=[SimpleCatalog(name="INFORMATION_SCHEMA", table=information)],
+            )
+            projects.setdefault(project, SimpleCatalog(name=project)).catalog.append(catalog)
+            if project == self._project:
+                root.catalog.append(catalog)
+                if dataset == self.default_dataset:
+                    root.table += [
+                        _table(name, columns, next(ids))
+                        for name, columns in tables
+                        if name not in self._temporary
+                    ]
+        root.catalog += projects.values()
+
+    @property
+    def has_own_names(self) -> bool:
+        """Whether it has variables or temporary tables."""
+        return bool(self._temporary or self._variables)
+
+    def learn(self, resolved: Any) -> bool:
+        """Follows what the statement creates, alters or drops; whether it does any of that."""
+        kind = type(resolved).__name__
+        if kind in {"ResolvedCreateTableStmt", "ResolvedCreateTableAsSelectStmt"}:
+            columns = [(column.name, column.type) for column in resolved.column_definition_list]
+            if resolved.create_scope.name == "CREATE_TEMP":
+                self._temporary[resolved.name_path[-1]] = columns
+            else:
+                self._tables[self._path(resolved.name_path)] = columns
+        elif kind == "ResolvedCreateViewStmt":
+            self._tables[self._path(resolved.name_path)] = [
+                (column.name, column.column.type) for column in resolved.output_column_list
+            ]
+        elif kind == "ResolvedAlterTableStmt":
+            columns = self._tables[self._path(resolved.name_path)]
+            for action in resolved.alter_action_list:
+                added = getattr(action, "column_definition", None)
+                if added is not None and added.name not in [name for name, _ in columns]:
+                    columns.append((added.name, added.type))
+        elif kind == "ResolvedDropStmt":
+            self._tables.pop(self._path(resolved.name_path), None)
+        else:
+            return False
+        return True
+
+    def _path(self, names: Iterable[str]) -> Path:
+        path = tuple(part for name in names for part in name.split("."))
+        given = [self._project, self.default_dataset or ""]
+        return tuple(given[: 3 - len(path)]) + path
+
+
+def _type_of(parameter: dict[str, Any]) -> Any:
+    def named(kind: dict[str, Any]) -> Any:
+        if kind["type"] == "ARRAY":
+            return Type(
+                type_kind=TypeKind.TYPE_ARRAY, array_type=ArrayType(element_type=named(kind["arrayType"]))
+            )
+        return Type(type_kind=_KINDS[kind["type"]])
+
+    return named(parameter["parameterType"])
+
+
+def _table(name: str, columns: Columns, identity: int) -> SimpleTable:
+    return SimpleTable(
+        name=name,
+        serialization_id=identity,
+        column=[SimpleColumn(name=column, type=kind, is_writable_column=True) for column, kind in columns],
+    )
+
+
+def _split(sql: str) -> Iterator[tuple[str, int]]:
+    """The statements of a script, each with the number of its positional parameters."""
+    tokens: list[Token] = []
+    for token in [*BigQuery().tokenize(sql), None]:
+        if token is not None and token.token_type is not TokenType.SEMICOLON:
+            tokens.append(token)
+        elif tokens:
+            placeholders = sum(each.token_type is TokenType.PLACEHOLDER for each in tokens)
+            yield sql[tokens[0].start : tokens[-1].end + 1], placeholders
+            tokens = []

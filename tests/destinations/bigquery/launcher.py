@@ -1,0 +1,307 @@
+"""Serves BigQuery's REST API on loopback: the emulator ``local-bigquery``, with its gaps bridged.
+
+Run by the Python of ``.venv-bigquery`` (3.13 or newer), never imported by tests. Writes one line of JSON with its
+port when the socket is bound; ends when its standard input does, so that it never outlives who started it.
+
+What the emulator does as BigQuery does (found by asking it with google-cloud-bigquery): ``PATCH`` and ``PUT`` of
+tables and datasets (descriptions, labels, expirations), labels on jobs, ``numRows`` and ``numBytes`` of tables,
+``INFORMATION_SCHEMA.COLUMNS``, ``COLUMN_FIELD_PATHS``, ``TABLES`` and ``TABLE_OPTIONS``, dry runs that refuse what is
+wrong and answer the schema, 404 and 409 as they are.
+
+What is bridged here, in this process alone:
+
+1. DuckDB's extensions ``ducklake`` and ``spatial`` come from wheels, not from the internet.
+2. ``TimeZone`` is set after connecting: before, the extension that knows time zones is not loaded.
+3. Uploads may be compressed, as BigQuery takes them.
+4. ``schemaUpdateOptions`` may be one text instead of a list.
+5. ``COMMIT TRANSACTION; CALL BQ.ABORT_SESSION()`` may be one script.
+6. JSON lines loaded without a schema take the types of the table, not guesses (UUIDs and times stay as they are).
+7. Bytes processed: the emulator answers 0 everywhere. Here jobs, answers of queries and dry runs tell the bytes of
+   the columns named, in the days that constant predicates on the partition column leave (see ``pruning``), with
+   BigQuery's sizes of types; ``UPDATE``, ``DELETE`` and ``MERGE`` pay for all columns of those days of their target.
+   A statement of a script counts alone; temporary tables count nothing. Queries without ``maximumBytesBilled``
+   that change nothing tell 0, which saves a third of their time.
+8. ``maximumBytesBilled`` refuses with ``bytesBilledLimitExceeded`` before anything runs, counting at least 10 MiB.
+9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
+10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
+11. ``MERGE`` that replaces rows whole takes three statements instead of seven.
+12. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
+
+What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
+``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
+``ALTER TABLE .. SET OPTIONS`` are added to those that are there, where BigQuery replaces them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import faulthandler
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+import uvicorn
+from duckdb_extensions import import_extension
+from fastapi.responses import JSONResponse
+from local_bigquery.api import jobs as jobs_api
+from local_bigquery.api import uploads
+from local_bigquery.catalog import tables
+from local_bigquery.engine import database, sessions
+from local_bigquery.jobs import load, merge, runner, store
+from local_bigquery.jobs import query as query_jobs
+from local_bigquery.models import JobConfiguration, JobStatistics2, TableSchema
+from local_bigquery.settings import settings
+from local_bigquery.sql.dialect import BigQueryDialect
+from sqlglot import exp
+
+from tests.destinations.bigquery import estimate
+
+_connect = duckdb.connect
+
+
+def connect(database: str = ":memory:", read_only: bool = False, config: Any = None) -> Any:
+    """A connection with the extensions, that fetches none."""
+    config = dict(config or {})
+    zone = config.pop("TimeZone", None)
+    connection = _connect(database, read_only, config)
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("LOAD ducklake; LOAD spatial")
+    if zone:
+        connection.execute(f"SET GLOBAL TimeZone = '{zone}'")
+    return connection
+
+
+def unpack(file: Path) -> None:
+    """A compressed upload as it was before."""
+    with file.open("rb") as source:
+        packed = source.read(2) == b"\x1f\x8b"
+    if packed:
+        raw = file.with_suffix(".raw")
+        with gzip.open(file) as source, raw.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        raw.replace(file)
+
+
+_start = uploads._start
+
+
+def start(project: str, body: Any, upload: str) -> Any:
+    unpack(Path(upload))
+    if not os.environ.get("SLOW_JOBS"):
+        return _start(project, body, upload)
+    job = (body.jobReference and body.jobReference.jobId) or str(uuid.uuid4())
+    runner.submit(project, job, body.configuration or JobConfiguration(), upload)
+    return JSONResponse(runner.get(project, job).dump())
+
+
+_job = uploads._job
+
+
+def listed_options(payload: bytes) -> Any:
+    body = json.loads(payload)
+    options = body.get("configuration", {}).get("load", {})
+    if isinstance(options.get("schemaUpdateOptions"), str):
+        options["schemaUpdateOptions"] = [options["schemaUpdateOptions"]]
+        payload = json.dumps(body).encode()
+    return _job(payload)
+
+
+_query = runner._query
+WEIGHED = re.compile(r"\s*(MERGE|DELETE|UPDATE)\b", re.IGNORECASE)
+
+
+def _is_weighed(config: Any) -> bool:
+    """Whether its bytes are counted: a third of the time of a small question is enough for those that matter."""
+    return config.maximumBytesBilled is not None or WEIGHED.match(config.query or "") is not None
+
+
+ABORT = re.compile(r";\s*CALL\s+BQ\.ABORT_SESSION\s*\(\s*\)\s*;?\s*$", re.IGNORECASE)
+
+
+def query(job: Any, session: Any, running: Any) -> Any:
+    config = job.configuration.query
+    abort = session and ABORT.search(config.query or "")
+    if abort:
+        config.query = config.query[: abort.start()]
+    size = estimate.limited(job.jobReference.projectId, config) if _is_weighed(config) else 0
+    try:
+        found = _query(job, session, running)
+    finally:
+        if "DROP" in (config.query or "").upper():
+            _there.clear()
+        if abort:
+            sessions.abort(session.id)
+    return estimate.told(found, size)
+
+
+_dry_run = runner._dry_run
+_last = threading.local()
+
+
+def dry_run(project: str, configuration: Any) -> Any:
+    done = _dry_run(project, configuration)  # refuses what is wrong
+    size = _last.size = estimate.limited(project, configuration.query)
+    return done.replace(statistics=estimate.told(done.statistics, size))
+
+
+_submit = runner.submit
+
+
+def submit(project: str, job: str, configuration: Any, upload: str | None = None) -> Any:
+    request = configuration.query and getattr(configuration.query, "requestId", None)
+    known = store.load(project, job) if request == job else None
+    return known or _submit(project, job, configuration, upload)
+
+
+_results = jobs_api.results
+
+
+def results(job: Any, *args: Any) -> Any:
+    payload, rows = _results(job, *args)
+    if "totalBytesProcessed" in payload:
+        payload["totalBytesProcessed"] = job.statistics.totalBytesProcessed
+    return payload, rows
+
+
+_with_rows = jobs_api.with_rows
+
+
+def with_rows(payload: dict[str, Any], rows: list[str]) -> Any:
+    if "jobComplete" in payload and payload["jobReference"].jobId is None:
+        payload["totalBytesProcessed"] = str(_last.size)
+    elif "totalBytesBilled" in payload:
+        payload["totalBytesBilled"] = str(estimate.billed(int(payload.get("totalBytesProcessed") or 0)))
+    return _with_rows(payload, rows)
+
+
+def keys(file: str) -> set[str]:
+    """The keys that stand in JSON lines."""
+    with Path(file).open("rb") as lines:
+        return {key.casefold() for line in lines if line.strip() for key in json.loads(line)}
+
+
+_load = load.run
+
+
+def load_with_schema(cursor: Any, config: Any, upload: str | None) -> Any:
+    lines = config.sourceFormat == "NEWLINE_DELIMITED_JSON" and not config.schema_ and not config.autodetect
+    reference = tables.reference(config.destinationTable)
+    if upload and lines and tables.exists(*reference):
+        fields = tables.fields(tables.load(*reference))
+        # An unknown key fails as it does on BigQuery, which is the emulator's own check.
+        if config.ignoreUnknownValues or keys(upload) <= {field.name.casefold() for field in fields}:
+            config = config.replace(schema_=TableSchema(fields=fields))
+    return _load(cursor, config, upload)
+
+
+_objects, _run_sql = database.objects, database.execute
+_there: dict[tuple[str, str, str], Any] = {}
+
+
+def objects(project: str, dataset: str, table: str | None = None) -> Any:
+    """That a table is there is remembered until something is dropped: asking takes a third of all time."""
+    if table is None:
+        return _objects(project, dataset)
+    found = _there.get((project, dataset, table)) or _objects(project, dataset, table)
+    if found:
+        _there[project, dataset, table] = found
+    return found
+
+
+def execute(sql: str, parameters: Any = None) -> None:
+    _run_sql(sql, parameters)
+    if "DROP" in sql.upper():
+        _there.clear()
+
+
+_get = tables.get
+
+
+def counted(project: str, dataset: str, table: str, *options: Any) -> Any:
+    found = _get(project, dataset, table, *options)
+    if found.type != "TABLE":
+        return found
+    (rows,) = database.fetch(f"SELECT count(*) FROM {tables.name(project, dataset, table)}")[0]
+    return found.replace(numRows=str(rows))
+
+
+_merge = merge.run
+
+
+def merged(cursor: Any, tree: Any, context: Any) -> Any:
+    """A merge that replaces rows whole, in three statements instead of the emulator's seven, each translated anew."""
+    kinds = [(when.args.get("matched"), type(when.args["then"])) for when in tree.args["whens"].expressions]
+    if kinds != [(True, exp.Update), (False, exp.Insert)]:
+        return _merge(cursor, tree, context)
+    target, source = tree.this, tree.args["using"]
+    table, alias = merge._unaliased(target), target.alias_or_name
+    columns = tree.args["whens"].expressions[1].args["then"].this
+    names = ", ".join(merge._sql(column) for column in columns.expressions)
+    rows = 0
+    cursor.execute("BEGIN")
+    try:
+        for sql in (
+            f"CREATE OR REPLACE TEMP TABLE {merge.SOURCE} AS SELECT * FROM {merge._unaliased(source)} AS staged",
+            f"DELETE FROM {table} AS {alias} WHERE EXISTS (SELECT 1 FROM {merge.SOURCE} AS {source.alias_or_name} "
+            f"WHERE {merge._sql(tree.args['on'])})",
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {merge.SOURCE}",
+        ):
+            text, bound = query_jobs.translate(sqlglot.parse_one(sql, dialect=BigQueryDialect), context)
+            rows = (cursor.execute(text, bound).fetchone() or (0,))[0]
+        cursor.execute("COMMIT")
+    except Exception:
+        cursor.execute("ROLLBACK")
+        raise
+    return JobStatistics2(numDmlAffectedRows=str(rows))
+
+
+def bridge() -> None:
+    merge.run = merged
+    database.objects, database.execute = objects, execute
+    tables.get = counted
+    for name in ("ducklake", "spatial"):
+        import_extension(name)
+    sys.modules["pandas"] = None  # type: ignore[assignment] # DuckDB looks for it on disk at each question
+    duckdb.connect = connect  # type: ignore[assignment] # the database may be left out here too
+    uploads._start, uploads._job = start, listed_options
+    runner._query, runner._dry_run, runner.submit = query, dry_run, submit
+    runner.HANDLERS["load"] = load_with_schema
+    jobs_api.results, jobs_api.with_rows = results, with_rows
+
+
+def end_with_input() -> None:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--project", required=True)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    words = parser.parse_args()
+    settings.bigquery_host, settings.default_project_id = "127.0.0.1", words.project
+    settings.data_dir = words.data_dir
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, into its log
+    bridge()
+    listening = socket.create_server(("127.0.0.1", words.port))
+    threading.Thread(target=end_with_input, daemon=True).start()
+    print(json.dumps({"port": listening.getsockname()[1]}), flush=True)  # noqa: T201 - whoever started it reads it
+    config = uvicorn.Config("local_bigquery:app", log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

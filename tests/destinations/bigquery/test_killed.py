@@ -1,0 +1,84 @@
+"""A sync into BigQuery that is killed at any instant goes on, and leaves every row once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.bigquery.emulator import Emulator
+from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.recorder import Recorder
+from tests.promises.test_resumable import TABLES
+
+WORDS = ("sync", "paragon", "--destination", "bigquery")
+
+
+def _contents(place: BigQueryPlace) -> dict[str, Counter[tuple[Any, ...]]]:
+    return {
+        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}"))
+        for table, columns in TABLES.items()
+    }
+
+
+def _killed_again_and_again(bigquery: Emulator, folder: Path, kills: int) -> None:
+    with (
+        SandboxProcess(executions=100, seed=31, days=2, freeze=True) as sandbox,
+        Recorder(bigquery.url) as quiet,
+        Recorder(bigquery.url) as harried,
+    ):
+        undisturbed = BigQueryPlace(folder / "quiet", sandbox, quiet, integrations=None)
+        undisturbed.sync()
+        needed, sent = sandbox.counters(), len(quiet.requests)
+        sandbox.reset_counters()
+        place = BigQueryPlace(folder / "harried", sandbox, harried, integrations=None)
+        rng = random.Random(7)
+        for _ in range(kills):
+            process = place.start(*WORDS)
+            at = len(harried.requests) + rng.randrange(1, sent)
+            while process.poll() is None and len(harried.requests) < at:
+                time.sleep(0.002)
+            process.kill()
+            process.communicate()
+        assert place.sync()["complete"]
+        assert _contents(place) == _contents(undisturbed)
+        spent = sandbox.counters()
+        for kind in ("execution", "payload"):
+            assert spent[kind] <= needed[kind] * (kills + 1)
+
+
+def test_killed_at_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
+    """After kills between any two requests to BigQuery and one more sync, all tables equal those of a quiet one."""
+    _killed_again_and_again(bigquery, tmp_path, kills=2)
+
+
+@pytest.mark.torture
+def test_killed_at_twenty_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
+    """The same, twenty times."""
+    _killed_again_and_again(bigquery, tmp_path, kills=20)
+
+
+def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> None:
+    """BigQuery has the file and nobody heard of it: the next sync is told that the job is there, and rows are once."""
+    with (
+        SandboxProcess(executions=60, seed=3, days=2, freeze=True) as sandbox,
+        Recorder(bigquery.url) as recorder,
+    ):
+        place = BigQueryPlace(
+            tmp_path / "a", sandbox, recorder, steps="none", payloads="none", integrations=None
+        )
+        held = recorder.add(method="PUT", path="/upload/", text="user_id", holds_answer=True)
+        process = place.start(*WORDS)
+        assert held.reached.wait(60)
+        process.kill()
+        process.communicate()
+        held.release.set()
+        assert place.sync()["complete"]
+        assert any(request.status == 409 for request in recorder.requests)
+        rows = place.query("SELECT count(*), count(DISTINCT id) FROM paragon.workflow_executions")
+        assert rows == [(60, 60)]

@@ -1,0 +1,220 @@
+"""Whatever BigQuery refuses, the user is told what it was and what to do, and nothing is lost or given away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import bigquery as cloud
+
+from task_history.core.errors import WarehouseUnavailable
+from task_history.load.destinations import Cost
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.recorder import Recorder
+from tests.support.place import PERFECT, differences
+
+CHECK = ("check", "paragon", "--destination", "bigquery")
+SYNC = ("sync", "paragon", "--destination", "bigquery")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=40, seed=3, days=2, freeze=True) as found:
+        yield found
+
+
+@pytest.fixture
+def place(recorder: Recorder, sandbox: SandboxProcess, tmp_path: Path) -> BigQueryPlace:
+    sandbox.reset_counters()
+    return BigQueryPlace(
+        tmp_path / "place", sandbox, recorder, steps="none", payloads="none", integrations=None
+    )
+
+
+def _asked(sandbox: SandboxProcess) -> int:
+    return len(sandbox.requests())
+
+
+def test_check_says_what_a_first_sync_will_find(place: BigQueryPlace) -> None:
+    """In an empty project: jobs run, and both datasets will be created; nothing is made by asking."""
+    said = place.run(*CHECK).stdout
+    assert f"project {place.recorder.project}" in said
+    assert "The dataset paragon will be created in US" in said
+    assert "The dataset paragon_staging will be created in US" in said
+    assert list(place.client.list_datasets()) == []
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "no jobs": (
+        {
+            "path": "/queries",
+            "reason": "accessDenied",
+            "message": "Access Denied: Project lab: User does not have bigquery.jobs.create permission in project lab.",
+        },
+        "roles/bigquery.jobUser",
+    ),
+    "no billing": (
+        {
+            "path": "/queries",
+            "text": "DELETE FROM",
+            "reason": "billingNotEnabled",
+            "message": "Billing has not been enabled for this project. DML queries are not allowed in the free tier.",
+        },
+        "no billing account",
+    ),
+    "no api": (
+        {
+            "path": "/queries",
+            "reason": "accessNotConfigured",
+            "message": "BigQuery API has not been used in project 1 before or it is disabled. Enable it by visiting …",
+        },
+        "gcloud services enable",
+    ),
+    "no datasets": (
+        {
+            "text": "CREATE SCHEMA",
+            "reason": "accessDenied",
+            "message": "Access Denied: Project lab: User does not have bigquery.datasets.create permission.",
+        },
+        "create no dataset",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_check_names_what_is_missing(place: BigQueryPlace, sandbox: SandboxProcess, name: str) -> None:
+    """Which permission, billing or API it is that BigQuery misses, before the vendor is asked anything."""
+    rule, advice = REFUSALS[name]
+    place.recorder.add(times=50, **rule)
+    done = place.run(*CHECK, expect=4)
+    assert advice in done.stderr
+    assert _asked(sandbox) == 0
+
+
+def test_check_names_another_location(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """A dataset that lies elsewhere is named with both locations."""
+    elsewhere = cloud.Dataset(f"{place.recorder.project}.paragon")
+    elsewhere.location = "EU"
+    place.client.create_dataset(elsewhere)
+    done = place.run(*CHECK, expect=4)
+    assert "lies in EU, and destination.bigquery.location is US" in done.stderr
+    assert _asked(sandbox) == 0
+
+
+def test_check_names_a_dataset_without_rights(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """The dataset is there and no table may be made in it."""
+    place.client.create_dataset("paragon")
+    message = (
+        "Access Denied: Dataset lab:paragon: Permission bigquery.tables.create denied on dataset lab:paragon"
+    )
+    place.recorder.add(text="CREATE TABLE", reason="accessDenied", message=message, times=50)
+    done = place.run(*CHECK, expect=4)
+    assert "roles/bigquery.dataEditor" in done.stderr
+    assert _asked(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("/no/such/key.json", "key.json cannot be read"),
+        ("{not json", "not of the form that it takes"),
+        (json.dumps({"type": "service_account", "project_id": "lab"}), "bigquery"),
+    ],
+)
+def test_credentials_that_cannot_be_used(
+    place: BigQueryPlace, sandbox: SandboxProcess, value: str, advice: str
+) -> None:
+    """They are named with where they belong, before anything is asked, and the run ends with 3."""
+    place.env["DESTINATION__BIGQUERY__CREDENTIALS"] = value
+    done = place.run(*SYNC, expect=3)
+    assert advice in done.stderr
+    assert _asked(sandbox) == 0
+
+
+def test_a_key_file_is_taken_as_well_as_its_text(place: BigQueryPlace) -> None:
+    """destination.bigquery.credentials may name the file of a service account."""
+    file = place.folder / "key.json"
+    file.write_text(place.env["DESTINATION__BIGQUERY__CREDENTIALS"])
+    place.env["DESTINATION__BIGQUERY__CREDENTIALS"] = str(file)
+    assert "BigQuery takes jobs" in place.run(*CHECK).stdout
+
+
+def test_google_s_default_credentials_are_taken(place: BigQueryPlace) -> None:
+    """Without credentials of their own, the application default ones are used."""
+    file = place.folder / "key.json"
+    file.write_text(place.env.pop("DESTINATION__BIGQUERY__CREDENTIALS"))
+    place.env["GOOGLE_APPLICATION_CREDENTIALS"] = str(file)
+    # A process of its own: dlt remembers for ten minutes that there were none.
+    assert "BigQuery takes jobs" in place.run_process(*CHECK).stdout
+
+
+def test_a_limit_stops_before_billing_and_loses_nothing(
+    place: BigQueryPlace, sandbox: SandboxProcess
+) -> None:
+    """What would be billed beyond the limit is not run; raised, the next sync writes what was fetched."""
+    place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = str(10 * 2**20 + 4_000)
+    done = place.run(*SYNC, expect=4)
+    assert "maximum_bytes_billed" in done.stderr
+    del place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"]
+    assert place.sync()["complete"]
+    assert differences(place, sandbox) == PERFECT
+
+
+def test_an_estimate_beyond_the_limit_is_refused() -> None:
+    """Counted as BigQuery bills, whole MiB and at least ten; merges of one commit share what is left."""
+    mib = 2**20
+    cost = Cost(limit=50 * mib)
+    cost.count(400)
+    assert (cost.processed, cost.left) == (400, 40 * mib)
+    cost.expect(25 * mib, "coverage")
+    with pytest.raises(
+        WarehouseUnavailable, match=r"Merging into steps .* 16,777,216 bytes, and 15,728,640 are left"
+    ):
+        cost.expect(15 * mib + 1, "steps")
+    cost.expect(15 * mib, "steps")
+    cost.count(31 * mib)
+    with pytest.raises(WarehouseUnavailable, match="9,437,184 bytes are left"):
+        cost.check()
+
+
+def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """BigQuery refuses merges until the sync gives up; the next one merges what was staged, and no row is lost."""
+    rule = place.recorder.add(
+        path="/queries", text="MERGE INTO .*workflow_executions", reason="invalidQuery", times=10_000, skip=0
+    )
+    place.run(*SYNC, expect=4)
+    assert rule.reached.is_set()
+    place.recorder.rules.clear()
+    sandbox.reset_counters()
+    assert place.sync()["complete"]
+    assert differences(place, sandbox) == PERFECT
+    assert sandbox.counters()["list"] <= 3
+
+
+def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """503, rate limits, and an answer that is lost after BigQuery did it: the sync ends well, every row once."""
+    place.recorder.add(path="/queries", reason="backendError", times=2)
+    place.recorder.add(path="/upload/", method="PUT", drops=True, skip=3)
+    place.recorder.add(path="/queries", text="MERGE INTO", reason="rateLimitExceeded", times=2)
+    place.recorder.add(path="/queries", text="MERGE INTO", drops_answer=True, skip=4)
+    assert place.sync()["complete"]
+    assert differences(place, sandbox) == PERFECT
+
+
+def test_no_secret_is_left_behind(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+    """Neither the vendor's key nor Google's stands in logs, labels, SQL, or anything that is left on this machine."""
+    place.set(steps="all", payloads="all")
+    done = place.run(*SYNC, "--log-level", "debug")
+    key = json.loads(place.env["DESTINATION__BIGQUERY__CREDENTIALS"])["private_key"]
+    secrets = [sandbox.api_key, *[line for line in key.splitlines() if len(line) > 40][:3]]
+    said = [done.stdout, done.stderr, *(found.sql for found in place.recorder.statements)]
+    said += [json.dumps(found.labels) for found in place.recorder.statements]
+    said += [json.dumps(found.labels) for found in place.recorder.loads]
+    said += [path.read_bytes().decode("latin-1") for path in place.folder.rglob("*") if path.is_file()]
+    payloads = json.dumps(place.query("SELECT input, output FROM paragon.step_payloads"))
+    assert [secret for secret in secrets for text in said if secret in text] == []
+    assert [secret for secret in sandbox.secrets() if any(secret in text for text in (*said, payloads))] == []

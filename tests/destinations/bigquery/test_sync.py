@@ -1,0 +1,262 @@
+"""What a user has of BigQuery: every table equals the vendor's truth, at the cost of the days that changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.cloud import bigquery
+
+from task_history.systems import find
+from task_history.warehouse import tables
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.bigquery.emulator import Emulator
+from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.place import STEP_FIELDS, BigQueryPlace
+from tests.destinations.bigquery.pruning import unpruned
+from tests.destinations.bigquery.recorder import Recorder
+from tests.support.place import truth
+
+NOW = "2026-10-20T12:00:00+00:00"
+PARTITIONS = {table.name: table.partition for table in tables.of(find("paragon")) if table.partition}
+NONE: dict[str, Any] = {"missing": set(), "other": []}
+OF_SYSTEM = ("--destination", "bigquery", "--json")
+
+
+class Story:
+    """A vendor's changing world and the warehouse that follows it; each test tells the next chapter."""
+
+    def __init__(self, folder: Path, sandbox: SandboxProcess, recorder: Recorder) -> None:
+        self.sandbox = sandbox
+        self.recorder = recorder
+        self.place = BigQueryPlace(folder, sandbox, recorder, start_date="2026-10-14", retention_days=90)
+
+    def differences(self, since: str = "2026-10-14") -> dict[str, Any]:
+        """Where the copy of what began since then is not perfect."""
+        right, copy = (
+            {key: row for key, row in rows.items() if row["dateStarted"] >= since}
+            for rows in (truth(self.sandbox), self.place.executions())
+        )
+        return {
+            "missing": right.keys() - copy.keys(),
+            "other": [copy[key] for key in copy if copy[key] != right[key]],
+        }
+
+    def steps_are_true(self, since: str = "2026-10-14") -> bool:
+        right = {
+            step["id"]: {key: step.get(key) for key in STEP_FIELDS.values()}
+            for execution in self.sandbox.truth(steps=True)
+            if execution.get("dateEnded") and execution["dateStarted"] >= since
+            for step in execution["_steps"]
+        }
+        return self.place.steps() == right
+
+    def schema(self, table: str) -> bigquery.Table:
+        return self.place.client.get_table(f"{self.recorder.project}.paragon.{table}")
+
+    def command(self, *words: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.place.run(*words, *OF_SYSTEM).stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def story(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with (
+        SandboxProcess(executions=160, seed=71, days=12, now=NOW, future_hours=80, freeze=True) as sandbox,
+        Recorder(bigquery.url) as recorder,
+    ):
+        yield Story(tmp_path_factory.mktemp("story"), sandbox, recorder)
+
+
+def test_a_first_sync_equals_the_truth(story: Story) -> None:
+    """Executions, steps and payloads are what the vendor has, in columns of the right types."""
+    result = story.place.sync()
+    assert result["complete"]
+    assert story.differences() == NONE
+    assert story.steps_are_true()
+    assert result["bytes"]["processed"] > 0
+    assert result["bytes"]["estimated"] > 0
+    kinds = {
+        field.name: (field.field_type, field.mode) for field in story.schema("workflow_executions").schema
+    }
+    assert kinds["id"] == ("STRING", "REQUIRED")
+    assert kinds["date_started"] == ("TIMESTAMP", "NULLABLE")
+    assert kinds["run_duration"][0] == kinds["task_count"][0] == "INTEGER"
+    assert kinds["is_open"][0] == "BOOLEAN"
+    assert story.schema("step_payloads").schema[2].field_type == "STRING"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "cluster"),
+    [
+        ("workflow_executions", "date_started", ["workflow_id", "id"]),
+        ("step_executions", "execution_date_started", ["workflow_execution_id", "id"]),
+        ("step_payloads", "execution_date_started", ["workflow_execution_id", "step_execution_id"]),
+        ("execution_details", "date_started", ["id"]),
+    ],
+)
+def test_large_tables_are_partitioned_and_described(
+    story: Story, table: str, column: str, cluster: list[str]
+) -> None:
+    """By day of the execution's start, sorted within; table and columns have sentences, and labels say whose they are."""
+    found = story.schema(table)
+    assert (found.time_partitioning.type_, found.time_partitioning.field) == ("DAY", column)
+    assert found.clustering_fields == cluster
+    assert found.time_partitioning.expiration_ms is None
+    assert found.description
+    assert [field.name for field in found.schema if not field.description] == []
+    assert found.labels["task_history_system"] == "paragon"
+    assert found.labels["task_history_run"]
+
+
+def test_an_idle_sync_is_one_commit(story: Story) -> None:
+    """When nothing changed, all there is to write is merged at once: notes, and what was open and still is."""
+    before = len(story.recorder.statements)
+    result = story.place.sync()
+    assert result["requests"] <= 3
+    said = story.recorder.statements[before:]
+    merged = {found.sql.split("`")[5] for found in said if found.sql.startswith("MERGE")}
+    assert merged <= {"coverage", "sync_runs", "window_reads", "workflow_executions"}
+    assert sum("_dlt_loads`(" in found.sql for found in said) == 1
+
+
+def test_later_syncs_settle_and_follow(story: Story) -> None:
+    """What was open is settled, what is new is there, and each merge reads the days of its rows alone."""
+    for hours in (2, 20):
+        story.sandbox.advance(hours * 3600)
+        result = story.place.sync()
+        assert result["complete"]
+        assert story.differences() == NONE
+    assert story.steps_are_true()
+    row = story.place.query(
+        "SELECT bytes_estimated, bytes_processed FROM paragon.sync_runs ORDER BY started_at DESC LIMIT 1"
+    )
+    assert row[0][0] > 0
+    assert row[0][1] >= row[0][0]
+
+
+def test_a_new_field_and_a_new_status_arrive(story: Story) -> None:
+    """What the vendor adds is a column with a sentence and a status as it is spelled, without a change here."""
+    story.sandbox.switches(extra_fields=True, extra_statuses=True)
+    story.sandbox.advance(20 * 3600)
+    assert story.place.sync()["complete"]
+    assert story.differences() == NONE
+    fresh = [
+        field
+        for table in (find("paragon").executions, find("paragon").steps, find("paragon").ledger)
+        for field in story.schema(table.name).schema
+        if field.name not in {column.name for column in table.columns}
+    ]
+    assert fresh
+    assert all(field.description for field in fresh)
+
+
+def test_a_backfill_fills_a_month_and_leaves_the_cursor(story: Story) -> None:
+    """A range before the first sync equals the truth; the live state is what it was."""
+    state = "SELECT state FROM paragon._dlt_pipeline_state WHERE pipeline_name = 'task_history_paragon' ORDER BY version"
+    before = story.place.query(state)
+    result = story.command("backfill", "paragon", "--from", "2026-10-01", "--to", "2026-10-14")
+    assert result["complete"]
+    assert result["not_covered"] == []
+    assert story.place.query(state) == before
+    assert story.differences("2026-10-01") == NONE
+    assert story.steps_are_true("2026-10-01")
+
+
+def test_other_commands_read_and_mend(story: Story) -> None:
+    """status, why, plan and audit answer from BigQuery; a repair mends what somebody broke."""
+    status = story.command("status", "paragon")["systems"][0]
+    assert status["loaded"]
+    held = story.place.query("SELECT count(*) FROM paragon.workflow_executions")[0][0]
+    assert status["rows"]["workflow_executions"] == held
+    (identity, started), *_ = story.place.query(
+        "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open AND date_started >= '2026-10-15' "
+        "ORDER BY date_started LIMIT 1"
+    )
+    why = json.loads(story.place.run("why", "paragon", identity, *OF_SYSTEM, expect=None).stdout)
+    assert why["execution"]["id"] == identity
+    day = f"{started:%Y-%m-%d}"
+    next_day = f"{started + timedelta(days=1):%Y-%m-%d}"
+    assert story.command("plan", "paragon", "--from", day, "--to", next_day)["requests"] is not None
+    story.place.query(f"DELETE FROM paragon.workflow_executions WHERE id = '{identity}'")
+    done = story.place.run(
+        "audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM, expect=None
+    )
+    assert json.loads(done.stdout)["missing"] == 1
+    assert story.differences() == NONE
+
+
+def test_a_fresh_machine_goes_on(story: Story, tmp_path: Path) -> None:
+    """On a machine that never ran, the state comes from BigQuery: nothing is listed or asked for again."""
+    story.sandbox.advance(3600)
+    other = story.place.elsewhere(tmp_path)
+    story.sandbox.reset_counters()
+    result = other.sync()
+    assert result["complete"]
+    assert story.sandbox.counters()["list"] <= 6
+    assert story.sandbox.counters()["reads_more_than_once"] == []
+    assert story.differences() == NONE
+
+
+def test_a_row_that_comes_back_on_another_day_is_there_once(story: Story) -> None:
+    """Held under another start than the vendor's, a row is found in the partition where it was, and moves."""
+    (identity, right), *_ = story.place.query(
+        "SELECT id, date_started FROM paragon.workflow_executions WHERE NOT is_open "
+        "AND date_started >= '2026-10-16' ORDER BY date_started LIMIT 1"
+    )
+    story.place.query(
+        "UPDATE paragon.workflow_executions SET date_started = TIMESTAMP_SUB(date_started, INTERVAL 49 HOUR) "
+        f"WHERE id = '{identity}'"
+    )
+    day, next_day = f"{right:%Y-%m-%d}", f"{right + timedelta(days=1):%Y-%m-%d}"
+    words = ("audit", "paragon", "--from", day, "--to", next_day, "--repair", *OF_SYSTEM)
+    assert json.loads(story.place.run(*words, expect=None).stdout)["missing"] == 1
+    assert story.differences() == NONE
+
+
+def test_what_a_merge_reads_does_not_grow_with_the_table(story: Story) -> None:
+    """The last sync's merges into executions read less than a third of what is held."""
+    merges = [
+        found.bytes_processed
+        for found in story.recorder.statements[-120:]
+        if found.is_dry_run and "MERGE INTO" in found.sql and ".`workflow_executions` AS t" in found.sql
+    ]
+    whole = story.place.client.query(
+        "SELECT * FROM paragon.workflow_executions", job_config=bigquery.QueryJobConfig(dry_run=True)
+    ).total_bytes_processed
+    assert merges
+    assert 0 < max(merges) < whole / 3
+
+
+def test_no_statement_reads_a_large_table_whole(story: Story) -> None:
+    """Of everything that was said to BigQuery in this story, DDL aside, nothing reads beyond constant days."""
+    said = [
+        found
+        for found in story.recorder.statements
+        if not found.sql.startswith(("CREATE", "ALTER", "TRUNCATE"))
+    ]
+    whole = [(found.sql, left) for found in said if (left := unpruned(found.sql, PARTITIONS))]
+    assert len(said) > 100
+    assert whole == []
+
+
+def test_googles_analyzer_accepts_every_statement(story: Story) -> None:
+    """Everything that was said to BigQuery in this story is GoogleSQL, with the tables as they were then."""
+    gate = Gate(story.recorder.project)
+    assert gate.check(story.recorder.statements) == []
+    assert gate.analysed > 100
+
+
+def test_jobs_are_labelled(story: Story) -> None:
+    """Every job says which system and which run it was for."""
+    said = [found.labels for found in story.recorder.statements]
+    said += [found.labels for found in story.recorder.loads]
+    runs = {row[0] for row in story.place.query("SELECT run_id FROM paragon.sync_runs")}
+    of_runs = [labels for labels in said if labels.get("task_history_run")]
+    assert len(of_runs) > 0.9 * len(said)
+    assert {labels["task_history_system"] for labels in of_runs} == {"paragon"}
+    assert {labels["task_history_run"] for labels in of_runs} >= runs

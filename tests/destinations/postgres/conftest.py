@@ -1,0 +1,24 @@
+"""A server for the tests of this folder."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.destinations.postgres.server import Server, binaries
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """The server, one for each worker. Skips where none is installed."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("no Postgres under /usr/lib/postgresql: Debian's package postgresql brings it")
+    # pytest's own folder is closed to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        Path(folder).chmod(0o711)
+        with Server(programs, Path(folder) / "server") as found:
+            yield found

@@ -1,0 +1,136 @@
+"""What works on DuckDB works on Postgres: one of dlt's destinations that this project knows nothing of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.postgres.server import PASSWORD, Server
+from tests.support.place import STEP_FIELDS, Place, truth
+
+NOW = "2026-10-20T12:00:00+00:00"
+START = "2026-10-12"
+MONTH = ("--from", "2026-09-01", "--to", "2026-10-01")
+ON_POSTGRES = ("--destination", "postgres")
+
+
+class PostgresPlace(Place):
+    """A place whose warehouse is a database."""
+
+    def __init__(self, folder: Path, sandbox: SandboxProcess, server: Server, **settings: Any) -> None:
+        super().__init__(folder, sandbox, **settings)
+        self.url = server.url
+        del self.env["DESTINATION__DUCKDB__CREDENTIALS"]
+        self.env["DESTINATION__POSTGRES__CREDENTIALS"] = self.url
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        import psycopg2
+
+        with contextlib.closing(psycopg2.connect(self.url, options="-c TimeZone=UTC")) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def _rows(self, table: str, fields: dict[str, str]) -> dict[str, dict[str, Any]]:
+        found = self.query(f"SELECT {', '.join(map(_as_sent, fields))} FROM {table}")
+        rows = [dict(zip(fields.values(), row, strict=True)) for row in found]
+        by_id = {row["id"]: row for row in rows}
+        assert len(by_id) == len(rows), "an id is in the table twice"
+        return by_id
+
+    def told(self, command: str, *words: str, expect: int = 0) -> dict[str, Any]:
+        """What a command says of itself."""
+        done = self.run(command, "paragon", "--json", *ON_POSTGRES, *words, expect=expect)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+def _as_sent(column: str) -> str:
+    return f'to_char({column}, \'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"\')' if column.startswith("date_") else column
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=4_000, seed=17, days=60, now=NOW, freeze=True) as found:
+        yield found
+
+
+def test_all_that_works_on_duckdb(postgres: Server, sandbox: SandboxProcess, tmp_path: Path) -> None:
+    """Synced, settled, with details, filled back, audited and restored elsewhere, the tables equal the truth."""
+    settings: dict[str, Any] = {"steps": "failed", "integrations": None, "retention_days": 0}
+    place = PostgresPlace(tmp_path, sandbox, postgres, start_date=START, **settings)
+
+    first = place.told("sync")
+    assert first["complete"]
+    recent = {key: row for key, row in truth(sandbox).items() if row["dateStarted"] >= START}
+    assert place.executions() == recent
+
+    sandbox.advance(26 * 3600)
+    assert place.told("sync")["complete"]
+    assert place.told("backfill", *MONTH)["complete"]
+    right = truth(sandbox)
+    held = {
+        key: row
+        for key, row in right.items()
+        if row["dateStarted"] >= START or MONTH[1] <= row["dateStarted"] < MONTH[3]
+    }
+    assert place.executions() == held
+    steps = {
+        step["id"]: {key: step.get(key) for key in STEP_FIELDS.values()}
+        for row in sandbox.truth(steps=True)
+        if row["id"] in held and held[row["id"]]["status"] == "FAILED"
+        for step in row["_steps"]
+    }
+    assert steps
+    assert place.steps() == steps
+
+    elsewhere = PostgresPlace(tmp_path / "elsewhere", sandbox, postgres, start_date=START, **settings)
+    elsewhere.folder.mkdir()
+    sandbox.reset_counters()
+    restored = elsewhere.told("sync")
+    assert restored["complete"]
+    assert sandbox.counters()["list"] <= 3
+    assert elsewhere.executions() == held
+
+    (status,) = place.told("status")["systems"]
+    assert status["rows"]["workflow_executions"] == len(held)
+    assert (status["details_left"], status["payloads_left"]) == (0, 0)
+    assert place.told("audit", "--from", START, "--to", "2026-10-21")["clean"]
+    failed = next(key for key, row in held.items() if row["status"] == "FAILED")
+    assert {remark["code"] for remark in place.told("why", failed)["remarks"]} == {
+        "details_loaded",
+        "payloads_loaded",
+    }
+    assert place.query("SELECT obj_description('paragon.workflow_executions'::regclass)")[0][0]
+    kept = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert [file.name for file in kept if PASSWORD.encode() in file.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("postgresql://tests:unused@127.0.0.1:1/postgres", 4, "does not answer"),
+        ("{url}-that-is-not-there", 4, "check user, password and database"),
+        ("nonsense", 3, "not of the form that it takes"),
+        (None, 3, "credentials is missing"),
+    ],
+)
+def test_what_is_wrong_with_the_credentials_is_said(
+    postgres: Server, sandbox: SandboxProcess, tmp_path: Path, url: str | None, code: int, words: str
+) -> None:
+    """No request is spent on a warehouse that cannot be reached, and no password is told."""
+    place = PostgresPlace(tmp_path, sandbox, postgres)
+    del place.env["DESTINATION__POSTGRES__CREDENTIALS"]
+    if url is not None:
+        place.env["DESTINATION__POSTGRES__CREDENTIALS"] = url.format(url=postgres.url)
+    sandbox.reset_counters()
+    done = place.run("sync", "paragon", *ON_POSTGRES, expect=code)
+    assert words in done.stderr
+    assert PASSWORD not in done.stdout + done.stderr
+    assert not sandbox.counters().get("list")

@@ -1,0 +1,107 @@
+"""The tables are there before anything is read, whatever was there before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+
+from task_history import systems
+from task_history.core.batch import Batch, Chunk, Commits
+from task_history.load.pipeline import Loader
+from task_history.warehouse import tables
+from task_history_cli.runtime.target import Target
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "made.duckdb"
+
+
+def loader(file: Path) -> Loader:
+    pipeline = dlt.pipeline(
+        "task_history_paragon",
+        pipelines_dir=str(file.parent / "pipelines"),
+        destination=Target("duckdb", file).destination(),
+        dataset_name="paragon",
+    )
+    return Loader(pipeline, systems.find("paragon"))
+
+
+def commit(to: Loader, **more: Any) -> None:
+    row = {
+        "id": "1",
+        "status": "SUCCEEDED",
+        "dateStarted": "2026-09-01T00:00:00.000Z",
+        "fetched_at": NOW,
+        **more,
+    }
+    batch = Batch(Commits(), began_at=0.0)
+    batch.add(Chunk(rows={"workflow_executions": [row]}, cursor=NOW))
+    to.commit(batch)
+
+
+def columns(file: Path) -> set[tuple[str, str]]:
+    with duckdb.connect(str(file)) as connection:
+        sql = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'paragon'"
+        return set(connection.execute(sql).fetchall())
+
+
+def test_tables_are_made_without_a_load(file: Path) -> None:
+    """Before the first commit every table and column is there, described, and nothing was loaded."""
+    first = loader(file)
+    first.ready()
+    assert first.query("SELECT count(*) FROM paragon._dlt_loads")[1] == [(0,)]
+    sql = "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'paragon' AND table_name = 'sync_runs'"
+    assert first.query(f"{sql} AND comment IS NULL")[1] == [(0,)]
+    first.close()
+    there = columns(file)
+    for table in tables.of(systems.find("paragon")):
+        assert {(table.name, column.name) for column in table.columns} <= there
+
+
+def test_a_run_that_ended_before_its_first_commit_leaves_nothing_behind(file: Path) -> None:
+    """The next process finds the tables and goes on; its cursor is kept."""
+    first = loader(file)
+    first.ready()
+    first.close()
+    second = loader(file)
+    second.ready()
+    assert second.cursor() is None
+    commit(second)
+    second.close()
+    third = loader(file)
+    third.ready()
+    assert third.cursor() == NOW
+    assert third.query("SELECT id FROM paragon.workflow_executions")[1] == [("1",)]
+    third.close()
+
+
+def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
+    """A table that this version brings is made; a column that only the vendor knows, and its rows, stay."""
+    first = loader(file)
+    first.ready()
+    commit(first, resumable=True)
+    # As a version left it that knew no workflows.
+    with first.held():
+        schema = first.pipeline.schemas["paragon"]
+        schema.drop_tables(["workflows"])
+        first.pipeline.schemas.save_schema(schema)
+        first.execute(["DROP TABLE paragon.workflows"])
+    first.close()
+    second = loader(file)
+    second.ready()
+    assert "resumable" in second.pipeline.schemas["paragon"].tables["workflow_executions"]["columns"]
+    commit(second, id="2", resumable=False)
+    assert second.query("SELECT id, resumable FROM paragon.workflow_executions ORDER BY id")[1] == [
+        ("1", True),
+        ("2", False),
+    ]
+    second.close()
+    assert ("workflows", "integration") in columns(file)

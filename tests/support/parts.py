@@ -1,0 +1,138 @@
+"""What tests of the budget share: clocks moved by hand, a vendor that notes arrivals, processes that send."""
+
+from __future__ import annotations
+
+import bisect
+import random
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from task_history.client.rate_limit_rule import Instant, Lane
+from task_history.core.errors import Stopped
+
+KEY = "key-that-is-nowhere-written"
+ORIGIN = "https://vendor.example"
+
+
+class Hands:
+    """Clocks that only move when told."""
+
+    def __init__(self) -> None:
+        self.now = Instant(uptime=1_000.0, wall=1_700_000_000.0, boot="first")
+
+    def __call__(self) -> Instant:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now = Instant(self.now.uptime + seconds, self.now.wall + seconds, self.now.boot)
+
+    def set_wall(self, change_s: float) -> None:
+        self.now = Instant(self.now.uptime, self.now.wall + change_s, self.now.boot)
+
+    def reboot(self, *, off_s: float, wall_change_s: float = 0.0) -> None:
+        self.now = Instant(5.0, self.now.wall + off_s + wall_change_s, self.now.boot + "+")
+
+
+def no_wait(seconds: float) -> None:
+    raise Stopped(f"would wait {seconds:.3f}")
+
+
+def most_in_a_period(arrivals: list[float], period_s: float) -> int:
+    """The highest number of arrivals in any half-open span of that length."""
+    arrivals = sorted(arrivals)
+    return max(bisect.bisect_left(arrivals, at + period_s) - i for i, at in enumerate(arrivals))
+
+
+WORKER = """
+import sys, threading, time
+from http.client import HTTPConnection
+from pathlib import Path
+from task_history.budget import Budget
+from task_history.errors import Stopped
+from task_history.sliding import Lane
+from task_history.stopping import StopSignal
+name, port, limit, period, threads, seconds, requests, lane, state_dir, key = sys.argv[1:]
+budget = Budget(int(limit), float(period), origin="o", key=key, lane=Lane[lane], state_dir=Path(state_dir))
+stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
+def work():
+    connection = HTTPConnection("127.0.0.1", int(port))
+    try:
+        while True:
+            stop.spend()
+            with budget.reserve(stop.wait):
+                connection.request("GET", "/" + name)
+                connection.getresponse().read()
+    except Stopped:
+        pass
+workers = [threading.Thread(target=work) for _ in range(int(threads))]
+began = time.monotonic()
+for worker in workers: worker.start()
+for worker in workers: worker.join()
+print(time.monotonic() - began)
+"""
+
+
+class Vendor(ThreadingHTTPServer):
+    """Notes when each request arrives and by whom; answers after ``latency_s``."""
+
+    daemon_threads = True
+    request_queue_size = 128
+    latency_s = 0.0
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.arrivals: list[tuple[float, str]] = []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def times(self) -> list[float]:
+        return [at for at, _ in self.arrivals]
+
+    def wait_for(self, arrivals: int) -> None:
+        """Gives back when so many more have arrived; fails when that takes half a minute."""
+        goal, end = len(self.arrivals) + arrivals, time.monotonic() + 30.0
+        while len(self.arrivals) < goal:
+            assert time.monotonic() < end, "nobody sends"
+            time.sleep(0.001)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Vendor
+
+    def do_GET(self) -> None:
+        self.server.arrivals.append((time.monotonic(), self.path[1:]))
+        time.sleep(self.server.latency_s * random.random())
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def worker(
+    name: str,
+    vendor: Vendor,
+    tmp_path: Path,
+    *,
+    limit: int,
+    period_s: float,
+    threads: int,
+    seconds: float,
+    requests: int = 1_000_000,
+    lane: Lane = Lane.FOREGROUND,
+) -> subprocess.Popen[bytes]:
+    """A process that sends flat out; at its end it prints the seconds from its first wish to its last answer."""
+    words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, lane.name, tmp_path, KEY)
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, *map(str, words)],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+    )

@@ -1,0 +1,153 @@
+"""The lines on stderr: for a person, or one JSON object each; without secrets in either form."""
+
+from __future__ import annotations
+
+import ast
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history_cli.console import output
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import ROOT, Place
+
+SECRET = 'se"cret\\key'
+log = logging.getLogger("task_history")
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root, secrets = logging.getLogger(), list(output._SECRETS)
+    handlers, level = list(root.handlers), root.level
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:], output._SECRETS[:] = handlers, secrets
+    root.setLevel(level)
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    """Each line as the object that it must be."""
+    found = [json.loads(line) for line in text.splitlines()]
+    assert all(isinstance(line, dict) for line in found)
+    return found
+
+
+def test_every_log_line_is_a_name_and_figures() -> None:
+    """Each log call of this project is written as ``name key=value …``, so that its figures become fields."""
+    calls = [
+        (path, node)
+        for folder in ("sources", "pipelines")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "log"
+        and node.func.attr in ("debug", "info", "warning", "error", "exception", "log")
+    ]
+    assert len(calls) > 10
+    for path, call in calls:
+        texts = [arg.value for arg in call.args[:2] if isinstance(arg, ast.Constant)]
+        assert texts, f"{path}:{call.lineno}"
+        assert output._EVENT.fullmatch(str(texts[0])), f"{path}:{call.lineno}"
+
+
+def test_figures_are_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON a figure keeps its type under its name and the message is the bare name; nothing known is null."""
+    output.start_logging("info", "json")
+    log.info(
+        "commit phase=%s rows=%d seconds=%.2f left=%s because=%r now=true", "listing", 5_000, 1 / 3, None, "x"
+    )
+    (line,) = objects(capsys.readouterr().err)
+    assert line.pop("at").endswith("Z")
+    assert line == {
+        "level": "info",
+        "logger": "task_history",
+        "message": "commit",
+        "phase": "listing",
+        "rows": 5_000,
+        "seconds": 0.333,
+        "left": None,
+        "because": "x",
+        "now": "true",
+    }  # fmt: skip
+
+
+def test_figures_are_words_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    """In text a line is its name and ``key=value``; nothing known is a dash."""
+    output.start_logging("info", "text")
+    log.info("commit phase=%s rows=%d left=%s", "listing", 5_000, None)
+    assert capsys.readouterr().err.endswith("INFO commit phase=listing rows=5000 left=-\n")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_secrets_are_in_no_line(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Figures, other libraries' lines, traces, warnings and what is told: no secret is in any of them."""
+    output.start_logging("info", form)
+    output.keep_secret([SECRET])
+    log.info("commit phase=%s because=%r", SECRET, SECRET)
+    logging.getLogger("dlt").error("failed with %s", SECRET)
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("dlt").exception("died")
+    output.tell(f"it said {SECRET}", value=SECRET)
+    if form == "json":
+        warnings.warn(f"beware of {SECRET}", stacklevel=1)
+    told = capsys.readouterr().err
+    assert told.count("[redacted]") >= 5
+    assert SECRET not in told
+    assert json.dumps(SECRET)[1:-1] not in told
+    if form == "json":
+        assert len(objects(told)) == 5
+
+
+def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """With ``--log-format json`` commits, waits, the summary and errors are objects, figures are fields."""
+    place = Place(tmp_path, sandbox, fault_deadline_s=0)
+    sandbox.faults({"kind": "status503_retry_after", "times": 1, "after": 1})
+    lines = objects(place.run("sync", "paragon", "--log-format", "json").stderr)
+    commits = [line for line in lines if line["message"] == "commit"]
+    assert commits[-1]["executions"] == len(sandbox.truth())
+    assert commits[-1]["budget_left"] is None
+    assert any(line["message"] == "waiting" and line["cause"] == "told" for line in lines)
+    assert any("executions read" in line["message"] for line in lines)
+    sandbox.faults({"kind": "status503", "times": None})
+    lines = objects(place.run("sync", "paragon", "--log-format", "json", expect=4).stderr)
+    assert (lines[-1]["level"], lines[-1]["exit_code"]) == ("error", 4)
+    assert "HTTP 503" in lines[-1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("sync", "paragon", "--max-requests", "abc"), 2),
+        (("sync", "paragn"), 2),
+        (("sync", "paragon"), 3),
+        (("sandbox", "paragon", "--switch", "colour=red"), 2),
+        (("check", "paragon", "--log-level", "debug"), 3),
+    ],
+)
+def test_every_error_is_an_object(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    """Wrong words and settings are one object too, with the exit code."""
+    lines = objects(Place(tmp_path, None).run(*words, "--log-format=json", expect=code).stderr)
+    assert [line["exit_code"] for line in lines] == [code]
+
+
+def test_a_program_fault_is_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of this program at debug level is its trace and its message, an object each."""
+    monkeypatch.setattr("task_history_cli.commands.status.status", lambda *_: 1 // 0)
+    words = ("status", "paragon", "--log-format", "json", "--log-level", "debug")
+    lines = objects(Place(tmp_path, None).run(*words, expect=1).stderr)
+    assert ["Traceback" in line["message"] for line in lines] == [True, False]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=150, seed=5, days=3, freeze=True) as running:
+        yield running

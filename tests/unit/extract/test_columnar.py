@@ -1,0 +1,209 @@
+"""Promises of pages that are read in columns: the same tables as row by row, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from dlt.common.normalizers.naming.snake_case import NamingConvention
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from task_history import systems
+from task_history.core.models import Row, Window, iso_ms
+from task_history.extract import rows as records
+from task_history.extract.columnar import Frame, Framer, Framing
+from task_history.extract.rows import Stamp
+from task_history.extract.sorted_listing import Listing
+from task_history.load.arrow import Columns, framed_to_arrow, to_arrow
+from task_history_cli.sandbox.paragon_world import Spec
+from tests.support.in_process import NOW, VALUES, Vendor
+
+PARAGON = systems.find("paragon")
+EXECUTIONS = PARAGON.executions
+STAMP = Stamp("run", NOW)
+NORMALIZE = NamingConvention().normalize_identifier
+SIZE = 3
+
+
+def _row(number: int, **fields: Any) -> Row:
+    return {
+        "id": f"execution-{number}",
+        "userId": None if number % 4 == 0 else "user",
+        "workflowId": "workflow",
+        "status": "EXECUTING" if number % 3 == 0 else "SUCCEEDED",
+        "dateStarted": iso_ms(NOW + timedelta(seconds=number)),
+        "taskCount": number,
+        **({} if number % 3 == 0 else {"dateEnded": iso_ms(NOW + timedelta(seconds=number + 1))}),
+        **fields,
+    }
+
+
+def _pages(rows: Sequence[Row]) -> list[bytes]:
+    parts = [rows[at : at + SIZE] for at in range(0, len(rows), SIZE)]
+    return [_page(part, len(rows)) for part in parts]
+
+
+def _page(rows: Sequence[Row], total: Any) -> bytes:
+    return orjson.dumps({"workflowExecutions": rows, "nextLink": "x", "total": total})
+
+
+def _framed(bodies: Sequence[bytes], number: int) -> Frame | None:
+    assert PARAGON.page_form is not None
+    framer = Framer(PARAGON.page_form, EXECUTIONS, started="date_started")
+    framing = Framing(framer, total=number, size=SIZE)
+    for body in bodies:
+        framing.add(body)
+    return framing.frame()
+
+
+def _in_columns(frame: Frame) -> Columns:
+    assert PARAGON.page_form is not None
+    framed = records.framed(PARAGON.page_form, EXECUTIONS, frame, STAMP, read_by=records.LIST)
+    return framed_to_arrow(framed, EXECUTIONS, stored_types={}, normalize=NORMALIZE)
+
+
+def _in_rows(rows: Sequence[Row]) -> Columns:
+    found, _ = records.executions(PARAGON, rows, STAMP, read_by=records.LIST, stored={})
+    return to_arrow(found, EXECUTIONS, stored_types={}, normalize=NORMALIZE)
+
+
+def _assert_alike(frame: Frame, rows: Sequence[Row]) -> None:
+    one, two = _in_columns(frame), _in_rows(rows)
+    assert one.types == two.types
+    assert {name: one.table[name].to_pylist() for name in one.types} == {
+        name: two.table[name].to_pylist() for name in two.types
+    }
+
+
+_TEXTS = st.sampled_from(
+    [
+        "",
+        "plain",
+        "2026-09-01T00:00:00Z",
+        "2026-09-01",
+        "Bearer eyJhbGciOiJIUzI1NiJ9.e30.abcdefghijklmnop",
+        "ü\n",
+    ]
+)
+_NUMBERS = st.one_of(
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([0, 1, 2**53, 2**53 + 1]),
+    st.floats(allow_nan=False, allow_infinity=False, width=32),
+)
+_VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    _TEXTS,
+    _NUMBERS.filter(lambda number: not isinstance(number, int) or -(2**63) <= number < 2**64),
+    st.lists(st.integers(0, 9), max_size=2),
+    st.dictionaries(st.sampled_from(["a", "password"]), _TEXTS, max_size=2),
+)
+_FIELDS = st.dictionaries(
+    st.sampled_from(
+        ["region", "retryCount", "retry_count", "apiKey", "name", "value", "tags", "taskCount", "dateEnded"]
+    ),
+    _VALUES,
+    max_size=4,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(_FIELDS, min_size=1, max_size=8))
+def test_columns_hold_what_rows_hold(fields: list[dict[str, Any]]) -> None:
+    """Whatever fields rows have besides, pages in columns give the table that they give row by row, or none."""
+    rows = [_row(number, **of_one) for number, of_one in enumerate(fields)]
+    frame = _framed(_pages(rows), len(rows))
+    if frame is not None:
+        _assert_alike(frame, rows)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"region": "eu", "attempt": 3, "score": 0.5, "isManual": True},
+        {"queuedAt": "2026-09-01T00:00:00Z", "day": "2026-09-01"},
+        {"apiKey": "sk_live_51H8xYz2eZvKYlo2C0aBcDeFgHiJkLmN"},
+        {"meta": {"token": "sk_live_51H8xYz2eZvKYlo2C0aBcDeFgHiJkLmN", "a": [1, 2.5]}},
+        {"ticket": 2**63, "tags": ["a", "b"], "nothing": None},
+    ],
+    ids=["plain", "scalars", "instants", "secret", "nested", "long"],
+)
+def test_a_new_field_does_not_make_it_slow(fields: dict[str, Any]) -> None:
+    """Pages whose rows have fields that nobody knows are read in columns all the same, and without their secrets."""
+    rows = [_row(number, **fields) for number in range(8)]
+    frame = _framed(_pages(rows), len(rows))
+    assert frame is not None
+    _assert_alike(frame, rows)
+    assert "sk_live" not in str(_in_columns(frame).table.to_pydict())
+
+
+GOOD = [_row(number) for number in range(6)]
+
+
+@pytest.mark.parametrize(
+    "bodies",
+    [
+        [_page(GOOD[:3], 6), _page(GOOD[3:5], 6)],
+        [_page(GOOD[:3], 6), _page(GOOD[3:], 7)],
+        [_page(GOOD[:3], 6), _page(GOOD[3:], None)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], GOOD[0]], 6)],
+        [_page(GOOD[3:], 6), _page(GOOD[:3], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "id": None}], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "id": ""}], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "id": 5}], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "dateStarted": None}], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "dateStarted": "soon"}], 6)],
+        [_page(GOOD[:3], 6), _page([*GOOD[3:5], {**GOOD[5], "taskCount": "6"}], 6)],
+        [_page(GOOD[:3], 6), b'{"data":' + orjson.dumps(GOOD[3:]) + b',"total":6}'],
+        [_page(GOOD[:3], 6), orjson.dumps(GOOD[3:])],
+        [_page(GOOD[:3], 6), _page(GOOD[3:], 6)[:-9]],
+        [_page(GOOD[:3], 6), _page(GOOD[3:], 6).replace(b"workflow", b"work\xfflow", 1)],
+        [_page(GOOD[:3], 6), b"<html>{}</html>"],
+        [_page(GOOD, 6) + _page([], 6), _page([], 6)],
+    ],
+    ids=[
+        "fewer", "other_total", "no_total", "twice", "order", "no_id", "empty_id", "number_id", "no_start",
+        "no_instant", "text_number", "data", "list", "cut", "bytes", "html", "two_in_one",
+    ],
+)  # fmt: skip
+def test_what_is_odd_is_not_read_in_columns(bodies: list[bytes]) -> None:
+    """Pages that are not plainly all rows once, in order, of the documented form, are left to a closer look."""
+    assert _framed([_page(GOOD[:3], 6), _page(GOOD[3:], 6)], 6) is not None
+    assert _framed(bodies, 6) is None
+
+
+def test_pretty_printed_pages() -> None:
+    """Line breaks between the fields change nothing."""
+    bodies = [orjson.dumps(orjson.loads(page), option=orjson.OPT_INDENT_2) for page in _pages(GOOD)]
+    frame = _framed(bodies, 6)
+    assert frame is not None
+    _assert_alike(frame, GOOD)
+
+
+def test_large_windows_come_in_columns() -> None:
+    """Of a plain vendor's rows all but the first page of each piece are read in columns, in no more requests."""
+    vendor = Vendor(Spec(executions=5_000, seed=5, days=2, now=NOW, late=0.0), {}, seed=5)
+    window = Window(NOW - timedelta(days=2), NOW + timedelta(seconds=1))
+    pieces = list(Listing(vendor, PARAGON, VALUES).pieces(window, is_oldest=False, in_columns=True))
+    assert {row["id"] for piece in pieces for row in piece.in_rows()} == vendor.shown(window)
+    assert sum(len(piece.rows) for piece in pieces) <= 100 * len(pieces)
+    assert vendor.requests <= 51
+
+
+def test_a_frame_is_cut_to_its_window() -> None:
+    """Rows outside of the window, which a vendor with inclusive bounds shows, are left out, their fields with them."""
+    rows = [_row(number, tags=[number]) for number in range(6)]
+    frame = _framed(_pages(rows), 6)
+    assert frame is not None
+    part = frame.within(Window(NOW + timedelta(seconds=1), NOW + timedelta(seconds=4)))
+    assert [(row["id"], row["tags"]) for row in part.rows()] == [
+        (f"execution-{number}", [number]) for number in (1, 2, 3)
+    ]
+    assert part.span == (NOW + timedelta(seconds=1), NOW + timedelta(seconds=3))
+    assert part.by_day() == {datetime(2026, 3, 1, tzinfo=UTC): 3}
+    assert part.holds(["execution-2", "execution-5"]) == {"execution-2"}

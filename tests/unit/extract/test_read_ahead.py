@@ -1,0 +1,100 @@
+"""Pages of the next window are asked for while one is made up, and nothing waits for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+
+import pytest
+
+from task_history import systems
+from task_history.core.concurrency import Crew, Drawn, Width
+from task_history.core.models import Answer, Request, Window
+from task_history.extract.sorted_listing import Listing, Piece
+from task_history_cli.sandbox.paragon_world import Spec
+from tests.support.in_process import NOW, VALUES, Vendor
+
+WINDOW = Window(NOW - timedelta(days=31), NOW)
+
+
+class Sender:
+    """A vendor that is asked side by side; the first page of a window takes ``head_s`` once many pages were read."""
+
+    def __init__(self, executions: int, head_s: float) -> None:
+        self.vendor = Vendor(Spec(executions=executions, seed=1, now=NOW, days=30), {}, seed=1)
+        self.asked: list[Request] = []
+        self.crew = Crew(4, Width(4))
+        self._head_s = head_s
+        self._lock = threading.Lock()
+
+    def send(self, request: Request) -> Answer:
+        if "offset" not in dict(request.params) and len(self.asked) > 50:
+            time.sleep(self._head_s)
+        with self._lock:
+            self.asked.append(request)
+            return self.vendor.send(request)
+
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        drawn: Drawn[Answer | Exception] = Drawn(
+            self.crew, (partial(self.send, request) for request in requests), [], most=ahead or 8
+        )
+        if ahead:
+            drawn.draw()
+        return drawn
+
+
+def _pieces(sender: Sender) -> Iterator[Piece]:
+    listing = Listing(sender, systems.find("paragon"), VALUES)
+    return listing.pieces(WINDOW, is_oldest=False, in_columns=True)
+
+
+@pytest.mark.parametrize("head_s", [0.0, 0.3])
+def test_each_row_comes_once_with_no_request_in_vain(head_s: float) -> None:
+    """However long the first pages take, all rows come in columns, and each page is asked for once."""
+    sender = Sender(30_000, head_s)
+    pieces = list(_pieces(sender))
+    sender.crew.close()
+    ids = {identity for piece in pieces for identity in map(str, [row["id"] for row in piece.in_rows()])}
+    assert ids == sender.vendor.shown(WINDOW)
+    assert sum(piece.size for piece in pieces) == len(ids)
+    assert all(piece.is_verified for piece in pieces)
+    # What fits into one page is read row by row.
+    assert all(piece.frame is not None for piece in pieces if piece.size > 100)
+    assert len(sender.asked) <= len(ids) / 100 + 2 * len(pieces)
+
+
+def test_rows_at_hand_do_not_wait_for_a_page_that_takes_long() -> None:
+    """While the first page of the next window takes two seconds, the window that was read comes within one."""
+    sender = Sender(30_000, 2.0)
+    pieces = _pieces(sender)
+    began = time.monotonic()
+    next(pieces)
+    assert time.monotonic() - began < 1.5
+    next(pieces)
+    assert time.monotonic() - began >= 2.0
+    sender.crew.close()
+
+
+def test_the_next_window_is_under_way_when_one_is_given() -> None:
+    """Once a window is given, more of the next one than its first page was asked for."""
+    sender = Sender(30_000, 0.0)
+    pieces = _pieces(sender)
+    first = next(pieces)
+    deadline = time.monotonic() + 5
+    while not [
+        one for one in sender.asked if _begins(one) >= first.window.end and "offset" in dict(one.params)
+    ]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    sender.crew.close()
+
+
+def _begins(request: Request) -> datetime:
+
+    after = dict(request.params)["afterDate"]
+    return datetime.fromisoformat(after) + timedelta(milliseconds=1)

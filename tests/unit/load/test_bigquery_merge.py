@@ -1,0 +1,64 @@
+"""The SQL of a pruned merge names the days that it may read, and no others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlglot
+
+from task_history.load.destinations.bigquery_merge import Merge, within
+
+DAY = datetime(2026, 9, 1, tzinfo=UTC)
+FIRST = "(c >= TIMESTAMP '2026-09-01 00:00:00+00:00' AND c < TIMESTAMP '2026-09-02 00:00:00+00:00')"
+
+
+def _merge(**options: object) -> Merge:
+    return Merge("`p`.`d`.`t`", "`p`.`s`.`t`", ["id", "at", "fetched"], ["id"], "fetched", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("days", "sql"),
+    [
+        ([], "FALSE"),
+        ([DAY], f"({FIRST})"),
+        ([DAY, DAY], f"({FIRST})"),
+        ([None], "(c IS NULL)"),
+        ([None, DAY], f"({FIRST} OR c IS NULL)"),
+        (
+            [DAY + timedelta(days=1), DAY],
+            "((c >= TIMESTAMP '2026-09-01 00:00:00+00:00' AND c < TIMESTAMP '2026-09-03 00:00:00+00:00'))",
+        ),
+        (
+            [DAY, DAY + timedelta(days=2)],
+            f"({FIRST} OR (c >= TIMESTAMP '2026-09-03 00:00:00+00:00' AND c < TIMESTAMP '2026-09-04 00:00:00+00:00'))",
+        ),
+    ],
+)
+def test_days_that_follow_each_other_are_one_span(days: list[datetime | None], sql: str) -> None:
+    """Each day is in it once, days in a row as one range, and what has no day by itself."""
+    assert within("c", days) == sql
+
+
+def test_a_merge_is_one_statement_within_its_days() -> None:
+    """One MERGE on one line, which dlt would cut at a semicolon; the newest of a key wins."""
+    sql = _merge(partition="at").sql([DAY])
+    assert ";" not in sql
+    assert "\n" not in sql
+    tree = sqlglot.parse_one(sql, read="bigquery")
+    assert isinstance(tree, sqlglot.exp.Merge)
+    assert "t.id = s.id AND ((t.at >= TIMESTAMP '2026-09-01" in sql
+    assert "PARTITION BY id ORDER BY fetched DESC" in sql
+
+
+def test_a_table_without_partitions_is_merged_by_key_alone() -> None:
+    """There is no day to name."""
+    assert " ON t.id = s.id WHEN MATCHED" in _merge().sql()
+
+
+def test_rows_that_may_move_are_looked_for_where_they_were() -> None:
+    """Their former days are asked for since a constant instant; for others the staged rows say all."""
+    fixed, moving = (_merge(partition="at", may_move=moves).days(DAY) for moves in (False, True))
+    assert fixed == "SELECT DISTINCT TIMESTAMP_TRUNC(at, DAY) FROM `p`.`s`.`t`"
+    assert moving.startswith(fixed)
+    assert "t.at >= TIMESTAMP '2026-09-01 00:00:00+00:00' OR t.at IS NULL" in moving

@@ -1,0 +1,215 @@
+"""Whatever a vendor answers is read, or is a clear error: no answer ends in a fault of this program."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from task_history import systems
+from task_history.core.errors import UnexpectedResponse
+from task_history.core.models import Json, Row, Table, Window
+from task_history.extract.rows import Stamp, children, execution, ledger, steps
+from task_history.settings import build
+from task_history.systems.protocol import System
+from tests.support.plain_vendor import NOW, PlainVendor
+
+WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC))
+GIVEN: dict[str, dict[str, Any]] = {
+    "paragon": {"project_id": "p", "api_key": "k"},
+    "sailpoint": {"tenant": "t", "client_id": "c", "client_secret": "s"},
+    "twinit": {"base_url": "https://t.example", "namespaces": ["n"], "token": "t"},
+    "b3os": {"api_key": "k"},
+}
+# fmt: off
+KEYS = (
+    "id", "_id", "data", "items", "events", "execution", "executionState", "iterations", "status",
+    "_status", "_tasks", "_type", "_list", "_total", "_offset", "history", "definition", "trigger",
+    "startTime", "closeTime", "createdAt", "startedAt", "finishedAt", "updatedAt", "_createdAt",
+    "_updatedAt", "_namespaces", "attributes", "timestamp", "type", "timeSeries", "bucketStart", "total",
+    "succeeded", "failed", "summary", "statuses", "sourceSystems", "recentFailures", "secretKeys", "input",
+    "workflowExecutions", "stepExecutions", "nextLink", "dateStarted", "dateEnded", "access_token",
+    "expires_in", "hasMore", "count", "message", "owner",
+)
+# fmt: on
+TEXTS = st.one_of(
+    st.sampled_from(
+        [
+            "",
+            "x",
+            "Completed",
+            "2026-03-01T10:00:00Z",
+            "2026-03-01T10:00:00.123456789Z",
+            "0001-01-01T00:00:00Z",
+            "{",
+            "ü",
+        ]
+    ),
+    st.text(max_size=5),
+)
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), TEXTS
+)
+JSON: st.SearchStrategy[Json] = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+def _row_like(data: Json) -> Json:
+    """The answer with ids where rows are, so that what is within them is looked at."""
+    if isinstance(data, dict):
+        return {"id": "i", "_id": "i", **{name: _row_like(value) for name, value in data.items()}}
+    return [_row_like(one) for one in data] if isinstance(data, list) else data
+
+
+def _written(system: System, table: Table, rows: list[Row]) -> None:
+    from task_history.load.arrow import to_arrow
+
+    to_arrow(rows, table, stored_types={}, normalize=lambda name: name.lower())
+
+
+def _page(system: System, values: Any, data: Json) -> None:
+    stamp = Stamp("r", WINDOW.start)
+    rows = system.read_page(data).rows
+    for row in rows:
+        system.identity(row)
+        system.started_at(row)
+    _written(system, system.executions, [execution(system, row, stamp, read_by="list") for row in rows])
+
+
+def _detail(system: System, values: Any, data: Json) -> None:
+    stamp = Stamp("r", WINDOW.start)
+    request = system.detail_request(values, "e", "n")
+    for asked in filter(None, (request, request.instead)):
+        detail = system.read_detail(values, asked, data)
+        _written(system, system.steps, steps(system.steps, detail, WINDOW.start, stamp))
+        _written(system, system.ledger, [ledger(system.ledger, "e", None, "loaded", stamp, detail)])
+        tables = {table.name: table for table in system.others}
+        for name, rows in children(system, detail, WINDOW.start, stamp).items():
+            _written(system, tables[name], rows)
+        for further in detail.more[:3]:
+            system.read_detail(values, further, data)
+
+
+def _single(system: System, values: Any, data: Json) -> None:
+    detail = system.read_execution(data)
+    system.is_open(detail.execution)
+
+
+def _definitions(system: System, values: Any, data: Json) -> None:
+    if system.definitions is not None:
+        rows = system.read_definitions(data).rows
+        stamp = Stamp("r", WINDOW.start)
+        _written(
+            system,
+            system.definitions,
+            [stamp.on(stamp.undeclared.kept(system.definitions, row)) for row in rows],
+        )
+
+
+def _stats(system: System, values: Any, data: Json) -> None:
+    if system.stats:
+        found = system.read_stats(values, WINDOW, data, settled_before=WINDOW.end)
+        for table in system.stats:
+            _written(system, table, list(found[table.name]))
+
+
+def _login(system: System, values: Any, data: Json) -> None:
+    if system.login(values) is not None:
+        system.read_login(data)
+    system.status_in(data)
+
+
+@pytest.mark.parametrize(
+    "read", [_page, _detail, _single, _definitions, _stats, _login], ids=lambda one: one.__name__
+)
+@pytest.mark.parametrize("name", sorted(GIVEN))
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=JSON)
+def test_any_answer_is_read_or_refused(
+    name: str, read: Callable[[System, Any, Json], None], data: Json
+) -> None:
+    """Rows that can be written, or UnexpectedResponse."""
+    main = systems.find(name)
+    values = build(main, GIVEN[name]).values
+    for system in (main, *main.companions):
+        for answer in (data, _row_like(data), {"data": _row_like(data)}, [_row_like(data)]):
+            with contextlib.suppress(UnexpectedResponse):
+                read(system, values, answer)
+
+
+def _paths(value: Json, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands in the answer."""
+    inner: list[tuple[Any, Json]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value[:2]))
+    return [path, *(found for key, one in inner for found in _paths(one, (*path, key)))]
+
+
+def _with(value: Json, path: tuple[Any, ...], other: Json) -> Json:
+    """The answer with something else at that place."""
+    if not path:
+        return other
+    if isinstance(value, dict):
+        return {key: _with(one, path[1:], other) if key == path[0] else one for key, one in value.items()}
+    return [_with(one, path[1:], other) if at == path[0] else one for at, one in enumerate(value)]
+
+
+def _samples(name: str) -> list[tuple[System, Callable[[System, Any, Json], None], Json]]:
+    """Good answers of the sandbox, with what reads them."""
+    vendor = PlainVendor(name, executions=40, days=2, workflows=2, failed=0.5)
+    found: list[tuple[System, Callable[[System, Any, Json], None], Json]] = []
+    main = vendor.system
+    names = main.partitions(vendor.values, ())
+    definitions = main.definitions_request(vendor.values, names[0] if names else "", 0)
+    if definitions is not None:
+        answer = vendor.send(definitions).data
+        found.append((main, _definitions, answer))
+        names = main.partitions(vendor.values, main.read_definitions(answer).rows)
+    for system in (main, *main.companions):
+        filters = {system.partition: names[0]} if system.partition else {}
+        page = vendor.send(system.list_request(vendor.values, None, filters=filters)).data
+        ended = [row for row in system.read_page(page).rows if not system.is_open(row)]
+        part = names[0] if system.partition else ""
+        asked = [
+            (
+                system.execution_request(vendor.values, key, part),
+                system.detail_request(vendor.values, key, part),
+            )
+            for key in map(system.identity, ended[:6])
+        ]
+        # One with loops and the like.
+        single, detail = max(asked, key=lambda both: len(vendor.send(both[1]).body))
+        found.append((system, _page, page))
+        found.append((system, _single, vendor.send(single).data))
+        found.append((system, _detail, vendor.send(detail).data))
+    if main.stats:
+        width = main.stats_buckets(vendor.values)[1]
+        day = Window(NOW - 24 * width, NOW)
+        found.append((main, _stats, vendor.send(main.stats_request(vendor.values, day)).data))
+    return found
+
+
+NASTY: list[Json] = [None, "", "x", 3, -1.5, True, [], {}, ["a"], [[1]], {"a": 1}, 10**30]
+
+
+@pytest.mark.parametrize("name", sorted(set(GIVEN) - {"paragon"}))
+def test_a_good_answer_with_anything_in_it_is_read_or_refused(name: str) -> None:
+    """Whatever stands in any one place of an otherwise good answer: rows that can be written, or UnexpectedResponse."""
+    values = build(systems.find(name), GIVEN[name]).values
+    for system, read, answer in _samples(name):
+        for path in _paths(answer):
+            for other in NASTY:
+                with contextlib.suppress(UnexpectedResponse):
+                    read(system, values, _with(answer, path, other))

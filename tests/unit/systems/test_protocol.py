@@ -1,0 +1,139 @@
+"""What every module in ``systems`` has to say; a new one is found here by itself."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from task_history import systems
+from task_history.core.errors import UnexpectedResponse, UsageError
+from task_history.core.models import Json, Window
+from task_history.settings import known
+from task_history.systems.protocol import Defaults
+from task_history.warehouse import tables
+
+WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_every_column_has_a_sentence(name: str) -> None:
+    """Names are snake case, types are known, and each table and column is described by a sentence."""
+    for table in tables.of(systems.find(name)):
+        names = [column.name for column in table.columns]
+        assert len(names) == len(set(names)), table.name
+        assert table.newest in names
+        assert set(table.primary_key) <= set(names)
+        for column in table.columns:
+            assert re.fullmatch(r"[a-z][a-z0-9_]*", column.name)
+            assert column.type in {"text", "bigint", "double", "bool", "timestamp"}
+            assert len(column.description) >= 10
+            assert column.description.endswith((".", ").", "…")), (table.name, column.name)
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_settings_are_explained(name: str) -> None:
+    """Each setting has a text; secrets have no default."""
+    for setting in known(systems.find(name)).values():
+        assert len(setting.text) >= 10
+        assert not (setting.is_secret and setting.default)
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_answers_of_another_form_are_refused(name: str) -> None:
+    """An answer without the documented form raises UnexpectedResponse: it is never zero rows."""
+    system = systems.find(name)
+    pages: list[Json] = [
+        {},
+        {"rows": []},
+        {"workflowExecutions": None},
+        {"workflowExecutions": ["a"]},
+        "text",
+        3,
+        None,
+    ]
+    for answer in pages:
+        with pytest.raises(UnexpectedResponse):
+            system.read_page(answer)
+    singles: list[Json] = [[], {}, "text", None]
+    for answer in singles:
+        with pytest.raises(UnexpectedResponse):
+            system.read_execution(answer)
+
+
+def test_paragon_asks_for_closed_windows() -> None:
+    """Bounds go out in milliseconds and UTC, widened by one at the start, always with an order."""
+    system = systems.find("paragon")
+    request = system.list_request({"project_id": "a/b"}, WINDOW, offset=100)
+    assert dict(request.params) == {
+        "afterDate": "2026-08-31T23:59:59.999Z",
+        "beforeDate": "2026-09-02T00:00:00.000Z",
+        "sortBy": "ASC",
+        "offset": "100",
+    }
+    assert request.path.startswith("/projects/a%2Fb/")
+
+
+def test_paragon_reads_what_the_documentation_shows() -> None:
+    """The documented page, open row and single read give rows, state and steps."""
+    system = systems.find("paragon")
+    row = {"id": "x", "status": "SUCCEEDED", "dateStarted": "2023-02-20T06:21:42.274Z", "runDuration": 1477}
+    page = system.read_page(
+        {"workflowExecutions": [row], "nextLink": "https://zeus.example/x", "total": 14295}
+    )
+    assert (page.rows, page.total, page.more) == ([row], 14295, True)
+    assert system.started_at(row) == datetime(2023, 2, 20, 6, 21, 42, 274000, tzinfo=UTC)
+    assert not system.is_open(row)
+    assert system.is_open({"id": "y", "status": "EXECUTING"})
+    assert not system.is_open({"id": "y", "status": "PAUSED", "dateEnded": "2023-02-20T06:21:43.751Z"})
+    detail = system.read_execution(
+        {**row, "dateEnded": "2023-02-20T06:21:43.751Z", "runDuration": 1, "stepExecutions": [{"id": "s"}]}
+    )
+    assert detail.execution["runDuration"] == 1477
+    assert detail.extra["run_duration"] == 1
+    assert detail.steps == [{"id": "s", "workflowExecutionId": "x"}]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_limits_are_stated(name: str) -> None:
+    """Rate limit and retention are sensible."""
+    system = systems.find(name)
+    requests, period_s = system.rate_limit
+    assert requests > 0
+    assert period_s > 0
+    assert system.retention is None or system.retention >= timedelta(days=1)
+
+
+def test_unknown_system_lists_the_known_ones() -> None:
+    """The error names those there are."""
+    with pytest.raises(UsageError, match="paragon"):
+        systems.find("nothing")
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_tables_have_the_columns_that_all_share(name: str) -> None:
+    """Whatever the vendor calls them: what settling, details and coverage go by has the same names everywhere."""
+    main = systems.find(name)
+    for system in (main, *main.companions):
+        columns = {table.name: {column.name for column in table.columns} for table in tables.of_one(system)}
+        shared = {"id", "status", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id"}
+        assert shared | {system.started_column, system.workflow_column} <= columns[system.executions.name]
+        steps = {"id", "workflow_execution_id", "status", "execution_date_started", "run_id"}
+        assert steps <= columns[system.steps.name]
+        assert {"id", "outcome", "steps", "date_started", "run_id"} <= columns[system.ledger.name]
+        for table in system.others:
+            assert {"execution_date_started", "fetched_at", "run_id"} <= columns[table.name]
+        assert {one.column for one in system.filters} - {None} <= columns[system.executions.name]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_nothing_is_left_unsaid(name: str) -> None:
+    """Each system, and each further list of it, says everything that the protocol wants."""
+    system = systems.find(name)
+    assert not [systems.unsaid(one) for one in (system, *system.companions) if systems.unsaid(one)]
+
+
+def test_what_is_left_unsaid_is_named() -> None:
+    """A system that says nothing is told what is missing."""
+    assert {"executions", "list_request", "read_page", "rate_limit"} <= set(systems.unsaid(Defaults()))

@@ -1,0 +1,184 @@
+"""Twinit: namespaces, envelopes, tasks within tasks, logs, and answers to what a run asks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history import systems
+from task_history.client.responses import Decipherer, Login
+from task_history.core.errors import ConfigurationError, UnexpectedResponse
+from task_history.core.models import Answer, Request
+from task_history.settings import build
+from task_history.systems.protocol import tells_status_within
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.promises.test_every_system import held, truth
+from tests.support.place import Place
+
+SYSTEM = systems.find("twinit")
+GIVEN = {"base_url": "https://t.example", "namespaces": ["A_1", "B_2"], "token": "t"}
+VALUES = build(SYSTEM, GIVEN).values
+ROOT = "/workflowsvc/api/v1"
+
+
+def test_requests_are_those_of_the_documentation() -> None:
+    """The namespace on every call, both names of the page's size, plural paths with the singular behind."""
+    listing = SYSTEM.list_request(VALUES, None, offset=99, filters={"namespace": "A_1"})
+    assert listing.path == f"{ROOT}/workflows"
+    plain = {"nsfilter": "A_1", "_count": "100", "_pageSize": "100", "_offset": "99"}
+    assert dict(listing.params) == {**plain, "sort": '{"_createdAt":-1}'}
+    assert listing.instead is not None
+    assert dict(listing.instead.params) == plain
+    assert SYSTEM.execution_request(VALUES, "r", "B_2").params == (("nsfilter", "B_2"),)
+    task = {"_id": "k", "_type": "DO_WHILE", "_status": "COMPLETED"}
+    request = SYSTEM.detail_request(VALUES, "r", "A_1")
+    loops, logs = SYSTEM.read_detail(VALUES, request, {"_id": "r", "_tasks": [task]}).more
+    assert loops.path == f"{ROOT}/workflows/r/tasks/k/loopovertasks"
+    assert loops.instead is not None
+    assert loops.instead.path == f"{ROOT}/workflow/r/task/k/loopovertasks"
+    assert logs.path == f"{ROOT}/workflows/r/tasks/k/logs"
+    assert dict(logs.params) == {"nsfilter": "A_1", "_pageSize": "100", "_offset": "0"}
+
+
+def test_both_envelopes_are_read() -> None:
+    """A bare list says nothing of its length; the other form does. Anything else is refused."""
+    row = {
+        "_id": "r",
+        "_namespaces": ["A_1"],
+        "_status": "RUNNING",
+        "_createdAt": "2025-05-24T21:26:49.367573830Z",
+    }
+    bare = SYSTEM.read_page([row])
+    assert (bare.rows[0]["status"], bare.more) == ("RUNNING", None)
+    assert SYSTEM.started_at(bare.rows[0]) == datetime(2025, 5, 24, 21, 26, 49, 367573, tzinfo=UTC)
+    assert SYSTEM.read_page({"_offset": 0, "_pageSize": 10, "_total": 2, "_list": [row]}).more is True
+    assert SYSTEM.read_page({"_offset": 1, "_pageSize": 10, "_total": 2, "_list": [row]}).more is False
+    with pytest.raises(UnexpectedResponse):
+        SYSTEM.read_page({"_total": 0})
+
+
+def test_an_end_is_only_guessed_where_there_is_one() -> None:
+    """The time of the last change is an end only for what has ended, and only if it is not the time of its making."""
+    made = {"_id": "r", "_createdAt": "2025-05-24T21:26:49.367573830Z"}
+    for status, updated, end in (
+        (
+            "COMPLETED",
+            "2025-05-24T21:26:59.367573830Z",
+            datetime(2025, 5, 24, 21, 26, 59, 367573, tzinfo=UTC),
+        ),
+        ("COMPLETED", "2025-05-24T21:26:49.367574131Z", None),
+        ("RUNNING", "2025-05-24T21:26:59.367573830Z", None),
+    ):
+        (row,) = SYSTEM.read_page([{**made, "_status": status, "_updatedAt": updated}]).rows
+        assert row["finished_at_estimate"] == end
+
+
+def test_tasks_within_tasks_are_found() -> None:
+    """Forks and cases nest tasks in undocumented ways: each is found and named, with the one that it is within."""
+    inner = {"_id": "i", "_type": "SCRIPT_EXECUTION", "_status": "COMPLETED", "_sequenceno": 4}
+    fork = {"_id": "f", "_type": "FORK_JOIN", "_status": "COMPLETED", "_branches": [[inner], {"default": []}]}
+    rows = SYSTEM.read_execution({"_id": "r", "_status": "COMPLETED", "_tasks": [fork]}).steps
+    assert [(row["_id"], row["parent_task_id"], row["_name"]) for row in rows] == [
+        ("f", None, "FORK_JOIN_None"),
+        ("i", "f", "SCRIPT_EXECUTION_4"),
+    ]
+
+
+def test_an_error_within_a_good_answer_is_one() -> None:
+    """Success outside and 401 within means that the session is over: log in again."""
+    decipherer = Decipherer("https://t.example", SYSTEM.hint, SYSTEM.status_in)
+    body = b'{"errorResult":{"status":401}}'
+    assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, body), Login)
+    assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, b'{"_list":[]}'), Answer)
+    assert tells_status_within(SYSTEM)
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [({"base_url": None}, "base_url"), ({"token": None}, "access_key"), ({"namespaces": None}, "namespaces")],
+    ids=["address", "credentials", "namespaces"],
+)
+def test_what_is_missing_is_named(missing: dict[str, Any], named: str) -> None:
+    """An address, credentials and a namespace are needed; the error names the one that is not there."""
+    with pytest.raises(ConfigurationError, match=named):
+        build(SYSTEM, {**GIVEN, **missing})
+
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "bare_lists_capped": {
+        "envelope": False,
+        "page_cap": 10,
+        "path": "singular",
+        "size_name": "_count",
+        "lines": 23,
+    },
+    "oldest_first_short_sessions": {
+        "order": "oldest",
+        "session": "within",
+        "token_life_s": 1,
+        "token_says_life": False,
+        "tasks": "nested",
+        "sort": "refused",
+    },
+}
+
+
+@pytest.mark.parametrize("variant", SWITCHES, ids=str)
+def test_a_copy_is_perfect_whatever_the_version(tmp_path: Path, variant: str) -> None:
+    """Runs, tasks and logs are all there once, in the vendor's order; several namespaces make no run twice."""
+    world: dict[str, Any] = {"executions": 60, "seed": 3, "days": 5, "future_hours": 30, "open_days": 0.1}
+    with SandboxProcess("twinit", **world, freeze=True, switch=SWITCHES[variant]) as sandbox:
+        place = Place(tmp_path, sandbox, system="twinit")
+        for hours in (0, 26):
+            sandbox.advance(hours * 3600)
+            place.sync()
+            assert held(place, SYSTEM) == truth(sandbox, SYSTEM)
+        assert sandbox.counters()["reads_more_than_once"] == []
+        lines = SWITCHES[variant].get("lines", 3)
+        counts = place.query(
+            "SELECT count(*), max(c), min(c) FROM (SELECT task_id, count(*) AS c, max(position) + 1 AS p "
+            "FROM twinit.task_logs GROUP BY task_id) WHERE c = p"
+        )
+        tasks = place.query("SELECT count(*) FROM twinit.tasks")[0][0]
+        assert counts == [(tasks, lines, lines)]
+        loops = place.query(
+            "SELECT count(*) FROM twinit.tasks AS t JOIN twinit.tasks AS l ON l.id = t.parent_task_id "
+            "WHERE l.type = 'DO_WHILE'"
+        )
+        assert loops[0][0] > 0
+        whole = json.loads(place.run("status", "twinit", "--json").stdout)["systems"][0]["read_whole"]
+        assert bool(whole) == (variant == "oldest_first_short_sessions")
+
+
+def test_answers_are_sent_once_and_only_when_told(tmp_path: Path) -> None:
+    """Without --yes nothing is sent; with it, one request, also when its answer is a server error."""
+    with SandboxProcess("twinit", executions=5, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system="twinit")
+        run_id = sandbox.truth()[0]["_id"]
+        words = (
+            "answer",
+            "twinit",
+            run_id,
+            "input-1",
+            "--value",
+            "field1=a=b",
+            "--part",
+            "Alpha_w3MFXx7h",
+            "--json",
+        )
+        shown = json.loads(place.run(*words).stdout)
+        assert (shown["sent"], shown["body"]) == (False, {"_userInput": {"field1": "a=b"}})
+        assert sandbox.replays()["posts"] == {}
+        done = json.loads(place.run(*words, "--yes").stdout)
+        assert (done["sent"], done["answer"]) == (True, "Task updated successfully")
+        assert sandbox.replays()["posts"] == {"input-1": 1}
+        sandbox.faults({"kind": "done500", "on": "answer"})
+        place.run(*words, "--yes", expect=4)
+        assert sandbox.replays()["posts"] == {"input-1": 2}
+        place.run(*words[:-3], "--yes", expect=2)
+        place.set(namespaces='["Gamma_1"]')
+        assert "namespaces" in place.run("check", "twinit", expect=3).stderr

@@ -1,0 +1,243 @@
+"""Where settings come from, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from task_history.core.errors import ConfigurationError
+from task_history.extract.integrations import Named, read_map
+from task_history.settings import Settings, known, load
+from task_history.systems import find, names
+
+PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
+NEEDED = {PREFIX + "PROJECT_ID": "p", PREFIX + "API_KEY": "secret-key-1"}
+
+
+def _load(folder: Path, **environ: str) -> Settings:
+    return load(
+        "paragon", folder=folder, environ={**NEEDED, "DLT_DATA_DIR": str(folder / "global"), **environ}
+    )
+
+
+def _write(folder: Path, name: str, text: str) -> None:
+    (folder / ".dlt").mkdir(exist_ok=True)
+    (folder / ".dlt" / name).write_text(text)
+
+
+def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
+    """Without a word everything is read, within the vendor's limit."""
+    settings = _load(tmp_path)
+    assert settings.values["rate_limit_requests"] == 1000
+    assert settings.values["rate_limit_period_s"] == 600
+    assert settings.values["lookback_minutes"] == 120
+    assert (settings.steps, settings.payloads) == ("all", "failed")
+    now = datetime(2026, 9, 30, tzinfo=UTC)
+    assert settings.start(now) == now - timedelta(days=30)
+    assert (settings.pipeline_name, settings.dataset_name) == ("task_history_paragon", "paragon")
+
+
+def test_environment_wins_over_secrets_over_config(tmp_path: Path) -> None:
+    """The places come in dlt's order."""
+    section = "[sources.task_history.paragon]\n"
+    _write(tmp_path, "config.toml", section + 'steps = "failed"\nconcurrency = 3\nproject_id = "of config"\n')
+    _write(tmp_path, "secrets.toml", section + "concurrency = 4\n")
+    settings = _load(tmp_path, **{PREFIX + "CONCURRENCY": "5"})
+    assert (settings.concurrency, settings.steps, settings.values["project_id"]) == (5, "failed", "p")
+    assert _load(tmp_path).concurrency == 4
+
+
+def test_an_instance_has_a_section_of_its_own(tmp_path: Path) -> None:
+    """Settings under the pipeline's name are the instance's; the others it shares."""
+    _write(
+        tmp_path,
+        "config.toml",
+        '[sources.task_history.paragon]\nsteps = "none"\npayloads = "none"\n'
+        '[task_history_paragon_eu.sources.task_history.paragon]\nsteps = "failed"\n',
+    )
+    eu = load("paragon", instance="eu", folder=tmp_path, environ=NEEDED)
+    assert (eu.steps, eu.payloads) == ("failed", "none")
+    assert (eu.pipeline_name, eu.dataset_name) == ("task_history_paragon_eu", "paragon_eu")
+    assert _load(tmp_path).steps == "none"
+
+
+@pytest.mark.parametrize("given", ['["a", "b"]', "a,b", "a, b"])
+def test_lists_are_taken_as_json_or_with_commas(tmp_path: Path, given: str) -> None:
+    """A list may be written as dlt does or as people do."""
+    assert _load(tmp_path, **{PREFIX + "INTEGRATIONS": given}).integrations == ("a", "b")
+
+
+@pytest.mark.parametrize("given", ["2026-09-01", "2026-09-01T00:00:00Z", "2026-09-01T02:00:00+02:00"])
+def test_dates_are_utc(tmp_path: Path, given: str) -> None:
+    """A date is midnight UTC; a zone is heeded."""
+    settings = _load(tmp_path, **{PREFIX + "START_DATE": given})
+    assert settings.start(datetime.now(UTC)) == datetime(2026, 9, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("lookback_minutes", "inf"),
+        ("lookback_minutes", "1e12"),
+        ("timeout_s", "inf"),
+        ("timeout_s", "nan"),
+        ("fault_deadline_s", "1e9"),
+        ("retention_days", "1e9"),
+        ("rate_limit_period_s", "1e300"),
+        ("rate_limit_requests", "1" + "0" * 30),
+        ("start_date", "0001-01-01"),
+        ("start_date", "1969-12-31T23:59:59Z"),
+        ("start_date", "2999-01-01"),
+        ("start_date", "9999-12-31T23:59:59-14:00"),
+    ],
+)
+def test_numbers_and_dates_without_sense_are_named(tmp_path: Path, name: str, given: str) -> None:
+    """What no clock or counter can hold is the setting's fault: the error names it with its value."""
+    with pytest.raises(ConfigurationError, match=rf"^{name}: .*{re.escape(given)}"):
+        _load(tmp_path, **{PREFIX + name.upper(): given})
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ('[sources.task_history.paragonn]\nsteps = "none"', "[sources.task_history.paragon]"),
+        ("[sources.task_history.paragonn]", "[sources.task_history.paragon]"),
+        ('[source.task_history.paragon]\nsteps = "none"', "[sources.task_history.paragon]"),
+        ('[sources.task-history.paragon]\nsteps = "none"', "[sources.task_history.paragon]"),
+        ('[sources.task_history]\nparagon = "none"', "[sources.task_history.paragon]"),
+        ('[sources.task_history]\nsteps = "none"', "steps under [sources.task_history.paragon]"),
+        (
+            '[task_history_paragon_eu.source.task_history.paragon]\nsteps = "none"',
+            "[task_history_paragon_eu.sources.task_history.paragon]",
+        ),
+        ("[sources.task_history.zendesk]\nkey = 1", "Systems: b3os, paragon, sailpoint, twinit."),
+    ],
+)
+def test_sections_that_nobody_reads_are_named(tmp_path: Path, text: str, meant: str) -> None:
+    """A section or setting that would be ignored is an error, with its file and what was probably meant."""
+    _write(tmp_path, "config.toml", text)
+    with pytest.raises(ConfigurationError, match=r"config\.toml") as caught:
+        _load(tmp_path)
+    assert meant in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SOURCES__TASK_HISTORY__PARAGONN__STEPS", PREFIX + "STEPS"),
+        ("SOURCE__TASK_HISTORY__PARAGON__STEPS", PREFIX + "STEPS"),
+        ("SOURCES__TASK_HISTRY__PARAGON__STEPS", PREFIX + "STEPS"),
+        ("SOURCES__TASK_HISTORY__PARAGON_API_KEY", PREFIX + "API_KEY"),
+        ("SOURCES__TASK_HISTORY__PARAGON", PREFIX + "…"),
+    ],
+)
+def test_variables_that_nobody_reads_are_named(tmp_path: Path, name: str, meant: str) -> None:
+    """A variable that would be ignored is an error, with what was probably meant and without its value."""
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        _load(tmp_path, **{name: "abcdefgh-secret"})
+    assert meant in str(caught.value)
+    assert "abcdefgh" not in str(caught.value)
+
+
+def test_sections_of_dlt_and_of_others_are_let_be(tmp_path: Path) -> None:
+    """dlt's own sections, other sources, other pipelines and other variables are none of our business."""
+    _write(
+        tmp_path,
+        "config.toml",
+        """
+        [runtime]
+        log_level = "ERROR"
+        [sources.data_writer]
+        disable_compression = true
+        [sources.zendesk]
+        subdomain = "us"
+        [sources.task_histories.paragraph]
+        of = "another"
+        [sources.task_history]
+        max_table_nesting = 0
+        [sources.task_history.data_writer]
+        buffer_max_items = 100
+        [sources.task_history.paragon.data_writer]
+        buffer_max_items = 100
+        [nightly.sources.task_history.paragon]
+        steps = "none"
+        [task_history_paragon.destination.duckdb]
+        credentials = "other.duckdb"
+        [destination.task_history]
+        destination_type = "duckdb"
+        """,
+    )
+    others = {
+        "TASK_HISTORY_STATE_DIR": "x",
+        "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
+        PREFIX + "DATA_WRITER__BUFFER_MAX_ITEMS": "100",
+    }
+    assert _load(tmp_path, **others).steps == "all"
+
+
+def test_broken_file_is_named_without_its_lines(tmp_path: Path) -> None:
+    """A file that is no TOML is named; a key in it is not repeated."""
+    _write(tmp_path, "secrets.toml", "[sources.task_history.paragon]\napi_key = abcdefgh-secret\n")
+    with pytest.raises(ConfigurationError, match=r"secrets\.toml") as caught:
+        _load(tmp_path)
+    assert "abcdefgh" not in str(caught.value)
+
+
+def test_secrets_do_not_show(tmp_path: Path) -> None:
+    """Settings can be printed: no key is in it."""
+    assert "secret-key-1" not in repr(_load(tmp_path))
+
+
+def test_config_file_of_the_project_lists_every_setting() -> None:
+    """``.dlt/config.toml`` and the README name all settings, secrets in ``example.secrets.toml``."""
+    root = Path(__file__).parents[2]
+    config = (root / ".dlt" / "config.toml").read_text()
+    secrets = (root / ".dlt" / "example.secrets.toml").read_text()
+    readme = (root / "README.md").read_text()
+    for name in names():
+        for setting in known(find(name)).values():
+            assert setting.name in (secrets if setting.is_secret else config)
+            assert f"`{setting.name}`" in readme
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("map.csv", "workflow_id,integration,workflow_name\nw1,slack,Alerts\nw2,,\n"),
+        ("map.json", '{"w1": {"integration": "slack", "workflow_name": "Alerts"}, "w2": null}'),
+        (
+            "map.json",
+            '[{"workflow_id": "w1", "integration": "slack", "workflow_name": "Alerts"}, {"workflow_id": "w2"}]',
+        ),
+        ("map.toml", '[workflows.w1]\nintegration = "slack"\nworkflow_name = "Alerts"\n[workflows.w2]\n'),
+    ],
+)
+def test_mapping_files(tmp_path: Path, name: str, text: str) -> None:
+    """CSV, JSON and TOML say the same."""
+    path = tmp_path / name
+    path.write_text(text)
+    assert read_map(str(path)) == {"w1": Named("slack", "Alerts"), "w2": Named(None, None)}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("map.csv", "a,b\n1,2\n", "lacks workflow_id"),
+        ("map.csv", "", "lacks workflow_id"),
+        ("map.csv", "workflow_id;integration\nw1;slack\n", "lacks workflow_id"),
+        ("map.csv", "workflow_id,workflow_name\nw1,Alerts\n", "lacks integration"),
+        ("map.json", '[{"integration": "slack"}]', "lacks workflow_id"),
+        ("map.json", "{", "has not the expected form"),
+        ("map.txt", "", r"ends in none of \.csv"),
+        ("map", "", r"ends in none of \.csv"),
+    ],
+)
+def test_mapping_files_of_another_form_are_refused(tmp_path: Path, name: str, text: str, reason: str) -> None:
+    """The error names the setting, what is wrong, and the columns."""
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=rf"workflow_map.*{reason}.*workflow_id, integration and"):
+        read_map(str(path))

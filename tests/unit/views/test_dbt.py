@@ -1,0 +1,69 @@
+"""dbt reads the sources as they are printed: every table is there, every test holds.
+
+dbt brings thirty packages and is no part of the tests' lock: ``DBT`` names the command of an environment that has
+dbt-duckdb, or it is on the path.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from task_history.views import create as creating
+from task_history.views import dictionary
+from tests.support import made_warehouse
+from tests.unit.views.test_views import access
+
+DBT = os.environ.get("DBT") or shutil.which("dbt")
+PROFILE = """
+reads:
+  target: dev
+  outputs:
+    dev: {{type: duckdb, path: {file}, schema: analytics}}
+"""
+MODEL = """
+select integration, count(*) as failures
+from {{ source('task_history', 'executions') }} as e
+where status = 'failed' and execution_id in (select id from {{ source('paragon', 'workflow_executions') }})
+group by integration
+"""
+
+
+@pytest.mark.skipif(
+    DBT is None, reason="there is no dbt: pip install 'dbt-core<1.11' 'dbt-duckdb<1.11' elsewhere"
+)
+def test_dbt_takes_the_sources(tmp_path: Path) -> None:
+    """A project with the printed sources builds a model over them, all its tests hold, and freshness is judged."""
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        made_warehouse.empty(connection)
+        made_warehouse.fill(connection, executions=300, now="now()")
+        creating.refresh(access(connection))
+        (failures,) = connection.execute(
+            "SELECT count(*) FROM task_history.executions WHERE status = 'failed'"
+        ).fetchone() or (0,)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
+    (tmp_path / "models" / "failures.sql").write_text(MODEL)
+    (tmp_path / "dbt_project.yml").write_text(
+        'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
+    )
+    (tmp_path / "profiles.yml").write_text(PROFILE.format(file=file))
+    for words in (("build",), ("source", "freshness")):
+        done = subprocess.run(
+            [str(DBT), "--no-use-colors", *words, "--profiles-dir", "."],
+            cwd=tmp_path,
+            env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert connection.execute("SELECT sum(failures) FROM analytics.failures").fetchone() == (failures,)

@@ -1,0 +1,46 @@
+"""The data dictionary and dbt's sources in ``docs`` say what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from task_history import systems
+from task_history.views import dictionary
+from task_history.views.files import views
+from task_history.warehouse import tables
+
+DOCS = Path(__file__).parents[3] / "docs"
+AGAIN = "make it anew with: task-history views"
+
+
+def test_the_page_is_up_to_date() -> None:
+    """docs/dictionary.md is what the command prints."""
+    assert (DOCS / "dictionary.md").read_text("utf-8") == dictionary.page(), f"{AGAIN} --dictionary"
+
+
+def test_the_sources_of_dbt_are_up_to_date() -> None:
+    """docs/dbt/sources.yml is what the command prints."""
+    assert (DOCS / "dbt" / "sources.yml").read_text("utf-8") == dictionary.dbt_sources(), f"{AGAIN} --dbt"
+
+
+def test_every_column_has_its_sentence() -> None:
+    """Each table, view and column is in the page and in dbt's sources, with its sentence."""
+    page = dictionary.page()
+    sources = {
+        source["name"]: source["tables"] for source in yaml.safe_load(dictionary.dbt_sources())["sources"]
+    }
+    wanted = {"task_history": dict.fromkeys(views())}
+    for name in systems.names():
+        wanted[name] = dict.fromkeys(table.name for table in tables.of(systems.find(name)))
+    assert {name: set(found) for name, found in wanted.items()} == {
+        name: {table["name"] for table in found} for name, found in sources.items()
+    }
+    for name, found in sources.items():
+        for table in found:
+            assert f"### {name}.{table['name']}\n" in page
+            assert table["description"]
+            for column in table["columns"]:
+                assert len(column["description"]) >= 10, (name, table["name"], column["name"])
+                assert f"| `{column['name']}` |" in page

@@ -1,0 +1,122 @@
+"""What the README shows to analysts runs as it stands there, and is right."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from task_history.views import create as creating
+from task_history.views.files import views
+from tests.support import made_warehouse
+from tests.support.place import ROOT, Place
+from tests.unit.views.test_views import access
+
+README = (ROOT / "README.md").read_text("utf-8")
+SECTION = README[README.index("## For analysts") : README.index("## Why is this execution")]
+USER = "test+alias@example.com"
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of code of the section."""
+    return re.findall(rf"```{language}\n(.*?)```", SECTION, flags=re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("readme"), None)
+    with duckdb.connect(str(place.file)) as connection:
+        made_warehouse.empty(connection)
+        made_warehouse.fill(connection, executions=2_000, now="now()", days=60)
+        connection.execute(
+            "UPDATE paragon.workflow_executions SET user_id = ? WHERE user_id = 'user 3'", [USER]
+        )
+        creating.refresh(access(connection))
+    return place
+
+
+def test_the_three_questions_are_answered(place: Place) -> None:
+    """Each short query gives what the raw tables hold."""
+    week, failed, tasks = blocks("sql")
+    assert place.query(week) == place.query(
+        "SELECT count(*) FROM paragon.workflow_executions AS e JOIN paragon.workflows AS w USING (workflow_id) "
+        "WHERE w.integration = 'salesforce' AND e.date_started >= now() - INTERVAL 168 HOUR"
+    )
+    assert place.query(week)[0][0] > 0
+    found = place.query(f"SELECT execution_id, status FROM ({failed}) AS found")
+    assert found == place.query(
+        f"SELECT id, 'failed' FROM paragon.workflow_executions WHERE user_id = '{USER}' AND status = 'FAILED' "
+        "ORDER BY date_started DESC NULLS LAST"
+    )
+    assert found
+    (month,) = re.findall(r"DATE '(\d{4}-\d\d)-01'", tasks)
+    (now,) = place.query("SELECT strftime(now(), '%Y-%m')")
+    assert sorted(place.query(tasks.replace(month, now[0])), key=str) == sorted(
+        place.query(
+            "SELECT user_id, coalesce(sum(task_count), 0)::BIGINT FROM paragon.workflow_executions "
+            f"WHERE strftime(date_started, '%Y-%m') = '{now[0]}' GROUP BY 1"
+        ),
+        key=str,
+    )
+
+
+def test_the_five_lines_of_python_run(place: Place) -> None:
+    """Frames come from SQL and from a view, without keeping a sync from the file; ibis too, where it is installed."""
+    (lines,) = blocks("python")
+    has_ibis = importlib.util.find_spec("ibis") is not None
+    if not has_ibis:
+        lines = "".join(line for line in lines.splitlines(keepends=True) if "ibis" not in line)
+    lines += "import duckdb\nduckdb.connect('warehouse.duckdb').execute('CREATE TABLE paragon.meanwhile (x INT)')\n"
+    lines += "print(int(frame['executions'].sum()), bool((failing['failures'] > 0).all()))\n"
+    if has_ibis:
+        lines += "import ibis\nprint(int(history(table.group_by('status').agg(n=ibis._.count())).df()['n'].sum()))\n"
+    # A process of its own: a sync leaves pandas out of the one that it ran in.
+    done = subprocess.run(
+        [sys.executable, "-c", lines],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["2000", "True", *(["2000"] if has_ibis else [])], done.stderr[-2000:]
+
+
+def test_every_view_is_named() -> None:
+    """The section names each view."""
+    assert [name for name in views() if f"`{name}`" not in SECTION] == []
+
+
+def test_every_link_leads_somewhere() -> None:
+    """Files that are linked are there."""
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert Path(ROOT / link).exists(), link
+
+
+def test_explore_says_what_to_install_or_where_it_is(place: Place) -> None:
+    """Without marimo it says how to get it; a notebook is a .py file."""
+    if importlib.util.find_spec("marimo") is None:
+        assert '".[explore]"' in place.run("explore", expect=3).stderr
+    else:
+        assert ".py" in place.run("explore", "--edit", "x.txt", expect=2).stderr
+
+
+@pytest.mark.torture
+def test_the_app_runs(place: Place) -> None:
+    """Each cell of the app runs over a warehouse, as a script runs them."""
+    pytest.importorskip("marimo")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "pipelines" / "task_history_cli" / "explore" / "app.py")],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
