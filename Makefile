@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 # What is imported is compiled once and not by every process: .venv belongs to these targets.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format torture bench clean
+.PHONY: demo test check format torture bench lock clean
 
 demo: .venv/runs
 	$(BIN)/task-history demo
@@ -24,6 +24,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
@@ -91,6 +92,12 @@ bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 		$(@D)/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -r $<; \
 	fi; \
 	touch $@
+
+# The exact tested versions, with hashes; versions that the locks have already stay. It needs uv.
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url
+lock:
+	$(COMPILE) pyproject.toml --group build -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock -o .ci/requirements-dev.lock
 
 clean:
 	rm -rf .venv .venv-bigquery .venv-bench-* demo.duckdb

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from task_history.core.models import Scope, Window
-from task_history.runs.estimate import Amount, Pace, Rates, details, list_requests, seconds
+from task_history.runs.estimate import Amount, Pace, details, list_requests, seconds
 from task_history.runs.plan import at_risk
+from task_history.warehouse.rates import Rates
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_backfill import MONTH, NOW, backfill
 from tests.support.place import Place

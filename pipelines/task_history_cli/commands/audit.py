@@ -13,8 +13,8 @@ from task_history.core.intervals import gaps
 
 from ..console import arguments, output
 from ..console import date_range as ranges
-from ..console.progress import Progress
 from ..runtime import target as destination
+from ..runtime.progress import Progress
 from ..runtime.run import AUDIT, commits
 from ..runtime.run import run as started
 

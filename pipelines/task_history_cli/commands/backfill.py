@@ -13,9 +13,9 @@ from task_history.core.models import Scope, Window
 
 from ..console import arguments, output
 from ..console import date_range as ranges
-from ..console import run_result as results
-from ..console.progress import Progress
+from ..runtime import run_result as results
 from ..runtime import target as destination
+from ..runtime.progress import Progress
 from ..runtime.run import BACKFILL, Run, commits
 from ..runtime.run import run as started
 

@@ -12,8 +12,8 @@ from task_history import settings as configuration
 from task_history import systems
 
 from ..console import arguments, output
-from ..console import run_result as results
 from ..runtime import reader as reading
+from ..runtime import run_result as results
 from ..runtime import target as destination
 from ..sandbox.paragon_world import INTEGRATIONS
 from ..sandbox.process import SandboxProcess

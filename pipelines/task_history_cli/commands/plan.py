@@ -12,9 +12,10 @@ from task_history.client.connect import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
-from task_history.runs.estimate import Rates, seconds, stored_bytes, sureness
+from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
 from task_history.warehouse.coverage import BACKFILL, Book, filters_text
+from task_history.warehouse.rates import Rates
 from task_history.warehouse.tables import RUNS
 
 from ..console import arguments, output

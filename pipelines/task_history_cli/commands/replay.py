@@ -17,9 +17,9 @@ from task_history.warehouse.tables import REPLAYS
 
 from ..console import arguments, output
 from ..console import date_range as ranges
-from ..console.progress import Progress
 from ..runtime import reader as reading
 from ..runtime import target as destination
+from ..runtime.progress import Progress
 from ..runtime.run import Lane, commits
 from ..runtime.run import run as started
 from . import replay_text as replay_words

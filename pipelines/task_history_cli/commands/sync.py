@@ -9,10 +9,10 @@ from typing import Any
 from task_history import settings as configuration
 
 from ..console import arguments, output
-from ..console import run_result as results
-from ..console.progress import Progress
+from ..runtime import run_result as results
 from ..runtime import target as destination
 from ..runtime import views as viewing
+from ..runtime.progress import Progress
 from ..runtime.run import commits
 from ..runtime.run import run as started
 

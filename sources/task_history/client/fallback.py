@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from threading import Lock
 
 from ..core.errors import Rejected
-from ..core.models import Answer, Request
-from ..extract.pages import Sender
+from ..core.models import Answer, Request, Sender
 
 log = logging.getLogger("task_history")
 

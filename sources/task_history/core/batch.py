@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .models import Row
 
 if TYPE_CHECKING:
-    from ..load.arrow import Framed
+    from .arrow import Framed
 
 
 _COSTS_S = 10.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Json = Any
 """Whatever a vendor sends; only ``systems`` modules look inside."""
@@ -149,3 +149,20 @@ class Table:
     """Whether a row may come back with another value there."""
     cluster: tuple[str, ...] = ()
     """The columns by which the rows of a partition are sorted, where the warehouse can."""
+
+
+class Sender(Protocol):
+    """What reading needs of a client."""
+
+    def send(self, request: Request) -> Answer:
+        """The answer, however many attempts it takes."""
+        ...
+
+    def map(
+        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
+    ) -> Iterator[Answer | Exception]:
+        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
+
+        With ``ahead`` so many are asked for at once, before the first is waited for.
+        """
+        ...

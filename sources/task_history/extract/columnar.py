@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from ..client.responses import parse
+from ..core.arrow import ARROW, instants
 from ..core.models import Json, Row, Table, Window
-from ..load.arrow import ARROW, instants
 from ..systems.protocol import PageForm
 
 _JSON = {**ARROW, "timestamp": pa.string()}

@@ -11,11 +11,10 @@ from typing import TypeVar
 
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse
-from ..core.models import Answer, Request, Row
+from ..core.models import Answer, Request, Row, Sender
 from ..systems.protocol import Detail, Payload, System, Values
 from ..warehouse.queries import Wanted
 from . import rows as records
-from .pages import Sender
 from .rows import Payloads, Stamp, Tolerance
 
 log = logging.getLogger("task_history")

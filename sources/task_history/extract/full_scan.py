@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from ..core.models import MS, Page, Row, Window, floor_ms
+from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
 from .compare import Comparison, Held
-from .pages import Pages, Sender
+from .pages import Pages
 from .sorted_listing import Piece
 from .unsorted_listing import Chain, Sizes, compared, cut
 

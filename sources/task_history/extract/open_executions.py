@@ -10,14 +10,13 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse
-from ..core.models import MS, Answer, Page, Request, Row, Scope, Window, floor_ms
+from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
 from ..core.side_by_side import side_by_side
 from ..systems.protocol import Detail, System, Values
 from ..warehouse.queries import Open, Warehouse
 from ..warehouse.status_history import Seen, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records
-from .pages import Sender
 from .rows import Stamp, Tolerance
 from .settling import Plan, plan
 from .sorted_listing import Listing

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
-from ..core.models import MS, Answer, Page, Request, Row, Window, iso_ms
+from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.protocol import System, Values
 
 _ATTEMPTS, _STALE = 40, 8
@@ -24,23 +24,6 @@ _ATTEMPTS, _STALE = 40, 8
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _SWAPPED = 3
 """Rows that swap places at random show at least one new row in this many."""
-
-
-class Sender(Protocol):
-    """What reading needs of a client."""
-
-    def send(self, request: Request) -> Answer:
-        """The answer, however many attempts it takes."""
-        ...
-
-    def map(
-        self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
-    ) -> Iterator[Answer | Exception]:
-        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
-
-        With ``ahead`` so many are asked for at once, before the first is waited for.
-        """
-        ...
 
 
 @dataclass(slots=True)

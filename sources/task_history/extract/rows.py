@@ -18,7 +18,7 @@ from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.status_history import Seen, earlier_state
 
 if TYPE_CHECKING:
-    from ..load.arrow import Framed, Values
+    from ..core.arrow import Framed, Values
     from .columnar import Frame
 
 log = logging.getLogger("task_history")
@@ -137,7 +137,7 @@ def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from ..load.arrow import Framed
+    from ..core.arrow import Framed
 
     size = len(frame)
     kept = stamp.undeclared.kept_in_columns(table, frame)

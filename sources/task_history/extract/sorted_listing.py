@@ -15,14 +15,13 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..core.intervals import Starts, halves, share
-from ..core.models import MS, Page, Row, Window
+from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System, Values
 from .bulk import Bulk
 from .compare import Comparer, Comparison, Held
 from .pages import (
     Pages,
     Reading,
-    Sender,
     after,
     contradicts,
     described,

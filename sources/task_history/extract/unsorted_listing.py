@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ..core.intervals import halves, is_ascending
-from ..core.models import MS, Page, Row, Window, floor_ms
+from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
 from .compare import Comparison, Held, Leaf
-from .pages import Pages, Sender, described
+from .pages import Pages, described
 from .sorted_listing import ROWS_PER_PIECE, Piece
 
 log = logging.getLogger("task_history")

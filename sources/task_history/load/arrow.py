@@ -14,31 +14,19 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from operator import itemgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ..core.arrow import ARROW, Framed, Values, instants
 from ..core.json import exact_json
 from ..core.models import Json, Row, Table
 
-ARROW = {
-    "text": pa.string(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-}
 _TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
 VARIANT = "__v_text"
 _DIGITS = 30
-_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
-"""Microseconds since 1970."""
 INT64 = range(-(2**63), 2**63)
-
-
-Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
-"""One column, as Python has it or as Arrow does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +35,6 @@ class Columns:
 
     table: pa.Table
     types: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Framed:
-    """Rows in columns, by the vendor's keys or, for what it does not send, by name."""
-
-    columns: Mapping[str, Values]
-    size: int
-    """How many rows they are."""
 
 
 class _Misfit(Exception):
@@ -294,25 +273,10 @@ def _fitting(column: pa.Array | pa.ChunkedArray, type_: str) -> pa.Array | pa.Ch
     return instants(column) if type_ == "timestamp" and pa.types.is_string(column.type) else None
 
 
-def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Texts in ISO 8601 as instants; None when one of them needs a closer look."""
-    try:
-        return _in_years(pc.cast(texts, ARROW["timestamp"]))
-    except pa.ArrowInvalid:
-        return None
-
-
 def _instants(values: list[datetime | None]) -> pa.Array | None:
     if all(value is None or value.tzinfo is not None for value in values):
         return pa.array(values, ARROW["timestamp"])
     return None
-
-
-def _in_years(instants: pa.Array) -> pa.Array | None:
-    """The instants, unless one lies in UTC outside the years that databases have."""
-    ends = pc.min_max(instants)
-    first, last = ends["min"].value, ends["max"].value
-    return instants if first is None or (first >= _YEAR_1 and last < _YEAR_10000) else None
 
 
 def _narrowest(values: Values) -> str | None:

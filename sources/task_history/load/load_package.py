@@ -29,7 +29,7 @@ from dlt.common.storages.load_storage import LoadStorage
 from dlt.common.utils import uniq_id
 from dlt.pipeline.state_sync import bump_pipeline_state_version_if_modified, mark_state_extracted, state_doc
 
-from .arrow import ARROW
+from ..core.arrow import ARROW
 
 _FORMAT: Final = "parquet"
 _GROUP = 50_000

@@ -13,11 +13,12 @@ from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations.impl.bigquery.bigquery_adapter import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
 from dlt.extract import DltResource
 
+from ..core.arrow import Framed
 from ..core.batch import Batch
 from ..core.models import Row, Table
 from ..systems.protocol import System
 from ..warehouse import tables
-from .arrow import Framed, framed_to_arrow, once, to_arrow
+from .arrow import framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
 
 Stored = Callable[[str], Mapping[str, str]]

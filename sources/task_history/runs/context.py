@@ -25,7 +25,8 @@ from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..warehouse.coverage import LIST, SYNC, Book, Day, filters_text, list_of, whole
 from ..warehouse.queries import Wanted, Warehouse
-from .estimate import Amount, Rates, details, list_requests
+from ..warehouse.rates import Rates
+from .estimate import Amount, details, list_requests
 from .summary import Tally
 
 _SECOND = timedelta(seconds=1)

@@ -7,59 +7,13 @@ from collections import deque
 from dataclasses import dataclass
 
 from ..core.models import Scope
+from ..warehouse.rates import Rates
 
 _ROWS_PER_PIECE = 10_000
 _BYTES = {"execution": 60, "step": 90, "ledger": 40}
 """Of a row on disk, compressed, as DuckDB and BigQuery keep it; measured on worlds of 100,000."""
-_PAYLOAD_BYTES = 700
 _SURE_FROM = 200
 """Executions whose steps are known, from which on their averages are taken for granted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What is known of the executions that are held."""
-
-    executions: int = 0
-    failed: int = 0
-    open: int = 0
-    detailed: int = 0
-    """Executions whose steps are held."""
-    steps: int = 0
-    """Their steps."""
-    failed_steps: int = 0
-    """Those of their steps that failed."""
-    detailed_failed: int = 0
-    """Failed executions whose steps are held."""
-    steps_of_failed: int = 0
-    """Their steps."""
-    payloads: int = 0
-    payload_bytes: int = 0
-
-    @property
-    def steps_each(self) -> float:
-        """Steps per execution; five while none is known."""
-        return self.steps / self.detailed if self.detailed else 5.0
-
-    @property
-    def steps_of_failed_each(self) -> float:
-        """Steps per failed execution."""
-        return self.steps_of_failed / self.detailed_failed if self.detailed_failed else self.steps_each
-
-    @property
-    def failed_steps_each(self) -> float:
-        """Failed steps per failed execution; one while none is known: a failed step usually ends its execution."""
-        return self.failed_steps / self.detailed_failed if self.detailed_failed else 1.0
-
-    @property
-    def bytes_each(self) -> float:
-        """Bytes per payload."""
-        return self.payload_bytes / self.payloads if self.payloads else _PAYLOAD_BYTES
-
-    @property
-    def failed_share(self) -> float:
-        """Share of executions that failed."""
-        return self.failed / self.executions if self.executions else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from ..core.errors import Rejected
 from ..core.models import Page, Scope, Selection, Window
 from ..extract.pages import Pages, after
 from ..systems.protocol import System, Values
-from .estimate import Amount, Costs, Rates, details, list_requests
+from ..warehouse.rates import Rates
+from .estimate import Amount, Costs, details, list_requests
 
 MOST_REQUESTS = 5
 _STEPS = 500

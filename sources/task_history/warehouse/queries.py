@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core.models import Row, Scope, Selection, Table, Window
-from ..runs.estimate import Rates
 from ..systems.protocol import System
 from .coverage import Day, midnight, read_windows
+from .rates import Rates
 from .status_history import Seen
 from .tables import COVERAGE, RUNS
 

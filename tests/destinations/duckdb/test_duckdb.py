@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pyarrow as pa
 
-import duckdb
 from task_history_cli.runtime.target import Target
 
 

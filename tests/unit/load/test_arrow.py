@@ -15,8 +15,9 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from task_history.core.arrow import ARROW
 from task_history.core.models import Column, Row, Table
-from task_history.load.arrow import ARROW, Columns, to_arrow
+from task_history.load.arrow import Columns, to_arrow
 
 NAMING = NamingConvention()
 NOW = datetime(2026, 9, 1, tzinfo=UTC)

@@ -529,7 +529,7 @@ def test_a_check_finds_what_breaks_it(sound: Any, name: str) -> None:
             for one in findings(access(sound).query, creating.datasets(access(sound)), "duckdb")
         }
         assert not found[name].is_well
-        assert sound.execute(found[name].sql).fetchall()[:1] == found[name].rows[:1]
+        assert found[name].rows[0] in sound.execute(found[name].sql).fetchall()
     finally:
         sound.execute("ROLLBACK")
 

@@ -12,8 +12,8 @@ from typing import Any
 from task_history.client.rate_limit import Usage
 from task_history.runs.estimate import Pace, seconds
 
-from ..runtime.run import Run
-from .output import is_json, scrubbed, spelled
+from ..console.output import is_json, scrubbed, spelled
+from .run import Run
 
 log = logging.getLogger("task_history")
 

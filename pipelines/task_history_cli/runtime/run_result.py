@@ -6,9 +6,9 @@ from typing import Any
 
 from task_history.runs.summary import Left
 
-from ..runtime.run import Run
-from ..runtime.target import Target
-from . import output
+from ..console import output
+from .run import Run
+from .target import Target
 
 _BUSY = 1.0
 """A backlog that would take longer than this many days is worth a word."""
