@@ -6,11 +6,12 @@ import argparse
 import gc
 import importlib
 import logging
+import platform
 import sys
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
 
@@ -96,6 +97,22 @@ class _Parser(argparse.ArgumentParser):
         super().error(message)
 
 
+class _Version(argparse.Action):
+    """Prints the version of the installed distribution and of what it runs on."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib.metadata import version
+
+        output.say(
+            f"task-history {version('task-history')} (dlt {version('dlt')}, duckdb {version('duckdb')}, "
+            f"Python {platform.python_version()})"
+        )
+        parser.exit()
+
+
 def _wants_json(words: Sequence[str]) -> bool:
     """Whether lines on stderr shall be JSON: known before the words are understood."""
     return "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
@@ -118,6 +135,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, help="print the version and end")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from task_history import settings as configuration
 from task_history import systems
 
 from ..console import arguments, output
+from ..console.invocation import called_as, shown_path
 from ..runtime import reader as reading
 from ..runtime import run_result as results
 from ..runtime import target as destination
@@ -132,12 +134,15 @@ def _shown(value: Any) -> str:
 
 
 def _next(file: Path) -> str:
+    command, python = called_as(), shown_path(Path(sys.executable))
     return f"""
 The warehouse is {file}. Go on with:
-  .venv/bin/task-history systems paragon       every table, column and setting
-  .venv/bin/python -c "import duckdb; duckdb.connect('{file}').sql('FROM task_history.questions').show()"
-  .venv/bin/task-history sandbox paragon       a server of your own to sync from
-With a key of your own (.dlt/example.secrets.toml says where it goes):
-  .venv/bin/task-history check paragon         is the key right, what is there; at most 3 requests
-  .venv/bin/task-history sync paragon          bring warehouse.duckdb up to date; again whenever you like
-  .venv/bin/task-history status paragon        what is loaded and what is left"""
+  {python} -c "import duckdb; duckdb.connect('{file}').sql('FROM task_history.questions').show()"
+  {command} systems paragon   every table, column and setting
+  {command} sandbox paragon   a server of your own to sync from
+With a key of your own:
+  export SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID=…   the project's id, from the dashboard's address bar
+  export SOURCES__TASK_HISTORY__PARAGON__API_KEY=…      a project-level API key: Settings > API Keys
+  {command} check paragon     is the key right, what is there; at most 3 requests
+  {command} sync paragon      bring warehouse.duckdb up to date; again whenever you like
+  {command} status paragon    what is loaded and what is left"""

@@ -19,7 +19,7 @@ from ..runtime import views as viewing
 APP = Path(__file__).parents[1] / "explore" / "app.py"
 ADVICE = (
     "task-history explore opens a marimo app, and {missing} is not installed. Install it with: "
-    'pip install -e ".[explore]" where this project is, or: pip install marimo altair'
+    "pip install 'task-history[explore]', or: pip install marimo altair"
 )
 
 

@@ -17,7 +17,7 @@ from ..runtime import views as viewing
 _DAYS = 30
 ADVICE = (
     "task-history report draws its charts with Altair, which is not installed ({missing} is missing). Install it with: "
-    'pip install -e ".[report]" where this project is, or: pip install altair vl-convert-python jinja2'
+    "pip install 'task-history[report]', or: pip install altair vl-convert-python jinja2"
 )
 
 

@@ -1,0 +1,82 @@
+"""The wheel: what it puts into site-packages, and that it works where a project has a ``sources`` of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.place import ROOT
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    words = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_only_two_packages_are_installed(wheel: Path) -> None:
+    """A wheel holds task_history, task_history_cli and its own metadata, with the licence."""
+    names = zipfile.ZipFile(wheel).namelist()
+    packages = {name.split("/")[0] for name in names}
+    assert packages == {"task_history", "task_history_cli", "task_history-0.1.0.dist-info"}
+    assert "task_history-0.1.0.dist-info/licenses/LICENSE" in names
+    assert "task_history/views/executions.sql" in names
+    assert "task_history_cli/report/page.html" in names
+    assert not any("sandbox" in name for name in names if name.startswith("task_history/"))
+
+
+def test_the_demo_runs_from_a_wheel_beside_other_sources(wheel: Path, tmp_path: Path) -> None:
+    """In a project with packages ``sources`` and ``pipelines`` of its own, ``demo`` runs and its hints are true there."""
+    installed, project = tmp_path / "installed", tmp_path / "project"
+    zipfile.ZipFile(wheel).extractall(installed)
+    for name in ("sources", "pipelines"):
+        (project / name).mkdir(parents=True)
+        (project / name / "__init__.py").write_text("raise SystemExit('another project was imported')\n")
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    where = "import task_history, task_history_cli; print(task_history.__file__, task_history_cli.__file__)"
+    found = subprocess.run(
+        [sys.executable, "-c", where],
+        cwd=project,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.count(str(installed)) == 2
+    done = subprocess.run(
+        [sys.executable, "-m", "task_history_cli.cli", "demo", "--executions", "60"],
+        cwd=project,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    hints = [line.split() for line in done.stdout.splitlines() if line.startswith("  /")]
+    assert {words[0] for words in hints} == {
+        sys.executable,
+        str(Path(sys.executable).with_name("task-history")),
+    }
+    (hint,) = [line.strip() for line in done.stdout.splitlines() if "import duckdb" in line]
+    shown = subprocess.run(
+        hint, shell=True, cwd=project, env=environment, check=False, capture_output=True, text=True
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "How" in shown.stdout
+
+
+def test_the_version_is_printed() -> None:
+    """``--version`` names the versions of this project, of dlt, of DuckDB and of Python."""
+    words = [sys.executable, "-m", "task_history_cli.cli", "--version"]
+    done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("task-history 0.1.0 (dlt 1.31.")
