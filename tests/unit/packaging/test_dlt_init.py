@@ -1,0 +1,78 @@
+"""``dlt init``: what it copies into a user's project, and that the script beside it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import ROOT
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder after ``dlt init task_history duckdb --location`` of this tree."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    words = ["--non-interactive", "init", "task_history", "duckdb", "--location", str(ROOT)]
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("dlt")), *words],
+        cwd=folder,
+        env=_environment(folder),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def _environment(folder: Path, **more: str) -> dict[str, str]:
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SOURCES__") and name != "PYTHONPATH"
+    }
+    state = {"DLT_DATA_DIR": str(folder / "data"), "TASK_HISTORY_STATE_DIR": str(folder / "state")}
+    return own | state | {"RUNTIME__DLTHUB_TELEMETRY": "false"} | more
+
+
+def test_no_sandbox_is_copied(project: Path) -> None:
+    """The project holds the dlt sources and the script, and no code of the command or of its sandbox."""
+    copied = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
+    assert "task_history_pipeline.py" in copied
+    assert "task_history/systems/paragon.py" in copied
+    assert "task_history/views/executions.sql" in copied
+    assert not [name for name in copied if "sandbox" in name or "task_history_cli" in name]
+
+
+def test_the_script_loads_from_the_copy(project: Path) -> None:
+    """``python task_history_pipeline.py`` imports the copy beside it and loads what the vendor shows."""
+    with SandboxProcess(executions=200, freeze=True) as sandbox:
+        settings = {
+            f"SOURCES__TASK_HISTORY__PARAGON__{name.upper()}": value
+            for name, value in (sandbox.settings | {"start_date": "2020-01-01"}).items()
+        }
+        program = "import task_history_pipeline as script, task_history; print(task_history.__file__); script.load()"
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=project,
+            env=_environment(project, **settings),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        expected = len(sandbox.truth())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(project))
+    (file,) = project.glob("*.duckdb")
+    with duckdb.connect(str(file), read_only=True) as connection:
+        rows = connection.execute("SELECT count(*) FROM paragon.workflow_executions").fetchall()
+    assert rows == [(expected,)]
