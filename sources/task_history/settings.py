@@ -48,7 +48,7 @@ class Settings:
     @property
     def base_url(self) -> str:
         """Where the API is."""
-        return self.system.base_url(self.values)
+        return self.system.access.base_url(self.values)
 
     @property
     def pipeline_name(self) -> str:
@@ -93,7 +93,10 @@ def common(system: System) -> tuple[Setting, ...]:
     limit, period_s = system.rate_limit
     found = (
         Setting(
-            "base_url", str, system.default_base_url, "Where the API is; change it on-premise or elsewhere."
+            "base_url",
+            str,
+            system.access.default_base_url,
+            "Where the API is; change it on-premise or elsewhere.",
         ),
         Setting(
             "dataset_name", str, None, "The dataset, such as prod_paragon; named as the system when not set."
@@ -223,7 +226,7 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
             values[setting.name] = _value(setting, value, where)
     values.setdefault("payloads", "none")
     if not lacking:
-        system.check(values)
+        system.access.check(values)
     return values
 
 

@@ -22,7 +22,8 @@ from task_history.extract import rows as records
 from task_history.extract.rows import Stamp, Undeclared
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.runs.session import Session
-from task_history.systems.protocol import Detail, rows_under
+from task_history.systems.parsing import rows_under
+from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
@@ -120,8 +121,8 @@ def test_secret_in_a_field_that_no_column_takes(value: Any) -> None:
     detail = Detail(ROW, {"run_duration": 1, "somethingNew": value}, [step])
     for written in (
         records.execution(SYSTEM, row, STAMP, read_by=records.LIST),
-        *records.steps(SYSTEM.steps, detail, None, STAMP),
-        records.ledger(SYSTEM.ledger, "a", None, "loaded", STAMP, detail),
+        *records.steps(SYSTEM.details.steps, detail, None, STAMP),
+        records.ledger(SYSTEM.details.log, "a", None, "loaded", STAMP, detail),
     ):
         text = json.dumps(written, default=str)
         assert MARK in text

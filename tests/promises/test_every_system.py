@@ -76,9 +76,9 @@ def test_each_detail_is_asked_for_once(copied: Copied) -> None:
     counters = copied.sandbox.counters()
     assert counters["reads_more_than_once"] == []
     ended = sum(not is_open for _, is_open in copied.copies[-1][1].values())
-    ledger = f"{copied.name}.{copied.system.ledger.name}"
+    ledger = f"{copied.name}.{copied.system.details.log.name}"
     assert copied.place.query(f"SELECT count(*), count(DISTINCT id) FROM {ledger}") == [(ended, ended)]
-    steps = f"{copied.name}.{copied.system.steps.name}"
+    steps = f"{copied.name}.{copied.system.details.steps.name}"
     assert copied.place.query(f"SELECT count(*) > 0, count(*) = count(DISTINCT id) FROM {steps}") == [
         (True, True)
     ]
@@ -88,7 +88,11 @@ def test_an_idle_sync_is_cheap(copied: Copied) -> None:
     """A sync that finds nothing new asks for each list once, and for what is open."""
     idle = copied.results[-1]
     still_open = sum(is_open for _, is_open in copied.copies[-1][1].values())
-    lists = (1 + WORLD["workflows"]) if copied.system.partition else 1 + len(copied.system.companions)
+    lists = (
+        (1 + WORLD["workflows"])
+        if copied.system.listing.partitioned_by
+        else 1 + len(copied.system.companions)
+    )
     assert idle["requests"] <= 3 + 2 * lists + 2 * still_open
     assert not idle["steps"]
 
@@ -116,7 +120,7 @@ def test_no_secret_is_anywhere(copied: Copied) -> None:
 def test_every_row_that_belongs_to_an_execution_has_one(copied: Copied) -> None:
     """Steps name an execution that is there, and when it began."""
     for one in (copied.system, *copied.system.companions):
-        name, own = f"{copied.name}.{one.steps.name}", f"{copied.name}.{one.executions.name}"
+        name, own = f"{copied.name}.{one.details.steps.name}", f"{copied.name}.{one.executions.name}"
         assert copied.place.query(
             f"SELECT count(*) FROM {name} AS s LEFT JOIN {own} AS e ON e.id = s.workflow_execution_id "
             f"WHERE e.id IS NULL OR s.execution_date_started IS NULL"
@@ -206,7 +210,9 @@ def test_systems_have_tables_of_their_own() -> None:
             found[table.name] = table
 
 
-@pytest.mark.parametrize("name", [name for name in systems.names() if systems.find(name).lists != "sorted"])
+@pytest.mark.parametrize(
+    "name", [name for name in systems.names() if systems.find(name).listing.kind != "sorted"]
+)
 def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
     """What lies before the first sync comes with a backfill, list by list; the same once more has nothing to do."""
     system = systems.find(name)

@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
 def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request:
     """The request that the words stand for. Raises UsageError."""
     system = settings.system
-    if not system.can_answer:
+    if not system.answers is not None:
         raise UsageError(f"{system.title} has no executions that wait for an answer over its API.")
     answers: dict[str, str] = {}
     for pair in args.value:
@@ -77,14 +77,14 @@ def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request
         answers[name] = value
     if not answers:
         raise UsageError("Say what to answer: --value field=value, once for each field.")
-    parts = [part for part in system.partitions(settings.values, ()) if part]
+    parts = [part for part in system.listing.partitions(settings.values, ()) if part]
     if args.part is None and len(parts) != 1:
         raise UsageError(
-            f"Say in which {system.partition} the run is: --part with one of {', '.join(parts)}."
+            f"Say in which {system.listing.partitioned_by} the run is: --part with one of {', '.join(parts)}."
         )
     if args.part is not None and args.part not in parts:
         raise UsageError(f"--part {args.part} is none of {', '.join(parts)}.")
-    return system.answer_request(settings.values, args.run_id, args.input_id, answers, args.part or parts[0])
+    return system.answers.request(settings.values, args.run_id, args.input_id, answers, args.part or parts[0])
 
 
 def _said(data: Any) -> str:

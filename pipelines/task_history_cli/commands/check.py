@@ -49,7 +49,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
     """
     system = settings.system
     output.keep_secret(settings.secrets)
-    if system.lists != "sorted":
+    if system.listing.kind != "sorted":
         return _of_lists(settings)
     with probing(settings, most=3) as (client, _):
         pages = Pages(client, system, settings.values)
@@ -85,22 +85,22 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
     system, values = settings.system, settings.values
     with probing(settings, most=3) as (client, _):
         asking = Asking(client)
-        names = system.partitions(values, ())
-        definitions = system.definitions_request(values, names[0] if names else "", 0)
+        names = system.listing.partitions(values, ())
         workflows = None
         # Lists that settings name are looked at first, as many as there are requests for.
-        if definitions is not None and len(names) <= 1:
+        if system.workflows is not None and len(names) <= 1:
+            request = system.workflows.request(values, names[0] if names else "", 0)
             try:
-                workflows = system.read_definitions(asking.send(definitions).data).rows
+                workflows = system.workflows.read(asking.send(request).data).rows
             except Rejected as error:
                 raise _refused(settings, names[0] if names else "", error, what="workflows") from None
-            names = system.partitions(values, workflows)
+            names = system.listing.partitions(values, workflows)
         rows: list[Row] = []
         shown: Page | None = None
         for one in (system, *system.companions):
             left = 3 - sum(client.stats.sent.values())
             for name in names[:left]:
-                filters = {system.partition: name} if system.partition else {}
+                filters = {system.listing.partitioned_by: name} if system.listing.partitioned_by else {}
                 try:
                     found = Pages(asking, one, values, filters=filters).one(None)
                 except Rejected as error:
@@ -124,7 +124,7 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
                 "requests": settings.rate_limit_requests,
                 "period_s": settings.rate_limit_period_s,
             },
-            "warnings": list(system.warnings(values)),
+            "warnings": list(system.access.warnings(values)),
         }
 
 
@@ -132,10 +132,10 @@ def _refused(
     settings: configuration.Settings, name: str, error: Rejected, *, what: str = "executions"
 ) -> TaskHistoryError:
     """The credentials are right, and one of the lists may not be read."""
-    of = f" of {settings.system.partition} {name}" if name else ""
+    of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(
         f"The credentials are accepted by {settings.base_url}, and the list of {what}{of} is not given: {error} "
-        f"{settings.system.hint(error.status)}",
+        f"{settings.system.access.hint(error.status)}",
         status=error.status,
     )
 

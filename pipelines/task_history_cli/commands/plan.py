@@ -64,11 +64,11 @@ def plan(
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
     """
-    if settings.system.lists != "sorted":
+    if settings.system.listing.kind != "sorted":
         raise UsageError(
             f"{settings.system.title} neither counts nor sorts executions, so that nothing can be said without reading "
-            f"them: a backfill takes one request for each list and {settings.system.page_size} executions, and one for "
-            "the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
+            f"them: a backfill takes one request for each list and {settings.system.listing.page_size} executions, and "
+            "one for the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
         )
     output.keep_secret(settings.secrets)
     selection = ranges.selection(asked, filters)

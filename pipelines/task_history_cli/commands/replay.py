@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance, lacking=not args.yes)
     output.keep_secret(settings.secrets)
-    if not settings.system.can_replay:
+    if not settings.system.replay is not None:
         raise UsageError(f"{settings.system.title} cannot run executions again.")
     target = destination.find(args.destination, settings.pipeline_name)
     choice = choose(args, settings, target)

@@ -13,6 +13,7 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
 from task_history.core.models import iso_ms
 from task_history.settings import Settings
+from task_history.systems.protocol import System
 
 from ..console import output
 from ..runtime.run import Run
@@ -46,7 +47,7 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
         "without_outputs": choice.unheard,
         "requests": number,
         "budget": _budget(settings, number),
-        "caveat": settings.system.replay_caveat,
+        "caveat": _caveat(settings.system),
         "go_on": None if args.yes or not number else go_on(args, choice),
         "place": target.place,
         "file": None if target.file is None else str(target.file),
@@ -189,7 +190,7 @@ def done(
         "left": work.left,
         "requests": sum(current.client.stats.sent.values()),
         "budget": {"limit": usage.limit, "period_s": current.budget.period_s, "left": usage.left},
-        "caveat": context.settings.system.replay_caveat,
+        "caveat": _caveat(context.system),
         "duration_s": round(seconds, 1),
         "dataset": context.settings.dataset_name,
     }
@@ -267,3 +268,8 @@ def _requests(number: int) -> str:
 
 def _at(value: datetime | None) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else ""
+
+
+def _caveat(system: System) -> str:
+    """What a person has to know before executions are run again."""
+    return system.replay.caveat if system.replay else ""

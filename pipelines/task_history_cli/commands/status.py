@@ -73,14 +73,14 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
     noted = warehouse.coverage()
-    known = [day for day in whole(noted, system.partition) if day.windows]
+    known = [day for day in whole(noted, system.listing.partitioned_by) if day.windows]
     span = Book(known).span
     counts = reader.counts(
         [
             table.name
             for one in (system, *system.companions)
             for table in of_one(one)
-            if table is not one.ledger
+            if table is not one.details.log
         ]
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
@@ -104,7 +104,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(known)],
         "filtered_coverage": _filtered(
-            [day for day in noted if day.filters and not is_part(day.filters, system.partition)]
+            [day for day in noted if day.filters and not is_part(day.filters, system.listing.partitioned_by)]
         ),
         "lost": _rows(
             query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
@@ -124,7 +124,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
 
 def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
     """The lists that have to be read to their end each time, since they were not seen to come newest first."""
-    if settings.system.lists != "whole":
+    if settings.system.listing.kind != "full_scan":
         return []
     names = reader.names(READS.name)
     _, rows = reader.query(

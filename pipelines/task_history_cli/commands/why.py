@@ -210,12 +210,12 @@ def _request(
         window = Window(found.read["window_start"], found.read["window_end"])
         filters = str(found.read.get("filters") or "")
         place = asking.rank(window, filters, started_at, str(row["id"]))
-        offset = place // system.page_size * system.page_size
+        offset = place // system.listing.page_size * system.listing.page_size
         return _shown(
-            system.list_request(values, window, offset=offset, filters=read_filters(filters))
+            system.listing.request(values, window, offset=offset, filters=read_filters(filters))
         ), place + 1
     if found.read_by == "execution":
-        return _shown(system.execution_request(values, str(row["id"]))), None
+        return _shown(system.details.execution_request(values, str(row["id"]), "")), None
     return None, None
 
 

@@ -55,7 +55,7 @@ def of_range(parser: argparse.ArgumentParser) -> None:
 
 def of_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
     """Only some executions; a system takes those filters that it has, ``but`` for some."""
-    known = {one.name: one.text for name in systems.names() for one in systems.find(name).filters}
+    known = {one.name: one.text for name in systems.names() for one in systems.find(name).listing.filters}
     for name, text in known.items():
         if name in but:
             continue
@@ -64,9 +64,9 @@ def of_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) ->
 
 def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
     """The filters that were given. Raises UsageError where the system has no such filter."""
-    known = {one.name for name in systems.names() for one in systems.find(name).filters}
+    known = {one.name for name in systems.names() for one in systems.find(name).listing.filters}
     given = {name: str(getattr(args, name)) for name in sorted(known) if getattr(args, name, None)}
-    own = {one.name for one in settings.system.filters}
+    own = {one.name for one in settings.system.listing.filters}
     for name in given:
         if name not in own:
             raise UsageError(

@@ -38,7 +38,7 @@ def probed(target: Target, settings: Settings) -> list[str]:
         name = sql.dataset_name
         lanes = (
             "",
-            *(f"{lane}_" for lane in ("backfill", "audit", *(("replay",) * settings.system.can_replay))),
+            *(f"{lane}_" for lane in ("backfill", "audit", *(("replay",) if settings.system.replay else ()))),
         )
         found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
         return [f"The warehouse is {target.place}.", *found]

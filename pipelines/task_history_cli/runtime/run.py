@@ -115,7 +115,7 @@ def run(
         stack.enter_context(left_out("numpy", "pandas"))
         keep_flat()
         keep_secret(settings.secrets)
-        for text in settings.system.warnings(settings.values):
+        for text in settings.system.access.warnings(settings.values):
             log.warning("settings advice=%r", text)
         client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
 

@@ -137,7 +137,7 @@ def filter_values(
 ) -> dict[str, str | None]:
     """What the row, as the warehouse names it, says to each filter of the system."""
     found: dict[str, str | None] = {}
-    for one in system.filters:
+    for one in system.listing.filters:
         if one.column is not None:
             value = row.get(one.column)
             found[one.name] = None if value is None else str(value)

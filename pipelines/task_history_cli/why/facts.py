@@ -70,15 +70,15 @@ class Asking:
 
     def facts(self, execution_id: str, now: datetime) -> Facts:
         """Everything that is known of it. Raises WarehouseUnavailable."""
-        if self._system.lists != "sorted":
+        if self._system.listing.kind != "sorted":
             raise UsageError(
                 f"why knows only lists that are narrowed to a time and sorted; {self._system.name}'s are not. Its rows "
                 f"tell in read_by, fetched_at and run_id how they came: look at {self._system.executions.name}."
             )
         self._check()
         found = Facts(execution_id, self._loaded(now))
-        table = self._system.workflows
-        workflows = self._records(table.name, "integration IS NOT NULL") if table else []
+        known = self._system.integrations
+        workflows = self._records(known.table.name, "integration IS NOT NULL") if known else []
         found.integrations = {str(row["workflow_id"]): str(row["integration"]) for row in workflows}
         found.row = self._row(execution_id)
         if found.row is not None:
@@ -87,7 +87,7 @@ class Asking:
             REPLAYS.name, "new_execution_id", found.execution_id, order="intended_at DESC"
         )
         if found.row is None:
-            found.traces = self._first(self._system.ledger.name, "id", execution_id)
+            found.traces = self._first(self._system.details.log.name, "id", execution_id)
             found.other = self._other(execution_id)
         else:
             self._of_row(found, found.row)
@@ -100,7 +100,7 @@ class Asking:
             found.reads = self._records(
                 READS.name, "window_start <= %s AND window_end > %s ORDER BY read_at", started_at, started_at
             )
-        if self._system.can_replay:
+        if self._system.replay is not None:
             found.replayed = self._records(
                 REPLAYS.name, "execution_id = %s ORDER BY intended_at", found.execution_id
             )
@@ -152,11 +152,11 @@ class Asking:
         system, scope = self._system, Scope(self._settings.steps, self._settings.payloads)
         identity = found.execution_id
         day = row.get(system.started_column)
-        steps = self._records(system.steps.name, "workflow_execution_id = %s", identity, day=day)
+        steps = self._records(system.details.steps.name, "workflow_execution_id = %s", identity, day=day)
         payloads = []
         if system.payloads is not None:
             payloads = self._records(
-                system.payloads.name,
+                system.payloads.table.name,
                 "workflow_execution_id = %s",
                 identity,
                 columns="step_execution_id, outcome",
@@ -173,7 +173,7 @@ class Asking:
         is_live, mend = self._mend(row.get(system.started_column), found.loaded)
         return Details(
             scope,
-            self._first(system.ledger.name, "id", identity),
+            self._first(system.details.log.name, "id", identity),
             len(steps),
             {outcome: outcomes.count(outcome) for outcome in outcomes},
             sum(step["id"] not in there for step in wanted),
@@ -208,7 +208,7 @@ class Asking:
     def _other(self, identity: str) -> Reason | None:
         """What else the id names."""
         system, words = self._system, self._words
-        step = self._first(system.steps.name, "id", identity)
+        step = self._first(system.details.steps.name, "id", identity)
         if step is not None:
             execution = str(step["workflow_execution_id"])
             return Reason(
@@ -240,7 +240,7 @@ class Asking:
         return {str(run["run_id"]): run for run in found}
 
     def _first(self, table: str, column: str, value: str, *, order: str = "1") -> Row | None:
-        if table == REPLAYS.name and not self._system.can_replay:
+        if table == REPLAYS.name and not self._system.replay is not None:
             return None
         found = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
         return found[0] if found else None

@@ -14,7 +14,8 @@ from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.core.stop import StopSignal
 from task_history.extract.pages import Pages, is_whole
 from task_history.settings import Settings
-from task_history.systems.protocol import System, instant
+from task_history.systems.parsing import instant
+from task_history.systems.protocol import System
 
 from .absent import Told
 from .coverage import Known, Loaded, filter_values
@@ -65,7 +66,7 @@ def ask(
 def _single(client: Client, settings: Settings, execution_id: str, integrations: Mapping[str, str]) -> Told:
     system = settings.system
     try:
-        answer = client.send(system.execution_request(settings.values, execution_id))
+        answer = client.send(system.details.execution_request(settings.values, execution_id, ""))
     except Rejected as error:
         return Told(error.status)
     except Stopped:
@@ -73,7 +74,7 @@ def _single(client: Client, settings: Settings, execution_id: str, integrations:
             f"{client.origin} did not give a good answer within the {MOST} requests that are spent on it. Try again "
             "later; without --live it is told what the warehouse knows."
         ) from None
-    detail = system.read_execution(answer.data)
+    detail = system.details.read_execution(answer.data)
     row = _named(system, detail.execution)
     workflow = row.get(system.workflow_column)
     known = Known(
@@ -91,7 +92,7 @@ def _is_listed(client: Client, settings: Settings, execution_id: str, window: Wi
         page = Pages(client, system, settings.values).one(window)
         if any(system.identity(row).lower() == execution_id.lower() for row in page.rows):
             return True
-        return False if is_whole(page, system.page_size) else None
+        return False if is_whole(page, system.listing.page_size) else None
     return None
 
 

@@ -41,18 +41,18 @@ class Credentials:
             AuthenticationError: the login was refused.
             VendorError: it could not be had.
         """
-        login = self._system.login(self._values)
+        login = self._system.access.login(self._values)
         if login is None:
-            return self._system.headers(self._values)
+            return self._system.access.headers(self._values, "")
         with self._lock:
             if self._token is None or self._clock() >= self._renew_at:
                 self._log_in(login)
             assert self._token is not None  # noqa: S101 - made just now
-            return self._system.headers(self._values, self._token.value)
+            return self._system.access.headers(self._values, self._token.value)
 
     def renew(self) -> bool:
         """A new token instead of one that was refused; False where there is none to be had. Raises as ``headers``."""
-        login = self._system.login(self._values)
+        login = self._system.access.login(self._values)
         if login is None:
             return False
         with self._lock:
@@ -66,10 +66,11 @@ class Credentials:
         except Rejected as error:
             # 400 and 404 say no more than 401 here: who asks is not known, or not there.
             raise AuthenticationError(
-                f"{error} The vendor gave no token for {named(login.request)}. {self._system.hint(401)}",
+                f"{error} The vendor gave no token for {named(login.request)}. {self._system.access.hint(401)}",
                 status=error.status,
             ) from None
-        self._token = self._system.read_login(answer.data)
+        assert self._system.access.read_login is not None  # noqa: S101 - states both or none
+        self._token = self._system.access.read_login(answer.data)
         life = self._token.expires_in_s
         early = 0.0 if life is None else min(_EARLY_S, life * _EARLY_SHARE)
         self._renew_at = float("inf") if life is None else self._clock() + life - early

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from ..core.stop import StopSignal
 from ..settings import Settings
-from ..systems.protocol import tells_status_within
 from . import rate_limit as budget
 from .auth import Credentials
 from .client import Client
@@ -35,7 +34,7 @@ def connected(
         settings.rate_limit_requests,
         settings.rate_limit_period_s,
         origin=origin(settings),
-        key=system.credential(settings.values),
+        key=system.access.credential(settings.values),
         lane=lane,
         reserved_share=settings.reserved_share,
     )
@@ -45,9 +44,9 @@ def connected(
         budget=own,
         stop=stop,
         refresh=credentials.renew,
-        hint_for=system.hint,
-        status_in=system.status_in if tells_status_within(system) else None,
-        address=system.address,
+        hint_for=system.access.hint,
+        status_in=system.access.status_in,
+        address=system.access.address,
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,
@@ -68,5 +67,5 @@ def usage(settings: Settings) -> Usage:
         settings.rate_limit_requests,
         settings.rate_limit_period_s,
         origin=origin(settings),
-        key=settings.system.credential(settings.values),
+        key=settings.system.access.credential(settings.values),
     )

@@ -61,7 +61,7 @@ class Bulk:
         These are its first one, and all if they hold at most so many rows. None where anything about the window is
         odd: what came is in the reading then, to go on with row by row.
         """
-        head, size, form = reading.pages[0], self._system.page_size, self._system.page_form
+        head, size, form = reading.pages[0], self._system.listing.page_size, self._system.listing.page_form
         begun, self._begun = self._begun, None
         total = head.total or 0
         has_free = any(column.is_free for column in self._system.executions.columns)
@@ -127,7 +127,7 @@ class Bulk:
         page = self._page(coming.answer.body) if isinstance(coming.answer, Answer) else None
         if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
             return
-        coming.page, size = page, self._system.page_size
+        coming.page, size = page, self._system.listing.page_size
         if len(page.rows) == size < page.total <= coming.most:
             coming.rest = self._pages.raw(
                 coming.window, range(size, page.total, size), ahead=self._ahead(page)
@@ -136,7 +136,7 @@ class Bulk:
     def _page(self, body: bytes) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""
         try:
-            return self._system.read_page(parse(body)).of(body)
+            return self._system.listing.read(parse(body)).of(body)
         except (ValueError, RecursionError, UnexpectedResponse):
             return None
 

@@ -95,7 +95,7 @@ class _Work:
     def window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
         self.found.read += head.rows
-        if is_whole(head, self._system.page_size):
+        if is_whole(head, self._system.listing.page_size):
             self._leaf(window, head.rows)
             return
         if head.total is None or contradicts(head):

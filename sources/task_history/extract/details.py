@@ -12,7 +12,7 @@ from typing import TypeVar
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.models import Answer, Request, Row, Sender
-from ..systems.protocol import Detail, Payload, System, Values
+from ..systems.protocol import Detail, System, Values
 from ..warehouse.queries import Wanted
 from . import rows as records
 from .rows import Payloads, Stamp, Tolerance
@@ -58,16 +58,18 @@ class Details:
 
         def requests() -> Iterator[Request]:
             for one in wanted:
-                asked.append(self._system.detail_request(self._values, one.execution_id, one.part))
+                asked.append(self._system.details.request(self._values, one.execution_id, one.part))
                 yield asked[-1]
 
         for one, answer in zip(wanted, self._client.map(requests()), strict=False):
             stamp = self._stamp()
             request = asked.popleft()
-            if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
+            if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
-                row = records.ledger(self._system.ledger, one.execution_id, one.started_at, outcome, stamp)
-                yield Chunk({self._system.ledger.name: [row]})
+                row = records.ledger(
+                    self._system.details.log, one.execution_id, one.started_at, outcome, stamp
+                )
+                yield Chunk({self._system.details.log.name: [row]})
             else:
                 detail = self._read(one.execution_id, answer, partial(self.whole, request))
                 if detail is not None:
@@ -75,12 +77,10 @@ class Details:
 
     def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
         """The payloads of steps."""
-        table = self._system.payloads
-        if table is None:
+        payloads = self._system.payloads
+        if payloads is None:
             return
-        requests = (
-            self._system.payload_request(self._values, one.execution_id, one.step_id) for one in wanted
-        )
+        requests = (payloads.request(self._values, one.execution_id, one.step_id) for one in wanted)
         for one, answer in zip(wanted, self._client.map(requests), strict=False):
             ids: Row = {
                 "step_execution_id": one.step_id,
@@ -91,12 +91,12 @@ class Details:
             if isinstance(answer, Rejected) and answer.status in (404, 410):
                 record = self._payloads.missing(ids, stamp)
             else:
-                payload = self._read(one.step_id, answer, self._payload)
+                payload = self._read(one.step_id, answer, lambda answer: payloads.read(records.exact(answer)))
                 if payload is None:
                     continue
                 record = self._payloads.record(ids, payload, stamp)
             self.redactions += record.redactions
-            yield Chunk({table.name: [record.row]}, size=record.size)
+            yield Chunk({payloads.table.name: [record.row]}, size=record.size)
 
     @property
     def skipped(self) -> set[str]:
@@ -107,15 +107,17 @@ class Details:
         if detail.execution and detail.execution.get("status") != one.status:
             # It was run again under the same id since it was listed.
             return self._changed(one.execution_id, detail)
-        rows = records.steps(self._system.steps, detail, one.started_at, stamp)
-        row = records.ledger(self._system.ledger, one.execution_id, one.started_at, "loaded", stamp, detail)
+        rows = records.steps(self._system.details.steps, detail, one.started_at, stamp)
+        row = records.ledger(
+            self._system.details.log, one.execution_id, one.started_at, "loaded", stamp, detail
+        )
         children = records.children(self._system, detail, one.started_at, stamp)
-        found = {self._system.ledger.name: [row], self._system.steps.name: rows, **children}
+        found = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
         return Chunk(found, size=200 * sum(map(len, found.values())))
 
     def whole(self, request: Request, answer: Answer) -> Detail:
         """The detail with everything that it says has to be asked besides."""
-        detail = self._system.read_detail(self._values, request, answer.data)
+        detail = self._system.details.read(self._values, request, answer.data)
         if not detail.more:
             return detail
         steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
@@ -126,7 +128,7 @@ class Details:
             part, more = more, []
             for asked, found in zip(part, self._client.map(part), strict=True):
                 if isinstance(found, Rejected) and (
-                    asked.is_partial or self._system.is_gone(found.status, str(found))
+                    asked.is_partial or self._system.details.is_gone(found.status, str(found))
                 ):
                     continue
                 if isinstance(found, Exception):
@@ -137,16 +139,13 @@ class Details:
                 if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
                     log.info("detail_repeated path=%s", asked.path)
                     continue
-                further = self._system.read_detail(self._values, asked, found.data)
+                further = self._system.details.read(self._values, asked, found.data)
                 steps += further.steps
                 extra |= further.extra
                 more += further.more
                 for name, rows in further.children.items():
                     children.setdefault(name, []).extend(rows)
         return Detail(detail.execution, extra, _once(steps), children)
-
-    def _payload(self, answer: Answer) -> Payload:
-        return self._system.read_payload(records.exact(answer))
 
     def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
         """What the answer holds; None when this one is skipped."""

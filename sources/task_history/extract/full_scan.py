@@ -128,7 +128,7 @@ class Scan:
         The list is believed to come newest first if it does so at its beginning and at that place.
         """
         count = held.count(Window(window.end, _FAR)) if held is not None else 0
-        size = self._system.page_size
+        size = self._system.listing.page_size
         place = max(0, count - size // 2)
         if place < size or not self._is_falling(head := self._pages.one(None).rows, window.end):
             return 0

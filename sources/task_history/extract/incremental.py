@@ -106,7 +106,7 @@ def _new(
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     is_end = not fresh and count is None and not page.more
     if is_end or is_whole(
-        Page(page.rows, None if count is None else count + old, page.more), system.page_size
+        Page(page.rows, None if count is None else count + old, page.more), system.listing.page_size
     ):
         last = max([end, *(at + MS for at in starts)])
         yield Piece(Window(known.newest, last), fresh, count, is_verified=True)

@@ -67,7 +67,7 @@ class Settling:
 
         ``is_quiet`` says that nothing new was found: then lists that count what is held are not read on.
         """
-        planned = self._plan(opens, by_status=self._system.has_status_lists)
+        planned = self._plan(opens, by_status=self._system.listing.filters_by_status)
         left = {one.id: one for one in opens}
         window = _span(opens)
         if planned.statuses and window is not None:
@@ -85,7 +85,7 @@ class Settling:
                 heads |= others
                 for status, head in heads.items():
                     yield self._executions(self._rest(status, window, head), left, records.STATUS)
-                if self._scope.steps == "all" and self._system.has_steps_in_execution:
+                if self._scope.steps == "all" and self._system.details.come_with_execution:
                     # What has ended is read singly anyway, for its steps.
                     yield from self.read(left)
                     return
@@ -113,7 +113,7 @@ class Settling:
         for rows in side_by_side(work, at_once=at_once):
             yield self._executions(rows, left, records.LIST)
         # A list that is not narrowed to a time shows nothing more cheaply than a single read.
-        forbidden: list[str] | None = [] if self._system.lists == "unsorted" else None
+        forbidden: list[str] | None = [] if self._system.listing.kind == "unsorted" else None
         yield from self.read(left, forbidden=forbidden)
         # Who may list need not be allowed to read singly: then the list of its millisecond shows it.
         for one in [left[identity] for identity in forbidden or ()]:
@@ -137,13 +137,13 @@ class Settling:
                 continue
             stored = self._warehouse.stored(part)
             requests = [
-                self._system.execution_request(
+                self._system.details.execution_request(
                     self._values, identity, self._warehouse.part_of(stored.get(identity, {}))
                 )
                 for identity in part
             ]
             for identity, request, answer in zip(part, requests, self._client.map(requests), strict=False):
-                if isinstance(answer, Rejected) and self._system.is_gone(answer.status, str(answer)):
+                if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
                 elif (
                     isinstance(answer, Rejected)
@@ -151,15 +151,15 @@ class Settling:
                     and forbidden is not None
                     and not self._may_read
                 ):
-                    log.info("single_reads_forbidden advice=%r", self._system.hint(403))
+                    log.info("single_reads_forbidden advice=%r", self._system.access.hint(403))
                     self._may_read = False
                     forbidden.append(identity)
                 else:
                     try:
                         if isinstance(answer, Exception):
                             raise answer
-                        detail = self._system.read_execution(answer.data)
-                        if self._system.has_details_in_parts and not self._system.is_open(detail.execution):
+                        detail = self._system.details.read_execution(answer.data)
+                        if self._system.details.has_more and not self._system.is_open(detail.execution):
                             detail = self._whole(request, answer)
                     except (Rejected, UnexpectedResponse) as error:
                         self._tolerance.skip(identity, error)
@@ -177,7 +177,7 @@ class Settling:
             opens,
             self._warehouse.ranks(opens),
             open_statuses=self._system.open_statuses,
-            page_size=self._system.page_size,
+            page_size=self._system.listing.page_size,
             by_status=by_status,
         )
 
@@ -211,7 +211,7 @@ class Settling:
     def _rest(self, status: str, window: Window, head: Page) -> list[Row]:
         """All rows of that status. What moves while pages are read is missed here and read singly."""
         filters = {"status": status}
-        size = self._system.page_size
+        size = self._system.listing.page_size
         rows = list(head.rows)
         if head.total is not None:
             offsets = range(len(rows), head.total, size) if rows else range(0)
@@ -264,7 +264,9 @@ class Settling:
             {
                 self._system.executions.name: [row],
                 STATES.name: last,
-                self._system.ledger.name: [records.ledger(self._system.ledger, identity, at, outcome, stamp)],
+                self._system.details.log.name: [
+                    records.ledger(self._system.details.log, identity, at, outcome, stamp)
+                ],
             }
         )
 
@@ -286,11 +288,13 @@ class Settling:
         }
         if not row["is_open"]:
             self.settled += 1
-            if system.has_steps_in_execution and self._wants(row):
-                tables[system.ledger.name] = [
-                    records.ledger(system.ledger, identity, started_at, "loaded", stamp, detail)
+            if system.details.come_with_execution and self._wants(row):
+                tables[system.details.log.name] = [
+                    records.ledger(system.details.log, identity, started_at, "loaded", stamp, detail)
                 ]
-                tables[system.steps.name] = records.steps(system.steps, detail, started_at, stamp)
+                tables[system.details.steps.name] = records.steps(
+                    system.details.steps, detail, started_at, stamp
+                )
                 tables |= records.children(system, detail, started_at, stamp)
         return Chunk(tables, is_quiet=row["is_open"])
 

@@ -96,7 +96,7 @@ class Pages:
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""
         answer = self._client.send(self._request(window, offset, filters))
-        page = self._system.read_page(answer.data)
+        page = self._system.listing.read(answer.data)
         self.has_counts |= page.total is not None
         return page.of(answer.body)
 
@@ -111,7 +111,7 @@ class Pages:
                 yield offset, answer
                 return
             try:
-                page = self._system.read_page(answer.data)
+                page = self._system.listing.read(answer.data)
             except UnexpectedResponse as error:
                 yield offset, error
                 return
@@ -137,7 +137,7 @@ class Pages:
             PaginationLoop: offsets do not lead to other rows.
         """
         head = reading.pages[0]
-        begun, step = len(head.rows), self._system.page_size - overlap
+        begun, step = len(head.rows), self._system.listing.page_size - overlap
         offsets = range(max(0, begun - overlap), reading.total or 0, step)
         is_more = 0 < begun < (reading.total or 0) and reading.error is None
         missing = [offset for offset in offsets if offset not in reading.pages]
@@ -221,7 +221,7 @@ class Pages:
             if self._is_end(page, reading.depth):
                 return reading
             ids = {self._system.identity(row) for one in reading.pages.values() for row in one.rows}
-            if reading.depth > _SWAPPED * len(ids) + self._system.page_size:
+            if reading.depth > _SWAPPED * len(ids) + self._system.listing.page_size:
                 raise PaginationLoop(
                     f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
                     "If the vendor's API changed its paging, the connector has to follow."
@@ -233,7 +233,7 @@ class Pages:
             return True
         if page.more is not True and page.total is not None and offset >= page.total:
             return True
-        return len(page.rows) < self._system.page_size and page.more is False
+        return len(page.rows) < self._system.listing.page_size and page.more is False
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
@@ -270,7 +270,7 @@ class Pages:
             reading.add(at, page)
 
     def _request(self, window: Window | None, offset: int, filters: Mapping[str, Any] | None) -> Request:
-        return self._system.list_request(
+        return self._system.listing.request(
             self._values, window, offset=offset, filters={**self._filters, **(filters or {})}
         )
 

@@ -231,7 +231,7 @@ def children(
     system: System, detail: Detail, started_at: datetime | None, stamp: Stamp
 ) -> dict[str, list[Row]]:
     """The rows of further tables that an execution's detail brings."""
-    tables = {table.name: table for table in system.others}
+    tables = {table.name: table for table in system.details.children}
     return {
         name: [
             stamp.on({**stamp.undeclared.kept(tables[name], row), "execution_date_started": started_at})

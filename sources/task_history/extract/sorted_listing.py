@@ -192,7 +192,7 @@ class Listing:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
         starts = [at for at in map(self._system.started_at, page.rows) if at is not None]
         self._is_ascending |= bool(starts) and starts[0] < starts[-1]
-        return bool(starts) and not self._is_ascending and not is_whole(page, self._system.page_size)
+        return bool(starts) and not self._is_ascending and not is_whole(page, self._system.listing.page_size)
 
     def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[Piece]:
         """What lies before the one instant of which the page is full, and that instant."""
@@ -225,7 +225,7 @@ class Listing:
         size = min(self._size, _ROWS_IF_WARY) if is_wary else self._size
         limit = size * (_ROOMY if window == rest else _TOO_MANY)
         begun = self._cut(Window(rest.start, rest.start), {}, total=0)
-        while not is_whole(page, self._system.page_size):
+        while not is_whole(page, self._system.listing.page_size):
             if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
                 return
@@ -323,7 +323,7 @@ class Listing:
     def _note_density(self, reading: Reading) -> None:
         seconds = (reading.window.end - reading.window.start).total_seconds()
         rows = reading.total or 0
-        self._rows_per_s = rows / seconds if rows > self._system.page_size else None
+        self._rows_per_s = rows / seconds if rows > self._system.listing.page_size else None
 
     def _is_too_deep(self, error: Exception | None, depth: int) -> bool:
         """Whether the vendor refused that depth, so that smaller pieces help."""
@@ -410,7 +410,7 @@ class Listing:
         walk = Walk(rest, head, is_wary=is_wary)
         while True:
             fresh = walk.add(self._system)
-            if walk.is_over(fresh, self._system.page_size):
+            if walk.is_over(fresh, self._system.listing.page_size):
                 yield self._mended(walk, walk.window)
                 return
             is_cut = walk.is_broken or len(walk.rows) >= self._size
@@ -444,7 +444,11 @@ class Listing:
     def _turn(self, walk: Walk, fresh: int) -> Exception | None:
         """Draws the next page; gives the error with which the walk ends."""
         try:
-            if fresh == 0 and walk.page.more is not True and len(walk.page.rows) < self._system.page_size:
+            if (
+                fresh == 0
+                and walk.page.more is not True
+                and len(walk.page.rows) < self._system.listing.page_size
+            ):
                 walk.skip()
                 walk.page = self._pages.one(walk.window, walk.offset)
                 return None
@@ -487,7 +491,7 @@ class Listing:
 
     def _is_all(self, window: Window, page: Page) -> bool:
         """Whether nothing follows the page; asked for where what the vendor says of it does not agree."""
-        size = self._system.page_size
+        size = self._system.listing.page_size
         if is_whole(page, size):
             return True
         is_unsaid = page.more is not True and len(page.rows) < size

@@ -96,7 +96,7 @@ class Chain:
             fresh = [row for row, key in zip(page.rows, ids, strict=True) if key not in self.seen]
             if len(ids) > 1 and ids == before:
                 # A page that is longer than any is the whole list, whatever was asked for.
-                self.is_heeded = len(ids) > self._system.page_size
+                self.is_heeded = len(ids) > self._system.listing.page_size
                 return
             self.seen.update(ids)
             if fresh:
@@ -202,7 +202,7 @@ class Chains:
     def _parts(self, window: Window, rows: list[Row]) -> list[Window]:
         """The window in parts of about a piece, where its first page shows that it holds far more."""
         starts = [at for at in map(self._system.started_at, rows) if at is not None]
-        if len(rows) < self._system.page_size or len(starts) < 2:
+        if len(rows) < self._system.listing.page_size or len(starts) < 2:
             return []
         if not (is_ascending(starts) or is_ascending(reversed(starts))):
             return []

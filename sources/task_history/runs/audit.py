@@ -64,7 +64,7 @@ class Audit:
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
         found, context = self.found, self._context
-        if context.system.lists != "sorted":
+        if context.system.listing.kind != "sorted":
             yield from self._lists_read_whole()
             return
         context.phase("comparing", len(self.covered))
@@ -89,7 +89,7 @@ class Audit:
         wanted = context.selection.window
         parts = Parts(context)
         yield from parts.definitions()
-        chosen = context.selection.filters.get(context.system.partition)
+        chosen = context.selection.filters.get(context.system.listing.partitioned_by)
         names = parts.names if chosen is None else (chosen,)
         context.phase("comparing", len(names))
         self.covered = []
@@ -132,25 +132,27 @@ class Audit:
         last whole bucket. What lies before the first is not compared: the whole list would have to be read for it.
         """
         context, system, found = self._context, self._context.system, self.found
-        if not system.stats or self._sample or context.selection.filters:
+        if not system.statistics or self._sample or context.selection.filters:
             return window, [window]
-        granularity, width = system.stats_buckets(context.settings.values)
+        granularity, width = system.statistics.buckets(context.settings.values)
         start, end = bucket(window.start, width), bucket(window.end, width)
         start = start if start == window.start else start + width
         rows = None
         if start < end:
-            rows = read(context, Window(start, end), settled_before=end).rows.get(system.stats[0].name)
+            rows = read(context, system.statistics, Window(start, end), settled_before=end).rows.get(
+                system.statistics.tables[0].name
+            )
         if rows is None:
             return window, [window]
-        buckets = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
+        spans = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
         held = [
             count
-            for at in range(0, len(buckets), _AT_ONCE)
-            for count in self._held.counts(buckets[at : at + _AT_ONCE])
+            for at in range(0, len(spans), _AT_ONCE)
+            for count in self._held.counts(spans[at : at + _AT_ONCE])
         ]
         total = sum(int(row.get("total") or 0) for row in rows)
         found.api_total = total if found.api_total is None else found.api_total + total
-        pairs = zip(buckets, rows, held, strict=True)
+        pairs = zip(spans, rows, held, strict=True)
         differ = [one for one, row, count in pairs if int(row.get("total") or 0) != count]
         log.info(
             "compared_by_statistics granularity=%s buckets=%d differ=%d", granularity, len(rows), len(differ)
@@ -188,7 +190,7 @@ class Audit:
 
     def _is_aligned_within(self, window: Window, total: int, probes: int) -> bool:
         """Whether rows in its midst stand where they stand among those that are held."""
-        size = self._context.system.page_size
+        size = self._context.system.listing.page_size
         if total <= size:
             return True
         offsets = sorted(self._random.randrange(size, total) for _ in range(probes))
@@ -223,7 +225,7 @@ class Audit:
 
     def _sampled(self) -> None:
         """Reads rows at random places and compares them; everything, if the sample is as large."""
-        pages, size = self._context.listing.pages, self._context.system.page_size
+        pages, size = self._context.listing.pages, self._context.system.listing.page_size
         if self._sample >= self.found.executions:
             for window in self.covered:
                 self._read_whole(window)
@@ -249,7 +251,7 @@ class Audit:
             self._saw(piece.rows, piece.window)
             ids = {system.identity(row): row for row in piece.rows}
             held = self._held.ids(piece.window)
-            if system.partition:
+            if system.listing.partitioned_by:
                 # One that several lists show is held for the first of them.
                 held |= self._context.warehouse.stored(sorted(ids.keys() - held)).keys()
             missing = tuple(sorted(ids.keys() - held - known))

@@ -27,7 +27,7 @@ _MARGIN = timedelta(days=1)
 
 def backfill_of(context: Context) -> Backfill | PartsBackfill:
     """The work of a backfill as the system's lists want it."""
-    return Backfill(context) if context.system.lists == "sorted" else PartsBackfill(context)
+    return Backfill(context) if context.system.listing.kind == "sorted" else PartsBackfill(context)
 
 
 class Backfill:
@@ -69,8 +69,8 @@ class Backfill:
                 self._look_ahead(piece, gap, self.gaps[at + 1 :])
                 chunk = work.listed(context, piece)
                 rows = dict(chunk.rows)
-                if context.system.workflows is not None:
-                    rows[context.system.workflows.name] = self._told_by_filter(piece)
+                if context.system.integrations is not None:
+                    rows[context.system.integrations.table.name] = self._told_by_filter(piece)
                 yield replace(chunk, rows=rows)
                 pieces += 1
             if pieces > 1 and context.listing.pages.has_counts:
@@ -108,7 +108,7 @@ class Backfill:
         """What a listing by integration tells of its workflows without asking for them."""
         context = self._context
         system, stamp = context.system, context.stamp()
-        told_by_workflow = next((one.name for one in system.filters if one.column is None), "")
+        told_by_workflow = next((one.name for one in system.listing.filters if one.column is None), "")
         integration = context.selection.filters.get(told_by_workflow)
         if integration is None:
             return []

@@ -92,7 +92,7 @@ class Context:
             else (commits or Commits()).paced(
                 settings.rate_limit_requests,
                 settings.rate_limit_period_s,
-                page_size=settings.system.page_size,
+                page_size=settings.system.listing.page_size,
             )
         )
         self.cost = cost
@@ -103,7 +103,7 @@ class Context:
         self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
         self.system = settings.system
         self.asking: Asking = root.asking if root else Asking(client)
-        self._sizes = Sizes(self.system.page_size)
+        self._sizes = Sizes(self.system.listing.page_size)
         coverage: list[Day] = root.coverage if root else warehouse.coverage()
         self.coverage: list[Day] = coverage
         """All that was covered when the run began."""
@@ -174,26 +174,31 @@ class Context:
         """One of the lists into which the vendor parts the executions; the only one under the empty name."""
         if name not in self._parts:
             filters = dict(self.selection.filters)
-            if self.system.partition:
-                filters[self.system.partition] = name
+            if self.system.listing.partitioned_by:
+                filters[self.system.listing.partitioned_by] = name
             book = self.book
-            if self.system.partition:
+            if self.system.listing.partitioned_by:
                 text = filters_text({**filters, **self.label})
                 book = Book(self._known, lane=self.lane, filters=text)
             self._parts[name] = Part(name, filters, book, self._lists(filters))
         return self._parts[name]
 
     def _lists(self, filters: Mapping[str, str]) -> Lists:
-        made: type[Chains | Scan] = Chains if self.system.lists == "unsorted" else Scan
+        made: type[Chains | Scan] = Chains if self.system.listing.kind == "unsorted" else Scan
         return made(self.asking, self.system, self.settings.values, sizes=self._sizes, filters=filters)
 
     def gaps(self, window: Window) -> list[Window]:
         """What of the window is not covered, of any list, as far as lists are known."""
-        if self.system.lists == "sorted":
+        if self.system.listing.kind == "sorted":
             return self.book.gaps(window)
         if not self._parts:
             return gaps(
-                window, [one for day in whole(self._known, self.system.partition) for one in day.windows]
+                window,
+                [
+                    one
+                    for day in whole(self._known, self.system.listing.partitioned_by)
+                    for one in day.windows
+                ],
             )
         return merged(gap for part in self._parts.values() for gap in part.book.gaps(window))
 
@@ -242,11 +247,11 @@ class Context:
         """So many executions are still to be listed: what that and their details probably take."""
         tally = self.tally
         rows = tally.listed + rest_rows
-        if rows <= self.system.page_size:
+        if rows <= self.system.listing.page_size:
             return
         failed = round(rows * tally.failed / tally.listed) if tally.listed else rows * self.rates.failed_share
         wanted = details(Amount(rows, round(failed)), self.scope, self.rates)
-        pages = list_requests(rest_rows, self.system.page_size) if rest_rows else 0
+        pages = list_requests(rest_rows, self.system.listing.page_size) if rest_rows else 0
         tally.to_come = pages + sum(wanted)
 
     def expect_details(self, executions: int, failed: int, payloads: int) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..core.json import exact_json
 from ..core.models import Json
-from ..systems.protocol import System, instant
+from ..systems.parsing import instant
+from ..systems.protocol import System
 
 
 def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
@@ -16,7 +17,7 @@ def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]
 
     What only a listing gives is not compared where the stored version came by a single read.
     """
-    passed = system.list_only_columns if stored.get("read_by") == "execution" else ()
+    passed = system.details.list_only_columns if stored.get("read_by") == "execution" else ()
     return tuple(
         column.name
         for column in system.executions.columns

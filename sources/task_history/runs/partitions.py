@@ -70,13 +70,14 @@ class Parts:
             UnexpectedResponse: the vendor has workflows and gives them no ids.
         """
         context, system = self._context, self._context.system
-        values, table = context.settings.values, context.system.definitions
+        values, workflows = context.settings.values, context.system.workflows
         found: dict[str, Row] = {}
-        for name in system.partitions(values, ()) or ("",):
+        for name in (system.listing.partitions(values, ()) or ("",)) if workflows else ():
             offset = 0
-            while (request := system.definitions_request(values, name, offset)) is not None:
+            while workflows is not None:
+                request = workflows.request(values, name, offset)
                 try:
-                    page = system.read_definitions(context.asking.send(request).data)
+                    page = workflows.read(context.asking.send(request).data)
                 except Rejected as error:
                     if not request.is_partial:
                         raise
@@ -91,16 +92,16 @@ class Parts:
                 offset += len(page.rows)
                 if not fresh or not page.more:
                     break
-        self.names = system.partitions(values, list(found.values()))
-        if table is not None and found:
+        self.names = system.listing.partitions(values, list(found.values()))
+        if workflows is not None and found:
             stamp = context.stamp()
-            rows = [stamp.on(stamp.undeclared.kept(table, row)) for row in found.values()]
-            yield Chunk({table.name: rows}, is_quiet=True)
+            rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in found.values()]
+            yield Chunk({workflows.table.name: rows}, is_quiet=True)
 
     def chunks(self, wants: Wants) -> Iterator[Chunk]:
         """What is wanted of each list, as it comes. Raises what stops all of them."""
         context = self._context
-        chosen = context.selection.filters.get(context.system.partition)
+        chosen = context.selection.filters.get(context.system.listing.partitioned_by)
         names = self.names if chosen is None else (chosen,)
         work: deque[Callable[[], _Read]] = deque()
         windows = {name: list(wants(context.part(name))) for name in names}
@@ -155,7 +156,7 @@ class Parts:
             log.info("list_gone list=%s", part.name or "all")
             return
         self._context.tally.unverified += 1
-        advice = self._context.system.hint(error.status) if error.status == 403 else str(error)
+        advice = self._context.system.access.hint(error.status) if error.status == 403 else str(error)
         log.warning("list_refused list=%s status=%d advice=%r", part.name or "all", error.status, advice)
 
     def _none(self, number: int) -> None:
@@ -164,9 +165,9 @@ class Parts:
         system = self._context.system
         if any(error.status == 403 for error in errors):
             raise AuthenticationError(
-                f"None of the {number} lists may be read (HTTP 403). {system.hint(403)}", status=403
+                f"None of the {number} lists may be read (HTTP 403). {system.access.hint(403)}", status=403
             )
-        is_listed = system.definitions is not None and not system.partitions(
+        is_listed = system.workflows is not None and not system.listing.partitions(
             self._context.settings.values, ()
         )
         if not is_listed or any(error.status != 404 for error in errors):
@@ -186,7 +187,9 @@ class Parts:
         window = Window(min(looked).start, max(one.end for one in looked))
         # Asked once: a question for each of many lists takes longer than their answers from the vendor.
         self._stored = self._context.warehouse.seen(window)
-        return self._context.warehouse.by_part(window) if self._context.system.lists == "unsorted" else {}
+        return (
+            self._context.warehouse.by_part(window) if self._context.system.listing.kind == "unsorted" else {}
+        )
 
     def _listed(self, read: _Read, held: dict[str, datetime]) -> Chunk:
         """A window that was read: its rows and its coverage; what was known of it before is told apart."""
@@ -211,7 +214,7 @@ class Parts:
             )
         for one in known:
             part.book.compared(one, is_verified=piece.is_verified, checked_at=stamp.at)
-        if piece.is_verified and system.lists == "unsorted":
+        if piece.is_verified and system.listing.kind == "unsorted":
             self.vanished += [
                 key for key, at in held.items() if key not in starts and any(at in one for one in known)
             ]

@@ -13,6 +13,7 @@ from ..extract import rows as records
 from ..extract.integrations import learn
 from ..extract.pages import described
 from ..extract.sorted_listing import Piece
+from ..systems.protocol import Integrations
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Open, Warehouse
 from ..warehouse.status_history import Seen
@@ -35,12 +36,12 @@ def listed(context: Context, piece: Piece) -> Chunk:
     tally = context.tally
     tally.count_listed(rows, system.failed_statuses)
     framed = {}
-    if frame is not None and system.page_form is not None:
+    if frame is not None and system.listing.page_form is not None:
         by_day.update(frame.by_day())
         number += len(frame)
-        tally.add_listed(len(frame), frame.count(system.page_form.status, system.failed_statuses))
+        tally.add_listed(len(frame), frame.count(system.listing.page_form.status, system.failed_statuses))
         framed[system.executions.name] = records.framed(
-            system.page_form, system.executions, frame, stamp, read_by=records.LIST
+            system.listing.page_form, system.executions, frame, stamp, read_by=records.LIST
         )
     context.book.add(
         piece.window,
@@ -98,8 +99,8 @@ def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:
 
 def workflows(context: Context) -> Iterator[Chunk]:
     """The integration of each workflow that is not known yet."""
-    settings, table = context.settings, context.system.workflows
-    if table is None:
+    settings, integrations = context.settings, context.system.integrations
+    if integrations is None:
         return
     known = context.warehouse.workflows()
     context.phase("workflows", len(known))
@@ -108,24 +109,22 @@ def workflows(context: Context) -> Iterator[Chunk]:
         known,
         named=context.named,
         integrations=settings.values.get("integrations") or (),
-        asks=_belongs(context),
+        asks=_belongs(context, integrations),
         stamp=context.stamp,
     ):
         context.tally.done += 1
-        yield Chunk({table.name: [row]}, is_quiet=True)
+        yield Chunk({integrations.table.name: [row]}, is_quiet=True)
     if sum(context.client.stats.sent.values()) > requests:
         # What was asked should not be asked again after a kill.
         yield DUE
 
 
-def _belongs(context: Context) -> Callable[[str, str], bool]:
+def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str], bool]:
     system, values = context.system, context.settings.values
 
     def asks(workflow_id: str, integration: str) -> bool:
-        request = system.integration_request(values, workflow_id, integration)
-        if request is None:
-            return False
-        page = system.read_page(context.client.send(request).data)
+        request = integrations.request(values, workflow_id, integration)
+        page = system.listing.read(context.client.send(request).data)
         return bool(page.total if page.total is not None else page.rows)
 
     return asks
@@ -183,9 +182,9 @@ class _Flying:
     def __init__(self, context: Context) -> None:
         self._context = context
         system = context.system
-        self._keys = {system.executions.name: "id", system.ledger.name: "id"}
+        self._keys = {system.executions.name: "id", system.details.log.name: "id"}
         if system.payloads is not None:
-            self._keys[system.payloads.name] = "step_execution_id"
+            self._keys[system.payloads.table.name] = "step_execution_id"
         self._read: deque[tuple[int, str]] = deque()
 
     def add(self, chunk: Chunk) -> None:
@@ -203,5 +202,5 @@ class _Flying:
 
 def counted(context: Context, chunk: Chunk) -> Chunk:
     """The chunk, its steps counted."""
-    context.tally.steps += len(chunk.rows.get(context.system.steps.name, ()))
+    context.tally.steps += len(chunk.rows.get(context.system.details.steps.name, ()))
     return chunk

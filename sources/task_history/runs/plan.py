@@ -67,7 +67,8 @@ class Planner:
         executions, payloads = details(amount, scope, held.rates)
         _, more = details(Amount(held.details_left, held.failed_left), scope, held.rates)
         pages = sum(
-            list_requests(round(part), self._system.page_size) for part in self._spread(held.gaps, rows)
+            list_requests(round(part), self._system.listing.page_size)
+            for part in self._spread(held.gaps, rows)
         )
         costs = Costs(
             list=pages,

@@ -108,7 +108,9 @@ class Replay:
     def _sent(self, intent: Result, stored: Row | None) -> Chunk:
         """Sends one request. Raises when it was not sent; then there is no result."""
         context = self._context
-        request = context.system.replay_request(context.settings.values, intent.id)
+        replay = context.system.replay
+        assert replay is not None  # noqa: S101 - the command says so otherwise
+        request = replay.request(context.settings.values, intent.id)
         self._error = None
         replayed: Replayed | None = None
         try:
@@ -120,7 +122,7 @@ class Replay:
             self._error = error
             found = replace(intent, outcome="refused", status_code=error.status, answer=str(error))
         else:
-            replayed = context.system.read_replay(answer.data)
+            replayed = replay.read(answer.data)
             found = replace(
                 intent,
                 outcome="replayed",
@@ -167,7 +169,9 @@ class Replay:
         started_at = stored.get(system.started_column)
         return {
             system.executions.name: [{**row, "is_open": True, "resolution": None}],
-            system.ledger.name: [records.ledger(system.ledger, identity, started_at, "again", stamp)],
+            system.details.log.name: [
+                records.ledger(system.details.log, identity, started_at, "again", stamp)
+            ],
             STATES.name: earlier_state(identity, before, row.get("status")),
         }
 

@@ -120,10 +120,10 @@ class Candidates(Warehouse):
 
     def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
         column = self._system.workflow_column
-        assert self._system.workflows is not None  # noqa: S101 - whoever can replay has both
+        assert self._system.integrations is not None  # noqa: S101 - whoever can replay has both
         rows = self._rows(
             f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, e.purged_at_source "
-            f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.workflows.name)} AS w "
+            f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.integrations.table.name)} AS w "
             f"ON w.workflow_id = e.{column} WHERE {sql} ORDER BY e.{self._start}, e.id",
             *values,
         )
@@ -136,8 +136,9 @@ class Candidates(Warehouse):
         """Outputs of failed steps: tables and condition."""
         assert self._system.payloads is not None  # noqa: S101
         return (
-            f"{self._name.recent(self._system.steps)} AS s JOIN {self._name.recent(self._system.payloads)} AS p "
-            f"ON p.step_execution_id = s.id WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"
+            f"{self._name.recent(self._system.details.steps)} AS s "
+            f"JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
+            f"WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"
         )
 
     def _says(self) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from ..core.batch import Chunk
 from ..core.errors import Rejected
 from ..core.models import Window
+from ..systems.protocol import Statistics
 from ..warehouse.coverage import midnight
 from .context import Context
 
@@ -22,32 +23,32 @@ _OPEN_FOR = timedelta(days=90)
 
 def fed(context: Context) -> Iterator[Chunk]:
     """The vendor's statistics since the last sync. Raises whatever the client raises."""
-    system, values = context.system, context.settings.values
-    if not system.stats:
+    statistics, values = context.system.statistics, context.settings.values
+    if statistics is None:
         return
     context.phase("statistics")
-    granularity, width = system.stats_buckets(values)
+    granularity, width = statistics.buckets(values)
     edge = context.edge()
     read_until = context.warehouse.stats_read_until(granularity)
     start = context.settings.start(context.started_at) if read_until is None else read_until
     start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
     while start < edge:
         end = min(start + _LONGEST, bucket(edge, width) + width)
-        yield read(context, Window(start, end), settled_before=edge - context.settings.lookback)
+        yield read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
         start = end
 
 
-def read(context: Context, window: Window, *, settled_before: datetime) -> Chunk:
+def read(context: Context, statistics: Statistics, window: Window, *, settled_before: datetime) -> Chunk:
     """The statistics of whole buckets, as rows; none where the vendor refuses them."""
-    system, values = context.system, context.settings.values
-    tables = {table.name: table for table in system.stats}
+    values = context.settings.values
+    tables = {table.name: table for table in statistics.tables}
     try:
-        answer = context.asking.send(system.stats_request(values, window))
+        answer = context.asking.send(statistics.request(values, window))
     except Rejected as error:
         log.warning("statistics_refused status=%d because=%r", error.status, str(error))
         return Chunk()
     stamp = context.stamp()
-    found = system.read_stats(values, window, answer.data, settled_before=settled_before)
+    found = statistics.read(values, window, answer.data, settled_before=settled_before)
     return Chunk(
         {
             name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]

@@ -33,7 +33,7 @@ _MOST_DOUBTED = 3
 
 def sync_of(context: Context, *, cursor: datetime | None, rounds: int | None = None) -> Sync | PartsSync:
     """The work of a sync as the system's lists want it; ``cursor`` is where the last one got."""
-    if context.system.lists == "sorted":
+    if context.system.listing.kind == "sorted":
         return Sync(context, cursor=cursor, rounds=rounds)
     return PartsSync(context, rounds=rounds)
 

@@ -66,7 +66,7 @@ class PartsSync:
     def _wanted(self, context: Context, part: Part) -> list[Window]:
         """The list's time since its cursor, and before it as far as rows may have become visible late."""
         edge, horizon = context.edge(), context.horizon
-        if context.system.lists == "whole":
+        if context.system.listing.kind == "full_scan":
             # The list shows what there is; the vendor's clock, which no answer has told yet, may be ahead.
             edge += AHEAD
         first = floor_ms(context.settings.start(context.started_at))
@@ -114,7 +114,9 @@ def settled(context: Context, parts: Parts, *, selection: Selection | None = Non
     context.phase("settling", len(opens))
 
     def lists(name: str) -> Lists | None:
-        is_list = name in parts.names and name not in parts.refused and context.system.lists == "unsorted"
+        is_list = (
+            name in parts.names and name not in parts.refused and context.system.listing.kind == "unsorted"
+        )
         return context.part(name).lists if is_list else None
 
     before = tally.settled, tally.unresolved

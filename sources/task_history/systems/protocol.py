@@ -1,30 +1,22 @@
-"""What a vendor's module has to say, so that the rest can do the work.
+"""What a vendor's module states of its API, as values and pure functions.
 
-A system is facts and pure functions: a request goes out as a value, an answer comes in as a
-value. Nothing here or in a system's module opens a connection, reads a clock or knows dlt.
+A system is a value of ``System``: facts, and functions that turn a question into a request and an answer into rows.
+Nothing here or in a vendor's module opens a connection, reads a clock or knows dlt. What a vendor can do besides listing
+executions and telling their steps is one small object each (``Payloads``, ``Replay``, ``Statistics``, ``Answers``,
+``Workflows``, ``Integrations``); what it cannot do stays None.
 
-To add a system, write one module in this folder that ends in ``SYSTEM = YourSystem()``, a class that extends
-``Defaults``: what ``Defaults`` holds may stay unsaid, the rest of ``System`` has to be said.
-``tests/test_systems.py`` finds it and says what is missing.
-
-What a system's listing can do decides how it is read::
-
-    lists = "sorted"    narrowed to a window, oldest first; counted, too, if it says how many there are
-    lists = "unsorted"  narrowed to a window, in any order, not counted
-    lists = "whole"     not narrowed at all: read from its beginning, and no further than can be shown safe
-    partition = NAME    one listing per value of that filter, each with coverage of its own
+To add a system, write one module in this folder that ends in ``SYSTEM = System(…)``. What has no default has to be
+stated: Python and mypy name what is missing.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
-from ..core.errors import UnexpectedResponse
-from ..core.models import Column, Json, Page, Request, Row, Table, Window
+from ..core.models import Json, Page, Request, Row, Table, Window
 
 Values = Mapping[str, Any]
 """Settings by name, already checked."""
@@ -153,17 +145,6 @@ class Views:
     """Why the sum of the vendor's task counts is not its invoice."""
 
 
-def error_in(column: str) -> str:
-    """The error in a JSON text, as SQL of ``Shown``: the text that it is, or that an object holds under a usual name."""
-    parsed = f"TRY_CAST({column} AS JSON)"
-    return (
-        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
-        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
-        # DuckDB gives an object's text where BigQuery gives nothing.
-        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class PageForm:
     """The documented form of a list's answer, an object, and what tells of its rows whether they are open."""
@@ -180,418 +161,221 @@ class PageForm:
     """The statuses of what is over."""
 
 
-class System(Protocol):
-    """One vendor API."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where the API is, and how a request is let in."""
+
+    default_base_url: str = ""
+    address: str = "base_url"
+    """The settings that say where the API is, as errors name them."""
+    base_url: Callable[[Values], str] = lambda values: str(values["base_url"] or "")
+    """Where the API is by these settings; empty for the default."""
+    credential: Callable[[Values], str]
+    """What the vendor counts its rate limit by; only told apart, never written."""
+    headers: Callable[[Values, str], dict[str, str]]
+    """The headers that authenticate a request, with the token that a login gave; empty where there is no login."""
+    hint: Callable[[int], str]
+    """What a user should look at when the vendor refuses with 401 or 403."""
+    check: Callable[[Values], None] = lambda values: None
+    """Raises ConfigurationError where settings do not go together."""
+    warnings: Callable[[Values], tuple[str, ...]] = lambda values: ()
+    """What a user should know of these settings although they work."""
+    login: Callable[[Values], Login | None] = lambda values: None
+    """How a token is made of the credentials; None where they are sent as they are."""
+    read_login: Callable[[Json], Token] | None = None
+    """A login's answer. Raises UnexpectedResponse."""
+    status_in: Callable[[Json], int | None] | None = None
+    """The status of an error within an answer that says success; None where the answer's own status always tells."""
+
+
+class PageRequest(Protocol):
+    """The request for one page of executions."""
+
+    def __call__(
+        self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    ) -> Request:
+        """The request for the executions that started in ``window``, from ``offset`` on; oldest first if sorted."""
+        ...
+
+
+ListingKind = Literal["sorted", "unsorted", "full_scan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """How the vendor lists executions."""
+
+    kind: ListingKind
+    """``sorted``: filtered by time, oldest first, counted where the vendor counts. ``unsorted``: filtered by time, in any
+    order. ``full_scan``: not filtered by time; read from its beginning, no further than can be shown safe."""
+    page_size: int
+    request: PageRequest
+    read: Callable[[Json], Page]
+    """A page. Raises UnexpectedResponse when the answer has not the documented form."""
+    page_form: PageForm | None = None
+    """The form of pages that are read in columns; None where each row has to be looked at."""
+    filters: tuple[Filter, ...] = ()
+    """By what a listing can be narrowed."""
+    filters_by_status: bool = False
+    """Whether one listing shows all executions that have a status."""
+    partitioned_by: str = ""
+    """The filter that names a partition; empty where one listing shows all executions."""
+    partitions: Callable[[Values, Sequence[Row]], tuple[str, ...]] = lambda values, workflows: ("",)
+    """The values of that filter: from settings, or from the workflows that the vendor lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """How the vendor tells of one execution: its state by a single read, and its steps."""
+
+    steps: Table
+    log: Table
+    """One row per execution whose steps were asked for."""
+    children: tuple[Table, ...] = ()
+    """Further tables that details fill (``Detail.children``)."""
+    execution_request: Callable[[Values, str, str], Request]
+    """The single read of an execution (its id, its partition)."""
+    read_execution: Callable[[Json], Detail]
+    """Its answer. Raises UnexpectedResponse."""
+    list_only_columns: tuple[str, ...] = ()
+    """Columns of ``executions`` whose value a single read does not give as a listing does."""
+    steps_request: Callable[[Values, str, str], Request] | None = None
+    """The request for the steps of an execution; None where the single read brings them."""
+    read_steps: Callable[[Values, Request, Json], Detail] | None = None
+    """The answer to it, or to one of its ``more``; None where the single read brings all. Raises UnexpectedResponse."""
+    is_gone: Callable[[int, str], bool] = lambda status, message: status in (404, 410)
+    """Whether that refusal of a single read (status, message) says that the vendor holds the execution no longer."""
+
+    @property
+    def come_with_execution(self) -> bool:
+        """Whether the single read of an execution brings its steps."""
+        return self.steps_request is None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether what comes with the execution may have to be asked for in further requests."""
+        return self.steps_request is None and self.read_steps is not None
+
+    def request(self, values: Values, execution_id: str, partition: str) -> Request:
+        """The request for the steps of an execution."""
+        return (self.steps_request or self.execution_request)(values, execution_id, partition)
+
+    def read(self, values: Values, request: Request, data: Json) -> Detail:
+        """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
+        return self.read_steps(values, request, data) if self.read_steps else self.read_execution(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payloads:
+    """How the vendor gives inputs and outputs of steps."""
+
+    table: Table
+    request: Callable[[Values, str, str], Request]
+    """The request for one step's (the execution's id, the step's id)."""
+    read: Callable[[Json], Payload]
+    """Its answer. Raises UnexpectedResponse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """How the vendor runs an execution again. The request has effects, and must be sent once."""
+
+    caveat: str
+    """What a person has to know before that."""
+    request: Callable[[Values, str], Request]
+    read: Callable[[Json], Replayed]
+    """A replay's answer; whatever form it has, the execution runs again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """How an execution that waits for a person is answered. The request has effects, and must be sent once."""
+
+    request: Callable[[Values, str, str, Mapping[str, str], str], Request]
+    """The request (execution's id, input's id, answers by field, partition)."""
+
+
+class ReadStatistics(Protocol):
+    """Reads an answer with statistics."""
+
+    def __call__(
+        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+    ) -> Mapping[str, list[Row]]:
+        """Rows by table. A bucket that ends by then is closed once all in it has ended. Raises UnexpectedResponse."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """How the vendor gives statistics that it keeps itself."""
+
+    tables: tuple[Table, ...]
+    """The first has a row per bucket of time."""
+    buckets: Callable[[Values], tuple[str, timedelta]]
+    """What the column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
+    request: Callable[[Values, Window], Request]
+    """The request for a window of whole buckets."""
+    read: ReadStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workflows:
+    """How the vendor lists workflows."""
+
+    table: Table
+    """One row per workflow."""
+    request: Callable[[Values, str, int], Request]
+    """The request for the workflows of a partition, from an offset on; ``""`` where settings name no partition."""
+    read: Callable[[Json], Page]
+    """Its answer. Raises UnexpectedResponse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrations:
+    """How it is learned to which integration a workflow belongs, where executions do not name it."""
+
+    table: Table
+    """One row per workflow that ran."""
+    request: Callable[[Values, str, str], Request]
+    """The request whose count tells whether executions of a workflow belong to an integration."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class System:
+    """One vendor API, or one of several listings of an account."""
 
     name: str
     title: str
     docs_url: str
-    default_base_url: str
-    address: str
-    """The settings that say where the API is, as errors name them."""
+    settings: tuple[Setting, ...]
+    access: Access
     rate_limit: tuple[int, float]
     """The vendor's limit: requests, in this many seconds."""
-    retention: timedelta | None
+    retention: timedelta | None = None
     """How long the vendor keeps an execution; None when it does not say."""
-    page_size: int
-    settings: tuple[Setting, ...]
     executions: Table
-    steps: Table
-    payloads: Table | None
-    """None where steps have no inputs and outputs of their own."""
-    ledger: Table
-    workflows: Table | None
-    """What is learned of each workflow, where rows do not name its integration."""
-    definitions: Table | None
-    """The workflows as the vendor lists them, one row per ``id``."""
-    others: tuple[Table, ...]
-    """Further tables that details fill (``Detail.children``)."""
-    companions: tuple[System, ...]
-    """Further lists of the same account, synced after this one into the same dataset."""
-    stats: tuple[Table, ...]
-    """Tables of statistics that the vendor keeps itself; the first has a row per bucket of time."""
-    lists: Literal["sorted", "unsorted", "whole"]
-    """What a listing can do, see above."""
-    page_form: PageForm | None
-    """The form of pages that are read in columns, many at once; None where each row has to be looked at."""
-    partition: str
-    """The filter without which there is no listing; empty where there is one list of all."""
-    has_status_lists: bool
-    """Whether one list can be narrowed to what has a status."""
-    has_steps_in_execution: bool
-    """Whether ``execution_request`` brings the steps too; else ``detail_request`` does."""
-    has_details_in_parts: bool
-    """Whether ``read_detail`` may ask for ``more``."""
-    can_answer: bool
-    """Whether an execution that waits for a person can be answered; then ``answer_request`` says how."""
-    open_statuses: tuple[str, ...]
-    """The statuses by which the vendor lists open executions."""
-    failed_statuses: tuple[str, ...]
+    identity: Callable[[Row], str]
+    """The execution's id, as text."""
+    started_at: Callable[[Row], datetime | None]
+    """When the execution began, UTC; None when the vendor does not say (yet)."""
+    is_open: Callable[[Row], bool]
+    """Whether the execution may still change."""
     started_column: str
     """The column of ``executions`` by which windows are cut."""
     workflow_column: str
     """The column of ``executions`` that names the workflow."""
-    filters: tuple[Filter, ...]
-    """By what a listing can be narrowed."""
-    list_only_columns: tuple[str, ...]
-    """Columns of ``executions`` whose value a single read does not give as a listing does."""
-    can_replay: bool
-    """Whether an execution can be run again; then ``replay_request`` and ``read_replay`` say how."""
-    replay_caveat: str
-    """What somebody has to know before that; empty where there is nothing."""
-    views: Views | None
-    """What the analysts' views show of it; None where they leave it out."""
-
-    def credential(self, values: Values) -> str:
-        """What the vendor counts its rate limit by; only told apart, never written."""
-        ...
-
-    def base_url(self, values: Values) -> str:
-        """Where the API is."""
-        ...
-
-    def check(self, values: Values) -> None:
-        """Raises ConfigurationError where settings do not go together."""
-        ...
-
-    def warnings(self, values: Values) -> tuple[str, ...]:
-        """What a user should know of these settings although they work."""
-        ...
-
-    def login(self, values: Values) -> Login | None:
-        """How a token is made of the credentials; None where they are sent as they are."""
-        ...
-
-    def read_login(self, data: Json) -> Token:
-        """A login's answer. Raises UnexpectedResponse."""
-        ...
-
-    def headers(self, values: Values, token: str = "") -> dict[str, str]:
-        """The headers that authenticate a request, with the token that a login gave."""
-        ...
-
-    def definitions_request(self, values: Values, partition: str, offset: int) -> Request | None:
-        """The question for the workflows from that place on; None where they are not listed."""
-        ...
-
-    def read_definitions(self, data: Json) -> Page:
-        """The answer to it. Raises UnexpectedResponse."""
-        ...
-
-    def partitions(self, values: Values, definitions: Sequence[Row]) -> tuple[str, ...]:
-        """The values of the filter ``partition``; those of settings, or of the workflows that are listed."""
-        ...
-
-    def hint(self, status: int) -> str:
-        """What a user should look at when the vendor refuses with 401 or 403."""
-        ...
-
-    def list_request(
-        self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
-    ) -> Request:
-        """The question for one page of the executions that started in ``window``, oldest first."""
-        ...
-
-    def read_page(self, data: Json) -> Page:
-        """A listing's answer. Raises UnexpectedResponse when it has not the documented form."""
-        ...
-
-    def started_at(self, row: Row) -> datetime | None:
-        """When the execution began, UTC; None when the vendor does not say (yet)."""
-        ...
-
-    def identity(self, row: Row) -> str:
-        """The execution's id, as text."""
-        ...
-
-    def is_open(self, row: Row) -> bool:
-        """Whether the execution may still change."""
-        ...
-
-    def status_in(self, data: Json) -> int | None:
-        """The status of an error that an answer holds although it says success; None where it holds none."""
-        ...
-
-    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
-        """The question for one execution with its steps; ``part`` is the list that shows it."""
-        ...
-
-    def read_execution(self, data: Json) -> Detail:
-        """A single read's answer. Raises UnexpectedResponse."""
-        ...
-
-    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
-        """The question for the steps of one execution."""
-        ...
-
-    def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
-        """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
-        ...
-
-    def is_gone(self, status: int, said: str = "") -> bool:
-        """Whether that refusal of a single read says that the vendor holds the execution no longer."""
-        ...
-
-    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
-        """What the statistics' column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
-        ...
-
-    def stats_request(self, values: Values, window: Window) -> Request:
-        """The question for the statistics of a window of whole buckets."""
-        ...
-
-    def read_stats(
-        self, values: Values, window: Window, data: Json, *, settled_before: datetime
-    ) -> Mapping[str, list[Row]]:
-        """The answer to it: rows by table. A bucket that ends by then is closed once all in it has ended."""
-        ...
-
-    def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
-        """The question whether executions of the workflow belong to the integration, told by their count.
-
-        None where the vendor's rows say it themselves.
-        """
-        ...
-
-    def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
-        """The question for one step's input and output."""
-        ...
-
-    def read_payload(self, data: Json) -> Payload:
-        """A payload's answer. Raises UnexpectedResponse."""
-        ...
-
-    def answer_request(
-        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
-    ) -> Request:
-        """The request that answers what an execution asks a person: it has effects, and must be sent once."""
-        ...
-
-    def replay_request(self, values: Values, execution_id: str) -> Request:
-        """The request to run the execution again: it has effects, and must be sent once."""
-        ...
-
-    def read_replay(self, data: Json) -> Replayed:
-        """A replay's answer; whatever form it has, the execution runs again."""
-        ...
-
-
-class Defaults:
-    """What a system need not say."""
-
-    default_base_url = ""
-    address = "base_url"
-    retention: timedelta | None = None
-    payloads: Table | None = None
-    workflows: Table | None = None
-    definitions: Table | None = None
-    others: tuple[Table, ...] = ()
-    companions: tuple[System, ...] = ()
-    stats: tuple[Table, ...] = ()
-    views: Views | None = None
-    lists: Literal["sorted", "unsorted", "whole"] = "sorted"
-    page_form: PageForm | None = None
-    partition = ""
-    has_status_lists = False
-    has_steps_in_execution = True
-    has_details_in_parts = False
-    can_answer = False
     open_statuses: tuple[str, ...] = ()
-    filters: tuple[Filter, ...] = ()
-    list_only_columns: tuple[str, ...] = ()
-    can_replay = False
-    replay_caveat = ""
-
-    def base_url(self, values: Values) -> str:
-        return str(values["base_url"] or "")
-
-    def check(self, values: Values) -> None:
-        pass
-
-    def warnings(self, values: Values) -> tuple[str, ...]:
-        return ()
-
-    def login(self, values: Values) -> Login | None:
-        return None
-
-    def read_login(self, data: Json) -> Token:
-        raise NotImplementedError
-
-    def definitions_request(self, values: Values, partition: str, offset: int) -> Request | None:
-        return None
-
-    def read_definitions(self, data: Json) -> Page:
-        raise NotImplementedError
-
-    def partitions(self, values: Values, definitions: Sequence[Row]) -> tuple[str, ...]:
-        return ("",)
-
-    def status_in(self, data: Json) -> int | None:
-        return None
-
-    def execution_request(self, values: Values, execution_id: str, part: str = "") -> Request:
-        raise NotImplementedError
-
-    def read_execution(self, data: Json) -> Detail:
-        raise NotImplementedError
-
-    def detail_request(self, values: Values, execution_id: str, part: str = "") -> Request:
-        return self.execution_request(values, execution_id, part)
-
-    def read_detail(self, values: Values, request: Request, data: Json) -> Detail:
-        return self.read_execution(data)
-
-    def is_gone(self, status: int, said: str = "") -> bool:
-        return status in (404, 410)
-
-    def stats_buckets(self, values: Values) -> tuple[str, timedelta]:
-        raise NotImplementedError
-
-    def stats_request(self, values: Values, window: Window) -> Request:
-        raise NotImplementedError
-
-    def read_stats(
-        self, values: Values, window: Window, data: Json, *, settled_before: datetime
-    ) -> Mapping[str, list[Row]]:
-        raise NotImplementedError
-
-    def integration_request(self, values: Values, workflow_id: str, integration: str) -> Request | None:
-        return None
-
-    def payload_request(self, values: Values, execution_id: str, step_id: str) -> Request:
-        raise NotImplementedError
-
-    def read_payload(self, data: Json) -> Payload:
-        raise NotImplementedError
-
-    def answer_request(
-        self, values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], part: str
-    ) -> Request:
-        raise NotImplementedError
-
-    def replay_request(self, values: Values, execution_id: str) -> Request:
-        raise NotImplementedError
-
-    def read_replay(self, data: Json) -> Replayed:
-        raise NotImplementedError
-
-
-# What several vendors' answers have in common.
-
-
-def tells_status_within(system: System) -> bool:
-    """Whether only what an answer holds tells if it is a success."""
-    return getattr(type(system), "status_in", None) is not Defaults.status_in
-
-
-def instant(value: Json) -> datetime | None:
-    """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str):
-        return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-
-
-_ZERO_YEAR = 1
-_LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
-
-
-def timed(row: Row, names: Sequence[str]) -> Row:
-    """The row with these fields as instants: ISO 8601, or milliseconds since 1970 where they are numbers.
-
-    Absent, ``null``, empty and Go's zero time are all "not set". What is finer than a microsecond stays beside it,
-    exactly as sent, under the field's name with ``Exact`` added; what is no instant stays as it is.
-    """
-    found = dict(row)
-    for name in names:
-        value = found.get(name)
-        at = (
-            millis(value)
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else instant(value)
-        )
-        if at is not None and at.year == _ZERO_YEAR:
-            found[name] = None
-        elif at is not None:
-            if isinstance(value, str) and _LONG_FRACTION.search(value):
-                found[f"{name}Exact"] = value
-            found[name] = at
-        elif value == "":
-            found[name] = None
-    return found
-
-
-def millis(value: float) -> datetime | None:
-    """Milliseconds since 1970 as an instant; None beyond what there is."""
-    try:
-        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
-    except (OverflowError, ValueError):
-        return None
-
-
-_NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
-"""What an error may show as the name of a field: long ones with digits may be tokens."""
-
-
-def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
-    """The list of objects under the first of ``keys`` that is there, or the answer itself if it is a list.
-
-    Raises:
-        UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
-    """
-    if isinstance(data, list):
-        found: Json = data
-        path = "$"
-    elif not keys:
-        raise UnexpectedResponse(
-            f"{what}: expected a list, found {type(data).__name__}. The vendor's API may have changed; nothing was "
-            "loaded from this answer."
-        )
-    elif isinstance(data, dict):
-        path = next((key for key in keys if key in data), "")
-        if not path:
-            # What stands where names should may be anything, a secret too.
-            names = [key for key in sorted(data) if _NAME.fullmatch(key)]
-            raise UnexpectedResponse(
-                f"{what}: expected the key {' or '.join(map(repr, keys))} in the answer, found "
-                f"{names[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
-            )
-        found = data[path]
-    else:
-        raise UnexpectedResponse(f"{what}: expected an object, found {type(data).__name__}.")
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return found
-
-
-def own_columns(*, what: str) -> tuple[Column, ...]:
-    """The columns that this connector adds to every table of executions."""
-    return (
-        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
-        Column(
-            "resolution",
-            "text",
-            f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
-            "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
-        ),
-        Column(
-            "purged_at_source",
-            "timestamp",
-            f"When the vendor was found to hold {what} no longer; empty while it does.",
-        ),
-        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
-        Column(
-            "read_by",
-            "text",
-            "The kind of request that brought this version of the row: list; late, when it became visible behind the "
-            "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
-            "was run again under its own id.",
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-        Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),
-    )
+    """The statuses by which the vendor lists open executions."""
+    failed_statuses: tuple[str, ...]
+    listing: Listing
+    details: Details
+    payloads: Payloads | None = None
+    replay: Replay | None = None
+    answers: Answers | None = None
+    statistics: Statistics | None = None
+    workflows: Workflows | None = None
+    integrations: Integrations | None = None
+    companions: tuple[System, ...] = ()
+    """Further listings of the same account, synced after this one into the same dataset."""
+    views: Views | None = None
+    """What the analysts' views show of it; None where they leave it out."""

@@ -183,7 +183,9 @@ def relations(
             datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
         ),
         tables.RUNS.name: _copied(datasets, tables.RUNS),
-        tables.REPLAYS.name: _copied([one for one in datasets if one.system.can_replay], tables.REPLAYS),
+        tables.REPLAYS.name: _copied(
+            [one for one in datasets if one.system.replay is not None], tables.REPLAYS
+        ),
     }
 
 
@@ -212,7 +214,7 @@ def _facts(dataset: Dataset) -> Branch:
         "(SELECT 1 AS one) AS only_one",
         {
             "dataset": _text(dataset.name),
-            "can_replay": str(system.can_replay).upper(),
+            "can_replay": str(system.replay is not None).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
             "billing_caveat": _text(_views(system).billing_caveat),
         },

@@ -203,9 +203,10 @@ class Warehouse:
 
     def stats_read_until(self, granularity: str) -> datetime | None:
         """The first bucket of the vendor's statistics that is to be asked for again; None before the first."""
+        assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
         rows = self._rows(
             "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
-            f"FROM {self._name(self._system.stats[0].name)} WHERE granularity = %s",
+            f"FROM {self._name(self._system.statistics.tables[0].name)} WHERE granularity = %s",
             granularity,
         )
         return _utc(rows[0][0]) or _utc(rows[0][1]) if rows else None
@@ -314,9 +315,9 @@ class Warehouse:
 
     def workflows(self) -> dict[str, Row]:
         """What is known of workflows, by id; those without an entry have None."""
-        if self._system.workflows is None:
+        if self._system.integrations is None:
             return {}
-        table = self._name(self._system.workflows.name)
+        table = self._name(self._system.integrations.table.name)
         column = self._system.workflow_column
         rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
         known: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
@@ -336,13 +337,14 @@ class Warehouse:
         detailed = self._rows(
             f"SELECT count(DISTINCT e.id), count(s.id), sum({self._failed('s')}), "
             f"count(DISTINCT CASE WHEN {failed} = 1 THEN e.id END), sum({failed}) "
-            f"FROM {name.recent(system.steps)} AS s JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
+            f"FROM {name.recent(system.details.steps)} AS s "
+            f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id"
         )
         payloads: list[tuple[Any, ...]] = [(0, 0)]
         if system.payloads is not None:
             payloads = self._rows(
                 "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
-                f"FROM {name.recent(system.payloads)} AS p WHERE p.outcome = 'loaded'"
+                f"FROM {name.recent(system.payloads.table)} AS p WHERE p.outcome = 'loaded'"
             )
         numbers = [int(value or 0) for rows in (whole, detailed, payloads) for value in (rows or [()])[0]]
         return Rates(*numbers) if len(numbers) == 10 else Rates()
@@ -390,12 +392,12 @@ class Warehouse:
             start = f"{alias}.{self._start}"
             parts.append(f"({start} IS NULL OR ({start} >= %s AND {start} < %s))")
             values += [window.start, window.end]
-        columns = {one.name: one.column for one in self._system.filters}
+        columns = {one.name: one.column for one in self._system.listing.filters}
         for name, value in sorted(self._selection.filters.items()):
             if columns[name] is not None:
                 parts.append(f"{alias}.{columns[name]} = %s")
-            elif self._system.workflows is not None:
-                workflows = self._name(self._system.workflows.name)
+            elif self._system.integrations is not None:
+                workflows = self._name(self._system.integrations.table.name)
                 parts.append(
                     f"{alias}.{self._system.workflow_column} IN "
                     f"(SELECT workflow_id FROM {workflows} WHERE {name} = %s)"
@@ -407,7 +409,7 @@ class Warehouse:
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
         where = self._chosen("e")
         return _Where(
-            f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.ledger)} AS x ON x.id = e.id "
+            f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start}) "
             f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
@@ -419,8 +421,8 @@ class Warehouse:
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
         where = self._chosen("e")
         return _Where(
-            f"{self._name.recent(self._system.steps)} AS s "
-            f"LEFT JOIN {self._name.recent(self._system.payloads)} AS p ON p.step_execution_id = s.id "
+            f"{self._name.recent(self._system.details.steps)} AS s "
+            f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
             f"WHERE p.step_execution_id IS NULL{only} AND {where.sql}",
             where.values,
@@ -436,8 +438,8 @@ class Warehouse:
     @property
     def _partition(self) -> str:
         """The column that tells which of the vendor's lists shows an execution; empty for one list."""
-        columns = {one.name: one.column or "" for one in self._system.filters}
-        return columns.get(self._system.partition, "")
+        columns = {one.name: one.column or "" for one in self._system.listing.filters}
+        return columns.get(self._system.listing.partitioned_by, "")
 
     def _failed(self, alias: str) -> str:
         names = ", ".join(f"'{name}'" for name in self._system.failed_statuses) or "''"

@@ -191,7 +191,7 @@ def of(system: System) -> tuple[Table, ...]:
     return (
         *{table.name: table for table in own}.values(),
         STATES,
-        *((REPLAYS,) if system.can_replay else ()),
+        *((REPLAYS,) if system.replay is not None else ()),
         RUNS,
         COVERAGE,
         READS,
@@ -200,12 +200,12 @@ def of(system: System) -> tuple[Table, ...]:
 
 def of_one(system: System) -> tuple[Table, ...]:
     """The tables of the vendor's data, without those of companions."""
-    optional = (system.payloads, system.workflows, system.definitions)
+    optional = (system.payloads, system.integrations, system.workflows)
     return (
         system.executions,
-        system.ledger,
-        system.steps,
-        *(table for table in optional if table is not None),
-        *system.others,
-        *system.stats,
+        system.details.log,
+        system.details.steps,
+        *(capability.table for capability in optional if capability is not None),
+        *system.details.children,
+        *(system.statistics.tables if system.statistics else ()),
     )

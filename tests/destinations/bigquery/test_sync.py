@@ -147,7 +147,7 @@ def test_a_new_field_and_a_new_status_arrive(story: Story) -> None:
     assert story.differences() == NONE
     fresh = [
         field
-        for table in (find("paragon").executions, find("paragon").steps, find("paragon").ledger)
+        for table in (find("paragon").executions, find("paragon").details.steps, find("paragon").details.log)
         for field in story.schema(table.name).schema
         if field.name not in {column.name for column in table.columns}
     ]

@@ -52,8 +52,8 @@ def _page(rows: Sequence[Row], total: Any) -> bytes:
 
 
 def _framed(bodies: Sequence[bytes], number: int) -> Frame | None:
-    assert PARAGON.page_form is not None
-    framer = Framer(PARAGON.page_form, EXECUTIONS, started="date_started")
+    assert PARAGON.listing.page_form is not None
+    framer = Framer(PARAGON.listing.page_form, EXECUTIONS, started="date_started")
     framing = Framing(framer, total=number, size=SIZE)
     for body in bodies:
         framing.add(body)
@@ -61,8 +61,8 @@ def _framed(bodies: Sequence[bytes], number: int) -> Frame | None:
 
 
 def _in_columns(frame: Frame) -> Columns:
-    assert PARAGON.page_form is not None
-    framed = records.framed(PARAGON.page_form, EXECUTIONS, frame, STAMP, read_by=records.LIST)
+    assert PARAGON.listing.page_form is not None
+    framed = records.framed(PARAGON.listing.page_form, EXECUTIONS, frame, STAMP, read_by=records.LIST)
     return framed_to_arrow(framed, EXECUTIONS, stored_types={}, normalize=NORMALIZE)
 
 

@@ -29,7 +29,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def _scan(vendor: PlainVendor) -> Scan:
-    return Scan(Asking(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.page_size))
+    return Scan(Asking(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size))
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)

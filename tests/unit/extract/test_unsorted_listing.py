@@ -44,7 +44,7 @@ def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WIN
 def test_every_execution_comes_once(variant: str) -> None:
     """Whatever order, caps and filters the vendor has, a window is read whole and nothing comes twice."""
     vendor = PlainVendor("sailpoint", executions=2_500, days=30, workflows=3, switches=VARIANTS[variant])
-    sizes = Sizes(vendor.system.page_size)
+    sizes = Sizes(vendor.system.listing.page_size)
     for workflow in range(3):
         found = _read(vendor, sizes, workflow)
         assert len(found) == len(set(found))
@@ -55,7 +55,7 @@ def test_every_execution_comes_once(variant: str) -> None:
 def test_forty_lists_take_hardly_more_than_their_pages() -> None:
     """40 workflows of 20,000 executions: at most 5 % more requests than full pages need."""
     vendor = PlainVendor("sailpoint", executions=20_000, days=20, workflows=40)
-    sizes = Sizes(vendor.system.page_size)
+    sizes = Sizes(vendor.system.listing.page_size)
     fewest = 0
     for workflow in range(40):
         found = _read(vendor, sizes, workflow)
@@ -71,7 +71,7 @@ def test_an_unknown_filter_is_tried_once() -> None:
         for name in ("start_time", "startTime")
     )
     for vendor in (known, unknown):
-        sizes, asking = Sizes(vendor.system.page_size), Asking(vendor)
+        sizes, asking = Sizes(vendor.system.listing.page_size), Asking(vendor)
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
             chains = Chains(asking, vendor.system, vendor.values, sizes=sizes, filters=filters)

@@ -79,7 +79,7 @@ def _written(system: System, table: Table, rows: list[Row]) -> None:
 
 def _page(system: System, values: Any, data: Json) -> None:
     stamp = Stamp("r", WINDOW.start)
-    rows = system.read_page(data).rows
+    rows = system.listing.read(data).rows
     for row in rows:
         system.identity(row)
         system.started_at(row)
@@ -88,45 +88,46 @@ def _page(system: System, values: Any, data: Json) -> None:
 
 def _detail(system: System, values: Any, data: Json) -> None:
     stamp = Stamp("r", WINDOW.start)
-    request = system.detail_request(values, "e", "n")
+    request = system.details.request(values, "e", "n")
     for asked in filter(None, (request, request.instead)):
-        detail = system.read_detail(values, asked, data)
-        _written(system, system.steps, steps(system.steps, detail, WINDOW.start, stamp))
-        _written(system, system.ledger, [ledger(system.ledger, "e", None, "loaded", stamp, detail)])
-        tables = {table.name: table for table in system.others}
+        detail = system.details.read(values, asked, data)
+        _written(system, system.details.steps, steps(system.details.steps, detail, WINDOW.start, stamp))
+        _written(system, system.details.log, [ledger(system.details.log, "e", None, "loaded", stamp, detail)])
+        tables = {table.name: table for table in system.details.children}
         for name, rows in children(system, detail, WINDOW.start, stamp).items():
             _written(system, tables[name], rows)
         for further in detail.more[:3]:
-            system.read_detail(values, further, data)
+            system.details.read(values, further, data)
 
 
 def _single(system: System, values: Any, data: Json) -> None:
-    detail = system.read_execution(data)
+    detail = system.details.read_execution(data)
     system.is_open(detail.execution)
 
 
 def _definitions(system: System, values: Any, data: Json) -> None:
-    if system.definitions is not None:
-        rows = system.read_definitions(data).rows
+    if system.workflows is not None:
+        rows = system.workflows.read(data).rows
         stamp = Stamp("r", WINDOW.start)
         _written(
             system,
-            system.definitions,
-            [stamp.on(stamp.undeclared.kept(system.definitions, row)) for row in rows],
+            system.workflows.table,
+            [stamp.on(stamp.undeclared.kept(system.workflows.table, row)) for row in rows],
         )
 
 
 def _stats(system: System, values: Any, data: Json) -> None:
-    if system.stats:
-        found = system.read_stats(values, WINDOW, data, settled_before=WINDOW.end)
-        for table in system.stats:
+    if system.statistics:
+        found = system.statistics.read(values, WINDOW, data, settled_before=WINDOW.end)
+        for table in system.statistics.tables:
             _written(system, table, list(found[table.name]))
 
 
 def _login(system: System, values: Any, data: Json) -> None:
-    if system.login(values) is not None:
-        system.read_login(data)
-    system.status_in(data)
+    access = system.access
+    for read in (access.read_login, access.status_in):
+        if read is not None:
+            read(data)
 
 
 @pytest.mark.parametrize(
@@ -171,21 +172,20 @@ def _samples(name: str) -> list[tuple[System, Callable[[System, Any, Json], None
     vendor = PlainVendor(name, executions=40, days=2, workflows=2, failed=0.5)
     found: list[tuple[System, Callable[[System, Any, Json], None], Json]] = []
     main = vendor.system
-    names = main.partitions(vendor.values, ())
-    definitions = main.definitions_request(vendor.values, names[0] if names else "", 0)
-    if definitions is not None:
-        answer = vendor.send(definitions).data
+    names = main.listing.partitions(vendor.values, ())
+    if main.workflows is not None:
+        answer = vendor.send(main.workflows.request(vendor.values, names[0] if names else "", 0)).data
         found.append((main, _definitions, answer))
-        names = main.partitions(vendor.values, main.read_definitions(answer).rows)
+        names = main.listing.partitions(vendor.values, main.workflows.read(answer).rows)
     for system in (main, *main.companions):
-        filters = {system.partition: names[0]} if system.partition else {}
-        page = vendor.send(system.list_request(vendor.values, None, filters=filters)).data
-        ended = [row for row in system.read_page(page).rows if not system.is_open(row)]
-        part = names[0] if system.partition else ""
+        filters = {system.listing.partitioned_by: names[0]} if system.listing.partitioned_by else {}
+        page = vendor.send(system.listing.request(vendor.values, None, filters=filters)).data
+        ended = [row for row in system.listing.read(page).rows if not system.is_open(row)]
+        part = names[0] if system.listing.partitioned_by else ""
         asked = [
             (
-                system.execution_request(vendor.values, key, part),
-                system.detail_request(vendor.values, key, part),
+                system.details.execution_request(vendor.values, key, part),
+                system.details.request(vendor.values, key, part),
             )
             for key in map(system.identity, ended[:6])
         ]
@@ -194,10 +194,10 @@ def _samples(name: str) -> list[tuple[System, Callable[[System, Any, Json], None
         found.append((system, _page, page))
         found.append((system, _single, vendor.send(single).data))
         found.append((system, _detail, vendor.send(detail).data))
-    if main.stats:
-        width = main.stats_buckets(vendor.values)[1]
+    if main.statistics:
+        width = main.statistics.buckets(vendor.values)[1]
         day = Window(NOW - 24 * width, NOW)
-        found.append((main, _stats, vendor.send(main.stats_request(vendor.values, day)).data))
+        found.append((main, _stats, vendor.send(main.statistics.request(vendor.values, day)).data))
     return found
 
 

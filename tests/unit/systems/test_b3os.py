@@ -25,16 +25,17 @@ DAY = Window(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 10, 4, tzinfo=
 
 def test_requests_are_those_of_the_documentation() -> None:
     """Paths and parameters, milliseconds for statistics; the organization only where it is set."""
-    assert SYSTEM.list_request(VALUES, None, offset=99).params == (("limit", "100"), ("offset", "99"))
-    assert SYSTEM.list_request(VALUES, DAY).path == "/v1/executions"
-    assert RUNS.list_request(VALUES, DAY).path == "/v1/runs"
-    assert RUNS.execution_request(VALUES, "run_1").path == "/v1/runs/run_1"
-    stats = SYSTEM.stats_request(VALUES, DAY)
+    assert SYSTEM.listing.request(VALUES, None, offset=99).params == (("limit", "100"), ("offset", "99"))
+    assert SYSTEM.listing.request(VALUES, DAY).path == "/v1/executions"
+    assert RUNS.listing.request(VALUES, DAY).path == "/v1/runs"
+    assert RUNS.details.execution_request(VALUES, "run_1", "").path == "/v1/runs/run_1"
+    assert SYSTEM.statistics is not None
+    stats = SYSTEM.statistics.request(VALUES, DAY)
     assert stats.path == "/v1/executions/stats"
     assert dict(stats.params) == {"from": "1773100800000", "to": "1773115200000", "granularity": "hourly"}
-    assert SYSTEM.headers(VALUES) == {"Authorization": "Bearer b3sk_k"}
+    assert SYSTEM.access.headers(VALUES, "") == {"Authorization": "Bearer b3sk_k"}
     named = build(SYSTEM, {"api_key": "b3sk_k", "organization_id": "org_1"}).values
-    assert SYSTEM.headers(named)["X-Org-ID"] == "org_1"
+    assert SYSTEM.access.headers(named, "")["X-Org-ID"] == "org_1"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_requests_are_those_of_the_documentation() -> None:
 )
 def test_envelopes(answer: Any, rows: int, more: bool) -> None:
     """Codes say nothing; null is an empty list; the older form is read too."""
-    page = SYSTEM.read_page(answer)
+    page = SYSTEM.listing.read(answer)
     assert (len(page.rows), page.more) == (rows, more)
 
 
@@ -56,13 +57,13 @@ def test_envelopes(answer: Any, rows: int, more: bool) -> None:
 def test_other_answers_are_refused(answer: Any) -> None:
     """What has not the form is an error, never an empty list."""
     with pytest.raises(UnexpectedResponse):
-        SYSTEM.read_page(answer)
+        SYSTEM.listing.read(answer)
 
 
 def test_go_s_zero_time_is_none() -> None:
     """A run that Go says ended in year 1 has not ended; numbers are milliseconds."""
     zero = "0001-01-01T00:00:00Z"
-    (row,) = RUNS.read_page(
+    (row,) = RUNS.listing.read(
         {"data": {"items": [{"id": "r", "status": "auto", "startedAt": 1773100800000, "finishedAt": zero}]}}
     ).rows
     assert row["finishedAt"] is None
@@ -85,7 +86,7 @@ def test_loops_are_flattened_and_secret_keys_masked() -> None:
         },
         "send": {"input": {"deep": [{"pin": "1234"}], "to": "x"}, "secretKeys": ["pin"], "context": {"s": 1}},
     }
-    detail = RUNS.read_execution({"data": {"id": "r", "status": "success", "executionState": state}})
+    detail = RUNS.details.read_execution({"data": {"id": "r", "status": "success", "executionState": state}})
     assert [step["path"] for step in detail.steps] == [
         "root",
         "loop",
@@ -101,9 +102,9 @@ def test_loops_are_flattened_and_secret_keys_masked() -> None:
 
 def test_missing_executions_are_known_by_what_is_said() -> None:
     """The documentation knows no 404 here: a 400 means gone only where it says so."""
-    assert SYSTEM.is_gone(404)
-    assert SYSTEM.is_gone(400, "refused with HTTP 400: execution not found")
-    assert not SYSTEM.is_gone(400, "refused with HTTP 400: invalid parameter")
+    assert SYSTEM.details.is_gone(404, "")
+    assert SYSTEM.details.is_gone(400, "refused with HTTP 400: execution not found")
+    assert not SYSTEM.details.is_gone(400, "refused with HTTP 400: invalid parameter")
 
 
 def _stats(series: list[dict[str, Any]], before: datetime) -> dict[str, list[dict[str, Any]]]:
@@ -116,9 +117,10 @@ def _stats(series: list[dict[str, Any]], before: datetime) -> dict[str, list[dic
             "recentFailures": None,
         }
     }
+    assert SYSTEM.statistics is not None
     return {
         name: list(rows)
-        for name, rows in SYSTEM.read_stats(VALUES, DAY, answer, settled_before=before).items()
+        for name, rows in SYSTEM.statistics.read(VALUES, DAY, answer, settled_before=before).items()
     }
 
 

@@ -239,7 +239,7 @@ def test_a_bare_list_that_comes_again_is_the_whole(name: str, number: int) -> No
         is_expired=lambda _: False,
         changed=lambda *_: Chunk(),
     )
-    request = replace(system.detail_request(values, "e", "n"), instead=None)
+    request = replace(system.details.request(values, "e", "n"), instead=None)
     found = details.whole(request, Static().send(request))
     rows = found.steps if name == "sailpoint" else found.children["task_logs"]
     assert len({row["id"] for row in rows}) == len(rows) == number

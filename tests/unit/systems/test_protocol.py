@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,6 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
 from task_history.settings import known
-from task_history.systems.protocol import Defaults
 from task_history.warehouse import tables
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
@@ -55,17 +55,17 @@ def test_answers_of_another_form_are_refused(name: str) -> None:
     ]
     for answer in pages:
         with pytest.raises(UnexpectedResponse):
-            system.read_page(answer)
+            system.listing.read(answer)
     singles: list[Json] = [[], {}, "text", None]
     for answer in singles:
         with pytest.raises(UnexpectedResponse):
-            system.read_execution(answer)
+            system.details.read_execution(answer)
 
 
 def test_paragon_asks_for_closed_windows() -> None:
     """Bounds go out in milliseconds and UTC, widened by one at the start, always with an order."""
     system = systems.find("paragon")
-    request = system.list_request({"project_id": "a/b"}, WINDOW, offset=100)
+    request = system.listing.request({"project_id": "a/b"}, WINDOW, offset=100)
     assert dict(request.params) == {
         "afterDate": "2026-08-31T23:59:59.999Z",
         "beforeDate": "2026-09-02T00:00:00.000Z",
@@ -79,7 +79,7 @@ def test_paragon_reads_what_the_documentation_shows() -> None:
     """The documented page, open row and single read give rows, state and steps."""
     system = systems.find("paragon")
     row = {"id": "x", "status": "SUCCEEDED", "dateStarted": "2023-02-20T06:21:42.274Z", "runDuration": 1477}
-    page = system.read_page(
+    page = system.listing.read(
         {"workflowExecutions": [row], "nextLink": "https://zeus.example/x", "total": 14295}
     )
     assert (page.rows, page.total, page.more) == ([row], 14295, True)
@@ -87,7 +87,7 @@ def test_paragon_reads_what_the_documentation_shows() -> None:
     assert not system.is_open(row)
     assert system.is_open({"id": "y", "status": "EXECUTING"})
     assert not system.is_open({"id": "y", "status": "PAUSED", "dateEnded": "2023-02-20T06:21:43.751Z"})
-    detail = system.read_execution(
+    detail = system.details.read_execution(
         {**row, "dateEnded": "2023-02-20T06:21:43.751Z", "runDuration": 1, "stepExecutions": [{"id": "s"}]}
     )
     assert detail.execution["runDuration"] == 1477
@@ -120,20 +120,25 @@ def test_tables_have_the_columns_that_all_share(name: str) -> None:
         shared = {"id", "status", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id"}
         assert shared | {system.started_column, system.workflow_column} <= columns[system.executions.name]
         steps = {"id", "workflow_execution_id", "status", "execution_date_started", "run_id"}
-        assert steps <= columns[system.steps.name]
-        assert {"id", "outcome", "steps", "date_started", "run_id"} <= columns[system.ledger.name]
-        for table in system.others:
+        assert steps <= columns[system.details.steps.name]
+        assert {"id", "outcome", "steps", "date_started", "run_id"} <= columns[system.details.log.name]
+        for table in system.details.children:
             assert {"execution_date_started", "fetched_at", "run_id"} <= columns[table.name]
-        assert {one.column for one in system.filters} - {None} <= columns[system.executions.name]
+        assert {one.column for one in system.listing.filters} - {None} <= columns[system.executions.name]
 
 
-@pytest.mark.parametrize("name", systems.names())
-def test_nothing_is_left_unsaid(name: str) -> None:
-    """Each system, and each further list of it, says everything that the protocol wants."""
-    system = systems.find(name)
-    assert not [systems.unsaid(one) for one in (system, *system.companions) if systems.unsaid(one)]
-
-
-def test_what_is_left_unsaid_is_named() -> None:
-    """A system that says nothing is told what is missing."""
-    assert {"executions", "list_request", "read_page", "rate_limit"} <= set(systems.unsaid(Defaults()))
+def test_what_a_system_leaves_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that leaves something out, or ends in no system, is refused with what is missing."""
+    (tmp_path / "lacking.py").write_text(
+        "from task_history.systems.protocol import System\nSYSTEM = System(name='lacking')\n"
+    )
+    (tmp_path / "silent.py").write_text("SYSTEM = None\n")
+    monkeypatch.setattr(systems, "__path__", [str(tmp_path)])
+    systems.names.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=r"'executions'.*'listing'"):
+            systems.find("lacking")
+        with pytest.raises(UsageError, match="SYSTEM = System"):
+            systems.find("silent")
+    finally:
+        systems.names.cache_clear()

@@ -26,7 +26,7 @@ WINDOW = Window(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UT
 
 def test_a_listing_is_asked_for_as_documented() -> None:
     """Path and parameters are those of the documentation; the other forms of the filter wait behind."""
-    request: Request | None = SYSTEM.list_request(VALUES, WINDOW, offset=250, filters={"workflow": "w/1"})
+    request: Request | None = SYSTEM.listing.request(VALUES, WINDOW, offset=250, filters={"workflow": "w/1"})
     assert request is not None
     assert request.path == "/v2025/workflows/w%2F1/executions"
     assert dict(request.params) == {
@@ -57,20 +57,20 @@ def test_a_listing_is_asked_for_as_documented() -> None:
 def test_both_styles_of_paths(version: str, workflows: str, execution: str, history: str) -> None:
     """The version stands before the service or after it; only some versions have the newer history."""
     values = build(SYSTEM, {**GIVEN, "api_version": version}).values
-    first = SYSTEM.definitions_request(values, "", 0)
-    assert first is not None
+    assert SYSTEM.workflows is not None
+    first = SYSTEM.workflows.request(values, "", 0)
     assert first.path == workflows
     # Newer versions take no parameters here.
     assert bool(first.params) == (version == "beta")
-    assert SYSTEM.execution_request(values, "e").path == execution
-    assert SYSTEM.detail_request(values, "e").path == history
+    assert SYSTEM.details.execution_request(values, "e", "").path == execution
+    assert SYSTEM.details.request(values, "e", "").path == history
 
 
 def test_answers_in_every_form_are_read() -> None:
     """One execution as object or list of one; a history as list, as object, in an object; nulls and nanoseconds."""
     row = {"id": "e", "startTime": "2022-02-07T20:13:29.356648026Z", "closeTime": None, "status": "Executing"}
     for form in (row, [row]):
-        found = SYSTEM.read_execution(form).execution
+        found = SYSTEM.details.read_execution(form).execution
         assert SYSTEM.started_at(found) == datetime(2022, 2, 7, 20, 13, 29, 356648, tzinfo=UTC)
         assert found["startTimeExact"] == row["startTime"]
         assert SYSTEM.is_open(found)
@@ -79,14 +79,14 @@ def test_answers_in_every_form_are_read() -> None:
         "timestamp": "2022-02-07T20:13:29.402Z",
         "attributes": {"stepName": "a"},
     }
-    request = SYSTEM.detail_request(VALUES, "e")
+    request = SYSTEM.details.request(VALUES, "e", "")
     for answer in ([event], {"history": [event]}, {"history": event}):
-        (step,) = SYSTEM.read_detail(VALUES, request, answer).steps
+        (step,) = SYSTEM.details.read(VALUES, request, answer).steps
         assert (step["id"], step["status"], step["step_name"]) == ("e:0", "Failed", "a")
-    assert SYSTEM.read_detail(VALUES, request, {"history": None}).steps == []
-    assert SYSTEM.read_page([]).rows == []
+    assert SYSTEM.details.read(VALUES, request, {"history": None}).steps == []
+    assert SYSTEM.listing.read([]).rows == []
     with pytest.raises(UnexpectedResponse):
-        SYSTEM.read_detail(VALUES, request, {"detailCode": "x"})
+        SYSTEM.details.read(VALUES, request, {"detailCode": "x"})
 
 
 @pytest.mark.parametrize(

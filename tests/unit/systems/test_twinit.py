@@ -14,7 +14,6 @@ from task_history.client.responses import Decipherer, Login
 from task_history.core.errors import ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request
 from task_history.settings import build
-from task_history.systems.protocol import tells_status_within
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth
 from tests.support.place import Place
@@ -27,16 +26,16 @@ ROOT = "/workflowsvc/api/v1"
 
 def test_requests_are_those_of_the_documentation() -> None:
     """The namespace on every call, both names of the page's size, plural paths with the singular behind."""
-    listing = SYSTEM.list_request(VALUES, None, offset=99, filters={"namespace": "A_1"})
+    listing = SYSTEM.listing.request(VALUES, None, offset=99, filters={"namespace": "A_1"})
     assert listing.path == f"{ROOT}/workflows"
     plain = {"nsfilter": "A_1", "_count": "100", "_pageSize": "100", "_offset": "99"}
     assert dict(listing.params) == {**plain, "sort": '{"_createdAt":-1}'}
     assert listing.instead is not None
     assert dict(listing.instead.params) == plain
-    assert SYSTEM.execution_request(VALUES, "r", "B_2").params == (("nsfilter", "B_2"),)
+    assert SYSTEM.details.execution_request(VALUES, "r", "B_2").params == (("nsfilter", "B_2"),)
     task = {"_id": "k", "_type": "DO_WHILE", "_status": "COMPLETED"}
-    request = SYSTEM.detail_request(VALUES, "r", "A_1")
-    loops, logs = SYSTEM.read_detail(VALUES, request, {"_id": "r", "_tasks": [task]}).more
+    request = SYSTEM.details.request(VALUES, "r", "A_1")
+    loops, logs = SYSTEM.details.read(VALUES, request, {"_id": "r", "_tasks": [task]}).more
     assert loops.path == f"{ROOT}/workflows/r/tasks/k/loopovertasks"
     assert loops.instead is not None
     assert loops.instead.path == f"{ROOT}/workflow/r/task/k/loopovertasks"
@@ -52,13 +51,13 @@ def test_both_envelopes_are_read() -> None:
         "_status": "RUNNING",
         "_createdAt": "2025-05-24T21:26:49.367573830Z",
     }
-    bare = SYSTEM.read_page([row])
+    bare = SYSTEM.listing.read([row])
     assert (bare.rows[0]["status"], bare.more) == ("RUNNING", None)
     assert SYSTEM.started_at(bare.rows[0]) == datetime(2025, 5, 24, 21, 26, 49, 367573, tzinfo=UTC)
-    assert SYSTEM.read_page({"_offset": 0, "_pageSize": 10, "_total": 2, "_list": [row]}).more is True
-    assert SYSTEM.read_page({"_offset": 1, "_pageSize": 10, "_total": 2, "_list": [row]}).more is False
+    assert SYSTEM.listing.read({"_offset": 0, "_pageSize": 10, "_total": 2, "_list": [row]}).more is True
+    assert SYSTEM.listing.read({"_offset": 1, "_pageSize": 10, "_total": 2, "_list": [row]}).more is False
     with pytest.raises(UnexpectedResponse):
-        SYSTEM.read_page({"_total": 0})
+        SYSTEM.listing.read({"_total": 0})
 
 
 def test_an_end_is_only_guessed_where_there_is_one() -> None:
@@ -73,7 +72,7 @@ def test_an_end_is_only_guessed_where_there_is_one() -> None:
         ("COMPLETED", "2025-05-24T21:26:49.367574131Z", None),
         ("RUNNING", "2025-05-24T21:26:59.367573830Z", None),
     ):
-        (row,) = SYSTEM.read_page([{**made, "_status": status, "_updatedAt": updated}]).rows
+        (row,) = SYSTEM.listing.read([{**made, "_status": status, "_updatedAt": updated}]).rows
         assert row["finished_at_estimate"] == end
 
 
@@ -81,7 +80,7 @@ def test_tasks_within_tasks_are_found() -> None:
     """Forks and cases nest tasks in undocumented ways: each is found and named, with the one that it is within."""
     inner = {"_id": "i", "_type": "SCRIPT_EXECUTION", "_status": "COMPLETED", "_sequenceno": 4}
     fork = {"_id": "f", "_type": "FORK_JOIN", "_status": "COMPLETED", "_branches": [[inner], {"default": []}]}
-    rows = SYSTEM.read_execution({"_id": "r", "_status": "COMPLETED", "_tasks": [fork]}).steps
+    rows = SYSTEM.details.read_execution({"_id": "r", "_status": "COMPLETED", "_tasks": [fork]}).steps
     assert [(row["_id"], row["parent_task_id"], row["_name"]) for row in rows] == [
         ("f", None, "FORK_JOIN_None"),
         ("i", "f", "SCRIPT_EXECUTION_4"),
@@ -90,11 +89,11 @@ def test_tasks_within_tasks_are_found() -> None:
 
 def test_an_error_within_a_good_answer_is_one() -> None:
     """Success outside and 401 within means that the session is over: log in again."""
-    decipherer = Decipherer("https://t.example", SYSTEM.hint, SYSTEM.status_in)
+    decipherer = Decipherer("https://t.example", SYSTEM.access.hint, SYSTEM.access.status_in)
     body = b'{"errorResult":{"status":401}}'
     assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, body), Login)
     assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, b'{"_list":[]}'), Answer)
-    assert tells_status_within(SYSTEM)
+    assert SYSTEM.access.status_in is not None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,414 @@
+"""B3OS: executions, the runs of workflows behind them, and the vendor's statistics.
+
+https://docs.b3os.org/api/introduction
+
+An execution is what was ordered (payment, source, payloads); a run is one pass of the engine over a workflow. Not every
+run has an execution, nor every execution a run: both are listed, and ``executions.workflow_run_id`` joins them.
+Neither list can be narrowed to a time, nor is its order documented.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from ...core.errors import UnexpectedResponse
+from ...core.models import Json, Page, Request, Row, Window
+from ..parsing import instant, millis, rows_under, timed
+from ..protocol import Access, Detail, Details, Listing, Setting, Statistics, System, Values
+from .tables import (
+    BY_SOURCE,
+    BY_STATUS,
+    DETAILS,
+    EVENTS,
+    EXECUTIONS,
+    FAILURES,
+    NODES,
+    RUN_DETAILS,
+    RUNS,
+    STATS,
+    SUMMARY,
+    VIEWS,
+)
+
+_DOCS_URL = "https://docs.b3os.org/api/introduction"
+PAGE = 100
+_MARK = "[redacted]"
+_SUCCESS = "workflow_succeeded"
+ENDED = frozenset({_SUCCESS, "workflow_partial", "workflow_failed", "workflow_cancelled"})
+RUN_ENDED = frozenset({"success", "partial", "failure", "cancelled"})
+_WIDTHS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
+_TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
+_LIST_FIELDS = frozenset(column.source for column in RUNS.columns if column.source)
+_MISSING = re.compile(r"not found|no such|does not exist|unknown execution", re.IGNORECASE)
+
+SETTINGS = (
+    Setting(
+        "api_key",
+        str,
+        None,
+        "An API key, beginning with b3sk_; the scope read is enough.",
+        is_secret=True,
+        is_required=True,
+    ),
+    Setting(
+        "organization_id",
+        str,
+        None,
+        "The organization, org_…, sent as X-Org-ID where the vendor wants it named.",
+    ),
+    Setting(
+        "stats_granularity",
+        str,
+        "hourly",
+        "Whether the vendor's statistics are taken by hour or by day.",
+        choices=tuple(_WIDTHS),
+    ),
+)
+
+
+def headers(values: Values, token: str) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {values['api_key']}"}
+    return {**headers, "X-Org-ID": str(values["organization_id"])} if values["organization_id"] else headers
+
+
+def hint(status: int) -> str:
+    if status == 401:
+        return "Set api_key to an API key of the organization; it begins with b3sk_ and was shown only once."
+    return (
+        "The key is known but may not read this: it needs the scope read, and organization_id, where it is set, has "
+        "to be the key's own."
+    )
+
+
+def is_gone(status: int, message: str) -> bool:
+    # The documentation of a single execution knows no 404: a missing one is a 400.
+    return status in (404, 410) or (status == 400 and _MISSING.search(message) is not None)
+
+
+def read_page(data: Json) -> Page:
+    what = "list"
+    found = _data(data, what=what)
+    more: Json = data.get("hasMore")
+    if isinstance(found, dict):
+        if "items" not in found:
+            rows_under(found, ("items",), what=what)
+        more = found.get("hasMore")
+        # Go encodes an empty list as null.
+        found = found["items"] if found["items"] is not None else []
+    rows = rows_under(found, (), what=what)
+    for row in rows:
+        if row.get("id") in (None, ""):
+            raise UnexpectedResponse("list: a row has no 'id'.")
+    return Page(
+        [timed(row, _TIMES) for row in rows], total=None, more=more if isinstance(more, bool) else None
+    )
+
+
+# https://docs.b3os.org/api/reference/get-v1-workflows-id-runs
+
+
+def runs_request(
+    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+) -> Request:
+    return Request("list", "/v1/runs", _paged(offset))
+
+
+def is_run_open(row: Row) -> bool:
+    return str(row.get("status") or "") not in RUN_ENDED and not _is_set(row.get("finishedAt"))
+
+
+def run_request(values: Values, execution_id: str, partition: str) -> Request:
+    return Request("execution", f"/v1/runs/{quote(execution_id, safe='')}")
+
+
+def read_run(data: Json) -> Detail:
+    run = _data(data, what="run")
+    if not isinstance(run, dict) or run.get("id") in (None, ""):
+        raise UnexpectedResponse("run: expected an object with the key 'id' under 'data'.")
+    state = run.get("executionState")
+    if state is not None and not isinstance(state, dict):
+        raise UnexpectedResponse("run: expected an object under 'executionState'.")
+    fields = {name: value for name, value in run.items() if name in _LIST_FIELDS}
+    nodes = list(_nodes(str(run["id"]), state or {}, parent=None, iteration=None))
+    definition = run.get("workflowDefinition")
+    named = definition.get("sensitivePropKeys") if isinstance(definition, dict) else None
+    secret = [key for node in nodes for key in _keys(node.get("secretKeys"))] + _keys(named)
+    others = {
+        name: _masked(value, secret)
+        for name, value in run.items()
+        if name not in _LIST_FIELDS and name != "executionState"
+    }
+    return Detail(timed(fields, _TIMES), {"workflowDefinition": None, **others}, nodes)
+
+
+# https://docs.b3os.org/api/reference/get-v1-executions
+
+
+def list_request(
+    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+) -> Request:
+    return Request("list", "/v1/executions", _paged(offset))
+
+
+def is_open(row: Row) -> bool:
+    return str(row.get("status") or "") not in ENDED and not _is_set(row.get("finishedAt"))
+
+
+def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+    return Request("execution", f"/v1/executions/{quote(execution_id, safe='')}")
+
+
+def read_execution(data: Json) -> Detail:
+    found = _data(data, what="execution")
+    execution = found.get("execution") if isinstance(found, dict) else None
+    if not isinstance(execution, dict) or execution.get("id") in (None, ""):
+        raise UnexpectedResponse("execution: expected an object with the key 'execution' under 'data'.")
+    events = rows_under({"events": found.get("events") or []}, ("events",), what="execution")
+    identity = str(execution["id"])
+    rows = [_event(identity, at, event) for at, event in enumerate(events)]
+    return Detail(timed(execution, _TIMES), {"message": found.get("message")}, rows)
+
+
+# https://docs.b3os.org/api/reference/get-v1-executions-stats
+
+
+def stats_buckets(values: Values) -> tuple[str, timedelta]:
+    granularity = str(values["stats_granularity"])
+    return granularity, _WIDTHS[granularity]
+
+
+def stats_request(values: Values, window: Window) -> Request:
+    ends = (("from", window.start), ("to", window.end))
+    params = tuple((name, str(round(at.timestamp() * 1000))) for name, at in ends)
+    return Request(
+        "stats", "/v1/executions/stats", (*params, ("granularity", str(values["stats_granularity"])))
+    )
+
+
+def read_stats(
+    values: Values, window: Window, data: Json, *, settled_before: datetime
+) -> Mapping[str, list[Row]]:
+    found = _data(data, what="statistics")
+    if not isinstance(found, dict) or "timeSeries" not in found:
+        raise UnexpectedResponse("statistics: expected an object with the key 'timeSeries' under 'data'.")
+    granularity = values["stats_granularity"]
+    span: Row = {"granularity": granularity, "window_start": window.start, "window_end": window.end}
+    parts = {
+        name: rows_under({name: found.get(name) or []}, (name,), what="statistics")
+        for name in ("timeSeries", "statuses", "sourceSystems", "recentFailures")
+    }
+    summary = found.get("summary")
+    if summary is not None and not isinstance(summary, dict):
+        raise UnexpectedResponse("statistics: expected an object under 'summary'.")
+    return {
+        STATS.name: list(_buckets(values, window, parts["timeSeries"], settled_before)),
+        SUMMARY.name: [{**_rated(_without_rate(summary)), **span}] if summary else [],
+        BY_STATUS.name: [{**row, **span} for row in parts["statuses"] if row.get("status")],
+        BY_SOURCE.name: [
+            {**_rated(row), **span, "sourceSystem": row.get("sourceSystem") or ""}
+            for row in parts["sourceSystems"]
+        ],
+        FAILURES.name: [timed(row, _TIMES) for row in parts["recentFailures"] if row.get("executionId")],
+    }
+
+
+def _buckets(values: Values, window: Window, rows: Sequence[Row], settled_before: datetime) -> Iterator[Row]:
+    """A row per bucket of the window, those too that the vendor leaves out."""
+    granularity, width = stats_buckets(values)
+    given: dict[datetime, Row] = {}
+    for row in rows:
+        start = row.get("bucketStart")
+        at = (
+            millis(start)
+            if isinstance(start, int | float) and not isinstance(start, bool)
+            else instant(start)
+        )
+        if at is None:
+            raise UnexpectedResponse("statistics: a row of 'timeSeries' has no instant under 'bucketStart'.")
+        given[at] = {name: value for name, value in row.items() if name != "bucketStart"}
+    empty = dict.fromkeys(("total", "succeeded", "failed", "cancelled"), 0)
+    starts = {window.start + at * width for at in range(-(-(window.end - window.start) // width))}
+    for at in sorted(starts | {at for at in given if at in window}):
+        row = _rated(given.get(at, empty))
+        is_over = at + width <= settled_before and _ended(row) >= (row.get("total") or 0)
+        yield {
+            **row,
+            "granularity": granularity,
+            "bucket_start": at,
+            "bucket_end": at + width,
+            "is_closed": is_over,
+            "is_filled": at not in given,
+        }
+
+
+def _paged(offset: int) -> tuple[tuple[str, str], ...]:
+    return (("limit", str(PAGE)), ("offset", str(offset)))
+
+
+def _data(data: Json, *, what: str) -> Json:
+    """What stands in the envelope. Its ``code`` is 200 or 0 for success, and says nothing."""
+    if not isinstance(data, dict) or "data" not in data:
+        raise UnexpectedResponse(
+            f"{what}: expected an object with the key 'data'. The vendor's API may have changed; nothing was loaded "
+            "from this answer."
+        )
+    return data["data"]
+
+
+def _is_set(value: Json) -> bool:
+    """Whether there is an instant; Go writes year 1 for none."""
+    found = timed({"at": value}, ("at",))["at"] if value is not None else None
+    return found is not None and found != ""
+
+
+def _event(execution_id: str, position: int, event: Row) -> Row:
+    return {
+        **timed(event, _TIMES),
+        "id": str(event.get("id") or f"{execution_id}:{position}"),
+        "executionId": execution_id,
+        "position": position,
+        "status": str(event.get("eventType") or "").rpartition(".")[2] or None,
+    }
+
+
+def _nodes(
+    run_id: str, state: Mapping[str, Json], *, parent: str | None, iteration: int | None
+) -> Iterator[Row]:
+    """The nodes of a run or of one iteration of a loop, each followed by those within it."""
+    for node_id, node in state.items():
+        if not isinstance(node, dict):
+            raise UnexpectedResponse("run: expected an object for each node under 'executionState'.")
+        path = node_id if parent is None else f"{parent}[{iteration}].{node_id}"
+        # The context repeats the properties and storage of the whole workflow.
+        fields = {name: value for name, value in node.items() if name not in ("iterations", "context")}
+        yield {
+            **{name: _masked(value, node.get("secretKeys")) for name, value in timed(fields, _TIMES).items()},
+            "secretKeys": node.get("secretKeys"),
+            "input": _masked(node.get("input"), node.get("secretKeys")),
+            "id": f"{run_id}:{path}",
+            "workflow_execution_id": run_id,
+            "path": path,
+            "parent_path": parent,
+            "iteration": iteration,
+            "node_id": node_id,
+        }
+        loops = node.get("iterations")
+        for at, inner in enumerate(loops if isinstance(loops, list) else ()):
+            if isinstance(inner, dict):
+                yield from _nodes(run_id, inner, parent=path, iteration=at)
+
+
+def _keys(keys: Json) -> list[str]:
+    return [str(key) for key in keys] if isinstance(keys, list) else []
+
+
+def _masked(value: Json, keys: Json) -> Json:
+    """The value without what the vendor itself calls secret, at any depth, in texts that are JSON too."""
+    secret = set(_keys(keys))
+    if not secret:
+        return value
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        try:
+            inner = json.loads(value)
+        except ValueError:
+            return value
+        masked = _masked(inner, keys)
+        return value if masked == inner else json.dumps(masked)
+    if isinstance(value, dict):
+        return {name: _MARK if name in secret else _masked(inner, keys) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner, keys) for inner in value]
+    return value
+
+
+def _ended(row: Row) -> int:
+    return sum(_count(row.get(name)) for name in ("succeeded", "partial", "failed", "cancelled"))
+
+
+def _count(value: Json) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _rated(row: Row) -> Row:
+    """The counts with their rates; the vendor's own rate has no documented scale."""
+    ended = _ended(row)
+    return {
+        **row,
+        "success_rate": _count(row.get("succeeded")) / ended if ended else None,
+        "failure_rate": _count(row.get("failed")) / ended if ended else None,
+    }
+
+
+def _without_rate(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "successRate"}
+
+
+_ACCESS = Access(
+    default_base_url="https://api.b3os.org",
+    credential=lambda values: str(values["organization_id"] or values["api_key"]),
+    headers=headers,
+    hint=hint,
+)
+# https://docs.b3os.org/api/introduction names a limit per organization and no number
+_RATE_LIMIT = (300, 60.0)
+
+_RUNS = System(
+    name="b3os",
+    title="B3OS runs",
+    docs_url=_DOCS_URL,
+    settings=SETTINGS,
+    access=_ACCESS,
+    rate_limit=_RATE_LIMIT,
+    executions=RUNS,
+    identity=lambda row: str(row["id"]),
+    started_at=lambda row: instant(row.get("startedAt")),
+    is_open=is_run_open,
+    started_column="started_at",
+    workflow_column="workflow_id",
+    failed_statuses=("failure",),
+    listing=Listing(kind="full_scan", page_size=PAGE, request=runs_request, read=read_page),
+    details=Details(
+        steps=NODES,
+        log=RUN_DETAILS,
+        execution_request=run_request,
+        read_execution=read_run,
+        list_only_columns=("organization_id",),
+        is_gone=is_gone,
+    ),
+)
+
+SYSTEM = System(
+    name="b3os",
+    title="B3OS executions and runs",
+    docs_url=_DOCS_URL,
+    settings=SETTINGS,
+    access=_ACCESS,
+    rate_limit=_RATE_LIMIT,
+    executions=EXECUTIONS,
+    identity=lambda row: str(row["id"]),
+    started_at=lambda row: instant(row.get("createdAt")),
+    is_open=is_open,
+    started_column="created_at",
+    workflow_column="workflow_id",
+    failed_statuses=("workflow_failed",),
+    listing=Listing(kind="full_scan", page_size=PAGE, request=list_request, read=read_page),
+    details=Details(
+        steps=EVENTS,
+        log=DETAILS,
+        execution_request=execution_request,
+        read_execution=read_execution,
+        is_gone=is_gone,
+    ),
+    statistics=Statistics(
+        tables=(STATS, SUMMARY, BY_STATUS, BY_SOURCE, FAILURES),
+        buckets=stats_buckets,
+        request=stats_request,
+        read=read_stats,
+    ),
+    companions=(_RUNS,),
+    views=VIEWS,
+)

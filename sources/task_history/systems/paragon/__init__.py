@@ -1,0 +1,224 @@
+"""Paragon Task History.
+
+https://docs.useparagon.com/apis/task-history
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import quote
+
+from ...core.errors import UnexpectedResponse
+from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ..parsing import instant, rows_under
+from ..protocol import (
+    Access,
+    Detail,
+    Details,
+    Integrations,
+    Listing,
+    PageForm,
+    Payload,
+    Payloads,
+    Replay,
+    Replayed,
+    Setting,
+    System,
+    Values,
+)
+from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
+
+# Task History filters by four statuses; the dashboard knows more. A status not listed here is
+# open until the execution has an end date.
+# https://docs.useparagon.com/workflows/viewing-workflow-executions
+TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "CANCELED"})
+
+_PARAMS = {item.name: item.param for item in FILTERS}
+_ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
+
+SETTINGS = (
+    Setting("project_id", str, None, "The project's id, from the dashboard's address bar.", is_required=True),
+    Setting(
+        "api_key",
+        str,
+        None,
+        "A project-level API key (Settings > API Keys), not a Paragon User Token.",
+        is_secret=True,
+        is_required=True,
+    ),
+    Setting(
+        "integrations",
+        tuple,
+        (),
+        "Integrations to learn each workflow's from, such as salesforce; asked once "
+        "per workflow and integration.",
+    ),
+    Setting(
+        "workflow_map",
+        str,
+        None,
+        "A file that names each workflow's integration instead: CSV with the columns "
+        "workflow_id, integration, workflow_name, or the same as TOML or JSON.",
+    ),
+)
+
+# https://docs.useparagon.com/apis/task-history and
+# https://docs.useparagon.com/workflows/viewing-workflow-executions disagree.
+REPLAY_CAVEAT = (
+    "Replay is beta, says https://docs.useparagon.com/apis/task-history. Which version of the workflow then runs "
+    "is documented in two contradictory ways: that of the original run, and the one that is deployed now. "
+    "Whatever the workflow does elsewhere, it does once more."
+)
+
+
+def headers(values: Values, token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {values['api_key']}"}
+
+
+def hint(status: int) -> str:
+    if status == 401:
+        return (
+            "Set api_key to a project-level API key (dashboard: Settings > API Keys); a Paragon User Token "
+            "is refused here, and so is a key that was rotated or deleted."
+        )
+    return (
+        "The key is known but may not read this: check that project_id is the project of the key, that the "
+        "plan includes Task History (Enterprise), and on-premise that Task History is not switched off."
+    )
+
+
+def list_request(
+    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+) -> Request:
+    # Whether the bounds are inclusive is not documented: ask for one millisecond more at the
+    # start, and let the caller cut. sortBy always, since nextLink may name another order than
+    # the one that was used.
+    params = [(_PARAMS[name], str(value)) for name, value in (filters or {}).items()]
+    if window is not None:
+        params += [("afterDate", iso_ms(window.start - MS)), ("beforeDate", iso_ms(window.end))]
+    params.append(("sortBy", "ASC"))
+    if offset:
+        params.append(("offset", str(offset)))
+    return Request("list", _path(values), tuple(params))
+
+
+def read_page(data: Json) -> Page:
+    rows = rows_under(data, ("workflowExecutions", "data"), what="list of executions")
+    for row in rows:
+        if row.get("id") in (None, ""):
+            raise UnexpectedResponse("list of executions: a row has no 'id'.")
+    if not isinstance(data, dict):
+        return Page(rows, total=None, more=None)
+    total = data.get("total")
+    # nextLink only ever means "more": it may name another host, another order or no filters.
+    return Page(
+        rows,
+        total=total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None,
+        more=bool(data["nextLink"]) if "nextLink" in data else None,
+    )
+
+
+def is_open(row: Row) -> bool:
+    return str(row.get("status")) not in TERMINAL and not row.get("dateEnded")
+
+
+def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+    return Request("execution", f"{_path(values)}/{quote(execution_id, safe='')}")
+
+
+def read_execution(data: Json) -> Detail:
+    if not isinstance(data, dict) or data.get("id") in (None, ""):
+        raise UnexpectedResponse("execution: expected an object with the key 'id'.")
+    steps = data.get("stepExecutions")
+    rows = rows_under({"stepExecutions": steps or []}, ("stepExecutions",), what="execution")
+    for row in rows:
+        if row.get("id") in (None, ""):
+            raise UnexpectedResponse("execution: a row of 'stepExecutions' has no 'id'.")
+        row.setdefault("workflowExecutionId", data["id"])
+    execution = {name: value for name, value in data.items() if name in _ROW_FIELDS}
+    duration = execution.pop("runDuration", None)
+    started, ended = instant(data.get("dateStarted")), instant(data.get("dateEnded"))
+    if duration is not None and started and ended:
+        execution["runDuration"] = round((ended - started) / MS)
+    extra = {
+        name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"
+    }
+    return Detail(execution, {**extra, "run_duration": duration}, rows)
+
+
+def integration_request(values: Values, workflow_id: str, integration: str) -> Request:
+    params = (("workflowId", workflow_id), ("integration", integration), ("sortBy", "ASC"))
+    return Request("integration", _path(values), params)
+
+
+def payload_request(values: Values, execution_id: str, step_id: str) -> Request:
+    path = f"{_path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"
+    return Request("payload", path)
+
+
+def read_payload(data: Json) -> Payload:
+    if not isinstance(data, dict) or not data.keys() & {"input", "output"}:
+        raise UnexpectedResponse("step: expected an object with the keys 'input' and 'output'.")
+    flags = {name: value for name, value in data.items() if name not in ("input", "output")}
+    return Payload(data.get("input"), data.get("output"), flags)
+
+
+def replay_request(values: Values, execution_id: str) -> Request:
+    path = f"{_path(values)}/{quote(execution_id, safe='')}/replay"
+    return Request("replay", path, method="POST", is_once=True)
+
+
+def read_replay(data: Json) -> Replayed:
+    # Documented is 201 with the execution that was started; whether its id is a new one is not.
+    found = data if isinstance(data, dict) else {}
+    identity, status = (str(found[name]) if found.get(name) else None for name in ("id", "status"))
+    fields = {name: value for name, value in found.items() if name in _ROW_FIELDS}
+    return Replayed(identity, status, {"dateEnded": None, "runDuration": None, "taskCount": None, **fields})
+
+
+def _path(values: Values) -> str:
+    return f"/projects/{quote(str(values['project_id']), safe='')}/task-history/workflow-executions"
+
+
+SYSTEM = System(
+    name="paragon",
+    title="Paragon Task History",
+    docs_url="https://docs.useparagon.com/apis/task-history",
+    settings=SETTINGS,
+    access=Access(
+        default_base_url="https://api.useparagon.com",
+        credential=lambda values: str(values["api_key"]),
+        headers=headers,
+        hint=hint,
+    ),
+    rate_limit=(1_000, 600.0),
+    retention=timedelta(days=90),
+    executions=EXECUTIONS,
+    identity=lambda row: str(row["id"]),
+    started_at=lambda row: instant(row.get("dateStarted")),
+    is_open=is_open,
+    started_column="date_started",
+    workflow_column="workflow_id",
+    open_statuses=("EXECUTING", "DELAYED"),
+    failed_statuses=("FAILED",),
+    listing=Listing(
+        kind="sorted",
+        page_size=100,
+        request=list_request,
+        read=read_page,
+        page_form=PageForm("workflowExecutions", "total", "status", "dateEnded", TERMINAL),
+        filters=FILTERS,
+        filters_by_status=True,
+    ),
+    details=Details(
+        steps=STEPS,
+        log=DETAILS,
+        execution_request=execution_request,
+        read_execution=read_execution,
+        list_only_columns=("run_duration",),
+    ),
+    payloads=Payloads(table=PAYLOADS, request=payload_request, read=read_payload),
+    replay=Replay(caveat=REPLAY_CAVEAT, request=replay_request, read=read_replay),
+    integrations=Integrations(table=WORKFLOWS, request=integration_request),
+    views=VIEWS,
+)

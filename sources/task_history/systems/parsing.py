@@ -1,0 +1,134 @@
+"""What several vendors' answers have in common: instants, lists of rows, an error's text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from ..core.errors import UnexpectedResponse
+from ..core.models import Column, Json, Row
+
+
+def error_in(column: str) -> str:
+    """The error in a JSON text, as SQL of ``Shown``: the text that it is, or that an object holds under a usual name."""
+    parsed = f"TRY_CAST({column} AS JSON)"
+    return (
+        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
+        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
+        # DuckDB gives an object's text where BigQuery gives nothing.
+        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
+    )
+
+
+def instant(value: Json) -> datetime | None:
+    """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+_ZERO_YEAR = 1
+_LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
+
+
+def timed(row: Row, names: Sequence[str]) -> Row:
+    """The row with these fields as instants: ISO 8601, or milliseconds since 1970 where they are numbers.
+
+    Absent, ``null``, empty and Go's zero time are all "not set". What is finer than a microsecond stays beside it,
+    exactly as sent, under the field's name with ``Exact`` added; what is no instant stays as it is.
+    """
+    found = dict(row)
+    for name in names:
+        value = found.get(name)
+        at = (
+            millis(value)
+            if isinstance(value, int | float) and not isinstance(value, bool)
+            else instant(value)
+        )
+        if at is not None and at.year == _ZERO_YEAR:
+            found[name] = None
+        elif at is not None:
+            if isinstance(value, str) and _LONG_FRACTION.search(value):
+                found[f"{name}Exact"] = value
+            found[name] = at
+        elif value == "":
+            found[name] = None
+    return found
+
+
+def millis(value: float) -> datetime | None:
+    """Milliseconds since 1970 as an instant; None beyond what there is."""
+    try:
+        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
+    except (OverflowError, ValueError):
+        return None
+
+
+_NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
+"""What an error may show as the name of a field: long ones with digits may be tokens."""
+
+
+def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
+    """The list of objects under the first of ``keys`` that is there, or the answer itself if it is a list.
+
+    Raises:
+        UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
+    """
+    if isinstance(data, list):
+        found: Json = data
+        path = "$"
+    elif not keys:
+        raise UnexpectedResponse(
+            f"{what}: expected a list, found {type(data).__name__}. The vendor's API may have changed; nothing was "
+            "loaded from this answer."
+        )
+    elif isinstance(data, dict):
+        path = next((key for key in keys if key in data), "")
+        if not path:
+            # What stands where names should may be anything, a secret too.
+            names = [key for key in sorted(data) if _NAME.fullmatch(key)]
+            raise UnexpectedResponse(
+                f"{what}: expected the key {' or '.join(map(repr, keys))} in the answer, found "
+                f"{names[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
+            )
+        found = data[path]
+    else:
+        raise UnexpectedResponse(f"{what}: expected an object, found {type(data).__name__}.")
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
+    return found
+
+
+def own_columns(*, what: str) -> tuple[Column, ...]:
+    """The columns that this connector adds to every table of executions."""
+    return (
+        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
+        Column(
+            "resolution",
+            "text",
+            f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
+            "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
+        ),
+        Column(
+            "purged_at_source",
+            "timestamp",
+            f"When the vendor was found to hold {what} no longer; empty while it does.",
+        ),
+        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
+        Column(
+            "read_by",
+            "text",
+            "The kind of request that brought this version of the row: list; late, when it became visible behind the "
+            "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
+            "was run again under its own id.",
+        ),
+        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
+        Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),
+    )

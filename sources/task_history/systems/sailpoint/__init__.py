@@ -1,0 +1,346 @@
+"""SailPoint Identity Security Cloud: executions of workflows.
+
+https://developer.sailpoint.com/docs/api/v2025/workflows
+
+There is no list of all executions: workflows are listed first, then the executions of each. What a step did is in
+an execution's history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from urllib.parse import quote, unquote
+
+from ...core.errors import ConfigurationError, UnexpectedResponse
+from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ..parsing import instant, rows_under, timed
+from ..protocol import (
+    Access,
+    Detail,
+    Details,
+    Filter,
+    Listing,
+    Login,
+    Setting,
+    System,
+    Token,
+    Values,
+    Workflows,
+)
+from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
+
+PAGE = 250
+VERSIONS = ("v2025", "v2026", "v2024", "v3", "beta", "v1")
+"""``v1`` is the style of paths that names the service first: /workflows/v1."""
+_PAGED_WORKFLOWS = ("v3", "beta")
+_WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
+TERMINAL = frozenset({"completed", "failed", "canceled", "cancelled", "terminated", "timedout"})
+_TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_TIMES = ("startTime", "closeTime")
+_LAST_WORD = re.compile(
+    r"(Scheduled|Started|Initiated|Completed|Failed|Canceled|Cancelled|TimedOut|Terminated)$"
+)
+
+SETTINGS = (
+    Setting(
+        "tenant",
+        str,
+        None,
+        "The tenant, as in https://<tenant>.api.identitynow.com; or set base_url.",
+    ),
+    Setting(
+        "client_id",
+        str,
+        None,
+        "The client id of a personal access token (PAT) of a user who may read workflows.",
+        is_required=True,
+    ),
+    Setting("client_secret", str, None, "The secret of that token.", is_secret=True, is_required=True),
+    Setting(
+        "api_version",
+        str,
+        "v2025",
+        "Which version of the API is asked; v1 is the style of paths with the service first.",
+        choices=VERSIONS,
+    ),
+)
+FILTERS = (
+    Filter("workflow", "id", "workflow_id", "a workflow's id"),
+    Filter("status", "status", "status", "Completed, Failed, Canceled, Running, Executing or Queued"),
+)
+
+
+def base_url(values: Values) -> str:
+    if values["base_url"]:
+        return str(values["base_url"])
+    return f"https://{values['tenant']}.api.identitynow.com" if values["tenant"] else ""
+
+
+def check(values: Values) -> None:
+    tenant = values["tenant"]
+    if not tenant and not values["base_url"]:
+        raise ConfigurationError(
+            "The setting tenant of sailpoint is missing: it is the word before .api.identitynow.com. Set it, or "
+            "base_url for another host, in .dlt/config.toml under [sources.task_history.sailpoint], or in the "
+            "environment as SOURCES__TASK_HISTORY__SAILPOINT__TENANT."
+        )
+    if tenant and not values["base_url"] and not _TENANT.fullmatch(str(tenant)):
+        raise ConfigurationError(
+            f"tenant: {tenant!r} is no tenant: it is one word, such as acme of https://acme.api.identitynow.com."
+        )
+
+
+def warnings(values: Values) -> tuple[str, ...]:
+    # https://developer.sailpoint.com/docs/api/api-versioning-migration
+    listing = (
+        "SailPoint removes the list of executions in July 2028, in every version; it names no successor yet."
+    )
+    if values["api_version"] in _PAGED_WORKFLOWS:
+        version = values["api_version"]
+        return (
+            f"api_version {version} is deprecated: SailPoint removes its history in October 2027. Set api_version "
+            f"to v2025. {listing}",
+        )
+    return ()
+
+
+def login(values: Values) -> Login:
+    # https://developer.sailpoint.com/docs/api/authentication
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": str(values["client_id"]),
+        "client_secret": str(values["client_secret"]),
+    }
+    return Login(Request("token", "/oauth/token", method="POST"), form)
+
+
+def read_login(data: Json) -> Token:
+    if (
+        not isinstance(data, dict)
+        or not isinstance(data.get("access_token"), str)
+        or not data["access_token"]
+    ):
+        raise UnexpectedResponse("token: expected an object with the key 'access_token'.")
+    life = data.get("expires_in")
+    if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
+        life = None
+    return Token(data["access_token"], life)
+
+
+def hint(status: int) -> str:
+    if status == 401:
+        return (
+            "Set client_id and client_secret to those of a personal access token (PAT) that was not deleted, and "
+            "tenant to the tenant that made it."
+        )
+    return (
+        "The token is known but may not read this: it has to be a personal access token of a user (a client of "
+        "its own has none) with the scopes sp:workflow:read and sp:workflow-execution:read, whose level is "
+        "ORG_ADMIN, SOURCE_ADMIN or SOURCE_SUBADMIN."
+    )
+
+
+def workflows_request(values: Values, partition: str, offset: int) -> Request:
+    version = str(values["api_version"])
+    if version in _PAGED_WORKFLOWS:
+        return Request("workflows", f"/{version}/workflows", _paged(offset))
+    if offset:
+        # The newer versions take no parameters; whether they give more than 250 is not documented.
+        return Request("workflows", "/v3/workflows", _paged(offset), is_partial=True)
+    return Request("workflows", _path(version, "workflows"))
+
+
+def read_workflows(data: Json) -> Page:
+    rows = rows_under(data, (), what="list of workflows")
+    found = []
+    for row in rows:
+        if row.get("id") in (None, ""):
+            raise UnexpectedResponse("list of workflows: a row has no 'id'.")
+        trigger, owner = row.get("trigger"), row.get("owner")
+        found.append(
+            {
+                **timed(row, ("created", "modified")),
+                "trigger_type": trigger.get("type") if isinstance(trigger, dict) else None,
+                "owner_name": owner.get("name") if isinstance(owner, dict) else None,
+            }
+        )
+    return Page(found, total=None, more=bool(rows) and len(rows) % PAGE == 0)
+
+
+def list_request(
+    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+) -> Request:
+    filters = filters or {}
+    path = f"{_path(str(values['api_version']), 'workflows')}/{quote(str(filters['workflow']), safe='')}/executions"
+    paging = (("limit", str(PAGE)), ("offset", str(offset)))
+    request: Request | None = None
+    # https://github.com/sailpoint-oss/api-specs/issues/67: the filter's name and form differ by version; the
+    # last resort is none, and the caller cuts.
+    for words in reversed(list(_filters(window, filters.get("status")))):
+        params = (*paging, ("filters", words)) if words else paging
+        request = Request("list", path, params, is_partial=True, instead=request)
+    assert request is not None  # noqa: S101 - there is always one form
+    return request
+
+
+def read_page(data: Json) -> Page:
+    rows = rows_under(data, (), what="list of executions")
+    return Page([_execution(row, what="list of executions") for row in rows], total=None, more=None)
+
+
+def is_open(row: Row) -> bool:
+    return str(row.get("status") or "").lower() not in TERMINAL and not row.get("closeTime")
+
+
+def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+    # Only an ORG_ADMIN may read one execution; others may list them.
+    return Request("execution", _single(values, execution_id), is_partial=True)
+
+
+def read_execution(data: Json) -> Detail:
+    # The schema says a list of one; servers give the object.
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if not isinstance(data, dict):
+        raise UnexpectedResponse("execution: expected an object with the key 'id'.")
+    return Detail(_execution(data, what="execution"), {}, [])
+
+
+def steps_request(values: Values, execution_id: str, partition: str) -> Request:
+    path = _single(values, execution_id)
+    # One that may not be read holds up no other.
+    history = Request("execution", f"{path}/history", is_partial=True)
+    if values["api_version"] not in _WITH_HISTORY_V2:
+        return history
+    return Request("execution", f"{path}/history-v2", instead=history, unknown=(400, 404), is_partial=True)
+
+
+def read_steps(values: Values, request: Request, data: Json) -> Detail:
+    extra: Row = {}
+    found: Json = data
+    if isinstance(data, dict):
+        if "history" not in data:
+            raise UnexpectedResponse(
+                "history: expected a list of events, or an object with the key 'history'."
+            )
+        found = data["history"] if data["history"] is not None else []
+        extra = {name: value for name, value in data.items() if name != "history"}
+    if isinstance(found, dict):
+        found = [found]
+    events = rows_under(found, (), what="history")
+    execution_id = _execution_id(request)
+    first = next((int(value) for name, value in request.params if name == "offset"), 0)
+    more: tuple[Request, ...] = ()
+    if isinstance(data, list) and len(events) == PAGE:
+        # A page as long as one may be: older servers know no parameters, and then it was all.
+        path = request.path.removesuffix("-v2")
+        more = (Request("execution", path, _paged(first + PAGE), is_partial=True),)
+    rows = [_event(execution_id, first + at, event) for at, event in enumerate(events)]
+    return Detail({}, extra, rows, more=more)
+
+
+def _path(version: str, service: str) -> str:
+    return f"/{service}/v1" if version == "v1" else f"/{version}/{service}"
+
+
+def _single(values: Values, execution_id: str) -> str:
+    return f"{_path(str(values['api_version']), 'workflow-executions')}/{quote(execution_id, safe='')}"
+
+
+def _paged(offset: int) -> tuple[tuple[str, str], ...]:
+    return (("limit", str(PAGE)), ("offset", str(offset)))
+
+
+def _filters(window: Window | None, status: str | None) -> Iterable[str]:
+    """The filter in the forms that servers were seen to know, the likeliest first, and at last none."""
+    state = [f'status eq "{_quoted(status)}"'] if status else []
+    if window is None:
+        yield " and ".join(state)
+        return
+    start, end = iso_ms(window.start - MS), iso_ms(window.end)
+    for name, mark in (("start_time", '"'), ("startTime", '"'), ("start_time", "")):
+        yield " and ".join([f"{name} ge {mark}{start}{mark}", f"{name} lt {mark}{end}{mark}", *state])
+    yield ""
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _execution(row: Row, *, what: str) -> Row:
+    if row.get("id") in (None, ""):
+        raise UnexpectedResponse(f"{what}: a row has no 'id'.")
+    return {"closeTime": None, **timed(row, _TIMES)}
+
+
+def _execution_id(request: Request) -> str:
+    return unquote(request.path.rsplit("/", 2)[1])
+
+
+def _event(execution_id: str, position: int, event: Row) -> Row:
+    """An event as a row. Its attributes' names are not documented: those that clients use become columns."""
+    attributes = event.get("attributes")
+    known = attributes if isinstance(attributes, dict) else {}
+    kind = str(event.get("type") or "")
+    last = _LAST_WORD.search(kind)
+    return {
+        **timed(event, ("timestamp",)),
+        "id": f"{execution_id}:{position}",
+        "workflow_execution_id": execution_id,
+        "position": position,
+        "status": last[0] if last else None,
+        "step_name": known.get("stepName"),
+        "display_name": known.get("displayName"),
+        "technical_name": known.get("technicalName"),
+        "error": known.get("error"),
+    }
+
+
+SYSTEM = System(
+    name="sailpoint",
+    title="SailPoint Identity Security Cloud Workflows",
+    docs_url="https://developer.sailpoint.com/docs/api/v2025/workflows",
+    settings=SETTINGS,
+    access=Access(
+        address="tenant or base_url",
+        base_url=base_url,
+        credential=lambda values: f"{values['client_id']}\0{values['api_version']}",
+        headers=lambda values, token: {"Authorization": f"Bearer {token}"},
+        hint=hint,
+        check=check,
+        warnings=warnings,
+        login=login,
+        read_login=read_login,
+    ),
+    # https://developer.sailpoint.com/docs/api/rate-limiting: per client id and version of the API
+    rate_limit=(100, 10.0),
+    retention=timedelta(days=90),
+    executions=EXECUTIONS,
+    identity=lambda row: str(row["id"]),
+    started_at=lambda row: instant(row.get("startTime")),
+    is_open=is_open,
+    started_column="start_time",
+    workflow_column="workflow_id",
+    failed_statuses=("Failed",),
+    listing=Listing(
+        kind="unsorted",
+        page_size=PAGE,
+        request=list_request,
+        read=read_page,
+        filters=FILTERS,
+        partitioned_by="workflow",
+        partitions=lambda values, workflows: tuple(str(row["id"]) for row in workflows),
+    ),
+    details=Details(
+        steps=EVENTS,
+        log=DETAILS,
+        execution_request=execution_request,
+        read_execution=read_execution,
+        steps_request=steps_request,
+        read_steps=read_steps,
+    ),
+    workflows=Workflows(table=WORKFLOWS, request=workflows_request, read=read_workflows),
+    views=VIEWS,
+)

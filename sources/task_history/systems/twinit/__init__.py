@@ -1,0 +1,378 @@
+"""Twinit workflow service: definitions, runs, their tasks and the tasks' logs.
+
+https://twinit.dev/docs/apis/rest/workflowsvc/workflows
+
+Runs are listed by namespace, with no filter by time and in no documented order. Several namespaces are several lists, and
+a run may stand in more than one of them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote, unquote
+
+from ...core.errors import ConfigurationError, UnexpectedResponse
+from ...core.models import MS, Json, Page, Request, Row, Window
+from ..parsing import instant, rows_under, timed
+from ..protocol import (
+    Access,
+    Answers,
+    Detail,
+    Details,
+    Filter,
+    Listing,
+    Login,
+    Setting,
+    System,
+    Token,
+    Values,
+    Workflows,
+)
+from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
+
+PAGE = 100
+_ROOT = "/workflowsvc/api/v1"
+_LEAST_PAGE = 10
+"""What a server gives that heeds no page size."""
+ENDED = frozenset(
+    {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "TIMED_OUT", "TERMINATED", "CANCELED", "CANCELLED"}
+)
+_FAILED = (
+    "FAILED",
+    "FAILED_WITH_TERMINAL_ERROR",
+    "TIMED_OUT",
+    "COMPLETED_WITH_ERRORS",
+)
+_UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
+_LOOP = "DO_WHILE"
+_TIMES = ("_createdAt", "_updatedAt")
+
+SETTINGS = (
+    Setting(
+        "namespaces",
+        tuple,
+        None,
+        'The namespaces of the projects, such as ["RefAppProject_w3MFXx7h"]: each is a list of its own.',
+        is_required=True,
+    ),
+    Setting(
+        "application_id", str, None, "The application that the access key is for; needed to make a token."
+    ),
+    Setting("access_key", str, None, "A service access key; or set token.", is_secret=True),
+    Setting("secret_key", str, None, "The secret of the access key.", is_secret=True),
+    Setting("token", str, None, "A token instead of an access key; it is not renewed.", is_secret=True),
+    Setting(
+        "task_logs",
+        str,
+        "all",
+        "Of which tasks the logs are read, one request for each and 100 lines.",
+        choices=("all", "failed", "none"),
+    ),
+)
+
+
+def check(values: Values) -> None:
+    where = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
+    if not values["base_url"]:
+        raise ConfigurationError(
+            "The setting base_url of twinit is missing: each environment has a host of its own, such as "
+            "https://sandbox-api.invicara.com. Set it in .dlt/config.toml under [sources.task_history.twinit]."
+        )
+    if values["token"]:
+        return
+    for name in ("access_key", "secret_key", "application_id"):
+        if not values[name]:
+            raise ConfigurationError(
+                f"The setting {name} of twinit is missing: a token is made of access_key, secret_key and "
+                f"application_id. Set all three, or token alone, {where.strip()}."
+            )
+
+
+def login(values: Values) -> Login | None:
+    if values["token"]:
+        return None
+    pair = base64.b64encode(f"{values['access_key']}:{values['secret_key']}".encode()).decode()
+    params = (("appId", str(values["application_id"])),)
+    request = Request("token", "/passportsvc/api/v1/auth/token", params, method="POST")
+    return Login(request, {}, {"Authorization": f"Basic {pair}"})
+
+
+def read_login(data: Json) -> Token:
+    found = data.get("access_token") if isinstance(data, dict) else None
+    if not isinstance(found, str) or not found:
+        raise UnexpectedResponse("token: expected an object with the key 'access_token'.")
+    life = data.get("expires_in")
+    if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
+        life = None
+    return Token(found, life)
+
+
+def hint(status: int) -> str:
+    if status == 401:
+        return (
+            "Set access_key and secret_key to a service access key of the application application_id, on the host "
+            "base_url; a token that was set by hand has probably expired."
+        )
+    return "The key is known but may not read this: check that it may read the namespaces in the setting namespaces."
+
+
+def status_in(data: Json) -> int | None:
+    # Seen when a session ends: success outside, the error within.
+    found = data.get("errorResult") if isinstance(data, dict) else None
+    if not isinstance(found, dict):
+        return None
+    status = found.get("status")
+    is_status = isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600
+    return int(str(status)) if is_status else 500
+
+
+def workflows_request(values: Values, partition: str, offset: int) -> Request:
+    return _listing("definitions", f"{_ROOT}/workflowdefs", partition, offset)
+
+
+def read_workflows(data: Json) -> Page:
+    rows, more = _page(data, what="list of definitions")
+    return Page([timed(row, _TIMES) for row in rows], total=None, more=more is not False)
+
+
+def list_request(
+    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+) -> Request:
+    namespace = str((filters or {})["namespace"])
+    plain = _listing("list", f"{_ROOT}/workflows", namespace, offset)
+    # Documented for definitions only. Whether it is heeded is seen in the answers.
+    newest = (("sort", '{"_createdAt":-1}'),)
+    return Request("list", plain.path, (*plain.params, *newest), is_partial=True, instead=plain)
+
+
+def read_page(data: Json) -> Page:
+    rows, more = _page(data, what="list of runs")
+    return Page([_run(row) for row in rows], total=None, more=more)
+
+
+def started_at(row: Row) -> datetime | None:
+    return instant(row.get("_createdAt"))
+
+
+def is_open(row: Row) -> bool:
+    return str(row.get("_status") or row.get("status") or "").upper() not in ENDED
+
+
+def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+    return Request(
+        "execution",
+        f"{_ROOT}/workflows/{quote(execution_id, safe='')}",
+        _in(values, partition),
+        is_partial=True,
+        patience_s=10.0,
+    )
+
+
+def read_execution(data: Json) -> Detail:
+    if not isinstance(data, dict) or data.get("_id") in (None, ""):
+        raise UnexpectedResponse("run: expected an object with the key '_id'.")
+    return Detail(_run(data), {}, list(_tasks(data.get("_tasks"), str(data["_id"]), parent=None)))
+
+
+def read_steps(values: Values, request: Request, data: Json) -> Detail:
+    namespace = dict(request.params).get("nsfilter", "")
+    words = [unquote(word) for word in request.path.removeprefix(_ROOT).split("/")]
+    run_id = words[2]
+    if request.kind == "execution":
+        detail = read_execution(data)
+        more = _more(values, namespace, run_id, detail.steps)
+        return Detail(detail.execution, {}, detail.steps, more=more)
+    task_id = words[4]
+    first = next((int(value) for name, value in request.params if name == "_offset"), 0)
+    what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
+    rows, follows = _page(data, what=what, asked=first)
+    more = ()
+    # A list that says nothing of its length may go on after any page that is not short.
+    if rows and (follows if follows is not None else len(rows) >= _LEAST_PAGE):
+        more = (_of_task(request.kind, namespace, run_id, task_id, first + len(rows)),)
+    if request.kind == "loop_tasks":
+        tasks = list(_tasks(rows, run_id, parent=task_id))
+        return Detail({}, {}, tasks, more=(*more, *_more(values, namespace, run_id, tasks)))
+    lines = [
+        {
+            **timed(row, ("timestamp",)),
+            "id": f"{task_id}:{first + at}",
+            "task_id": task_id,
+            "workflow_execution_id": run_id,
+            "position": first + at,
+        }
+        for at, row in enumerate(rows)
+    ]
+    return Detail({}, {}, [], {LOGS.name: lines}, more=more)
+
+
+def _more(values: Values, namespace: str, run_id: str, tasks: Sequence[Row]) -> tuple[Request, ...]:
+    """The loops' tasks and the logs that are to be read of these tasks."""
+    loops = [
+        _of_task("loop_tasks", namespace, run_id, str(task["_id"]), 0)
+        for task in tasks
+        if str(task.get("_type") or "").upper() == _LOOP
+    ]
+    logs = [
+        _of_task("logs", namespace, run_id, str(task["_id"]), 0)
+        for task in tasks
+        if _is_logged(values, str(task.get("_status") or "").upper())
+    ]
+    return (*loops, *logs)
+
+
+def _is_logged(values: Values, status: str) -> bool:
+    if values["task_logs"] == "failed":
+        return status in _FAILED
+    return values["task_logs"] == "all" and status not in _UNLOGGED
+
+
+def _run(row: Row) -> Row:
+    """A run as a row; its tasks are read with its details."""
+    fields = {name: value for name, value in row.items() if name not in ("_tasks", "_status")}
+    found = timed(fields, _TIMES)
+    created, updated = started_at(found), instant(found.get("_updatedAt"))
+    is_later = bool(created and updated and updated - created >= MS)
+    spaces = row.get("_namespaces")
+    return {
+        **found,
+        "status": row.get("_status"),
+        "namespace": str(spaces[0]) if isinstance(spaces, list) and spaces else None,
+        "finished_at_estimate": updated if is_later and not is_open(row) else None,
+    }
+
+
+# https://twinit.dev/docs/apis/rest/workflowsvc/tasks
+
+
+def answer_request(
+    values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], partition: str
+) -> Request:
+    path = f"{_ROOT}/workflows/{quote(execution_id, safe='')}/userinput/{quote(input_id, safe='')}"
+    body = {"_userInput": dict(answers)}
+    return Request("answer", path, (("nsfilter", partition),), method="POST", is_once=True, body=body)
+
+
+def _in(values: Values, partition: str) -> tuple[tuple[str, str], ...]:
+    """The namespace in which something is asked for; the first one where it is not known."""
+    return (("nsfilter", partition or str((values["namespaces"] or ("",))[0])),)
+
+
+def _listing(kind: str, path: str, namespace: str, offset: int) -> Request:
+    # One version takes _count, the other _pageSize.
+    sizes = (("_count", str(PAGE)), ("_pageSize", str(PAGE)), ("_offset", str(offset)))
+    return Request(kind, path, (("nsfilter", namespace), *sizes), is_partial=True)
+
+
+def _of_task(kind: str, namespace: str, run_id: str, task_id: str, offset: int) -> Request:
+    """The loop's tasks or the log of a task. The documentation spells the path in two ways."""
+    last = "loopovertasks" if kind == "loop_tasks" else "logs"
+    params = (("nsfilter", namespace), ("_pageSize", str(PAGE)), ("_offset", str(offset)))
+    run, task = quote(run_id, safe=""), quote(task_id, safe="")
+    singular = None
+    if kind == "loop_tasks":
+        singular = Request(kind, f"{_ROOT}/workflow/{run}/task/{task}/{last}", params, is_partial=True)
+    path = f"{_ROOT}/workflows/{run}/tasks/{task}/{last}"
+    return Request(kind, path, params, is_partial=True, instead=singular, unknown=(404,))
+
+
+def _page(data: Json, *, what: str, asked: int = 0) -> tuple[list[Row], bool | None]:
+    """The rows of a bare list or of the envelope, and whether more follow, where that is told."""
+    if isinstance(data, list):
+        rows, more = rows_under(data, (), what=what), None
+    else:
+        rows = rows_under(data, ("_list",), what=what)
+        total, offset = data.get("_total"), data.get("_offset")
+        is_told = all(isinstance(one, int) and not isinstance(one, bool) for one in (total, offset))
+        more = bool(rows) and max(offset, asked) + len(rows) < total if is_told else None
+    if what != "task logs":
+        for row in rows:
+            if row.get("_id") in (None, ""):
+                raise UnexpectedResponse(f"{what}: a row has no '_id'.")
+    return rows, more
+
+
+def _tasks(found: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
+    """Tasks and whatever tasks stand within them, at any depth: how they are nested is not documented."""
+    for task in found if isinstance(found, list) else ():
+        if not isinstance(task, dict) or task.get("_id") in (None, ""):
+            continue
+        nested = {
+            name: value
+            for name, value in task.items()
+            if name not in ("_inputParams", "_result") and _has_tasks(value)
+        }
+        identity = str(task["_id"])
+        yield {
+            **{name: value for name, value in task.items() if name not in nested},
+            "_name": task.get("_name") or f"{task.get('_type')}_{task.get('_sequenceno')}",
+            "workflow_execution_id": run_id,
+            "parent_task_id": parent,
+        }
+        for inner in nested.values():
+            yield from _tasks(list(_flat(inner)), run_id, parent=identity)
+
+
+def _is_task(value: Json) -> bool:
+    return isinstance(value, dict) and {"_id", "_type", "_status"} <= value.keys()
+
+
+def _has_tasks(value: Json) -> bool:
+    return any(True for _ in _flat(value))
+
+
+def _flat(value: Json) -> Iterator[Row]:
+    """The tasks within lists and objects that are none themselves."""
+    if _is_task(value):
+        yield value
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _flat(inner)
+
+
+SYSTEM = System(
+    name="twinit",
+    title="Twinit Workflow Service",
+    docs_url="https://twinit.dev/docs/apis/rest/workflowsvc/workflows",
+    settings=SETTINGS,
+    access=Access(
+        credential=lambda values: str(values["access_key"] or values["token"]),
+        headers=lambda values, token: {"Authorization": f"Bearer {token or values['token']}"},
+        hint=hint,
+        check=check,
+        login=login,
+        read_login=read_login,
+        status_in=status_in,
+    ),
+    # No limit is documented.
+    rate_limit=(300, 60.0),
+    executions=RUNS,
+    identity=lambda row: str(row["_id"]),
+    started_at=started_at,
+    is_open=is_open,
+    started_column="created_at",
+    workflow_column="workflow_def_id",
+    failed_statuses=_FAILED,
+    listing=Listing(
+        kind="full_scan",
+        page_size=PAGE,
+        request=list_request,
+        read=read_page,
+        filters=(Filter("namespace", "nsfilter", "namespace", "a namespace"),),
+        partitioned_by="namespace",
+        partitions=lambda values, workflows: tuple(dict.fromkeys(values["namespaces"] or ())),
+    ),
+    details=Details(
+        steps=TASKS,
+        log=DETAILS,
+        children=(LOGS,),
+        execution_request=execution_request,
+        read_execution=read_execution,
+        read_steps=read_steps,
+    ),
+    answers=Answers(request=answer_request),
+    workflows=Workflows(table=DEFS, request=workflows_request, read=read_workflows),
+    views=VIEWS,
+)
