@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .core import files
 from .core.errors import ConfigurationError
 from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
@@ -26,6 +27,7 @@ from .systems.protocol import Setting, System
 
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""
+_MAX_TOML_BYTES = 1_000_000
 _DATASET = re.compile(r"[a-z][a-z0-9_]{0,100}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -436,7 +438,7 @@ def places(environ: Mapping[str, str], folder: Path | None = None) -> list[Place
         for parent in (project / ".dlt", _global_folder(environ)):
             path = parent / name
             try:
-                found.append(TomlFile(path, tomllib.loads(path.read_text("utf-8"))))
+                found.append(TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES))))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, UnicodeDecodeError) as error:

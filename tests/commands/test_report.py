@@ -154,6 +154,17 @@ def test_it_asks_for_nothing(page: str) -> None:
     assert len(page.encode()) < 3_000_000
 
 
+def test_it_sends_nothing_anywhere(page: str) -> None:
+    """Its policy lets it load nothing, send no form, and resolve no address against another base."""
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert {name: rules.get(name) for name in ("default-src", "base-uri", "form-action")} == {
+        "default-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
 def test_nothing_of_a_user_is_markup(page: str) -> None:
     """Names that look like markup are text, in tables and in charts."""
     assert INJECTED not in page
@@ -247,5 +258,6 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
         made_warehouse.fill(connection, executions=50)
     assert "task-history views" in place.run("report", expect=4).stderr
     place.run("views")
-    place.run("report", "--month", "2026-11", "--out", "november.html")
+    for _ in range(2):  # a report takes the place of an earlier one
+        place.run("report", "--month", "2026-11", "--out", "november.html")
     assert "Task history, 2026-11" in (tmp_path / "november.html").read_text("utf-8")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError
 
 from ..console import arguments, output
@@ -65,5 +65,10 @@ def _app(edit: Path | None) -> Path:
     if edit.suffix != ".py":
         raise UsageError(f"--edit {edit}: a marimo notebook is a .py file.")
     if not edit.exists():
-        shutil.copyfile(APP, edit)
+        try:
+            files.write_new(edit, APP.read_bytes())
+        except OSError as error:
+            raise UsageError(
+                f"--edit {edit} cannot be written ({error.strerror}). Name another file."
+            ) from None
     return edit

@@ -6,6 +6,7 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError
 from task_history.core.models import Window
 
@@ -15,6 +16,9 @@ from ..runtime import target as destination
 from ..runtime import views as viewing
 
 _DAYS = 30
+MARK = b"<title>Task history, "
+"""What each report has near its beginning."""
+_HEAD_BYTES = 2_000
 ADVICE = (
     "task-history report draws its charts with Altair, which is not installed ({missing} is missing). Install it with: "
     "pip install 'task-history[report]', or: pip install altair vl-convert-python jinja2"
@@ -36,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     window = _window(args.month, now)
     if not args.out.absolute().parent.is_dir():
         raise UsageError(f"--out {args.out}: there is no such folder. Make it, or name another file.")
+    _check_is_a_report(args.out)
     try:
         from ..report import page as report_page
     except ModuleNotFoundError as error:
@@ -49,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         found = report_data.report(access, window, now=now)
     title = args.month or f"the last {_DAYS} days"
     page = report_page.page(found, title)
-    args.out.write_text(page, encoding="utf-8")
+    _write(args.out, page)
     if args.json:
         output.emit(
             {
@@ -67,6 +72,27 @@ def run(args: argparse.Namespace) -> int:
             "browser, offline."
         )
     return 0
+
+
+def _check_is_a_report(out: Path) -> None:
+    """Raises UsageError when something stands at ``out`` that is neither a report nor empty."""
+    try:
+        head = files.head(out, _HEAD_BYTES)
+    except OSError as error:
+        raise UsageError(f"--out {out}: it {error.strerror}. Name another file.") from None
+    if head and MARK not in head:
+        raise UsageError(
+            f"--out {out}: the file that is there is not a report, so it is not overwritten. Remove it, or name "
+            "another file."
+        )
+
+
+def _write(out: Path, page: str) -> None:
+    """Puts the page in the place of the report that was there. Raises UsageError when it cannot be written."""
+    try:
+        files.replace(out, page.encode())
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written ({error.strerror}). Name another file.") from None
 
 
 def _window(month: str | None, now: datetime) -> Window:

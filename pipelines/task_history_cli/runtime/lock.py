@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from task_history.core import files
 from task_history.core.errors import AlreadyRunning, WarehouseUnavailable
 
 
@@ -20,12 +21,18 @@ def only_one(path: Path, pipeline: str) -> Iterator[None]:
         WarehouseUnavailable: the file cannot be made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        files.make_folder(path.parent, mode=0o777)
     except OSError as error:
         raise WarehouseUnavailable(
             f"The working folder {path.parent} cannot be written ({error.strerror}): set DLT_DATA_DIR to a folder "
             "of your own."
+        ) from error
+    try:
+        file = files.open_own(path, mode=0o666)
+    except OSError as error:
+        raise WarehouseUnavailable(
+            f"The lock file {path} cannot be used ({error.strerror}): look at what it is and remove it, or set "
+            "DLT_DATA_DIR to a folder of your own."
         ) from error
     try:
         try:

@@ -29,6 +29,7 @@ from ..console.output import keep_secret
 from .dlt_config import configure_dlt
 from .imports import left_out
 from .lock import only_one
+from .permissions import name_open_to_others
 from .target import Target
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def run(
         for text in settings.system.access.warnings(settings.values):
             log.warning("settings advice=%r", text)
         client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
+        name_open_to_others(filter(None, (target.file, folder, budget.path)), folder)
 
         import dlt
 

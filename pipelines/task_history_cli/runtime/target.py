@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from task_history.core import files
 from task_history.core.errors import ConfigurationError
 from task_history.settings import Place, places
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
+_MAX_KEY_BYTES = 1_000_000
 _GRACE = timedelta(days=7)
 """Beyond the vendor's retention: what it still showed may have been read that much later."""
 
@@ -96,7 +98,7 @@ def _key(value: Any) -> str | None:
         return None
     file = Path(value.strip()).expanduser()
     try:
-        text = file.read_text("utf-8")
+        text = files.read_text(file, max_bytes=_MAX_KEY_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             "destination.bigquery.credentials must be the JSON of a service account or name the file that holds it: "
@@ -142,6 +144,10 @@ def _file(value: Any) -> Path:
     file = Path(path).expanduser().absolute()
     if file.is_dir():
         raise ConfigurationError(f"destination.duckdb.credentials: {file} is a folder. Name a file in it.")
+    if file.exists() and not file.is_file():
+        raise ConfigurationError(
+            f"destination.duckdb.credentials: {file} is not a regular file. Name another one."
+        )
     if not file.parent.is_dir():
         raise ConfigurationError(
             f"destination.duckdb.credentials: there is no folder {file.parent}. Make it or name another file."

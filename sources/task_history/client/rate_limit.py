@@ -15,7 +15,6 @@ import logging
 import math
 import os
 import random
-import stat
 import tempfile
 import threading
 from collections import deque
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from ..core import files
 from ..core.errors import ConfigurationError
 from .rate_limit_rule import UNANSWERED_S, Clock, Lane, Rule, machine_clock
 from .rate_limit_store import Busy, Ledger, News, look
@@ -157,6 +157,11 @@ class Budget:
         """Seconds of silence that are left, as far as this process knows; costs nothing."""
         return max(0.0, self._held_until - self._clock().uptime)
 
+    @property
+    def path(self) -> Path:
+        """The file in which the requests are counted; it need not be there."""
+        return self._path
+
     def usage(self) -> Usage:
         """How much is used now, over all processes. Raises ConfigurationError."""
         if self.limit == 0:
@@ -286,16 +291,10 @@ def _make_state_dir(path: Path) -> None:
     """Makes the folder, for this user alone. Raises ConfigurationError when it is somebody else's."""
     advice = f"name a folder of your own in the environment variable {_STATE_DIR}."
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not followed: in a folder that all may write to, a link may have been laid by anybody.
-        found = path.lstat()
+        files.make_folder(path, mode=0o700)
+    except files.NotOurs as error:
+        raise ConfigurationError(f"The budget's folder {path} {error.strerror}: {advice}") from error
     except OSError as error:
         raise ConfigurationError(
             f"The budget's folder {path} cannot be made ({error.strerror}): {advice}"
         ) from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise ConfigurationError(f"The budget's folder {path} is not a folder: {advice}")
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        raise ConfigurationError(
-            f"The budget's folder {path} belongs to user {found.st_uid}, not to {os.getuid()}: {advice}"
-        )

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..core import files
 from ..core.errors import ConfigurationError
 from .rate_limit_rule import Clock, Instant, Lane, Rule, answered_when_orphaned, shift_s
 
@@ -291,6 +292,7 @@ class Ledger:
 
 def look(path: Path, rule: Rule, now: Instant) -> Reading:
     """What the file at ``path`` says, unchanged. Raises ConfigurationError when it is unreadable."""
+    _check(files.check_own, path)
     if not path.exists():
         return Reading(0, 0.0, 0.0)
     try:
@@ -334,7 +336,19 @@ def _note(connection: sqlite3.Connection) -> tuple[Instant, float, float] | None
     return None if row is None else (Instant(*row[:3]), row[3], row[4])
 
 
+def _check(check: Callable[[Path], None], path: Path) -> None:
+    """Raises ConfigurationError when the file is not this user's own, or cannot be made."""
+    try:
+        check(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The budget's file {path} cannot be used ({error.strerror}): remove it, or name a folder of your own in "
+            "the environment variable TASK_HISTORY_STATE_DIR."
+        ) from error
+
+
 def _open(path: Path) -> sqlite3.Connection:
+    _check(files.make_own, path)
     connection = sqlite3.connect(
         path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=32
     )
@@ -362,7 +376,7 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 def _inode(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = path.lstat()
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core import files
 from ..core.errors import ConfigurationError, Rejected
 from ..core.models import Row
 from .rows import Stamp
 
 log = logging.getLogger("task_history")
+
+_MAX_MAP_BYTES = 16_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,15 @@ def read_map(path: str | None) -> dict[str, Named]:
             f"workflow_map: {path!r} ends in none of {', '.join(_READERS)}; expected are {form}."
         )
     try:
-        rows = read(Path(path).read_text("utf-8-sig"))
+        rows = read(files.read_text(Path(path), max_bytes=_MAX_MAP_BYTES, encoding="utf-8-sig"))
         found = {
             str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
             for row in rows
         }
     except OSError as error:
-        raise ConfigurationError(f"workflow_map: {path!r} cannot be read ({error.strerror}).") from None
+        raise ConfigurationError(
+            f"workflow_map: {path!r} cannot be read ({error.strerror}). Name a CSV, TOML or JSON file."
+        ) from None
     except KeyError as error:
         raise ConfigurationError(
             f"workflow_map: {path!r} lacks {error.args[0]}; expected are {form}."
