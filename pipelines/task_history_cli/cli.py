@@ -6,6 +6,7 @@ import argparse
 import gc
 import importlib
 import logging
+import os
 import platform
 import sys
 import traceback
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from task_history.core import files
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
 
 from .console import output
@@ -43,6 +45,11 @@ EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 u
 @left_out("httpx._main")  # its own command line, with all that colours it
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code."""
+    with output.escaped_streams():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     # To look for garbage while modules are imported takes a tenth of that time, and there is none.
     gc.set_threshold(200_000)
     words = list(sys.argv[1:] if argv is None else argv)
@@ -54,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     output.start_logging(args.log_level, args.log_format)
     try:
-        code = _module(args.command).run(args)
+        with files.with_umask(files.umask(os.environ)):
+            code = _module(args.command).run(args)
     except TaskHistoryError as error:
         return _failed(args, error.exit_code, str(error))
     except Stopped as stopped:
@@ -66,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the last one to know
         if args.log_level == "debug":
-            output.tell(traceback.format_exc())
+            output.tell(*traceback.format_exc().splitlines())
         where = traceback.extract_tb(error.__traceback__)[-1]
         return _failed(
             args,
@@ -94,7 +102,7 @@ class _Parser(argparse.ArgumentParser):
         if output.is_json():
             output.tell(f"{self.prog}: {message}", level=logging.ERROR, exit_code=UsageError.exit_code)
             self.exit(UsageError.exit_code)
-        super().error(message)
+        super().error(output.visible(message))
 
 
 class _Version(argparse.Action):

@@ -11,6 +11,8 @@ from typing import Any
 
 from task_history import settings as configuration
 from task_history import systems
+from task_history.core import files
+from task_history.core.errors import UsageError
 
 from ..console import arguments, output
 from ..console.invocation import called_as, shown_path
@@ -22,6 +24,8 @@ from ..sandbox.process import SandboxProcess
 from . import sync
 
 FILE = "demo.duckdb"
+_DUCKDB = b"DUCK"
+"""What a DuckDB file holds from its ninth byte on."""
 QUESTIONS: dict[str, tuple[str, list[str]]] = {
     "Usage by integration": (
         """
@@ -72,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    args.file.unlink(missing_ok=True)
+    _remove_earlier(args.file)
     with tempfile.TemporaryDirectory(prefix="task-history-") as folder:
         # Neither the working folder nor the budget of a real key is touched.
         os.environ["DLT_DATA_DIR"] = folder
@@ -105,9 +109,25 @@ def run(args: argparse.Namespace) -> int:
             for at, value in enumerate(next(iter(answers[title]), {}).values())
             if isinstance(value, int | float)
         }
-        output.say(f"\n{title}\n{output.table(rows, heads=heads, right=numbers)}")
-    output.say(_next(args.file))
+        output.say("", title, *output.table(rows, heads=heads, right=numbers))
+    output.say(*_next(args.file).splitlines())
     return 0
+
+
+def _remove_earlier(file: Path) -> None:
+    """Removes the warehouse of an earlier demo. Raises UsageError when something else stands at that name."""
+    try:
+        head = files.head(file, 12)
+    except OSError as error:
+        raise UsageError(f"--file {file} cannot be used ({error.strerror}). Name another file.") from None
+    if head is None:
+        return
+    if file.name != FILE or head[8:12] != _DUCKDB:
+        raise UsageError(
+            f"--file {file}: there is a file already, and it may not be a demo's. Remove it, or name another one."
+        )
+    for name in (file.name, f"{file.name}.wal"):
+        file.with_name(name).unlink(missing_ok=True)
 
 
 def _asked(target: destination.Target, settings: configuration.Settings) -> dict[str, list[dict[str, Any]]]:

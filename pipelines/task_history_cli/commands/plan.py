@@ -221,5 +221,5 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             f"({found['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
             "take steps = failed or none, or begin at once"
         )
-    text.append(f"This took {found['asked']} requests. Nothing was loaded. To do it:\n  {found['words']}")
+    text += [f"This took {found['asked']} requests. Nothing was loaded. To do it:", f"  {found['words']}"]
     return text

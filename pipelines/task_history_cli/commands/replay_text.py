@@ -127,7 +127,7 @@ def lines_shown(told: Mapping[str, Any]) -> list[str]:
             for one in chosen
         ]
         heads = ["id", "workflow", "integration", "status", "started (UTC)", "error"]
-        found += [*output.table(rows, heads=heads).splitlines(), ""]
+        found += [*output.table(rows, heads=heads), ""]
     found += _skipped(told["skipped"])
     if told["without_outputs"]:
         found.append(
@@ -205,7 +205,7 @@ def lines_done(told: Mapping[str, Any]) -> list[str]:
     found = []
     if rows:
         heads = ["id", "outcome", "new id", "because"]
-        found += [*output.table(rows, heads=heads).splitlines(), ""]
+        found += [*output.table(rows, heads=heads), ""]
     found += _skipped(told["skipped"])
     found.append(
         f"{told['replayed']:,} replayed, {told['refused']:,} refused, {told['unknown']:,} unknown, "

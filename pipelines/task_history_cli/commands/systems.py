@@ -34,10 +34,10 @@ def run(args: argparse.Namespace) -> int:
         output.say(f"  tables: {', '.join(table['name'] for table in system['tables'])}")
         if args.system:
             for table in system["tables"]:
-                output.say(f"\n  {table['name']}: {table['description']}")
+                output.say("", f"  {table['name']}: {table['description']}")
                 for column in table["columns"]:
                     output.say(f"    {column['name']:<24} {column['type']:<10} {column['description']}")
-            output.say("\n  settings:")
+            output.say("", "  settings:")
             for setting in system["settings"]:
                 default = "required" if setting["is_required"] else f"default {setting['default']!r}"
                 output.say(f"    {setting['name']:<20} {setting['text']} ({default})")

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.print:
         return _print(args)
     if args.dictionary or args.dbt:
-        output.say((dictionary.page() if args.dictionary else dictionary.dbt_sources()).rstrip("\n"))
+        output.say(*(dictionary.page() if args.dictionary else dictionary.dbt_sources()).splitlines())
         return 0
     target = destination.find(args.destination, "task_history_views")
     return _check(args, target) if args.check else _make(args, target)
@@ -59,7 +59,9 @@ def _print(args: argparse.Namespace) -> int:
         return 0
     for name, sql in chosen.items():
         view = views()[name]
-        output.say(f"-- {DATASET}.{name}\n-- {view.question}\n-- {view.grain}\n{sql};\n")
+        output.say(
+            f"-- {DATASET}.{name}", f"-- {view.question}", f"-- {view.grain}", *f"{sql};".splitlines(), ""
+        )
     return 0
 
 
@@ -76,7 +78,7 @@ def _make(args: argparse.Namespace, target: destination.Target) -> int:
         return 0
     output.tell(f"{len(made.views)} views over {', '.join(made.datasets)} in the dataset {DATASET}:")
     output.say(
-        output.table([[name, views()[name].question] for name in made.views], heads=["view", "answers"])
+        *output.table([[name, views()[name].question] for name in made.views], heads=["view", "answers"])
     )
     return 0
 
@@ -94,12 +96,14 @@ def _check(args: argparse.Namespace, target: destination.Target) -> int:
         rows = [
             ["holds" if one.is_well else one.check.level, one.check.name, one.check.promise] for one in found
         ]
-        output.say(output.table(rows, heads=["", "check", "promise"]))
+        output.say(*output.table(rows, heads=["", "check", "promise"]))
         for one in found:
             if not one.is_well:
                 cells = [[_shown(value) for value in row] for row in one.rows]
-                output.say(f"\n{one.check.level}: {one.check.name}. {one.check.promise} Rows that break it:")
-                output.say(output.table(cells, heads=one.columns) + f"\n\n{one.sql}")
+                output.say(
+                    "", f"{one.check.level}: {one.check.name}. {one.check.promise} Rows that break it:"
+                )
+                output.say(*output.table(cells, heads=list(one.columns)), "", *one.sql.splitlines())
     return BROKEN_EXIT if broken else 0
 
 

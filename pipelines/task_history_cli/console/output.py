@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TextIO, cast
 
 log = logging.getLogger("task_history")
 
 
 _SECRETS: list[str] = []
+
+# What moves the cursor, ends a line or changes the order of letters: C0, DEL, C1, marks, embeddings and isolates
+# of writing direction, line and paragraph separators, halves of surrogate pairs.
+# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+_UNSEEN = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_HIDDEN = re.compile(f"[{_UNSEEN}]")
+_HIDDEN_BUT_NEWLINE = re.compile(f"(?!\n)[{_UNSEEN}]")
 
 # A line of this project is a name and figures: "commit phase=%s rows=%d".
 _EVENT = re.compile(r"(\w+)((?: \w+=\S+)+)")
@@ -29,11 +38,20 @@ class _Text(logging.Formatter):
         self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
+        record = copy.copy(record)
+        record.exc_text = None  # another handler's form of it
         if isinstance(record.args, tuple):
-            values = tuple(map(_word, record.args))
-            record = copy.copy(record)
-            record.args = values
-        return scrubbed(super().format(record))
+            record.args = tuple(map(_word, record.args))
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return visible(scrubbed(super().formatMessage(record)))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatStack(stack_info))
 
 
 class _Json(_Text):
@@ -42,7 +60,7 @@ class _Json(_Text):
     def format(self, record: logging.LogRecord) -> str:
         message, fields = _event(record)
         if record.exc_info:
-            fields["error"] = self.formatException(record.exc_info)
+            fields["error"] = logging.Formatter.formatException(self, record.exc_info)
         head = {
             "at": self.formatTime(record, self.datefmt) + "Z",
             "level": record.levelname.lower(),
@@ -50,7 +68,7 @@ class _Json(_Text):
             "message": message,
         }
         line = {key: _figure(value) for key, value in (head | fields | getattr(record, "fields", {})).items()}
-        return json.dumps(line, ensure_ascii=False)
+        return _dumped(line)
 
 
 class _Onward(logging.Handler):
@@ -89,6 +107,60 @@ def scrubbed(text: str) -> str:
     return text
 
 
+def visible(text: str) -> str:
+    """The text on one line, with what a terminal would obey or not show as an escape: ``\\n``, ``\\x1b``, ``\\u202e``."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def _indented(text: str) -> str:
+    """Several lines of which none looks like the beginning of another log line."""
+    return "\n".join("  " + visible(line) for line in scrubbed(text).split("\n"))
+
+
+def _dumped(value: Any) -> str:
+    """JSON on one line, with escapes for what a terminal would obey or not show."""
+    text = scrubbed(json.dumps(value, default=_plain, ensure_ascii=False))
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+class _Escaping:
+    """A stream that lets nothing through which a terminal would obey, whoever writes to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(_HIDDEN_BUT_NEWLINE.sub(_escape, text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def escaped_streams() -> Iterator[None]:
+    """For as long as the block lasts nothing hidden reaches stdout and stderr, and no encoding stops a line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    out, err = (cast("TextIO", _Escaping(stream)) for stream in (sys.stdout, sys.stderr))
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        yield
+
+
+def terminal() -> TextIO:
+    """Stderr for what moves the cursor on purpose."""
+    return sys.stderr.stream if isinstance(sys.stderr, _Escaping) else sys.stderr
+
+
 def keep_secret(secrets: Iterable[str]) -> None:
     """From now on these appear in no line."""
     _SECRETS.extend(secret for secret in secrets if len(secret) >= 4 and secret not in _SECRETS)
@@ -107,7 +179,7 @@ def start_logging(level: str, form: str) -> None:
     of_dlt.handlers[:] = [_Onward()]
     of_dlt.propagate = False
     of_dlt.setLevel(logging.WARNING)
-    logging.captureWarnings(form == "json")
+    logging.captureWarnings(capture=True)
 
 
 def is_json() -> bool:
@@ -117,22 +189,24 @@ def is_json() -> bool:
 
 def emit(value: Any) -> None:
     """One JSON object on stdout."""
-    sys.stdout.write(scrubbed(json.dumps(value, default=_plain, ensure_ascii=False)) + "\n")
+    sys.stdout.write(_dumped(value) + "\n")
     sys.stdout.flush()
 
 
-def say(text: str = "") -> None:
-    """A line on stdout."""
-    sys.stdout.write(scrubbed(text) + "\n")
+def say(*lines: str) -> None:
+    """Lines on stdout. A line break within one is shown, not made."""
+    for line in lines or ("",):
+        sys.stdout.write(visible(scrubbed(line)) + "\n")
 
 
-def tell(text: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """A line on stderr, whatever lines of a log are shown; ``fields`` are for a machine."""
-    line = scrubbed(text)
+def tell(*lines: str, level: int = logging.INFO, **fields: Any) -> None:
+    """Lines on stderr, whatever lines of a log are shown; for a machine one object with ``fields``."""
     if is_json():
+        text = "\n".join(lines)
         record = log.makeRecord(log.name, level, "", 0, "%s", (text,), None, extra={"fields": fields})
-        line = _Json().format(record)
-    sys.stderr.write(line + "\n")
+        sys.stderr.write(_Json().format(record) + "\n")
+    else:
+        sys.stderr.writelines(visible(scrubbed(line)) + "\n" for line in lines)
     sys.stderr.flush()
 
 
@@ -170,8 +244,11 @@ def sized(count: float) -> str:
     return f"{count:.0f} bytes"
 
 
-def table(rows: list[list[str]], *, heads: list[str], right: set[int] | frozenset[int] = frozenset()) -> str:
-    """Rows as columns of text; those in ``right`` stand to the right."""
+def table(
+    rows: list[list[str]], *, heads: list[str], right: set[int] | frozenset[int] = frozenset()
+) -> list[str]:
+    """Rows as lines of columns; those in ``right`` stand to the right."""
+    rows = [[visible(scrubbed(cell)) for cell in row] for row in rows]
     widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
 
     def line(row: list[str]) -> str:
@@ -181,4 +258,4 @@ def table(rows: list[list[str]], *, heads: list[str], right: set[int] | frozense
         ]
         return "  ".join(cells).rstrip()
 
-    return "\n".join([line(heads), "  ".join("─" * width for width in widths), *map(line, rows)])
+    return [line(heads), "  ".join("─" * width for width in widths), *map(line, rows)]

@@ -12,7 +12,7 @@ from typing import Any
 from task_history.client.rate_limit import Usage
 from task_history.runs.estimate import Pace, seconds
 
-from ..console.output import is_json, scrubbed, spelled
+from ..console.output import is_json, scrubbed, spelled, terminal, visible
 from .run import Run
 
 log = logging.getLogger("task_history")
@@ -38,7 +38,7 @@ class Progress:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(console=Console(file=sys.stderr), transient=True, auto_refresh=False)
+            self._live = Live(console=Console(file=terminal()), transient=True, auto_refresh=False)
             self._live.start()
             # Lines of a log would tear the live one: warnings go above it, the rest it shows itself.
             self._before = log.level
@@ -88,8 +88,10 @@ class Progress:
         return sum(self._run.client.stats.sent.values())
 
     def _refresh(self) -> None:
+        from rich.text import Text
+
         while not self._over.wait(_EVERY_S):
-            self._live.update(scrubbed(self._line()), refresh=True)
+            self._live.update(Text(visible(scrubbed(self._line()))), refresh=True)
 
     def _line(self) -> str:
         tally = self._run.session.context.tally
@@ -134,7 +136,7 @@ class _Above:
 
     def write(self, text: str) -> None:
         if text.strip():
-            self._console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)
+            self._console.print(text.rstrip("\n"), markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def flush(self) -> None:
         pass

@@ -66,7 +66,7 @@ def _states(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
         for state in timeline
     ]
     heads = ["state", "first seen (UTC)", "last seen", "by", "in the run"]
-    return ["  " + line for line in output.table(rows, heads=heads).splitlines()]
+    return ["  " + line for line in output.table(rows, heads=heads)]
 
 
 def _brought(found: Mapping[str, Any]) -> list[str]:

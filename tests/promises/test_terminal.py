@@ -1,0 +1,153 @@
+"""Nothing that a vendor or a user wrote is obeyed by a terminal, forges a log line or hides a row."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from task_history import systems
+from task_history_cli.console import output
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.hostile_vendor import EVIL, FORGED, hostile
+from tests.support.place import Place
+
+OBEYED = re.compile(
+    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+SYSTEMS = ("paragon", "sailpoint", "twinit", "b3os")
+RANGE = ("--from", "2026-01-01", "--to", "2027-01-01")
+
+
+def assert_harmless(text: str) -> None:
+    """No character that is obeyed, and no line that a vendor began."""
+    found = OBEYED.search(text)
+    assert found is None, repr(text[max(0, found.start() - 80) : found.end() + 40])
+    assert not [line for line in text.split("\n") if line.startswith(FORGED)]
+
+
+def run(place: Place, *words: str) -> str:
+    """What the command writes to stdout and to stderr, no character of it changed."""
+    done = place.run(*words, expect=None)
+    assert done.returncode in (0, 2, 3, 4, 10), done.stderr
+    assert_harmless(done.stdout)
+    assert_harmless(done.stderr)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) -> None:
+    """Every id, name, message and error of the vendor: shown by each command with escapes, in text and in JSON."""
+    with SandboxProcess(system, executions=40, freeze=True) as sandbox, hostile(sandbox.base_url) as vendor:
+        place = Place(tmp_path, sandbox, system=system, fault_deadline_s=0)
+        place.set(base_url=vendor.base_url)
+        if system == "paragon":
+            place.set(integrations=None)
+        assert "executions read" in run(place, "sync", system, "--log-level", "debug")
+        table = systems.find(system).executions.name
+        identity = str(place.query(f"SELECT min(id) FROM {system}.{table}")[0][0])
+        assert "\x1b[2J" in identity, "the warehouse holds what the vendor sent"
+        assert system != "paragon" or "\\x1b[2J" in run(place, "why", system, identity), "shown, not left out"
+        for words in (
+            ("status", system),
+            ("why", system, EVIL),
+            ("audit", system, *RANGE),
+            ("check", system),
+            ("plan", system, *RANGE),
+            ("backfill", system, *RANGE, "--log-format", "json"),
+            ("replay", system, identity),
+            ("replay", system, "--failed", *RANGE),
+            ("answer", system, identity, EVIL),
+            ("sync", system, EVIL),
+            ("views", "--check"),
+        ):
+            run(place, *words)
+            run(place, *words, "--json", "--log-format", "json")
+        for status in (400, 401, 404, 500):
+            vendor.refuse(status)
+            assert "HTTP" in run(place, "sync", system)
+            run(place, "check", system)
+
+
+def test_hidden_characters_are_escapes() -> None:
+    """Each character of the list has a form that is seen; other letters, and emoji, stay as they are."""
+    assert_harmless(output.visible(EVIL))
+    assert output.visible("a\nb\t\0\x1b\x9b\u202e\u2028\ud800") == r"a\nb\t\x00\x1b\x9b\u202e\u2028\ud800"
+    assert output.visible("größer – 日本 👩‍💻 ع") == "größer – 日本 👩‍💻 ع"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_log_line_is_forged(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Lines of this project, of libraries, traces, warnings and what is printed by others."""
+    before = list(logging.getLogger().handlers)
+    try:
+        with output.escaped_streams():
+            output.start_logging("info", form)
+            logging.getLogger("task_history").info("replayed id=%s because=%r", EVIL, EVIL)
+            logging.getLogger("dlt").error("it said %s", EVIL)
+            try:
+                raise ValueError(EVIL)
+            except ValueError:
+                logging.getLogger("dlt").exception("died")
+            output.tell(EVIL, value=EVIL)
+            output.say(EVIL, *output.table([[EVIL, "x"]], heads=["a", "b"]))
+            output.emit({EVIL: EVIL + "\ud800"})
+            warnings.warn(EVIL, stacklevel=1)
+            for stream in (sys.stdout, sys.stderr):
+                stream.write(EVIL.replace("\n", "") + "\ud800\n")
+    finally:
+        logging.captureWarnings(capture=False)
+        logging.getLogger().handlers[:] = before
+    told = capsys.readouterr()
+    assert_harmless(told.out)
+    assert_harmless(told.err)
+    assert {EVIL: EVIL + "\ud800"} in [
+        json.loads(line) for line in told.out.splitlines() if line.startswith("{")
+    ]
+
+
+def test_a_table_keeps_its_rows() -> None:
+    """A cell cannot make a row of its own, nor hide one: as many lines as rows."""
+    lines = output.table([["a", EVIL], ["b", "x"]], heads=["id", "error"])
+    assert len(lines) == 4
+
+
+def test_what_moves_the_cursor_is_ours(tmp_path: Path) -> None:
+    """On a terminal the live line is drawn, and of the vendor's sequences none arrives."""
+    with SandboxProcess(executions=40, freeze=True) as sandbox, hostile(sandbox.base_url) as vendor:
+        place = Place(tmp_path, sandbox, fault_deadline_s=0, integrations=None, base_url=vendor.base_url)
+        place.env["TERM"] = "xterm"
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "task_history_cli.cli", "sync", "paragon"],
+            cwd=place.folder,
+            env=place.env,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        seen = b""
+        while True:
+            select.select([ours], [], [], 120)
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:  # Linux says so when the last writer has gone
+                break
+            if not part:
+                break
+            seen += part
+        os.close(ours)
+        assert process.wait(timeout=120) == 0
+    assert b"\x1b[2J" not in seen
+    assert b"\x1b]0;t" not in seen
+    assert FORGED.encode() not in seen
+    assert b"executions read" in seen
