@@ -11,7 +11,6 @@ import difflib
 import json
 import math
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,15 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from .core import files
+from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
 from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
 from .systems.protocol import Setting, System
 
-VIEWS_DATASET = "task_history"
-"""The dataset of the analysts' views."""
 _MAX_TOML_BYTES = 1_000_000
-_DATASET = re.compile(r"[a-z][a-z0-9_]{0,100}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -191,15 +188,11 @@ def load(
         ConfigurationError: a setting is missing, unknown or wrong.
     """
     system = find(name)
-    if instance is not None and not (instance.isidentifier() and instance == instance.lower()):
-        raise ConfigurationError(
-            f"--instance {instance!r} becomes part of table names: use small letters, digits and _, "
-            "beginning with a letter."
-        )
     pipeline = "_".join(filter(None, ("task_history", name, instance)))
     settings = known(system)
     found: dict[str, tuple[Any, str]] = {}
-    for place in places(os.environ if environ is None else environ, folder):
+    looked_in = places(os.environ if environ is None else environ, folder)
+    for place in looked_in:
         _check_sections(place, settings, name)
         for key, value, where in place.of(pipeline, name):
             if key.partition("__")[0] in OF_DLT:
@@ -207,7 +200,14 @@ def load(
             if key not in settings:
                 raise _unknown(key, where, settings, name)
             found.setdefault(key, (value, where))
-    return Settings(system, instance, _checked(system, found, lacking=lacking))
+    checked = Settings(system, instance, _checked(system, found, lacking=lacking))
+    others = {_dataset_of(other, looked_in): other for other in names() if other != name}
+    if checked.values["dataset_name"]:
+        where = found["dataset_name"][1]
+        check_dataset(checked.values["dataset_name"], f"dataset_name (in {where})", others=others)
+    if instance is not None:
+        check_instance(instance, checked.values["dataset_name"] or name, others=others)
+    return checked
 
 
 def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:
@@ -232,14 +232,13 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
     return values
 
 
-def _check_dataset(system: System, name: str, where: str) -> None:
-    """Raises ConfigurationError when the dataset cannot be named so."""
-    pipeline = f"task_history_{system.name}"
-    if not _DATASET.fullmatch(name) or name in (VIEWS_DATASET, pipeline):
-        raise ConfigurationError(
-            f"dataset_name: {name!r} cannot be a dataset's name here (in {where}): small letters, digits and _, "
-            f"beginning with a letter, and neither {VIEWS_DATASET} nor {pipeline}."
-        )
+def _dataset_of(name: str, looked_in: Sequence[Place]) -> str:
+    """The dataset of a system's first account."""
+    pipeline = f"task_history_{name}"
+    given = (
+        value for place in looked_in for key, value, _ in place.of(pipeline, name) if key == "dataset_name"
+    )
+    return str(next(given, "")).strip() or name
 
 
 def _missing(system: System, setting: Setting) -> ConfigurationError:

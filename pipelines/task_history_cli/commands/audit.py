@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name)
+    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     asked = ranges.window(args, settings, datetime.now(UTC))
     result = audit(
         settings,

@@ -31,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     said = []
     if args.destination:
         output.keep_secret(settings.secrets)
-        said = reading.probed(destination.find(args.destination, settings.pipeline_name), settings)
+        target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+        said = reading.probed(target, settings)
     result = {**check(settings), "warehouse": said}
     if args.json:
         output.emit(result)

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name)
+    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     now = datetime.now(UTC)
     asked = ranges.window(args, settings, now)
     chosen = ranges.filters(args, settings)

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     output.keep_secret(settings.secrets)
     if not settings.system.replay is not None:
         raise UsageError(f"{settings.system.title} cannot run executions again.")
-    target = destination.find(args.destination, settings.pipeline_name)
+    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     choice = choose(args, settings, target)
     number = len(choice.candidates)
     if number > args.max:

@@ -51,7 +51,7 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
     """
     settings = configuration.load(name, instance=instance, lacking=True)
     output.keep_secret(settings.secrets)
-    target = destination.find(destination_name, settings.pipeline_name)
+    target = destination.find(destination_name, settings.pipeline_name, dataset=settings.dataset_name)
     found: dict[str, Any] = {
         "system": name,
         "instance": instance,

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name)
+    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     result = sync(settings, target, max_requests=args.max_requests, max_minutes=args.max_minutes)
     if args.json:
         output.emit(result)

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     output.keep_secret(settings.secrets)
     result = why(
         settings,
-        destination.find(args.destination, settings.pipeline_name),
+        destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name),
         execution_id(args.id),
         is_live=args.live,
         around=ranges.around(args.around, args.timezone) if args.around else None,

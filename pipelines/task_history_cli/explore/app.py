@@ -16,7 +16,7 @@ def _():
     import altair as alt
     import marimo as mo
 
-    from .dataset import dataset
+    from task_history_cli.explore.dataset import dataset
 
     history = dataset(os.environ.get("TASK_HISTORY_DESTINATION"))
     mo.md("# Task history\nThe views of the dataset `task_history`, read through dlt. All days are UTC.")

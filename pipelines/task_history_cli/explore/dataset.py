@@ -30,11 +30,7 @@ def dataset(name: str | None = None) -> Any:
         ConfigurationError: its credentials cannot be used.
     """
     target = destination.find(name, "task_history_views")
-    made: Any = target.destination()
-    if target.file is not None:
-        # A sync may go on writing meanwhile.
-        made.config_params["credentials"].read_only = True
-    return dlt.dataset(made, DATASET, schema=schema())
+    return dlt.dataset(target.reader(DATASET), DATASET, schema=schema())
 
 
 def schema() -> Schema:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -11,12 +10,11 @@ from typing import Any, Protocol
 from task_history.core.errors import WarehouseUnavailable
 from task_history.core.models import Selection
 from task_history.settings import Settings
+from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.queries import Names, Warehouse
+from task_history.warehouse.sql_text import quoted_name
 
 from .target import Target
-
-_PATIENCE_S = 15.0
-"""A sync holds the file only while it commits or asks."""
 
 
 class Reader(Protocol):
@@ -54,9 +52,8 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
     elif not target.file.exists():
         yield None
     else:
-        connection = opened(target)
+        connection = open_for_reading(target.file)
         try:
-            connection.execute("SET TimeZone = 'UTC'")
             yield _File(connection, settings.dataset_name)
         finally:
             connection.close()
@@ -98,7 +95,7 @@ class _File:
     def __init__(self, connection: Any, dataset: str) -> None:
         self._connection = connection
         self._dataset = dataset
-        self.names = Names(lambda table: f'"{dataset}"."{table}"')
+        self.names = Names(lambda table: quoted_name(dataset, table))
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         import duckdb
@@ -122,26 +119,3 @@ class _File:
         return {
             table: int(self.query(f"SELECT count(*) FROM {self.names(table)}")[1][0][0]) for table in tables
         }
-
-
-def opened(target: Target) -> Any:
-    """A connection to the DuckDB file that only reads. Raises WarehouseUnavailable."""
-    import duckdb
-
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return duckdb.connect(str(target.file), read_only=True, config={"threads": 2})
-        except duckdb.IOException as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
-                raise WarehouseUnavailable(_explained(target, error)) from error
-            time.sleep(0.1)
-        except duckdb.Error as error:
-            raise WarehouseUnavailable(_explained(target, error)) from error
-
-
-def _explained(target: Target, error: Exception) -> str:
-    words = str(error).splitlines()[0]
-    if "lock" in words.lower():
-        return f"{target.file} is open for writing in another process: close it there, or wait for its end. ({words})"
-    return f"{target.file} cannot be opened as a DuckDB file: name another one, or move it away. ({words})"

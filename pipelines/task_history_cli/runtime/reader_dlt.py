@@ -8,9 +8,10 @@ from typing import Any
 
 from dlt.common.schema import Schema
 
+from task_history.core.dataset_names import LANES, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import failures
-from task_history.settings import VIEWS_DATASET, Settings
+from task_history.settings import Settings
 from task_history.warehouse.queries import Names
 from task_history.warehouse.tables import of
 
@@ -38,7 +39,7 @@ def probed(target: Target, settings: Settings) -> list[str]:
         name = sql.dataset_name
         lanes = (
             "",
-            *(f"{lane}_" for lane in ("backfill", "audit", *(("replay",) if settings.system.replay else ()))),
+            *(f"{lane}_" for lane in LANES if lane != "replay" or settings.system.replay),
         )
         found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
         return [f"The warehouse is {target.place}.", *found]

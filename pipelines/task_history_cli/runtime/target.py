@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from task_history.core import files
+from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
 from task_history.settings import Place, places
 
@@ -75,21 +76,45 @@ class Target:
 
         return other.destination(self.name, staging=staging)
 
+    def reader(self, dataset: str) -> Any:
+        """The warehouse as dlt takes it, of which that dataset is only read, a DuckDB file also during a sync."""
+        if self.file is not None:
+            from task_history.load.destinations import duckdb
+
+            return duckdb.reader(self.file, dataset)
+        return self.destination()
+
 
 def find(
-    name: str | None, pipeline: str, *, environ: Mapping[str, str] | None = None, folder: Path | None = None
+    name: str | None,
+    pipeline: str,
+    *,
+    dataset: str = VIEWS_DATASET,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Target:
     """The warehouse that is configured under that name; DuckDB in ``warehouse.duckdb`` by default.
 
     Raises:
-        ConfigurationError: its credentials cannot be used.
+        ConfigurationError: its credentials cannot be used, or not for that dataset.
     """
     name = name or DEFAULT
     found = places(os.environ if environ is None else environ, folder)
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
-        return Target(name, _file(DEFAULT_FILE if value is None else value))
+        file = _file(DEFAULT_FILE if value is None else value)
+        _check_catalog(file, dataset)
+        return Target(name, file)
     return Target(name, credentials=_key(value) if name == "bigquery" else None)
+
+
+def _check_catalog(file: Path, dataset: str) -> None:
+    """Raises ConfigurationError when DuckDB would call the database as the dataset, and know none of both."""
+    if file.name.partition(".")[0].lower() == dataset.lower():
+        raise ConfigurationError(
+            f"destination.duckdb.credentials: DuckDB calls the database in {file.name} as the dataset {dataset}, and "
+            f"then finds neither. Name the file otherwise, such as {dataset}_warehouse.duckdb."
+        )
 
 
 def _key(value: Any) -> str | None:

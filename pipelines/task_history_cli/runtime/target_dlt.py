@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.destinations.impl.duckdb.configuration import DuckDbBaseCredentials
 from google.auth.exceptions import GoogleAuthError
 
 from task_history.core.errors import ConfigurationError
+from task_history.load.destinations.duckdb_settings import check_credentials
 
 from .dlt_config import configure_dlt
 
@@ -38,6 +40,8 @@ def found(destination: Any) -> Found:
             f"DESTINATION__{name.upper()}__CREDENTIALS."
         ) from None
     credentials = getattr(config, "credentials", None)
+    if isinstance(credentials, DuckDbBaseCredentials):
+        check_credentials(credentials)
     project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
     if project is not None:
         location = str(getattr(config, "location", ""))

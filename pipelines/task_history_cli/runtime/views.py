@@ -15,8 +15,8 @@ from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import Access, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
+from task_history.warehouse.duckdb_file import open_for_reading
 
-from . import reader as reading
 from .target import Target
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def asked(target: Target) -> Iterator[Access]:
         raise WarehouseUnavailable(f"There is no warehouse in {target.file} yet: task-history sync makes it.")
     import duckdb
 
-    connection = reading.opened(target)
+    connection = open_for_reading(target.file)
 
     def query(sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         try:
@@ -114,7 +114,6 @@ def asked(target: Target) -> Iterator[Access]:
             query(statement)
 
     try:
-        connection.execute("SET TimeZone = 'UTC'")
         yield Access("duckdb", query, execute, owners=configuration.datasets(os.environ))
     finally:
         connection.close()

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from ..warehouse.queries import Query
-from .dialects import BIGQUERY, carried
+from ..warehouse.sql_text import BIGQUERY
+from .dialects import carried
 from .files import Check, checks, views
 from .relations import Dataset, relations
 

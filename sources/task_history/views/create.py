@@ -10,7 +10,8 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 
 from ..warehouse.queries import Query
-from .dialects import BIGQUERY, DATASET, carried, quoted_text
+from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
+from .dialects import DATASET, carried
 from .files import FOLDER, View, views
 from .relations import Dataset, found, of_name, relations
 
@@ -154,7 +155,7 @@ def _columns(access: Access) -> str:
     if access.dialect == BIGQUERY:
         return " UNION ALL ".join(
             "SELECT table_schema, table_name, column_name "
-            f"FROM `{access.project}`.`{name}`.INFORMATION_SCHEMA.COLUMNS"
+            f"FROM {quoted_name(*filter(None, (access.project, name)), dialect=BIGQUERY)}.INFORMATION_SCHEMA.COLUMNS"
             for name in sorted(access.datasets())
             if name == DATASET or (of_name(name, access.owners) and not name.endswith("_staging"))
         )
@@ -171,9 +172,8 @@ def _stored_mark(access: Access) -> str | None:
 
 
 def _name(view: str, dialect: str, project: str | None) -> str:
-    parts = [part for part in (project if dialect == BIGQUERY else None, DATASET, view) if part]
-    mark = "`" if dialect == BIGQUERY else '"'
-    return ".".join(f"{mark}{part}{mark}" for part in parts)
+    parts = (project if dialect == BIGQUERY else None, DATASET, view)
+    return quoted_name(*filter(None, parts), dialect=dialect)
 
 
 def _bigquery_view(view: View, sql: str, project: str | None) -> str:
@@ -184,13 +184,13 @@ def _bigquery_view(view: View, sql: str, project: str | None) -> str:
 
 
 def _duckdb_view(view: View, sql: str) -> str:
-    name = _name(view.name, "duckdb", None)
+    name = _name(view.name, DUCKDB, None)
     parts = [
         f"CREATE OR REPLACE VIEW {name} AS\n{sql}",
-        f"COMMENT ON VIEW {name} IS {quoted_text(view.grain, 'duckdb')}",
+        f"COMMENT ON VIEW {name} IS {quoted_text(view.grain)}",
     ]
     parts += [
-        f'COMMENT ON COLUMN {name}."{column.name}" IS {quoted_text(column.description, "duckdb")}'
+        f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {quoted_text(column.description)}"
         for column in view.columns
     ]
     # At once: two hundred statements, each committed for itself, take seconds.

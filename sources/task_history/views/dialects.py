@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from ..settings import VIEWS_DATASET
+from ..core.dataset_names import VIEWS_DATASET
+from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name
 
-DUCKDB, BIGQUERY = "duckdb", "bigquery"
 DIALECTS = (DUCKDB, BIGQUERY)
 DATASET = VIEWS_DATASET
 """Where the views are."""
@@ -57,17 +57,9 @@ def _named(sql: str, relations: Mapping[str, str], views: Collection[str]) -> st
         if place["systems"]:
             what = f"(\n{relations[name]}\n)"
         elif name is not None and name in views and name not in own:
-            what = f'"{DATASET}".{name}'
+            what = f"{quoted_name(DATASET)}.{name}"
         else:
             return place[0]
         return f"{place['word']} {what}{place['alias'] or f' AS {name}'}"
 
     return _PLACE.sub(put, sql)
-
-
-def quoted_text(text: str, dialect: str) -> str:
-    """The text as a literal."""
-    if dialect == BIGQUERY:
-        text = text.replace("\\", "\\\\")
-        return "'" + text.replace("'", "\\'") + "'"
-    return "'" + text.replace("'", "''") + "'"

@@ -14,6 +14,7 @@ from .. import systems
 from ..core.models import Table
 from ..systems.protocol import Shown, System, Views
 from ..warehouse import tables
+from ..warehouse.sql_text import quoted_name, quoted_text
 from .files import View
 
 SQL_TYPES = {
@@ -197,7 +198,7 @@ def _questions(views: Iterable[View], fingerprint: str) -> str:
     return " UNION ALL ".join(
         "SELECT "
         + ", ".join(
-            f"{_text(value)} AS {name}" for name, value in {**row, "fingerprint": fingerprint}.items()
+            f"{quoted_text(value)} AS {name}" for name, value in {**row, "fingerprint": fingerprint}.items()
         )
         for row in rows or [dict.fromkeys(("view_name", "question", "grain", "note"), "")]
     )
@@ -213,10 +214,10 @@ def _facts(dataset: Dataset) -> Branch:
     return (
         "(SELECT 1 AS one) AS only_one",
         {
-            "dataset": _text(dataset.name),
+            "dataset": quoted_text(dataset.name),
             "can_replay": str(system.replay is not None).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
-            "billing_caveat": _text(_views(system).billing_caveat),
+            "billing_caveat": quoted_text(_views(system).billing_caveat),
         },
     )
 
@@ -252,7 +253,7 @@ def _copied(
 
     def columns(dataset: Dataset) -> dict[str, str]:
         there = [one.name for one in table.columns if (table.name, one.name) not in dataset.lacking]
-        return {name: f't."{name}"' for name in there}
+        return {name: f"t.{quoted_name(name)}" for name in there}
 
     return _union(
         [dataset for dataset in datasets if columns(dataset)],
@@ -290,8 +291,8 @@ _WHOSE = {"system": "text", "instance": "text"}
 
 def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
     given = {
-        "system": _text(dataset.system.name),
-        "instance": _text(dataset.instance),
+        "system": quoted_text(dataset.system.name),
+        "instance": quoted_text(dataset.instance),
         **{name: columns.get(name, f"CAST(NULL AS {SQL_TYPES[kind]})") for name, kind in types.items()},
     }
     shown = ",\n    ".join(f"{value} AS {name}" for name, value in given.items())
@@ -300,18 +301,16 @@ def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapp
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:
     """Our status for the vendor's, however that is capitalised."""
-    cases = " ".join(f"WHEN {_text(theirs.upper())} THEN {_text(ours)}" for theirs, ours in statuses.items())
+    cases = " ".join(
+        f"WHEN {quoted_text(theirs.upper())} THEN {quoted_text(ours)}" for theirs, ours in statuses.items()
+    )
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
 
 
 def _name(dataset: Dataset, table: Table) -> str:
-    name = f'"{dataset.name}"."{table.name}"'
+    name = quoted_name(dataset.name, table.name)
     if not dataset.since or table.partition is None:
         return name
     # Within, beside the table itself: there the warehouse prunes, whatever is joined around it.
     since = f"{table.partition} >= TIMESTAMPTZ '{dataset.since}' OR {table.partition} IS NULL"
     return f"(SELECT * FROM {name} WHERE {since})"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -35,6 +35,7 @@ from pyarrow.parquet import read_metadata
 
 from ...core.batch import Commits
 from ...core.errors import WarehouseUnavailable
+from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .base import MAY_MOVE, Backend, Cost, Sentences
 from .bigquery_merge import Merge, literal
 
@@ -311,10 +312,11 @@ class BigQueryBackend(Backend):
         said = [f"BigQuery takes jobs and changes in the project {client.project_id}."]
         for name in datasets:
             full = f"{client.project_id}.{name}"
+            quoted = quoted_name(client.project_id, name, dialect=BIGQUERY)
             try:
                 found = connection.get_dataset(full)
             except NotFound:
-                client.estimate(f"CREATE SCHEMA `{client.project_id}`.`{name}`")
+                client.estimate(f"CREATE SCHEMA {quoted}")
                 said.append(f"The dataset {name} will be created in {client.location} by the first sync.")
                 continue
             if found.location.upper() != client.location.upper():
@@ -322,7 +324,7 @@ class BigQueryBackend(Backend):
                     f"The dataset {full} lies in {found.location}, and destination.bigquery.location is "
                     f"{client.location}: set it to {found.location}, or name another dataset."
                 )
-            client.estimate(f"CREATE TABLE `{client.project_id}`.`{name}`.task_history_probe (a INT64)")
+            client.estimate(f"CREATE TABLE {quoted}.task_history_probe (a INT64)")
             said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
         return said
 

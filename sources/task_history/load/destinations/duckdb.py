@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
     FollowupJobRequest,
@@ -19,11 +20,15 @@ from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
 from dlt.destinations.exceptions import DatabaseException
-from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
+from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool, DuckDbCredentials
 from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
+from ...core.errors import ConfigurationError
+from ...warehouse.duckdb_file import open_for_reading
+from ...warehouse.sql_text import quoted_text
 from ..load_package import is_once
 from .base import Backend, Sentences
+from .duckdb_settings import check_credentials
 
 _MEMORY = "48MB"
 """DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
@@ -43,8 +48,18 @@ def destination(file: Path) -> Any:
     return DuckDb(credentials, preferred_loader_file_format="parquet")
 
 
+def reader(file: Path, dataset: str) -> Any:
+    """The file as dlt takes it, of which that dataset is only read, by whatever SQL."""
+    found = DuckDb(DuckDbCredentials(str(file)))
+    found.only_reads = dataset
+    return found
+
+
 class DuckDb(dlt.destinations.duckdb):
     """DuckDB as dlt takes it; what it can do is found out once, where dlt asks a dozen times in each commit."""
+
+    only_reads: str | None = None
+    """The dataset, where nothing is written."""
 
     # Where dlt finds which arguments were left at their defaults.
     __orig_base__ = dlt.destinations.duckdb
@@ -60,9 +75,46 @@ class DuckDb(dlt.destinations.duckdb):
         # dlt writes into what it gets.
         return self._able[has_case].copy()
 
+    def configuration(self, initial_config: Any, accept_partial: bool = False) -> Any:
+        try:
+            config: Any = super().configuration(initial_config, accept_partial)
+        except ConfigurationException as error:
+            raise ConfigurationError(f"destination.duckdb: {str(error).splitlines()[0]}") from None
+        check_credentials(config.credentials)
+        if self.only_reads is not None:
+            config.credentials.conn_pool = _ReadingPool(config.credentials, self.only_reads)
+        return config
+
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
         config: Any = self.configuration(initial_config)
         return _Client(schema, config, self.capabilities(config, schema.naming))
+
+
+class _ReadingPool(DuckDbConnectionPool):
+    """Connections that reach the tables of the file and nothing else, whatever is set for others."""
+
+    def __init__(self, credentials: DuckDbCredentials, dataset: str) -> None:
+        super().__init__(credentials)
+        self._file = Path(credentials.database)
+        self._dataset = dataset
+
+    def borrow_conn(
+        self,
+        global_config: Any = None,  # noqa: ARG002 - dlt's, for connections that write
+        local_config: Any = None,  # noqa: ARG002
+        pragmas: Any = None,  # noqa: ARG002
+    ) -> Any:
+        with self._conn_lock:
+            if self._conn is None:
+                self._conn = open_for_reading(self._file)
+            self._conn_borrows += 1
+            return self._conn.duplicate()
+
+    def move_conn(self) -> Any:
+        """For ibis, which sets a time zone of its own and names views without their dataset."""
+        connection = open_for_reading(self._file, is_locked=False)
+        connection.execute("SET search_path = ?", [self._dataset])
+        return connection
 
 
 class _Client(DuckDbClient):
@@ -91,11 +143,10 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
     def run(self) -> None:
         client: Any = self._job_client.sql_client  # type: ignore[attr-defined]
         table = client.make_qualified_table_name(self.load_table_name)
-        path = self._file_path.replace("'", "''")
         columns: Any = self._load_table
         names = list(map(client.escape_column_name, get_columns_names_with_prop(columns, "primary_key")))
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
-        file = f"read_parquet('{path}')"
+        file = f"read_parquet({quoted_text(self._file_path)})"
         with client.begin_transaction():
             client.execute_sql(
                 f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
@@ -148,5 +199,4 @@ def commenting(client: Any, table: str, column: str, text: str) -> str:
     """The statement that gives a table or its column a sentence."""
     name = client.make_qualified_table_name(table)
     what = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
-    quoted = text.replace("'", "''")
-    return f"COMMENT ON {what} IS '{quoted}'"
+    return f"COMMENT ON {what} IS {quoted_text(text)}"

@@ -1,0 +1,80 @@
+"""DuckDB's settings in dlt's credentials: dlt runs them as SQL, so only plain names and values are taken.
+
+https://dlthub.com/docs/dlt-ecosystem/destinations/duckdb#additional-configuration
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ...core.errors import ConfigurationError
+
+_EXTENSION = re.compile(r"[a-z][a-z0-9_]{0,60}")
+"""The name of an extension that is installed; no path, no address, no further word."""
+_ALLOWED = frozenset(
+    {
+        "allocator_background_threads",
+        "allocator_flush_threshold",
+        "checkpoint_threshold",
+        "enable_checkpoint_on_shutdown",
+        "enable_object_cache",
+        "enable_progress_bar",
+        "max_memory",
+        "max_temp_directory_size",
+        "memory_limit",
+        "preserve_insertion_order",
+        "threads",
+        "timezone",
+        "wal_autocheckpoint",
+        "worker_threads",
+    }
+)
+"""None of them names a file, an address or a program: such as ``log_query_path`` write where they are told to."""
+_VALUE = re.compile(r"[A-Za-z0-9_+./% -]{1,60}")
+_PRAGMA = re.compile(r"(?P<name>\w+)(?:\s*=\s*(?P<quote>'?)(?P<value>[^';]+)(?P=quote))?")
+
+
+def check_credentials(credentials: Any) -> None:
+    """Raises ConfigurationError when something would run as SQL beside what a setting is.
+
+    ``credentials`` are those of any destination of dlt that speaks to DuckDB.
+    """
+    for name in credentials.extensions or ():
+        if not (isinstance(name, str) and _EXTENSION.fullmatch(name)):
+            raise _refused("extensions", name, "is no plain name of an extension, such as json")
+    if credentials.statements:
+        raise _refused(
+            "statements", credentials.statements[0], "is SQL: run it yourself, once, in the warehouse"
+        )
+    for pragma in credentials.pragmas or ():
+        match = _PRAGMA.fullmatch(str(pragma).strip())
+        if match is None:
+            raise _refused("pragmas", pragma, "is not of the form name or name=value")
+        _check_setting("pragmas", match["name"], match["value"] or "")
+    for place in ("global_config", "local_config"):
+        settings: Mapping[str, Any] = getattr(credentials, place) or {}
+        for name, value in settings.items():
+            _check_setting(place, name, value)
+    if credentials.session_timezone is not None:
+        _check_setting("session_timezone", "timezone", credentials.session_timezone)
+
+
+def _check_setting(place: str, name: str, value: Any) -> None:
+    if name.lower() not in _ALLOWED:
+        raise _refused(
+            place, name, f"cannot be set here. Settings of DuckDB that can be: {_listed(_ALLOWED)}"
+        )
+    if isinstance(value, str) and value and not _VALUE.fullmatch(value):
+        raise _refused(place, f"{name} = {value}", "is no plain value, such as 1GB")
+    if not isinstance(value, str | int | float):
+        raise _refused(place, f"{name} = {value!r}", "is no plain value, such as 1GB")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _refused(place: str, value: Any, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"destination.duckdb.credentials.{place}: {str(value)[:200]!r} {reason}.")

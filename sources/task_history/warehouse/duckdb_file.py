@@ -1,0 +1,64 @@
+"""A DuckDB file that is only read: opened in one place, so that no reader's SQL reaches anything but its tables."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from ..core.errors import WarehouseUnavailable
+
+_PATIENCE_S = 15.0
+"""A sync holds the file only while it commits or asks."""
+_SETTINGS = (
+    "GLOBAL TimeZone = 'UTC'",
+    "python_enable_replacements = false",
+    "enable_external_access = false",
+    "lock_configuration = true",
+)
+"""In this order: a time zone cannot be set once external access is off, and nothing once all is locked."""
+_SETTING = Lock()
+
+
+def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
+    """A connection that reads the tables of the file and nothing else; instants are UTC.
+
+    It reads and writes no other file, opens no address, loads no extension and, if ``is_locked``, keeps its settings:
+    https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
+
+    What writes to the file cannot be without that access, since load packages are Parquet files beside it: so the
+    connection of a run (sync, backfill, audit, replay), also where it only asks, can read files. Names and values in
+    its SQL are quoted or bound.
+
+    Raises:
+        WarehouseUnavailable: another process keeps the file, or it is no DuckDB file.
+    """
+    import duckdb
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection = duckdb.connect(str(file), read_only=True, config={"threads": 2})
+            break
+        except duckdb.IOException as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise WarehouseUnavailable(_explained(file, error)) from error
+            time.sleep(0.1)
+        except duckdb.Error as error:
+            raise WarehouseUnavailable(_explained(file, error)) from error
+    with _SETTING:
+        # All connections of a process to one file share the settings.
+        ((is_done,),) = connection.execute("SELECT current_setting('lock_configuration')").fetchall()
+        for setting in () if is_done else _SETTINGS[: None if is_locked else -1]:
+            connection.execute(f"SET {setting}")
+    return connection
+
+
+def _explained(file: Path, error: Exception) -> str:
+    words = str(error).splitlines()[0]
+    if "lock" in words.lower():
+        return (
+            f"{file} is open for writing in another process: close it there, or wait for its end. ({words})"
+        )
+    return f"{file} cannot be opened as a DuckDB file: name another one, or move it away. ({words})"

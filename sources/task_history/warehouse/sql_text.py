@@ -1,0 +1,23 @@
+"""Names and texts as they stand in SQL: quoted here and nowhere else, by the rules of each dialect."""
+
+from __future__ import annotations
+
+DUCKDB, BIGQUERY = "duckdb", "bigquery"
+
+
+def quoted_name(*parts: str, dialect: str = DUCKDB) -> str:
+    """The parts as one name, such as ``"paragon"."workflows"``; DuckDB's form is that of Postgres too.
+
+    https://duckdb.org/docs/stable/sql/dialect/keywords_and_identifiers
+    https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#quoted_identifiers
+    """
+    if dialect == BIGQUERY:
+        return ".".join("`" + part.replace("\\", "\\\\").replace("`", "\\`") + "`" for part in parts)
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
+
+
+def quoted_text(text: str, dialect: str = DUCKDB) -> str:
+    """The text as a literal."""
+    if dialect == BIGQUERY:
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+    return "'" + text.replace("'", "''") + "'"
