@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import html
+import http.client
 import importlib.util
 import os
+import secrets
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+import webbrowser
 from pathlib import Path
 
-from task_history.core import files
+from task_history.core import child_python, files
 from task_history.core.errors import ConfigurationError, UsageError
 
 from ..console import arguments, output
+from ..explore.server import REFUSED
 from ..runtime import target as destination
 from ..runtime import views as viewing
 
+SERVER = "task_history_cli.explore.server"
 APP = Path(__file__).parents[1] / "explore" / "app.py"
 ADVICE = (
     "task-history explore opens a marimo app, and {missing} is not installed. Install it with: "
@@ -42,20 +53,112 @@ def run(args: argparse.Namespace) -> int:
     target = destination.find(args.destination, "task_history_views")
     with viewing.asked(target) as access:  # what is wrong with the warehouse is said here, not in a cell
         access.query("SELECT count(*) FROM task_history.questions")
-    words = [sys.executable, "-m", "marimo", "edit" if args.edit else "run", str(app)]
-    words += ["--host", "127.0.0.1", "--port", str(args.port), "--no-token"]
-    if args.headless:
-        words.append("--headless")
-    output.tell(f"http://127.0.0.1:{args.port} over {target.place}; Ctrl-C ends it.")
-    environment = {**os.environ, "MARIMO_SKIP_UPDATE_CHECK": "1"}
-    if args.destination:
-        environment["TASK_HISTORY_DESTINATION"] = args.destination
-    root = str(APP.parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
+    _check_port(args.port)
+    token = secrets.token_urlsafe(32)
+    address = f"http://127.0.0.1:{args.port}/?access_token={token}"
+    words = ["edit" if args.edit else "run", "--headless", "--host", "127.0.0.1", "--port", str(args.port)]
+    # The token comes by a pipe: words of a process can be read by all who are on this machine.
+    words += ["--token", "--token-password-file", "-", str(app.absolute())]
+    process = subprocess.Popen(  # noqa: S603 - our own words
+        child_python.command(SERVER, "--quiet", "--yes", *words),
+        env=_environment(args.destination, target),
+        stdin=subprocess.PIPE,
+        text=True,
+    )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(
+            signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+        )  # the server ends with the command
     try:
-        return subprocess.run(words, env=environment, check=False).returncode  # noqa: S603 - our own words
+        assert process.stdin is not None  # noqa: S101 - as asked for
+        with process.stdin as pipe:
+            pipe.write(token)
+        _wait_until_it_answers(process, args.port)
+        output.tell(f"{address} over {target.place}; Ctrl-C ends it.")
+        if args.headless:
+            return process.wait()
+        with tempfile.TemporaryDirectory(prefix="task-history-") as folder:
+            _open_browser(Path(folder) / "explore.html", address)
+            return process.wait()
     except KeyboardInterrupt:
         return 0
+    finally:
+        _end(process)
+
+
+def _check_port(port: int) -> None:
+    """Raises UsageError when another process has the port: it would be given the token."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(f"--port {port} cannot be had ({error.strerror}): choose another one.") from None
+
+
+def _environment(destination_name: str | None, target: destination.Target) -> dict[str, str]:
+    """The app reads the warehouse and needs no more: no vendor's key, and of a DuckDB file only its place."""
+    more = {
+        "MARIMO_SKIP_UPDATE_CHECK": "1",
+        "RUNTIME__DLTHUB_TELEMETRY": os.environ.get("RUNTIME__DLTHUB_TELEMETRY", "false"),
+    }
+    if destination_name:
+        more["TASK_HISTORY_DESTINATION"] = destination_name
+    prefixes: tuple[str, ...] = ()
+    if target.file is not None:
+        more["DESTINATION__DUCKDB__CREDENTIALS"] = str(target.file)
+    else:
+        # The app opens it by itself, with what dlt finds.
+        prefixes = (
+            "DESTINATION__",
+            "TASK_HISTORY_VIEWS__DESTINATION__",
+            "CREDENTIALS__",
+            "GOOGLE_",
+            "CLOUDSDK_",
+        )
+        prefixes += ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+    return child_python.environment(APP.parents[2], prefixes=prefixes, **more)
+
+
+def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+    """Gives back once the server answers and refuses the name of another site.
+
+    Raises:
+        ConfigurationError: it ended, or answers to any name: this version of marimo starts in another way.
+    """
+    while process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("GET", "/health", headers={"Host": f"rebound.invalid:{port}"})
+            answer = connection.getresponse()
+            body = answer.read(len(REFUSED) + 1)
+        except OSError:
+            time.sleep(0.1)
+            continue
+        finally:
+            connection.close()
+        if (answer.status, body) == (403, REFUSED):
+            return
+        raise ConfigurationError(
+            "This version of marimo answers to any site's name, which would let web pages in. Install the one that "
+            "task-history was made with: pip install 'task-history[explore]'."
+        )
+    raise ConfigurationError(f"marimo ended with exit code {process.returncode}: what it printed says why.")
+
+
+def _open_browser(page: Path, address: str) -> None:
+    """Opens the address by way of a page that only this user can read: a browser's words are no secret."""
+    files.write_new(page, f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">\n'.encode())
+    webbrowser.open(page.as_uri())
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _app(edit: Path | None) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from task_history.core import child_python
 
 _PACKAGE = __name__.rpartition(".")[0]
 _ROOT = Path(__file__).parents[len(_PACKAGE.split("."))]
@@ -25,14 +25,14 @@ class SandboxProcess:
     def __init__(
         self, system: str = "paragon", *, switch: dict[str, Any] | None = None, **options: Any
     ) -> None:
-        words = [sys.executable, "-m", _PACKAGE, system, "--port", "0"]
+        words = child_python.command(_PACKAGE, system, "--port", "0")
         for name, value in options.items():
             option = f"--{name.replace('_', '-')}"
             words += [option] if value is True else [option, str(value)]
         for name, value in (switch or {}).items():
             words += ["--switch", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
         self._process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env={**os.environ, "PYTHONPATH": str(_ROOT)}
+            words, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=child_python.environment(_ROOT)
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

@@ -1,0 +1,262 @@
+"""``explore``: nobody but the one who started it gets in, from this machine, another site or the current folder."""
+
+from __future__ import annotations
+
+import http.client
+import importlib.util
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from task_history.views import create
+from task_history_cli.explore.server import REFUSED, is_own
+from tests.support import made_warehouse
+from tests.support.place import Place
+from tests.unit.views.test_views import access
+
+marimo_only = pytest.mark.skipif(
+    importlib.util.find_spec("marimo") is None, reason="marimo is not installed: extra explore"
+)
+OWN = "127.0.0.1:2718"
+
+
+@pytest.mark.parametrize(
+    ("host", "origins", "is_let_in"),
+    [
+        ([OWN], [], True),
+        (["localhost:2718"], [], True),
+        (["LOCALHOST:2718"], ["http://localhost:2718"], True),
+        (["127.0.0.1"], [], True),
+        ([OWN], ["http://127.0.0.1:2718"], True),
+        (["localhost:8080"], ["http://localhost:8080"], True),  # a port that ssh carries here
+        ([], [], False),
+        ([""], [], False),
+        ([OWN, OWN], [], False),
+        (["evil.example:2718"], [], False),
+        (["127.0.0.1.evil.example:2718"], [], False),
+        (["localhost.:2718"], [], False),
+        (["127.0.0.1:2718@evil.example"], [], False),
+        (["127.0.0.1:"], [], True),
+        (["127.1:2718"], [], False),
+        (["0.0.0.0:2718"], [], False),
+        (["[::1]:2718"], [], False),
+        ([OWN], ["http://evil.example"], False),
+        ([OWN], ["http://evil.example:2718"], False),
+        ([OWN], ["https://127.0.0.1:2718"], False),
+        ([OWN], ["http://127.0.0.1:9999"], False),
+        ([OWN], ["http://localhost:2718"], False),
+        ([OWN], ["null"], False),
+        ([OWN], [""], False),
+        ([OWN], ["http://127.0.0.1:2718", "http://evil.example"], False),
+        ([OWN], ["http://127.0.0.1:2718.evil.example"], False),
+    ],
+)
+def test_only_this_machine_by_its_own_page(host: list[str], origins: list[str], is_let_in: bool) -> None:
+    """A request names this machine once, and a page that sends one is this server's."""
+    headers = [(b"Host", value.encode()) for value in host] + [
+        (b"origin", value.encode()) for value in origins
+    ]
+    assert is_own(headers) == is_let_in
+
+
+class App:
+    """The command as a process, in a folder that is full of files named as modules."""
+
+    def __init__(self, place: Place, *words: str) -> None:
+        self.place = place
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        place.set(api_key="s3cret-key-1")
+        place.env["AWS_SECRET_ACCESS_KEY"] = "s3cret-key-2"
+        for name in ("altair", "duckdb", "json", "marimo", "secrets", "sqlglot", "uvicorn"):
+            ran = str(place.folder / "ran")
+            (place.folder / f"{name}.py").write_text(f"open({ran!r}, 'a').write({name!r})\n")
+        log = (place.folder / "log").open("w")
+        # As it is installed: with -m, Python itself puts the current folder before all others.
+        line = "import sys; from task_history_cli.cli import main; sys.exit(main())"
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", line, "explore", "--headless", "--port", str(self.port), *words],
+            cwd=place.folder,
+            env=place.env,
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+
+    def wait(self) -> None:
+        """Gives back when the address is printed."""
+        while (match := re.search(r"http://\S+access_token=(\S+)", self.log)) is None:
+            assert self.process.poll() is None, self.log
+            time.sleep(0.1)
+        self.token = match[1]
+        _, headers, _ = self.get(f"/?access_token={self.token}")
+        self.cookie = headers["set-cookie"].partition(";")[0]
+
+    @property
+    def log(self) -> str:
+        return (self.place.folder / "log").read_text()
+
+    @property
+    def server(self) -> int:
+        """The id of marimo's process."""
+        (children,) = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return int(children.read_text().split()[0])
+
+    def get(self, path: str, method: str = "GET", body: str | None = None, **headers: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request(
+            method, path, body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
+        answer = connection.getresponse()
+        found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+    def socket(self, session: str, query: str = "", **headers: str) -> Any:
+        from websockets.sync.client import connect
+
+        own = {name: value for name, value in headers.items() if name != "Origin"}
+        return connect(
+            f"ws://127.0.0.1:{self.port}/ws?session_id={session}{query}",
+            origin=headers.get("Origin"),  # type: ignore[arg-type]
+            additional_headers=own,
+            open_timeout=60,
+        )
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module", params=["run", "edit"])
+def app(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    place = Place(tmp_path_factory.mktemp("explore"), None)
+    with duckdb.connect(str(place.file)) as connection:
+        made_warehouse.empty(connection)
+        made_warehouse.fill(connection, executions=50, now="now()", days=3)
+        create.refresh(access(connection))
+    app = App(place, *(["--edit", "mine.py"] if request.param == "edit" else []))
+    try:
+        app.wait()
+        yield app
+    finally:
+        app.end()
+
+
+@marimo_only
+def test_a_token_is_needed(app: App) -> None:
+    """Nothing is shown and no kernel started without the token that is printed."""
+    from websockets.exceptions import InvalidStatus
+
+    assert len(app.token) >= 40
+    assert app.get("/")[0] in (303, 401)
+    assert app.get("/?access_token=wrong")[0] in (303, 401)
+    assert app.get("/", Cookie=app.cookie)[0] == 200
+    for query in ("", "&access_token=wrong", "&access_token="):
+        with pytest.raises(InvalidStatus, match="403"):
+            app.socket("a", query)
+    for path in (
+        "/api/kernel/execute",
+        "/api/kernel/run",
+        "/api/kernel/instantiate",
+        "/api/files/list_files",
+    ):
+        assert app.get(path, "POST", "{}", Content_Type="application/json")[0] in (401, 403, 404)
+
+
+@marimo_only
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example:{port}"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1:{port}", "Origin": "http://evil.example:{port}"},
+        {"Host": "127.0.0.1:{port}", "Origin": "http://127.0.0.1:1"},
+        {"Host": "127.0.0.1:{port}", "Origin": "null"},
+    ],
+)
+def test_other_sites_are_refused(headers: dict[str, str], app: App) -> None:
+    """DNS rebinding, and pages of other servers of this machine that share its cookies: refused with the token too."""
+    from websockets.exceptions import InvalidStatus
+
+    sent = {name: value.format(port=app.port) for name, value in headers.items()}
+    for path in ("/", f"/?access_token={app.token}", "/health", "/api/status", "/assets/index.js"):
+        status, _, body = app.get(path, **sent, Cookie=app.cookie)
+        assert (status, body) == (403, REFUSED)
+    if "Origin" in sent:
+        with pytest.raises(InvalidStatus, match="403"):
+            app.socket("b", f"&access_token={app.token}", Origin=sent["Origin"], Cookie=app.cookie)
+
+
+@marimo_only
+def test_the_process_holds_no_secret(app: App) -> None:
+    """Its words can be read by all; its environment by what runs in it."""
+    for process in (app.server, app.process.pid):
+        assert app.token not in Path(f"/proc/{process}/cmdline").read_bytes().decode()
+    environment = Path(f"/proc/{app.server}/environ").read_bytes().decode()
+    assert "s3cret" not in environment
+    assert app.token not in environment
+
+
+@marimo_only
+def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
+    """The app runs to its end over the views, and no module is taken from the folder of the notebook."""
+    session = {"Origin": f"http://127.0.0.1:{app.port}", "Cookie": app.cookie}
+    errors: list[str] = []
+    with app.socket("c", **session) as messages:
+        _, _, page = app.get("/", Cookie=app.cookie)
+        token = re.search(r'serverToken"?:\s*"([^"]+)"', page.decode())
+        if (app.place.folder / "mine.py").exists():
+            app.get(
+                "/api/kernel/instantiate",
+                "POST",
+                json.dumps({"objectIds": [], "values": [], "autoRun": True}),
+                Content_Type="application/json",
+                Marimo_Session_Id="c",
+                Marimo_Server_Token=token[1] if token else "",
+                **session,
+            )
+        while True:
+            message = json.loads(messages.recv(timeout=120))
+            if message["op"] == "completed-run":
+                break
+            output = (message.get("data") or {}).get("output") or {}
+            if output.get("channel") == "marimo-error":
+                errors.append(str(output["data"]))
+    assert errors == []
+    assert not (app.place.folder / "ran").exists(), (app.place.folder / "ran").read_text()
+
+
+@marimo_only
+def test_a_port_that_another_has_is_not_used(tmp_path: Path) -> None:
+    """What listens there already would be given the token."""
+    place = Place(tmp_path, None)
+    with duckdb.connect(str(place.file)) as connection:
+        made_warehouse.empty(connection)
+        create.refresh(access(connection))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        refused = place.run("explore", "--headless", "--port", str(other.getsockname()[1]), expect=2)
+    assert "choose another one" in refused.stderr
+
+
+@marimo_only
+def test_the_server_ends_with_the_command(app: App) -> None:
+    """No server is left behind; last, since it ends the app of this module."""
+    server = app.server
+    app.end()
+    with pytest.raises(ProcessLookupError):
+        os.kill(server, 0)
