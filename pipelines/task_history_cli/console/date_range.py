@@ -7,17 +7,22 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from datetime import datetime
+
+import pendulum
+from pendulum.tz import timezones
+from pendulum.tz.exceptions import InvalidTimezone
 
 from task_history import systems
 from task_history.core.errors import UsageError
-from task_history.core.models import MS, Selection, Window, floor_ms
+from task_history.core.models import Selection, Window, floor_ms
 from task_history.settings import Settings
 
 from . import output
 
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
+_YEARS = range(1970, 9001)
+"""Years that a range may name: no arithmetic leaves the years of Python and of the warehouses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     if args.month:
         asked, name = month(args.month, zone), args.month
     elif args.start and args.end:
-        asked = Window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
+        asked = _window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
         name = f"{args.start} to {args.end}"
     else:
         raise UsageError(
@@ -153,48 +158,51 @@ def lines(asked: Range) -> list[str]:
 
 def around(text: str, zone_name: str, option: str = "--around") -> Window:
     """The day that is named, or the millisecond of an instant. Raises UsageError."""
-    zone = _zone(zone_name)
-    start = _when(text, zone, option)
-    if len(text.strip()) > len("2026-09-01"):
-        return Window(start, start + MS)
-    next_day = start.astimezone(zone).date() + timedelta(days=1)
-    return Window(start, _when(next_day.isoformat(), zone, option))
+    start = _when(text, _zone(zone_name), option)
+    is_instant = len(text.strip()) > len("2026-09-01")
+    return _window(start, start.add(microseconds=1_000) if is_instant else start.add(days=1))
 
 
-def _zone(name: str) -> tzinfo:
-    if name.upper() == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        near = difflib.get_close_matches(name, sorted(available_timezones()), n=3)
-        advice = f"Did you mean {' or '.join(near)}?" if near else "It must be a name such as Europe/Berlin."
-        raise UsageError(f"There is no time zone {name!r}. {advice}") from None
-
-
-def month(text: str, zone: tzinfo = UTC) -> Window:
+def month(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone = pendulum.UTC) -> Window:
+    """The month ``2026-09`` as it begins and ends in that time zone. Raises UsageError."""
     found = _MONTH.fullmatch(text.strip())
-    if found is None or not 1 <= int(found[2]) <= 12 or not 1970 <= int(found[1]) <= 9000:
+    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) not in _YEARS:
         raise UsageError(f"--month {text} is no month: write it like 2026-09.")
-    year, number = int(found[1]), int(found[2])
-    after = (year + number // 12, number % 12 + 1)
-    return Window(_utc(datetime(year, number, 1, tzinfo=zone)), _utc(datetime(*after, 1, tzinfo=zone)))
+    first = pendulum.datetime(int(found[1]), int(found[2]), 1, tz=zone)
+    return _window(first, first.add(months=1))
 
 
-def _when(text: str, zone: tzinfo, option: str) -> datetime:
+def _zone(name: str) -> pendulum.Timezone | pendulum.FixedTimezone:
+    """The time zone of that name. Raises UsageError."""
     try:
-        found = datetime.fromisoformat(text.strip())
+        return pendulum.timezone("UTC" if name.upper() == "UTC" else name)
+    except (InvalidTimezone, ValueError, OSError):
+        near = difflib.get_close_matches(name, sorted(timezones()), n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "It must be a name such as Europe/Berlin."
+        raise UsageError(f"There is no time zone {name!r}. {hint}") from None
+
+
+def _when(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone, option: str) -> pendulum.DateTime:
+    """A day or instant in ISO 8601; in ``zone`` where it names none. Raises UsageError."""
+    try:
+        instant = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(
             f"{option} {text} is no day or instant: write it like 2026-09-01 or 2026-09-01T12:00."
         ) from None
+    if instant.year not in _YEARS:
+        raise UsageError(f"{option} {text} lies outside the years {_YEARS[0]} to {_YEARS[-1]}.")
+    return pendulum.instance(instant, tz=zone)
 
-    return _utc(found if found.tzinfo else found.replace(tzinfo=zone))
+
+def _window(start: pendulum.DateTime, end: pendulum.DateTime) -> Window:
+    return Window(_utc(start), _utc(end))
 
 
-def _utc(instant: datetime) -> datetime:
-    return floor_ms(instant + timedelta(0))
+def _utc(instant: pendulum.DateTime) -> datetime:
+    """The same instant as the rest of the project has it: a plain datetime in UTC, of whole milliseconds."""
+    return floor_ms(datetime.fromisoformat(instant.isoformat()))
 
 
 def _shown(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return pendulum.instance(instant).in_timezone("UTC").format("YYYY-MM-DD HH:mm [UTC]")
