@@ -17,7 +17,7 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/analyzer .venv-bigquery/ready
+test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready
@@ -31,7 +31,7 @@ format: .venv/ready
 	$(BIN)/ruff format .
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/analyzer .venv-bigquery/ready
+torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # Peers at the same work from the same server: see README, "What to expect". BENCH="--only syncs" and the like.
@@ -81,6 +81,23 @@ bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 	fi; \
 	touch $@
 
+# Tools of analysts, each in an environment of its own: tests run without pandas, as users do, and dbt wants an older
+# protobuf than Google's client.
+.venv-analyst/ready: requirements.lock
+.venv-analyst/ready .venv-dbt/ready: .venv-%/ready: .ci/requirements-%.lock
+	@set -e; \
+	if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --clear --python ">=3.11" $(@D); \
+		uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<; \
+	else \
+		$(PYTHON) -m venv --clear $(@D); \
+		$(@D)/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check \
+			--no-deps --require-hashes -r $<; \
+	fi; \
+	if test $* = analyst; then echo "$(CURDIR)/sources\n$(CURDIR)/pipelines" \
+		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/task_history.pth"; fi; \
+	touch $@
+
 # One peer, and nothing else.
 .venv-bench-%/ready: tests/benchmarks/peers/%.txt
 	@set -e; \
@@ -98,6 +115,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 lock:
 	$(COMPILE) pyproject.toml --group build -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/requirements-dev.lock
+	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
+	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
 
 clean:
 	rm -rf .venv .venv-bigquery .venv-bench-* demo.duckdb

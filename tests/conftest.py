@@ -16,6 +16,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With TASK_HISTORY_NO_SKIPS a test that was skipped fails the run: what it needs has to be installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    is_strict = bool(os.environ.get("TASK_HISTORY_NO_SKIPS"))
+    if is_strict and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Files of tests whose parts are dear to make stay with one worker; of the others any test goes anywhere."""

@@ -1,25 +1,18 @@
-"""dbt reads the sources as they are printed: every table is there, every test holds.
-
-dbt brings thirty packages and is no part of the tests' lock: ``DBT`` names the command of an environment that has
-dbt-duckdb, or it is on the path.
-"""
+"""dbt reads the sources as they are printed: every table is there, every test holds."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from task_history.views import create as creating
 from task_history.views import dictionary
-from tests.support import made_warehouse
+from tests.support import environments, made_warehouse
 from tests.unit.views.test_views import access
 
-DBT = os.environ.get("DBT") or shutil.which("dbt")
 PROFILE = """
 reads:
   target: dev
@@ -34,9 +27,6 @@ group by integration
 """
 
 
-@pytest.mark.skipif(
-    DBT is None, reason="there is no dbt: pip install 'dbt-core<1.11' 'dbt-duckdb<1.11' elsewhere"
-)
 def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     """A project with the printed sources builds a model over them, all its tests hold, and freshness is judged."""
     file = tmp_path / "warehouse.duckdb"
@@ -56,7 +46,7 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     (tmp_path / "profiles.yml").write_text(PROFILE.format(file=file))
     for words in (("build",), ("source", "freshness")):
         done = subprocess.run(
-            [str(DBT), "--no-use-colors", *words, "--profiles-dir", "."],
+            [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
             cwd=tmp_path,
             env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
             capture_output=True,

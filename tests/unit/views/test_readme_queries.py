@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -13,7 +11,7 @@ import pytest
 
 from task_history.views import create as creating
 from task_history.views.files import views
-from tests.support import made_warehouse
+from tests.support import environments, made_warehouse
 from tests.support.place import ROOT, Place
 from tests.unit.views.test_views import access
 
@@ -66,25 +64,22 @@ def test_the_three_questions_are_answered(place: Place) -> None:
 
 
 def test_the_five_lines_of_python_run(place: Place) -> None:
-    """Frames come from SQL and from a view, without keeping a sync from the file; ibis too, where it is installed."""
+    """Frames come from SQL and from a view, without keeping a sync from the file; ibis tables too."""
     (lines,) = blocks("python")
-    has_ibis = importlib.util.find_spec("ibis") is not None
-    if not has_ibis:
-        lines = "".join(line for line in lines.splitlines(keepends=True) if "ibis" not in line)
     lines += "import duckdb\nduckdb.connect('warehouse.duckdb').execute('CREATE TABLE paragon.meanwhile (x INT)')\n"
     lines += "print(int(frame['executions'].sum()), bool((failing['failures'] > 0).all()))\n"
-    if has_ibis:
-        lines += "import ibis\nprint(int(history(table.group_by('status').agg(n=ibis._.count())).df()['n'].sum()))\n"
-    # A process of its own: a sync leaves pandas out of the one that it ran in.
+    lines += (
+        "import ibis\nprint(int(history(table.group_by('status').agg(n=ibis._.count())).df()['n'].sum()))\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", lines],
+        [str(environments.analyst_python()), "-c", lines],
         cwd=place.folder,
         env=place.env,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["2000", "True", *(["2000"] if has_ibis else [])], done.stderr[-2000:]
+    assert done.stdout.split() == ["2000", "True", "2000"], done.stderr[-2000:]
 
 
 def test_every_view_is_named() -> None:
@@ -100,18 +95,21 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_explore_says_what_to_install_or_where_it_is(place: Place) -> None:
     """Without marimo it says how to get it; a notebook is a .py file."""
-    if importlib.util.find_spec("marimo") is None:
-        assert '".[explore]"' in place.run("explore", expect=3).stderr
-    else:
-        assert ".py" in place.run("explore", "--edit", "x.txt", expect=2).stderr
+    assert "'task-history[explore]'" in place.run("explore", expect=3).stderr
+    words = [str(environments.analyst_python()), "-m", "task_history_cli.cli", "explore", "--edit", "x.txt"]
+    done = subprocess.run(words, cwd=place.folder, env=place.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert ".py" in done.stderr
 
 
 @pytest.mark.torture
 def test_the_app_runs(place: Place) -> None:
     """Each cell of the app runs over a warehouse, as a script runs them."""
-    pytest.importorskip("marimo")
     done = subprocess.run(
-        [sys.executable, str(ROOT / "pipelines" / "task_history_cli" / "explore" / "app.py")],
+        [
+            str(environments.analyst_python()),
+            str(ROOT / "pipelines" / "task_history_cli" / "explore" / "app.py"),
+        ],
         cwd=place.folder,
         env=place.env,
         capture_output=True,

@@ -1,0 +1,26 @@
+"""Environments beside that of the tests, for tools of analysts; ``make test`` makes them, see the Makefile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.place import ROOT
+
+
+def analyst_python() -> Path:
+    """Python with pandas, ibis, marimo and Altair beside what runs. Skips the test where it is not made."""
+    return _program("analyst", "python")
+
+
+def dbt() -> Path:
+    """dbt with its adapter for DuckDB. Skips the test where it is not made."""
+    return _program("dbt", "dbt")
+
+
+def _program(environment: str, name: str) -> Path:
+    folder = ROOT / f".venv-{environment}"
+    if not (folder / "ready").exists():
+        pytest.skip(f"there is no {folder.name}: make {folder.name}/ready makes it")
+    return folder / "bin" / name
