@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from task_history import systems
 from task_history.views import create as creating
 from task_history.views import dictionary
 from tests.support import environments, made_warehouse
@@ -31,7 +32,8 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     """A project with the printed sources builds a model over them, all its tests hold, and freshness is judged."""
     file = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:
-        made_warehouse.empty(connection)
+        for system in systems.names():
+            made_warehouse.empty(connection, system, system)
         made_warehouse.fill(connection, executions=300, now="now()")
         creating.refresh(access(connection))
         (failures,) = connection.execute(
@@ -44,7 +46,7 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
         'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
     )
     (tmp_path / "profiles.yml").write_text(PROFILE.format(file=file))
-    for words in (("build",), ("source", "freshness")):
+    for words in (("build",), ("source", "freshness", "--select", "source:paragon", "source:task_history")):
         done = subprocess.run(
             [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
             cwd=tmp_path,
