@@ -20,11 +20,14 @@ demo: .venv/runs
 test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
-check: .venv/ready
+check: .venv/ready .venv-semgrep/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive sources pipelines
+	.venv-semgrep/bin/semgrep scan --quiet --error --metrics=off --disable-version-check --config .ci/semgrep.yml \
+		sources pipelines
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
@@ -81,10 +84,10 @@ bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 	fi; \
 	touch $@
 
-# Tools of analysts, each in an environment of its own: tests run without pandas, as users do, and dbt wants an older
-# protobuf than Google's client.
+# Tools that each need an environment of their own: tests run without pandas, as users do, dbt wants an older protobuf
+# than Google's client, and semgrep pins what it uses.
 .venv-analyst/ready: requirements.lock
-.venv-analyst/ready .venv-dbt/ready: .venv-%/ready: .ci/requirements-%.lock
+.venv-analyst/ready .venv-dbt/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
 	@set -e; \
 	if command -v uv >/dev/null 2>&1; then \
 		uv venv --quiet --clear --python ">=3.11" $(@D); \
@@ -117,6 +120,7 @@ lock:
 	$(COMPILE) --group dev -c requirements.lock -o .ci/requirements-dev.lock
 	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
+	$(COMPILE) --group semgrep -o .ci/requirements-semgrep.lock
 
 clean:
 	rm -rf .venv .venv-bigquery .venv-bench-* demo.duckdb

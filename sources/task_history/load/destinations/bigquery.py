@@ -33,6 +33,7 @@ from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Ta
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 from pyarrow.parquet import read_metadata
 
+from ...core import files
 from ...core.batch import Commits
 from ...core.errors import WarehouseUnavailable
 from ...warehouse.sql_text import BIGQUERY, quoted_name
@@ -217,7 +218,7 @@ class _Client(BigQueryClient):
             self._owner.cost.expect(client.estimate(sql), str(table["name"]))
         name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
         job = FollowupJobRequestImpl(name.file_name())
-        Path(job.new_file_path()).write_text(sql, "utf-8")
+        files.write_new(Path(job.new_file_path()), sql.encode())
         return [job]
 
     def _merge(self, client: Any, table: Any) -> str | None:
