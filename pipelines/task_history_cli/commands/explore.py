@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     words = ["edit" if args.edit else "run", "--headless", "--host", "127.0.0.1", "--port", str(args.port)]
     # The token comes by a pipe: words of a process can be read by all who are on this machine.
     words += ["--token", "--token-password-file", "-", str(app.absolute())]
-    process = subprocess.Popen(  # noqa: S603 # nosec B603 - our own words
+    process = subprocess.Popen(  # noqa: S603 - our own words # nosec B603
         child_python.command(SERVER, "--quiet", "--yes", *words),
         env=_environment(args.destination, target),
         stdin=subprocess.PIPE,

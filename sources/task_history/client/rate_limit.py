@@ -278,7 +278,7 @@ def _state_dir() -> Path:
     named = os.environ.get(_STATE_DIR)
     if named:
         return Path(named).absolute()
-    shared = Path("/var/tmp")  # noqa: S108 # nosec B108 - the folder within it is checked to be this user's
+    shared = Path("/var/tmp")  # noqa: S108 - the folder within it is checked to be this user's # nosec B108
     parent = shared if os.access(shared, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
     return parent / f"task-history-{_user()}"
 
