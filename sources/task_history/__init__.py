@@ -14,7 +14,7 @@
     parts         several such lists, each for itself, side by side; asking in the form that a vendor knows
     refresh       open executions → their state now, planned by settling
     workflows     which integration a workflow belongs to
-    details       the backlog → steps and payloads: json_text, redaction, secret_names, secret_text, secret_patterns
+    details       the backlog → steps and payloads: core.json, redaction
     records       what was sent → rows: states
     context       all of that for one run; work is what several kinds of run do alike:
       syncing     everything since the last sync; syncing_parts where lists are not sorted, feeding of statistics

@@ -21,6 +21,7 @@ from typing import Any
 from .core import files
 from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
+from .redaction.own_secrets import OwnSecrets
 from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
 from .systems.protocol import Setting, System
@@ -37,6 +38,11 @@ class Settings:
     instance: str | None
     values: Mapping[str, Any] = field(repr=False)
     """All settings by name, those of the system included."""
+    secrets: OwnSecrets = field(init=False, repr=False, compare=False)
+    """What must appear nowhere: the secrets that are set, and a token once there is one."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "secrets", OwnSecrets(self._secret_values()))
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -78,13 +84,14 @@ class Settings:
         return now - min(back, self.retention or back)
 
     @property
-    def secrets(self) -> list[str]:
-        """The values that must appear nowhere."""
-        return [
-            str(self.values[setting.name])
-            for setting in self.system.settings
-            if setting.is_secret and self.values.get(setting.name)
-        ]
+    def has_key(self) -> bool:
+        """Whether a secret is set."""
+        return any(True for _ in self._secret_values())
+
+    def _secret_values(self) -> Iterator[str]:
+        for setting in self.system.settings:
+            if setting.is_secret and self.values.get(setting.name):
+                yield str(self.values[setting.name])
 
 
 def common(system: System) -> tuple[Setting, ...]:

@@ -216,9 +216,9 @@ class _Late(Writer):
     def batches(self) -> Iterator[Batch]:
         settings = self._settings
         run_id = new_run_id()
-        loader = Loader(dlt.current.pipeline(), settings.system, run_id=run_id)
+        loader = Loader(dlt.current.pipeline(), settings.system, run_id=run_id, secrets=settings.secrets)
         writer = loader.writer()
-        super().__init__(writer.stored, writer.normalize)
+        super().__init__(writer.stored, writer.normalize, writer.secrets)
         stop = StopSignal()
         # Whoever draws the batches takes the time that it takes.
         with closing(loader), connected(settings, stop) as (client, _), loader.let_go():

@@ -70,7 +70,7 @@ def _candidate(one: Candidate) -> dict[str, Any]:
 
 def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
     """What is left of it on this machine, and how long the requests would wait; None while the key is not set."""
-    if not settings.secrets:
+    if not settings.has_key:
         return None
     try:
         usage = connecting.usage(settings)

@@ -165,7 +165,7 @@ def _day(day: Summary) -> dict[str, Any]:
 
 def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
     """How much of it is used on this machine now; None while the key is not set."""
-    if not settings.secrets:
+    if not settings.has_key:
         return None
     try:
         usage = connecting.usage(settings)

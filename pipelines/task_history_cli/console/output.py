@@ -14,10 +14,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TextIO, cast
 
+from task_history.redaction.own_secrets import OwnSecrets
+
 log = logging.getLogger("task_history")
 
 
-_SECRETS: list[str] = []
+_SECRETS: list[OwnSecrets] = []
 
 # What moves the cursor, ends a line or changes the order of letters: C0, DEL, C1, marks, embeddings and isolates
 # of writing direction, line and paragraph separators, halves of surrogate pairs.
@@ -102,8 +104,8 @@ def _figure(value: Any) -> Any:
 
 def scrubbed(text: str) -> str:
     """The text without the secrets of this run."""
-    for secret in _SECRETS:
-        text = text.replace(secret, "[redacted]")
+    for own in _SECRETS:
+        text = own.without(text)
     return text
 
 
@@ -161,9 +163,11 @@ def terminal() -> TextIO:
     return sys.stderr.stream if isinstance(sys.stderr, _Escaping) else sys.stderr
 
 
-def keep_secret(secrets: Iterable[str]) -> None:
-    """From now on these appear in no line."""
-    _SECRETS.extend(secret for secret in secrets if len(secret) >= 4 and secret not in _SECRETS)
+def keep_secret(secrets: OwnSecrets) -> None:
+    """From now on these, and what is added to them, appear in no line."""
+    if not any(secrets is own for own in _SECRETS):
+        # The same settings may have been read before, and these go on: they get to know a token.
+        _SECRETS[:] = [own for own in _SECRETS if own.known != secrets.known] + [secrets]
 
 
 def start_logging(level: str, form: str) -> None:

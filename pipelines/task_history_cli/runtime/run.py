@@ -141,7 +141,13 @@ def run(
         gc.freeze()
         gc.set_threshold(50_000)
         run_id = new_run_id()
-        loader = Loader(pipeline, settings.system, has_cursor=lane.has_cursor, run_id=run_id)
+        loader = Loader(
+            pipeline,
+            settings.system,
+            has_cursor=lane.has_cursor,
+            run_id=run_id,
+            secrets=settings.secrets,
+        )
         stack.callback(loader.close)
         client.meanwhile = loader.let_go
         os.environ.setdefault("LOAD__WORKERS", str(loader.backend.workers))

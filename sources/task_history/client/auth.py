@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from ..core.errors import AuthenticationError, Rejected
 from ..core.models import Answer
+from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import Login, System, Token, Values
 from .responses import named
 
@@ -20,12 +21,19 @@ _EARLY_SHARE, _EARLY_S = 0.1, 60.0
 class Credentials:
     """Gives ``headers``; where the vendor wants a token, it logs in first and again before it expires.
 
-    Safe to use from many threads: one of them logs in. ``send`` sends a login; ``clock`` gives seconds.
+    Safe to use from many threads: one of them logs in. ``send`` sends a login; ``clock`` gives seconds. Tokens are
+    added to ``secrets``.
     """
 
     def __init__(
-        self, system: System, values: Values, *, clock: Callable[[], float] = time.monotonic
+        self,
+        system: System,
+        values: Values,
+        *,
+        secrets: OwnSecrets | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._secrets = secrets or OwnSecrets()
         self._system = system
         self._values = values
         self._clock = clock
@@ -71,6 +79,7 @@ class Credentials:
             ) from None
         assert self._system.access.read_login is not None  # noqa: S101 - states both or none
         self._token = self._system.access.read_login(answer.data)
+        self._secrets.add(self._token.value)
         life = self._token.expires_in_s
         early = 0.0 if life is None else min(_EARLY_S, life * _EARLY_SHARE)
         self._renew_at = float("inf") if life is None else self._clock() + life - early

@@ -29,7 +29,7 @@ def connected(
 ) -> Iterator[tuple[Client, Budget]]:
     """The client and the budget that it spends in that lane. Raises ConfigurationError."""
     system = settings.system
-    credentials = Credentials(system, settings.values)
+    credentials = Credentials(system, settings.values, secrets=settings.secrets)
     own = Budget(
         settings.rate_limit_requests,
         settings.rate_limit_period_s,

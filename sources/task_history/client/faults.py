@@ -71,9 +71,14 @@ def check_headers(headers: Mapping[str, str]) -> None:
             )
 
 
+_PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+
+
 def secrets_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> Iterator[str]:
     """Every text in what is sent that may be a secret: whole values, their words, logins unpacked."""
-    for value in headers.values():
+    for name, value in headers.items():
+        if name.lower() in _PUBLIC_HEADERS:
+            continue
         yield value
         yield from (word for word in value.split() if len(word) >= 8)
         scheme, _, rest = value.partition(" ")

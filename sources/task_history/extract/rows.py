@@ -13,6 +13,7 @@ import simplejson
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json import to_text
 from ..core.models import Answer, Json, Row, Table
+from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.status_history import Seen, earlier_state
@@ -261,7 +262,7 @@ class PayloadRecord:
 class Payloads:
     """Payloads without secrets and of bounded size."""
 
-    def __init__(self, *, redact: Iterable[str], secrets: Iterable[str], max_bytes: int) -> None:
+    def __init__(self, *, redact: Iterable[str], secrets: Iterable[str] | OwnSecrets, max_bytes: int) -> None:
         self._redactor = Redactor(redact, secrets=secrets)
         self._max_bytes = max_bytes
 

@@ -18,6 +18,7 @@ from dlt.common.pipeline import LoadInfo
 from ..core.batch import Batch
 from ..core.errors import WarehouseUnavailable
 from ..core.models import Table
+from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.queries import Names, Warehouse
@@ -39,7 +40,10 @@ OWN = {
 
 
 class Loader:
-    """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor."""
+    """One pipeline of one system. ``has_cursor`` says that it is the one whose state holds the live cursor.
+
+    ``secrets`` are written to no table.
+    """
 
     def __init__(
         self,
@@ -48,8 +52,10 @@ class Loader:
         *,
         has_cursor: bool = True,
         run_id: str | None = None,
+        secrets: OwnSecrets | None = None,
     ) -> None:
         self.pipeline = pipeline
+        self._secrets = secrets or OwnSecrets()
         self.system = system
         self.backend = destinations.of(pipeline.destination)
         if self.backend.cost is not None:
@@ -144,7 +150,7 @@ class Loader:
             columns = schema.tables.get(name, {}).get("columns", {}) if schema else {}
             return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
 
-        return Writer(stored, normalize)
+        return Writer(stored, normalize, self._secrets)
 
     def cursor(self) -> datetime | None:
         """How far everything is loaded; None before the first sync."""

@@ -16,6 +16,8 @@ from dlt.extract import DltResource
 from ..core.arrow import Framed
 from ..core.batch import Batch
 from ..core.models import Row, Table
+from ..redaction.columns import without_own
+from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
@@ -44,10 +46,11 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
 
 
 class Writer:
-    """Rows → Arrow tables as the warehouse has their columns; remembers which names are new."""
+    """Rows → Arrow tables as the warehouse has their columns, without ``secrets``; remembers which names are new."""
 
-    def __init__(self, stored: Stored, normalize: Callable[[str], str]) -> None:
+    def __init__(self, stored: Stored, normalize: Callable[[str], str], secrets: OwnSecrets) -> None:
         self.stored = stored
+        self.secrets = secrets
         self.normalize = normalize
         self._types: dict[str, dict[str, str]] = {}
 
@@ -59,7 +62,7 @@ class Writer:
         else:
             columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize)
         known.update(columns.types)
-        return columns.table
+        return without_own(columns.table, self.secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,13 @@
+"""Secrets are taken out before anything is written, in the order in which a value meets these modules.
+
+redactor     values and texts without their secrets
+json_text    JSON within a text, with the place of each value
+text         texts that are no JSON
+values       where a value that follows a name begins and ends
+names        by which names secrets go
+lookalikes   letters that look like Latin ones
+patterns     what secrets look like, and what stands around them
+own_secrets  the run's own, wherever a vendor repeats them
+columns      the same in Arrow columns
+edits        replacements in a text, as data
+"""

@@ -1,6 +1,9 @@
 """By which names secrets go, and what a name says of the value under it.
 
-A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one. The bare name ``key`` leaves it
+This is the one list of such names: ``patterns`` makes what it looks for in text from it.
+
+A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one, in letters that only look like
+these, too (``lookalikes``). The bare name ``key`` leaves it
 to the value: a text of eight characters or more without white space is a secret unless it is made of words
 and numbers. Then each run of letters and digits in it is a word, a number, or a word with one or two digits, as in
 ``ABC-1234``, ``first_name`` and ``step2.title``; UUIDs and dates count as words, too.
@@ -9,11 +12,11 @@ and numbers. Then each run of letters and digits in it is a word, a number, or a
 from __future__ import annotations
 
 import re
-import unicodedata
 from enum import IntEnum
 from itertools import pairwise
 
 from ..core.models import Json
+from .lookalikes import in_latin
 
 
 class Kind(IntEnum):
@@ -64,6 +67,8 @@ SECRET_PHRASES = set_of(
     "service role key|anon key",
     "|",
 )
+# A name that ends in one of these holds a secret, or counts.
+LAST_WORDS = frozenset({"pass", "pw", "auth"})
 # These say more, or less, as part of a name than alone.
 ALONE = {"": Kind.HARMLESS, "key": Kind.SECRET_IF_RANDOM, "sid": Kind.SECRET}
 # Names written as one word.
@@ -74,6 +79,19 @@ GLUED = tuple(
         "publishablekey sessionid sessid clientassertion cardnumber"
     )
 )
+# Names of parameters that are secrets in a URL, when they are long.
+IN_URL = frozenset({"key", "code"})
+# Headers whose value is more than one word.
+SCHEMED_HEADERS = ("authorization",)
+COOKIE_HEADERS = ("cookie", "cookies")
+# What a form calls the field of a secret.
+FIELD_TYPES = frozenset({"password", "secret"})
+# Headings, too: "Session: Opening" is one when a word follows.
+HEADINGS = set_of("session signature pin pass auth credential credentials cookie cookies")
+# Keys of name/value pairs, as squash gives them.
+PAIR_NAMES = set_of("key name header headername field fieldname param parameter variable property label k")
+PAIR_VALUES = set_of("value values val v default")
+FLAT_PAIRS = frozenset({"rawheaders", "rawtrailers"})
 GLUED_PAGING = tuple(word + "token" for word in PAGING)
 
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
@@ -81,24 +99,18 @@ _SEPARATED = re.compile(r"[^\W\d_]+")
 
 
 def squash(name: str) -> str:
-    """The name without case, accents and separators."""
-    return "".join(filter(str.isalnum, _plain(name).lower()))
-
-
-def _plain(name: str) -> str:
-    if name.isascii():
-        return name
-    return "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    """The name without case, accents and separators, in Latin letters."""
+    return "".join(filter(str.isalnum, in_latin(name).casefold()))
 
 
 def words_of(name: str) -> list[str]:
     """The words of a name in lower case, parted by separators and humps."""
-    return [word.lower() for word in _CAMEL.findall(_plain(name))]
+    return [word.lower() for word in _CAMEL.findall(in_latin(name))]
 
 
 def kind_of(name: str) -> Kind:
     """Whether the value under ``name`` is a secret, by the name alone."""
-    name = _plain(name)
+    name = in_latin(name)
     camel = words_of(name)
     kind = _kind_of_words(camel)
     if kind is Kind.HARMLESS:
@@ -130,9 +142,16 @@ def _kind_of_words(words: list[str]) -> Kind:
         return Kind.SECRET if single == word or word != last else Kind.SECRET_UNLESS_NUMBER
     if any(before in KEY_KINDS and word in ("key", "keys") for before, word in pairwise(words)):
         return Kind.SECRET
-    if last in ("pass", "pw", "auth"):
+    if last in LAST_WORDS:
         return Kind.SECRET_UNLESS_NUMBER
     return Kind.HARMLESS
+
+
+def stems() -> list[str]:
+    """The fewest lower-case words of which every name of a secret holds one."""
+    phrases = {phrase.split()[-1] for phrase in SECRET_PHRASES}
+    words = {*SECRET_WORDS, *LAST_WORDS, *filter(None, ALONE), *phrases}
+    return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
 # What looks random

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from . import names
 from .names import set_of, words_of
 
 # Values that are secrets wherever they stand: how each begins, and what follows. Every tail is bounded or
@@ -96,12 +97,8 @@ WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 
 # What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
 LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
 
-# Words in text after which a value may follow: "…token…": the name around it decides.
-# One branch a letter: see _by_first_letter.
-STEMS = (
-    r"pass|p(?:wd|in|w|hrase)|s(?:e(?:cret|ss|nha)|i[gd]|sn|aml)|token|k(?:ey|ennwort)|a(?:uth|ssertion|nswer)|"
-    r"c(?:o(?:okie|de|ntrase)|red|v[vc]|sc|srf)|jwt|otp|bearer|hmac|mnemonic|number|xsrf"
-)
+# In a text with none of these, in lower case, SCHEME matches nowhere.
+SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
 SCHEME = re.compile(
     r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
 )
@@ -112,21 +109,21 @@ LOGIN_FLAG = re.compile(
 _Q = r"(?:\\{0,8}[\"'])?"
 _SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
 PAIR = re.compile(
-    rf"(?i)(?<![a-z])(?:name|key|header|field){_Q}\s{{0,4}}[:=]\s{{0,4}}{_Q}(?P<name>[\w.-]{{1,64}}){_Q}[\s,&;]{{1,8}}"
-    rf"{_Q}(?:value|val){_Q}\s{{0,4}}[:=]\s{{0,4}}(?P<open>\\{{0,8}}[\"'])?"
+    rf"(?i)(?<![a-z])(?:name|key|header|field){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
+    rf"{_Q}(?:value|val){_Q}\s{{0,32}}[:=]\s{{0,32}}(?P<open>\\{{0,8}}[\"'])?"
     rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
 )
 # ('Authorization', '…'), as Python prints headers.
-TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,64})[\"'],[ ]?[\"'](?P<value>[^\"'\r\n]+)")
+TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
 FLAG = re.compile(
-    rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,63}})[ \t]+"
+    rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,512}}+)[ \t]+"
     rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
 XML = re.compile(
-    r"<(?P<name>[A-Za-z][\w:.-]{0,63})(?:\s[^<>]{0,300})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+    r"<(?P<name>[A-Za-z][\w:.-]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
 )
 FORM = re.compile(
-    r"name=\"(?P<name>[^\"\r\n]{1,64})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
+    r"name=\"(?P<name>[^\"\r\n]{1,512})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
 )
 # CREATE USER bob IDENTIFIED BY '…'
 IDENTIFIED = re.compile(
@@ -153,27 +150,42 @@ REPORTING = set_of(
 )
 
 
-# Headings too: "Session: Opening" is one when a word follows.
-PROSE = set_of("session signature pin pass auth credential credentials cookie cookies")
-
-
-# What follows such a word up to its value: the rest of the name, and what parts it from the value.
+# The rest of the word in which a stem stands.
+NAME_REST = re.compile(r"[\w.\-]*+")
+# What parts a name from the value that follows it. No blank is looked at twice.
 PARTING = re.compile(
-    r"(?P<rest>[\w.\-]{0,40})(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?\]?"
-    r"\s{0,8}(?P<sep>=>|:=|=(?!=)|:(?!:|//)|%3[ad])[ \t\u00a0]{0,8}(?:\r?\n[ \t]{1,16})?"
+    r"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?\]?"
+    r"\s*+(?P<sep>=>|:=|={1,3}(?!=)|:(?!:|//)|(?:%3[ad]){1,2})[ \t\u00a0]*+(?:\r?\n[ \t]++)?"
     r"(?:[ubr](?=[\"']))?(?P<open>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
 )
 # … or, in prose: password 'hunter2', API key provided (abc123).
 SAYING = re.compile(
-    r"(?P<rest>[\w.\-]{0,40})(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))"
-    r"(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"
+    r"(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"
 )
+
+# Letters of a name may be escaped, by their number in hexadecimal, or in decimal.
+MAY_BE_ESCAPED = re.compile(r"\\[uUx]|%[4-7]|&#")
+ESCAPED = re.compile(
+    r"\\\\{0,15}u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\{1,16}u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|\\\\{0,15}(?:u\{0{0,4}(?P<braced>[0-9a-fA-F]{2,5})\}|u(?P<four>[0-9a-fA-F]{4})|U000(?P<eight>[0-9a-fA-F]{5})"
+    r"|x(?P<two>[0-9a-fA-F]{2}))|%(?P<url>[4-7][0-9A-Fa-f])"
+    r"|&#(?:[xX]0{0,4}(?P<html>[0-9a-fA-F]{2,5})|0{0,4}(?P<decimal>[0-9]{2,6}));"
+)
+IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
+
+
+def _by_first(words: Iterable[str]) -> str:
+    """Alternatives, one branch a letter: see _by_first_letter."""
+    tails: dict[str, list[str]] = {}
+    for word in words:
+        tails.setdefault(word[0], []).append(re.escape(word[1:]))
+    return "|".join(f"{first}(?:{'|'.join(all_)})" for first, all_ in tails.items())
 
 
 def stems(extra_names: Iterable[str]) -> re.Pattern[str]:
-    """Finds, in lower-case text, words that may be part of a secret's name."""
+    """Finds, in lower-case text, words that may be part of a secret's name, the user's ``extra_names`` included."""
     own = "".join(
         "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
     )
     # Two patterns, because a search for bare words is three times as fast.
-    return re.compile(STEMS + own)
+    return re.compile(_by_first(names.stems()) + own)

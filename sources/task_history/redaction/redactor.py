@@ -1,7 +1,7 @@
 """What never leaves this process: secrets in payloads, taken out before anything is written.
 
-``Redactor`` takes them out of parsed JSON, by the names they stand under (``secret_names``) and, in texts, by
-their shapes and what stands around them (``secret_text``, ``secret_patterns``), before ``json_text`` cuts
+``Redactor`` takes them out of parsed JSON, by the names they stand under (``names``) and, in texts, by
+their shapes and what stands around them (``text``, ``patterns``), before ``json_text`` cuts
 the value: what is cut first can no longer be recognised.
 
 ``null``, ``true``, ``false`` and what is empty stay under any name, since they hold nothing.
@@ -13,42 +13,24 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-
-import simplejson
+from functools import lru_cache
 
 from ..core.json import exact_json, unused_name
 from ..core.models import Json
-from . import patterns
-from .names import FAMILIAR, Kind, is_random, squash
-from .text import MARK, Known, TextPass
+from . import json_text, patterns
+from .edits import MARK, Edit, Origin, applied, joined
+from .names import FAMILIAR, FIELD_TYPES, FLAT_PAIRS, PAIR_NAMES, PAIR_VALUES, Kind, is_random, squash
+from .own_secrets import OwnSecrets
+from .text import Known, TextPass
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
 MAX_DEPTH = 150
 """Levels, those of JSON within strings included; what lies deeper is redacted whole."""
 _NAMES_KEPT = 20_000
-_INT_DIGITS = 4_300
-"""Python converts no longer digits to int; they stay exact as Decimal."""
+_KEY_CHARS = 128
+"""How many characters of a key say whether it is one of a name/value pair."""
 
-_PAIR_NAMES = frozenset(
-    {
-        "key",
-        "name",
-        "header",
-        "headername",
-        "field",
-        "fieldname",
-        "param",
-        "parameter",
-        "variable",
-        "property",
-        "label",
-        "k",
-    }
-)
-_PAIR_VALUES = frozenset({"value", "values", "val", "v", "default"})
-_FLAT_PAIRS = frozenset({"rawheaders", "rawtrailers"})
-_NUMBER_SIGNS = frozenset("0123456789+-.eE")
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
@@ -60,30 +42,15 @@ class Redacted:
     count: int
 
 
-class _Unusable(ValueError):
-    """JSON of which a parsed form would not hold everything."""
-
-
-def _no_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise _Unusable
-    return found
-
-
-def _exact_int(digits: str) -> int | Decimal:
-    return int(digits) if len(digits) <= _INT_DIGITS else Decimal(digits)
-
-
 class Redactor:
     """Takes secrets out of values and texts; knows them by name, by shape, and by ``secrets`` literally.
 
     ``extra_names`` are names of fields, whole, in any case and separation.
     """
 
-    def __init__(self, extra_names: Iterable[str] = (), *, secrets: Iterable[str] = ()) -> None:
-        self._known = Known(extra_names, secrets)
-        self._has_numbers = any(_NUMBER_SIGNS.issuperset(literal) for literal in self._known.literals)
+    def __init__(self, extra_names: Iterable[str] = (), *, secrets: Iterable[str] | OwnSecrets = ()) -> None:
+        own = secrets if isinstance(secrets, OwnSecrets) else OwnSecrets(secrets)
+        self._known = Known(extra_names, own)
         self._sound_names: set[str] = set()
         self._plain_names: set[str] = set()
 
@@ -112,15 +79,11 @@ class Redactor:
             return True
         kind = type(value)
         if kind is int or kind is float:
-            return not self._has_numbers
-        return (
-            kind is str
-            and _SOUND_TEXT.fullmatch(value) is not None
-            and not (self._known.literals and any(literal in value for literal in self._known.literals))
-        )
+            return not self._known.own.digits
+        return kind is str and _SOUND_TEXT.fullmatch(value) is not None and not self._known.own.edits(value)
 
     def _is_plain(self, name: str) -> bool:
-        if name not in self._sound_names or self._known.kind(name) or name.lower() in _PAIR_NAMES:
+        if name not in self._sound_names or self._known.kind(name) or _pair_word(name):
             return False
         if len(self._plain_names) >= _NAMES_KEPT:
             self._plain_names.clear()
@@ -134,6 +97,7 @@ class _Pass(TextPass):
     def __init__(self, known: Known, sound_names: set[str]) -> None:
         super().__init__(known)
         self._sound_names = sound_names
+        self._edited: dict[tuple[int, str], tuple[list[Edit], int]] = {}
 
     # Structures
 
@@ -146,9 +110,8 @@ class _Pass(TextPass):
             return (
                 self._object(value, depth + 1) if isinstance(value, dict) else self._array(value, depth + 1)
             )
-        if self._literals and isinstance(value, int | Decimal) and not isinstance(value, bool):
-            digits = exact_json(value)
-            return MARK if self.without_literals(digits) != digits else value
+        if self._own.digits and isinstance(value, int | Decimal) and not isinstance(value, bool):
+            return self.whole(value) if self._own.edits(exact_json(value)) else value
         return value
 
     def whole(self, value: Json) -> Json:
@@ -180,7 +143,7 @@ class _Pass(TextPass):
                 kind = Kind.HARMLESS  # it names the value beside it
             if kind:
                 kept = self.under(kind, inner, depth)
-            elif isinstance(inner, list) and squash(name) in _FLAT_PAIRS:
+            elif isinstance(inner, list) and squash(name) in FLAT_PAIRS:
                 kept = self._flat_pairs(inner, depth)
             else:
                 kept = self.value(inner, depth)
@@ -193,25 +156,25 @@ class _Pass(TextPass):
         """The name itself, or another when it holds a secret: tokens are used as keys."""
         if name in self._sound_names:
             return name
-        new = self.plain(name)
-        if new == name:
+        edits = self.plain(name)
+        if not edits:
             if len(name) <= 128:
                 if len(self._sound_names) >= _NAMES_KEPT:
                     self._sound_names.clear()
                 self._sound_names.add(name)
             return name
-        return unused_name(new, {key for names in taken for key in names})
+        return unused_name(applied(name, edits), {key for names in taken for key in names})
 
     def _pair_kind(self, value: dict[str, Json]) -> Kind:
         """What ``{"key": "Authorization", "value": …}`` says of its value."""
-        if 2 <= len(value) <= 16:
-            for by, name in value.items():
-                if isinstance(name, str) and len(name) <= 64:
-                    word = by.lower()
-                    if word in _PAIR_NAMES and (kind := self._kind(name)):
-                        return kind
-                    if word == "type" and name in ("password", "secret"):
-                        return Kind.SECRET
+        if len(value) < 2:
+            return Kind.HARMLESS
+        for by, name in value.items():
+            if isinstance(name, str) and (word := _pair_word(by)):
+                if word != "type" and (kind := self._kind(name)):
+                    return kind
+                if word == "type" and squash(name) in FIELD_TYPES:
+                    return Kind.SECRET
         return Kind.HARMLESS
 
     def _array(self, value: list[Json], depth: int) -> list[Json]:
@@ -248,28 +211,109 @@ class _Pass(TextPass):
     # Strings
 
     def string(self, text: str, depth: int) -> str:
-        if len(text) < 5 and not self._literals:
+        if len(text) < 5 and not self._own:
             return text
-        if depth < MAX_DEPTH and (text[:1] in '{["' or text[:1].isspace()):
-            stripped = text.strip()
-            if stripped[:1] in ("{", "[", '"') and len(stripped) > 1:
-                try:
-                    inner = simplejson.loads(
-                        stripped, use_decimal=True, parse_int=_exact_int, object_pairs_hook=_no_duplicates
-                    )
-                except RecursionError:
-                    return str(self.whole(text))
-                except ValueError:
-                    return self.plain(text)
-                kept = self.value(inner, depth + 1)
-                return text if kept is inner else exact_json(kept)
-        return self.plain(text)
+        return applied(text, self._edits(text, depth))
+
+    def _edits(self, text: str, depth: int) -> list[Edit]:
+        """What to replace in the text, and nowhere else: in its JSON, if it holds any, and around it."""
+        if depth >= MAX_DEPTH or not json_text.may_hold(text):
+            return self.plain(text)
+        if known := self._edited.get((depth, text)):
+            self.count += known[1]
+            return known[0]
+        before = self.count
+        edits, is_json = self._documents(text, depth + 1)
+        if not is_json:
+            edits = joined(edits, self.plain(applied(text, edits)))
+        if edits:
+            self._edited[depth, text] = edits, self.count - before
+        return edits
+
+    def _documents(self, text: str, depth: int) -> tuple[list[Edit], bool]:
+        """What to replace in the values of JSON within the text, and whether it is JSON and nothing else."""
+        edits: list[Edit] = []
+        is_json = True
+        at = 0
+        while (begin := json_text.next_begin(text, at)) is not None:
+            is_json = is_json and json_text.is_blank(text, at, begin)
+            if (end := self._end_of_clean(text, begin, depth)) is not None:
+                at = end
+                continue
+            document = json_text.read(text, begin)
+            new = self.value(document.root.value, depth)
+            inner: list[Edit] = []
+            self._differences(text, document.root, new, depth, inner)
+            if not document.is_whole:
+                # It is no JSON, and the mark reads better by itself.
+                inner = [edit if text[edit.begin] == '"' else edit._replace(new=MARK) for edit in inner]
+            edits += inner
+            at = document.end
+            is_json = is_json and document.is_whole
+        return edits, is_json and json_text.is_blank(text, at, len(text))
+
+    def _end_of_clean(self, text: str, begin: int, depth: int) -> int | None:
+        """Where a document of plain JSON ends that holds no secret; None when it is another."""
+        before = self.count
+        try:
+            value, end = json_text.parse(text, begin)
+        except (ValueError, RecursionError):
+            return None
+        if self.value(value, depth) is value:
+            return end
+        self.count = before
+        return None
+
+    def _differences(self, text: str, part: json_text.Part, new: Json, depth: int, edits: list[Edit]) -> None:
+        """Adds what to replace in the text so that the part says ``new``."""
+        old = part.value
+        if new is old:
+            return
+        if isinstance(old, dict) and isinstance(new, dict):
+            for inner, (old_name, (name, value)) in zip(
+                part.parts, zip(old, new.items(), strict=True), strict=True
+            ):
+                if name is not old_name and inner.name is not None:
+                    edits.append(Edit(*inner.name, exact_json(name)))
+                self._differences(text, inner, value, depth + 1, edits)
+        elif isinstance(old, list) and isinstance(new, list):
+            for inner, value in zip(part.parts, new, strict=True):
+                self._differences(text, inner, value, depth + 1, edits)
+        else:
+            edits += self._within_string(text, part, new, depth) or [part.replaced(text, exact_json(new))]
+
+    def _within_string(self, text: str, part: json_text.Part, new: Json, depth: int) -> list[Edit]:
+        """What to replace in a string of JSON, its other characters as they were sent; nothing if that is not it."""
+        old = part.value
+        if not isinstance(old, str) or new == MARK:
+            return []
+        before = self.count
+        edits = self._edits(old, depth)
+        self.count = before
+        if applied(old, edits) != new:
+            return []
+        origin = Origin(json_text.escapes(text, part))
+        offset = part.begin + 1
+        return [
+            Edit(begin + offset, end + offset, exact_json(edit.new)[1:-1])
+            for edit in edits
+            for begin, end in (origin.span(edit.begin, edit.end),)
+        ]
 
 
 def _unless_same(value: list[Json], new: list[Json]) -> list[Json]:
     return value if all(a is b for a, b in zip(new, value, strict=True)) else new
 
 
+_squashed = lru_cache(_NAMES_KEPT)(squash)
+
+
+def _pair_word(name: str) -> str:
+    """Which key of a name/value pair the name is; empty when it is none."""
+    word = _squashed(name) if len(name) <= _KEY_CHARS else ""
+    return word if word in PAIR_NAMES or word == "type" else ""
+
+
 def _is_pair_value(name: str) -> bool:
-    name = name.lower()
-    return name in _PAIR_VALUES or name.endswith("value")
+    name = _squashed(name[-_KEY_CHARS:])
+    return name in PAIR_VALUES or name.endswith("value")

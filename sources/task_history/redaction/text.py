@@ -1,33 +1,31 @@
-"""Secrets in text that is no JSON: where they begin, where they end, and the text without them."""
+"""Secrets in text that is no JSON: where they are, and the text without them."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
 
-from ..core.json import exact_json
 from . import patterns
-from .names import FAMILIAR, Kind, is_secret, kind_of, squash
+from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
+from .lookalikes import MAY_BE_ALIKE, in_latin, latin
+from .names import FAMILIAR, HEADINGS, IN_URL, Kind, is_random, is_secret, kind_of, squash
+from .own_secrets import OwnSecrets
+from .values import closing, value_span, word_span
 
-MARK = "[redacted]"
 _NAMES_KEPT = 20_000
+_NAME_CHARS = 256
+"""How far before the word that tells a secret its name begins at most."""
 
 
 class Known:
-    """What is known of secrets: their names, the user's own ``extra_names``, and ``secrets`` literally."""
+    """What is known of secrets: their names, the user's own ``extra_names``, and those of the run itself."""
 
-    def __init__(self, extra_names: Iterable[str], secrets: Iterable[str]) -> None:
+    def __init__(self, extra_names: Iterable[str], own: OwnSecrets) -> None:
         extra_names = tuple(extra_names)
         self._extra = frozenset(filter(None, map(squash, extra_names)))
         self.stems = patterns.stems(extra_names)
-        # Shorter ones would take words and numbers of the payload with them.
-        known = [secret for secret in secrets if len(secret) >= 4 and secret not in MARK]
-        literals = {
-            form for secret in known for form in (secret, quote(secret, safe=""), exact_json(secret)[1:-1])
-        }
-        self.literals = sorted(literals, key=lambda literal: (-len(literal), literal))
+        self.own = own
         self._kinds: dict[str, Kind] = {}
 
     def kind(self, name: str) -> Kind:
@@ -42,167 +40,122 @@ class Known:
         return kind
 
 
+class _Draft:
+    """A text from which secrets are taken out step by step, and what was done to it so far."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lower = _lower(text)
+        self.edits: list[Edit] = []
+        self.count = 0
+
+    def cut(self, spans: Iterable[Span]) -> None:
+        """Replaces what stands there by the mark."""
+        text = self.text
+        edits = [Edit(begin, end) for begin, end in spans if text[begin:end] != MARK]
+        if edits:
+            self.count += len(edits)
+            self.edits = joined(self.edits, edits)
+            self.text = applied(text, edits)
+            self.lower = _lower(self.text)
+
+
 class TextPass:
     """One pass over texts, which counts what it took out."""
 
     def __init__(self, known: Known) -> None:
         self._kind = known.kind
         self._stems = known.stems
-        self._literals = known.literals
+        self._own = known.own
         self.count = 0
 
-    def plain(self, text: str) -> str:
-        """The text, which is no JSON, without its secrets."""
-        before = self.count
-        new = self.without_literals(text)
-        if new.isalnum():
-            new = patterns.SHAPES.sub(self._shape, new)
-            return new if self.count > before else text
-        if "PRIVATE KEY" in new:
-            new = self._pem(new)
-        lower = _lower(new)
-        new = self._pairs(new, lower)
-        new = self._where_signs_are(new, lower)
-        new = self._schemes(new, lower)
-        if "eyJ" in new:
-            new = patterns.JWT_RUN.sub(self._jwt, new)
-        is_aws = "AKIA" in new or "ASIA" in new
-        new = patterns.SHAPES.sub(self._shape, new)
-        if len(new) > 30:
-            for sign, shape, before_it in patterns.WITHIN:
-                if sign in new:
-                    new = self._within(new, shape, before_it)
-        if is_aws and self.count > before:
-            new = patterns.AWS_SECRET.sub(lambda m: self._mark(m[0]), new)
-        return new if self.count > before else text
+    def plain(self, text: str) -> list[Edit]:
+        """What to replace in the text, which is no JSON."""
+        letters = self._letters(text)
+        draft = _Draft(applied(text, letters))
+        self._cut_all(draft)
+        self.count += draft.count
+        if not letters or not draft.edits:
+            return draft.edits
+        origin = Origin(letters)
+        return without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in draft.edits)
 
-    def without_literals(self, text: str) -> str:
-        for literal in self._literals:
-            if literal in text:
-                self.count += text.count(literal)
-                text = text.replace(literal, MARK)
-        return text
+    def _letters(self, text: str) -> list[Edit]:
+        """What to replace so that all names are in plain letters; nothing where that brings no name to light."""
+        if text.isascii() and not patterns.MAY_BE_ESCAPED.search(text):
+            return []
+        plain = in_latin(patterns.ESCAPED.sub(_unescaped, text))
+        if _number_of(self._stems, _lower(plain)) == _number_of(self._stems, _lower(text)):
+            return []
+        return _letters(text)
 
-    def _mark(self, found: str) -> str:
-        if found != MARK:
-            self.count += 1
-        return MARK
-
-    # Shapes
-
-    def _pem(self, text: str) -> str:
-        parts = []
-        at = 0
-        while begin := patterns.PEM_BEGIN.search(text, at):
-            end = patterns.PEM_END.search(text, begin.end())
-            parts += [text[at : begin.start()], self._mark(begin[0])]
-            at = end.end() if end else len(text)
-        return "".join(parts) + text[at:]
-
-    def _shape(self, match: re.Match[str]) -> str:
-        # Names of styles and packages have these beginnings too, but no digits; numbers no letters.
-        is_name = match[0].startswith(("sk-", "pypi-", "EAA")) and not any(map(str.isdigit, match[0]))
-        is_number = match[0].startswith("00") and not any(map(str.isalpha, match[0]))
-        return match[0] if is_name or is_number else self._mark(match[0])
-
-    def _within(self, text: str, shape: re.Pattern[str], before_it: int) -> str:
-        parts = []
-        done = 0
-        for match in shape.finditer(text):
-            start = match.start()
-            floor = max(done, start - before_it)
-            while start > floor and text[start - 1].isalnum():
-                start -= 1
-            parts += [text[done:start], self._mark(text[start : match.end()])]
-            done = match.end()
-        return "".join(parts) + text[done:] if parts else text
-
-    def _jwt(self, match: re.Match[str]) -> str:
-        parts = match[0].split(".")
-        if len(parts) < 3 or len(parts[0]) < 8 or len(parts[1]) < 4:
-            return match[0]
-        return self._mark(match[0])
+    def _cut_all(self, draft: _Draft) -> None:
+        if own := self._own.edits(draft.text):
+            draft.cut((edit.begin, edit.end) for edit in own)
+        if draft.text.isalnum():
+            if patterns.SHAPES.search(draft.text):
+                draft.cut(_shapes(draft.text))
+            return
+        if "PRIVATE KEY" in draft.text:
+            draft.cut(_pem(draft.text))
+        if self._stems.search(draft.lower):
+            draft.cut(self._pairs(draft.text, draft.lower))
+        self._where_signs_are(draft)
+        if any(scheme in draft.lower for scheme in patterns.SCHEMES):
+            draft.cut(_schemes(draft.text, draft.lower))
+        _cut_shapes(draft)
 
     # Forms that a sign tells
 
-    def _where_signs_are(self, text: str, lower: str) -> str:
-        if "://" in lower:
+    def _where_signs_are(self, draft: _Draft) -> None:
+        if "://" in draft.text:
             for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN, patterns.SLACK_HOOK):
-                text = pattern.sub(lambda m: m[1] + self._mark(m[2]), text)
+                draft.cut(match.span(2) for match in pattern.finditer(draft.text))
         for sign, pattern in patterns.NAMED:
-            if sign in lower:
-                text = pattern.sub(self._named_match, text)
-        if "-u" in lower:
-            text = patterns.LOGIN_FLAG.sub(self._value_match, text)
-        if "identified" in lower:
-            text = patterns.IDENTIFIED.sub(self._value_match, text)
-        if "raw" in lower:
-            text = self._raw_headers(text)
-        if "-p" in text and any(command in lower for command in patterns.GLUING_COMMANDS):
-            text = patterns.GLUED_FLAG.sub(self._glued_flag, text)
-        return text
+            if sign in draft.lower:
+                draft.cut(self._after_signs(draft.text, pattern))
+        if "-u" in draft.lower:
+            draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
+        if "identified" in draft.lower:
+            draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
+        if "raw" in draft.lower:
+            draft.cut(self._raw_headers(draft.text))
+        if "-p" in draft.text and any(command in draft.lower for command in patterns.GLUING_COMMANDS):
+            draft.cut(_glued_flags(draft.text))
 
-    def _named_match(self, match: re.Match[str]) -> str:
-        value = match["value"]
-        kind = self._kind(match["name"])
-        if not value.strip() or value == MARK or not is_secret(kind, value):
-            return match[0]
-        if match.re is patterns.FLAG and value.lower() in patterns.REPORTING:
-            return match[0]
-        return self._value_match(match)
+    def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+        for match in pattern.finditer(text):
+            value = match["value"]
+            if not value.strip() or not is_secret(self._kind(match["name"]), value):
+                continue
+            if pattern is patterns.FLAG and value.lower() in patterns.REPORTING:
+                continue
+            yield match.span("value")
 
-    def _value_match(self, match: re.Match[str]) -> str:
-        start = match.start("value") - match.start()
-        return match[0][:start] + self._mark(match["value"]) + match[0][start + len(match["value"]) :]
-
-    def _glued_flag(self, match: re.Match[str]) -> str:
-        before = match.string[max(0, match.start() - 200) : match.start()]
-        return self._value_match(match) if patterns.GLUING_COMMAND.search(before) else match[0]
-
-    def _raw_headers(self, text: str) -> str:
+    def _raw_headers(self, text: str) -> Iterator[Span]:
         """``rawHeaders: ['X-Api-Key', '…']``: names and values in turn."""
-        parts = []
-        at = done = 0
+        at = 0
         while head := patterns.RAW_HEADERS.search(text, at):
             at = head.end()
             name = None
             while item := patterns.NEXT_TEXT.match(text, at):
-                begin, end = item.end(), _closing(text, item["open"], item.end())
+                begin, end = item.end(), closing(text, item["open"], item.end())
                 at = end + len(item["open"])
                 if name is None:
                     name = text[begin:end]
                     continue
                 if is_secret(self._kind(name), text[begin:end]):
-                    parts += [text[done:begin], self._mark(text[begin:end])]
-                    done = end
+                    yield begin, end
                 name = None
-        return "".join(parts) + text[done:] if parts else text
-
-    def _schemes(self, text: str, lower: str) -> str:
-        if not (
-            "bearer" in lower or "basic" in lower or "token " in lower or "apikey" in lower
-            or "bot " in lower or "negotiate" in lower or "ntlm" in lower
-        ):  # fmt: skip
-            return text
-        lower = _lower(text)
-        parts = []
-        at = 0
-        for match in patterns.SCHEME.finditer(lower):
-            start, end = match.span("value")
-            if _is_credential(match["scheme"], text[start:end], is_all=match.span() == (0, len(text))):
-                parts += [text[at:start], self._mark(text[start:end])]
-                at = end
-        return "".join(parts) + text[at:] if parts else text
 
     # Values after a name
 
-    def _pairs(self, text: str, lower: str) -> str:
+    def _pairs(self, text: str, lower: str) -> Iterator[Span]:
         """Values after a secret name in text: ``name=value``, ``name: value``, ``"name": "value"``."""
-        parts = []
         at = done = 0
         while stem := self._stems.search(lower, at):
-            at = stem.end()
             start = _name_start(text, stem.start(), done)
+            at = _name_end(text, stem.end())
             if match := patterns.PARTING.match(lower, at):
                 at = match.end("sep")
                 span = self._span_after(text, lower, match, start)
@@ -216,28 +169,29 @@ class TextPass:
             if text.startswith(MARK, begin):
                 at = begin + len(MARK)
                 continue
-            parts += [text[done:begin], self._mark(text[begin:end])]
+            yield span
             at = done = end
-        return "".join(parts) + text[done:] if parts else text
 
     def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
-        name = text[start : match.end("rest")]
+        name = text[start : match.start()]
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
         if kind is Kind.SECRET_IF_RANDOM:
-            begin, end = _word_span(text, match)
+            begin, end = word_span(text, match)
         else:
-            begin, end = _value_span(text, lower, match, start)
+            begin, end = value_span(text, lower, match, start)
         value = text[begin:end]
+        if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
+            return None
         if not value or not is_secret(kind, value) or (not match["open"] and _is_report(name, value, match)):
             return None
         return begin, end
 
     def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
-        name = text[start : match.end("rest")]
+        name = text[start : match.start()]
         value = match["value"]
-        if value.strip(".,;:!?") in patterns.REPORTING or name.lower() in patterns.PROSE - {"pin"}:
+        if value.strip(".,;:!?") in patterns.REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
         is_quoted = match["open"] and not name.lower().endswith("token")
         if not is_quoted and not any(map(str.isdigit, value)):
@@ -247,8 +201,8 @@ class TextPass:
     def _kind_in_url(self, text: str, start: int, match: re.Match[str]) -> Kind:
         """``?key=`` and ``?code=`` are secrets in a URL, when they are long."""
         is_param = match["sep"] == "=" and start > 0 and text[start - 1] in "?&"
-        if is_param and text[start : match.end("rest")].lower() in ("key", "code"):
-            begin, end = _value_span(text, text, match, start)
+        if is_param and text[start : match.start()].lower() in IN_URL:
+            begin, end = value_span(text, text, match, start)
             return Kind.SECRET if end - begin >= 16 else Kind.HARMLESS
         return Kind.HARMLESS
 
@@ -260,6 +214,103 @@ class TextPass:
         first = _name_start(text, start - 1, max(0, start - 32))
         more = self._kind(f"{text[first : start - 1]} {name}") if first < start - 1 else kind
         return more or kind
+
+
+def _letters(text: str) -> list[Edit]:
+    """What to replace so that letters which are escaped, look like Latin ones or show nothing are plain."""
+    found = [Edit(*match.span(), latin(_unescaped(match))) for match in patterns.ESCAPED.finditer(text)]
+    if not text.isascii():
+        found += (Edit(*match.span(), latin(match[0])) for match in MAY_BE_ALIKE.finditer(text))
+        found.sort()
+    # Nothing else may come of it: a quotation mark would end a value before its end.
+    return [edit for edit in found if patterns.IN_NAMES.fullmatch(edit.new)]
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[match.lastgroup or 0]
+    if match.lastgroup == "pair":
+        high, low = int(code[:4], 16), int(code[-4:], 16)
+        return chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF))
+    number = int(code, 10 if match.lastgroup == "decimal" else 16)
+    return chr(number) if number < 0x110000 else match[0]
+
+
+# Shapes
+
+
+def _cut_shapes(draft: _Draft) -> None:
+    if "eyJ" in draft.text:
+        draft.cut(_jwts(draft.text))
+    is_aws = "AKIA" in draft.text or "ASIA" in draft.text
+    if patterns.SHAPES.search(draft.text):
+        draft.cut(_shapes(draft.text))
+    if len(draft.text) > 30:
+        for sign, shape, before_it in patterns.WITHIN:
+            if sign in draft.text:
+                draft.cut(_within(draft.text, shape, before_it))
+    if is_aws and draft.count:
+        draft.cut(match.span() for match in patterns.AWS_SECRET.finditer(draft.text))
+
+
+def _pem(text: str) -> Iterator[Span]:
+    at = 0
+    while begin := patterns.PEM_BEGIN.search(text, at):
+        end = patterns.PEM_END.search(text, begin.end())
+        at = end.end() if end else len(text)
+        yield begin.start(), at
+
+
+def _shapes(text: str) -> Iterator[Span]:
+    for match in patterns.SHAPES.finditer(text):
+        # Names of styles and packages have these beginnings too, but no digits; numbers no letters.
+        is_name = match[0].startswith(("sk-", "pypi-", "EAA")) and not any(map(str.isdigit, match[0]))
+        is_number = match[0].startswith("00") and not any(map(str.isalpha, match[0]))
+        if not is_name and not is_number:
+            yield match.span()
+
+
+def _within(text: str, shape: re.Pattern[str], before_it: int) -> Iterator[Span]:
+    done = 0
+    for match in shape.finditer(text):
+        start = match.start()
+        floor = max(done, start - before_it)
+        while start > floor and text[start - 1].isalnum():
+            start -= 1
+        done = match.end()
+        yield start, done
+
+
+def _jwts(text: str) -> Iterator[Span]:
+    for match in patterns.JWT_RUN.finditer(text):
+        parts = match[0].split(".")
+        if len(parts) >= 3 and len(parts[0]) >= 8 and len(parts[1]) >= 4:
+            yield match.span()
+
+
+def _glued_flags(text: str) -> Iterator[Span]:
+    for match in patterns.GLUED_FLAG.finditer(text):
+        if patterns.GLUING_COMMAND.search(text[max(0, match.start() - 200) : match.start()]):
+            yield match.span("value")
+
+
+def _schemes(text: str, lower: str) -> Iterator[Span]:
+    for match in patterns.SCHEME.finditer(lower):
+        start, end = match.span("value")
+        if _is_credential(match["scheme"], text[start:end], is_all=match.span() == (0, len(text))):
+            yield start, end
+
+
+def _is_assigned(lower: str, match: re.Match[str], value: str) -> bool:
+    """Whether ``==`` gives a value: ``password==x`` does; ``token == other`` compares, unless a secret follows."""
+    begin, end = match.span("sep")
+    if match["open"]:
+        return lower[match.end() : match.end() + 1] not in ("", " ", ",", ":", ";", "}", "]", ")", "\n", "\r")
+    is_glued = not (lower[begin - 1].isspace() or lower[end : end + 1].isspace())
+    return is_glued or is_random(value)
+
+
+def _number_of(pattern: re.Pattern[str], text: str) -> int:
+    return sum(1 for _ in pattern.finditer(text))
 
 
 def without_long_runs(text: str) -> str:
@@ -286,7 +337,7 @@ def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
         return True
     if ":" not in match["sep"] or match["quote"]:
         return False
-    return word in patterns.REPORTING or (name.lower() in patterns.PROSE and word.isalpha())
+    return word in patterns.REPORTING or (name.lower() in HEADINGS and word.isalpha())
 
 
 def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
@@ -315,140 +366,12 @@ _STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 
 def _name_start(text: str, start: int, floor: int) -> int:
-    floor = max(floor, start - 64)
+    floor = max(floor, start - _NAME_CHARS)
     while start > floor and (text[start - 1].isalnum() or text[start - 1] in "_-."):
         start -= 1
     return start
 
 
-# Where the value after a name begins and ends
-
-_PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`]+")
-_ENCODED_VALUE = re.compile(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
-_WORD = re.compile(r"[^\s&;\"'<>`=:%,{}\[\]]+")
-_LINE = {"": re.compile(r"[^\r\n]+")} | {
-    mark: re.compile(rf"(?:\\[^\r\n]|[^\r\n\\{mark}])+") for mark in "\"'`"
-}
-_SCHEME = re.compile(
-    r"(?i)[\[({]{0,2}(?:bearer|basic|token|api-?key|bot|negotiate|ntlm|jwt|oauth|digest)(?:[ \t]+|[ \t]*[:=][ \t]*)(?=\S)"
-)
-_ANY_SCHEME = re.compile(r"[\[({]{0,2}[A-Za-z][A-Za-z0-9-]{0,19}[ \t]+(?=\S)")
-_CREDENTIAL = re.compile(r"\\{0,8}(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s&;\"'<>`]+)")
-_PARAMETERS = re.compile(r"[\w-]{1,32}=\\{0,8}[\"']")
-_COOKIES = re.compile(r"[^\s&;\"'<>`]*(?:;[ \t]*[^\s&;\"'<>`]+)*")
-_BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
-_ESCAPED_BLOCK = re.compile(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
-
-
-def _word_span(text: str, match: re.Match[str]) -> tuple[int, int]:
-    """Where a value begins and ends that is a secret only if it looks random: it holds no other name and value."""
-    begin = match.end()
-    if match["open"]:
-        return begin, _closing(text, match["open"], begin)
-    found = _WORD.match(text, begin)
-    return begin, found.end() if found else begin
-
-
-def _value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int]:
-    """Where the value after a name begins and ends."""
-    begin = match.end()
-    if match["open"]:
-        return begin, _closing(text, match["open"], begin)
-    if match["quote"] and text[begin : begin + 1] in ("{", "["):
-        return begin, _structure_end(text, begin)
-    name = lower[start : match.end("rest")]
-    if match["sep"][0] == ":" and (end := _indented_end(text, match, start)) > begin:
-        return begin, end
-    found = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
-    end = found.end() if found else begin
-    if found and match["sep"][0] != "%":
-        if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
-            return begin, _closing(text, text[end], end + 1)
-        end = _header_end(text, name, match, start, end)
-    while end > begin and text[end - 1] in ",\\":
-        end -= 1
-    return begin, end
-
-
-def _header_end(text: str, name: str, match: re.Match[str], start: int, end: int) -> int:
-    """Where the value of a header ends that is more than one word; ``end`` is the end of its first word."""
-    begin = match.end()
-    is_header = name.endswith("authorization")
-    around = text[start - 1] if start and text[start - 1] in "\"'`" else ""
-    if name.endswith(("cookie", "cookies")):
-        if match["sep"] == ":":
-            return _line_end(text, begin, around)
-        cookies = _COOKIES.match(text, begin)
-        return cookies.end() if cookies else end
-    scheme = _SCHEME.match(text, begin)
-    if is_header:
-        after = scheme.end() if scheme else begin
-        if (match["sep"] == ":" and not scheme) or _PARAMETERS.match(text, after):
-            return _line_end(text, begin, around)
-    is_scheme = scheme is not None
-    scheme = scheme or (_ANY_SCHEME.match(text, begin) if is_header else None)
-    if scheme is None or (around and text.startswith(around, scheme.end())):
-        return end
-    word = _CREDENTIAL.match(text, scheme.end())
-    if word is None:
-        return end
-    if word[0].strip(".,;:!?").lower() in patterns.REPORTING:
-        return begin if is_scheme else end
-    return max(end, word.end())
-
-
-def _line_end(text: str, begin: int, around: str) -> int:
-    """Where the line ends, or the quotation within it that ``around`` opened."""
-    found = _LINE[around].match(text, begin)
-    return found.end() if found else begin
-
-
-def _indented_end(text: str, match: re.Match[str], start: int) -> int:
-    """Where the lines end that YAML takes for the value: those further in than the name's own line."""
-    begin = match.end()
-    if escaped := _ESCAPED_BLOCK.match(text, begin):
-        return escaped.end()
-    is_next_line = "\n" in text[match.end("sep") : begin]
-    block = _BLOCK.match(text, begin)
-    if not block and not is_next_line:
-        return begin
-    line = text[max(text.rfind("\n", 0, start) + 1, start - 200) : start]
-    indent = len(line) - len(line.lstrip(" \t"))
-    at = block.end() if block else text.rfind("\n", match.end("sep"), begin) + 1
-    end = begin
-    while at < len(text):
-        stop = text.find("\n", at)
-        stop = len(text) if stop < 0 else stop
-        line = text[at:stop].rstrip()
-        if line and len(line) - len(line.lstrip(" \t")) <= indent:
-            break
-        end = at + len(line) if line else end
-        at = stop + 1
-    return end
-
-
-def _closing(text: str, mark: str, begin: int) -> int:
-    """Where the quotation ends that ``mark`` opened; the end of the text when it was cut off."""
-    sign = mark[-1] if mark[-1] in "\"'`" else mark
-    escapes = len(mark) - len(sign)
-    at = text.find(sign, begin)
-    while at >= 0:
-        slashes = at
-        while slashes > begin and text[slashes - 1] == "\\":
-            slashes -= 1
-        if (at - slashes <= escapes and (at - slashes) % 2 == escapes % 2) or len(sign) > 1:
-            return at - escapes if at - slashes == escapes else slashes
-        if escapes == 0 and (at - slashes) % 2 == 0:
-            return at
-        at = text.find(sign, at + 1)
-    return len(text)
-
-
-def _structure_end(text: str, begin: int) -> int:
-    depth = 0
-    for match in _STRUCTURE.finditer(text, begin):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
-        if depth == 0:
-            return match.end()
-    return len(text)
+def _name_end(text: str, end: int) -> int:
+    match = patterns.NAME_REST.match(text, end)
+    return match.end() if match else end

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from task_history.redaction.own_secrets import OwnSecrets
 from task_history_cli.console import output
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import ROOT, Place
@@ -89,7 +90,7 @@ def test_figures_are_words_for_a_person(capsys: pytest.CaptureFixture[str]) -> N
 def test_secrets_are_in_no_line(capsys: pytest.CaptureFixture[str], form: str) -> None:
     """Figures, other libraries' lines, traces, warnings and what is told: no secret is in any of them."""
     output.start_logging("info", form)
-    output.keep_secret([SECRET])
+    output.keep_secret(OwnSecrets([SECRET]))
     log.info("commit phase=%s because=%r", SECRET, SECRET)
     logging.getLogger("dlt").error("failed with %s", SECRET)
     try:

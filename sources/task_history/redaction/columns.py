@@ -1,0 +1,49 @@
+"""The run's own secrets in Arrow columns: looked for in all values of a table before it is written."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .own_secrets import OwnSecrets
+
+
+def without_own(table: pa.Table, own: OwnSecrets) -> pa.Table:
+    """The table without the secrets, in whichever column they stand; the very same one where it holds none.
+
+    A number that is a secret becomes NULL.
+    """
+    if not own:
+        return table
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            new = _texts(column, own)
+        elif own.digits and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
+            new = _numbers(column, own)
+        else:
+            continue
+        if new is not column:
+            table = table.set_column(place, field, new)
+    return table
+
+
+def _texts(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Array:
+    # Arrow looks through a column some hundred times as fast as Python through its values.
+    has_any = pc.any(pc.match_substring_regex(column, own.pattern)).as_py()
+    if not has_any:
+        return column
+    values = [None if value is None else own.without(value) for value in column.to_pylist()]
+    return pa.array(values, column.type)
+
+
+def _numbers(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Array:
+    is_own = pc.is_in(pc.cast(column, pa.float64(), safe=False), pa.array([float(one) for one in own.digits]))
+    if not pc.any(is_own).as_py():
+        return column
+    texts = pc.cast(column, pa.string()).to_pylist()
+    values = [
+        None if text is not None and text.removesuffix(".0") in own.digits else value
+        for text, value in zip(texts, column.to_pylist(), strict=True)
+    ]
+    return pa.array(values, column.type)

@@ -1,0 +1,175 @@
+"""The run's own secrets (keys, client secrets, tokens) wherever a vendor repeats them: whole, in part, or encoded."""
+
+from __future__ import annotations
+
+import re
+import threading
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
+
+from ..core.json import exact_json
+from .edits import MARK, Edit, applied
+
+_LEAST_CHARS = 4
+"""Shorter secrets would take words and numbers of the vendor's with them."""
+_PART_CHARS = (8, 12)
+"""A part is half of a secret, and at least and at most so many characters."""
+_BASE64_PART_CHARS = 16
+_WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+|[A-Z]+)[0-9]{0,2}|[0-9]{1,8})(?:[\W_]+|\Z)")
+
+
+class _Form:
+    """One way in which a secret is written; ``part`` is how many characters of it give it away."""
+
+    def __init__(self, text: str, part: int, *, has_words: bool) -> None:
+        self.text = text
+        self.part = min(part, len(text))
+        self.has_words = has_words
+        """Whether it is made of words: a part of one that is not may be no more than a word."""
+
+    def anchors(self) -> Iterator[tuple[str, int]]:
+        """The least pieces, and their places, of which every part holds one."""
+        size = (self.part + 1) // 2 if self.part < len(self.text) else self.part
+        for place in range(0, len(self.text) - size + 1, size):
+            yield self.text[place : place + size], place
+
+    def span_at(self, text: str, at: int, place: int) -> tuple[int, int] | None:
+        """Where a part of the form stands that has its character ``place`` at ``at``; None when it is too short."""
+        form = self.text
+        begin, end = at, at
+        while begin > 0 and place > 0 and text[begin - 1] == form[place - 1]:
+            begin, place = begin - 1, place - 1
+        place += end - begin
+        while end < len(text) and place < len(form) and text[end] == form[place]:
+            end, place = end + 1, place + 1
+        size = end - begin
+        if size < self.part or text[begin:end] in MARK:
+            return None
+        is_word = size < len(form) and not self.has_words and _is_words(text[begin:end])
+        return None if is_word else (begin, end)
+
+
+class OwnSecrets:
+    """Finds the secrets of a run in texts; safe to use from many threads, also while one adds a token."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._secrets: tuple[str, ...] = ()
+        self._anchors: dict[str, list[tuple[_Form, int]]] = {}
+        self._sizes: tuple[int, ...] = ()
+        self._search: re.Pattern[str] | None = None
+        self.digits: frozenset[str] = frozenset()
+        """Those that are numbers, which a vendor may send as such."""
+        self.add(*secrets)
+
+    def __bool__(self) -> bool:
+        return self._search is not None
+
+    def add(self, *secrets: str) -> None:
+        """From now on these are found, too."""
+        with self._lock:
+            new = [one for one in secrets if len(one) >= _LEAST_CHARS and one not in MARK]
+            if set(new) <= set(self._secrets):
+                return
+            self._secrets = tuple(dict.fromkeys([*self._secrets, *new]))
+            anchors: dict[str, list[tuple[_Form, int]]] = {}
+            for form in (form for secret in self._secrets for form in _forms(secret)):
+                for anchor, place in form.anchors():
+                    anchors.setdefault(anchor, []).append((form, place))
+            self._sizes = tuple(sorted(set(map(len, anchors))))
+            self._anchors = anchors
+            self.digits = frozenset(one for one in self._secrets if one.isascii() and one.isdigit())
+            self._search = re.compile(_alternatives(anchors))
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The secrets themselves."""
+        return self._secrets
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression that matches in every text that holds one, and in few others."""
+        return "" if self._search is None else self._search.pattern
+
+    def edits(self, text: str) -> list[Edit]:
+        """What to replace in the text."""
+        if self._search is None:
+            return []
+        found: list[Edit] = []
+        at = 0
+        while match := self._search.search(text, at):
+            span = self._longest(text, match.start())
+            if span is None:
+                at = match.start() + 1
+                continue
+            begin, at = span
+            # An escape that is cut in two would break the JSON around it.
+            while begin > 0 and text[begin - 1] == "\\":
+                begin -= 1
+            at += text[at - 1] == "\\" and at < len(text)
+            if found and begin < found[-1].end:
+                begin = found.pop().begin
+            found.append(Edit(begin, at))
+        return found
+
+    def without(self, text: str) -> str:
+        """The text without them."""
+        return applied(text, self.edits(text))
+
+    def _longest(self, text: str, at: int) -> tuple[int, int] | None:
+        spans = [
+            span
+            for size in self._sizes
+            for form, place in self._anchors.get(text[at : at + size], ())
+            if (span := form.span_at(text, at, place)) is not None
+        ]
+        return (min(begin for begin, _ in spans), max(end for _, end in spans)) if spans else None
+
+
+def _alternatives(anchors: Iterable[str]) -> str:
+    """A pattern that Python's engine and Arrow's both read; one branch a letter, which is searched faster."""
+    tails: dict[str, list[str]] = {}
+    for anchor in sorted(anchors):
+        tails.setdefault(anchor[0], []).append(re.escape(anchor[1:]))
+    return "|".join(f"{re.escape(first)}(?:{'|'.join(all_)})" for first, all_ in tails.items())
+
+
+def _forms(secret: str) -> list[_Form]:
+    has_words = _is_words(secret)
+    least, most = _PART_CHARS
+    plain = {
+        secret,
+        exact_json(secret)[1:-1],
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quote(secret, safe="")),
+    }
+    forms = [
+        _Form(text, max(least, min(most, -(-len(text) // 2))), has_words=has_words) for text in sorted(plain)
+    ]
+    if len(secret) >= least:
+        forms += [_Form(text, _BASE64_PART_CHARS, has_words=True) for text in sorted(_base64(secret))]
+    return forms
+
+
+def _base64(secret: str) -> set[str]:
+    """What of its base64 is the same whatever stands before and after it."""
+    data = secret.encode("utf-8", "replace")
+    return {
+        encode(bytes(before) + data).decode()[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
+        for before in range(3)
+        for encode in (b64encode, urlsafe_b64encode)
+    }
+
+
+def _is_words(text: str) -> bool:
+    """Whether it is made of words and short numbers, in any separation."""
+    at = len(text) - len(text.lstrip("-_./: "))
+    while at < len(text):
+        match = _WORDS.match(text, at)
+        if match is None:
+            return False
+        at = match.end()
+    return True

@@ -1,0 +1,138 @@
+"""Where a value that follows a name in text begins and ends: quoted, one word, a header's line, lines of YAML."""
+
+from __future__ import annotations
+
+import re
+
+from .names import COOKIE_HEADERS, SCHEMED_HEADERS
+from .patterns import REPORTING
+
+_PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`]+")
+_ENCODED_VALUE = re.compile(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
+_WORD = re.compile(r"[^\s&;\"'<>`=:%,{}\[\]]+")
+_LINE = {"": re.compile(r"[^\r\n]+")} | {
+    mark: re.compile(rf"(?:\\[^\r\n]|[^\r\n\\{mark}])+") for mark in "\"'`"
+}
+_SCHEME = re.compile(
+    r"(?i)[\[({]{0,2}(?:bearer|basic|token|api-?key|bot|negotiate|ntlm|jwt|oauth|digest)(?:[ \t]+|[ \t]*[:=][ \t]*)(?=\S)"
+)
+_ANY_SCHEME = re.compile(r"[\[({]{0,2}[A-Za-z][A-Za-z0-9-]{0,19}[ \t]+(?=\S)")
+_CREDENTIAL = re.compile(r"\\{0,8}(?:\"[^\"\r\n]*\"|'[^'\r\n]*'|[^\s&;\"'<>`]+)")
+_PARAMETERS = re.compile(r"[\w-]{1,32}=\\{0,8}[\"']")
+_COOKIES = re.compile(r"[^\s&;\"'<>`]*(?:;[ \t]*[^\s&;\"'<>`]+)*")
+_BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
+_ESCAPED_BLOCK = re.compile(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+
+
+def word_span(text: str, match: re.Match[str]) -> tuple[int, int]:
+    """Where a value begins and ends that is a secret only if it looks random: it holds no other name and value."""
+    begin = match.end()
+    if match["open"]:
+        return begin, closing(text, match["open"], begin)
+    found = _WORD.match(text, begin)
+    return begin, found.end() if found else begin
+
+
+def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int]:
+    """Where the value after a name begins and ends."""
+    begin = match.end()
+    if match["open"]:
+        return begin, closing(text, match["open"], begin)
+    if match["quote"] and text[begin : begin + 1] in ("{", "["):
+        return begin, _structure_end(text, begin)
+    name = lower[start : match.start()]
+    if match["sep"][0] == ":" and (end := _indented_end(text, match, start)) > begin:
+        return begin, end
+    found = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
+    end = found.end() if found else begin
+    if found and match["sep"][0] != "%":
+        if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
+            return begin, closing(text, text[end], end + 1)
+        end = _header_end(text, name, match, start, end)
+    while end > begin and text[end - 1] in ",\\":
+        end -= 1
+    return begin, end
+
+
+def _header_end(text: str, name: str, match: re.Match[str], start: int, end: int) -> int:
+    """Where the value of a header ends that is more than one word; ``end`` is the end of its first word."""
+    begin = match.end()
+    is_header = name.endswith(SCHEMED_HEADERS)
+    around = text[start - 1] if start and text[start - 1] in "\"'`" else ""
+    if name.endswith(COOKIE_HEADERS):
+        if match["sep"] == ":":
+            return _line_end(text, begin, around)
+        cookies = _COOKIES.match(text, begin)
+        return cookies.end() if cookies else end
+    scheme = _SCHEME.match(text, begin)
+    if is_header:
+        after = scheme.end() if scheme else begin
+        if (match["sep"] == ":" and not scheme) or _PARAMETERS.match(text, after):
+            return _line_end(text, begin, around)
+    is_scheme = scheme is not None
+    scheme = scheme or (_ANY_SCHEME.match(text, begin) if is_header else None)
+    if scheme is None or (around and text.startswith(around, scheme.end())):
+        return end
+    word = _CREDENTIAL.match(text, scheme.end())
+    if word is None:
+        return end
+    if word[0].strip(".,;:!?").lower() in REPORTING:
+        return begin if is_scheme else end
+    return max(end, word.end())
+
+
+def _line_end(text: str, begin: int, around: str) -> int:
+    """Where the line ends, or the quotation within it that ``around`` opened."""
+    found = _LINE[around].match(text, begin)
+    return found.end() if found else begin
+
+
+def _indented_end(text: str, match: re.Match[str], start: int) -> int:
+    """Where the lines end that YAML takes for the value: those further in than the name's own line."""
+    begin = match.end()
+    if escaped := _ESCAPED_BLOCK.match(text, begin):
+        return escaped.end()
+    is_next_line = "\n" in text[match.end("sep") : begin]
+    block = _BLOCK.match(text, begin)
+    if not block and not is_next_line:
+        return begin
+    line = text[max(text.rfind("\n", 0, start) + 1, start - 200) : start]
+    indent = len(line) - len(line.lstrip(" \t"))
+    at = block.end() if block else text.rfind("\n", match.end("sep"), begin) + 1
+    end = begin
+    while at < len(text):
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        line = text[at:stop].rstrip()
+        if line and len(line) - len(line.lstrip(" \t")) <= indent:
+            break
+        end = at + len(line) if line else end
+        at = stop + 1
+    return end
+
+
+def closing(text: str, mark: str, begin: int) -> int:
+    """Where the quotation ends that ``mark`` opened; the end of the text when it was cut off."""
+    sign = mark[-1] if mark[-1] in "\"'`" else mark
+    escapes = len(mark) - len(sign)
+    at = text.find(sign, begin)
+    while at >= 0:
+        slashes = at
+        while slashes > begin and text[slashes - 1] == "\\":
+            slashes -= 1
+        if (at - slashes <= escapes and (at - slashes) % 2 == escapes % 2) or len(sign) > 1:
+            return at - escapes if at - slashes == escapes else slashes
+        if escapes == 0 and (at - slashes) % 2 == 0:
+            return at
+        at = text.find(sign, at + 1)
+    return len(text)
+
+
+def _structure_end(text: str, begin: int) -> int:
+    depth = 0
+    for match in _STRUCTURE.finditer(text, begin):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.end()
+    return len(text)
