@@ -17,6 +17,7 @@ _INT_DIGITS = 4_300
 
 _STRUCTURE = re.compile(r'\{\s*+["}]|\[\s*+(?:["{\[\]\-0-9]|true|false|null)')
 _STRING = re.compile(r'[\s\ufeff]*+"')
+_ONE_STRING = re.compile(r'[\s\ufeff]*+(?P<string>"(?:[^"\\]++|\\.)*+"?)[\s\ufeff]*+', re.DOTALL)
 _BLANK = re.compile(r"[\s\ufeff\x1e,]*+")
 """What may stand between two documents."""
 _TOKEN = re.compile(
@@ -51,7 +52,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read of one value, up to ``end``: all of it if it ``is_whole``."""
+    """What was read of one value, all of it if it ``is_whole``; ``end`` is where the next may begin."""
 
     root: Part
     end: int
@@ -64,11 +65,10 @@ def may_hold(text: str) -> bool:
 
 
 def next_begin(text: str, at: int) -> int | None:
-    """Where the next document begins: a string only where nothing but blanks stands before it."""
-    place = _BLANK.match(text, at).end()  # type: ignore[union-attr]  # it matches anywhere
-    if text[place : place + 1] == '"':
-        return place
-    match = _STRUCTURE.search(text, place)
+    """Where the next document begins; a string is one only where the text holds nothing else."""
+    if at == 0 and (string := _ONE_STRING.fullmatch(text)):
+        return string.start("string")
+    match = _STRUCTURE.search(text, at)
     return match.start() if match else None
 
 
@@ -90,7 +90,11 @@ def read(text: str, begin: int) -> Document:
     while reading.take():
         pass
     reading.cut_off()
-    return Document(reading.root, reading.at, reading.is_whole)
+    # Where no JSON follows a string, its second quotation mark may be the first of another, and JSON begin before.
+    end = reading.at
+    if not reading.is_whole and reading.last_string is not None and end < len(text):
+        end = reading.last_string + 1
+    return Document(reading.root, end, reading.is_whole)
 
 
 def escapes(text: str, part: Part) -> list[Edit]:
@@ -110,6 +114,8 @@ class _Reading:
         self._open: list[Part] = []
         self._name: tuple[str, Span] | None = None
         self._wanted = "value"
+        self.last_string: int | None = None
+        """Where the last token begins, if it is a string."""
         self._repeated: dict[int, int] = {}
 
     def take(self) -> bool:
@@ -145,6 +151,7 @@ class _Reading:
 
     def _go_on(self, token: re.Match[str], wanted: str) -> None:
         self.at, self._wanted = token.end(), wanted
+        self.last_string = token.start("string") if token["string"] else None
 
     def _sign(self, token: re.Match[str], sign: str) -> bool:
         if sign == ":" and self._wanted == "colon":

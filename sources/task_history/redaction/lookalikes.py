@@ -13,7 +13,7 @@ from functools import cache
 # Beside these, Unicode itself knows full-width, mathematical, circled and accented letters as Latin ones.
 # https://www.unicode.org/reports/tr39/#Confusable_Detection
 _ALIKE = {
-    "a": "аαɑᴀаⲁ", "b": "вβƅɓʙᏏⲃ", "c": "сϲƈᴄⲥ", "d": "ԁđɖɗᴅᏧꓒ", "e": "еεɛəᴇ℮ⲉ", "f": "ƒꜰғϝ", "g": "ɡɠɢց",
+    "a": "аαɑᴀⲁ", "b": "вβƅɓʙᏏⲃ", "c": "сϲƈᴄⲥ", "d": "ԁđɖɗᴅᏧꓒ", "e": "еεɛəᴇ℮ⲉ", "f": "ƒꜰғϝ", "g": "ɡɠɢց",
     "h": "һнħɦʜհᏂⲏ", "i": "іιıɩɨɪᎥⲓ", "j": "јϳȷʝᴊյ", "k": "кκƙĸᴋⲕ", "l": "ӏłɫɭǀʟ", "m": "мɱᴍⲙ", "n": "пηɲŋɳƞɴոռⲛ",
     "o": "оοσøɵᴏօⲟ", "p": "рρƥᴘþⲣ", "q": "ԛʠɋզ", "r": "гɍɼɽɾʀ", "s": "ѕʂƽꜱ", "t": "тτŧƭʈᴛⲧ", "u": "υʉᴜս", "v": "ѵνʋᴠⱱ",
     "w": "ԝωɯⱳᴡա", "x": "хχⲭ", "y": "уүγʏƴɏⲩ", "z": "ʐʑƶᴢ", "ss": "ß",

@@ -72,12 +72,13 @@ LAST_WORDS = frozenset({"pass", "pw", "auth"})
 # These say more, or less, as part of a name than alone.
 ALONE = {"": Kind.HARMLESS, "key": Kind.SECRET_IF_RANDOM, "sid": Kind.SECRET}
 # Names written as one word.
-GLUED = tuple(
-    set_of(
+GLUED = (
+    *set_of(
         "password passwd passphrase passcode secret token cookie credential credentials authorization apikey secretkey "
         "privatekey accesskey authkey encryptionkey signingkey sharedkey masterkey accountkey subscriptionkey sessionkey "
-        "publishablekey sessionid sessid clientassertion cardnumber"
-    )
+        "publishablekey sessionid sessid"
+    ),
+    *(phrase.replace(" ", "") for phrase in SECRET_PHRASES),
 )
 # Names of parameters that are secrets in a URL, when they are long.
 IN_URL = frozenset({"key", "code"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from base64 import b64encode, urlsafe_b64encode
@@ -16,6 +17,7 @@ _LEAST_CHARS = 4
 _PART_CHARS = (8, 12)
 """A part is half of a secret, and at least and at most so many characters."""
 _BASE64_PART_CHARS = 16
+_ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 _WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+|[A-Z]+)[0-9]{0,2}|[0-9]{1,8})(?:[\W_]+|\Z)")
 
 
@@ -103,11 +105,7 @@ class OwnSecrets:
             if span is None:
                 at = match.start() + 1
                 continue
-            begin, at = span
-            # An escape that is cut in two would break the JSON around it.
-            while begin > 0 and text[begin - 1] == "\\":
-                begin -= 1
-            at += text[at - 1] == "\\" and at < len(text)
+            begin, at = _with_whole_escapes(text, *span)
             if found and begin < found[-1].end:
                 begin = found.pop().begin
             found.append(Edit(begin, at))
@@ -127,6 +125,16 @@ class OwnSecrets:
         return (min(begin for begin, _ in spans), max(end for _, end in spans)) if spans else None
 
 
+def _with_whole_escapes(text: str, begin: int, end: int) -> tuple[int, int]:
+    """The span with those escapes of JSON that it would cut in two, which would break the JSON around it."""
+    floor = max(0, begin - 32)
+    if begun := _ESCAPE_BEGUN.search(text[floor:begin]):
+        begin = floor + begun.start("cut")
+    if begun := _ESCAPE_BEGUN.search(text[begin:end]):
+        end = min(len(text), begin + begun.start("cut") + (6 if "u" in begun["cut"] else 2))
+    return begin, end
+
+
 def _alternatives(anchors: Iterable[str]) -> str:
     """A pattern that Python's engine and Arrow's both read; one branch a letter, which is searched faster."""
     tails: dict[str, list[str]] = {}
@@ -141,6 +149,7 @@ def _forms(secret: str) -> list[_Form]:
     plain = {
         secret,
         exact_json(secret)[1:-1],
+        json.dumps(secret)[1:-1],
         quote(secret, safe=""),
         quote(secret),
         quote_plus(secret),

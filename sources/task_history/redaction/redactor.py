@@ -18,7 +18,7 @@ from functools import lru_cache
 from ..core.json import exact_json, unused_name
 from ..core.models import Json
 from . import json_text, patterns
-from .edits import MARK, Edit, Origin, applied, joined
+from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
 from .names import FAMILIAR, FIELD_TYPES, FLAT_PAIRS, PAIR_NAMES, PAIR_VALUES, Kind, is_random, squash
 from .own_secrets import OwnSecrets
 from .text import Known, TextPass
@@ -28,6 +28,8 @@ __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 MAX_DEPTH = 150
 """Levels, those of JSON within strings included; what lies deeper is redacted whole."""
 _NAMES_KEPT = 20_000
+_FAILURES = 8
+"""After how many documents of one text that are no plain JSON, or hold secrets, the fast parser is asked no more."""
 _KEY_CHARS = 128
 """How many characters of a key say whether it is one of a name/value pair."""
 
@@ -234,12 +236,14 @@ class _Pass(TextPass):
         """What to replace in the values of JSON within the text, and whether it is JSON and nothing else."""
         edits: list[Edit] = []
         is_json = True
-        at = 0
+        at = failures = 0
         while (begin := json_text.next_begin(text, at)) is not None:
             is_json = is_json and json_text.is_blank(text, at, begin)
-            if (end := self._end_of_clean(text, begin, depth)) is not None:
+            # Each failure of the fast parser takes as long as all the text before it.
+            if failures < _FAILURES and (end := self._end_of_clean(text, begin, depth)) is not None:
                 at = end
                 continue
+            failures += 1
             document = json_text.read(text, begin)
             new = self.value(document.root.value, depth)
             inner: list[Edit] = []
@@ -250,7 +254,7 @@ class _Pass(TextPass):
             edits += inner
             at = document.end
             is_json = is_json and document.is_whole
-        return edits, is_json and json_text.is_blank(text, at, len(text))
+        return without_overlaps(sorted(edits)), is_json and json_text.is_blank(text, at, len(text))
 
     def _end_of_clean(self, text: str, begin: int, depth: int) -> int | None:
         """Where a document of plain JSON ends that holds no secret; None when it is another."""

@@ -81,13 +81,11 @@ class TextPass:
         return without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in draft.edits)
 
     def _letters(self, text: str) -> list[Edit]:
-        """What to replace so that all names are in plain letters; nothing where that brings no name to light."""
+        """What to replace so that all names are in plain letters; nothing where there is no name."""
         if text.isascii() and not patterns.MAY_BE_ESCAPED.search(text):
             return []
         plain = in_latin(patterns.ESCAPED.sub(_unescaped, text))
-        if _number_of(self._stems, _lower(plain)) == _number_of(self._stems, _lower(text)):
-            return []
-        return _letters(text)
+        return _letters(text) if self._stems.search(_lower(plain)) else []
 
     def _cut_all(self, draft: _Draft) -> None:
         if own := self._own.edits(draft.text):
@@ -307,10 +305,6 @@ def _is_assigned(lower: str, match: re.Match[str], value: str) -> bool:
         return lower[match.end() : match.end() + 1] not in ("", " ", ",", ":", ";", "}", "]", ")", "\n", "\r")
     is_glued = not (lower[begin - 1].isspace() or lower[end : end + 1].isspace())
     return is_glued or is_random(value)
-
-
-def _number_of(pattern: re.Pattern[str], text: str) -> int:
-    return sum(1 for _ in pattern.finditer(text))
 
 
 def without_long_runs(text: str) -> str:
