@@ -49,7 +49,7 @@ def page(report: Report, title: str) -> str:
     )
     last = report.window.end - timedelta(days=1)
     library = Markup(_library())  # noqa: S704 - the library's own text # nosec B704
-    charts = Markup(_script(drawn))  # noqa: S704 - escaped there # nosec B704
+    script = Markup(_script(drawn))  # noqa: S704 - escaped there # nosec B704
     return scrubbed(
         template.render(
             title=title,
@@ -59,7 +59,7 @@ def page(report: Report, title: str) -> str:
             figures=_figures(report.totals),
             sections=_sections(report, drawn.keys()),
             library=library,
-            charts=charts,
+            charts=script,
         )
     )
 
