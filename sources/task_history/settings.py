@@ -11,6 +11,7 @@ import difflib
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from .systems import find, names
 from .systems.protocol import Setting, System
 
 _MAX_TOML_BYTES = 1_000_000
+_LOGIN = re.compile(r"//[^/@\s'\"]*@")
+"""A user and perhaps a key in a web address."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -279,7 +282,7 @@ def _check_sections(place: Place, settings: Mapping[str, Setting], system: str) 
 
 
 def _value(setting: Setting, value: Any, where: str) -> Any:
-    shown = "its value" if setting.is_secret else repr(value)
+    shown = "its value" if setting.is_secret else _LOGIN.sub("//", repr(value))
     try:
         found = _READ[setting.type](value)
     except (ValueError, TypeError, OverflowError):

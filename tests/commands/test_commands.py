@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from task_history import systems
 from task_history_cli.cli import COMMANDS
 from task_history_cli.commands.status import _calendar
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
+from tests.unit.client.test_client import serving
+from tests.unit.systems.test_any_answer import GIVEN
 
 
 def test_readme_names_every_command_and_table() -> None:
@@ -99,6 +102,16 @@ def test_a_dead_vendor_is_no_success(
     done = place.run(*words, expect=4)
     assert reason in done.stderr.splitlines()[-1]
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_check_does_not_wait_for_a_year(tmp_path: Path, name: str) -> None:
+    """A vendor that asks for a year of silence is told of at once, with how long it asks for."""
+    with serving(lambda *_: (429, {"Retry-After": "31536000"}, b"{}")) as served:
+        place = Place(tmp_path, None, system=name, **{**GIVEN[name], "base_url": served.url})
+        began = time.monotonic()
+        assert "31,536,000 s" in place.run("check", name, expect=4).stderr.splitlines()[-1]
+        assert time.monotonic() - began < 3_600
 
 
 @pytest.fixture(scope="module")

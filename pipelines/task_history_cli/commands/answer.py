@@ -1,6 +1,6 @@
 """``task-history answer SYSTEM RUN USER_INPUT_ID --value field=value``: answers a run that waits for a person.
 
-Shows what it would send until ``--yes``; then sends it once, and never again by itself.
+Shows what it would send until ``--yes``; then it looks whether the run waits for that input, and sends it once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from typing import Any
 import orjson
 
 from task_history import settings as configuration
-from task_history.core.errors import UsageError
+from task_history.client.client import Client
+from task_history.client.urls import without_login
+from task_history.core.errors import Rejected, UnusableId, UsageError
 from task_history.core.models import Request
+from task_history.systems.ids import check_id
 
 from ..console import arguments, output
 from ..runtime.probe import probing
@@ -47,15 +50,16 @@ def run(args: argparse.Namespace) -> int:
         "sent": False,
     }
     if args.yes:
-        # Two more for a token, should the first have been refused.
-        with probing(settings, most=3) as (client, _):
+        # One to look and one to answer; the others for tokens and a fault.
+        with probing(settings, most=6) as (client, _):
+            check_waits(client, args, settings)
             answer = client.send(request)
         shown |= {"sent": True, "status_code": answer.status, "answer": _said(answer.data)}
     if args.json:
         output.emit(shown)
         return 0
     query = "&".join(f"{name}={value}" for name, value in request.params)
-    output.say(f"{request.method} {settings.base_url}{request.path}?{query}")
+    output.say(f"{request.method} {without_login(settings.base_url)}{request.path}?{query}")
     output.say(orjson.dumps(request.body).decode())
     if args.yes:
         output.say(f"Sent. The vendor answered with {shown['status_code']}: {shown['answer']}")
@@ -84,7 +88,36 @@ def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request
         )
     if args.part is not None and args.part not in parts:
         raise UsageError(f"--part {args.part} is none of {', '.join(parts)}.")
-    return system.answers.request(settings.values, args.run_id, args.input_id, answers, args.part or parts[0])
+    try:
+        return system.answers.request(
+            settings.values, args.run_id, args.input_id, answers, _partition(args, settings)
+        )
+    except UnusableId as error:
+        raise UsageError(str(error)) from None
+
+
+def _partition(args: argparse.Namespace, settings: configuration.Settings) -> str:
+    partitions = settings.system.listing.partitions(settings.values, ())
+    return args.part or next(filter(None, partitions))
+
+
+def check_waits(client: Client, args: argparse.Namespace, settings: configuration.Settings) -> None:
+    """Asks the vendor whether the run waits for that input. Raises UsageError when it does not."""
+    system, details = settings.system, settings.system.details
+    try:
+        request = details.execution_request(settings.values, args.run_id, _partition(args, settings))
+        answer = client.send(request)
+    except Rejected as error:
+        if not details.is_gone(error.status, str(error)):
+            raise
+        raise UsageError(f"Nothing was sent: the vendor holds no run {args.run_id!r}. {error}") from None
+    check_id("execution", details.execution_ids, answer.data, args.run_id)
+    detail = details.read_execution(answer.data)
+    if system.answers is None or not system.answers.waits_for(detail, args.input_id):
+        raise UsageError(
+            f"Nothing was sent: the run {args.run_id!r}, which is {detail.execution.get('status')!s:.40}, does not wait "
+            f"for an input {args.input_id!r} of a person. Look at its open tasks of the type that asks a person."
+        )
 
 
 def _said(data: Any) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from task_history import settings as configuration
 from task_history.client.fallback import Asking
+from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
 from task_history.extract.pages import Pages
@@ -66,7 +67,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         return {
             "command": "check",
             "system": system.name,
-            "base_url": settings.base_url,
+            "base_url": without_login(settings.base_url),
             "executions": everything.total if everything.total is not None else None,
             "oldest_started_at": starts[0] if starts else None,
             "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
@@ -112,7 +113,7 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
         return {
             "command": "check",
             "system": system.name,
-            "base_url": settings.base_url,
+            "base_url": without_login(settings.base_url),
             "executions": shown.total if shown and len(names) == 1 else None,
             "workflows": None if workflows is None else len(workflows),
             "lists": len(names),
@@ -135,8 +136,8 @@ def _refused(
     """The credentials are right, and one of the lists may not be read."""
     of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(
-        f"The credentials are accepted by {settings.base_url}, and the list of {what}{of} is not given: {error} "
-        f"{settings.system.access.hint(error.status)}",
+        f"The credentials are accepted by {without_login(settings.base_url)}, and the list of {what}{of} is not "
+        f"given: {error} {settings.system.access.hint(error.status)}",
         status=error.status,
     )
 

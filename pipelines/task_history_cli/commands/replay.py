@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history import settings as configuration
-from task_history.core.errors import AlreadyRunning, TaskHistoryError, UsageError
+from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, judged
+from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
 
 from ..console import arguments, output
@@ -140,6 +141,8 @@ def choose(args: argparse.Namespace, settings: configuration.Settings, target: d
 
 
 def _obstacle(one: Candidate, *, again: bool) -> str | None:
+    if not _can_be_asked_for(one.id):
+        return "no address can hold its id"
     before = str(one.earlier) if one.earlier is not None and not again else None
     return one.obstacle or before
 
@@ -200,9 +203,17 @@ def _tell(args: argparse.Namespace, told: dict[str, Any], lines: Sequence[str]) 
 def _ids(args: argparse.Namespace) -> list[str]:
     """Each id once, in the order in which they were given."""
     for one in args.ids:
-        if not one.isprintable() or one.split() != [one] or set(one) <= {"."}:
+        if not one.isprintable() or one.split() != [one] or not _can_be_asked_for(one):
             raise UsageError(f"{one!r} is no id of an execution.")
     return list(dict.fromkeys(args.ids))
+
+
+def _can_be_asked_for(identity: str) -> bool:
+    try:
+        path_of("", identity)
+    except UnusableId:
+        return False
+    return True
 
 
 def _number(text: str) -> int:

@@ -15,13 +15,16 @@ from task_history.settings import Settings
 
 _FAULT_DEADLINE_S = 3.0
 _TIMEOUT_S = 10.0
+_LONGEST_HOLD_S = 10.0
+"""How long a person waits because the vendor asks for it."""
 
 
 @contextmanager
 def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]:
     """A client for at most ``most`` requests, and its budget.
 
-    A fault that lasts is told within seconds, whatever patience is set for a run.
+    A fault that lasts is told within seconds, whatever patience is set for a run, and so is a vendor that asks to
+    wait for long.
 
     Raises:
         VendorError: what kept the questions from their answers, also where that took all requests.
@@ -32,7 +35,10 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
         "timeout_s": min(settings.timeout_s, _TIMEOUT_S),
     }
     impatient = replace(settings, values={**settings.values, **short})
-    with connected(impatient, StopSignal(max_requests=most)) as (client, budget):
+    with connected(impatient, StopSignal(max_requests=most), longest_hold_s=_LONGEST_HOLD_S) as (
+        client,
+        budget,
+    ):
         try:
             yield client, budget
         except Stopped as stopped:

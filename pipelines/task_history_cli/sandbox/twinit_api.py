@@ -120,6 +120,8 @@ class Twinit(PlainApi):
         tasks = [first, last]
         if at % 3 == 0:
             tasks.insert(1, self._task(at, "c", "DO_WHILE", "COMPLETED", 2))
+        if world.is_open(at, now):
+            tasks.append(self._task(at, "u", "USER_INPUT", "IN_PROGRESS", 4))
         if self._state.switches["tasks"] == "nested":
             return [{**self._task(at, "f", "FORK_JOIN", "COMPLETED", 0), "_forkTasks": [[first], tasks[1:]]}]
         return tasks

@@ -9,11 +9,19 @@ from datetime import datetime, timedelta
 
 from task_history.client.client import Client
 from task_history.client.connect import connected
-from task_history.core.errors import Rejected, Stopped, VendorError, VendorUnavailable
+from task_history.core.errors import (
+    Rejected,
+    Stopped,
+    UnusableId,
+    UsageError,
+    VendorError,
+    VendorUnavailable,
+)
 from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.core.stop import StopSignal
 from task_history.extract.pages import Pages, is_whole
 from task_history.settings import Settings
+from task_history.systems.ids import check_id
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
 
@@ -21,6 +29,8 @@ from .absent import Told
 from .coverage import Known, Loaded, filter_values
 
 MOST = 2
+_LONGEST_HOLD_S = 60.0
+"""How long a person waits because the vendor asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ def ask(
         TaskHistoryError: the vendor cannot be asked.
     """
     system = settings.system
-    with connected(settings, StopSignal(max_requests=MOST)) as (client, _):
+    with connected(settings, StopSignal(max_requests=MOST), longest_hold_s=_LONGEST_HOLD_S) as (client, _):
         told = _single(client, settings, execution_id, integrations)
         if client.vendor_clock_offset_s is not None and settings.retention is not None:
             by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)
@@ -67,6 +77,8 @@ def _single(client: Client, settings: Settings, execution_id: str, integrations:
     system = settings.system
     try:
         answer = client.send(system.details.execution_request(settings.values, execution_id, ""))
+    except UnusableId as error:
+        raise UsageError(str(error)) from None
     except Rejected as error:
         return Told(error.status)
     except Stopped:
@@ -75,6 +87,9 @@ def _single(client: Client, settings: Settings, execution_id: str, integrations:
             "later; without --live it is told what the warehouse knows."
         ) from None
     detail = system.details.read_execution(answer.data)
+    if system.identity(detail.execution).lower() != execution_id.lower():
+        # A person may write an id in other letters than the vendor.
+        check_id("execution", system.details.execution_ids, answer.data, execution_id)
     row = _named(system, detail.execution)
     workflow = row.get(system.workflow_column)
     known = Known(

@@ -128,6 +128,14 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
     if ledger is None:
         return [_no_steps(words, row, facts)]
     outcome, at = ledger.get("outcome"), shown(ledger.get("fetched_at"))
+    if outcome == "unreadable":
+        return [
+            Reason(
+                "details_unreadable",
+                f"Its steps cannot be asked for: {ledger.get('unreadable_reason') or 'the reason is not kept.'}",
+                "Nothing: no address can hold that id.",
+            )
+        ]
     if outcome != "loaded":
         why = (
             "it was beyond the vendor's retention"
@@ -201,6 +209,14 @@ def _payloads(facts: Details) -> list[Reason]:
                 "payloads_gone",
                 f"The vendor no longer held the inputs and outputs of {counted(gone, 'step')}.",
                 "Nothing brings them back.",
+            )
+        )
+    if unreadable := facts.payloads.get("unreadable", 0):
+        found.append(
+            Reason(
+                "payloads_unreadable",
+                f"Inputs and outputs of {counted(unreadable, 'step')} cannot be asked for: no address can hold the id.",
+                "Nothing.",
             )
         )
     if facts.payloads_missing:

@@ -9,6 +9,7 @@ Out of *budget*, a request waits for the next free slot.
 from __future__ import annotations
 
 import json
+import math
 import random
 import threading
 import time
@@ -16,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from types import TracebackType
 from urllib.parse import quote, urlencode
@@ -42,6 +43,8 @@ from .wait_stats import Waits
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _LONGEST_OWN_HOLD_S = 60.0
+_LONGEST_HOLD_S = 86_400.0
+"""However long the vendor asks for silence, after a day it is asked again."""
 _MOST_REDIRECTS = 3
 
 
@@ -95,6 +98,7 @@ class Client:
     answer holds that says success and is none (None where no answer does), ``address`` which settings say where the
     vendor is.
     Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
+    ``longest_hold_s`` is how long the vendor may ask for silence: for longer, requests fail at once.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
     Raises:
@@ -115,6 +119,7 @@ class Client:
         concurrency: int = 8,
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
+        longest_hold_s: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -128,6 +133,8 @@ class Client:
         self._concurrency = concurrency
         self._fault_deadline_s = fault_deadline_s
         self._timeout_s = timeout_s
+        self._longest_hold_s = longest_hold_s
+        self._hold_reason = "another process was asked to by the vendor"
         self._clock = clock
         self._uniform = uniform
         self._address = address
@@ -353,7 +360,12 @@ class Client:
     def _wait_for_slot(self, trial: _Trial, seconds: float) -> None:
         began = self._clock()
         is_told = self._budget.hold_s > 0
-        because = "the vendor asked for it" if is_told else "the budget is spent"
+        because = self._hold_reason if is_told else "the budget is spent"
+        if is_told and seconds > self._longest_hold_s:
+            raise VendorUnavailable(
+                f"{self.origin} is asked nothing for {seconds:,.0f} s more: {because}. Try again in "
+                f"{timedelta(seconds=math.ceil(seconds))}; if others use the same key, set rate_limit_requests lower."
+            )
         with self._waits.waiting("told" if is_told else "budget", seconds, because):
             self._stop.wait(seconds, given_up=trial.given_up)
         if trial.first_fault_at is not None:
@@ -365,9 +377,12 @@ class Client:
         Several requests in flight are told at once: only one that was sent after the last hold began counts
         as told again.
         """
+        asks = f"answered HTTP {told.status} and asks to wait"
+        if told.seconds is not None:
+            asks += f" for {told.seconds:,.0f} s"
         self._failure = VendorUnavailable(
-            f"{self.origin} answered {named(trial.request)} with HTTP {told.status} and asks to wait. Try again later; "
-            "if others use the same key, set rate_limit_requests lower."
+            f"{self.origin} {asks} ({named(trial.request)}). Try again later; if others use the same key, set "
+            "rate_limit_requests lower."
         )
         with self._lock:
             is_news = trial.sent_at > self._held_at
@@ -378,6 +393,9 @@ class Client:
                 self._holds += 1
             longest = self._budget.period_s if self._budget.limit else _LONGEST_OWN_HOLD_S
             seconds = min(2.0 ** min(self._holds - 1, 20), longest) if told.seconds is None else told.seconds
+            seconds = min(seconds, _LONGEST_HOLD_S)
+            is_cut = told.seconds is not None and told.seconds > seconds
+            self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
         self._budget.told_to_wait(seconds)
 
     def _pause(self, trial: _Trial, fault: Fault) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -25,9 +26,16 @@ def origin(settings: Settings) -> str:
 
 @contextmanager
 def connected(
-    settings: Settings, stop: StopSignal, *, lane: Lane = Lane.FOREGROUND
+    settings: Settings,
+    stop: StopSignal,
+    *,
+    lane: Lane = Lane.FOREGROUND,
+    longest_hold_s: float = math.inf,
 ) -> Iterator[tuple[Client, Budget]]:
-    """The client and the budget that it spends in that lane. Raises ConfigurationError."""
+    """The client and the budget that it spends in that lane. Raises ConfigurationError.
+
+    ``longest_hold_s`` is how long the vendor may ask for silence; for longer, requests fail at once.
+    """
     system = settings.system
     credentials = Credentials(system, settings.values, secrets=settings.secrets)
     own = Budget(
@@ -50,6 +58,7 @@ def connected(
         concurrency=settings.concurrency,
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,
+        longest_hold_s=longest_hold_s,
     )
     credentials.send = lambda login: client.send(
         login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS

@@ -33,7 +33,6 @@ from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
 from ..redaction.text import without_long_runs
 
-_LONGEST_WAIT_S = 86_400.0
 _MESSAGE_CHARS = 200
 _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")
 
@@ -47,7 +46,7 @@ _BLANK = b" \t\r\n"
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
 )
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +244,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         if until is None:
             return None
         seconds = (until - (http_date(headers.get("date", "")) or datetime.now(UTC))).total_seconds()
-    return min(seconds, _LONGEST_WAIT_S) if seconds > 0 and math.isfinite(seconds) else None
+    return seconds if seconds > 0 and math.isfinite(seconds) else None
 
 
 def http_date(value: str) -> datetime | None:

@@ -69,6 +69,15 @@ def parsed(url: str) -> Address:
     )
 
 
+def without_login(url: str) -> str:
+    """The address as it is shown to people: without a user or key in it."""
+    try:
+        address = parsed(url)
+    except (ValueError, TypeError):
+        return "(no web address)"
+    return address.origin + address.path
+
+
 def joined(url: str, location: str) -> Address:
     """Where a redirect from the address leads. Raises ValueError when that is no address."""
     return parsed(urljoin(url, location))

@@ -12,6 +12,7 @@
     │   ├── UnexpectedResponse  the vendor changed its answers
     │   │   └── PaginationLoop  its pages do not come to an end
     │   └── Rejected            one request was refused (4xx); its caller decides what that means
+    │       └── UnusableId      nothing was sent: an id cannot stand in a request's path
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
     └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
 
@@ -84,6 +85,13 @@ class Rejected(VendorError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class UnusableId(Rejected):
+    """An id that the vendor gave, or a user, cannot stand in a request's path: nothing was sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=0)
 
 
 class WarehouseUnavailable(TaskHistoryError):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from ..core.batch import Chunk
-from ..core.errors import Rejected, UnexpectedResponse
+from ..core.errors import Rejected, UnexpectedResponse, UnusableId
 from ..core.models import Answer, Request, Row, Sender
-from ..systems.protocol import Detail, System, Values
+from ..systems.ids import check_id
+from ..systems.protocol import Detail, Payload, System, Values
+from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.queries import Wanted
 from . import rows as records
 from .rows import Payloads, Stamp, Tolerance
@@ -54,24 +55,33 @@ class Details:
 
     def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
         """The steps of executions that have ended."""
-        asked: deque[Request] = deque()
-
-        def requests() -> Iterator[Request]:
-            for one in wanted:
-                asked.append(self._system.details.request(self._values, one.execution_id, one.part))
-                yield asked[-1]
-
-        for one, answer in zip(wanted, self._client.map(requests()), strict=False):
+        asked: list[tuple[Wanted, Request]] = []
+        log_table = self._system.details.log
+        for one in wanted:
+            try:
+                request = self._system.details.request(self._values, one.execution_id, one.part)
+            except UnusableId as error:
+                log.warning("unreadable reason=%r", str(error))
+                row = records.ledger(
+                    log_table,
+                    one.execution_id,
+                    one.started_at,
+                    "unreadable",
+                    self._stamp(),
+                    unreadable=(str(error),),
+                )
+                yield Chunk({log_table.name: [row]})
+            else:
+                asked.append((one, request))
+        answers = self._client.map(request for _, request in asked)
+        for (one, request), answer in zip(asked, answers, strict=False):
             stamp = self._stamp()
-            request = asked.popleft()
             if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
-                row = records.ledger(
-                    self._system.details.log, one.execution_id, one.started_at, outcome, stamp
-                )
-                yield Chunk({self._system.details.log.name: [row]})
+                row = records.ledger(log_table, one.execution_id, one.started_at, outcome, stamp)
+                yield Chunk({log_table.name: [row]})
             else:
-                detail = self._read(one.execution_id, answer, partial(self.whole, request))
+                detail = self._read(one.execution_id, answer, partial(self.whole, one.execution_id, request))
                 if detail is not None:
                     yield self._loaded(one, detail, stamp)
 
@@ -80,18 +90,23 @@ class Details:
         payloads = self._system.payloads
         if payloads is None:
             return
-        requests = (payloads.request(self._values, one.execution_id, one.step_id) for one in wanted)
-        for one, answer in zip(wanted, self._client.map(requests), strict=False):
-            ids: Row = {
-                "step_execution_id": one.step_id,
-                "workflow_execution_id": one.execution_id,
-                "execution_date_started": one.started_at,
-            }
-            stamp = self._stamp()
+        asked: list[tuple[Wanted, Request]] = []
+        for one in wanted:
+            try:
+                request = payloads.request(self._values, one.execution_id, one.step_id)
+            except UnusableId as error:
+                log.warning("unreadable reason=%r", str(error))
+                record = self._payloads.unreadable(_ids(one), str(error), self._stamp())
+                yield Chunk({payloads.table.name: [record.row]}, size=record.size)
+            else:
+                asked.append((one, request))
+        answers = self._client.map(request for _, request in asked)
+        for (one, _), answer in zip(asked, answers, strict=False):
+            ids, stamp = _ids(one), self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
                 record = self._payloads.missing(ids, stamp)
             else:
-                payload = self._read(one.step_id, answer, lambda answer: payloads.read(records.exact(answer)))
+                payload = self._read(one.step_id, answer, partial(_payload, payloads, one))
                 if payload is None:
                     continue
                 record = self._payloads.record(ids, payload, stamp)
@@ -115,13 +130,15 @@ class Details:
         found = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
         return Chunk(found, size=200 * sum(map(len, found.values())))
 
-    def whole(self, request: Request, answer: Answer) -> Detail:
+    def whole(self, execution_id: str, request: Request, answer: Answer) -> Detail:
         """The detail with everything that it says has to be asked besides."""
+        if self._system.details.come_with_execution:
+            check_id("execution", self._system.details.execution_ids, answer.data, execution_id)
         detail = self._system.details.read(self._values, request, answer.data)
         if not detail.more:
             return detail
         steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
-        extra, more = dict(detail.extra), list(detail.more)
+        extra, more, unreadable = dict(detail.extra), list(detail.more), list(detail.unreadable)
         # A list that goes on may answer to what comes next with what came.
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
@@ -143,9 +160,10 @@ class Details:
                 steps += further.steps
                 extra |= further.extra
                 more += further.more
+                unreadable += further.unreadable
                 for name, rows in further.children.items():
                     children.setdefault(name, []).extend(rows)
-        return Detail(detail.execution, extra, _once(steps), children)
+        return Detail(detail.execution, extra, _once(steps), children, unreadable=tuple(unreadable))
 
     def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
         """What the answer holds; None when this one is skipped."""
@@ -158,6 +176,22 @@ class Details:
             return None
         self._tolerance.went_well()
         return found
+
+
+def _payload(payloads: PayloadReads, one: Wanted, answer: Answer) -> Payload:
+    """The payload of that step. Raises UnexpectedResponse."""
+    check_id("execution", payloads.execution_ids, answer.data, one.execution_id)
+    check_id("step", payloads.step_ids, answer.data, one.step_id)
+    return payloads.read(records.exact(answer))
+
+
+def _ids(one: Wanted) -> Row:
+    """The columns that say whose payload it is."""
+    return {
+        "step_execution_id": one.step_id,
+        "workflow_execution_id": one.execution_id,
+        "execution_date_started": one.started_at,
+    }
 
 
 def _once(steps: Sequence[Row]) -> list[Row]:

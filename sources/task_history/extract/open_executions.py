@@ -9,9 +9,10 @@ from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
-from ..core.errors import Rejected, UnexpectedResponse
+from ..core.errors import Rejected, UnexpectedResponse, UnusableId
 from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
 from ..core.side_by_side import side_by_side
+from ..systems.ids import check_id
 from ..systems.protocol import Detail, System, Values
 from ..warehouse.queries import Open, Warehouse
 from ..warehouse.status_history import Seen, earlier_state
@@ -45,7 +46,7 @@ class Settling:
         scope: Scope,
         stamp: Callable[[], Stamp],
         is_expired: Callable[[datetime | None], bool],
-        whole: Callable[[Request, Answer], Detail],
+        whole: Callable[[str, Request, Answer], Detail],
     ) -> None:
         self._whole = whole
         self._listing = listing
@@ -87,14 +88,24 @@ class Settling:
                     yield self._executions(self._rest(status, window, head), left, records.STATUS)
                 if self._scope.steps == "all" and self._system.details.come_with_execution:
                     # What has ended is read singly anyway, for its steps.
-                    yield from self.read(left)
+                    yield from self._singly(left)
                     return
             planned = self._plan(list(left.values()), by_status=False)
         for span in planned.spans:
             for piece in self._listing.pieces(span):
                 yield self._executions(piece.rows, left, records.LIST)
         # Whatever no list showed has ended, was purged, or moved from one list to another meanwhile.
-        yield from self.read(left)
+        yield from self._singly(left)
+
+    def _singly(self, left: dict[str, Open]) -> Iterator[Chunk]:
+        """Reads singly what is left; what cannot be asked for so is shown by the list of its millisecond."""
+        unusable: list[str] = []
+        yield from self.read(left, unusable=unusable)
+        for window in sorted(
+            {instant for key in unusable if (instant := _instant_of(left[key])) is not None}
+        ):
+            for piece in self._listing.pieces(window):
+                yield self._executions(piece.rows, left, records.LIST)
 
     def by_lists(
         self, opens: Sequence[Open], lists: Callable[[str], Lists | None], *, at_once: int
@@ -114,18 +125,20 @@ class Settling:
             yield self._executions(rows, left, records.LIST)
         # A list that is not narrowed to a time shows nothing more cheaply than a single read.
         forbidden: list[str] | None = [] if self._system.listing.kind == "unsorted" else None
-        yield from self.read(left, forbidden=forbidden)
+        yield from self.read(left, forbidden=forbidden, unusable=forbidden)
         # Who may list need not be allowed to read singly: then the list of its millisecond shows it.
         for one in [left[identity] for identity in forbidden or ()]:
             found = lists(one.part)
-            if found is not None and one.started_at is not None:
-                rows = _rows(found, Window(floor_ms(one.started_at), floor_ms(one.started_at) + MS))
-                yield self._executions(rows, left, records.LIST)
+            window = _instant_of(one)
+            if found is not None and window is not None:
+                yield self._executions(_rows(found, window), left, records.LIST)
 
-    def read(self, ids: Iterable[str], *, forbidden: list[str] | None = None) -> Iterator[Chunk]:
+    def read(
+        self, ids: Iterable[str], *, forbidden: list[str] | None = None, unusable: list[str] | None = None
+    ) -> Iterator[Chunk]:
         """Reads executions singly; those that the vendor no longer holds are marked.
 
-        ``forbidden`` gets the ids of those that may not be read so.
+        ``forbidden`` gets the ids of those that may not be read so, ``unusable`` of those that no address can hold.
         """
         wanted = list(ids)
         while wanted:
@@ -136,13 +149,11 @@ class Settling:
                 forbidden += part
                 continue
             stored = self._warehouse.stored(part)
-            requests = [
-                self._system.details.execution_request(
-                    self._values, identity, self._warehouse.part_of(stored.get(identity, {}))
-                )
-                for identity in part
-            ]
-            for identity, request, answer in zip(part, requests, self._client.map(requests), strict=False):
+            asked = self._requests(part, stored)
+            if unusable is not None:
+                unusable += sorted(set(part) - asked.keys())
+            answers = self._client.map(asked.values())
+            for (identity, request), answer in zip(asked.items(), answers, strict=False):
                 if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
                 elif (
@@ -155,18 +166,36 @@ class Settling:
                     self._may_read = False
                     forbidden.append(identity)
                 else:
-                    try:
-                        if isinstance(answer, Exception):
-                            raise answer
-                        detail = self._system.details.read_execution(answer.data)
-                        if self._system.details.has_more and not self._system.is_open(detail.execution):
-                            detail = self._whole(request, answer)
-                    except (Rejected, UnexpectedResponse) as error:
-                        self._tolerance.skip(identity, error)
-                        continue
-                    self._tolerance.went_well()
-                    self._may_read = True
-                    yield self._detail(identity, stored.get(identity, {}), detail)
+                    detail = self._read(identity, request, answer)
+                    if detail is not None:
+                        self._may_read = True
+                        yield self._detail(identity, stored.get(identity, {}), detail)
+
+    def _requests(self, ids: Iterable[str], stored: Mapping[str, Row]) -> dict[str, Request]:
+        """The requests for these executions, without those that no address can hold."""
+        found = {}
+        for identity in ids:
+            part = self._warehouse.part_of(stored.get(identity, {}))
+            try:
+                found[identity] = self._system.details.execution_request(self._values, identity, part)
+            except UnusableId as error:
+                log.warning("unreadable reason=%r", str(error))
+        return found
+
+    def _read(self, identity: str, request: Request, answer: Answer | Exception) -> Detail | None:
+        """What the answer holds; None when this one is skipped."""
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            check_id("execution", self._system.details.execution_ids, answer.data, identity)
+            detail = self._system.details.read_execution(answer.data)
+            if self._system.details.has_more and not self._system.is_open(detail.execution):
+                detail = self._whole(identity, request, answer)
+        except (Rejected, UnexpectedResponse) as error:
+            self._tolerance.skip(identity, error)
+            return None
+        self._tolerance.went_well()
+        return detail
 
     def changed(self, identity: str, detail: Detail) -> Chunk:
         """An execution that a single read shows in another state than the stored one."""
@@ -310,6 +339,12 @@ def _rows(lists: Lists, span: Window) -> list[Row]:
         return [row for piece in lists.pieces(span) for row in piece.rows]
     except Rejected:
         return []
+
+
+def _instant_of(one: Open) -> Window | None:
+    """The millisecond in which it began; None where that is not known."""
+    start = one.started_at and floor_ms(one.started_at)
+    return Window(start, start + MS) if start else None
 
 
 def _span(opens: Sequence[Open]) -> Window | None:

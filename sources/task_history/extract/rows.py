@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from .columnar import Frame
 
 log = logging.getLogger("task_history")
+
+_MOST_REASONS = 5
+"""How many parts of one execution that cannot be asked for are named."""
 
 
 class Undeclared:
@@ -208,13 +211,17 @@ def ledger(
     outcome: str,
     stamp: Stamp,
     detail: Detail | None = None,
+    *,
+    unreadable: Sequence[str] = (),
 ) -> Row:
-    """The note that an execution's steps were asked for."""
+    """The note that an execution's steps were asked for, or why they or a part of them cannot be."""
+    reasons = detail.unreadable if detail else unreadable
     extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
     return {
         **extra,
         "id": execution_id,
         "outcome": outcome,
+        "unreadable_reason": " ".join(reasons[:_MOST_REASONS]) or None,
         "steps": len(detail.steps) if detail else None,
         "date_started": started_at,
         "fetched_at": stamp.at,
@@ -291,6 +298,12 @@ class Payloads:
     def missing(self, ids: Mapping[str, Json], stamp: Stamp) -> PayloadRecord:
         """The row of a payload that the vendor no longer holds."""
         return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
+
+    def unreadable(self, ids: Mapping[str, Json], reason: str, stamp: Stamp) -> PayloadRecord:
+        """The row of a payload that cannot be asked for."""
+        return PayloadRecord(
+            stamp.on({**ids, "outcome": "unreadable", "unreadable_reason": reason}), 0, len(reason)
+        )
 
 
 _MOST_REFUSED = 20

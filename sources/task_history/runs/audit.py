@@ -137,13 +137,12 @@ class Audit:
         granularity, width = system.statistics.buckets(context.settings.values)
         start, end = bucket(window.start, width), bucket(window.end, width)
         start = start if start == window.start else start + width
-        rows = None
-        if start < end:
-            rows = read(context, system.statistics, Window(start, end), settled_before=end).rows.get(
-                system.statistics.tables[0].name
-            )
-        if rows is None:
+        answer = (
+            read(context, system.statistics, Window(start, end), settled_before=end) if start < end else None
+        )
+        if answer is None:
             return window, [window]
+        rows = answer.rows[system.statistics.tables[0].name]
         spans = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
         held = [
             count

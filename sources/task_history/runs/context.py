@@ -126,7 +126,7 @@ class Context:
             scope=self.scope,
             stamp=self.stamp,
             is_expired=self.is_expired,
-            whole=lambda request, answer: self.details.whole(request, answer),  # noqa: PLW0108 - made below
+            whole=lambda one, request, answer: self.details.whole(one, request, answer),  # noqa: PLW0108 - made below
         )
         self.details = Details(
             client=self.asking,

@@ -110,17 +110,16 @@ class Replay:
         context = self._context
         replay = context.system.replay
         assert replay is not None  # noqa: S101 - the command says so otherwise
-        request = replay.request(context.settings.values, intent.id)
         self._error = None
         replayed: Replayed | None = None
         try:
-            answer = context.client.send(request)
+            answer = context.client.send(replay.request(context.settings.values, intent.id))
         except Unconfirmed as error:
             self._error = error
             found = replace(intent, outcome="unknown", status_code=error.status, answer=str(error))
         except (Rejected, AuthenticationError) as error:
             self._error = error
-            found = replace(intent, outcome="refused", status_code=error.status, answer=str(error))
+            found = replace(intent, outcome="refused", status_code=error.status or None, answer=str(error))
         else:
             replayed = replay.read(answer.data)
             found = replace(

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ..core.batch import Chunk
-from ..core.errors import Rejected
+from ..core.errors import Rejected, UnexpectedResponse
 from ..core.models import Window
+from ..systems.ids import check_id
 from ..systems.protocol import Statistics
 from ..warehouse.coverage import midnight
 from .context import Context
@@ -34,19 +35,30 @@ def fed(context: Context) -> Iterator[Chunk]:
     start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
     while start < edge:
         end = min(start + _LONGEST, bucket(edge, width) + width)
-        yield read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
+        found = read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
+        if found is None:
+            # What came after it would be taken for all until there.
+            return
+        yield found
         start = end
 
 
-def read(context: Context, statistics: Statistics, window: Window, *, settled_before: datetime) -> Chunk:
-    """The statistics of whole buckets, as rows; none where the vendor refuses them."""
+def read(
+    context: Context, statistics: Statistics, window: Window, *, settled_before: datetime
+) -> Chunk | None:
+    """The statistics of whole buckets, as rows; None where the vendor refuses them or gives others."""
     values = context.settings.values
     tables = {table.name: table for table in statistics.tables}
     try:
         answer = context.asking.send(statistics.request(values, window))
     except Rejected as error:
         log.warning("statistics_refused status=%d because=%r", error.status, str(error))
-        return Chunk()
+        return None
+    try:
+        check_id("granularity", statistics.granularity_ids, answer.data, statistics.buckets(values)[0])
+    except UnexpectedResponse as error:
+        log.warning("statistics_skipped because=%r", str(error))
+        return None
     stamp = context.stamp()
     found = statistics.read(values, window, answer.data, settled_before=settled_before)
     return Chunk(

@@ -106,6 +106,14 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     return found
 
 
+UNREADABLE = Column(
+    "unreadable_reason",
+    "text",
+    "Why it, or a part of it, cannot be asked for, such as an id that no address can hold; empty for most.",
+)
+"""A column of every log of details, and of payloads."""
+
+
 def own_columns(*, what: str) -> tuple[Column, ...]:
     """The columns that this connector adds to every table of executions."""
     return (

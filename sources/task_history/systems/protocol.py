@@ -74,6 +74,8 @@ class Detail:
     """Rows of further tables, by the table's name."""
     more: tuple[Request, ...] = ()
     """What else has to be asked before the detail is whole; ``read_detail`` reads these answers too."""
+    unreadable: tuple[str, ...] = ()
+    """Why parts of it cannot be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,8 @@ class Details:
     """The single read of an execution (its id, its partition)."""
     read_execution: Callable[[Json], Detail]
     """Its answer. Raises UnexpectedResponse."""
+    execution_ids: tuple[str, ...]
+    """Where its answer names the execution, as JSON paths: see ``ids.check_id``."""
     list_only_columns: tuple[str, ...] = ()
     """Columns of ``executions`` whose value a single read does not give as a listing does."""
     steps_request: Callable[[Values, str, str], Request] | None = None
@@ -274,6 +278,10 @@ class Payloads:
     """The request for one step's (the execution's id, the step's id)."""
     read: Callable[[Json], Payload]
     """Its answer. Raises UnexpectedResponse."""
+    execution_ids: tuple[str, ...] = ()
+    """Where its answer names the execution, as JSON paths."""
+    step_ids: tuple[str, ...] = ()
+    """Where its answer names the step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +301,8 @@ class Answers:
 
     request: Callable[[Values, str, str, Mapping[str, str], str], Request]
     """The request (execution's id, input's id, answers by field, partition)."""
+    waits_for: Callable[[Detail, str], bool]
+    """Whether an execution waits for that input of a person, as far as its single read shows it."""
 
 
 class ReadStatistics(Protocol):
@@ -316,6 +326,8 @@ class Statistics:
     request: Callable[[Values, Window], Request]
     """The request for a window of whole buckets."""
     read: ReadStatistics
+    granularity_ids: tuple[str, ...] = ()
+    """Where its answer names the granularity, as JSON paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import ssl
 import threading
 import time
@@ -197,6 +198,52 @@ def test_being_told_to_wait_fails_nothing(tmp_path: Path, form: str) -> None:
         first, second, _ = (at for _, _, at in served.asked)
         assert second - first >= 1.0
         assert client.stats.waited_s["told"] > 0
+
+
+YEAR_S = 31_536_000
+YEARS: dict[str, Callable[[], dict[str, str]]] = {
+    "seconds": lambda: {"Retry-After": str(YEAR_S)},
+    "many_digits": lambda: {"Retry-After": "9" * 18},
+    "date": lambda: {
+        "Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=YEAR_S), usegmt=True)
+    },
+}
+
+
+@pytest.mark.parametrize("form", YEARS)
+def test_a_year_of_retry_after_is_said_and_bounded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    """The log says why a run waits and for how long; a run that may take minutes ends at once."""
+    with (
+        serving(lambda *_: (429, YEARS[form](), b"")) as served,
+        client_of(served.url, tmp_path, stop=StopSignal(max_s=600)) as client,
+    ):
+        with pytest.raises(Stopped, match="--max-minutes reached"):
+            client.send(ask())
+        assert len(served.asked) == 1
+    waits = [one.getMessage() for one in caplog.records if "waiting cause=told" in one.getMessage()]
+    assert len(waits) == 1
+    assert re.search(r"HTTP 429 and asks to wait for [0-9,]{9,} s, and is asked again after a day", waits[0])
+    assert "seconds=86400" in waits[0] or "seconds=86399" in waits[0]
+
+
+def test_somebody_who_waits_is_told_at_once(tmp_path: Path) -> None:
+    """Where a person waits, a long silence is an error that names it, also when another client was asked for it."""
+    with serving(lambda *_: (429, {"Retry-After": str(YEAR_S)}, b"")) as served:
+        budget = Budget(10, 1.0, origin=served.url, key=KEY, state_dir=tmp_path)
+        for reason in (f"HTTP 429 and asks to wait for {YEAR_S:,} s", "another process was asked to"):
+            with client_of(
+                served.url,
+                tmp_path,
+                budget=Budget(10, 1.0, origin=served.url, key=KEY, state_dir=tmp_path),
+                longest_hold_s=10.0,
+            ) as client:
+                with pytest.raises(VendorUnavailable, match=reason) as caught:
+                    client.send(ask())
+                assert "Try again in 1 day" in str(caught.value) or "Try again in 23:59" in str(caught.value)
+        assert len(served.asked) == 1
+        budget.close()
 
 
 def test_answers_come_in_order_and_a_bounded_number_ahead(tmp_path: Path) -> None:

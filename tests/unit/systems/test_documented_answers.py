@@ -240,6 +240,6 @@ def test_a_bare_list_that_comes_again_is_the_whole(name: str, number: int) -> No
         changed=lambda *_: Chunk(),
     )
     request = replace(system.details.request(values, "e", "n"), instead=None)
-    found = details.whole(request, Static().send(request))
+    found = details.whole(str(_RUN["_id"]), request, Static().send(request))
     rows = found.steps if name == "sailpoint" else found.children["task_logs"]
     assert len({row["id"] for row in rows}) == len(rows) == number

@@ -155,14 +155,15 @@ def test_a_copy_is_perfect_whatever_the_version(tmp_path: Path, variant: str) ->
 
 def test_answers_are_sent_once_and_only_when_told(tmp_path: Path) -> None:
     """Without --yes nothing is sent; with it, one request, also when its answer is a server error."""
-    with SandboxProcess("twinit", executions=5, freeze=True) as sandbox:
+    with SandboxProcess("twinit", executions=60, days=3, open_days=1, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, system="twinit")
-        run_id = sandbox.truth()[0]["_id"]
+        runs = [run for run in sandbox.truth() if "Alpha_w3MFXx7h" in run["_namespaces"]]
+        run_id = next(run["_id"] for run in runs if run["_status"] == "RUNNING")
         words = (
             "answer",
             "twinit",
             run_id,
-            "input-1",
+            f"{run_id}-u",
             "--value",
             "field1=a=b",
             "--part",
@@ -174,10 +175,20 @@ def test_answers_are_sent_once_and_only_when_told(tmp_path: Path) -> None:
         assert sandbox.replays()["posts"] == {}
         done = json.loads(place.run(*words, "--yes").stdout)
         assert (done["sent"], done["answer"]) == (True, "Task updated successfully")
-        assert sandbox.replays()["posts"] == {"input-1": 1}
+        assert sandbox.replays()["posts"] == {f"{run_id}-u": 1}
         sandbox.faults({"kind": "done500", "on": "answer"})
         place.run(*words, "--yes", expect=4)
-        assert sandbox.replays()["posts"] == {"input-1": 2}
+        assert sandbox.replays()["posts"] == {f"{run_id}-u": 2}
         place.run(*words[:-3], "--yes", expect=2)
+        ended = next(run["_id"] for run in runs if run["_status"] != "RUNNING")
+        for wrong in ((ended, f"{ended}-u"), (run_id, "input-1"), ("no-such-run", "x"), ("..", "x")):
+            refused = place.run(*words[:2], *wrong, *words[4:], "--yes", expect=2)
+            assert "Nothing was" in refused.stderr
+        assert sum(sandbox.replays()["posts"].values()) == 2
+        place.set(base_url="https://someone:hunter2-login@twinit.example")
+        shown = place.run(*words[:-1])
+        assert "hunter2-login" not in shown.stdout + shown.stderr
+        assert "https://twinit.example/" in shown.stdout
+        place.set(**sandbox.settings)
         place.set(namespaces='["Gamma_1"]')
         assert "namespaces" in place.run("check", "twinit", expect=3).stderr

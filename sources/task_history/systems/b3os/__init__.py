@@ -13,10 +13,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from urllib.parse import quote
 
 from ...core.errors import UnexpectedResponse
 from ...core.models import Json, Page, Request, Row, Window
+from ..ids import path_of
 from ..parsing import instant, millis, rows_under, timed
 from ..protocol import Access, Detail, Details, Listing, Setting, Statistics, System, Values
 from .tables import (
@@ -122,7 +122,7 @@ def is_run_open(row: Row) -> bool:
 
 
 def run_request(values: Values, execution_id: str, partition: str) -> Request:
-    return Request("execution", f"/v1/runs/{quote(execution_id, safe='')}")
+    return Request("execution", path_of("/v1/runs", execution_id))
 
 
 def read_run(data: Json) -> Detail:
@@ -159,7 +159,7 @@ def is_open(row: Row) -> bool:
 
 
 def execution_request(values: Values, execution_id: str, partition: str) -> Request:
-    return Request("execution", f"/v1/executions/{quote(execution_id, safe='')}")
+    return Request("execution", path_of("/v1/executions", execution_id))
 
 
 def read_execution(data: Json) -> Detail:
@@ -376,6 +376,7 @@ _RUNS = System(
         log=RUN_DETAILS,
         execution_request=run_request,
         read_execution=read_run,
+        execution_ids=("data.id",),
         list_only_columns=("organization_id",),
         is_gone=is_gone,
     ),
@@ -401,6 +402,7 @@ SYSTEM = System(
         log=DETAILS,
         execution_request=execution_request,
         read_execution=read_execution,
+        execution_ids=("data.execution.id", "data.events.executionId"),
         is_gone=is_gone,
     ),
     statistics=Statistics(
@@ -408,6 +410,7 @@ SYSTEM = System(
         buckets=stats_buckets,
         request=stats_request,
         read=read_stats,
+        granularity_ids=("data.granularity",),
     ),
     companions=(_RUNS,),
     views=VIEWS,

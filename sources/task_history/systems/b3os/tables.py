@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import error_in, own_columns
+from ..parsing import UNREADABLE, error_in, own_columns
 from ..protocol import Shown, Views
 
 _STAMPS = (
@@ -149,7 +149,12 @@ DETAILS = Table(
     ("id",),
     (
         Column("id", "text", "The execution (executions.id)."),
-        Column("outcome", "text", "loaded; gone when the vendor held it no longer."),
+        Column(
+            "outcome",
+            "text",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+        ),
+        UNREADABLE,
         Column("steps", "bigint", "How many events it has."),
         Column(
             "message", "text", "What the single read says of it, secrets redacted.", "message", is_free=True
@@ -241,7 +246,12 @@ RUN_DETAILS = Table(
     ("id",),
     (
         Column("id", "text", "The run (runs.id)."),
-        Column("outcome", "text", "loaded; gone when the vendor held it no longer."),
+        Column(
+            "outcome",
+            "text",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+        ),
+        UNREADABLE,
         Column("steps", "bigint", "How many nodes it has, those within loops once per iteration."),
         Column(
             "workflow_definition",

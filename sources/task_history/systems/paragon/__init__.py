@@ -6,10 +6,10 @@ https://docs.useparagon.com/apis/task-history
 from __future__ import annotations
 
 from datetime import timedelta
-from urllib.parse import quote
 
-from ...core.errors import UnexpectedResponse
+from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ..ids import path_of
 from ..parsing import instant, rows_under
 from ..protocol import (
     Access,
@@ -71,6 +71,13 @@ REPLAY_CAVEAT = (
 )
 
 
+def check(values: Values) -> None:
+    try:
+        _path(values)
+    except UnusableId as error:
+        raise ConfigurationError(f"project_id: {error}") from None
+
+
 def headers(values: Values, token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {values['api_key']}"}
 
@@ -123,7 +130,7 @@ def is_open(row: Row) -> bool:
 
 
 def execution_request(values: Values, execution_id: str, partition: str) -> Request:
-    return Request("execution", f"{_path(values)}/{quote(execution_id, safe='')}")
+    return Request("execution", path_of(_path(values), execution_id))
 
 
 def read_execution(data: Json) -> Detail:
@@ -152,8 +159,8 @@ def integration_request(values: Values, workflow_id: str, integration: str) -> R
 
 
 def payload_request(values: Values, execution_id: str, step_id: str) -> Request:
-    path = f"{_path(values)}/{quote(execution_id, safe='')}/step-executions/{quote(step_id, safe='')}"
-    return Request("payload", path)
+    path = path_of(_path(values), execution_id)
+    return Request("payload", path_of(f"{path}/step-executions", step_id))
 
 
 def read_payload(data: Json) -> Payload:
@@ -164,8 +171,8 @@ def read_payload(data: Json) -> Payload:
 
 
 def replay_request(values: Values, execution_id: str) -> Request:
-    path = f"{_path(values)}/{quote(execution_id, safe='')}/replay"
-    return Request("replay", path, method="POST", is_once=True)
+    path = path_of(_path(values), execution_id)
+    return Request("replay", f"{path}/replay", method="POST", is_once=True)
 
 
 def read_replay(data: Json) -> Replayed:
@@ -177,7 +184,7 @@ def read_replay(data: Json) -> Replayed:
 
 
 def _path(values: Values) -> str:
-    return f"/projects/{quote(str(values['project_id']), safe='')}/task-history/workflow-executions"
+    return f"{path_of('/projects', str(values['project_id']))}/task-history/workflow-executions"
 
 
 SYSTEM = System(
@@ -190,6 +197,7 @@ SYSTEM = System(
         credential=lambda values: str(values["api_key"]),
         headers=headers,
         hint=hint,
+        check=check,
     ),
     rate_limit=(1_000, 600.0),
     retention=timedelta(days=90),
@@ -215,9 +223,17 @@ SYSTEM = System(
         log=DETAILS,
         execution_request=execution_request,
         read_execution=read_execution,
+        execution_ids=("id", "stepExecutions.workflowExecutionId"),
         list_only_columns=("run_duration",),
     ),
-    payloads=Payloads(table=PAYLOADS, request=payload_request, read=read_payload),
+    payloads=Payloads(
+        table=PAYLOADS,
+        request=payload_request,
+        read=read_payload,
+        # The documented answer has no id; one that has is compared.
+        execution_ids=("workflowExecutionId",),
+        step_ids=("id", "stepExecutionId"),
+    ),
     replay=Replay(caveat=REPLAY_CAVEAT, request=replay_request, read=read_replay),
     integrations=Integrations(table=WORKFLOWS, request=integration_request),
     views=VIEWS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import error_in, own_columns
+from ..parsing import UNREADABLE, error_in, own_columns
 from ..protocol import Filter, Shown, Views
 
 EXECUTIONS = Table(
@@ -110,7 +110,12 @@ PAYLOADS = Table(
         Column("is_large_input", "bool", "The vendor's flag that the input is large.", "isLargeInput"),
         Column("is_large_output", "bool", "The vendor's flag that the output is large.", "isLargeOutput"),
         Column("redactions", "bigint", "How many values were redacted in input and output."),
-        Column("outcome", "text", "loaded, or gone when the vendor no longer held the payload."),
+        Column(
+            "outcome",
+            "text",
+            "loaded; gone when the vendor no longer held the payload; unreadable when it cannot be asked for.",
+        ),
+        UNREADABLE,
         Column(
             "execution_date_started", "timestamp", "When the payload's execution began; partitions the table."
         ),
@@ -131,9 +136,10 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor answered 404; expired when it was past retention; again, when it was replayed "
-            "under its own id and the steps of that run are not yet loaded.",
+            "loaded; gone when the vendor answered 404; expired when it was past retention; unreadable when it cannot be "
+            "asked for; again, when it was replayed under its own id and the steps of that run are not yet loaded.",
         ),
+        UNREADABLE,
         Column("steps", "bigint", "How many steps the execution ran."),
         Column(
             "run_duration",

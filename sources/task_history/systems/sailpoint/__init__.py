@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ..ids import path_of
 from ..parsing import instant, rows_under, timed
 from ..protocol import (
     Access,
@@ -173,7 +174,8 @@ def list_request(
     values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
 ) -> Request:
     filters = filters or {}
-    path = f"{_path(str(values['api_version']), 'workflows')}/{quote(str(filters['workflow']), safe='')}/executions"
+    workflow = path_of(_path(str(values["api_version"]), "workflows"), str(filters["workflow"]))
+    path = f"{workflow}/executions"
     paging = (("limit", str(PAGE)), ("offset", str(offset)))
     request: Request | None = None
     # https://github.com/sailpoint-oss/api-specs/issues/67: the filter's name and form differ by version; the
@@ -246,7 +248,7 @@ def _path(version: str, service: str) -> str:
 
 
 def _single(values: Values, execution_id: str) -> str:
-    return f"{_path(str(values['api_version']), 'workflow-executions')}/{quote(execution_id, safe='')}"
+    return path_of(_path(str(values["api_version"]), "workflow-executions"), execution_id)
 
 
 def _paged(offset: int) -> tuple[tuple[str, str], ...]:
@@ -338,6 +340,8 @@ SYSTEM = System(
         log=DETAILS,
         execution_request=execution_request,
         read_execution=read_execution,
+        # A history names no execution, and neither do its events.
+        execution_ids=("id",),
         steps_request=steps_request,
         read_steps=read_steps,
     ),

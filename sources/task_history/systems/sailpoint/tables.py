@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import error_in, own_columns
+from ..parsing import UNREADABLE, error_in, own_columns
 from ..protocol import Shown, Views
 
 EXECUTIONS = Table(
@@ -102,8 +102,10 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor answered 404, as for archived ones; expired when it was past retention.",
+            "loaded; gone when the vendor answered 404, as for archived ones; expired when it was past retention; "
+            "unreadable when it cannot be asked for.",
         ),
+        UNREADABLE,
         Column("steps", "bigint", "How many events the history has."),
         Column(
             "trigger", "text", "The trigger that history-v2 gives, as JSON text.", "trigger", is_free=True

@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
-from ...core.errors import ConfigurationError, UnexpectedResponse
+from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window
+from ..ids import path_of
 from ..parsing import instant, rows_under, timed
 from ..protocol import (
     Access,
@@ -46,7 +47,8 @@ _FAILED = (
     "COMPLETED_WITH_ERRORS",
 )
 _UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
-_LOOP = "DO_WHILE"
+_LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
+_TASK_ENDED = ENDED | {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
 _TIMES = ("_createdAt", "_updatedAt")
 
 SETTINGS = (
@@ -163,7 +165,7 @@ def is_open(row: Row) -> bool:
 def execution_request(values: Values, execution_id: str, partition: str) -> Request:
     return Request(
         "execution",
-        f"{_ROOT}/workflows/{quote(execution_id, safe='')}",
+        path_of(f"{_ROOT}/workflows", execution_id),
         _in(values, partition),
         is_partial=True,
         patience_s=10.0,
@@ -182,19 +184,20 @@ def read_steps(values: Values, request: Request, data: Json) -> Detail:
     run_id = words[2]
     if request.kind == "execution":
         detail = read_execution(data)
-        more = _more(values, namespace, run_id, detail.steps)
-        return Detail(detail.execution, {}, detail.steps, more=more)
+        further, unreadable = _more(values, namespace, run_id, detail.steps)
+        return Detail(detail.execution, {}, detail.steps, more=further, unreadable=unreadable)
     task_id = words[4]
     first = next((int(value) for name, value in request.params if name == "_offset"), 0)
     what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
     rows, follows = _page(data, what=what, asked=first)
-    more = ()
+    more: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
     if rows and (follows if follows is not None else len(rows) >= _LEAST_PAGE):
         more = (_of_task(request.kind, namespace, run_id, task_id, first + len(rows)),)
     if request.kind == "loop_tasks":
         tasks = list(_tasks(rows, run_id, parent=task_id))
-        return Detail({}, {}, tasks, more=(*more, *_more(values, namespace, run_id, tasks)))
+        further, unreadable = _more(values, namespace, run_id, tasks)
+        return Detail({}, {}, tasks, more=(*more, *further), unreadable=unreadable)
     lines = [
         {
             **timed(row, ("timestamp",)),
@@ -208,19 +211,20 @@ def read_steps(values: Values, request: Request, data: Json) -> Detail:
     return Detail({}, {}, [], {LOGS.name: lines}, more=more)
 
 
-def _more(values: Values, namespace: str, run_id: str, tasks: Sequence[Row]) -> tuple[Request, ...]:
-    """The loops' tasks and the logs that are to be read of these tasks."""
-    loops = [
-        _of_task("loop_tasks", namespace, run_id, str(task["_id"]), 0)
-        for task in tasks
-        if str(task.get("_type") or "").upper() == _LOOP
-    ]
-    logs = [
-        _of_task("logs", namespace, run_id, str(task["_id"]), 0)
-        for task in tasks
-        if _is_logged(values, str(task.get("_status") or "").upper())
-    ]
-    return (*loops, *logs)
+def _more(
+    values: Values, namespace: str, run_id: str, tasks: Sequence[Row]
+) -> tuple[tuple[Request, ...], tuple[str, ...]]:
+    """The requests for the loops' tasks and the logs of these tasks, and why some cannot be asked for."""
+    loops = [("loop_tasks", task) for task in tasks if str(task.get("_type") or "").upper() == _LOOP]
+    logs = [("logs", task) for task in tasks if _is_logged(values, str(task.get("_status") or "").upper())]
+    requests: list[Request] = []
+    unreadable: dict[str, None] = {}
+    for kind, task in (*loops, *logs):
+        try:
+            requests.append(_of_task(kind, namespace, run_id, str(task["_id"]), 0))
+        except UnusableId as error:
+            unreadable[str(error)] = None
+    return tuple(requests), tuple(unreadable)
 
 
 def _is_logged(values: Values, status: str) -> bool:
@@ -247,10 +251,23 @@ def _run(row: Row) -> Row:
 # https://twinit.dev/docs/apis/rest/workflowsvc/tasks
 
 
+def waits_for(detail: Detail, input_id: str) -> bool:
+    # Which of a task's fields holds the input's id is not documented, nor the status of a task that waits.
+    if not is_open(detail.execution):
+        return False
+    waiting = [task for task in detail.steps if str(task.get("_status") or "").upper() not in _TASK_ENDED]
+    # A run may leave its tasks out, and does leave out those within a loop.
+    if not detail.steps or any(str(task.get("_type") or "").upper() == _LOOP for task in waiting):
+        return True
+    return any(
+        str(task.get("_type") or "").upper() == _USER_INPUT and _holds(task, input_id) for task in waiting
+    )
+
+
 def answer_request(
     values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], partition: str
 ) -> Request:
-    path = f"{_ROOT}/workflows/{quote(execution_id, safe='')}/userinput/{quote(input_id, safe='')}"
+    path = path_of(f"{path_of(f'{_ROOT}/workflows', execution_id)}/userinput", input_id)
     body = {"_userInput": dict(answers)}
     return Request("answer", path, (("nsfilter", partition),), method="POST", is_once=True, body=body)
 
@@ -270,12 +287,19 @@ def _of_task(kind: str, namespace: str, run_id: str, task_id: str, offset: int) 
     """The loop's tasks or the log of a task. The documentation spells the path in two ways."""
     last = "loopovertasks" if kind == "loop_tasks" else "logs"
     params = (("nsfilter", namespace), ("_pageSize", str(PAGE)), ("_offset", str(offset)))
-    run, task = quote(run_id, safe=""), quote(task_id, safe="")
     singular = None
     if kind == "loop_tasks":
-        singular = Request(kind, f"{_ROOT}/workflow/{run}/task/{task}/{last}", params, is_partial=True)
-    path = f"{_ROOT}/workflows/{run}/tasks/{task}/{last}"
-    return Request(kind, path, params, is_partial=True, instead=singular, unknown=(404,))
+        task = path_of(f"{path_of(f'{_ROOT}/workflow', run_id)}/task", task_id)
+        singular = Request(kind, f"{task}/{last}", params, is_partial=True)
+    task = path_of(f"{path_of(f'{_ROOT}/workflows', run_id)}/tasks", task_id)
+    return Request(kind, f"{task}/{last}", params, is_partial=True, instead=singular, unknown=(404,))
+
+
+def _holds(value: Json, text: str) -> bool:
+    """Whether one of the values within is that text."""
+    if isinstance(value, list | dict):
+        return any(_holds(inner, text) for inner in (value.values() if isinstance(value, dict) else value))
+    return value is not None and str(value) == text
 
 
 def _page(data: Json, *, what: str, asked: int = 0) -> tuple[list[Row], bool | None]:
@@ -371,8 +395,10 @@ SYSTEM = System(
         execution_request=execution_request,
         read_execution=read_execution,
         read_steps=read_steps,
+        # Tasks of loops and lines of logs name neither their run nor their task.
+        execution_ids=("_id",),
     ),
-    answers=Answers(request=answer_request),
+    answers=Answers(request=answer_request, waits_for=waits_for),
     workflows=Workflows(table=DEFS, request=workflows_request, read=read_workflows),
     views=VIEWS,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import error_in, own_columns
+from ..parsing import UNREADABLE, error_in, own_columns
 from ..protocol import Shown, Views
 
 _STAMPS = (
@@ -124,7 +124,12 @@ DETAILS = Table(
     ("id",),
     (
         Column("id", "text", "The run (workflow_runs.id)."),
-        Column("outcome", "text", "loaded; gone when the vendor held it no longer."),
+        Column(
+            "outcome",
+            "text",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+        ),
+        UNREADABLE,
         Column("steps", "bigint", "How many tasks it has, those of loops once per iteration."),
         Column("date_started", "timestamp", "When the run was made; partitions the table."),
         *_STAMPS,

@@ -1,0 +1,244 @@
+"""Ids that a vendor sends: none leads out of its folder, and an answer for another id is not believed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from task_history import systems
+from task_history.core.errors import UnexpectedResponse, UnusableId
+from task_history.systems.ids import LONGEST_ID, check_id, path_of
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.between import Between
+from tests.support.place import Place
+
+WORLD: dict[str, Any] = {
+    "executions": 24,
+    "days": 4,
+    "workflows": 2,
+    "failed": 0.3,
+    "open_days": 0.3,
+    "seed": 5,
+}
+SINGLE = {
+    "paragon": [r"(/workflow-executions/)[^/?]+()$"],
+    "sailpoint": [r"(/workflow-executions/)[^/?]+()$"],
+    "twinit": [r"(/workflows/)[^/?]+(\?.*)$"],
+    "b3os": [r"(/v1/executions/)(?!stats)[^/?]+()$", r"(/v1/runs/)[^/?]+()$"],
+}
+"""Where the id stands in the target of a single read that names it in its answer."""
+USABLE = ("x", "a/b", "a.b", "...", "%2e%2e", "ä", "a b", "?x#y", "\u202e", "x" * LONGEST_ID)
+UNUSABLE = (
+    "",
+    ".",
+    "..",
+    "a/../b",
+    "..\\x",
+    "/..",
+    "a\x00",
+    "a\nb",
+    "\x7f",
+    "\x85",
+    "\ud800",
+    "x" * (LONGEST_ID + 1),
+)
+
+
+@pytest.mark.parametrize("identity", UNUSABLE)
+def test_an_id_that_leaves_its_folder_is_refused(identity: str) -> None:
+    """Dots that servers resolve, nothing, control characters and what no server takes are in no path."""
+    with pytest.raises(UnusableId) as caught:
+        path_of("/jobs", "x", identity)
+    assert len(str(caught.value)) < 200
+    assert str(caught.value).isprintable()
+
+
+@given(st.one_of(st.sampled_from(USABLE), st.text(min_size=1, max_size=20)))
+def test_an_id_is_one_segment(identity: str) -> None:
+    """What is not refused stands in the path as one segment, and is that id again once it is decoded."""
+    try:
+        path = path_of("/jobs", identity)
+    except UnusableId:
+        return
+    folder, segment = path.rsplit("/", 1)
+    assert (folder, unquote(segment)) == ("/jobs", identity)
+    assert re.fullmatch(r"[A-Za-z0-9_.~%-]+", segment)
+
+
+def test_every_usable_id_is_used() -> None:
+    """Odd letters are no reason to leave an execution unread."""
+    assert all(path_of("/jobs", identity) for identity in USABLE)
+
+
+def where(name: str, what: str) -> tuple[str, ...]:
+    """Where the system says that an answer names what it is about."""
+    system = systems.find(name)
+    payloads, statistics = system.payloads, system.statistics
+    found = {"execution": system.details.execution_ids}
+    if payloads is not None:
+        found |= {"step": payloads.step_ids, "payload": payloads.execution_ids}
+    if statistics is not None:
+        found |= {"granularity": statistics.granularity_ids}
+    return found[what]
+
+
+STEPS = [{"workflowExecutionId": "A"}, {"workflowExecutionId": "B"}]
+ANSWERS: list[tuple[str, str, Any, str]] = [
+    ("paragon", "execution", {"id": "B"}, "$.id"),
+    ("paragon", "execution", {"id": "A", "stepExecutions": STEPS}, "$.stepExecutions[1].workflowExecutionId"),
+    ("paragon", "step", {"id": "B", "input": 1}, "$.id"),
+    ("paragon", "payload", {"workflowExecutionId": "B", "input": 1}, "$.workflowExecutionId"),
+    ("sailpoint", "execution", {"id": "B"}, "$.id"),
+    ("sailpoint", "execution", [{"id": "B"}], "$[0].id"),
+    ("twinit", "execution", {"_id": "B"}, "$._id"),
+    ("b3os", "execution", {"data": {"execution": {"id": "B"}}}, "$.data.execution.id"),
+    (
+        "b3os",
+        "execution",
+        {"data": {"execution": {"id": "A"}, "events": [{"executionId": "B"}]}},
+        "$.data.events[0].executionId",
+    ),
+    ("b3os", "granularity", {"data": {"granularity": "B"}}, "$.data.granularity"),
+]
+
+
+@pytest.mark.parametrize(("name", "what", "data", "place"), ANSWERS, ids=lambda value: str(value)[:40])
+def test_another_id_is_named_with_its_place(name: str, what: str, data: Any, place: str) -> None:
+    """Wherever the documented answer names what it is about, another id there is an unexpected answer."""
+    with pytest.raises(UnexpectedResponse) as caught:
+        check_id(what, where(name, what), data, "A")
+    assert f"'B' stands at {place}," in str(caught.value)
+
+
+def test_an_answer_without_ids_is_let_pass() -> None:
+    """What a contract does not promise may be left out or empty; a long id in an error is cut."""
+    check_id("step", where("paragon", "step"), {"input": {"id": "B"}, "output": [{"id": "B"}]}, "A")
+    check_id("execution", where("paragon", "execution"), {"id": "A", "stepExecutions": [{"id": "s"}]}, "A")
+    events = {"data": {"execution": {"id": "A"}, "events": [{"executionId": ""}, {}]}}
+    check_id("execution", where("b3os", "execution"), events, "A")
+    runs = systems.find("b3os").companions[0]
+    check_id("execution", runs.details.execution_ids, {"data": {"id": "A"}}, "A")
+    with pytest.raises(UnexpectedResponse) as caught:
+        check_id("execution", where("paragon", "execution"), {"id": "b" * 1_000_000}, "A")
+    assert len(str(caught.value)) < 250
+
+
+@pytest.fixture(scope="module", params=systems.names())
+def behind(request: pytest.FixtureRequest) -> Iterator[tuple[str, SandboxProcess]]:
+    with SandboxProcess(request.param, freeze=True, **WORLD) as sandbox:
+        yield request.param, sandbox
+
+
+def rows(place: Place) -> dict[str, list[tuple[Any, ...]]]:
+    """All executions, steps and payloads of all lists, without what tells when and by whom they were read."""
+    system = systems.find(place.system)
+    found = {}
+    for one in (system, *system.companions):
+        for table in (
+            one.executions,
+            one.details.steps,
+            one.details.log,
+            *([one.payloads.table] if one.payloads else []),
+        ):
+            names = [
+                column.name
+                for column in table.columns
+                if column.name
+                not in (*one.details.list_only_columns, "fetched_at", "run_id", "status_seen_at", "read_by")
+            ]
+            found[table.name] = sorted(
+                place.query(f"SELECT {', '.join(names)} FROM {place.system}.{table.name}"), key=repr
+            )
+    return found
+
+
+def test_an_answer_for_another_id_is_not_believed(tmp_path: Path, behind: tuple[str, SandboxProcess]) -> None:
+    """While every single read answers with B, nothing of B is stored for another; an honest vendor mends it all."""
+    name, sandbox = behind
+    system = systems.find(name)
+    lists = (system, *system.companions)
+    with Between(sandbox.base_url) as between:
+        place = Place(tmp_path, sandbox, system=name, base_url=between.url, steps="failed")
+        place.sync()
+        was_open = open_ones(place)
+        assert was_open
+        place.set(steps="all")
+        sandbox.advance(2 * 86_400)
+        others = [place.query(f"SELECT min(id) FROM {name}.{one.executions.name}")[0][0] for one in lists]
+        elsewhere = [
+            f"SELECT count(*) FROM {name}.{one.details.log.name} WHERE id <> '{other}'"
+            for one, other in zip(lists, others, strict=True)
+        ]
+        before = [place.query(sql) for sql in elsewhere]
+        between.asks = partial(of_another, list(zip(SINGLE[name], others, strict=True)))
+        hostile = place.sync()
+        assert hostile["left"]["details"] or not system.details.come_with_execution
+        if system.details.come_with_execution:
+            assert "stands at $" in hostile["stderr"]
+            assert [place.query(sql) for sql in elsewhere] == before
+        assert open_ones(place) <= was_open
+        assert not place.query(
+            f"SELECT 1 FROM {name}.{system.executions.name} GROUP BY id HAVING count(*) > 1"
+        )
+        between.asks = lambda target: target
+        place.sync()
+        (tmp_path / "honest").mkdir()
+        honest = Place(tmp_path / "honest", sandbox, system=name)
+        honest.sync()
+        assert rows(place) == rows(honest)
+
+
+def of_another(singles: Sequence[tuple[str, str]], target: str) -> str:
+    """The target of a single read with the other id."""
+    for pattern, other in singles:
+        target = re.sub(pattern, rf"\g<1>{other}\g<2>", target)
+    return target
+
+
+def open_ones(place: Place) -> set[str]:
+    """The executions that are stored as open."""
+    system = systems.find(place.system)
+    return {
+        row[0]
+        for one in (system, *system.companions)
+        for row in place.query(f"SELECT id FROM {place.system}.{one.executions.name} WHERE is_open")
+    }
+
+
+IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
+
+
+@pytest.mark.parametrize("identity", ["..", ".", "a\x01b"], ids=["parent", "folder", "control"])
+def test_a_row_with_such_an_id_holds_nothing_up(
+    tmp_path: Path, behind: tuple[str, SandboxProcess], identity: str
+) -> None:
+    """It is loaded as a row, its details are noted as unreadable with the reason, once, and nothing asks for it."""
+    name, sandbox = behind
+    system = systems.find(name)
+    sandbox.advance(4 * 86_400)
+    truth = sandbox.truth()
+    chosen = next(row[IDS[name]] for row in truth)
+    old, new = (json.dumps(text).encode() for text in (chosen, identity))
+    with Between(sandbox.base_url) as between:
+        between.answers = lambda _, body: body.replace(old, new)
+        place = Place(tmp_path, sandbox, system=name, base_url=between.url)
+        first = place.sync()
+        table, ledger = f"{name}.{system.executions.name}", f"{name}.{system.details.log.name}"
+        assert place.query(f"SELECT count(*), sum(is_open::INT) FROM {table}") == [(len(truth), 0)]
+        noted = place.query(f"SELECT id, outcome, unreadable_reason FROM {ledger} WHERE outcome <> 'loaded'")
+        assert [row[:2] for row in noted] == [(identity, "unreadable")]
+        assert "cannot stand in a request's path" in noted[0][2]
+        assert place.query(f"SELECT count(*) FROM {ledger}") == [(len(truth),)]
+        assert first["complete"]
+        assert "unreadable" not in place.sync()["stderr"]
+        folders = re.compile(r"/(workflow-executions|workflows|executions|runs)/(\.|%2E|%2e|%01|$)")
+        assert not [target for target in between.asked if folders.search(target)]
