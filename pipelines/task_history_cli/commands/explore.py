@@ -57,18 +57,15 @@ def run(args: argparse.Namespace) -> int:
     token = secrets.token_urlsafe(32)
     address = f"http://127.0.0.1:{args.port}/?access_token={token}"
     words = ["edit" if args.edit else "run", "--headless", "--host", "127.0.0.1", "--port", str(args.port)]
-    # The token comes by a pipe: words of a process can be read by all who are on this machine.
-    words += ["--token", "--token-password-file", "-", str(app.absolute())]
     process = subprocess.Popen(  # noqa: S603 - our own words # nosec B603
-        child_python.command(SERVER, "--quiet", "--yes", *words),
+        child_python.command(SERVER, "--quiet", "--yes", *words, str(app.absolute())),
         env=_environment(args.destination, target),
         stdin=subprocess.PIPE,
         text=True,
     )
     if threading.current_thread() is threading.main_thread():
-        signal.signal(
-            signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
-        )  # the server ends with the command
+        # The server ends with the command.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         assert process.stdin is not None  # noqa: S101 - as asked for
         with process.stdin as pipe:

@@ -1,6 +1,6 @@
 """The process of ``task-history explore``: marimo's own command, answering only the browser of this machine.
 
-Its words are marimo's. A page of another site may have its name point to this machine (DNS rebinding), and pages
+Its words are marimo's, and on its standard input comes the token that lets people in. A page of another site may have its name point to this machine (DNS rebinding), and pages
 of other servers here share their cookies with marimo's: so each request has to name this machine, and what a page
 sends has to come from marimo's own.
 """
@@ -68,6 +68,8 @@ def main() -> None:
     # marimo puts the notebook's folder before all others, unless it is there: nothing in it shall be taken for an
     # installed module, such as a duckdb.py.
     sys.path.append(os.path.dirname(os.path.abspath(sys.argv[-1])))  # noqa: PTH100, PTH120 - as marimo writes it
+    # The words that a process was started with can be read by all who are on this machine; these cannot.
+    sys.argv[-1:] = ["--token", "--token-password", sys.stdin.readline().strip(), sys.argv[-1]]
     runpy.run_module("marimo", run_name="__main__", alter_sys=True)
 
 
