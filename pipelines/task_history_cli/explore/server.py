@@ -1,8 +1,8 @@
 """The process of ``task-history explore``: marimo's own command, answering only the browser of this machine.
 
-Its words are marimo's, and on its standard input comes the token that lets people in. A page of another site may have its name point to this machine (DNS rebinding), and pages
-of other servers here share their cookies with marimo's: so each request has to name this machine, and what a page
-sends has to come from marimo's own.
+Its words are marimo's, and on its standard input comes the token that lets people in. A page of another site may
+have its name point to this machine (DNS rebinding), and pages of other servers here share their cookies with
+marimo's: so each request has to name this machine, and what a page sends has to come from marimo's own.
 """
 
 from __future__ import annotations
