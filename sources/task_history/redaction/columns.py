@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,12 +31,25 @@ def without_own(table: pa.Table, own: OwnSecrets) -> pa.Table:
 
 
 def _texts(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Array:
-    # Arrow looks through a column some hundred times as fast as Python through its values.
-    has_any = pc.any(pc.match_substring_regex(column, own.pattern)).as_py()
-    if not has_any:
+    if not any(_may_hold(chunk, own.pattern) for chunk in column.chunks):
         return column
     values = [None if value is None else own.without(value) for value in column.to_pylist()]
     return pa.array(values, column.type)
+
+
+def _may_hold(chunk: pa.Array, pattern: str) -> bool:
+    """Whether the pattern matches in the values, or where one ends and the next begins.
+
+    All values are looked through as one text: of a first sync's columns that takes a third of the time.
+    """
+    _, offsets, data = chunk.buffers()
+    if data is None or not len(chunk):
+        return False
+    places = memoryview(offsets).cast("q" if pa.types.is_large_string(chunk.type) else "i")
+    begin, end = places[chunk.offset], places[chunk.offset + len(chunk)]
+    bounds = pa.py_buffer(struct.pack("=qq", 0, end - begin))
+    text = pa.Array.from_buffers(pa.large_string(), 1, [None, bounds, data.slice(begin, end - begin)])
+    return bool(pc.match_substring_regex(text, pattern)[0].as_py())
 
 
 def _numbers(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Array:
