@@ -18,7 +18,6 @@ from task_history.core import files
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
 
 from .console import output
-from .runtime.imports import left_out
 
 COMMANDS = {
     "demo": "sandbox → sync → DuckDB → what you would ask; no key needed",
@@ -42,7 +41,6 @@ EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 u
 10 an audit found differences, or a check of the views rows that break it, 130 interrupted"""
 
 
-@left_out("httpx._main")  # its own command line, with all that colours it
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and gives its exit code."""
     with output.escaped_streams():

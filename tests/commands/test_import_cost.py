@@ -1,4 +1,4 @@
-"""What a command costs before it does anything."""
+"""What a command imports before it does anything."""
 
 from __future__ import annotations
 
@@ -8,16 +8,28 @@ from collections.abc import Iterator
 
 import pytest
 
-from task_history_cli.runtime.imports import left_out
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
-NOT_NEEDED = ("numpy", "pandas", "httpx._main", "click", "pygments", "rich")
+COSTLY = (
+    "dlt",
+    "pyarrow",
+    "httpx",
+    "structlog",
+    "rich",
+    "numpy",
+    "pandas",
+    "altair",
+    "google.cloud.bigquery",
+)
 RUN = f"""
 import sys
 from task_history_cli.cli import main
-code = main(sys.argv[1:])
-print("imported", *sorted(set({NOT_NEEDED!r}).intersection(sys.modules)))
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print("imported", *sorted(set({COSTLY!r}).intersection(sys.modules)))
 sys.exit(code)
 """
 
@@ -28,25 +40,35 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(tmp_path_factory.mktemp("start"), sandbox, steps="failed", payloads="failed")
 
 
-def test_a_sync_imports_nothing_that_it_does_not_need(place: Place) -> None:
-    """Whatever is installed beside, a sync without a terminal neither waits for it nor keeps it in memory."""
+def imported(place: Place, *words: str) -> set[str]:
+    """Which of the costly modules the command has imported at its end."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN, "sync", "paragon"],
+        [sys.executable, "-c", RUN, *words],
         cwd=place.folder,
         env=place.env,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "imported"
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+def test_a_sync_needs_no_data_frames(place: Place) -> None:
+    """Nothing of the default installation brings numpy or pandas, and a sync without a terminal loads neither."""
+    assert imported(place, "sync", "paragon").isdisjoint({"numpy", "pandas", "altair"})
     assert place.query("SELECT count(*) FROM paragon.workflow_executions") == [(50,)]
 
 
-def test_what_is_left_out_is_there_afterwards() -> None:
-    """A module is missing for as long as it is left out and no longer; one that was imported before stays."""
-    sys.modules.pop("this", None)
-    with left_out("this", "json"):
-        with pytest.raises(ModuleNotFoundError, match="this is left out"):
-            __import__("this")
-        __import__("json")
-    assert [type(finder).__name__ for finder in sys.meta_path].count("_LeftOut") == 0
+@pytest.mark.parametrize(
+    "words", [("--help",), ("sync", "--help"), ("systems",), ("--version",)], ids=" ".join
+)
+def test_what_asks_no_warehouse_imports_nothing(place: Place, words: tuple[str, ...]) -> None:
+    """Help is there at once."""
+    assert imported(place, *words) == set()
+
+
+def test_status_imports_no_loader(place: Place) -> None:
+    """What is loaded is read from a DuckDB file without dlt, Arrow or an HTTP client."""
+    place.run("sync", "paragon")
+    assert imported(place, "status", "paragon", "--json") == set()
+    assert imported(place, "status", "paragon") <= {"rich"}

@@ -30,7 +30,7 @@ SERVER = "task_history_cli.explore.server"
 APP = Path(__file__).parents[1] / "explore" / "app.py"
 ADVICE = (
     "task-history explore opens a marimo app, and {missing} is not installed. Install it with: "
-    "pip install 'task-history[explore]', or: pip install marimo altair"
+    "pip install 'task-history[explore]', or: pip install marimo altair pandas"
 )
 
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    missing = [name for name in ("marimo", "altair") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("marimo", "altair", "pandas") if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(ADVICE.format(missing=missing[0]))
     app = _app(args.edit)

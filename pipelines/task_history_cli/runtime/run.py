@@ -27,7 +27,6 @@ from task_history.settings import Settings
 
 from ..console.output import keep_secret
 from .dlt_config import configure_dlt
-from .imports import left_out
 from .lock import only_one
 from .permissions import name_open_to_others
 from .target import Target
@@ -112,8 +111,6 @@ def run(
         name = lane.pipeline(settings)
         stack.enter_context(only_one(folder / f"{name}.lock", name))
         configure_dlt()
-        # Arrow imports them where they are installed: 50 MB and a tenth of a second, and nothing here is a data frame.
-        stack.enter_context(left_out("numpy", "pandas"))
         keep_flat()
         keep_secret(settings.secrets)
         for text in settings.system.access.warnings(settings.values):
