@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -267,6 +268,16 @@ def test_settings_of_a_folder_run_no_sql(section: str, place: Place, tmp_path: P
     refused = place.run_process("sync", "paragon")
     assert (refused.returncode, written.exists(), place.file.exists()) == (3, False, False), refused.stderr
     assert "is no plain name of an extension" in refused.stderr
+
+
+def test_settings_of_motherduck_run_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dlt opens by DuckDB elsewhere takes the same settings, and no others."""
+    own = "DESTINATION__MOTHERDUCK__CREDENTIALS"
+    monkeypatch.setenv(f"{own}__DATABASE", "w")
+    monkeypatch.setenv(f"{own}__PASSWORD", "t")
+    monkeypatch.setenv(f"{own}__PRAGMAS", json.dumps([f"threads=1; {COPY}"]))
+    with pytest.raises(ConfigurationError, match=r"^destination\.motherduck\.credentials\.pragmas: "):
+        _ = Target("motherduck").fingerprint
 
 
 def test_a_file_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:

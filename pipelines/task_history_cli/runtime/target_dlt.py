@@ -41,7 +41,7 @@ def found(destination: Any) -> Found:
         ) from None
     credentials = getattr(config, "credentials", None)
     if isinstance(credentials, DuckDbBaseCredentials):
-        check_credentials(credentials)
+        check_credentials(credentials, name)
     project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
     if project is not None:
         location = str(getattr(config, "location", ""))

@@ -36,11 +36,22 @@ _VALUE = re.compile(r"[A-Za-z0-9_+./% -]{1,60}")
 _PRAGMA = re.compile(r"(?P<name>\w+)(?:\s*=\s*(?P<quote>'?)(?P<value>[^';]+)(?P=quote))?")
 
 
-def check_credentials(credentials: Any) -> None:
+def check_credentials(credentials: Any, destination: str = "duckdb") -> None:
     """Raises ConfigurationError when something would run as SQL beside what a setting is.
 
     ``credentials`` are those of any destination of dlt that speaks to DuckDB.
     """
+    try:
+        _check_credentials(credentials)
+    except _Refused as refused:
+        raise ConfigurationError(f"destination.{destination}.credentials.{refused}") from None
+
+
+class _Refused(Exception):
+    """The setting and its value, and what is wrong with it."""
+
+
+def _check_credentials(credentials: Any) -> None:
     for name in credentials.extensions or ():
         if not (isinstance(name, str) and _EXTENSION.fullmatch(name)):
             raise _refused("extensions", name, "is no plain name of an extension, such as json")
@@ -76,5 +87,5 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _refused(place: str, value: Any, reason: str) -> ConfigurationError:
-    return ConfigurationError(f"destination.duckdb.credentials.{place}: {str(value)[:200]!r} {reason}.")
+def _refused(place: str, value: Any, reason: str) -> _Refused:
+    return _Refused(f"{place}: {str(value)[:200]!r} {reason}.")
