@@ -23,7 +23,7 @@ from .load.pipeline import Loader
 from .load.resources import Writer, made, resources
 from .runs.context import Context, new_run_id
 from .runs.session import Session
-from .runs.sync import sync_of
+from .runs.sync import Sync
 from .settings import Settings, build
 
 log = logging.getLogger("task_history")
@@ -232,7 +232,7 @@ class _Late(Writer):
                 cost=loader.backend.cost,
                 run_id=run_id,
             )
-            session = Session(context, sync_of(context, cursor=loader.cursor(), rounds=1), is_committed=False)
+            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
             yield from session.batches()
         tally = context.tally
         if session.error is not None:

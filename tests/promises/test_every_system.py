@@ -211,7 +211,7 @@ def test_systems_have_tables_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in systems.names() if systems.find(name).listing.kind != "sorted"]
+    "name", [name for name in systems.names() if not systems.find(name).listing.is_countable]
 )
 def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
     """What lies before the first sync comes with a backfill, list by list; the same once more has nothing to do."""

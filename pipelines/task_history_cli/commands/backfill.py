@@ -65,13 +65,13 @@ def backfill(
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
-    from task_history.runs.backfill import backfill_of
+    from task_history.runs.backfill import Backfill
 
     began = time.monotonic()
     with started(
         settings,
         target,
-        lambda context, _: backfill_of(context),
+        lambda context, _: Backfill(context),
         command="backfill",
         lane=BACKFILL,
         selection=ranges.selection(asked, filters),

@@ -51,7 +51,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
     """
     system = settings.system
     output.keep_secret(settings.secrets)
-    if system.listing.kind != "sorted":
+    if not system.listing.is_countable:
         return _of_lists(settings)
     with probing(settings, most=3) as (client, _):
         pages = Pages(client, system, settings.values)

@@ -64,7 +64,7 @@ def plan(
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
     """
-    if settings.system.listing.kind != "sorted":
+    if not settings.system.listing.is_countable:
         raise UsageError(
             f"{settings.system.title} neither counts nor sorts executions, so that nothing can be said without reading "
             f"them: a backfill takes one request for each list and {settings.system.listing.page_size} executions, and "

@@ -124,7 +124,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
 
 def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
     """The lists that have to be read to their end each time, since they were not seen to come newest first."""
-    if settings.system.listing.kind != "full_scan":
+    if settings.system.listing.is_filtered_by_time:
         return []
     names = reader.names(READS.name)
     _, rows = reader.query(

@@ -48,12 +48,12 @@ def sync(
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     began = time.monotonic()
-    from task_history.runs.sync import sync_of
+    from task_history.runs.sync import Sync
 
     with started(
         settings,
         target,
-        lambda context, loader: sync_of(context, cursor=loader.cursor()),
+        lambda context, loader: Sync(context, cursor=loader.cursor()),
         command="sync",
         max_requests=max_requests,
         max_minutes=max_minutes,

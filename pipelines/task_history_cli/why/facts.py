@@ -70,7 +70,7 @@ class Asking:
 
     def facts(self, execution_id: str, now: datetime) -> Facts:
         """Everything that is known of it. Raises WarehouseUnavailable."""
-        if self._system.listing.kind != "sorted":
+        if not self._system.listing.is_countable:
             raise UsageError(
                 f"why knows only lists that are narrowed to a time and sorted; {self._system.name}'s are not. Its rows "
                 f"tell in read_by, fetched_at and run_id how they came: look at {self._system.executions.name}."

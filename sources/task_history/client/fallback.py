@@ -33,7 +33,12 @@ class Asking:
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
     ) -> Iterator[Answer | Exception]:
-        """The answers in order; the rest as the client has it."""
+        """The answers in order; those that are read raw are asked for in no other form."""
+        if is_raw:
+            return self._client.map(requests, is_raw=True, ahead=ahead)
+        return self._mapped(requests)
+
+    def _mapped(self, requests: Iterable[Request]) -> Iterator[Answer | Exception]:
         asked: deque[tuple[Request, int]] = deque()
 
         def known() -> Iterator[Request]:
@@ -41,7 +46,7 @@ class Asking:
                 asked.append(self._known(request))
                 yield asked[-1][0]
 
-        for answer in self._client.map(known(), is_raw=is_raw, ahead=ahead):
+        for answer in self._client.map(known()):
             request, level = asked.popleft()
             if isinstance(answer, Rejected) and request.instead and answer.status in request.unknown:
                 try:

@@ -9,12 +9,15 @@ at least the number of rows in it: when it equals what is held, nothing is missi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
-from ..core.intervals import halves
-from ..core.models import MS, Page, Row, Window
+from ..core.intervals import halves, overlap
+from ..core.json import exact_json
+from ..core.models import MS, Json, Page, Row, Window
+from ..systems.parsing import instant
 from ..systems.protocol import System
 from .pages import Pages, contradicts, is_sorted, is_whole
 
@@ -32,6 +35,14 @@ class Held(Protocol):
 
     def ids(self, window: Window) -> set[str]:
         """Which began in the window."""
+        ...
+
+
+class CountedHeld(Held, Protocol):
+    """What is held, counted for several windows at once."""
+
+    def counts(self, windows: Sequence[Window]) -> list[int]:
+        """How many began in each of the windows."""
         ...
 
 
@@ -56,12 +67,25 @@ class Comparison:
     """Ids that are held and that the vendor does not list."""
     total: int | None = None
     """The vendor's count for the whole window."""
-    is_verified: bool = True
-    """Whether every difference in the counts was accounted for."""
+    unverified: list[Window] = field(default_factory=list)
+    """Windows in which a difference in the counts was not accounted for."""
     leaves: list[Leaf] = field(default_factory=list)
     """The windows that differ, with their ids."""
     read: list[Row] = field(default_factory=list)
     """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether every difference in the counts was accounted for."""
+        return not self.unverified
+
+    def add(self, other: Comparison) -> None:
+        """Takes what the comparison of another window found; not its count."""
+        self.fresh += other.fresh
+        self.vanished += other.vanished
+        self.unverified += other.unverified
+        self.leaves += other.leaves
+        self.read += other.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +123,11 @@ class _Work:
             self._leaf(window, head.rows)
             return
         if head.total is None or contradicts(head):
-            self.found.is_verified &= self._all(window, head)
+            self._all(window, head, is_noted=True)
             return
         if not head.rows or self._left <= 0:
             # Halves of a window that shows nothing tell no more; those of others would take too many requests.
-            self.found.is_verified &= self._all(window, head, is_last=True)
+            self._all(window, head, is_last=True, is_noted=True)
             return
         total = head.total - self._before(window, head)
         held = self._held.count(window)
@@ -121,8 +145,9 @@ class _Work:
         parts = halves(window)
         if parts is None:
             rows, is_whole_now = self._pages.millisecond(window)
-            self.found.is_verified &= is_whole_now
             self._leaf(window, list(rows.values()), is_whole=is_whole_now)
+            if not is_whole_now:
+                self.found.unverified.append(window)
             return
         # Neither half's count says anything of the other: rows may stand at their common edge, or have come
         # since the window was counted.
@@ -134,10 +159,15 @@ class _Work:
         """How many rows a page shows of the millisecond before the window."""
         return sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
 
-    def _all(self, window: Window, head: Page, *, is_last: bool = False) -> bool:
-        """Reads the whole window; False when its rows are not verified. ``is_last``: it is not asked for again."""
+    def _all(self, window: Window, head: Page, *, is_last: bool = False, is_noted: bool = False) -> bool:
+        """Reads the whole window; False when its rows are not verified.
+
+        ``is_last`` says that it is not asked for again, ``is_noted`` that what is not verified stays so.
+        """
         rows, is_verified = self._read(window, head, is_last)
         self._leaf(window, rows, is_whole=is_verified)
+        if is_noted and not is_verified:
+            self.found.unverified.append(window)
         return is_verified
 
     def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
@@ -177,3 +207,99 @@ class _Work:
             return is_all and found == held and not self._held.count(Window(window.start, first))
         # Rows of the last instant may continue on the next page, in any order.
         return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
+
+
+class Look:
+    """A look at a counted, sorted window: does what is held agree with it, as far as a few pages tell?
+
+    The count and the first page are compared, and pages in its midst, whose places tell whether differences cancel
+    each other in the count.
+    """
+
+    def __init__(self, pages: Pages, system: System, held: CountedHeld) -> None:
+        self._pages = pages
+        self._system = system
+        self._held = held
+        self.read: list[Row] = []
+        """Rows of the pages that were looked at."""
+        self.total: int | None = None
+        """The vendor's count for the window."""
+
+    def agrees(self, window: Window, places: Sequence[float]) -> bool:
+        """Whether nothing differs; ``places`` are those of further pages, from 0 to 1."""
+        head = self._page(window, 0)
+        self.total = head.total
+        if head.total is None or not is_sorted(self._system, head.rows):
+            return False
+        outside = sum(1 for row in head.rows if (at := self._system.started_at(row)) and at not in window)
+        if head.total - outside != self._held.count(window) or not self._is_aligned(window, head, 0):
+            return False
+        size = self._system.listing.page_size
+        if head.total <= size:
+            return True
+        offsets = sorted(size + int(place * (head.total - size)) for place in places)
+        return all(self._is_aligned(window, self._page(window, offset), offset) for offset in offsets)
+
+    def _page(self, window: Window, offset: int) -> Page:
+        page = self._pages.one(window, offset)
+        self.read += page.rows
+        return page
+
+    def _is_aligned(self, window: Window, page: Page, offset: int) -> bool:
+        """Whether the page's rows stand where they stand among those that are held."""
+        system = self._system
+        instants = [at for row in page.rows if (at := system.started_at(row)) is not None]
+        if len(instants) < len(page.rows) or not instants or not is_sorted(system, page.rows):
+            return not page.rows
+        first, last = instants[0], instants[-1]
+        before, with_first = self._held.counts(
+            [Window(window.start, first), Window(window.start, first + MS)]
+        )
+        # Bounds that are inclusive show rows of the milliseconds around the window, which are not held for it.
+        outside = sum(1 for at in instants if at < window.start)
+        if not before <= offset + outside <= with_first or first >= window.end:
+            return outside == len(instants)
+        # Rows of the first and the last instant may stand on the pages around, in any order.
+        between = Window(first + MS, last)
+        seen = {
+            system.identity(row)
+            for row, at in zip(page.rows, instants, strict=True)
+            if at in between and at in window
+        }
+        return between.is_empty or seen == self._held.ids(overlap(between, window))
+
+
+def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
+    """The documented columns whose stored value is not what the row says.
+
+    What only a listing gives is not compared where the stored version came by a single read.
+    """
+    skipped = system.details.list_only_columns if stored.get("read_by") == "execution" else ()
+    return tuple(
+        column.name
+        for column in system.executions.columns
+        if column.source is not None
+        and column.name not in skipped
+        and column.name in stored
+        and _comparable(column.type, row.get(column.source)) != _comparable(column.type, stored[column.name])
+    )
+
+
+def _comparable(kind: str, value: Json) -> Any:
+    """Both sides in one form; None, an absent key and an empty text are alike."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, list | dict):
+        return exact_json(value)
+    if kind == "timestamp":
+        return instant(value) or str(value)
+    if kind == "bigint":
+        try:
+            return int(value)
+        except (TypeError, ValueError):
+            return str(value)
+    if kind == "bool":
+        return bool(value)
+    return str(value)

@@ -26,6 +26,50 @@ _MOST_ALIKE = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
 
 
+class DetailReader:
+    """Reads the detail of one execution, with everything that it says has to be asked besides."""
+
+    def __init__(self, sender: Sender, system: System, values: Values) -> None:
+        self._sender = sender
+        self._system = system
+        self._values = values
+
+    def whole(self, execution_id: str, request: Request, answer: Answer) -> Detail:
+        """The detail with everything that it says has to be asked besides."""
+        if self._system.details.come_with_execution:
+            check_id("execution", self._system.details.execution_ids, answer.data, execution_id)
+        detail = self._system.details.read(self._values, request, answer.data)
+        if not detail.more:
+            return detail
+        steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
+        extra, more, unreadable = dict(detail.extra), list(detail.more), list(detail.unreadable)
+        # A list that goes on may answer to what comes next with what came.
+        before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
+        while more:
+            part, more = more, []
+            for asked, found in zip(part, self._sender.map(part), strict=True):
+                if isinstance(found, Rejected) and (
+                    asked.is_partial or self._system.details.is_gone(found.status, str(found))
+                ):
+                    continue
+                if isinstance(found, Exception):
+                    raise found
+                body, times = before.get(asked.path, (b"", 0))
+                before[asked.path] = found.body, times + 1 if found.body == body else 1
+                # A bare list that comes again is the whole; one that names its length may hold the same many times.
+                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
+                    log.info("detail_repeated path=%s", asked.path)
+                    continue
+                further = self._system.details.read(self._values, asked, found.data)
+                steps += further.steps
+                extra |= further.extra
+                more += further.more
+                unreadable += further.unreadable
+                for name, rows in further.children.items():
+                    children.setdefault(name, []).extend(rows)
+        return Detail(detail.execution, extra, _once(steps), children, unreadable=tuple(unreadable))
+
+
 class Details:
     """Reads what is wanted and counts it.
 
@@ -35,17 +79,19 @@ class Details:
     def __init__(
         self,
         *,
-        client: Sender,
+        sender: Sender,
         system: System,
         values: Values,
+        reader: DetailReader,
         payloads: Payloads,
         stamp: Callable[[], Stamp],
         is_expired: Callable[[datetime | None], bool],
         changed: Callable[[str, Detail], Chunk],
     ) -> None:
-        self._client = client
+        self._sender = sender
         self._system = system
         self._values = values
+        self._reader = reader
         self._payloads = payloads
         self._stamp = stamp
         self._is_expired = is_expired
@@ -59,7 +105,7 @@ class Details:
         log_table = self._system.details.log
         for one in wanted:
             try:
-                request = self._system.details.request(self._values, one.execution_id, one.part)
+                request = self._system.details.request(self._values, one.execution_id, one.partition)
             except UnusableId as error:
                 log.warning("unreadable reason=%r", str(error))
                 row = records.ledger(
@@ -73,7 +119,7 @@ class Details:
                 yield Chunk({log_table.name: [row]})
             else:
                 asked.append((one, request))
-        answers = self._client.map(request for _, request in asked)
+        answers = self._sender.map(request for _, request in asked)
         for (one, request), answer in zip(asked, answers, strict=False):
             stamp = self._stamp()
             if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
@@ -81,7 +127,9 @@ class Details:
                 row = records.ledger(log_table, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({log_table.name: [row]})
             else:
-                detail = self._read(one.execution_id, answer, partial(self.whole, one.execution_id, request))
+                detail = self._read(
+                    one.execution_id, answer, partial(self._reader.whole, one.execution_id, request)
+                )
                 if detail is not None:
                     yield self._loaded(one, detail, stamp)
 
@@ -100,7 +148,7 @@ class Details:
                 yield Chunk({payloads.table.name: [record.row]}, size=record.size)
             else:
                 asked.append((one, request))
-        answers = self._client.map(request for _, request in asked)
+        answers = self._sender.map(request for _, request in asked)
         for (one, _), answer in zip(asked, answers, strict=False):
             ids, stamp = _ids(one), self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
@@ -129,41 +177,6 @@ class Details:
         children = records.children(self._system, detail, one.started_at, stamp)
         found = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
         return Chunk(found, size=200 * sum(map(len, found.values())))
-
-    def whole(self, execution_id: str, request: Request, answer: Answer) -> Detail:
-        """The detail with everything that it says has to be asked besides."""
-        if self._system.details.come_with_execution:
-            check_id("execution", self._system.details.execution_ids, answer.data, execution_id)
-        detail = self._system.details.read(self._values, request, answer.data)
-        if not detail.more:
-            return detail
-        steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
-        extra, more, unreadable = dict(detail.extra), list(detail.more), list(detail.unreadable)
-        # A list that goes on may answer to what comes next with what came.
-        before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
-        while more:
-            part, more = more, []
-            for asked, found in zip(part, self._client.map(part), strict=True):
-                if isinstance(found, Rejected) and (
-                    asked.is_partial or self._system.details.is_gone(found.status, str(found))
-                ):
-                    continue
-                if isinstance(found, Exception):
-                    raise found
-                body, times = before.get(asked.path, (b"", 0))
-                before[asked.path] = found.body, times + 1 if found.body == body else 1
-                # A bare list that comes again is the whole; one that names its length may hold the same many times.
-                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
-                    log.info("detail_repeated path=%s", asked.path)
-                    continue
-                further = self._system.details.read(self._values, asked, found.data)
-                steps += further.steps
-                extra |= further.extra
-                more += further.more
-                unreadable += further.unreadable
-                for name, rows in further.children.items():
-                    children.setdefault(name, []).extend(rows)
-        return Detail(detail.execution, extra, _once(steps), children, unreadable=tuple(unreadable))
 
     def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
         """What the answer holds; None when this one is skipped."""

@@ -7,24 +7,27 @@ window say that all that follow did too. Otherwise the list is read to its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from ..core.models import MS, Page, Row, Sender, Window, floor_ms
+from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
-from .compare import Comparison, Held
+from .compare import Comparison, CountedHeld, Held
 from .pages import Pages
-from .sorted_listing import Piece
-from .unsorted_listing import Chain, Sizes, compared, cut
+from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
+from .unsorted_listing import Chain, Sizes, compared, cut, over
 
 _ROWS_PER_PIECE = 2_000
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class Scan:
-    """Reads one list. ``order`` and ``strays`` tell of the last window that was read."""
+class FullScan:
+    """Reads windows of a listing that the vendor does not filter by time."""
+
+    rest_rows: int | None = None
 
     def __init__(
         self,
@@ -38,10 +41,8 @@ class Scan:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
         self._sizes = sizes
-        self.order = ""
+        self._order = ""
         """newest_first, or none where rows came otherwise; empty while too few were seen to tell."""
-        self.strays: list[Row] = []
-        """Rows that came in no order, of a time for which pieces were given before."""
 
     @property
     def system(self) -> System:
@@ -57,15 +58,14 @@ class Scan:
         self,
         window: Window,
         *,
-        head: Page | None = None,  # noqa: ARG002 - as any list
-        is_oldest: bool = True,  # noqa: ARG002
+        in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
         held: Held | None = None,
     ) -> Iterator[Piece]:
         """The window in pieces, newest first.
 
         ``held`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
-        self.order, self.strays = "", []
+        self._order = ""
         chain = Chain(self._pages, self._system, self._sizes, None, offset=self._place(window, held))
         waiting: dict[str, Row] = {}
         end, last = window.end, _FAR
@@ -83,7 +83,7 @@ class Scan:
                 break
             waiting |= {self._system.identity(row): row for row in rows if self._is_in(row, window)}
             last = self._look(rows, last)
-            if self.order == "newest_first" and last < window.start and chain.is_joined:
+            if self._order == "newest_first" and last < window.start and chain.is_joined:
                 break
             piece = None
             if len(waiting) >= _ROWS_PER_PIECE:
@@ -94,20 +94,40 @@ class Scan:
                 end = piece.window.start
                 yield piece
         rest = Window(window.start, end)
-        self.strays = [row for row in waiting.values() if not self._is_in(row, rest)]
         is_whole = chain.is_joined and chain.is_heeded
-        yield cut(self._system, rest, waiting.values(), is_verified=is_whole)
+        piece = cut(self._system, rest, waiting.values(), is_verified=is_whole)
+        outside = [row for row in waiting.values() if not self._is_in(row, rest)]
+        yield replace(piece, order=self._order or None, outside=outside)
 
     def _sure(self, chain: Chain, left: Window, last: datetime, waiting: Mapping[str, Row]) -> Piece | None:
         """What is certainly whole of what is left: from after the last instant that was seen to its end."""
         edge = floor_ms(last) + MS if last < left.end else left.end
-        if self.order != "newest_first" or not chain.is_joined or not left.start < edge < left.end:
+        if self._order != "newest_first" or not chain.is_joined or not left.start < edge < left.end:
             return None
-        return cut(self._system, Window(edge, left.end), waiting.values(), is_verified=True)
+        piece = cut(self._system, Window(edge, left.end), waiting.values(), is_verified=True)
+        return replace(piece, order=self._order)
+
+    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+        """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
+
+        They leave something out where one ended before it came to the beginning: pieces come newest first.
+        """
+        # The listing shows what there is; the vendor's clock, which no answer has told yet, may be ahead.
+        windows = [Window(since.start, edge() + AHEAD), *since.gaps]
+        for window in windows:
+            yield from self.pieces(window, held=held)
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
+
+    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
+        """The same: nothing tells that the copy is equal but reading all."""
+        return compared(self, window, held)
+
+    def over(self, piece: Piece, edge: datetime) -> Window:
+        """The piece's window, no further than now or its last row."""
+        return over(self._system, piece, edge)
 
     def _is_in(self, row: Row, window: Window) -> bool:
         at = self._system.started_at(row)
@@ -117,9 +137,9 @@ class Scan:
         """Notes in which order the rows come; gives when the last of them began."""
         starts = [last, *(at for at in map(self._system.started_at, rows) if at is not None)]
         if any(one < two for one, two in pairwise(starts)):
-            self.order = "none"
-        elif not self.order and starts[-1] < starts[min(1, len(starts) - 1)]:
-            self.order = "newest_first"
+            self._order = "none"
+        elif not self._order and starts[-1] < starts[min(1, len(starts) - 1)]:
+            self._order = "newest_first"
         return min(starts)
 
     def _place(self, window: Window, held: Held | None) -> int:

@@ -8,22 +8,22 @@ are read, with one request. Only otherwise are they compared and read apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..core.errors import Rejected
-from ..core.models import MS, Page, Row, Window
+from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
-from .compare import Comparison, Held
+from .compare import Held
 from .pages import after, is_sorted, is_whole, refused_depth, sure
-from .sorted_listing import Listing, Piece
+from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
 
-Edge = Callable[[], datetime]
-"""Now, by the vendor's clock as far as it is known."""
+if TYPE_CHECKING:
+    from .sorted_listing import SortedListing
 
-AHEAD = timedelta(days=400)
-"""How far beyond now the first question reaches: the vendor's clock may differ from ours."""
+_FAR = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,21 @@ class Known:
     count: int
     """Executions that are held since ``start``."""
 
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """Executions that became visible behind the newest one that was held."""
-
-    comparison: Comparison
-    window: Window
+    @classmethod
+    def since(cls, since: Since, held: NewestHeld, *, edge: Edge) -> Known:
+        """What is held of the time since the last sync, and of its lookback."""
+        if since.loaded is None:
+            return cls(since.first, since.first, 0)
+        end = held.newest_start()
+        newest = since.loaded.end if end is None else min(since.loaded.end, floor_ms(end) + MS)
+        start = max(newest - since.lookback, since.loaded.start)
+        # What the vendor has purged by now cannot be compared.
+        start = min(start if since.horizon is None else max(start, since.horizon), newest)
+        return cls(start, newest, held.count(Window(start, edge() + _FAR)))
 
 
 def recent(
-    listing: Listing, system: System, known: Known, held: Held, *, edge: Edge
+    listing: SortedListing, system: System, known: Known, held: Held, *, edge: Edge
 ) -> Iterator[Late | Piece]:
     """What is late, if anything, then what is new up to the edge, oldest first.
 
@@ -90,7 +94,7 @@ def _after_held(system: System, rows: list[Row], known: Known, held: Held) -> li
 
 
 def _new(
-    listing: Listing,
+    listing: SortedListing,
     system: System,
     known: Known,
     page: Page,
@@ -129,12 +133,12 @@ def _new(
         yield from _beyond(listing, end)
 
 
-def _listed(listing: Listing, window: Window, *, is_oldest: bool) -> Iterator[Piece]:
+def _listed(listing: SortedListing, window: Window, *, is_oldest: bool) -> Iterator[Piece]:
     yield from listing.pieces(window, is_oldest=is_oldest, in_columns=True)
     yield from _beyond(listing, window.end)
 
 
-def _beyond(listing: Listing, end: datetime) -> Iterator[Piece]:
+def _beyond(listing: SortedListing, end: datetime) -> Iterator[Piece]:
     """Executions that began after now, as the clocks have it; a window ends with its last row."""
     for piece in listing.pieces(Window(end, end + AHEAD), is_oldest=False):
         if piece.rows:

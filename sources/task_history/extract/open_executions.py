@@ -1,10 +1,17 @@
-"""Open executions → what the vendor says of them now."""
+"""Open executions → what the vendor says of them now, by the cheapest requests.
+
+Three kinds of request refresh what is open: a page of those the vendor calls open, a page of everything
+that began in a span, and a single read. What they cost is counted before the first is sent. Whatever a
+list of open executions does not show any more is read singly; that read brings its steps too.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -18,10 +25,9 @@ from ..warehouse.queries import Open, Warehouse
 from ..warehouse.status_history import Seen, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records
+from .details import DetailReader
+from .reader import WindowReader
 from .rows import Stamp, Tolerance
-from .settling import Plan, plan
-from .sorted_listing import Listing
-from .unsorted_listing import Lists
 
 log = logging.getLogger("task_history")
 
@@ -29,7 +35,7 @@ _AT_ONCE = 200
 """Single reads between two chunks."""
 
 
-class Settling:
+class OpenExecutions:
     """Brings stored open executions up to date.
 
     Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
@@ -38,19 +44,17 @@ class Settling:
     def __init__(
         self,
         *,
-        listing: Listing,
-        client: Sender,
+        sender: Sender,
         system: System,
         values: Values,
         warehouse: Warehouse,
         scope: Scope,
         stamp: Callable[[], Stamp],
         is_expired: Callable[[datetime | None], bool],
-        whole: Callable[[str, Request, Answer], Detail],
+        reader: DetailReader,
     ) -> None:
-        self._whole = whole
-        self._listing = listing
-        self._client = client
+        self._reader = reader
+        self._sender = sender
         self._system = system
         self._values = values
         self._warehouse = warehouse
@@ -63,75 +67,72 @@ class Settling:
         self._may_read: bool | None = None
         """Whether single reads are allowed, once that is known."""
 
-    def chunks(self, opens: Sequence[Open], *, is_quiet: bool) -> Iterator[Chunk]:
+    def chunks(
+        self,
+        opens: Sequence[Open],
+        readable: Callable[[str], WindowReader | None],
+        *,
+        is_quiet: bool,
+        at_once: int,
+    ) -> Iterator[Chunk]:
         """Refreshes ``opens``, oldest first.
 
-        ``is_quiet`` says that nothing new was found: then lists that count what is held are not read on.
+        ``readable`` gives the reader of a partition; None where it is not to be had. ``is_quiet`` says that nothing
+        new was listed: then lists that count what is stored are not read on.
         """
-        planned = self._plan(opens, by_status=self._system.listing.filters_by_status)
-        left = {one.id: one for one in opens}
-        window = _span(opens)
-        if planned.statuses and window is not None:
-            held = {one.status for one in opens}
-            # In a quiet sync those that are held say it all, and mostly they say that nothing changed.
-            heads = self._heads([status for status in planned.statuses if status in held], window)
-            if heads is not None and is_quiet and self._is_unchanged(heads, opens):
-                return
-            others = (
-                None
-                if heads is None
-                else self._heads([status for status in planned.statuses if status not in held], window)
-            )
-            if heads is not None and others is not None:
-                heads |= others
-                for status, head in heads.items():
-                    yield self._executions(self._rest(status, window, head), left, records.STATUS)
-                if self._scope.steps == "all" and self._system.details.come_with_execution:
-                    # What has ended is read singly anyway, for its steps.
-                    yield from self._singly(left)
-                    return
-            planned = self._plan(list(left.values()), by_status=False)
-        for span in planned.spans:
-            for piece in self._listing.pieces(span):
-                yield self._executions(piece.rows, left, records.LIST)
-        # Whatever no list showed has ended, was purged, or moved from one list to another meanwhile.
-        yield from self._singly(left)
-
-    def _singly(self, left: dict[str, Open]) -> Iterator[Chunk]:
-        """Reads singly what is left; what cannot be asked for so is shown by the list of its millisecond."""
-        unusable: list[str] = []
-        yield from self.read(left, unusable=unusable)
-        for window in sorted(
-            {instant for key in unusable if (instant := _instant_of(left[key])) is not None}
-        ):
-            for piece in self._listing.pieces(window):
-                yield self._executions(piece.rows, left, records.LIST)
-
-    def by_lists(
-        self, opens: Sequence[Open], lists: Callable[[str], Lists | None], *, at_once: int
-    ) -> Iterator[Chunk]:
-        """The same where the vendor has several lists, of which none is narrowed to a status.
-
-        ``lists`` gives the list of an execution's ``part``; None where it is not to be read.
-        """
-        left = {one.id: one for one in opens}
-        work: deque[Callable[[], list[Row]]] = deque()
-        for part in sorted({one.part for one in opens}):
-            found = lists(part)
-            if found is not None:
-                planned = self._plan([one for one in opens if one.part == part], by_status=False)
-                work += [partial(_rows, found, span) for span in planned.spans]
-        for rows in side_by_side(work, at_once=at_once):
+        left = {execution.id: execution for execution in opens}
+        # A listing that is not filtered by time shows nothing more cheaply than a single read.
+        readers = {
+            name: reader
+            for name in sorted({execution.partition for execution in opens})
+            if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
+        }
+        spans: deque[Callable[[], list[Row]]] = deque()
+        for name, reader in readers.items():
+            ours = [execution for execution in opens if execution.partition == name]
+            if self._system.listing.filters_by_status:
+                ours = yield from self._by_status(reader, ours, left, is_quiet=is_quiet)
+            spans += [partial(_rows, reader, span) for span in self._plan(ours, by_status=False).spans]
+        for rows in side_by_side(spans, at_once=at_once):
             yield self._executions(rows, left, records.LIST)
-        # A list that is not narrowed to a time shows nothing more cheaply than a single read.
-        forbidden: list[str] | None = [] if self._system.listing.kind == "unsorted" else None
-        yield from self.read(left, forbidden=forbidden, unusable=forbidden)
-        # Who may list need not be allowed to read singly: then the list of its millisecond shows it.
-        for one in [left[identity] for identity in forbidden or ()]:
-            found = lists(one.part)
-            window = _instant_of(one)
-            if found is not None and window is not None:
-                yield self._executions(_rows(found, window), left, records.LIST)
+        # Whatever no listing showed has ended, was purged, or moved from one page to another meanwhile.
+        forbidden: list[str] | None = [] if readers else None
+        unusable: list[str] = []
+        yield from self.read(left, forbidden=forbidden, unusable=unusable)
+        # Who may list need not be allowed to read singly, and no address can hold some ids: then the list of its
+        # millisecond shows an execution.
+        instants = {
+            (execution.partition, instant)
+            for execution in (left[identity] for identity in (*(forbidden or ()), *unusable))
+            if execution.partition in readers and (instant := _instant_of(execution)) is not None
+        }
+        for partition, instant in sorted(instants):
+            yield self._executions(_rows(readers[partition], instant), left, records.LIST)
+
+    def _by_status(
+        self, reader: WindowReader, opens: Sequence[Open], left: dict[str, Open], *, is_quiet: bool
+    ) -> Generator[Chunk, None, list[Open]]:
+        """Refreshes what lists of a status show; gives those that are still to be looked for by their starts."""
+        planned, window = self._plan(opens, by_status=True), _span(opens)
+        if not planned.statuses or window is None:
+            return list(opens)
+        stored = {execution.status for execution in opens}
+        # In a quiet sync those that are stored say it all, and mostly they say that nothing changed.
+        heads = self._heads(reader, [status for status in planned.statuses if status in stored], window)
+        if heads is not None and is_quiet and self._is_unchanged(heads, opens):
+            for execution in opens:
+                del left[execution.id]
+            return []
+        rest = [status for status in planned.statuses if status not in stored]
+        others = None if heads is None else self._heads(reader, rest, window)
+        if heads is None or others is None:
+            return list(opens)
+        for status, head in {**heads, **others}.items():
+            yield self._executions(self._rest(reader, status, window, head), left, records.STATUS)
+        if self._scope.steps == "all" and self._system.details.come_with_execution:
+            # What has ended is read singly anyway, for its steps.
+            return []
+        return [execution for execution in opens if execution.id in left]
 
     def read(
         self, ids: Iterable[str], *, forbidden: list[str] | None = None, unusable: list[str] | None = None
@@ -143,7 +144,7 @@ class Settling:
         wanted = list(ids)
         while wanted:
             # The first one tells whether single reads are allowed at all.
-            at_once = 1 if forbidden is not None and self._may_read is None else _AT_ONCE
+            at_once = 1 if forbidden is not None and self._may_be_refused else _AT_ONCE
             part, wanted = wanted[:at_once], wanted[at_once:]
             if self._may_read is False and forbidden is not None:
                 forbidden += part
@@ -152,7 +153,7 @@ class Settling:
             asked = self._requests(part, stored)
             if unusable is not None:
                 unusable += sorted(set(part) - asked.keys())
-            answers = self._client.map(asked.values())
+            answers = self._sender.map(asked.values())
             for (identity, request), answer in zip(asked.items(), answers, strict=False):
                 if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
                     yield self._gone(identity, stored.get(identity))
@@ -175,7 +176,7 @@ class Settling:
         """The requests for these executions, without those that no address can hold."""
         found = {}
         for identity in ids:
-            part = self._warehouse.part_of(stored.get(identity, {}))
+            part = self._warehouse.partition_of(stored.get(identity, {}))
             try:
                 found[identity] = self._system.details.execution_request(self._values, identity, part)
             except UnusableId as error:
@@ -190,12 +191,18 @@ class Settling:
             check_id("execution", self._system.details.execution_ids, answer.data, identity)
             detail = self._system.details.read_execution(answer.data)
             if self._system.details.has_more and not self._system.is_open(detail.execution):
-                detail = self._whole(identity, request, answer)
+                detail = self._reader.whole(identity, request, answer)
         except (Rejected, UnexpectedResponse) as error:
             self._tolerance.skip(identity, error)
             return None
         self._tolerance.went_well()
         return detail
+
+    @property
+    def _may_be_refused(self) -> bool:
+        """Whether a single read may be refused although the credentials are right, and it is not known yet."""
+        request = self._system.details.execution_request(self._values, "x", "")
+        return self._may_read is None and request.is_partial
 
     def changed(self, identity: str, detail: Detail) -> Chunk:
         """An execution that a single read shows in another state than the stored one."""
@@ -210,12 +217,12 @@ class Settling:
             by_status=by_status,
         )
 
-    def _heads(self, statuses: Sequence[str], window: Window) -> dict[str, Page] | None:
+    def _heads(self, reader: WindowReader, statuses: Sequence[str], window: Window) -> dict[str, Page] | None:
         """The first page of each status; None when the vendor does not filter by it."""
         heads = {}
         for status in statuses:
             try:
-                page = self._listing.pages.one(window, 0, {"status": status})
+                page = reader.pages.one(window, 0, {"status": status})
             except Rejected as error:
                 if error.status in (404, 410):
                     raise
@@ -237,21 +244,21 @@ class Settling:
             for status, page in heads.items()
         )
 
-    def _rest(self, status: str, window: Window, head: Page) -> list[Row]:
+    def _rest(self, reader: WindowReader, status: str, window: Window, head: Page) -> list[Row]:
         """All rows of that status. What moves while pages are read is missed here and read singly."""
         filters = {"status": status}
         size = self._system.listing.page_size
         rows = list(head.rows)
         if head.total is not None:
             offsets = range(len(rows), head.total, size) if rows else range(0)
-            for _, found in self._listing.pages.many(window, offsets, filters):
+            for _, found in reader.pages.many(window, offsets, filters):
                 if isinstance(found, Exception):
                     raise found
                 rows += found.rows
             return rows
         page = head
         while page.rows and (page.more or len(page.rows) >= size):
-            page = self._listing.pages.one(window, len(rows), filters)
+            page = reader.pages.one(window, len(rows), filters)
             known = set(map(self._system.identity, rows))
             if all(self._system.identity(row) in known for row in page.rows):
                 break
@@ -333,20 +340,88 @@ class Settling:
         return self._scope.steps == "all"
 
 
-def _rows(lists: Lists, span: Window) -> list[Row]:
-    """What the list shows of the span; nothing where it is not to be had, and single reads tell."""
+def _rows(reader: WindowReader, span: Window) -> list[Row]:
+    """What the listing shows of the span; nothing where it is not to be had, and single reads tell."""
     try:
-        return [row for piece in lists.pieces(span) for row in piece.rows]
+        return [row for piece in reader.pieces(span) for row in piece.rows]
     except Rejected:
         return []
 
 
-def _instant_of(one: Open) -> Window | None:
+def _instant_of(execution: Open) -> Window | None:
     """The millisecond in which it began; None where that is not known."""
-    start = one.started_at and floor_ms(one.started_at)
+    start = execution.started_at and floor_ms(execution.started_at)
     return Window(start, start + MS) if start else None
 
 
 def _span(opens: Sequence[Open]) -> Window | None:
     starts = [one.started_at for one in opens if one.started_at is not None]
     return Window(min(starts), max(starts) + MS) if starts else None
+
+
+Places = tuple[int, int]
+"""The first and the last place of those that began in one instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked, in this order."""
+
+    statuses: tuple[str, ...] = ()
+    """Lists by these statuses; what they do not show is read singly."""
+    spans: tuple[Window, ...] = ()
+    """Listings of everything that began in these."""
+    singles: tuple[str, ...] = ()
+    """Ids that are read singly."""
+    requests: int = 0
+    """What it probably costs, without single reads of what the lists do not show."""
+
+
+def plan(
+    opens: Sequence[Open],
+    ranks: Mapping[str, Places],
+    *,
+    open_statuses: Sequence[str],
+    page_size: int,
+    by_status: bool = True,
+) -> Plan:
+    """The cheapest way to refresh ``opens``, which stand oldest first.
+
+    ``ranks`` are the places among all executions, in the order of their starts, that their instants take.
+    ``by_status`` says whether the vendor lists what it calls open.
+    """
+    if not opens:
+        return Plan()
+    local = _by_place(opens, ranks, page_size)
+    if not by_status:
+        return local
+    counts = Counter(one.status for one in opens)
+    statuses = tuple(dict.fromkeys((*open_statuses, *sorted(filter(None, counts)))))
+    lists = sum(max(1, math.ceil(counts[status] / page_size)) for status in statuses)
+    if local.requests <= lists:
+        return local
+    return Plan(statuses=statuses, requests=lists)
+
+
+def _by_place(opens: Sequence[Open], ranks: Mapping[str, Places], page_size: int) -> Plan:
+    """A page for those that stand close together, a single read for each of the others."""
+    placed = sorted(
+        ((ranks[one.id], one) for one in opens if one.id in ranks and one.started_at is not None),
+        key=lambda pair: pair[0],
+    )
+    singles = [one.id for one in opens if one.id not in ranks or one.started_at is None]
+    spans: list[Window] = []
+    at = 0
+    while at < len(placed):
+        first, _ = placed[at][0]
+        end = at
+        # A listing of the span shows all that began in the instants of its first and its last.
+        while end + 1 < len(placed) and placed[end + 1][0][1] < first + page_size:
+            end += 1
+        start, last = placed[at][1].started_at, placed[end][1].started_at
+        if end > at and start is not None and last is not None:
+            spans.append(Window(start, last + MS))
+        else:
+            singles.append(placed[at][1].id)
+        at = end + 1
+    return Plan(spans=tuple(spans), singles=tuple(singles), requests=len(spans) + len(singles))

@@ -8,17 +8,18 @@ count, pages are read one after the other with an overlap. Where it does not sor
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from ..core.intervals import Starts, halves, share
+from ..core.errors import UnexpectedResponse
+from ..core.intervals import Starts, days, halves, share
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System, Values
 from .bulk import Bulk
-from .compare import Comparer, Comparison, Held
+from .compare import Comparer, Comparison, CountedHeld, Held, Look
+from .incremental import Known, recent
 from .pages import (
     Pages,
     Reading,
@@ -31,6 +32,7 @@ from .pages import (
     sure,
     torn,
 )
+from .reader import Edge, Late, NewestHeld, Piece, Since
 from .uncounted_listing import Walk, loop_in
 
 if TYPE_CHECKING:
@@ -53,42 +55,10 @@ def piece_of(rows_per_commit: int) -> int:
     return min(_MOST_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """All executions that started in ``window``."""
+class SortedListing:
+    """Reads windows of a listing that is filtered by time and sorted by start; counted, where the vendor counts.
 
-    window: Window
-    rows: list[Row]
-    """Oldest first, each id once."""
-    total: int | None
-    """The vendor's count for the window; None where it gives none."""
-    is_verified: bool
-    """False where the vendor does not let it be known whether these are all: as many as it counts, or where
-    it does not count, page after page without a gap."""
-    frame: Frame | None = None
-    """Those that came in columns; they began after those in ``rows``."""
-
-    @property
-    def size(self) -> int:
-        """How many they are."""
-        return len(self.rows) + (len(self.frame) if self.frame is not None else 0)
-
-    def in_rows(self) -> list[Row]:
-        """All of them row by row."""
-        return self.rows if self.frame is None else [*self.rows, *self.frame.rows()]
-
-    def span(self, system: System) -> tuple[datetime, datetime] | None:
-        """When the first and the last of them began; None where it is not known of any."""
-        starts = [at for at in map(system.started_at, self.rows) if at is not None]
-        starts += self.frame.span if self.frame else ()
-        return (min(starts), max(starts)) if starts else None
-
-
-class Listing:
-    """Reads the executions of one system in windows.
-
-    Raises, while pieces are drawn: whatever the client raises, UnexpectedResponse and PaginationLoop;
-    what was read before comes as pieces first.
+    Raises, while pieces are drawn: as ``WindowReader`` does.
     """
 
     def __init__(
@@ -133,6 +103,7 @@ class Listing:
         head: Page | None = None,
         is_oldest: bool = True,
         in_columns: bool = False,
+        held: Held | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[Piece]:
         """The window in verified pieces, oldest first; ``head`` is its first page, where it is known.
 
@@ -166,6 +137,43 @@ class Listing:
                     yield piece
                     at = piece.window.end
                     is_oldest = False
+
+    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+        """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
+        known = Known.since(since, held, edge=edge)
+        brought = 0
+        for event in recent(self, self._system, known, held, edge=edge):
+            size = len(event.comparison.fresh) if isinstance(event, Late) else event.size
+            is_first = since.loaded is None and not brought
+            if is_first and isinstance(event, Piece) and not size and not event.is_verified:
+                raise UnexpectedResponse(
+                    f"The listing of {event.window} counts executions and gives none, twice. Nothing was loaded; "
+                    "run the same command again."
+                )
+            brought += size
+            yield event
+        if since.compare_from is not None and brought and self._pages.has_counts:
+            window = Window(since.compare_from, known.start)
+            if not window.is_empty:
+                yield Late(self.compare(window, held), window)
+
+    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
+        """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
+        look = Look(self._pages, self._system, held)
+        found = Comparison()
+        if not look.agrees(window, places):
+            for day in days(window):
+                compared = self.compare(day, held)
+                if compared.unverified:
+                    compared.unverified = [day]
+                found.add(compared)
+        found.total = look.total
+        found.read += look.read
+        return found
+
+    def over(self, piece: Piece, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
+        """The piece's window: what is asked for ends now."""
+        return piece.window
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held, in few requests."""

@@ -10,37 +10,25 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.intervals import halves, is_ascending
 from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
-from .compare import Comparison, Held, Leaf
+from .compare import Comparison, CountedHeld, Held, Leaf
 from .pages import Pages, described
-from .sorted_listing import ROWS_PER_PIECE, Piece
+from .reader import Edge, Late, NewestHeld, Piece, Since, WindowReader
 
 log = logging.getLogger("task_history")
 
+ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
 """Times what a piece should hold."""
 _SMALLEST_CAP = 10
 """No vendor caps its pages below."""
 _STEPS_BACK = (25, 100, 1_000)
-
-
-class Lists(Protocol):
-    """What reads the executions of one list in windows."""
-
-    @property
-    def system(self) -> System: ...
-    @property
-    def pages(self) -> Pages: ...
-    def pieces(
-        self, window: Window, *, head: Page | None = None, is_oldest: bool = True
-    ) -> Iterator[Piece]: ...
-    def compare(self, window: Window, held: Held) -> Comparison: ...
 
 
 class Sizes:
@@ -134,8 +122,10 @@ class Chain:
         return False
 
 
-class Chains:
-    """Reads windows of one list that is narrowed to them and not sorted."""
+class UnsortedListing:
+    """Reads windows of a listing that is filtered by time and comes in any order, without a count."""
+
+    rest_rows: int | None = None
 
     def __init__(
         self,
@@ -166,8 +156,8 @@ class Chains:
         self,
         window: Window,
         *,
-        head: Page | None = None,  # noqa: ARG002 - as any list
-        is_oldest: bool = True,  # noqa: ARG002
+        in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
+        held: Held | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[Piece]:
         """The window in pieces, oldest first."""
         left = [window]
@@ -178,9 +168,23 @@ class Chains:
             else:
                 left += reversed(found)
 
+    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:  # noqa: ARG002
+        """What is new since the last sync, and its lookback once more."""
+        window = Window(since.start, edge())
+        if not window.is_empty:
+            yield from self.pieces(window)
+
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
+
+    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
+        """The same: nothing tells that the copy is equal but reading all."""
+        return compared(self, window, held)
+
+    def over(self, piece: Piece, edge: datetime) -> Window:
+        """The piece's window, no further than now or its last row."""
+        return over(self._system, piece, edge)
 
     def _read(self, window: Window) -> Piece | list[Window]:
         """The whole window, or the smaller ones that are to be read instead."""
@@ -230,18 +234,26 @@ def _first(pair: tuple[datetime, Row]) -> datetime:
     return pair[0]
 
 
-def compared(lists: Lists, window: Window, held: Held) -> Comparison:
+def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
     """What a list that is not counted has in the window, against what is held."""
     found = Comparison()
-    for piece in lists.pieces(window):
-        inside = {lists.system.identity(row): row for row in piece.rows}
+    for piece in reader.pieces(window):
+        inside = {reader.system.identity(row): row for row in piece.rows}
         known = held.ids(piece.window)
         missing = sorted(inside.keys() - known)
         surplus = sorted(known - inside.keys()) if piece.is_verified else []
         found.read += piece.rows
         found.fresh += [inside[key] for key in missing]
         found.vanished += surplus
-        found.is_verified &= piece.is_verified
+        if not piece.is_verified:
+            found.unverified.append(piece.window)
         if missing or surplus:
             found.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))
     return found
+
+
+def over(system: System, piece: Piece, edge: datetime) -> Window:
+    """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
+    window, span = piece.window, piece.span(system)
+    last = floor_ms(span[1]) + MS if span else window.start
+    return Window(window.start, min(window.end, max(last, edge, window.start)))

@@ -6,28 +6,17 @@ is not touched; what is covered is known from the warehouse, so that any machine
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from ..core.batch import END, Chunk
 from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
-from ..core.models import Row, Selection, Window
-from ..extract.sorted_listing import Piece
-from . import phases as work
-from .context import Context
-from .partitions import Parts
-from .syncing_parts import settled
-
-_MARGIN = timedelta(days=1)
-"""What passes the vendor's retention while it is counted must not look like a difference."""
-
-
-def backfill_of(context: Context) -> Backfill | PartsBackfill:
-    """The work of a backfill as the system's lists want it."""
-    return Backfill(context) if context.system.listing.kind == "sorted" else PartsBackfill(context)
+from ..core.models import Selection, Window
+from ..extract.reader import Late, Piece
+from . import phases
+from .context import RETENTION_MARGIN, Context, Partition
+from .partitions import Event, Partitions
 
 
 class Backfill:
@@ -35,15 +24,6 @@ class Backfill:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._known = {key for key, row in context.warehouse.workflows().items() if row}
-        window = context.selection.window
-        self._doubted = [
-            day
-            for day in context.book.doubted
-            if window and not overlap(day, window).is_empty and context.is_kept(day)
-        ]
-        self.gaps: Sequence[Window] = context.book.gaps(window) if window else ()
-        """What was not covered when it began."""
 
     @property
     def selection(self) -> Selection:
@@ -53,104 +33,65 @@ class Backfill:
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises whatever ends the run."""
         context = self._context
-        warehouse = context.warehouse.within(self.selection)
-        yield from self._listed()
-        yield END
-        yield from work.settled(context, warehouse.open_executions(not_read_by=context.run_id))
-        yield from work.workflows(context)
-        yield from work.backlog(context, warehouse)
-
-    def _listed(self) -> Iterator[Chunk]:
-        context = self._context
-        context.phase("listing")
-        for at, gap in enumerate(self.gaps):
-            pieces = 0
-            for piece in context.listing.pieces(gap, in_columns=True):
-                self._look_ahead(piece, gap, self.gaps[at + 1 :])
-                chunk = work.listed(context, piece)
-                rows = dict(chunk.rows)
-                if context.system.integrations is not None:
-                    rows[context.system.integrations.table.name] = self._told_by_filter(piece)
-                yield replace(chunk, rows=rows)
-                pieces += 1
-            if pieces > 1 and context.listing.pages.has_counts:
-                yield END
-                yield from self._counted_once_more(gap)
-        # What an earlier run could not verify.
-        for day in self._doubted:
+        failed: list[TaskHistoryError] = []
+        for listing in context.all:
+            partitions = Partitions(listing)
+            yield from partitions.workflows()
+            yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
             yield END
-            yield from self._counted_once_more(day)
+            yield from phases.settled(
+                listing, partitions.readable, partitions.vanished, selection=self.selection
+            )
+            failed += partitions.failed.values()
+        yield from phases.workflows(context)
+        for listing in context.all:
+            yield from phases.backlog(listing, listing.warehouse.within(self.selection))
+        for error in failed:
+            raise error
 
-    def _counted_once_more(self, gap: Window) -> Iterator[Chunk]:
+    def _events(self, context: Context, partition: Partition) -> Iterator[Event]:
+        """The gaps of one partition, then what an earlier run could not verify."""
+        window, reader, book = self.selection.window, partition.reader, partition.book
+        is_countable = context.system.listing.is_countable
+        if window is None:
+            return
+        held = context.warehouse.within(Selection(None, partition.filters))
+        unverified = [
+            day for day in book.doubted if not overlap(day, window).is_empty and context.is_kept(day)
+        ]
+        missing = book.gaps(window)
+        for at, gap in enumerate(missing):
+            pieces = 0
+            for piece in reader.pieces(gap, in_columns=True, held=held):
+                if is_countable:
+                    self._look_ahead(piece, gap, missing[:at], missing[at + 1 :])
+                yield piece
+                pieces += 1
+            if pieces > 1 and is_countable and reader.pages.has_counts:
+                yield from self._compared(context, partition, gap)
+        if is_countable:
+            for day in unverified:
+                yield from self._compared(context, partition, day)
+
+    def _compared(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
         """What became visible in windows that were read already, while the later ones were."""
-        context = self._context
+        yield END
         horizon = context.horizon
-        window = gap if horizon is None else Window(max(gap.start, horizon + _MARGIN), gap.end)
+        if horizon is not None:
+            window = Window(max(window.start, horizon + RETENTION_MARGIN), window.end)
         if window.is_empty:
             return
-        held = context.warehouse.within(Selection(None, context.selection.filters))
-        comparison = context.listing.compare(window, held)
+        held = context.warehouse.within(Selection(None, partition.filters))
+        comparison = partition.reader.compare(window, held)
         # Some that were read may be purged by now: that is for a sync or an audit to note.
-        yield work.late(context, comparison.fresh, window, is_verified=comparison.is_verified)
+        comparison.vanished = []
+        yield Late(comparison, window)
 
-    def _look_ahead(self, piece: Piece, gap: Window, later: Sequence[Window]) -> None:
+    def _look_ahead(
+        self, piece: Piece, gap: Window, earlier: Sequence[Window], later: Sequence[Window]
+    ) -> None:
         """How many executions the later gaps probably hold: as many a second as this one has held so far."""
         tally = self._context.tally
         ahead = sum((window.end - window.start for window in later), timedelta())
-        rows = tally.listed + piece.size
-        seen = sum(
-            (window.end - window.start for window in self.gaps if window.end <= gap.start), timedelta()
-        )
-        seen += piece.window.end - gap.start
-        tally.rows_ahead = round(rows * (ahead / seen)) if seen else 0
-
-    def _told_by_filter(self, piece: Piece) -> list[Row]:
-        """What a listing by integration tells of its workflows without asking for them."""
-        context = self._context
-        system, stamp = context.system, context.stamp()
-        told_by_workflow = next((one.name for one in system.listing.filters if one.column is None), "")
-        integration = context.selection.filters.get(told_by_workflow)
-        if integration is None:
-            return []
-        key = next(
-            column.source for column in system.executions.columns if column.name == system.workflow_column
-        )
-        found = []
-        workflow_ids = dict.fromkeys(row.get(key or "") for row in piece.rows)
-        if piece.frame is not None:
-            workflow_ids |= dict.fromkeys(sorted(piece.frame.values(key or ""), key=str))
-        for workflow_id in workflow_ids:
-            if workflow_id and str(workflow_id) not in self._known:
-                self._known.add(str(workflow_id))
-                told = {"workflow_id": str(workflow_id), "integration": integration, "workflow_name": None}
-                found.append(stamp.on({**told, "origin": "listed", "asked": json.dumps([integration])}))
-        return found
-
-
-class PartsBackfill:
-    """The same of lists that are not sorted, or of several: each gap of each of them once."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-
-    @property
-    def selection(self) -> Selection:
-        """Whose details it loads."""
-        return self._context.selection
-
-    def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
-        context = self._context
-        window = self.selection.window
-        failed: list[TaskHistoryError] = []
-        for one in context.all:
-            parts = Parts(one)
-            yield from parts.definitions()
-            yield from parts.chunks(lambda part: part.book.gaps(window) if window else [])
-            yield END
-            yield from settled(one, parts, selection=self.selection)
-            failed += parts.failed.values()
-        for one in context.all:
-            yield from work.backlog(one, one.warehouse.within(self.selection))
-        for error in failed:
-            raise error
+        seen = sum((window.end - window.start for window in earlier), piece.window.end - gap.start)
+        tally.rows_ahead = round((tally.listed + piece.size) * (ahead / seen)) if seen else 0

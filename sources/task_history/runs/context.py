@@ -12,14 +12,14 @@ from ..client.client import Client
 from ..client.fallback import Asking
 from ..core.batch import Commits
 from ..core.intervals import gaps, merged
-from ..core.models import Row, Scope, Selection, Window, floor_ms
-from ..extract.details import Details
-from ..extract.full_scan import Scan
+from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
+from ..extract.details import DetailReader, Details
 from ..extract.integrations import read_map
-from ..extract.open_executions import Settling
+from ..extract.open_executions import OpenExecutions
+from ..extract.reader import WindowReader
+from ..extract.readers import Readers
 from ..extract.rows import Payloads, Stamp, Undeclared
-from ..extract.sorted_listing import Listing, piece_of
-from ..extract.unsorted_listing import Chains, Lists, Sizes
+from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
@@ -30,7 +30,7 @@ from .estimate import Amount, details, list_requests
 from .summary import Tally
 
 _SECOND = timedelta(seconds=1)
-_MARGIN = timedelta(days=1)
+RETENTION_MARGIN = timedelta(days=1)
 """What passes the vendor's retention while it is counted must not look like a difference."""
 
 
@@ -40,13 +40,13 @@ def new_run_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One of the lists of a system, with its own coverage."""
+class Partition:
+    """One of the listings of a system, with its own coverage; the only one has the empty name."""
 
     name: str
     filters: Mapping[str, str]
     book: Book
-    lists: Lists
+    reader: WindowReader
 
 
 class Context:
@@ -102,36 +102,31 @@ class Context:
         self.redactor = Redactor(settings.redact, secrets=settings.secrets)
         self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
         self.system = settings.system
-        self.asking: Asking = root.asking if root else Asking(client)
-        self._sizes = Sizes(self.system.listing.page_size)
+        self.sender: Sender = root.sender if root else Asking(client)
         coverage: list[Day] = root.coverage if root else warehouse.coverage()
         self.coverage: list[Day] = coverage
         """All that was covered when the run began."""
         self._known = [day for day in coverage if list_of(day.filters) == self.label.get(LIST, "")]
-        self.book = Book(self._known, lane=lane, filters=self.filters)
-        self._parts: dict[str, Part] = {}
-        self.listing = Listing(
-            client,
-            self.system,
-            settings.values,
-            rows_per_piece=piece_of(self.commits.rows),
-            filters=self.selection.filters,
+        self._readers = Readers(
+            self.sender, self.system, settings.values, rows_per_piece=piece_of(self.commits.rows)
         )
-        self.settling = Settling(
-            listing=self.listing,
-            client=self.asking,
+        self._partitions: dict[str, Partition] = {}
+        reader = DetailReader(self.sender, self.system, settings.values)
+        self.settling = OpenExecutions(
+            sender=self.sender,
             system=self.system,
             values=settings.values,
             warehouse=warehouse,
             scope=self.scope,
             stamp=self.stamp,
             is_expired=self.is_expired,
-            whole=lambda one, request, answer: self.details.whole(one, request, answer),  # noqa: PLW0108 - made below
+            reader=reader,
         )
         self.details = Details(
-            client=self.asking,
+            sender=self.sender,
             system=self.system,
             values=settings.values,
+            reader=reader,
             payloads=Payloads(
                 redact=settings.redact, secrets=settings.secrets, max_bytes=settings.payload_max_bytes
             ),
@@ -170,43 +165,30 @@ class Context:
         """This one and those of its companions."""
         return [self, *self.companions]
 
-    def part(self, name: str) -> Part:
-        """One of the lists into which the vendor parts the executions; the only one under the empty name."""
-        if name not in self._parts:
+    def partition(self, name: str) -> Partition:
+        """The partition of that name; the empty one where one listing shows all executions."""
+        if name not in self._partitions:
             filters = dict(self.selection.filters)
             if self.system.listing.partitioned_by:
                 filters[self.system.listing.partitioned_by] = name
-            book = self.book
-            if self.system.listing.partitioned_by:
-                text = filters_text({**filters, **self.label})
-                book = Book(self._known, lane=self.lane, filters=text)
-            self._parts[name] = Part(name, filters, book, self._lists(filters))
-        return self._parts[name]
-
-    def _lists(self, filters: Mapping[str, str]) -> Lists:
-        made: type[Chains | Scan] = Chains if self.system.listing.kind == "unsorted" else Scan
-        return made(self.asking, self.system, self.settings.values, sizes=self._sizes, filters=filters)
+            book = Book(self._known, lane=self.lane, filters=filters_text({**filters, **self.label}))
+            self._partitions[name] = Partition(name, filters, book, self._readers.of(filters))
+        return self._partitions[name]
 
     def gaps(self, window: Window) -> list[Window]:
-        """What of the window is not covered, of any list, as far as lists are known."""
-        if self.system.listing.kind == "sorted":
-            return self.book.gaps(window)
-        if not self._parts:
-            return gaps(
-                window,
-                [
-                    one
-                    for day in whole(self._known, self.system.listing.partitioned_by)
-                    for one in day.windows
-                ],
-            )
-        return merged(gap for part in self._parts.values() for gap in part.book.gaps(window))
+        """What of the window is not covered, of any partition, as far as partitions are known."""
+        partitioned_by = self.system.listing.partitioned_by
+        if not partitioned_by:
+            return self.partition("").book.gaps(window)
+        if not self._partitions:
+            covered = [part for day in whole(self._known, partitioned_by) for part in day.windows]
+            return gaps(window, covered)
+        return merged(gap for partition in self._partitions.values() for gap in partition.book.gaps(window))
 
     def covered(self) -> list[Row]:
-        """The rows of ``coverage`` that are to be written, of all lists; each is given once."""
-        books = [context.book for context in self.all]
-        books += [part.book for context in self.all for part in context._parts.values()]
-        return [row for book in books for row in book.changes(self.run_id)]
+        """The rows of ``coverage`` that are to be written, of all partitions; each is given once."""
+        partitions = [part for context in self.all for part in context._partitions.values()]
+        return [row for part in partitions for row in part.book.changes(self.run_id)]
 
     def stamp(self) -> Stamp:
         """Who reads something, now."""
@@ -227,16 +209,26 @@ class Context:
 
     def is_kept(self, window: Window) -> bool:
         """Whether all that began in the window is still at the vendor, and stays while it is counted."""
-        return self.horizon is None or window.start >= self.horizon + _MARGIN
+        return self.horizon is None or window.start >= self.horizon + RETENTION_MARGIN
 
     def is_expired(self, started_at: datetime | None) -> bool:
         """Whether the vendor need not hold any more what began then."""
         horizon = self.horizon
         return horizon is not None and started_at is not None and started_at < horizon
 
-    def phase(self, name: str, goal: int | None = None) -> None:
-        """From now on the run is busy with that; ``goal`` is how many units it has."""
-        self.tally.phase, self.tally.done, self.tally.goal = name, 0, goal
+    def phase(self, name: str) -> None:
+        """From now on the run is busy with that."""
+        self.tally.phase = name
+
+    @property
+    def first_start(self) -> datetime:
+        """Where a first sync begins."""
+        return floor_ms(self.settings.start(self.started_at))
+
+    @cached_property
+    def workflows_known(self) -> set[str]:
+        """The workflows of which the integration is known or was asked for."""
+        return {key for key, row in self.warehouse.workflows().items() if row}
 
     @cached_property
     def rates(self) -> Rates:
@@ -266,7 +258,7 @@ class Context:
         total: int | None,
         *,
         is_verified: bool,
-        filters: str | None = None,
+        filters: str,
         order: str | None = None,
     ) -> Row:
         """The note that a window was read from a listing."""
@@ -275,7 +267,7 @@ class Context:
             "read_id": f"{self.run_id}-{self.root._reads}",
             "run_id": self.run_id,
             "lane": self.lane,
-            "filters": self.filters if filters is None else filters,
+            "filters": filters,
             "row_order": order,
             "window_start": window.start,
             "window_end": window.end,

@@ -1,257 +1,210 @@
-"""The lists of a system that has several, or that are not sorted: each read for itself, side by side.
+"""The partitions of a system's executions: each read for itself, side by side.
 
-A list that is slow takes one place, and one that is refused is left out: neither holds up the others. Each has
-coverage, and so a cursor, of its own.
+A partition that is slow takes one place, and one that is refused is left out: neither holds up the others. Each has
+coverage, and so a cursor, of its own. A system that has one listing of all executions has one partition.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
-from ..core.intervals import gaps, overlap
-from ..core.models import MS, Row, Selection, Window, floor_ms
+from ..core.models import Row, Window
 from ..core.side_by_side import side_by_side
-from ..extract import rows as records
-from ..extract.full_scan import Scan
-from ..extract.pages import described
-from ..extract.sorted_listing import Piece
-from ..warehouse.coverage import by_midnight
+from ..extract.reader import Late, Piece, WindowReader
 from ..warehouse.status_history import Seen
-from ..warehouse.tables import READS, STATES
-from .context import Context, Part
+from . import phases
+from .context import Context, Partition
 
 log = logging.getLogger("task_history")
 
-_MOST_FAILED = 2
-"""Lists that fail one after the other: it is the vendor, not the list."""
+_MAX_FAILED = 2
+"""Partitions that fail one after the other: it is the vendor, not the partition."""
 
-Wants = Callable[[Part], Sequence[Window]]
-"""Which windows of a list are to be read."""
+Event = Piece | Late | Chunk
+"""What reading a partition gives: a window's executions, a window that was compared, or a chunk as it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """What came of one step of reading a list."""
+class _Step:
+    """What came of one step of reading a partition."""
 
-    part: Part
-    piece: Piece | None = None
-    order: str | None = None
-    strays: Sequence[Row] = ()
+    partition: Partition
+    events: Iterator[Event]
+    event: Event | None = None
     error: TaskHistoryError | None = None
 
 
-class Parts:
-    """Reads what is wanted of each list of one context's system."""
+class Partitions:
+    """Reads what is wanted of each partition of one context's system."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.names: tuple[str, ...] = ()
-        """The lists there are."""
+        """The partitions there are."""
         self.refused: dict[str, Rejected] = {}
         """Those that the vendor does not give, and why."""
         self.failed: dict[str, TaskHistoryError] = {}
         """Those that could not be read, and why."""
-        self._stored: dict[str, Seen] = {}
-        """In which state what is looked at again is stored."""
         self.vanished: list[str] = []
-        """Ids that are held and were not shown any more."""
+        """Ids that are stored and were not shown any more."""
 
-    def definitions(self) -> Iterator[Chunk]:
-        """The workflows as the vendor lists them; gives the lists their names.
+    def __iter__(self) -> Iterator[Partition]:
+        """Those that are to be read."""
+        chosen = self._context.selection.filters.get(self._context.system.listing.partitioned_by)
+        return map(self._context.partition, self.names if chosen is None else (chosen,))
+
+    def readable(self, name: str) -> WindowReader | None:
+        """The partition's reader; None where it is not to be had."""
+        if name not in self.names or name in self.refused:
+            return None
+        return self._context.partition(name).reader
+
+    def workflows(self) -> Iterator[Chunk]:
+        """The workflows as the vendor lists them; gives the partitions their names.
 
         Raises:
             UnexpectedResponse: the vendor has workflows and gives them no ids.
         """
         context, system = self._context, self._context.system
-        values, workflows = context.settings.values, context.system.workflows
-        found: dict[str, Row] = {}
+        values, workflows = context.settings.values, system.workflows
+        listed: dict[str, Row] = {}
         for name in (system.listing.partitions(values, ()) or ("",)) if workflows else ():
             offset = 0
             while workflows is not None:
                 request = workflows.request(values, name, offset)
                 try:
-                    page = workflows.read(context.asking.send(request).data)
+                    page = workflows.read(context.sender.send(request).data)
                 except Rejected as error:
                     if not request.is_partial:
                         raise
-                    log.warning("workflows_refused list=%s status=%d", name or "all", error.status)
+                    log.warning("workflows_refused partition=%s status=%d", name or "all", error.status)
                     break
                 fresh = {
                     key: row
                     for row in page.rows
-                    if (key := str(row.get("id") or row.get("_id"))) not in found
+                    if (key := str(row.get("id") or row.get("_id"))) not in listed
                 }
-                found |= fresh
+                listed |= fresh
                 offset += len(page.rows)
                 if not fresh or not page.more:
                     break
-        self.names = system.listing.partitions(values, list(found.values()))
-        if workflows is not None and found:
+        self.names = system.listing.partitions(values, list(listed.values()))
+        if workflows is not None and listed:
             stamp = context.stamp()
-            rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in found.values()]
+            rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in listed.values()]
             yield Chunk({workflows.table.name: rows}, is_quiet=True)
 
-    def chunks(self, wants: Wants) -> Iterator[Chunk]:
-        """What is wanted of each list, as it comes. Raises what stops all of them."""
-        context = self._context
-        chosen = context.selection.filters.get(context.system.listing.partitioned_by)
-        names = self.names if chosen is None else (chosen,)
-        work: deque[Callable[[], _Read]] = deque()
-        windows = {name: list(wants(context.part(name))) for name in names}
-        again = self._again(windows)
-        for name in names:
-            part = context.part(name)
-            pieces = self._pieces(part, windows[name])
-            work.append(partial(self._step, part, pieces, work))
-        context.phase("listing", len(names))
+    def chunks(
+        self, events: Callable[[Partition], Iterator[Event]], *, lookback: Window | None = None
+    ) -> Iterator[Chunk]:
+        """What ``events`` gives of each partition, as it comes. Raises what stops all of them.
+
+        ``lookback`` is the time of which executions are stored and that is read once more.
+        """
+        context, partitions = self._context, list(self)
+        stored = _Stored(context, lookback)
+        steps: deque[Callable[[], _Step]] = deque(
+            partial(_next, partition, events(partition)) for partition in partitions
+        )
+        context.phase("listing")
         failed = 0
-        for read in side_by_side(work, at_once=context.settings.concurrency):
-            if isinstance(read.error, Rejected):
-                self._refuse(read.part, read.error)
-            elif read.error is not None:
-                self.failed[read.part.name] = read.error
-                failed += 1
-                log.warning("list_failed list=%s because=%r", read.part.name or "all", str(read.error))
-                if failed >= _MOST_FAILED:
-                    raise read.error
-            elif read.piece is None:
-                context.tally.done += 1
-            else:
+        for step in side_by_side(steps, at_once=context.settings.concurrency):
+            partition, error = step.partition, step.error
+            if error is not None:
+                failed += not isinstance(error, Rejected)
+                if failed >= _MAX_FAILED or (len(partitions) == 1 and len(context.root.all) == 1):
+                    raise error
+                self._note(partition, error)
+            elif step.event is not None:
                 failed = 0
-                yield self._listed(read, again.get(read.part.name, {}))
-        if self.refused and len(self.refused) == len(names):
-            self._none(len(names))
+                yield from self._chunks_of(partition, step.event, stored)
+                # What follows waits for its turn behind the others.
+                steps.append(partial(_next, partition, step.events))
+        if self.refused and len(self.refused) == len(partitions):
+            self._raise_refused()
 
-    def _pieces(self, part: Part, windows: Sequence[Window]) -> Iterator[Piece]:
-        for window in windows:
-            if isinstance(part.lists, Scan):
-                held = self._context.warehouse.within(Selection(None, part.filters))
-                yield from part.lists.pieces(window, held=held)
-            else:
-                yield from part.lists.pieces(window)
+    def _chunks_of(self, partition: Partition, event: Event, stored: _Stored) -> Iterator[Chunk]:
+        if isinstance(event, Chunk):
+            yield event
+        elif isinstance(event, Late):
+            yield phases.late(self._context, partition, event)
+            yield from self._context.settling.read(event.comparison.vanished[: phases.MAX_VANISHED])
+        else:
+            chunk, vanished = phases.listed(
+                self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)
+            )
+            self.vanished += vanished
+            yield chunk
 
-    def _step(self, part: Part, pieces: Iterator[Piece], work: deque[Callable[[], _Read]]) -> _Read:
-        """The list's next piece; what follows it waits for its turn behind the others."""
-        try:
-            piece = next(pieces, None)
-        except TaskHistoryError as error:
-            return _Read(part, error=error)
-        if piece is None:
-            return _Read(part)
-        work.append(partial(self._step, part, pieces, work))
-        if isinstance(part.lists, Scan):
-            return _Read(part, piece, part.lists.order or None, list(part.lists.strays))
-        return _Read(part, piece)
-
-    def _refuse(self, part: Part, error: Rejected) -> None:
-        self.refused[part.name] = error
+    def _note(self, partition: Partition, error: TaskHistoryError) -> None:
+        """One partition less: the others come all the same."""
+        name = partition.name or "all"
+        if not isinstance(error, Rejected):
+            self.failed[partition.name] = error
+            log.warning("partition_failed partition=%s reason=%r", name, str(error))
+            return
+        self.refused[partition.name] = error
         if error.status == 404:
-            log.info("list_gone list=%s", part.name or "all")
+            log.info("partition_gone partition=%s", name)
             return
         self._context.tally.unverified += 1
-        advice = self._context.system.access.hint(error.status) if error.status == 403 else str(error)
-        log.warning("list_refused list=%s status=%d advice=%r", part.name or "all", error.status, advice)
+        hint = self._context.system.access.hint(error.status) if error.status == 403 else str(error)
+        log.warning("partition_refused partition=%s status=%d hint=%r", name, error.status, hint)
 
-    def _none(self, number: int) -> None:
-        """Not one list was given: that is no matter of single lists."""
-        errors = list(self.refused.values())
-        system = self._context.system
+    def _raise_refused(self) -> None:
+        """Not one partition was given: that is no matter of single ones."""
+        errors, system = list(self.refused.values()), self._context.system
         if any(error.status == 403 for error in errors):
             raise AuthenticationError(
-                f"None of the {number} lists may be read (HTTP 403). {system.access.hint(403)}", status=403
+                f"None of the {len(errors)} lists may be read (HTTP 403). {system.access.hint(403)}",
+                status=403,
             )
-        is_listed = system.workflows is not None and not system.listing.partitions(
+        are_listed = system.workflows is not None and not system.listing.partitions(
             self._context.settings.values, ()
         )
-        if not is_listed or any(error.status != 404 for error in errors):
+        if not are_listed or any(error.status != 404 for error in errors):
             raise errors[0]
 
-    def _again(self, windows: dict[str, list[Window]]) -> dict[str, dict[str, datetime]]:
-        """What is held, by list, of the time that is looked at again."""
-        looked = [
-            both
-            for name, some in windows.items()
-            for window in some
-            for known in self._context.part(name).book.covered
-            if not (both := overlap(window, known)).is_empty
-        ]
-        if not looked:
+
+def _next(partition: Partition, events: Iterator[Event]) -> _Step:
+    """The partition's next event."""
+    try:
+        return _Step(partition, events, next(events, None))
+    except TaskHistoryError as error:
+        return _Step(partition, events, error=error)
+
+
+class _Stored:
+    """In which state executions are stored. What is looked at again is asked for once, for all partitions together:
+    a question for each of many takes longer than their answers from the vendor."""
+
+    def __init__(self, context: Context, lookback: Window | None) -> None:
+        self._warehouse = context.warehouse
+        self._is_filtered_by_time = context.system.listing.is_filtered_by_time
+        self._lookback = lookback
+        self._seen: dict[str, Seen] | None = None
+        self._starts: dict[str, dict[str, datetime]] | None = None
+
+    def seen(self, window: Window) -> dict[str, Seen]:
+        """The states of those that began in the window, and perhaps of others, by id."""
+        lookback = self._lookback
+        if lookback is None or window.start < lookback.start or window.end > lookback.end:
+            return self._warehouse.seen(window)
+        if self._seen is None:
+            self._seen = self._warehouse.seen(lookback)
+        return self._seen
+
+    def starts(self, partition: Partition) -> dict[str, datetime]:
+        """When those of the partition began that are looked at again, where their listing shows that one is gone."""
+        if self._lookback is None or not self._is_filtered_by_time:
             return {}
-        window = Window(min(looked).start, max(one.end for one in looked))
-        # Asked once: a question for each of many lists takes longer than their answers from the vendor.
-        self._stored = self._context.warehouse.seen(window)
-        return (
-            self._context.warehouse.by_part(window) if self._context.system.listing.kind == "unsorted" else {}
-        )
-
-    def _listed(self, read: _Read, held: dict[str, datetime]) -> Chunk:
-        """A window that was read: its rows and its coverage; what was known of it before is told apart."""
-        context, system, part, piece = self._context, self._context.system, read.part, read.piece
-        assert piece is not None  # noqa: S101 - asked before
-        stamp, tally = context.stamp(), context.tally
-        window = self._until_now(piece)
-        known = [both for one in part.book.covered if not (both := overlap(window, one)).is_empty]
-        rows = [*piece.rows, *read.strays]
-        stored = self._seen(rows) if known or read.strays else {}
-        made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
-        starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
-        late = [at for key, at in starts.items() if key not in stored and any(at in one for one in known)]
-        part.book.found_late(late, checked_at=stamp.at)
-        for fresh in gaps(window, known):
-            part.book.add(
-                fresh,
-                by_midnight(at for at in starts.values() if at in fresh),
-                is_counted=False,
-                is_verified=piece.is_verified,
-                checked_at=stamp.at,
-            )
-        for one in known:
-            part.book.compared(one, is_verified=piece.is_verified, checked_at=stamp.at)
-        if piece.is_verified and system.listing.kind == "unsorted":
-            self.vanished += [
-                key for key, at in held.items() if key not in starts and any(at in one for one in known)
-            ]
-        if not piece.is_verified:
-            tally.unverified += 1
-            log.warning("unverified list=%s window=%s rows=%d", part.name, described(window), len(rows))
-        tally.executions += len(rows)
-        tally.late += len(late)
-        tally.count_listed(made, system.failed_statuses)
-        note = context.window_read(
-            window,
-            len(rows),
-            None,
-            is_verified=piece.is_verified,
-            filters=part.book.filters,
-            order=read.order,
-        )
-        return Chunk({system.executions.name: made, READS.name: [note], STATES.name: earlier})
-
-    def _until_now(self, piece: Piece) -> Window:
-        """The piece's window, ended now, or after the last row that the vendor's clock lets lie beyond."""
-        window, starts = piece.window, map(self._context.system.started_at, piece.rows)
-        last = max((floor_ms(at) + MS for at in starts if at is not None), default=window.start)
-        return Window(window.start, min(window.end, max(last, self._context.edge(), window.start)))
-
-    def _seen(self, rows: Sequence[Row]) -> dict[str, Seen]:
-        """In which state these are stored, as far as they may be."""
-        system = self._context.system
-        # Of which it is not known when they began, they may be stored wherever.
-        others = [
-            key
-            for row in rows
-            if not system.started_at(row) and (key := system.identity(row)) not in self._stored
-        ]
-        if not others:
-            return self._stored
-        held = self._context.warehouse.stored(others)
-        return self._stored | {
-            key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None
-        }
+        if self._starts is None:
+            self._starts = self._warehouse.by_partition(self._lookback)
+        return self._starts.get(partition.name, {})

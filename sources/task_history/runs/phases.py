@@ -3,98 +3,191 @@
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from ..core.batch import DUE, END, Chunk
-from ..core.models import Row, Window
+from ..core.intervals import gaps, overlap
+from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.integrations import learn
 from ..extract.pages import described
-from ..extract.sorted_listing import Piece
-from ..systems.protocol import Integrations
+from ..extract.reader import Late, Piece, WindowReader
+from ..systems.protocol import Integrations, System
 from ..warehouse.coverage import by_midnight
-from ..warehouse.queries import Open, Warehouse
+from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import Seen
 from ..warehouse.tables import READS, STATES
-from .context import Context, without
+from .context import Context, Partition, without
 
 log = logging.getLogger("task_history")
 
+MAX_VANISHED = 200
+"""Executions that a listing shows no more and that are read singly after one comparison."""
 
-def listed(context: Context, piece: Piece) -> Chunk:
-    """A verified window: its rows, its coverage, and its end as the cursor."""
-    system, stamp = context.system, context.stamp()
+
+def listed(
+    context: Context,
+    partition: Partition,
+    piece: Piece,
+    *,
+    seen: Callable[[Window], Mapping[str, Seen]],
+    stored_starts: Mapping[str, datetime],
+) -> tuple[Chunk, list[str]]:
+    """A window that was read: its rows and its coverage, and the ids that it shows no more.
+
+    ``seen`` gives the states in which executions are stored; ``stored_starts`` when those of the partition began
+    that are looked at again.
+    """
+    system, stamp, tally, book = context.system, context.stamp(), context.tally, partition.book
+    window = partition.reader.over(piece, context.edge())
+    covered = [part for known in book.covered if not (part := overlap(window, known)).is_empty]
+    touched = book.touched(_reach(system, window, piece.outside))
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
-    stored = context.warehouse.seen(piece.window) if context.book.touches(piece.window) else {}
-    frame = None if stored else piece.frame
-    found = piece.rows if frame is not None else piece.in_rows()
-    rows, earlier = records.executions(system, found, stamp, read_by=records.LIST, stored=stored)
-    by_day = by_midnight(at for row in found if (at := system.started_at(row)) is not None)
-    number = len(rows)
-    tally = context.tally
-    tally.count_listed(rows, system.failed_statuses)
-    framed = {}
-    if frame is not None and system.listing.page_form is not None:
-        by_day.update(frame.by_day())
-        number += len(frame)
-        tally.add_listed(len(frame), frame.count(system.listing.page_form.status, system.failed_statuses))
-        framed[system.executions.name] = records.framed(
-            system.listing.page_form, system.executions, frame, stamp, read_by=records.LIST
+    stored = dict(seen(touched)) if touched is not None else {}
+    frame = piece.frame if not stored and not covered else None
+    rows = [*(piece.rows if frame is not None else piece.in_rows()), *piece.outside]
+    stored |= _stored_elsewhere(context, rows, stored) if covered or piece.outside else {}
+    made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
+    starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
+    late = [at for key, at in starts.items() if key not in stored and any(at in known for known in covered)]
+    book.found_late(late, checked_at=stamp.at)
+    for part in gaps(window, book.own):
+        by_day = by_midnight(at for at in starts.values() if at in part)
+        if frame is not None:
+            by_day.update(frame.within(part).by_day())
+        book.add(
+            part,
+            by_day,
+            is_counted=piece.total is not None,
+            is_verified=piece.is_verified,
+            checked_at=stamp.at,
         )
-    context.book.add(
-        piece.window,
-        by_day,
-        is_counted=piece.total is not None,
-        is_verified=piece.is_verified,
-        checked_at=stamp.at,
-    )
+    for known in covered:
+        book.compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
+    number = len(rows)
+    tally.count_listed(made, system.failed_statuses)
+    framed = {}
+    if frame is not None and (form := system.listing.page_form) is not None:
+        number += len(frame)
+        tally.add_listed(len(frame), frame.count(form.status, system.failed_statuses))
+        framed[system.executions.name] = records.framed(
+            form, system.executions, frame, stamp, read_by=records.LIST
+        )
     if not piece.is_verified:
-        tally.unverified += 1
-        log.warning("unverified window=%s rows=%d", described(piece.window), number)
+        _note_unverified(context, partition, window, number)
     tally.executions += number
-    tally.done += number
-    if context.listing.rest_rows is not None:
-        context.expect_listing(context.listing.rest_rows + tally.rows_ahead)
-    read = context.window_read(piece.window, number, piece.total, is_verified=piece.is_verified)
-    return Chunk(
-        {system.executions.name: rows, STATES.name: earlier},
+    tally.late += len(late)
+    if partition.reader.rest_rows is not None:
+        context.expect_listing(partition.reader.rest_rows + tally.rows_ahead)
+    read = context.window_read(
+        window,
+        number,
+        piece.total,
+        is_verified=piece.is_verified,
+        filters=book.filters,
+        order=piece.order,
+    )
+    chunk = Chunk(
+        {system.executions.name: made, STATES.name: earlier, **_integrations_of(context, piece)},
         framed,
         {READS.name: [read]},
-        cursor=piece.window.end,
     )
+    vanished = [
+        key
+        for key, at in stored_starts.items()
+        if piece.is_verified and key not in starts and any(at in known for known in covered)
+    ]
+    return chunk, vanished
 
 
-def late(context: Context, rows: Sequence[Row], window: Window, *, is_verified: bool) -> Chunk:
+def _reach(system: System, window: Window, outside: Sequence[Row]) -> Window:
+    """From the first to the last instant of the window and of rows outside of it."""
+    starts = [at for at in map(system.started_at, outside) if at is not None]
+    return Window(min([window.start, *starts]), max([window.end, *(at + MS for at in starts)]))
+
+
+def _stored_elsewhere(context: Context, rows: Sequence[Row], stored: Mapping[str, Seen]) -> dict[str, Seen]:
+    """The states of rows that may be stored outside of the window: of which it is not known when they began."""
+    system = context.system
+    ids = [key for row in rows if not system.started_at(row) and (key := system.identity(row)) not in stored]
+    held = context.warehouse.stored(ids) if ids else {}
+    return {key: state for key, row in held.items() if (state := Seen.in_row(row)) is not None}
+
+
+def _note_unverified(context: Context, partition: Partition, window: Window, rows: int) -> None:
+    context.tally.unverified += 1
+    log.warning("unverified partition=%s window=%s rows=%d", partition.name or "all", described(window), rows)
+
+
+def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
+    """What a listing by integration says of its workflows without asking for them."""
+    system, stamp, integrations = context.system, context.stamp(), context.system.integrations
+    of_workflow = next((known.name for known in system.listing.filters if known.column is None), "")
+    integration = context.selection.filters.get(of_workflow)
+    if integrations is None or integration is None:
+        return {}
+    key = next(column.source for column in system.executions.columns if column.name == system.workflow_column)
+    workflow_ids = dict.fromkeys(row.get(key or "") for row in piece.rows)
+    if piece.frame is not None:
+        workflow_ids |= dict.fromkeys(sorted(piece.frame.values(key or ""), key=str))
+    fresh = {str(value) for value in workflow_ids if value} - context.workflows_known
+    context.workflows_known.update(fresh)
+    learned = {"integration": integration, "workflow_name": None, "origin": "listed"}
+    rows = [
+        stamp.on({"workflow_id": key, **learned, "asked": json.dumps([integration])}) for key in sorted(fresh)
+    ]
+    return {integrations.table.name: rows} if rows else {}
+
+
+def late(context: Context, partition: Partition, event: Late) -> Chunk:
     """What a comparison of a covered window found that was not there when it was listed."""
-    system, stamp, tally = context.system, context.stamp(), context.tally
+    system, stamp, tally, book = context.system, context.stamp(), context.tally, partition.book
+    comparison, window = event.comparison, event.window
+    is_verified = comparison.is_verified and len(comparison.vanished) <= MAX_VANISHED
     # One that was held to be purged, or not to fit the filters, has a state already.
-    held = context.warehouse.stored([system.identity(row) for row in rows])
+    held = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None}
-    found, earlier = records.executions(system, rows, stamp, read_by=records.LATE, stored=stored)
-    starts = [at for row in rows if (at := system.started_at(row)) is not None]
-    if found:
-        log.info("late window=%s rows=%d", described(window), len(found))
-    context.book.found_late(starts, checked_at=stamp.at)
-    context.book.compared(window, is_verified=is_verified, checked_at=stamp.at)
+    rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
+    starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
+    if rows:
+        log.info("late window=%s rows=%d", described(window), len(rows))
+    book.found_late(starts, checked_at=stamp.at)
+    book.compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:
-        tally.unverified += 1
-        log.warning("unverified window=%s rows=%d", described(window), len(found))
-    tally.late += len(found)
-    tally.executions += len(found)
-    return Chunk({system.executions.name: found, STATES.name: earlier})
+        _note_unverified(context, partition, window, len(rows))
+    tally.late += len(rows)
+    tally.executions += len(rows)
+    return Chunk({system.executions.name: rows, STATES.name: earlier})
 
 
-def settled(context: Context, opens: Sequence[Open]) -> Iterator[Chunk]:
-    """What was open, as the vendor has it now."""
-    tally = context.tally
-    context.phase("settling", len(opens))
-    for chunk in context.settling.chunks(opens, is_quiet=not tally.executions):
-        tally.done += len(chunk.rows.get(context.system.executions.name, ()))
-        tally.settled = context.settling.settled
-        tally.unresolved = context.settling.unresolved
+def settled(
+    context: Context,
+    readable: Callable[[str], WindowReader | None],
+    vanished: Collection[str],
+    *,
+    selection: Selection | None = None,
+) -> Iterator[Chunk]:
+    """What was open, as the vendor has it now, and what its listings showed no more.
+
+    ``readable`` gives the reader of a partition that can be read.
+    """
+    warehouse = context.warehouse if selection is None else context.warehouse.within(selection)
+    opens = warehouse.open_executions(not_read_by=context.run_id)
+    context.phase("settling")
+    tally, settling = context.tally, context.settling
+    before = tally.settled, tally.unresolved
+    chunks = settling.chunks(
+        opens, readable, is_quiet=not tally.executions, at_once=context.settings.concurrency
+    )
+    for chunk in chunks:
+        tally.settled, tally.unresolved = before[0] + settling.settled, before[1] + settling.unresolved
         yield counted(context, chunk)
+    gone = set(vanished) - {execution.id for execution in opens}
+    yield from settling.read(gone, forbidden=[])
 
 
 def workflows(context: Context) -> Iterator[Chunk]:
@@ -103,7 +196,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
     if integrations is None:
         return
     known = context.warehouse.workflows()
-    context.phase("workflows", len(known))
+    context.phase("workflows")
     requests = sum(context.client.stats.sent.values())
     for row in learn(
         known,
@@ -112,7 +205,6 @@ def workflows(context: Context) -> Iterator[Chunk]:
         asks=_belongs(context, integrations),
         stamp=context.stamp,
     ):
-        context.tally.done += 1
         yield Chunk({integrations.table.name: [row]}, is_quiet=True)
     if sum(context.client.stats.sent.values()) > requests:
         # What was asked should not be asked again after a kill.
@@ -144,14 +236,12 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     for _ in itertools.count() if rounds is None else range(rounds):
         left = warehouse.left(scope)
         context.expect_details(left.details, left.failed, left.payloads)
-        tally.goal = tally.done + left.details + left.payloads
         known = details.skipped | flying.ids()
         limit = most + len(known)
         payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
         for chunk in details.inputs_and_outputs(payloads):
             flying.add(chunk)
             tally.payloads += 1
-            tally.done += 1
             tally.redactions = details.redactions
             tally.came()
             yield chunk
@@ -162,7 +252,6 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
         )
         for chunk in details.steps(wanted):
             flying.add(chunk)
-            tally.done += 1
             tally.came()
             yield counted(context, chunk)
         if payloads or wanted:

@@ -85,7 +85,7 @@ class Replay:
             # This run holds the lock of its lane: nobody else sends from here on.
             self.skipped = self._candidates.earlier(self._ids)
         ids = self.left
-        self._context.phase("replaying", len(ids))
+        self._context.phase("replaying")
         for at in range(0, len(ids), _AT_ONCE):
             yield from self._group(ids[at : at + _AT_ONCE])
 
@@ -138,7 +138,6 @@ class Replay:
 
     def _note(self, result: Result) -> None:
         self.results.append(result)
-        self._context.tally.done += 1
         is_in_doubt = result.outcome == "unknown" or result.status_code == 429
         self._in_a_row = self._in_a_row + 1 if is_in_doubt else 0
         if result.outcome == "replayed":

@@ -50,7 +50,7 @@ def read(
     values = context.settings.values
     tables = {table.name: table for table in statistics.tables}
     try:
-        answer = context.asking.send(statistics.request(values, window))
+        answer = context.sender.send(statistics.request(values, window))
     except Rejected as error:
         log.warning("statistics_refused status=%d because=%r", error.status, str(error))
         return None

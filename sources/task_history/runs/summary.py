@@ -34,9 +34,6 @@ class Tally:
     """Executions that are probably to be listed after what is being listed now."""
     to_come: float | None = None
     """Requests that are probably still to come; None while that is not known."""
-    done: int = 0
-    """Units of the phase that are done, of ``goal``."""
-    goal: int | None = None
     cursor: datetime | None = None
 
     def count_listed(self, rows: Sequence[Row], failed_statuses: Sequence[str]) -> None:

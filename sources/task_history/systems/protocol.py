@@ -225,6 +225,21 @@ class Listing:
     partitions: Callable[[Values, Sequence[Row]], tuple[str, ...]] = lambda values, workflows: ("",)
     """The values of that filter: from settings, or from the workflows that the vendor lists."""
 
+    @property
+    def is_countable(self) -> bool:
+        """Whether a window can be counted, estimated or compared without reading all of it."""
+        return self.kind == "sorted"
+
+    @property
+    def is_filtered_by_time(self) -> bool:
+        """Whether a short window is cheap to read."""
+        return self.kind != "full_scan"
+
+    @property
+    def is_oldest_first(self) -> bool:
+        """Whether windows are read oldest first: then what was read so far is a prefix of all."""
+        return self.kind != "full_scan"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details:

@@ -34,6 +34,14 @@ def list_of(filters: str) -> str:
     )
 
 
+def _excludes(filters: str, others: str) -> bool:
+    """Whether no execution fits both."""
+    wanted, given = (
+        dict(word.split("=", 1) for word in text.split("&") if word) for text in (filters, others)
+    )
+    return any(given.get(name, value) != value for name, value in wanted.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """What one lane noted of one day."""
@@ -74,21 +82,20 @@ class Book:
     @property
     def unbroken(self) -> Window | None:
         """The last stretch of this lane without a gap."""
-        windows = merged(window for day in self._days.values() for window in day.windows)
+        windows = self.own
         return windows[-1] if windows else None
 
     @property
     def covered(self) -> list[Window]:
         """Where every execution under the filters is loaded, by whichever lane and with whatever fewer filters."""
         wanted = set(filter(None, self.filters.split("&")))
-        own = [window for day in self._days.values() for window in day.windows]
         others = [
             window
             for day in self._known
             if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= wanted
             for window in day.windows
         ]
-        return merged(own + others)
+        return merged(self.own + others)
 
     @property
     def doubted(self) -> list[Window]:
@@ -97,14 +104,24 @@ class Book:
         windows = [self._days[day].windows for _, day in found]
         return [Window(parts[0].start, parts[-1].end) for parts in windows]
 
-    def touches(self, window: Window) -> bool:
-        """Whether anything of the window was loaded when this run began, by any lane and under any filters."""
-        return any(
-            not overlap(window, known).is_empty
+    @property
+    def own(self) -> list[Window]:
+        """Where this lane has loaded every execution under the filters."""
+        return merged(window for day in self._days.values() for window in day.windows)
+
+    def touched(self, window: Window) -> Window | None:
+        """The part of the window in which executions were stored when this run began, by any lane; None for nothing.
+
+        What was loaded under other filters counts, but where they name another value of the same filter.
+        """
+        parts = [
+            part
             for day in self._known
-            if day.lane != AUDIT
+            if day.lane != AUDIT and not _excludes(self.filters, day.filters)
             for known in day.windows
-        )
+            if not (part := overlap(window, known)).is_empty
+        ]
+        return Window(min(parts).start, max(part.end for part in parts)) if parts else None
 
     def gaps(self, window: Window) -> list[Window]:
         """What of the window is not covered, oldest first."""

@@ -42,8 +42,8 @@ class Open:
     status: str
     seen: Seen | None = None
     """The state in which it is stored."""
-    part: str = ""
-    """Which of the vendor's lists shows it, where there are several."""
+    partition: str = ""
+    """Its partition; empty where one listing shows all executions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Wanted:
     started_at: datetime | None
     step_id: str = ""
     status: str | None = None
-    part: str = ""
-    """Which of the vendor's lists shows it, where there are several."""
+    partition: str = ""
+    """Its partition; empty where one listing shows all executions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +189,16 @@ class Warehouse:
         )
         return {str(row["id"]): seen for row in rows if (seen := Seen.in_row(row)) is not None}
 
-    def by_part(self, window: Window) -> dict[str, dict[str, datetime]]:
-        """When those that began in the window did, by the list that shows them and by id; without purged ones."""
+    def by_partition(self, window: Window) -> dict[str, dict[str, datetime]]:
+        """When those that began in the window did, by partition and id; without purged ones."""
         where = self._held(window)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, {self._part('e')} FROM {self._all} AS e WHERE {where.sql}",
+            f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {where.sql}",
             *where.values,
         )
         found: dict[str, dict[str, datetime]] = {}
-        for identity, start, part in rows:
-            found.setdefault(str(part or ""), {})[str(identity)] = _always(start)
+        for identity, start, partition in rows:
+            found.setdefault(str(partition or ""), {})[str(identity)] = _always(start)
         return found
 
     def stats_read_until(self, granularity: str) -> datetime | None:
@@ -220,7 +220,7 @@ class Warehouse:
         where = self._chosen("e")
         rows = self._rows(
             f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id, "
-            f"{self._part('e')} FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
+            f"{self._partition('e')} FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
             f"ORDER BY e.{self._start}",
             not_read_by,
             *where.values,
@@ -242,7 +242,9 @@ class Warehouse:
         if oldest is None:
             return {}
         own, ties = (
-            ("", "") if not self._partition else (f"PARTITION BY {self._partition} ", f"{self._partition}, ")
+            ("", "")
+            if not self._partition_column
+            else (f"PARTITION BY {self._partition_column} ", f"{self._partition_column}, ")
         )
         rows = self._rows(
             "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
@@ -269,11 +271,11 @@ class Warehouse:
             return []
         where = self._details_wanted(scope)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, {self._part('e')} FROM {where.sql} "
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {where.sql} "
             f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *where.values,
         )
-        return [Wanted(str(row[0]), _utc(row[1]), status=row[2], part=str(row[3] or "")) for row in rows]
+        return [Wanted(str(row[0]), _utc(row[1]), status=row[2], partition=str(row[3] or "")) for row in rows]
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not asked for."""
@@ -428,16 +430,16 @@ class Warehouse:
             where.values,
         )
 
-    def _part(self, alias: str) -> str:
-        return f"{alias}.{self._partition}" if self._partition else "NULL"
+    def _partition(self, alias: str) -> str:
+        return f"{alias}.{self._partition_column}" if self._partition_column else "NULL"
 
-    def part_of(self, row: Row) -> str:
-        """Which of the vendor's lists shows a stored execution; empty for one list."""
-        return str(row.get(self._partition) or "") if self._partition else ""
+    def partition_of(self, row: Row) -> str:
+        """The partition of a stored execution; empty where one listing shows all executions."""
+        return str(row.get(self._partition_column) or "") if self._partition_column else ""
 
     @property
-    def _partition(self) -> str:
-        """The column that tells which of the vendor's lists shows an execution; empty for one list."""
+    def _partition_column(self) -> str:
+        """The column that names the partition of an execution; empty where one listing shows all executions."""
         columns = {one.name: one.column or "" for one in self._system.listing.filters}
         return columns.get(self._system.listing.partitioned_by, "")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from task_history.core.intervals import Starts, days, halves, is_ascending, share, uncovered
 from task_history.core.models import MS, Window
-from task_history.extract.settling import plan
+from task_history.extract.open_executions import plan
 from task_history.warehouse.coverage import Book, by_midnight
 from task_history.warehouse.queries import Open
 

@@ -17,7 +17,7 @@ from task_history.core.models import Row, Window, iso_ms
 from task_history.extract import rows as records
 from task_history.extract.columnar import Frame, Framer, Framing
 from task_history.extract.rows import Stamp
-from task_history.extract.sorted_listing import Listing
+from task_history.extract.sorted_listing import SortedListing
 from task_history.load.arrow import Columns, framed_to_arrow, to_arrow
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.in_process import NOW, VALUES, Vendor
@@ -189,7 +189,7 @@ def test_large_windows_come_in_columns() -> None:
     """Of a plain vendor's rows all but the first page of each piece are read in columns, in no more requests."""
     vendor = Vendor(Spec(executions=5_000, seed=5, days=2, now=NOW, late=0.0), {}, seed=5)
     window = Window(NOW - timedelta(days=2), NOW + timedelta(seconds=1))
-    pieces = list(Listing(vendor, PARAGON, VALUES).pieces(window, is_oldest=False, in_columns=True))
+    pieces = list(SortedListing(vendor, PARAGON, VALUES).pieces(window, is_oldest=False, in_columns=True))
     assert {row["id"] for piece in pieces for row in piece.in_rows()} == vendor.shown(window)
     assert sum(len(piece.rows) for piece in pieces) <= 100 * len(pieces)
     assert vendor.requests <= 51

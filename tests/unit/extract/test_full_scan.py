@@ -11,7 +11,7 @@ from task_history.client.fallback import Asking
 from task_history.core.errors import Stopped
 from task_history.core.intervals import Starts
 from task_history.core.models import Window
-from task_history.extract.full_scan import Scan
+from task_history.extract.full_scan import FullScan
 from task_history.extract.unsorted_listing import Sizes
 from tests.support.plain_vendor import NOW, PlainVendor
 
@@ -28,8 +28,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _scan(vendor: PlainVendor) -> Scan:
-    return Scan(Asking(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size))
+def _scan(vendor: PlainVendor) -> FullScan:
+    return FullScan(
+        Asking(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size)
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -51,9 +53,9 @@ def test_newest_first_is_left_early_and_no_other_order_is() -> None:
     for order in ("newest", "oldest", "any"):
         vendor = PlainVendor("b3os", executions=3_000, days=30, switches={"order": order})
         scan = _scan(vendor)
-        list(scan.pieces(RECENT))
+        pieces = list(scan.pieces(RECENT))
         requests[order] = vendor.requests
-        assert scan.order == ("newest_first" if order == "newest" else "none")
+        assert pieces[-1].order == ("newest_first" if order == "newest" else "none")
     assert requests["newest"] <= 2
     assert min(requests["oldest"], requests["any"]) >= 30
 

@@ -13,7 +13,8 @@ import pytest
 from task_history import systems
 from task_history.core.concurrency import Crew, Drawn, Width
 from task_history.core.models import Answer, Request, Window
-from task_history.extract.sorted_listing import Listing, Piece
+from task_history.extract.reader import Piece
+from task_history.extract.sorted_listing import SortedListing
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.in_process import NOW, VALUES, Vendor
 
@@ -49,7 +50,7 @@ class Sender:
 
 
 def _pieces(sender: Sender) -> Iterator[Piece]:
-    listing = Listing(sender, systems.find("paragon"), VALUES)
+    listing = SortedListing(sender, systems.find("paragon"), VALUES)
     return listing.pieces(WINDOW, is_oldest=False, in_columns=True)
 
 

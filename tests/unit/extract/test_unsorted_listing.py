@@ -10,7 +10,7 @@ import pytest
 
 from task_history.client.fallback import Asking
 from task_history.core.models import Window
-from task_history.extract.unsorted_listing import Chains, Sizes
+from task_history.extract.unsorted_listing import Sizes, UnsortedListing
 from tests.support.plain_vendor import NOW, PlainVendor
 
 WINDOW = Window(NOW - timedelta(days=20), NOW)
@@ -33,8 +33,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
-    chains = Chains(Asking(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters)
-    pieces = list(chains.pieces(window))
+    listing = UnsortedListing(Asking(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters)
+    pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
     assert [piece.window.start for piece in pieces] == sorted(piece.window.start for piece in pieces)
     return [row["id"] for piece in pieces for row in piece.rows]
@@ -74,8 +74,8 @@ def test_an_unknown_filter_is_tried_once() -> None:
         sizes, asking = Sizes(vendor.system.listing.page_size), Asking(vendor)
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
-            chains = Chains(asking, vendor.system, vendor.values, sizes=sizes, filters=filters)
-            assert {row["id"] for piece in chains.pieces(WINDOW) for row in piece.rows} == vendor.shown(
+            listing = UnsortedListing(asking, vendor.system, vendor.values, sizes=sizes, filters=filters)
+            assert {row["id"] for piece in listing.pieces(WINDOW) for row in piece.rows} == vendor.shown(
                 WINDOW, workflow
             )
     assert unknown.requests == known.requests + 1
@@ -84,7 +84,7 @@ def test_an_unknown_filter_is_tried_once() -> None:
 def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
     """What its first page shows to be far more than a piece is read in several, oldest first, at hardly any cost."""
     vendor = PlainVendor("sailpoint", executions=4_800, days=20, workflows=1, ties=0.0)
-    chains = Chains(
+    listing = UnsortedListing(
         Asking(vendor),
         vendor.system,
         vendor.values,
@@ -92,7 +92,7 @@ def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
         filters={"workflow": vendor.world.workflow_ids[0]},
         rows_per_piece=2_000,
     )
-    pieces = list(chains.pieces(WINDOW))
+    pieces = list(listing.pieces(WINDOW))
     assert len(pieces) == 3
     assert {row["id"] for piece in pieces for row in piece.rows} == vendor.shown(WINDOW, 0)
     assert vendor.requests <= 1.05 * math.ceil(4_800 / 250) + 3

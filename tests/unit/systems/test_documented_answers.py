@@ -14,13 +14,10 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.core.batch import Chunk
 from task_history.core.models import Answer, Json, Request
-from task_history.extract.details import Details
-from task_history.extract.rows import Payloads, Stamp
+from task_history.extract.details import DetailReader
 from task_history.settings import build
 from tests.support.place import Place
-from tests.support.plain_vendor import NOW
 
 _EXECUTION = {
     "id": "b393f4e2-4785-4d7f-ab27-3a6b8ded4c81",
@@ -230,16 +227,7 @@ def test_a_bare_list_that_comes_again_is_the_whole(name: str, number: int) -> No
         ) -> Iterator[Answer | Exception]:
             yield from map(self.send, requests)
 
-    details = Details(
-        client=Static(),
-        system=system,
-        values=values,
-        payloads=Payloads(redact=(), secrets=(), max_bytes=1_000),
-        stamp=lambda: Stamp("r", NOW),
-        is_expired=lambda _: False,
-        changed=lambda *_: Chunk(),
-    )
     request = replace(system.details.request(values, "e", "n"), instead=None)
-    found = details.whole(str(_RUN["_id"]), request, Static().send(request))
+    found = DetailReader(Static(), system, values).whole(str(_RUN["_id"]), request, Static().send(request))
     rows = found.steps if name == "sailpoint" else found.children["task_logs"]
     assert len({row["id"] for row in rows}) == len(rows) == number

@@ -1,0 +1,142 @@
+"""What reads the executions of one partition in windows: the protocol of the three listings, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from ..core.models import Row, Window, floor_ms
+from ..systems.protocol import System
+from .compare import Comparison, CountedHeld, Held
+from .pages import Pages
+
+if TYPE_CHECKING:
+    from .columnar import Frame
+
+Edge = Callable[[], datetime]
+"""Now, by the vendor's clock as far as it is known."""
+
+AHEAD = timedelta(days=400)
+"""How far beyond now a window may reach: the vendor's clock may differ from ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """All executions that started in ``window``."""
+
+    window: Window
+    rows: list[Row]
+    """Oldest first, each id once."""
+    total: int | None
+    """The vendor's count for the window; None where it gives none."""
+    is_verified: bool
+    """False where the vendor does not let it be known whether these are all."""
+    frame: Frame | None = None
+    """Those that came in columns; they began after those in ``rows``."""
+    order: str | None = None
+    """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
+    outside: Sequence[Row] = ()
+    """Rows that stood in the answers and began in windows of which pieces were given before."""
+
+    @property
+    def size(self) -> int:
+        """How many executions it has."""
+        return len(self.rows) + (len(self.frame) if self.frame is not None else 0)
+
+    def in_rows(self) -> list[Row]:
+        """All of them row by row."""
+        return self.rows if self.frame is None else [*self.rows, *self.frame.rows()]
+
+    def span(self, system: System) -> tuple[datetime, datetime] | None:
+        """When the first and the last of them began; None where it is not known of any."""
+        starts = [at for at in map(system.started_at, self.rows) if at is not None]
+        starts += self.frame.span if self.frame else ()
+        return (min(starts), max(starts)) if starts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A window that was loaded before, compared again."""
+
+    comparison: Comparison
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What earlier syncs loaded of a partition, and how far back the next one looks."""
+
+    first: datetime
+    """Where the first sync begins."""
+    loaded: Window | None
+    """What they loaded without a gap; None before the first sync."""
+    gaps: Sequence[Window]
+    """What is not loaded between ``first`` and ``loaded``."""
+    lookback: timedelta
+    horizon: datetime | None
+    """What began before may be purged at the vendor."""
+    compare_from: datetime | None
+    """From where on everything is compared, where that is due."""
+
+    @property
+    def start(self) -> datetime:
+        """Where the lookback reaches."""
+        if self.loaded is None:
+            return self.first
+        start = max(self.loaded.end - self.lookback, self.loaded.start)
+        return floor_ms(start if self.horizon is None else max(start, self.horizon))
+
+
+class NewestHeld(Held, Protocol):
+    """What is held of a partition's executions."""
+
+    def newest_start(self) -> datetime | None:
+        """When the newest of them began."""
+        ...
+
+
+class WindowReader(Protocol):
+    """Reads the executions of one partition in windows.
+
+    Raises, while pieces are drawn: whatever the client raises, UnexpectedResponse and PaginationLoop; what was read
+    before comes as pieces first.
+    """
+
+    @property
+    def system(self) -> System:
+        """Whose executions these are."""
+        ...
+
+    @property
+    def pages(self) -> Pages:
+        """Single pages of the same listing."""
+        ...
+
+    @property
+    def rest_rows(self) -> int | None:
+        """How many rows of what is being read are still to come, where the vendor counts them."""
+        ...
+
+    def pieces(
+        self, window: Window, *, in_columns: bool = False, held: Held | None = None
+    ) -> Iterator[Piece]:
+        """The window in pieces. ``in_columns`` says that they may have frames, ``held`` what is held of the partition."""
+        ...
+
+    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+        """What is new or late since the last sync, up to the edge."""
+        ...
+
+    def compare(self, window: Window, held: Held) -> Comparison:
+        """Where the vendor's rows of the window differ from those held."""
+        ...
+
+    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float]) -> Comparison:
+        """The same, and in as few requests as is safe where the copy may be equal."""
+        ...
+
+    def over(self, piece: Piece, edge: datetime) -> Window:
+        """The part of the piece's window that is over by then: later rows may still come."""
+        ...

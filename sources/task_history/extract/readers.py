@@ -1,0 +1,35 @@
+"""Which class reads which kind of listing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.models import Sender
+from ..systems.protocol import System, Values
+from .full_scan import FullScan
+from .reader import WindowReader
+from .sorted_listing import SortedListing
+from .unsorted_listing import ROWS_PER_PIECE, Sizes, UnsortedListing
+
+
+class Readers:
+    """Makes the readers of a system's partitions; they share what they learn of the lengths of its pages."""
+
+    def __init__(
+        self, sender: Sender, system: System, values: Values, *, rows_per_piece: int = ROWS_PER_PIECE
+    ) -> None:
+        self._sender = sender
+        self._system = system
+        self._values = values
+        self._rows_per_piece = rows_per_piece
+        self._sizes = Sizes(system.listing.page_size)
+
+    def of(self, filters: Mapping[str, Any]) -> WindowReader:
+        """The reader of the partition that these filters name."""
+        kind, sender, system, values = self._system.listing.kind, self._sender, self._system, self._values
+        if kind == "sorted":
+            return SortedListing(sender, system, values, rows_per_piece=self._rows_per_piece, filters=filters)
+        if kind == "unsorted":
+            return UnsortedListing(sender, system, values, sizes=self._sizes, filters=filters)
+        return FullScan(sender, system, values, sizes=self._sizes, filters=filters)
