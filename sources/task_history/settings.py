@@ -172,6 +172,14 @@ def common(system: System) -> tuple[Setting, ...]:
             "fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0, most=86_400
         ),
         Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
+        Setting(
+            "answer_max_bytes",
+            int,
+            67_108_864,
+            "An answer that is larger, once unpacked, is refused.",
+            least=65_536,
+            most=1_073_741_824,
+        ),
     )
     return tuple(one for one in found if one.name != "payloads" or system.payloads is not None)
 

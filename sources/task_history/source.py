@@ -46,6 +46,7 @@ def paragon(
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
+    answer_max_bytes: int | None = None,
     redact: list[str] | None = None,
     integrations: list[str] | None = None,
     workflow_map: str | None = None,
@@ -70,6 +71,7 @@ def paragon(
         retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
         fault_deadline_s: how long a failing request is tried again.
         timeout_s: how long an answer may take.
+        answer_max_bytes: an answer that is larger, once unpacked, is refused.
         redact: names whose values are redacted in payloads, beside the built-in ones.
         integrations: integrations to learn each workflow's from.
         workflow_map: a file that names each workflow's integration instead.
@@ -99,6 +101,7 @@ def sailpoint(
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
+    answer_max_bytes: int | None = None,
     redact: list[str] | None = None,
 ) -> Sequence[DltResource]:
     """Workflows, their executions, and the events of each.
@@ -137,6 +140,7 @@ def b3os(
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
+    answer_max_bytes: int | None = None,
     redact: list[str] | None = None,
 ) -> Sequence[DltResource]:
     """Executions with their events, runs with their nodes, and the vendor's statistics.
@@ -177,6 +181,7 @@ def twinit(
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
+    answer_max_bytes: int | None = None,
     redact: list[str] | None = None,
 ) -> Sequence[DltResource]:
     """Definitions of workflows, their runs, the tasks of each and their logs.

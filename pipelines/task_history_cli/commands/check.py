@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history import settings as configuration
-from task_history.client.fallback import Asking
+from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
@@ -86,7 +86,7 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
     """Asks for the workflows and for the first page of the lists, as far as three requests go."""
     system, values = settings.system, settings.values
     with probing(settings, most=3) as (client, _):
-        asking = Asking(client)
+        asking = FallbackSender(client)
         names = system.listing.partitions(values, ())
         workflows = None
         # Lists that settings name are looked at first, as many as there are requests for.

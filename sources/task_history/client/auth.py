@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from ..core.errors import AuthenticationError, Rejected
+from ..core.errors import AuthenticationError, ConfigurationError, Rejected
 from ..core.models import Answer
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import Login, System, Token, Values
-from .responses import named
+from .responses import describe
 
 Send = Callable[[Login], Answer]
 
@@ -74,7 +76,7 @@ class Credentials:
         except Rejected as error:
             # 400 and 404 say no more than 401 here: who asks is not known, or not there.
             raise AuthenticationError(
-                f"{error} The vendor gave no token for {named(login.request)}. {self._system.access.hint(401)}",
+                f"{error} The vendor gave no token for {describe(login.request)}. {self._system.access.hint(401)}",
                 status=error.status,
             ) from None
         assert self._system.access.read_login is not None  # noqa: S101 - states both or none
@@ -83,3 +85,34 @@ class Credentials:
         life = self._token.expires_in_s
         early = 0.0 if life is None else min(_EARLY_S, life * _EARLY_SHARE)
         self._renew_at = float("inf") if life is None else self._clock() + life - early
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises ConfigurationError when a value cannot be sent as a header; does not repeat it."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()) or value != value.strip():
+            raise ConfigurationError(
+                f"The key cannot be sent in the header {name}: it holds a line break, a space at its end or a "
+                "character beyond ASCII. Copy it again, without what stands around it."
+            )
+
+
+_PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent"})
+
+
+def secrets_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> Iterator[str]:
+    """Every text in what is sent that may be a secret: whole values, their words, logins unpacked."""
+    for name, value in headers.items():
+        if name.lower() in _PUBLIC_HEADERS:
+            continue
+        yield value
+        yield from (word for word in value.split() if len(word) >= 8)
+        scheme, _, rest = value.partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                login = base64.b64decode(rest, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                continue
+            yield login
+            yield from login.split(":", 1)
+    yield from (form or {}).values()

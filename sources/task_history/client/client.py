@@ -1,9 +1,6 @@
-"""Asks one vendor: spend → send → decipher → retry. What speaks HTTP is ``wire``.
+"""Sends requests to one vendor: a slot of the budget, the request, its answer, and what the retry rules say.
 
-Three waits are kept apart. After a *fault* a request tries again within seconds, with growing random
-pauses, and fails when ``fault_deadline_s`` have passed since its first fault. *Told* to wait, every
-process that shares the budget is silent for as long as the vendor says; that never fails a run.
-Out of *budget*, a request waits for the next free slot.
+What speaks HTTP is ``transport``, what an answer means stands in ``responses``, when it is tried again in ``retry``.
 """
 
 from __future__ import annotations
@@ -20,10 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from types import TracebackType
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from ..core.concurrency import Crew, Drawn, Width
 from ..core.errors import (
+    AnswerTooLarge,
     ConfigurationError,
     Rejected,
     Stopped,
@@ -34,18 +33,31 @@ from ..core.errors import (
 )
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
-from .faults import Lost, TooSlow, check_headers, secrets_in, transport_fault
+from .auth import check_headers, secrets_in
 from .rate_limit import Budget
-from .responses import Decipherer, Fault, Login, Moved, Outcome, Told, http_date, named
-from .transport import Answered, Headers, wire_to
+from .responses import (
+    Fault,
+    Outcome,
+    Redirect,
+    ResponseReader,
+    RetryAfter,
+    Unauthorized,
+    describe,
+    http_date,
+)
+from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, MAX_REDIRECTS, longest_pause_s, unasked_wait_s
 from .urls import Address, check_base, joined, parsed, quoted
-from .wait_stats import Waits
+from .wait_stats import WaitStats
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-_LONGEST_OWN_HOLD_S = 60.0
-_LONGEST_HOLD_S = 86_400.0
-"""However long the vendor asks for silence, after a day it is asked again."""
-_MOST_REDIRECTS = 3
+if TYPE_CHECKING:
+    from .transport import Headers, RawAnswer
+    from .transport_errors import Lost
+
+_INTERRUPTED_CHECK_S = 0.25
+_INTERRUPTED_GRACE_S = 0.5
+"""How long an answer may still take once the run is interrupted, beyond the check above."""
+_ONCE_GRACE_S = 10.0
+"""The same for a request that must not be sent twice: without its answer it is not known what it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,12 @@ class Stats:
     retries: int
     """Attempts beyond the first of a request, redirects included."""
     waited_s: Mapping[str, float]
-    """Seconds during which at least one request waited, by cause: ``fault``, ``told``, ``budget``."""
+    """Seconds during which at least one request waited, by cause: ``fault``, ``retry_after``, ``budget``."""
 
 
 @dataclass(slots=True)
-class _Trial:
-    """One request on its way through its attempts."""
+class _Sending:
+    """One request and the attempts that were made at it."""
 
     request: Request
     target: str
@@ -78,6 +90,9 @@ class _Trial:
     generation: int = 0
     """Which credentials the last attempt was sent with."""
     has_logged_in: bool = False
+    wants_fresh_connection: bool = False
+    """Whether the next attempt goes over a new connection, since a kept one was closed."""
+    has_had_closed_connection: bool = False
     first_fault_at: float | None = None
     excused_s: float = 0.0
     """Seconds since the first fault in which it waited for something other than the fault."""
@@ -97,12 +112,12 @@ class Client:
     ``hint_for`` says what a user should check when the vendor refuses with that status, ``status_in`` which status an
     answer holds that says success and is none (None where no answer does), ``address`` which settings say where the
     vendor is.
-    Certificates are believed that SSL_CERT_FILE and SSL_CERT_DIR in the environment name, else the usual ones.
+    ``answer_max_bytes`` bounds an answer, also unpacked. Proxies and CAs are those of the environment.
     ``longest_hold_s`` is how long the vendor may ask for silence: for longer, requests fail at once.
     ``clock`` gives seconds, ``uniform`` a random number between two.
 
     Raises:
-        ConfigurationError: ``base_url`` cannot be used, or the certificates cannot be read.
+        ConfigurationError: ``base_url`` cannot be used, or the proxy or the CAs that the environment names.
     """
 
     def __init__(
@@ -120,6 +135,7 @@ class Client:
         fault_deadline_s: float = 300.0,
         timeout_s: float = 60.0,
         longest_hold_s: float = math.inf,
+        answer_max_bytes: int = 64 << 20,
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
@@ -138,8 +154,9 @@ class Client:
         self._clock = clock
         self._uniform = uniform
         self._address = address
-        self._decipherer = Decipherer(self.origin, hint_for, status_in)
-        self._waits = Waits(self.origin, clock)
+        self._answer_max_bytes = answer_max_bytes
+        self._reader = ResponseReader(self.origin, hint_for, status_in)
+        self._waits = WaitStats(self.origin, clock)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
         self._retries = 0
@@ -153,15 +170,18 @@ class Client:
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
-        self._is_closed = False
+        self._closed = threading.Event()
         self._width = Width(concurrency)
         self._crew = Crew(concurrency, self._width)
-        self._wire = wire_to(
+        from .transport import Transport  # commands that ask no vendor start without it
+
+        self._transport = Transport(
             self._base,
             timeout_s=timeout_s,
-            most=concurrency + 1,  # one more for a login amid them
-            clock=clock,
+            max_connections=concurrency + 1,  # one more for a login amid them
+            answer_max_bytes=answer_max_bytes,
         )
+        threading.Thread(target=self._end_when_interrupted, name="task-history-stop", daemon=True).start()
 
     def __repr__(self) -> str:
         return f"Client({self.origin})"
@@ -175,10 +195,24 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends what still waits, lets requests in flight finish, and closes all connections."""
-        self._is_closed = True
+        """Ends what still waits, lets requests in flight finish for a moment, and closes all connections."""
+        self._closed.set()
+        late = threading.Timer(_INTERRUPTED_GRACE_S, self._transport.close)
+        late.daemon = True
+        late.start()
         self._crew.close()
-        self._wire.close()
+        late.cancel()
+        self._transport.close()
+
+    def _end_when_interrupted(self) -> None:
+        """Ends what is in flight soon after the run is interrupted: an answer may drip for minutes."""
+        while not self._closed.wait(_INTERRUPTED_CHECK_S):
+            if self._stop.is_interrupted:
+                self._closed.wait(_INTERRUPTED_GRACE_S)
+                self._transport.abandon()
+                self._closed.wait(_ONCE_GRACE_S)
+                self._transport.close()
+                return
 
     @property
     def stats(self) -> Stats:
@@ -212,11 +246,12 @@ class Client:
             Rejected: another 4xx.
             VendorUnavailable: faults beyond the deadline, or a certificate that is not trusted.
             Unconfirmed: it was sent, and may or may not have been carried out.
+            AnswerTooLarge: an answer is larger than ``answer_max_bytes``.
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
             ConfigurationError: a redirect to another origin.
         """
         return self._answered(
-            _Trial(request, self._target(request), form, headers, given_up=lambda: self._is_closed)
+            _Sending(request, self._target(request), form, headers, given_up=self._closed.is_set)
         )
 
     def map(
@@ -229,7 +264,8 @@ class Client:
         With ``ahead`` so many are drawn ahead, at once; else a few for each that may be under way, once an
         answer is asked for.
 
-        What ``send`` would raise comes as a value. After anything but a Rejected no request is started:
+        What ``send`` would raise comes as a value. After anything but a Rejected (an AnswerTooLarge is one) no
+        request is started:
         those already drawn give the same exception, and the iterator ends.
         """
         over: list[Exception] = []
@@ -238,10 +274,15 @@ class Client:
             if over:
                 return over[0]
             try:
-                trial = _Trial(
-                    request, self._target(request), None, None, lambda: self._is_closed or bool(over), is_raw
+                sending = _Sending(
+                    request,
+                    self._target(request),
+                    None,
+                    None,
+                    lambda: self._closed.is_set() or bool(over),
+                    is_raw,
                 )
-                return self._answered(trial)
+                return self._answered(sending)
             except Rejected as error:
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
@@ -254,94 +295,126 @@ class Client:
             drawn.draw()
         return drawn
 
-    def _answered(self, trial: _Trial) -> Answer:
+    def _answered(self, sending: _Sending) -> Answer:
         with self.meanwhile():
-            return self._tried(trial)
+            return self._tried(sending)
 
-    def _tried(self, trial: _Trial) -> Answer:
-        request = trial.request
+    def _tried(self, sending: _Sending) -> Answer:
+        request = sending.request
         while True:
-            outcome = self._attempt(trial)
+            outcome = self._attempt(sending)
             if request.is_once:
-                outcome = self._once(trial, outcome)
+                outcome = self._once(sending, outcome)
             if isinstance(outcome, Answer):
-                self._went_well(trial)
+                self._went_well(sending)
                 return outcome
-            if isinstance(outcome, Told):
-                self._hold(trial, outcome)
-            elif isinstance(outcome, Moved):
-                self._follow(trial, outcome)
-            elif isinstance(outcome, Login):
-                self._log_in(trial, outcome)
+            if isinstance(outcome, RetryAfter):
+                self._hold(sending, outcome)
+            elif isinstance(outcome, Redirect):
+                self._follow(sending, outcome)
+            elif isinstance(outcome, Unauthorized):
+                self._log_in(sending, outcome)
+            elif isinstance(outcome, Fault) and outcome.is_closed and self._may_be_stale(sending):
+                sending.wants_fresh_connection = True
             elif isinstance(outcome, Fault):
-                self._pause(trial, outcome)
+                self._pause(sending, outcome)
             else:
                 raise outcome
 
-    def _once(self, trial: _Trial, outcome: Outcome) -> Outcome:
+    def _once(self, sending: _Sending, outcome: Outcome) -> Outcome:
         """What came of a request that left this machine and must not leave it again."""
-        what = f"{self.origin} answered {named(trial.request)} with HTTP"
-        if isinstance(outcome, Told):
-            self._hold(trial, outcome)
+        what = f"{self.origin} answered {describe(sending.request)} with HTTP"
+        if isinstance(outcome, RetryAfter):
+            self._hold(sending, outcome)
             if outcome.status == 429:
                 return Rejected(f"{what} 429: too many requests. It was not sent again.", status=429)
             return _unconfirmed(f"{what} {outcome.status}", outcome.status)
-        if isinstance(outcome, Login):
+        if isinstance(outcome, Unauthorized):
             return outcome.error
-        if isinstance(outcome, Moved):
+        if isinstance(outcome, Redirect):
             return _unconfirmed(f"{what} {outcome.status}, a redirect, which is not followed", outcome.status)
         if isinstance(outcome, UnexpectedResponse):
             return _unconfirmed(str(outcome).rstrip("."), None)
+        if isinstance(outcome, AnswerTooLarge):
+            return _unconfirmed(str(outcome).rstrip("."), outcome.status)
         return outcome
 
-    def _attempt(self, trial: _Trial) -> Outcome:
+    @staticmethod
+    def _may_be_stale(sending: _Sending) -> bool:
+        """Whether a closed connection may be a kept one that the vendor closed while it was idle: said once only."""
+        if not sending.is_repeatable or sending.has_had_closed_connection:
+            return False
+        sending.has_had_closed_connection = True
+        return True
+
+    def _attempt(self, sending: _Sending) -> Outcome:
         """Sends the request once and says what came of it."""
-        if trial.headers is None:
+        from .transport_errors import Lost
+        from .unpack import TooLarge
+
+        if sending.headers is None:
             # A login that is due needs a slot of its own.
             self._authorization()
         self._stop.spend()
-        with self._budget.reserve(lambda seconds: self._wait_for_slot(trial, seconds)) as slot:
-            trial.generation = self._generation
-            headers = self._authorization() if trial.headers is None else trial.headers
+        with self._budget.reserve(lambda seconds: self._wait_for_slot(sending, seconds)) as slot:
+            sending.generation = self._generation
+            headers = self._authorization() if sending.headers is None else sending.headers
             check_headers(headers)
-            self._count(trial)
-            trial.sent_at = self._clock()
+            self._count(sending)
+            sending.sent_at = self._clock()
             try:
-                status, answered, body = self._exchange(trial, headers)
-            except (Lost, TooSlow) as error:
+                status, answered, body = self._exchange(sending, headers)
+            except Lost as error:
                 slot.done(is_answered=False)
-                return transport_fault(error, self.origin, self._timeout_s)
+                return self._fault(sending, error)
+            except TooLarge:
+                slot.done(is_answered=False)
+                return self._too_large(sending.request)
             if 200 <= status < 300:
                 # A refusal comes sooner than what is asked for.
-                self._width.answered_in(self._clock() - trial.sent_at)
+                self._width.answered_in(self._clock() - sending.sent_at)
         self._note_date(answered.get("date", ""))
-        return self._decipherer.outcome(
-            trial.request,
+        return self._reader.outcome(
+            sending.request,
             status,
             answered,
             body,
-            secrets=secrets_in(headers, trial.form),
-            is_raw=trial.is_raw,
+            secrets=secrets_in(headers, sending.form),
+            is_raw=sending.is_raw,
         )
 
-    def _exchange(self, trial: _Trial, headers: Headers) -> Answered:
-        """One request and its whole answer. Raises Lost, TooSlow."""
-        request, content = trial.request, None
-        if trial.form is not None:
-            content = urlencode(trial.form).encode()
+    def _fault(self, sending: _Sending, error: Lost) -> Fault:
+        """What was lost, as a fault. Raises Stopped when this side ended it, and sending it again would be no harm."""
+        if error.is_abandoned and sending.is_repeatable:
+            raise Stopped(self._stop.reason or "nobody waits for it any more")
+        return Fault(error.reason, is_unsent=error.is_unsent, is_closed=error.is_closed)
+
+    def _too_large(self, request: Request) -> AnswerTooLarge:
+        bound = self._answer_max_bytes
+        return AnswerTooLarge(
+            f"{self.origin} answered {describe(request)} with more than {bound / (1 << 20):,.4g} MiB unpacked, the bound "
+            f"that answer_max_bytes = {bound} sets. Raise answer_max_bytes if answers of that size are meant.",
+            status=200,
+        )
+
+    def _exchange(self, sending: _Sending, headers: Headers) -> RawAnswer:
+        """One request and its whole answer. Raises Lost, TooLarge."""
+        request, content = sending.request, None
+        if sending.form is not None:
+            content = urlencode(sending.form).encode()
             headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
         elif request.body is not None:
             content = json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
             headers = {"Content-Type": "application/json", **headers}
-        return self._wire.exchange(
-            request.method, trial.target, headers, content, is_fresh=not trial.is_repeatable
-        )
+        is_fresh = sending.wants_fresh_connection or not sending.is_repeatable
+        sending.wants_fresh_connection = False
+        return self._transport.exchange(request.method, sending.target, headers, content, is_fresh=is_fresh)
 
-    def _count(self, trial: _Trial) -> None:
+    def _count(self, sending: _Sending) -> None:
         with self._lock:
-            self._sent[trial.request.kind] += 1
-            self._retries += trial.attempts > 0
-        trial.attempts += 1
+            self._sent[sending.request.kind] += 1
+            self._retries += sending.attempts > 0
+        sending.attempts += 1
 
     def _note_date(self, text: str) -> None:
         # It says whole seconds: the same one again tells nothing.
@@ -352,90 +425,92 @@ class Client:
         if date is not None:
             self._offset_s = (date - datetime.now(UTC)).total_seconds()
 
-    def _went_well(self, trial: _Trial) -> None:
+    def _went_well(self, sending: _Sending) -> None:
         with self._lock:
-            if trial.sent_at > self._held_at:
+            if sending.sent_at > self._held_at:
                 self._holds = 0
 
-    def _wait_for_slot(self, trial: _Trial, seconds: float) -> None:
+    def _wait_for_slot(self, sending: _Sending, seconds: float) -> None:
         began = self._clock()
-        is_told = self._budget.hold_s > 0
-        because = self._hold_reason if is_told else "the budget is spent"
-        if is_told and seconds > self._longest_hold_s:
+        is_asked = self._budget.hold_s > 0
+        reason = self._hold_reason if is_asked else "the budget is spent"
+        if is_asked and seconds > self._longest_hold_s:
             raise VendorUnavailable(
-                f"{self.origin} is asked nothing for {seconds:,.0f} s more: {because}. Try again in "
+                f"{self.origin} is asked nothing for {seconds:,.0f} s more: {reason}. Try again in "
                 f"{timedelta(seconds=math.ceil(seconds))}; if others use the same key, set rate_limit_requests lower."
             )
-        with self._waits.waiting("told" if is_told else "budget", seconds, because):
-            self._stop.wait(seconds, given_up=trial.given_up)
-        if trial.first_fault_at is not None:
-            trial.excused_s += self._clock() - began
+        with self._waits.waiting("retry_after" if is_asked else "budget", seconds, reason):
+            self._stop.wait(seconds, given_up=sending.given_up)
+        if sending.first_fault_at is not None:
+            sending.excused_s += self._clock() - began
 
-    def _hold(self, trial: _Trial, told: Told) -> None:
+    def _hold(self, sending: _Sending, asked: RetryAfter) -> None:
         """Keeps every process from sending as long as the vendor says; if it says nothing, longer each time.
 
-        Several requests in flight are told at once: only one that was sent after the last hold began counts
-        as told again.
+        Several requests in flight are answered so at once: only one that was sent after the last hold began counts
+        as asked again.
         """
-        asks = f"answered HTTP {told.status} and asks to wait"
-        if told.seconds is not None:
-            asks += f" for {told.seconds:,.0f} s"
+        asks = f"answered HTTP {asked.status} and asks to wait"
+        if asked.seconds is not None:
+            asks += f" for {asked.seconds:,.0f} s"
         self._failure = VendorUnavailable(
-            f"{self.origin} {asks} ({named(trial.request)}). Try again later; if others use the same key, set "
+            f"{self.origin} {asks} ({describe(sending.request)}). Try again later; if others use the same key, set "
             "rate_limit_requests lower."
         )
         with self._lock:
-            is_news = trial.sent_at > self._held_at
-            if told.seconds is None and not is_news:
+            is_news = sending.sent_at > self._held_at
+            if asked.seconds is None and not is_news:
                 return
             if is_news:
                 self._held_at = self._clock()
                 self._holds += 1
-            longest = self._budget.period_s if self._budget.limit else _LONGEST_OWN_HOLD_S
-            seconds = min(2.0 ** min(self._holds - 1, 20), longest) if told.seconds is None else told.seconds
-            seconds = min(seconds, _LONGEST_HOLD_S)
-            is_cut = told.seconds is not None and told.seconds > seconds
+            seconds = asked.seconds
+            if seconds is None:
+                longest_s = self._budget.period_s if self._budget.limit else LONGEST_UNASKED_WAIT_S
+                seconds = unasked_wait_s(self._holds, longest_s=longest_s)
+            seconds = min(seconds, LONGEST_HOLD_S)
+            is_cut = asked.seconds is not None and asked.seconds > seconds
             self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
-        self._budget.told_to_wait(seconds)
+        self._budget.hold(seconds)
 
-    def _pause(self, trial: _Trial, fault: Fault) -> None:
+    def _pause(self, sending: _Sending, fault: Fault) -> None:
         """Waits before the next attempt. Raises when there is none."""
-        what = f"{self.origin} failed {named(trial.request)}: {fault.kind}"
-        if not trial.is_repeatable and not fault.is_unsent:
+        what = f"{self.origin} failed {describe(sending.request)}: {fault.reason}"
+        if not sending.is_repeatable and not fault.is_unsent:
             raise _unconfirmed(what, fault.status)
         now = self._clock()
-        if trial.first_fault_at is None:
-            trial.first_fault_at = now
-        tried_s = now - trial.first_fault_at - trial.excused_s
-        self._failure = _given_up(what, fault, tried_s, trial.attempts, self._address)
-        patience_s = trial.request.patience_s
+        if sending.first_fault_at is None:
+            sending.first_fault_at = now
+        tried_s = now - sending.first_fault_at - sending.excused_s
+        self._failure = _given_up(what, fault, tried_s, sending.attempts, self._address)
+        patience_s = sending.request.patience_s
         if patience_s is not None and fault.status is not None and tried_s >= patience_s:
             raise Rejected(f"{what}, for {tried_s:.0f} s", status=fault.status)
         if tried_s >= self._fault_deadline_s:
             raise self._failure
-        pause = self._uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(trial.faults, 16)))
+        pause = self._uniform(0, longest_pause_s(sending.faults))
         pause = min(pause, self._fault_deadline_s - tried_s)
-        trial.faults += 1
-        with self._waits.waiting("fault", pause, fault.kind):
-            self._stop.wait(pause, given_up=trial.given_up)
+        sending.faults += 1
+        with self._waits.waiting("fault", pause, fault.reason):
+            self._stop.wait(pause, given_up=sending.given_up)
 
-    def _log_in(self, trial: _Trial, login: Login) -> None:
+    def _log_in(self, sending: _Sending, refused: Unauthorized) -> None:
         """Makes new credentials, once for all requests that were sent with the old ones."""
-        if trial.headers is not None or trial.has_logged_in or self._refresh is None:
-            raise login.error
-        trial.has_logged_in = True
+        if sending.headers is not None or sending.has_logged_in or self._refresh is None:
+            raise refused.error
+        sending.has_logged_in = True
         with self._login_lock:
-            if self._generation != trial.generation:
+            if self._generation != sending.generation:
                 return
             if self._refused_generation == self._generation or not self._refresh():
                 self._refused_generation = self._generation
-                raise login.error
+                raise refused.error
             self._generation += 1
 
-    def _follow(self, trial: _Trial, moved: Moved) -> None:
-        what = f"{self.origin} answered {named(trial.request)} with HTTP {moved.status}"
+    def _follow(self, sending: _Sending, redirect: Redirect) -> None:
+        what = f"{self.origin} answered {describe(sending.request)} with HTTP {redirect.status}"
         try:
-            there = joined(self.origin + trial.target, moved.location)
+            there = joined(self.origin + sending.target, redirect.location)
         except ValueError:
             raise UnexpectedResponse(f"{what} to an address that is none. Check base_url.") from None
         if there.origin != self.origin:
@@ -443,10 +518,10 @@ class Client:
                 f"{what} to another origin, {there.origin}, where the key is not sent. If that is the "
                 "vendor's, set base_url to it; if not, something on the way (a proxy, a login page) answers."
             )
-        trial.redirects += 1
-        if not trial.is_repeatable or trial.redirects > _MOST_REDIRECTS:
-            raise UnexpectedResponse(f"{what} after {trial.redirects - 1} redirects. Check base_url.")
-        trial.target = there.target
+        sending.redirects += 1
+        if not sending.is_repeatable or sending.redirects > MAX_REDIRECTS:
+            raise UnexpectedResponse(f"{what} after {sending.redirects - 1} redirects. Check base_url.")
+        sending.target = there.target
         self._failure = UnexpectedResponse(f"{what}, a redirect. Set base_url to the address without it.")
 
     def _target(self, request: Request) -> str:

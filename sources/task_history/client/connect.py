@@ -59,6 +59,7 @@ def connected(
         fault_deadline_s=settings.fault_deadline_s,
         timeout_s=settings.timeout_s,
         longest_hold_s=longest_hold_s,
+        answer_max_bytes=settings.answer_max_bytes,
     )
     credentials.send = lambda login: client.send(
         login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS

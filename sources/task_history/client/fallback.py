@@ -1,4 +1,4 @@
-"""Asks in the form that a vendor knows: where it does not know one, in the next, and then always so."""
+"""Sends a request in another form where the vendor does not know the first, and then always in that form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..core.models import Answer, Request, Sender
 log = logging.getLogger("task_history")
 
 
-class Asking:
+class FallbackSender:
     """A client that turns to ``Request.instead`` where the vendor does not know a request's form."""
 
     def __init__(self, client: Sender) -> None:

@@ -144,8 +144,8 @@ class Budget:
                 return Slot(self, slot_id)
             wait(pause)
 
-    def told_to_wait(self, seconds: float) -> None:
-        """The vendor asked for silence: no process sends for that many seconds from now."""
+    def hold(self, seconds: float) -> None:
+        """Lets no process send for that many seconds from now, as the vendor asked."""
         until = self._clock().uptime + seconds
         with self._lock:
             self._held_until = max(self._held_until, until)

@@ -1,15 +1,4 @@
-"""What an answer means: a pure function of its status, headers and body.
-
-| Status | Meaning |
-|---|---|
-| 2xx with JSON | ``Answer`` |
-| 2xx without | ``Fault``: cut off, or a page of something in between |
-| 3xx with a ``Location`` | ``Moved`` |
-| 401 | ``Login`` |
-| 403 | AuthenticationError |
-| 429, and 503 with ``Retry-After`` | ``Told`` to wait |
-| 408, 425, 5xx with any number | ``Fault`` |
-| other 4xx | Rejected |
+"""What an answer means: a pure function of its status, headers and body. What each status does stands in ``retry``.
 
 Nothing that is returned holds the body, except the ``Answer`` and, of a rejection, the vendor's own
 message: short, printable and without secrets.
@@ -32,6 +21,7 @@ from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, Unexp
 from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
 from ..redaction.text import without_long_runs
+from .retry import Action, action_of
 
 _MESSAGE_CHARS = 200
 _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")
@@ -53,17 +43,19 @@ _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 class Fault:
     """The vendor or the way to it failed; the same request may do better later."""
 
-    kind: str
+    reason: str
     is_unreadable: bool = False
     """Whether an answer came that said success and could not be read."""
     is_unsent: bool = False
     """Whether the request certainly never reached the vendor."""
+    is_closed: bool = False
+    """Whether the connection was closed before anything of an answer came, as one that was kept for long may be."""
     status: int | None = None
     """The answer's; None when none came."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RetryAfter:
     """The vendor asks to wait; None when it does not say how many seconds."""
 
     seconds: float | None
@@ -71,7 +63,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class Unauthorized:
     """The credentials are not, or no longer, accepted."""
 
     error: AuthenticationError
@@ -79,18 +71,18 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Redirect:
     """The answer is at another address."""
 
     location: str
     status: int
 
 
-Outcome = Answer | Fault | Told | Login | Moved | TaskHistoryError
+Outcome = Answer | Fault | RetryAfter | Unauthorized | Redirect | TaskHistoryError
 
 
 @dataclass(frozen=True, slots=True)
-class Decipherer:
+class ResponseReader:
     """Reads the answers of one vendor. ``hint_for`` says what to check when it refuses with that status.
 
     ``status_in`` gives the status of an error that an answer holds although it says success; None where no
@@ -123,22 +115,24 @@ class Decipherer:
             if within is None or 200 <= within < 400:
                 return answer
             status = within
-        if 300 <= status < 400:
-            return self._moved(request, status, headers)
-        if status == 401:
-            return Login(self._refused(request, status))
-        if status == 403 and not request.is_partial:
+        seconds = retry_after_s(headers)
+        action = action_of(status, asks_to_wait=seconds is not None)
+        if action is Action.REFUSE and request.is_partial:
+            action = Action.REJECT
+        if action is Action.REDIRECT:
+            return self._redirect(request, status, headers)
+        if action is Action.LOG_IN:
+            return Unauthorized(self._refused(request, status))
+        if action is Action.REFUSE:
             return self._refused(request, status)
-        if status in (429, 503):
-            seconds = retry_after_s(headers)
-            if status == 429 or seconds is not None:
-                return Told(seconds, status)
-        if status in (408, 425) or status >= 500:
+        if action is Action.WAIT:
+            return RetryAfter(seconds, status)
+        if action is Action.RETRY:
             return Fault(f"HTTP {status}", status=status)
-        said = vendor_message(body, secrets)
+        message = vendor_message(body, secrets)
         return Rejected(
-            f"{self.origin} refused {named(request)} with HTTP {status}"
-            + (f": {said}" if said else " and gave no reason."),
+            f"{self.origin} refused {describe(request)} with HTTP {status}"
+            + (f": {message}" if message else " and gave no reason."),
             status=status,
         )
 
@@ -147,25 +141,25 @@ class Decipherer:
             return None
         return self.status_in(answer.data)
 
-    def _moved(self, request: Request, status: int, headers: Mapping[str, str]) -> Outcome:
+    def _redirect(self, request: Request, status: int, headers: Mapping[str, str]) -> Outcome:
         if headers.get("location"):
-            return Moved(headers["location"], status)
+            return Redirect(headers["location"], status)
         return UnexpectedResponse(
-            f"{self.origin} answered {named(request)} with HTTP {status} and no address to go to. "
+            f"{self.origin} answered {describe(request)} with HTTP {status} and no address to go to. "
             "Check base_url; if it is right, the vendor's API has changed."
         )
 
     def _refused(self, request: Request, status: int) -> AuthenticationError:
         hint = self.hint_for(status)
         return AuthenticationError(
-            f"{self.origin} refused the credentials for {named(request)} (HTTP {status})."
+            f"{self.origin} refused the credentials for {describe(request)} (HTTP {status})."
             + (f" {hint}" if hint else " Check the key, its scope and the plan."),
             status=status,
         )
 
 
-def named(request: Request) -> str:
-    """The request as errors name it: what it is for and its path, without parameters."""
+def describe(request: Request) -> str:
+    """The request as errors name it: its kind, its method and its path, without parameters."""
     return f"the {request.kind} request {request.method} {request.path.partition('?')[0]}"
 
 

@@ -1,4 +1,4 @@
-"""How long requests wait and why, for the report at the end and one line in the log."""
+"""Counts how long requests wait and why, for the run's summary, and logs one line when a wait begins."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Literal
 
 log = logging.getLogger("task_history")
 
-Cause = Literal["fault", "told", "budget"]
+Cause = Literal["fault", "retry_after", "budget"]
 
 _QUIET_S = 30.0
 """How long nothing more is logged of a cause, unless the wait is much longer than the one logged."""
 
 
 @dataclass(slots=True)
-class _One:
+class _CauseStats:
     """One cause."""
 
     waiting: int = 0
@@ -28,42 +28,46 @@ class _One:
     logged_until: float = float("-inf")
 
 
-class Waits:
+class WaitStats:
     """Seconds during which at least one request waited, by cause. ``clock`` gives seconds."""
 
     def __init__(self, origin: str, clock: Callable[[], float]) -> None:
         self._origin = origin
         self._clock = clock
         self._lock = threading.Lock()
-        self._causes: dict[Cause, _One] = {"fault": _One(), "told": _One(), "budget": _One()}
+        self._causes: dict[Cause, _CauseStats] = {
+            "fault": _CauseStats(),
+            "retry_after": _CauseStats(),
+            "budget": _CauseStats(),
+        }
 
     def seconds(self) -> dict[str, float]:
         """What was waited so far, by cause; waits that go on included."""
         now = self._clock()
         with self._lock:
             return {
-                cause: one.total_s + (now - one.began_at if one.waiting else 0.0)
-                for cause, one in self._causes.items()
+                cause: stats.total_s + (now - stats.began_at if stats.waiting else 0.0)
+                for cause, stats in self._causes.items()
             }
 
     @contextmanager
-    def waiting(self, cause: Cause, seconds: float, because: str) -> Iterator[None]:
+    def waiting(self, cause: Cause, seconds: float, reason: str) -> Iterator[None]:
         """Counts its block as a wait, and logs that it starts unless that was just said."""
-        one = self._causes[cause]
+        stats = self._causes[cause]
         with self._lock:
             now = self._clock()
-            if one.waiting == 0:
-                one.began_at = now
-            one.waiting += 1
-            is_news = now >= one.logged_at + _QUIET_S or now + seconds > one.logged_until + _QUIET_S
+            if stats.waiting == 0:
+                stats.began_at = now
+            stats.waiting += 1
+            is_news = now >= stats.logged_at + _QUIET_S or now + seconds > stats.logged_until + _QUIET_S
             if is_news and (cause != "budget" or seconds >= 1.0):
-                one.logged_at, one.logged_until = now, now + seconds
+                stats.logged_at, stats.logged_until = now, now + seconds
                 level = logging.INFO if cause == "budget" else logging.WARNING
                 log.log(
                     level,
-                    "waiting cause=%s because=%r seconds=%.1f origin=%s",
+                    "waiting cause=%s reason=%r seconds=%.1f origin=%s",
                     cause,
-                    because,
+                    reason,
                     seconds,
                     self._origin,
                 )
@@ -71,6 +75,6 @@ class Waits:
             yield
         finally:
             with self._lock:
-                one.waiting -= 1
-                if one.waiting == 0:
-                    one.total_s += self._clock() - one.began_at
+                stats.waiting -= 1
+                if stats.waiting == 0:
+                    stats.total_s += self._clock() - stats.began_at

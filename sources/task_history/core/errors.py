@@ -12,7 +12,8 @@
     │   ├── UnexpectedResponse  the vendor changed its answers
     │   │   └── PaginationLoop  its pages do not come to an end
     │   └── Rejected            one request was refused (4xx); its caller decides what that means
-    │       └── UnusableId      nothing was sent: an id cannot stand in a request's path
+    │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
+    │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
     └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
 
@@ -92,6 +93,10 @@ class UnusableId(Rejected):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=0)
+
+
+class AnswerTooLarge(Rejected):
+    """One answer is larger than ``answer_max_bytes``; nothing of it was kept. ``status`` is the answer's."""
 
 
 class WarehouseUnavailable(TaskHistoryError):

@@ -35,6 +35,7 @@ class StopSignal:
     ) -> None:
         self._clock = clock
         self._reason: str | None = None
+        self._is_interrupted = False
         # Re-entrant: request() may run in a signal handler on top of a wait() of the same thread.
         self._asked = threading.Condition(threading.RLock())
         self._max_requests = max_requests
@@ -45,14 +46,23 @@ class StopSignal:
     def reason(self) -> str | None:
         """Why the run is to end; None while it may go on."""
         if self._reason is None and self._deadline is not None and self._clock() >= self._deadline:
-            self.request("--max-minutes reached")
+            self._end("--max-minutes reached")
         return self._reason
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the run is to end because ``request`` was called, and not by a limit of its own."""
+        return self._is_interrupted
 
     def request(self, reason: str) -> None:
         """Asks everything that waits or is about to send to stop; the first reason given stays.
 
         Safe to call from a signal handler and from any thread.
         """
+        self._is_interrupted = True
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
         with self._asked:
             self._reason = self._reason or reason
             self._asked.notify_all()
@@ -70,7 +80,7 @@ class StopSignal:
             if self._max_requests is None or self._spent < self._max_requests:
                 self._spent += 1
                 return
-        self.request("--max-requests reached")
+        self._end("--max-requests reached")
         self.check()
 
     def wait(self, seconds: float, *, given_up: Callable[[], bool] = lambda: False) -> None:
@@ -80,7 +90,7 @@ class StopSignal:
         """
         end = self._clock() + seconds
         if self._deadline is not None and end > self._deadline:
-            self.request("--max-minutes reached")
+            self._end("--max-minutes reached")
         while True:
             self.check()
             if given_up():

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..client.client import Client
-from ..client.fallback import Asking
+from ..client.fallback import FallbackSender
 from ..core.batch import Commits
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
@@ -102,7 +102,7 @@ class Context:
         self.redactor = Redactor(settings.redact, secrets=settings.secrets)
         self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
         self.system = settings.system
-        self.sender: Sender = root.sender if root else Asking(client)
+        self.sender: Sender = root.sender if root else FallbackSender(client)
         coverage: list[Day] = root.coverage if root else warehouse.coverage()
         self.coverage: list[Day] = coverage
         """All that was covered when the run began."""

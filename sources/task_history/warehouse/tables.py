@@ -39,7 +39,9 @@ RUNS = Table(
         Column("retries", "bigint", "Attempts beyond the first of a request."),
         Column("waited_fault_ms", "bigint", "Milliseconds in which it waited after faults."),
         Column(
-            "waited_told_ms", "bigint", "Milliseconds in which it waited because the vendor asked for it."
+            "waited_retry_after_ms",
+            "bigint",
+            "Milliseconds in which it waited because the vendor asked for it.",
         ),
         Column("waited_budget_ms", "bigint", "Milliseconds in which it waited for the budget."),
         Column("executions", "bigint", "Rows of executions it wrote."),

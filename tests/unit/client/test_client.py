@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -91,33 +92,64 @@ def serving(script: Script) -> Iterator[Served]:
         served.server.server_close()
 
 
-def certificate(folder: Path, host: str = "127.0.0.1") -> Path:
-    """A certificate for the host that signs itself, and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    meant = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+@dataclass(frozen=True)
+class Certificates:
+    """The certificate of a CA and the one that it made for a server, each in a file."""
+
+    authority: Path
+    """Named as OpenSSL looks for it in a folder."""
+    server: Path
+    """With its key."""
+
+
+def certificates(folder: Path, host: str = "127.0.0.1", *, is_server_ca: bool = False) -> Certificates:
+    """A CA of its own in ``folder/ca``, and a certificate of that CA for the host."""
     now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([meant]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
     pem = serialization.Encoding.PEM
+
+    def named(name: str) -> x509.Name:
+        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+    def made(subject: str, key: ec.EllipticCurvePrivateKey, *, is_ca: bool) -> x509.Certificate:
+        meant = x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(named(subject))
+            .issuer_name(named("Test CA"))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        )
+        if key is not ca_key:
+            builder = builder.add_extension(x509.SubjectAlternativeName([meant]), critical=False)
+        return builder.sign(ca_key, hashes.SHA256())
+
+    ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     # As OpenSSL finds it in a folder: by the hash of the subject, without the header of the whole.
-    subject = int.from_bytes(hashlib.sha1(name.public_bytes()[2:]).digest()[:4], "little")
-    path = folder / f"{subject:08x}.0"
-    path.write_bytes(
-        made.public_bytes(pem)
+    canonical = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test ca")])
+    subject = int.from_bytes(hashlib.sha1(canonical.public_bytes()[2:]).digest()[:4], "little")
+    authority = folder / "ca" / f"{subject:08x}.0"
+    authority.parent.mkdir()
+    authority.write_bytes(made("Test CA", ca_key, is_ca=True).public_bytes(pem))
+    server = folder / "server.pem"
+    server.write_bytes(
+        made(host, key, is_ca=is_server_ca).public_bytes(pem)
         + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
-    return path
+    return Certificates(authority, server)
+
+
+@contextmanager
+def serving_tls(script: Script, certificate: Path) -> Iterator[Served]:
+    """The same over TLS; its address begins with https."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serving(script) as served:
+        served.server.socket = context.wrap_socket(served.server.socket, server_side=True)
+        served.url = served.url.replace("http:", "https:")
+        yield served
 
 
 def client_of(url: str, folder: Path, **options: Any) -> Client:
@@ -197,7 +229,7 @@ def test_being_told_to_wait_fails_nothing(tmp_path: Path, form: str) -> None:
         assert client.send(ask()).data == {"ok": True}
         first, second, _ = (at for _, _, at in served.asked)
         assert second - first >= 1.0
-        assert client.stats.waited_s["told"] > 0
+        assert client.stats.waited_s["retry_after"] > 0
 
 
 YEAR_S = 31_536_000
@@ -468,24 +500,45 @@ def test_addresses_that_would_show_the_key_are_refused(tmp_path: Path, url: str)
     assert "word" not in str(caught.value)
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-def test_own_certificates_are_believed_where_the_environment_names_them(
+CA_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("variable", [*CA_VARIABLES, "REQUESTS_CA_BUNDLE as a folder"])
+def test_own_cas_are_trusted_where_the_environment_names_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """SSL_CERT_FILE and SSL_CERT_DIR say whose certificates are believed, on this machine as elsewhere."""
-    own = certificate(tmp_path)
-    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+    """SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE name CAs to trust, on this machine as elsewhere."""
+    own = certificates(tmp_path)
+    for name in CA_VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    with serving(lambda *_: GOOD) as served:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(own)
-        served.server.socket = context.wrap_socket(served.server.socket, server_side=True)
-        url = served.url.replace("http:", "https:")
-        with client_of(url, tmp_path) as client, pytest.raises(VendorUnavailable, match="SSL_CERT_FILE"):
+    with serving_tls(lambda *_: GOOD, own.server) as served:
+        with (
+            client_of(served.url, tmp_path) as client,
+            pytest.raises(VendorUnavailable, match="SSL_CERT_FILE"),
+        ):
             client.send(ask())
-        monkeypatch.setenv(variable, str(own if variable == "SSL_CERT_FILE" else own.parent))
-        with client_of(url, tmp_path) as client:
+        is_folder = variable == "SSL_CERT_DIR" or variable.endswith("folder")
+        monkeypatch.setenv(
+            variable.split(maxsplit=1)[0], str(own.authority.parent if is_folder else own.authority)
+        )
+        with client_of(served.url, tmp_path) as client:
             assert client.send(ask()).data == {"ok": True}
+
+
+def test_a_ca_that_stands_for_a_server_is_told_from_one_that_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may not use a CA's own certificate (RFC 5280); the error says what to do instead."""
+    own = certificates(tmp_path, is_server_ca=True)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(own.authority))
+    with (
+        serving_tls(lambda *_: GOOD, own.server) as served,
+        client_of(served.url, tmp_path) as client,
+        pytest.raises(VendorUnavailable, match="let the CA issue one"),
+    ):
+        client.send(ask())
+    assert served.asked == []
 
 
 @pytest.mark.parametrize("what", ["nothing", "a folder", "a letter"])

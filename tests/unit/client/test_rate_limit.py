@@ -184,8 +184,8 @@ def test_a_hold_is_everybodys_and_outlives_a_restart(tmp_path: Path, hands: Hand
     """After a 429 no process sends before the vendor allows it; a shorter hold does not shorten it."""
     first, second = budget_at(tmp_path, hands), budget_at(tmp_path, hands)
     assert second.usage().left == 3
-    first.told_to_wait(42.0)
-    first.told_to_wait(1.0)
+    first.hold(42.0)
+    first.hold(1.0)
     with pytest.raises(Stopped, match=r"would wait 42\.000"):
         second.reserve(no_wait)
     assert second.hold_s == pytest.approx(42.0)
@@ -203,7 +203,7 @@ def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: Hands) -
     budget = budget_at(tmp_path, hands, limit=0)
     for _ in range(1_000):
         budget.reserve(no_wait).done()
-    budget.told_to_wait(5.0)
+    budget.hold(5.0)
     with pytest.raises(Stopped):
         budget.reserve(no_wait)
     assert budget.usage().left is None

@@ -116,7 +116,7 @@ def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProce
     commits = [line for line in lines if line["message"] == "commit"]
     assert commits[-1]["executions"] == len(sandbox.truth())
     assert commits[-1]["budget_left"] is None
-    assert any(line["message"] == "waiting" and line["cause"] == "told" for line in lines)
+    assert any(line["message"] == "waiting" and line["cause"] == "retry_after" for line in lines)
     assert any("executions read" in line["message"] for line in lines)
     sandbox.faults({"kind": "status503", "times": None})
     lines = objects(place.run("sync", "paragon", "--log-format", "json", expect=4).stderr)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from task_history.client.fallback import Asking
+from task_history.client.fallback import FallbackSender
 from task_history.core.errors import Stopped
 from task_history.core.intervals import Starts
 from task_history.core.models import Window
@@ -30,7 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def _scan(vendor: PlainVendor) -> FullScan:
     return FullScan(
-        Asking(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size)
+        FallbackSender(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size)
     )
 
 

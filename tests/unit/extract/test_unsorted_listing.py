@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from task_history.client.fallback import Asking
+from task_history.client.fallback import FallbackSender
 from task_history.core.models import Window
 from task_history.extract.unsorted_listing import Sizes, UnsortedListing
 from tests.support.plain_vendor import NOW, PlainVendor
@@ -33,7 +33,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
-    listing = UnsortedListing(Asking(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters)
+    listing = UnsortedListing(FallbackSender(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters)
     pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
     assert [piece.window.start for piece in pieces] == sorted(piece.window.start for piece in pieces)
@@ -71,7 +71,7 @@ def test_an_unknown_filter_is_tried_once() -> None:
         for name in ("start_time", "startTime")
     )
     for vendor in (known, unknown):
-        sizes, asking = Sizes(vendor.system.listing.page_size), Asking(vendor)
+        sizes, asking = Sizes(vendor.system.listing.page_size), FallbackSender(vendor)
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
             listing = UnsortedListing(asking, vendor.system, vendor.values, sizes=sizes, filters=filters)
@@ -85,7 +85,7 @@ def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
     """What its first page shows to be far more than a piece is read in several, oldest first, at hardly any cost."""
     vendor = PlainVendor("sailpoint", executions=4_800, days=20, workflows=1, ties=0.0)
     listing = UnsortedListing(
-        Asking(vendor),
+        FallbackSender(vendor),
         vendor.system,
         vendor.values,
         sizes=Sizes(250),

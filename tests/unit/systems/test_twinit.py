@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.client.responses import Decipherer, Login
+from task_history.client.responses import ResponseReader, Unauthorized
 from task_history.core.errors import ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request
 from task_history.settings import build
@@ -89,9 +89,9 @@ def test_tasks_within_tasks_are_found() -> None:
 
 def test_an_error_within_a_good_answer_is_one() -> None:
     """Success outside and 401 within means that the session is over: log in again."""
-    decipherer = Decipherer("https://t.example", SYSTEM.access.hint, SYSTEM.access.status_in)
+    decipherer = ResponseReader("https://t.example", SYSTEM.access.hint, SYSTEM.access.status_in)
     body = b'{"errorResult":{"status":401}}'
-    assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, body), Login)
+    assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, body), Unauthorized)
     assert isinstance(decipherer.outcome(Request("list", "/x"), 200, {}, b'{"_list":[]}'), Answer)
     assert SYSTEM.access.status_in is not None
 

@@ -1,0 +1,69 @@
+"""Which proxy of the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) requests to one address go through."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+from ..core.errors import ConfigurationError
+from .urls import Address
+
+_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_ALIASES = {"socks": "socks5h"}
+"""Desktops write ALL_PROXY=socks://…"""
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One proxy; only ``url`` holds its login."""
+
+    shown: str
+    """Scheme, host and port, for messages."""
+    url: str = field(repr=False)
+    """With the login percent-encoded in it."""
+
+
+def proxy_for(address: Address) -> Proxy | None:
+    """The proxy that the environment names for that address; None for a direct connection.
+
+    Nothing on this machine is asked through a proxy. The login may hold any character, also ``/`` and ``@``.
+
+    Raises:
+        ConfigurationError: the proxy is of a kind that is not supported, or has no host; the text holds no login.
+    """
+    if address.is_loopback:
+        return None
+    proxies = urllib.request.getproxies()
+    named = proxies.get(address.scheme) or proxies.get("all")
+    if not named or urllib.request.proxy_bypass(f"{address.host}:{address.port or 443}"):
+        return None
+    return _parsed(named.strip(), f"{address.scheme.upper()}_PROXY or ALL_PROXY")
+
+
+def _parsed(text: str, variables: str) -> Proxy:
+    scheme, has_scheme, rest = text.partition("://")
+    if not has_scheme:
+        scheme, rest = "http", text
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+    # The last @ ends the login: a path has no meaning for a proxy.
+    login, _, place = rest.rpartition("@")
+    place = place.partition("/")[0]
+    if scheme not in _SCHEMES:
+        raise ConfigurationError(
+            f"The proxy in {variables} of the environment is of a kind that is not supported: use "
+            f"{', '.join(f'{name}://' for name in _SCHEMES[:-1])} or {_SCHEMES[-1]}://."
+        )
+    parts = _HOST_AND_PORT.fullmatch(place)
+    if parts is None or int(parts[1] or 1) not in range(1, 1 << 16):
+        raise ConfigurationError(
+            f"The proxy in {variables} of the environment is no address: it must look like http://host:port or "
+            "http://user:password@host:port."
+        )
+    shown = f"{scheme}://{place}"
+    if not login:
+        return Proxy(shown, shown)
+    user, _, password = (quote(unquote(part), safe="") for part in login.partition(":"))
+    return Proxy(shown, f"{scheme}://{user}:{password}@{place}")
