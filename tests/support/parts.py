@@ -52,10 +52,10 @@ WORKER = """
 import sys, threading, time
 from http.client import HTTPConnection
 from pathlib import Path
-from task_history.budget import Budget
-from task_history.errors import Stopped
-from task_history.sliding import Lane
-from task_history.stopping import StopSignal
+from task_history.client.rate_limit import Budget
+from task_history.core.errors import Stopped
+from task_history.client.rate_limit_rule import Lane
+from task_history.core.stop import StopSignal
 name, port, limit, period, threads, seconds, requests, lane, state_dir, key = sys.argv[1:]
 budget = Budget(int(limit), float(period), origin="o", key=key, lane=Lane[lane], state_dir=Path(state_dir))
 stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
