@@ -254,7 +254,7 @@ def test_a_year_of_retry_after_is_said_and_bounded(
         with pytest.raises(Stopped, match="--max-minutes reached"):
             client.send(ask())
         assert len(served.asked) == 1
-    waits = [one.getMessage() for one in caplog.records if "waiting cause=told" in one.getMessage()]
+    waits = [one.getMessage() for one in caplog.records if "waiting cause=retry_after" in one.getMessage()]
     assert len(waits) == 1
     assert re.search(r"HTTP 429 and asks to wait for [0-9,]{9,} s, and is asked again after a day", waits[0])
     assert "seconds=86400" in waits[0] or "seconds=86399" in waits[0]
