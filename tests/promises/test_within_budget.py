@@ -131,7 +131,7 @@ def test_a_lower_limit_than_configured_sets_the_pace(tmp_path: Path) -> None:
             result = place.sync()
             assert result["complete"]
             assert differences(place, sandbox) == PERFECT
-            assert result["waited_s"]["told"] > 0
+            assert result["waited_s"]["retry_after"] > 0
 
 
 def test_unlimited_use_writes_no_ledger(tmp_path: Path) -> None:
