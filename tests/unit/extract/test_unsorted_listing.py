@@ -33,7 +33,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
-    listing = UnsortedListing(FallbackSender(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters)
+    listing = UnsortedListing(
+        FallbackSender(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters
+    )
     pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
     assert [piece.window.start for piece in pieces] == sorted(piece.window.start for piece in pieces)
