@@ -22,6 +22,7 @@ from typing import Any
 from .core import files
 from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
+from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
 from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
@@ -73,6 +74,11 @@ class Settings:
         """How long the vendor keeps an execution; None when it does not say."""
         days: float | None = self.values["retention_days"]
         return timedelta(days=days) if days else None
+
+    @property
+    def column_limits(self) -> ColumnLimits:
+        """What becomes a column of the fields that no column is declared for."""
+        return ColumnLimits(self.values["max_columns"], self.values["max_name_length"])
 
     @property
     def lookback(self) -> timedelta:
@@ -164,6 +170,22 @@ def common(system: System) -> tuple[Setting, ...]:
         ),
         Setting(
             "payload_max_bytes", int, 65_536, "Longer inputs and outputs are cut.", least=64, most=10_000_000
+        ),
+        Setting(
+            "max_columns",
+            int,
+            ColumnLimits().columns,
+            "Columns of a table for fields that the vendor does not document; more go into other_fields.",
+            least=0,
+            most=1_000,
+        ),
+        Setting(
+            "max_name_length",
+            int,
+            ColumnLimits().name_length,
+            "Characters of such a column's name; fields with longer ones go into other_fields.",
+            least=1,
+            most=255,
         ),
         Setting(
             "redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."

@@ -43,6 +43,8 @@ def paragon(
     steps: str | None = None,
     payloads: str | None = None,
     payload_max_bytes: int | None = None,
+    max_columns: int | None = None,
+    max_name_length: int | None = None,
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -68,6 +70,8 @@ def paragon(
         steps: ``all``, ``failed`` or ``none``.
         payloads: ``all``, ``failed`` or ``none``.
         payload_max_bytes: longer inputs and outputs are cut.
+        max_columns: columns of a table for fields that the vendor does not document; more go into ``other_fields``.
+        max_name_length: characters of such a column's name; longer ones go there too.
         retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
         fault_deadline_s: how long a failing request is tried again.
         timeout_s: how long an answer may take.
@@ -98,6 +102,8 @@ def sailpoint(
     concurrency: int | None = None,
     steps: str | None = None,
     payload_max_bytes: int | None = None,
+    max_columns: int | None = None,
+    max_name_length: int | None = None,
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -137,6 +143,8 @@ def b3os(
     concurrency: int | None = None,
     steps: str | None = None,
     payload_max_bytes: int | None = None,
+    max_columns: int | None = None,
+    max_name_length: int | None = None,
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -178,6 +186,8 @@ def twinit(
     concurrency: int | None = None,
     steps: str | None = None,
     payload_max_bytes: int | None = None,
+    max_columns: int | None = None,
+    max_name_length: int | None = None,
     retention_days: float | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -221,9 +231,15 @@ class _Late(Writer):
     def batches(self) -> Iterator[Batch]:
         settings = self._settings
         run_id = new_run_id()
-        loader = Loader(dlt.current.pipeline(), settings.system, run_id=run_id, secrets=settings.secrets)
+        loader = Loader(
+            dlt.current.pipeline(),
+            settings.system,
+            run_id=run_id,
+            secrets=settings.secrets,
+            limits=settings.column_limits,
+        )
         writer = loader.writer()
-        super().__init__(writer.stored, writer.normalize, writer.secrets)
+        super().__init__(writer.stored, writer.normalize, writer.secrets, limits=settings.column_limits)
         stop = StopSignal()
         # Whoever draws the batches takes the time that it takes.
         with closing(loader), connected(settings, stop) as (client, _), loader.let_go():

@@ -144,6 +144,7 @@ def run(
             has_cursor=lane.has_cursor,
             run_id=run_id,
             secrets=settings.secrets,
+            limits=settings.column_limits,
         )
         stack.callback(loader.close)
         client.meanwhile = loader.let_go

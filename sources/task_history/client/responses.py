@@ -6,18 +6,17 @@ message: short, printable and without secrets.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from email.utils import parsedate_to_datetime
 
 import orjson
 
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
+from ..core.json_reading import parse, shallow
 from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
 from ..redaction.text import without_long_runs
@@ -26,16 +25,8 @@ from .retry import Action, action_of
 _MESSAGE_CHARS = 200
 _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages", "text", "error")
 
-# orjson turns integers beyond 64 bits into floats.
-_DIGITS = bytes(b"0"[0] if at in b"0123456789" else b" "[0] for at in range(256))
-_LONG = b"0" * 19
-_BEFORE_NUMBERS = frozenset(b"[:, \t\r\n")
-_INT_DIGITS = 4_300
 _BLANK = b" \t\r\n"
 """What JSON takes for space."""
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
-)
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
 
@@ -170,6 +161,7 @@ def _looks_whole(body: bytes) -> bool:
 
 
 def _answer(status: int, headers: Mapping[str, str], body: bytes, *, is_raw: bool) -> Answer | Fault:
+    body = shallow(body)
     if is_raw and _looks_whole(body):
         return Answer(None, body, status, headers)
     if not body.strip():
@@ -178,50 +170,6 @@ def _answer(status: int, headers: Mapping[str, str], body: bytes, *, is_raw: boo
         return Answer(parse(body), body, status, headers)
     except (ValueError, RecursionError):
         return Fault(f"HTTP {status} with an answer that is not JSON", is_unreadable=True, status=status)
-
-
-def parse(body: bytes) -> Json:
-    """The JSON in ``body``; integers of any length stay exact. Raises ValueError, RecursionError.
-
-    Broken UTF-8 and halves of surrogate pairs, which JavaScript writes and no table takes, become U+FFFD:
-    one bad character in one row is no reason to lose a page.
-    """
-    if not _has_long_numbers(body):
-        try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError:
-            pass
-    text = _ESCAPE.sub(_whole_escape, body.decode("utf-8-sig", errors="replace"))
-    return json.loads(text, parse_int=_exact_int, parse_constant=_no_constant)
-
-
-def _has_long_numbers(body: bytes) -> bool:
-    """Whether there may be an integer of 19 digits or more. Most that look so stand in quotes."""
-    # A pattern takes ten times as long to look through a page.
-    digits = body.translate(_DIGITS)
-    at = digits.find(_LONG)
-    while at >= 0:
-        before = at - (body[at - 1 : at] == b"-")
-        if before == 0 or body[before - 1] in _BEFORE_NUMBERS:
-            return True
-        end = digits.find(b" ", at)
-        at = digits.find(_LONG, end) if end >= 0 else -1
-    return False
-
-
-def _whole_escape(found: re.Match[str]) -> str:
-    escape = found[0]
-    is_half = len(escape) == 6 and escape[2] in "dD" and escape[3] in "89abAB" + "cdefCDEF"
-    return r"\ufffd" if is_half else escape
-
-
-def _exact_int(digits: str) -> int | Decimal:
-    """Python converts no longer digits to int."""
-    return int(digits) if len(digits) <= _INT_DIGITS else Decimal(digits)
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

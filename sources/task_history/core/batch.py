@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _COSTS_S = 10.0
 """What a kill may cost where a commit is cheap, in seconds of the budget."""
 
+_MANY_FIELDS, _FIELD_BYTES = 100, 1_000
+"""Each field beyond counts as so many bytes of text: so much a row takes until it is written."""
+
 
 @dataclass(frozen=True, slots=True)
 class Commits:
@@ -89,6 +92,7 @@ class Batch:
         for table, rows in chunk.rows.items():
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
+            self._bytes += _FIELD_BYTES * sum(max(0, len(row) - _MANY_FIELDS) for row in rows)
             self.is_quiet &= chunk.is_quiet or not rows
         for table, framed in chunk.framed.items():
             self.framed.setdefault(table, []).append(framed)

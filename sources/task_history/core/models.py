@@ -133,6 +133,20 @@ class Column:
     """Whether customers write what stands in it: it is redacted, cut at ``payload_max_bytes`` and kept as text."""
 
 
+OTHER_FIELDS = "other_fields"
+"""The column of fields that are beyond ``ColumnLimits``: a JSON object of the vendor's keys, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnLimits:
+    """What becomes a column of the fields that a vendor sends and that no column is declared for."""
+
+    columns: int = 200
+    """So many of a table at most."""
+    name_length: int = 63
+    """Characters of a column's name. https://www.postgresql.org/docs/current/limits.html"""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """One table of the warehouse, complete with a sentence for every column."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..client.responses import parse
 from ..core.concurrency import Drawn
 from ..core.errors import Rejected, UnexpectedResponse
+from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
 from ..systems.protocol import System
 from .pages import Pages, Reading, contradicts, is_sorted

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from ..client.responses import parse
 from ..core.arrow import ARROW, instants
+from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Row, Table, Window
 from ..systems.protocol import PageForm
 
@@ -26,6 +26,10 @@ _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
 _BLOCK = 1 << 18
 _AT_ONCE = 25
 """Pages."""
+_CELLS_AT_ONCE = 80_000_000
+"""Rows of these pages × keys in them: as large a table Arrow makes where every key is another one."""
+_MOST_FIELDS = 500
+"""So many fields rows have at most; with more they are no plain pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,8 @@ class Framer:
                 ),
             )
             fields = pages.schema.field(self.form.rows).type.value_type
+            if fields.num_fields > _MOST_FIELDS:
+                raise ValueError("too many fields")
             if fields.num_fields == self._known:
                 return pages
             texts = {one.name for one in fields if pa.types.is_temporal(one.type)}
@@ -152,13 +158,24 @@ class Framing:
         self.bodies: list[bytes] = []
         self._pages: list[pa.Table] = []
         self._read = 0
+        self._keys = 0
+        """In the pages that are not read yet."""
         self._is_odd = False
 
     def add(self, body: bytes) -> None:
         """The next page."""
+        keys = body.count(b'":') + body.count(b'" :')
+        if self._cells(1, keys) > _CELLS_AT_ONCE or _has_broken_strings(body):
+            self._is_odd = True
+        elif self._cells(len(self.bodies) - self._read + 1, self._keys + keys) > _CELLS_AT_ONCE:
+            self._take_in()
         self.bodies.append(body)
+        self._keys += keys
         if len(self.bodies) - self._read >= _AT_ONCE:
             self._take_in()
+
+    def _cells(self, pages: int, keys: int) -> int:
+        return pages * self._size * keys
 
     def frame(self) -> Frame | None:
         """All rows; None unless they are plainly all, once, in order, and nothing else is odd."""
@@ -171,7 +188,7 @@ class Framing:
             return None
 
     def _take_in(self) -> None:
-        begun, self._read = self._read, len(self.bodies)
+        begun, self._read, self._keys = self._read, len(self.bodies), 0
         if self._is_odd or begun == self._read:
             return
         try:
@@ -194,6 +211,8 @@ class Framing:
             )
             for group in groups
         ]
+        if len({name for part in parts for name in part.column_names}) > _MOST_FIELDS:
+            return None
         odd = self._odd(parts)
         rows = pa.concat_tables(
             [part.drop_columns([name for name in odd if name in part.column_names]) for part in parts],
@@ -249,8 +268,13 @@ _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 """JSON has no line breaks within strings."""
 
 
+def _has_broken_strings(body: bytes) -> bool:
+    """Whether a string may go on over the end of a line, which is no JSON, and which Arrow would not see."""
+    if b"\n" not in body and b"\r" not in body:
+        return False
+    return any(b"\n" in text or b"\r" in text for text in around_strings(body)[1::2])
+
+
 def _is_exact(column: pa.ChunkedArray) -> bool:
-    """Whether the column holds what was sent: whole numbers among such with a fraction become doubles, too."""
-    if column.type == pa.float64():
-        return not pc.any(pc.equal(pc.floor(column), column)).as_py()
+    """Whether the column holds what was sent: of a number with a fraction it does not say how it was written."""
     return column.type in _SCALARS

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from ..core.intervals import halves, overlap
@@ -24,6 +25,7 @@ from .pages import Pages, contradicts, is_sorted, is_whole
 _MOST_REQUESTS = 100
 """For the halves of one window; what is left beyond is read whole."""
 _MOSTLY_MISSING = 0.5
+_NUMBERS = ("bigint", "double")
 
 
 class Held(Protocol):
@@ -295,10 +297,10 @@ def _comparable(kind: str, value: Json) -> Any:
         return exact_json(value)
     if kind == "timestamp":
         return instant(value) or str(value)
-    if kind == "bigint":
+    if kind in _NUMBERS and isinstance(value, int | float | Decimal | str):
         try:
-            return int(value)
-        except (TypeError, ValueError):
+            return Decimal(str(value))
+        except (InvalidOperation, ValueError):
             return str(value)
     if kind == "bool":
         return bool(value)

@@ -131,7 +131,9 @@ class Details:
                     one.execution_id, answer, partial(self._reader.whole, one.execution_id, request)
                 )
                 if detail is not None:
-                    yield self._loaded(one, detail, stamp)
+                    yield self._loaded(
+                        one, detail, stamp, size=0 if isinstance(answer, Exception) else len(answer.body)
+                    )
 
     def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
         """The payloads of steps."""
@@ -166,7 +168,8 @@ class Details:
         """Ids that were refused or unreadable; they are left for the next run."""
         return self._tolerance.skipped
 
-    def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp) -> Chunk:
+    def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp, *, size: int) -> Chunk:
+        """The rows of the detail; ``size`` is the bytes of its answer."""
         if detail.execution and detail.execution.get("status") != one.status:
             # It was run again under the same id since it was listed.
             return self._changed(one.execution_id, detail)
@@ -176,7 +179,7 @@ class Details:
         )
         children = records.children(self._system, detail, one.started_at, stamp)
         found = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
-        return Chunk(found, size=200 * sum(map(len, found.values())))
+        return Chunk(found, size=max(size, 200 * sum(map(len, found.values()))))
 
     def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
         """What the answer holds; None when this one is skipped."""

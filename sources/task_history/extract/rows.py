@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import simplejson
-
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json import to_text
-from ..core.models import Answer, Json, Row, Table
+from ..core.json_reading import parse, parse_text
+from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
@@ -180,8 +179,19 @@ def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json
     """The stored row with what a single read says: what the read does not hold stays as it was."""
     source = {column.name: column.source or column.name for column in table.columns}
     known = {source.get(name, name): value for name, value in stored.items()}
+    if (others := known.pop(OTHER_FIELDS, None)) is not None:
+        known |= _fields_in(others)
     spelled = {plain(name) for name in fresh}
     return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
+
+
+def _fields_in(text: Json) -> Row:
+    """The fields that became no column, as the vendor sent them; what is no object is left as it is."""
+    try:
+        fields = parse(text.encode())
+    except (AttributeError, ValueError):
+        fields = None
+    return fields if isinstance(fields, dict) else {OTHER_FIELDS: text}
 
 
 def plain(name: str) -> str:
@@ -250,9 +260,9 @@ def children(
 
 
 def exact(answer: Answer) -> Json:
-    """The answer with its numbers exactly as they were sent."""
+    """The answer with its texts exactly as they were sent."""
     try:
-        return simplejson.loads(answer.body.decode("utf-8"), use_decimal=True)
+        return parse_text(answer.body.decode())
     except (ValueError, RecursionError):
         return answer.data
 

@@ -2,14 +2,16 @@
 
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
 column. A key that no column is declared for becomes a column of its own; of two that would share
-a name the second gets ``__v2`` added. Most columns are built by Arrow whole; only where that
-fails are the values looked at one by one.
+a name the second gets ``__v2`` added. What is beyond the limits of columns and names goes, exact,
+into one JSON text, ``other_fields``. Most columns are built by Arrow whole; only where that fails
+are the values looked at one by one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,10 +23,17 @@ import pyarrow.compute as pc
 
 from ..core.arrow import ARROW, Framed, Values, instants
 from ..core.json import exact_json
-from ..core.models import Json, Row, Table
+from ..core.json_reading import SentNumber
+from ..core.models import OTHER_FIELDS, ColumnLimits, Json, Row, Table
 
 _TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
 VARIANT = "__v_text"
+_NORMALIZED_CHARS = 1_000
+"""No longer key is the name of a column."""
+_SHORTENED_CHARS = 60
+"""Longer names may be cut by dlt, and hold a hash."""
+_ALIKE = 20
+"""So many keys of one name are looked at for being one column."""
 _DIGITS = 30
 INT64 = range(-(2**63), 2**63)
 
@@ -35,6 +44,8 @@ class Columns:
 
     table: pa.Table
     types: dict[str, str]
+    beyond: int = 0
+    """How many keys had values that went into ``other_fields``."""
 
 
 class _Misfit(Exception):
@@ -51,16 +62,18 @@ def to_arrow(
     *,
     stored_types: Mapping[str, str],
     normalize: Callable[[str], str],
+    limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
 ) -> Columns:
     """All values of ``rows`` in columns: those of ``table``, then the vendor's others, then misfits.
 
     Every column of ``table`` is there, even when it is empty; a key without any value is not.
 
     Args:
-        stored_types: the dlt types that columns of this table have in the warehouse already.
+        stored_types: the dlt types that columns of this table have in the warehouse already. They stay columns,
+            and count against the limits.
         normalize: the warehouse's name for a vendor's key.
     """
-    work = _Work(len(rows), stored_types)
+    work = _Work(len(rows), table, stored_types, limits)
     keys: set[str] = set().union(*rows)
     for column in table.columns:
         key = column.source or column.name
@@ -70,8 +83,16 @@ def to_arrow(
     def are_one(alike: Sequence[str]) -> bool:
         return not any(sum(row.get(key) is not None for key in alike) > 1 for row in rows)
 
-    for keys_of_one, name in _names(unknown, normalize, table=table, are_one=are_one):
-        work.unknown(name, _first_values(rows, keys_of_one))
+    def with_values() -> set[str]:
+        return {key for row in rows for key, value in row.items() if value is not None}
+
+    named, beyond = work.names(unknown, normalize, are_one, with_values)
+    for keys_of_one, name in named:
+        work.unknown(name, _first_values(rows, keys_of_one), keys_of_one[0])
+    if beyond:
+        for place, row in enumerate(rows):
+            for key in beyond.intersection(row):
+                work.other(place, key, row[key])
     return work.columns()
 
 
@@ -81,9 +102,10 @@ def framed_to_arrow(
     *,
     stored_types: Mapping[str, str],
     normalize: Callable[[str], str],
+    limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
 ) -> Columns:
     """The same of rows that come in columns."""
-    columns, work = framed.columns, _Work(framed.size, stored_types)
+    columns, work = framed.columns, _Work(framed.size, table, stored_types, limits)
     for column in table.columns:
         work.known(column.name, columns.get(column.source or column.name), column.type)
     unknown = set(columns).difference(column.source or column.name for column in table.columns)
@@ -95,8 +117,16 @@ def framed_to_arrow(
     def are_one(alike: Sequence[str]) -> bool:
         return not any(sum(value is not None for value in row.values()) > 1 for row in rows(alike))
 
-    for keys, name in _names(unknown, normalize, table=table, are_one=are_one):
-        work.unknown(name, columns[keys[0]] if len(keys) == 1 else _first_values(rows(keys), keys))
+    def with_values() -> set[str]:
+        return {key for key, values in columns.items() if _narrowest(values) is not None}
+
+    named, beyond = work.names(unknown, normalize, are_one, with_values)
+    for keys, name in named:
+        values = columns[keys[0]] if len(keys) == 1 else _first_values(rows(keys), keys)
+        work.unknown(name, values, keys[0])
+    for key in beyond:
+        for place, row in enumerate(rows([key])):
+            work.other(place, key, row[key])
     return work.columns()
 
 
@@ -132,35 +162,13 @@ def _first_values(rows: Sequence[Row], keys: Sequence[str]) -> list[Json]:
     return [next((value for key in keys if (value := row.get(key)) is not None), None) for row in rows]
 
 
-def _names(
-    keys: Iterable[str],
-    normalize: Callable[[str], str],
-    *,
-    table: Table,
-    are_one: Callable[[Sequence[str]], bool],
-) -> list[tuple[tuple[str, ...], str]]:
-    """The keys of each column and its name; a key that already is its name comes first.
+_NO_NAME = re.compile("[^a-zA-Z0-9]+")
+_LETTERS = str.maketrans("+*@|", "xxal")
 
-    A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
-    unless a row has both; ``are_one`` says so of keys.
-    """
-    wanted: dict[str, list[tuple[bool, str]]] = {}
-    for key in keys:
-        try:
-            name = normalize(key)
-        except ValueError:
-            name = ""
-        wanted.setdefault(_sound(name) or "unnamed", []).append((name != key, key))
-    named = []
-    taken = {column.name for column in table.columns}
-    for name, same in sorted(wanted.items()):
-        alike = [key for _, key in sorted(same)]
-        is_one = len(alike) == 1 or are_one(alike)
-        for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
-            free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
-            taken.add(free)
-            named.append((group, free))
-    return named
+
+def _core(name: str) -> str:
+    """The same of a key and of every name that dlt may make of it, if it is not cut."""
+    return _NO_NAME.sub("", name.translate(_LETTERS)).lower().rstrip("x")
 
 
 def _free(name: str, taken: Container[str]) -> str:
@@ -175,12 +183,83 @@ def _free(name: str, taken: Container[str]) -> str:
 class _Work:
     """The table while it is being built."""
 
-    def __init__(self, size: int, stored_types: Mapping[str, str]) -> None:
+    def __init__(
+        self, size: int, table: Table, stored_types: Mapping[str, str], limits: ColumnLimits
+    ) -> None:
         self._size = size
         self._stored = stored_types
+        self._limits = limits
+        self._declared = {column.name for column in table.columns}
+        self._room = limits.columns - sum(map(self._is_vendors, stored_types))
+        """So many columns may still be added."""
         self._arrays: dict[str, pa.Array] = {}
         self._types: dict[str, str] = {}
-        self._variants: dict[str, list[str | None]] = {}
+        self._variants: dict[str, tuple[str | None, dict[int, Json]]] = {}
+        """By column: the key, of a column that is not declared, and the values by row."""
+        self._others: dict[int, Row] = {}
+
+    def _is_vendors(self, name: str) -> bool:
+        """Whether the stored column is of a field that no column is declared for."""
+        is_own = name == OTHER_FIELDS or name.startswith("_dlt_")
+        return not is_own and name.removesuffix(VARIANT) not in self._declared
+
+    def names(
+        self,
+        keys: set[str],
+        normalize: Callable[[str], str],
+        are_one: Callable[[Sequence[str]], bool],
+        with_values: Callable[[], set[str]],
+    ) -> tuple[list[tuple[tuple[str, ...], str]], set[str]]:
+        """The keys of each column and its name, and the keys that become none.
+
+        A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
+        unless a row has both; ``are_one`` says so of keys. A key that already is its name comes first.
+        """
+        beyond: set[str] = set()
+        if len(keys) > self._room:
+            keys = keys & with_values()
+            # dlt remembers each name that it was asked for.
+            stored = set(map(_core, self._stored))
+            has_shortened = max(map(len, self._stored), default=0) >= _SHORTENED_CHARS
+            fresh = sorted(
+                key
+                for key in keys
+                if _core(key) not in stored and not (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
+            )
+            short = [key for key in fresh if len(key) <= self._limits.name_length]
+            beyond = set(fresh).difference(short[: max(0, self._room)])
+        wanted: dict[str, list[tuple[bool, str]]] = {}
+        for key in keys - beyond:
+            if len(key) > _NORMALIZED_CHARS:
+                beyond.add(key)
+                continue
+            try:
+                name = normalize(key)
+            except ValueError:
+                name = ""
+            wanted.setdefault(_sound(name) or "unnamed", []).append((name != key, key))
+        named = []
+        taken = self._declared | {OTHER_FIELDS}
+        for name, same in sorted(wanted.items()):
+            alike = [key for _, key in sorted(same)]
+            is_one = len(alike) == 1 or (len(alike) <= _ALIKE and are_one(alike))
+            for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
+                free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
+                if self._may_add(free, longest_key=max(map(len, group))):
+                    taken.add(free)
+                    named.append((group, free))
+                else:
+                    beyond.update(group)
+        return named, beyond
+
+    def _may_add(self, name: str, *, longest_key: int = 0) -> bool:
+        """Whether there is a column of that name, or room for one: then it is taken."""
+        if name in self._stored:
+            return True
+        if self._room <= 0 or max(len(name), longest_key) > self._limits.name_length:
+            return False
+        self._room -= 1
+        return True
 
     def known(self, name: str, values: Values | None, type_: str) -> None:
         """A declared column. A text that spells an integer is taken for it where a bigint is declared."""
@@ -192,7 +271,7 @@ class _Work:
         else:
             self._careful(name, values, type_, _FITS_KNOWN)
 
-    def unknown(self, name: str, values: Values) -> None:
+    def unknown(self, name: str, values: Values, key: str) -> None:
         """A key that is not declared: the type that is stored, or the narrowest that holds all of it."""
         type_ = _narrowest(values)
         if type_ is None:
@@ -201,37 +280,55 @@ class _Work:
         if (array := _quick(values, type_)) is not None:
             self._add(name, array, type_)
         else:
-            self._careful(name, values, type_, _FITS_UNKNOWN)
+            self._careful(name, values, type_, _FITS_UNKNOWN, key)
+
+    def other(self, place: int, key: str, value: Json) -> None:
+        """The value of the row at that place under a key that becomes no column."""
+        if value is not None:
+            self._others.setdefault(place, {})[key] = value
 
     def _add(self, name: str, array: pa.Array, type_: str) -> None:
         if type_ in ARROW:
             self._arrays[name] = array
             self._types[name] = type_
 
-    def _careful(self, name: str, values: Values, type_: str, fits: Mapping[str, Fit]) -> None:
+    def _careful(
+        self, name: str, values: Values, type_: str, fits: Mapping[str, Fit], key: str | None = None
+    ) -> None:
         fit = fits.get(type_, _nothing)
         if not isinstance(values, list):
             values = values.to_pylist()
         fitting: list[Any] = []
-        misfits: list[str | None] = []
-        for value in values:
-            misfit = None
+        misfits: dict[int, Json] = {}
+        for place, value in enumerate(values):
             stored = None
             if value is not None:
                 try:
                     stored = fit(value)
                 except _Misfit:
-                    misfit = as_text(value)
+                    misfits[place] = value
             fitting.append(stored)
-            misfits.append(misfit)
         self._add(name, pa.array(fitting, ARROW.get(type_, ARROW["text"])), type_)
-        if any(misfit is not None for misfit in misfits):
-            self._variants[name] = misfits
+        if misfits:
+            self._variants[name] = (key, misfits)
 
     def columns(self) -> Columns:
-        for name, values in self._variants.items():
-            self._add(_free(name + VARIANT, self._types), pa.array(values, ARROW["text"]), "text")
-        return Columns(pa.table(self._arrays), self._types)
+        for name, (key, misfits) in sorted(self._variants.items()):
+            variant = _free(name + VARIANT, self._types)
+            if key is None or self._may_add(variant):
+                texts = [as_text(misfits[at]) if at in misfits else None for at in range(self._size)]
+                self._add(variant, pa.array(texts, ARROW["text"]), "text")
+            else:
+                for place, value in misfits.items():
+                    self.other(place, key, value)
+        if self._others:
+            texts = [self._other_text(place) for place in range(self._size)]
+            self._add(OTHER_FIELDS, pa.array(texts, ARROW["text"]), "text")
+        return Columns(pa.table(self._arrays), self._types, len(set().union(*self._others.values())))
+
+    def _other_text(self, place: int) -> str | None:
+        row = self._others.get(place)
+        return None if row is None else _sound(exact_json(dict(sorted(row.items()))))
 
 
 # Whole columns
@@ -291,7 +388,9 @@ def _narrowest(values: Values) -> str | None:
         return "bool"
     if kinds == {int}:
         return "bigint" if all(value is None or value in INT64 for value in values) else "text"
-    if kinds <= {int, float, Decimal} and all(value is None or _fits(value, _double) for value in values):
+    if kinds <= {int, float, Decimal, SentNumber} and all(
+        value is None or _fits(value, _double) for value in values
+    ):
         return "double"
     if kinds == {datetime}:
         return "timestamp"

@@ -17,7 +17,7 @@ from dlt.common.pipeline import LoadInfo
 
 from ..core.batch import Batch
 from ..core.errors import WarehouseUnavailable
-from ..core.models import Table
+from ..core.models import OTHER_FIELDS, ColumnLimits, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
@@ -36,6 +36,7 @@ log = logging.getLogger("task_history")
 OWN = {
     "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
     "_dlt_id": "A key of the row, made by dlt.",
+    OTHER_FIELDS: "Fields that the vendor sent beyond max_columns or max_name_length: a JSON object, values exact.",
 }
 
 
@@ -53,6 +54,7 @@ class Loader:
         has_cursor: bool = True,
         run_id: str | None = None,
         secrets: OwnSecrets | None = None,
+        limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
     ) -> None:
         self.pipeline = pipeline
         self._secrets = secrets or OwnSecrets()
@@ -62,6 +64,8 @@ class Loader:
             run = {} if run_id is None else {"task_history_run": run_id}
             self.backend.cost.labels |= {"task_history_system": system.name, **run}
         self._has_cursor = has_cursor
+        self._limits = limits
+        self._warned: set[str] = set()
         self._holder = Holder(self._client, is_exclusive=self.backend.is_exclusive)
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
@@ -150,7 +154,7 @@ class Loader:
             columns = schema.tables.get(name, {}).get("columns", {}) if schema else {}
             return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
 
-        return Writer(stored, normalize, self._secrets)
+        return Writer(stored, normalize, self._secrets, limits=self._limits, warned=self._warned)
 
     def cursor(self) -> datetime | None:
         """How far everything is loaded; None before the first sync."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from dlt.extract import DltResource
 
 from ..core.arrow import Framed
 from ..core.batch import Batch
-from ..core.models import Row, Table
+from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
 from ..redaction.columns import without_own
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
+
+log = logging.getLogger("task_history")
 
 Stored = Callable[[str], Mapping[str, str]]
 """The dlt types of the columns that a table has already."""
@@ -46,21 +49,43 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
 
 
 class Writer:
-    """Rows → Arrow tables as the warehouse has their columns, without ``secrets``; remembers which names are new."""
+    """Rows → Arrow tables as the warehouse has their columns, without ``secrets``; remembers which names are new.
 
-    def __init__(self, stored: Stored, normalize: Callable[[str], str], secrets: OwnSecrets) -> None:
+    ``warned`` holds the tables whose rows were said to have more fields than ``limits`` lets become columns.
+    """
+
+    def __init__(
+        self,
+        stored: Stored,
+        normalize: Callable[[str], str],
+        secrets: OwnSecrets,
+        *,
+        limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
+        warned: set[str] | None = None,
+    ) -> None:
         self.stored = stored
         self.secrets = secrets
         self.normalize = normalize
+        self._limits = limits
+        self._warned = set() if warned is None else warned
         self._types: dict[str, dict[str, str]] = {}
 
     def arrow(self, table: Table, rows: list[Row] | Framed) -> Any:
         """The rows in columns."""
         known = self._types.setdefault(table.name, dict(self.stored(table.name)))
-        if isinstance(rows, Framed):
-            columns = framed_to_arrow(rows, table, stored_types=known, normalize=self.normalize)
-        else:
-            columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize)
+        to_columns: Any = framed_to_arrow if isinstance(rows, Framed) else to_arrow
+        columns = to_columns(rows, table, stored_types=known, normalize=self.normalize, limits=self._limits)
+        if columns.beyond and table.name not in self._warned:
+            self._warned.add(table.name)
+            log.warning(
+                "fields_without_column table=%s fields=%d max_columns=%d max_name_length=%d advice=%r",
+                table.name,
+                columns.beyond,
+                self._limits.columns,
+                self._limits.name_length,
+                f"the vendor sends more fields, or longer names, than become columns: their values are in "
+                f"{table.name}.{OTHER_FIELDS}, as JSON text",
+            )
         known.update(columns.types)
         return without_own(columns.table, self.secrets)
 

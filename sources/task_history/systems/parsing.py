@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.models import Column, Json, Row
@@ -47,11 +48,7 @@ def timed(row: Row, names: Sequence[str]) -> Row:
     found = dict(row)
     for name in names:
         value = found.get(name)
-        at = (
-            millis(value)
-            if isinstance(value, int | float) and not isinstance(value, bool)
-            else instant(value)
-        )
+        at = instant_or_millis(value)
         if at is not None and at.year == _ZERO_YEAR:
             found[name] = None
         elif at is not None:
@@ -61,6 +58,13 @@ def timed(row: Row, names: Sequence[str]) -> Row:
         elif value == "":
             found[name] = None
     return found
+
+
+def instant_or_millis(value: Json) -> datetime | None:
+    """A text as an instant of ISO 8601, a number as milliseconds since 1970; None when it is neither."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return millis(float(value) if isinstance(value, Decimal) else value)
+    return instant(value)
 
 
 def millis(value: float) -> datetime | None:

@@ -15,9 +15,10 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_history.core.arrow import ARROW
-from task_history.core.models import Column, Row, Table
-from task_history.load.arrow import Columns, to_arrow
+from task_history.core.arrow import ARROW, Framed
+from task_history.core.json_reading import parse
+from task_history.core.models import Column, ColumnLimits, Row, Table
+from task_history.load.arrow import Columns, framed_to_arrow, to_arrow
 
 NAMING = NamingConvention()
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -444,3 +445,68 @@ def test_a_listing_is_fast() -> None:
     small, large, written = map(min, zip(*costs, strict=True))
     assert large < written
     assert large < 8 * 3 * (small + 0.0005)
+
+
+def limited(
+    rows: Sequence[Row], limits: ColumnLimits, stored: Mapping[str, str] | None = None
+) -> dict[str, list[Any]]:
+    """What no column of TABLE is declared for, as rows and in columns: both are alike."""
+    kwargs: Any = {"stored_types": stored or {}, "normalize": NAMING.normalize_identifier, "limits": limits}
+    keys = set().union(*rows)
+    in_columns = Framed({key: [row.get(key) for row in rows] for key in keys}, len(rows))
+    one, two = to_arrow(rows, TABLE, **kwargs), framed_to_arrow(in_columns, TABLE, **kwargs)
+    assert one.types == two.types
+    assert one.table.to_pydict() == two.table.to_pydict()
+    declared = {column.name for column in TABLE.columns}
+    return {name: one.table[name].to_pylist() for name in one.types if name not in declared}
+
+
+def test_fields_beyond_the_limit_are_kept_in_one_text() -> None:
+    """So many become columns, by name; the others are in a JSON object, each under its own key, exact."""
+    rows: list[Row] = [{"c": 3, "a": 1, "b": None, "d": parse(b"1.50")}, {"e": ["x"]}, {"a": 2}]
+    assert limited(rows, ColumnLimits(2)) == {
+        "a": [1, None, 2],
+        "c": [3, None, None],
+        "other_fields": ['{"d":1.50}', '{"e":["x"]}', None],
+    }
+
+
+def test_a_field_that_is_a_column_stays_one() -> None:
+    """Columns that the table has stay, and are counted: ever new fields make it no wider."""
+    stored = {"z": "bigint", "some_name": "text", "_dlt_id": "text", "user_id__v_text": "text"}
+    rows: list[Row] = [{"a": 1, "z": 2, "someName": "n"}]
+    assert limited(rows, ColumnLimits(2), stored) == {
+        "some_name": ["n"],
+        "z": [2],
+        "other_fields": ['{"a":1}'],
+    }
+    assert limited(rows, ColumnLimits(3), stored).keys() == {"a", "some_name", "z"}
+    assert limited([{"k" * 70: 1}], ColumnLimits(), {"k" * 70: "bigint"}) == {"k" * 70: [1]}
+
+
+def test_long_names_are_kept_in_the_text() -> None:
+    """A name of as many characters as may be is a column; longer ones are not, nor do they take each other's place."""
+    rows: list[Row] = [{"k" * 63: 1, "k" * 64: 2, "k" * 64 + "l": 3, "K" * 1_000_000: 4}]
+    found = limited(rows, ColumnLimits())
+    assert found.pop("k" * 63) == [1]
+    assert json.loads(found.pop("other_fields")[0]) == {"k" * 64: 2, "k" * 64 + "l": 3, "K" * 1_000_000: 4}
+    assert found == {}
+
+
+def test_a_value_without_room_for_its_text() -> None:
+    """What does not fit its column goes to the text of the others where there is no room for one of its own."""
+    rows: list[Row] = [{"a": "x", "taskCount": "many"}, {"a": 5}]
+    assert limited(rows, ColumnLimits(1), {"a": "bigint"}) == {
+        "a": [None, 5],
+        "task_count__v_text": ["many", None],
+        "other_fields": ['{"a":"x"}', None],
+    }
+
+
+def test_a_vendors_field_of_that_name() -> None:
+    """A field that the vendor calls other_fields keeps its value under another name."""
+    assert limited([{"other_fields": "theirs", "a": 1}], ColumnLimits(1)) == {
+        "a": [1],
+        "other_fields": ['{"other_fields":"theirs"}'],
+    }
+    assert limited([{"other_fields": "theirs"}], ColumnLimits()) == {"other_fields__v2": ["theirs"]}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dlt
+import pyarrow.parquet as pq
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
@@ -30,15 +31,19 @@ from ..load_package import is_once
 from .base import Backend, Sentences
 from .duckdb_settings import check_credentials
 
-_MEMORY = "48MB"
-"""DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
+_MEMORY = 48_000_000
+"""Bytes. DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
+_LONG_ROW = 4_000
+"""Bytes. Rows longer than that are held whole until their transaction is written."""
+_HELD = 6
+"""So many times, about."""
 
 
 def destination(file: Path) -> Any:
     """The file as dlt takes it."""
     credentials = DuckDbCredentials(str(file))
     credentials.global_config = {
-        "memory_limit": _MEMORY,
+        "memory_limit": f"{_MEMORY}B",
         "threads": 2,
         # It keeps what it freed until that is more than this.
         "allocator_flush_threshold": "1MB",
@@ -147,7 +152,7 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         names = list(map(client.escape_column_name, get_columns_names_with_prop(columns, "primary_key")))
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         file = f"read_parquet({quoted_text(self._file_path)})"
-        with client.begin_transaction():
+        with _room_for(client, self._file_path), client.begin_transaction():
             client.execute_sql(
                 f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
             )
@@ -167,6 +172,23 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         newest = get_dedup_sort_tuple(columns)
         order = f" ORDER BY {client.escape_column_name(newest[0])} DESC" if newest else ""
         return f" QUALIFY row_number() OVER (PARTITION BY {key}{order}) = 1"
+
+
+@contextmanager
+def _room_for(client: Any, file: str) -> Iterator[None]:
+    """Meanwhile DuckDB may take as much memory as the rows of the file need, where they are long."""
+    found = pq.read_metadata(file)
+    size = sum(found.row_group(at).total_byte_size for at in range(found.num_row_groups))
+    if size <= _LONG_ROW * found.num_rows:
+        yield
+        return
+    client.execute_sql(f"SET memory_limit = '{_MEMORY + _HELD * size}B'")
+    try:
+        yield
+    finally:
+        # What is not written to the file yet may need more for a while.
+        with suppress(DatabaseException):
+            client.execute_sql(f"SET memory_limit = '{_MEMORY}B'")
 
 
 class DuckDbBackend(Backend):

@@ -9,15 +9,16 @@ Neither list can be narrowed to a time, nor is its order documented.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...core.errors import UnexpectedResponse
+from ...core.json import exact_json
+from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
-from ..parsing import instant, millis, rows_under, timed
+from ..parsing import instant, instant_or_millis, rows_under, timed
 from ..protocol import Access, Detail, Details, Listing, Setting, Statistics, System, Values
 from .tables import (
     BY_SOURCE,
@@ -221,12 +222,7 @@ def _buckets(values: Values, window: Window, rows: Sequence[Row], settled_before
     granularity, width = stats_buckets(values)
     given: dict[datetime, Row] = {}
     for row in rows:
-        start = row.get("bucketStart")
-        at = (
-            millis(start)
-            if isinstance(start, int | float) and not isinstance(start, bool)
-            else instant(start)
-        )
+        at = instant_or_millis(row.get("bucketStart"))
         if at is None:
             raise UnexpectedResponse("statistics: a row of 'timeSeries' has no instant under 'bucketStart'.")
         given[at] = {name: value for name, value in row.items() if name != "bucketStart"}
@@ -312,12 +308,14 @@ def _masked(value: Json, keys: Json) -> Json:
     if not secret:
         return value
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        sent = value.encode(errors="replace")
+        text = shallow(sent)
         try:
-            inner = json.loads(value)
+            inner = parse(text)
         except ValueError:
             return value
         masked = _masked(inner, keys)
-        return value if masked == inner else json.dumps(masked)
+        return value if masked == inner and text is sent else exact_json(masked)
     if isinstance(value, dict):
         return {name: _MARK if name in secret else _masked(inner, keys) for name, inner in value.items()}
     if isinstance(value, list):
