@@ -7,7 +7,6 @@ with progress and a lock; it is what a schedule should call.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from dlt.extract import DltResource
 from . import systems
 from .client.connect import connected
 from .core.batch import Batch
+from .core.log import log
 from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import Writer, made, resources
@@ -25,8 +25,6 @@ from .runs.context import Context, new_run_id
 from .runs.session import Session
 from .runs.sync import Sync
 from .settings import Settings, build
-
-log = logging.getLogger("task_history")
 
 
 @dlt.source(name="paragon", section="task_history", max_table_nesting=0)
@@ -260,8 +258,4 @@ class _Late(Writer):
             if not (tally.executions or tally.settled or tally.steps or tally.payloads):
                 raise session.error
             # Raised here, it would throw away what was fetched.
-            log.error(
-                "incomplete because=%r advice=%r",
-                str(session.error),
-                "what was read is written; run it again",
-            )
+            log.error("incomplete", reason=str(session.error), hint="what was read is written; run it again")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from task_history import systems
+from task_history.core.log import log
 from task_history_cli.console import output
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.hostile_vendor import EVIL, FORGED, hostile
@@ -52,11 +53,12 @@ def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) ->
         place.set(base_url=vendor.base_url)
         if system == "paragon":
             place.set(integrations=None)
-        assert "executions read" in run(place, "sync", system, "--log-level", "debug")
+        run(place, "sync", system, "--log-level", "debug")
         table = systems.find(system).executions.name
-        identity = str(place.query(f"SELECT min(id) FROM {system}.{table}")[0][0])
+        # Where the id of a list cannot stand in a path nothing is asked for, and there are no executions.
+        identity = str(place.query(f"SELECT min(id) FROM {system}.{table}")[0][0] or EVIL)
         assert "\x1b[2J" in identity, "the warehouse holds what the vendor sent"
-        assert system != "paragon" or "\\x1b[2J" in run(place, "why", system, identity), "shown, not left out"
+        assert system != "paragon" or "\\x1b[2J" in run(place, "why", system, identity)
         for words in (
             ("status", system),
             ("why", system, EVIL),
@@ -78,6 +80,28 @@ def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, system: str) ->
             run(place, "check", system)
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_is_loaded_is_printed_with_escapes(tmp_path: Path, system: str) -> None:
+    """Where only texts are hostile, steps and payloads load; what commands show of them is harmless."""
+    with (
+        SandboxProcess(system, executions=40, freeze=True) as sandbox,
+        hostile(sandbox.base_url, in_ids=False) as vendor,
+    ):
+        place = Place(tmp_path, sandbox, system=system, fault_deadline_s=0, base_url=vendor.base_url)
+        if system == "paragon":
+            place.set(integrations=None)
+        assert "executions read" in run(place, "sync", system)
+        shown = "".join(
+            run(place, *words)
+            for words in (
+                ("status", system),
+                ("replay", system, "--failed", *RANGE),
+                ("audit", system, *RANGE),
+            )
+        )
+        assert system != "paragon" or "Error: " in shown, "errors of failed steps are shown, not left out"
+
+
 def test_hidden_characters_are_escapes() -> None:
     """Each character of the list has a form that is seen; other letters, and emoji, stay as they are."""
     assert_harmless(output.visible(EVIL))
@@ -92,7 +116,7 @@ def test_no_log_line_is_forged(capsys: pytest.CaptureFixture[str], form: str) ->
     try:
         with output.escaped_streams():
             output.start_logging("info", form)
-            logging.getLogger("task_history").info("replayed id=%s because=%r", EVIL, EVIL)
+            log.info("replayed", id=EVIL, reason=EVIL)
             logging.getLogger("dlt").error("it said %s", EVIL)
             try:
                 raise ValueError(EVIL)
@@ -119,6 +143,22 @@ def test_a_table_keeps_its_rows() -> None:
     """A cell cannot make a row of its own, nor hide one: as many lines as rows."""
     lines = output.table([["a", EVIL], ["b", "x"]], heads=["id", "error"])
     assert len(lines) == 4
+
+
+def test_a_table_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal no line is longer than it is wide and no letter is lost; elsewhere a row is a line."""
+    rows = [["0123456789" * 4, "a long text of an error " * 8, "1"], ["[bold]:smile:", "日本語", "22,222"]]
+    plain = output.table(rows, heads=["id", "error", "rows"], right={2}, indent=2)
+    assert len(plain) == 4
+    assert rows[0][1].strip() in plain[2]
+    assert "[bold]:smile:" in plain[3]
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    fitted = output.table(rows, heads=["id", "error", "rows"], right={2}, indent=2)
+    assert max(map(len, fitted)) <= 60
+    assert "".join(line[2:22].strip() for line in fitted).count("0123456789") >= 1
+    letters = sorted("".join(fitted).replace("─", "").split())
+    assert sorted("".join(letters)) == sorted("".join("".join(plain).replace("─", "").split()))
 
 
 def test_what_moves_the_cursor_is_ours(tmp_path: Path) -> None:

@@ -17,22 +17,24 @@ FORGED = "2026-01-01T00:00:00Z INFO forged"
 EVIL = f"\x1b[2J\x1b]0;t\x07\r\n{FORGED}\n\t\x08\x7f\x85\x9b31m\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069"
 _QUOTED = urllib.parse.quote(EVIL, safe="")
 _PLAIN = re.compile(r"\d{4}-\d\d-\d\dT|https?://|/")
+_ID = re.compile("(^|_)id$|I[dD]s?$|^prev$|^_namespaces$")
 _AS_SENT = {"status", "_status", "nextLink", "access_token", "token_type", "executionState", "_list"}
 
 
-def _evil(value: Any, key: str) -> Any:
+def _evil(value: Any, key: str, *, in_ids: bool) -> Any:
     if isinstance(value, dict):
-        return {name: _evil(inner, name) for name, inner in value.items()}
+        return {name: _evil(inner, name, in_ids=in_ids) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_evil(inner, key) for inner in value]
+        return [_evil(inner, key, in_ids=in_ids) for inner in value]
     is_text = isinstance(value, str) and key not in _AS_SENT and not _PLAIN.match(value)
-    return value + EVIL if is_text else value
+    return value + EVIL if is_text and (in_ids or not _ID.search(key)) else value
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     origin = ""
     refusal: int | None = None
+    in_ids = True
 
     def do_GET(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -53,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         except urllib.error.HTTPError as error:
             status, content, headers = error.code, error.read(), error.headers
         if content[:1] in (b"{", b"["):
-            content = json.dumps(_evil(json.loads(content), "")).encode()
+            content = json.dumps(_evil(json.loads(content), "", in_ids=self.in_ids)).encode()
         self._send(
             status, content, {name: headers[name] for name in headers if name.lower().startswith("x-")}
         )
@@ -61,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_PATCH = do_GET
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status, "\x1b[2J\x9b31m")
+        self.send_response(status, "\x9b31m")
         for name, value in {**headers, "Content-Type": "application/json"}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
@@ -85,8 +87,9 @@ class HostileVendor(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, origin: str) -> None:
-        self._handler: type[_Handler] = type("Handler", (_Handler,), {"origin": origin.rstrip("/")})
+    def __init__(self, origin: str, *, in_ids: bool) -> None:
+        values = {"origin": origin.rstrip("/"), "in_ids": in_ids}
+        self._handler: type[_Handler] = type("Handler", (_Handler,), values)
         super().__init__(("127.0.0.1", 0), self._handler)
         self.base_url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -96,9 +99,9 @@ class HostileVendor(ThreadingHTTPServer):
 
 
 @contextmanager
-def hostile(origin: str) -> Iterator[HostileVendor]:
-    """A hostile vendor in front of the server at ``origin``."""
-    server = HostileVendor(origin)
+def hostile(origin: str, *, in_ids: bool = True) -> Iterator[HostileVendor]:
+    """A hostile vendor in front of the server at ``origin``; its ids stay as they are where ``in_ids`` is false."""
+    server = HostileVendor(origin, in_ids=in_ids)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

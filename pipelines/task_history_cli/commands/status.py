@@ -251,7 +251,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         ]
         for row in found["runs"]
     ]
-    text += ["    " + line for line in output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8})]
+    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
     return text
 
 

@@ -8,16 +8,16 @@ import io
 import json
 import logging
 import re
+import shutil
 import sys
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, TextIO, cast
 
+from task_history.core.log import NAME as LOGGER
+from task_history.core.log import as_text
 from task_history.redaction.own_secrets import OwnSecrets
-
-log = logging.getLogger("task_history")
-
 
 _SECRETS: list[OwnSecrets] = []
 
@@ -28,49 +28,55 @@ _UNSEEN = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-
 _HIDDEN = re.compile(f"[{_UNSEEN}]")
 _HIDDEN_BUT_NEWLINE = re.compile(f"(?!\n)[{_UNSEEN}]")
 
-# A line of this project is a name and figures: "commit phase=%s rows=%d".
-_EVENT = re.compile(r"(\w+)((?: \w+=\S+)+)")
 
+class _Lines(logging.Formatter):
+    """One line for each record, without secrets: text, or a JSON object with the record's fields.
 
-class _Text(logging.Formatter):
-    """Lines for a person, without secrets, whoever wrote them."""
+    What renders it is imported with the first line: most commands write none.
+    """
 
-    def __init__(self) -> None:
-        super().__init__("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
-        self.converter = time.gmtime
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.is_json = form == "json"
 
     def format(self, record: logging.LogRecord) -> str:
         record = copy.copy(record)
-        record.exc_text = None  # another handler's form of it
         if isinstance(record.args, tuple):
-            record.args = tuple(map(_word, record.args))
-        return super().format(record)
+            # Before they are written in another way, such as with quotes.
+            record.args = tuple(scrubbed(arg) if isinstance(arg, str) else arg for arg in record.args)
+        return self._structlog.format(record)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        return visible(scrubbed(super().formatMessage(record)))
+    @cached_property
+    def _structlog(self) -> logging.Formatter:
+        from structlog.processors import JSONRenderer, StackInfoRenderer, format_exc_info
+        from structlog.stdlib import ProcessorFormatter
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        return _indented(super().formatException(ei))
-
-    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
-        return _indented(super().formatStack(stack_info))
+        render = JSONRenderer(serializer=lambda value, **_: _dumped(value)) if self.is_json else _as_text
+        return ProcessorFormatter(processors=[_described, StackInfoRenderer(), format_exc_info, render])
 
 
-class _Json(_Text):
-    """Lines for a machine: one object each, its figures as fields."""
+def _described(_: object, __: str, event_dict: MutableMapping[str, Any]) -> dict[str, Any]:
+    """What a line says of a record of this project or of a library, its head first."""
+    record: logging.LogRecord = event_dict.pop("_record")
+    event_dict.pop("_from_structlog")
+    event = event_dict.pop("event")
+    fields = getattr(record, "fields", {})
+    return {
+        "at": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": scrubbed(getattr(record, "event", event)),
+        **{key: _figure(value) for key, value in fields.items()},
+        **event_dict,
+    }
 
-    def format(self, record: logging.LogRecord) -> str:
-        message, fields = _event(record)
-        if record.exc_info:
-            fields["error"] = logging.Formatter.formatException(self, record.exc_info)
-        head = {
-            "at": self.formatTime(record, self.datefmt) + "Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": message,
-        }
-        line = {key: _figure(value) for key, value in (head | fields | getattr(record, "fields", {})).items()}
-        return _dumped(line)
+
+def _as_text(_: object, __: str, line: MutableMapping[str, Any]) -> str:
+    """The line for a person: who logged it is left out, a trace is indented below."""
+    at, level, message, _ = (line.pop(name) for name in ("at", "level", "message", "logger"))
+    traces = [text for name in ("stack", "exception") if (text := line.pop(name, None))]
+    head = visible(f"{at} {level.upper()} {as_text(message, line)}")
+    return "\n".join([head, *map(_indented, traces)])
 
 
 class _Onward(logging.Handler):
@@ -80,23 +86,8 @@ class _Onward(logging.Handler):
         logging.getLogger().handle(record)
 
 
-def _event(record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
-    """The name and the figures of a line of this project; any other line is a message and no more."""
-    found = _EVENT.fullmatch(str(record.msg)) if record.name == log.name else None
-    if found is None:
-        return record.getMessage(), {}
-    values = iter(record.args if isinstance(record.args, tuple) else ())
-    words = (word.split("=", 1) for word in found[2].split())
-    return found[1], {key: next(values) if value.startswith("%") else value for key, value in words}
-
-
-def _word(value: Any) -> Any:
-    """A value for a person; scrubbed before it is written in another way, such as with quotes."""
-    return "-" if value is None else scrubbed(value) if isinstance(value, str) else value
-
-
 def _figure(value: Any) -> Any:
-    """A value for a machine."""
+    """A field as JSON has it: numbers stay numbers, everything else is text without secrets."""
     if isinstance(value, float):
         return round(value, 3)
     return value if value is None or isinstance(value, int) else scrubbed(str(_plain(value)))
@@ -173,11 +164,11 @@ def keep_secret(secrets: OwnSecrets) -> None:
 def start_logging(level: str, form: str) -> None:
     """Log lines of this project at that level, those of libraries only when something is wrong."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.setFormatter(_Lines(form))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    log.setLevel(level.upper())
+    logging.getLogger(LOGGER).setLevel(level.upper())
     # dlt gives its logger a form and a handler of its own, unless it has one already.
     of_dlt = logging.getLogger("dlt")
     of_dlt.handlers[:] = [_Onward()]
@@ -188,7 +179,8 @@ def start_logging(level: str, form: str) -> None:
 
 def is_json() -> bool:
     """Whether the lines on stderr are for a machine."""
-    return any(isinstance(handler.formatter, _Json) for handler in logging.getLogger().handlers)
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    return any(isinstance(formatter, _Lines) and formatter.is_json for formatter in formatters)
 
 
 def emit(value: Any) -> None:
@@ -206,9 +198,9 @@ def say(*lines: str) -> None:
 def tell(*lines: str, level: int = logging.INFO, **fields: Any) -> None:
     """Lines on stderr, whatever lines of a log are shown; for a machine one object with ``fields``."""
     if is_json():
-        text = "\n".join(lines)
-        record = log.makeRecord(log.name, level, "", 0, "%s", (text,), None, extra={"fields": fields})
-        sys.stderr.write(_Json().format(record) + "\n")
+        record = logging.LogRecord(LOGGER, level, "", 0, "\n".join(lines), None, None)
+        record.fields = fields
+        sys.stderr.write(_Lines("json").format(record) + "\n")
     else:
         sys.stderr.writelines(visible(scrubbed(line)) + "\n" for line in lines)
     sys.stderr.flush()
@@ -249,17 +241,33 @@ def sized(count: float) -> str:
 
 
 def table(
-    rows: list[list[str]], *, heads: list[str], right: set[int] | frozenset[int] = frozenset()
+    rows: list[list[str]],
+    *,
+    heads: list[str],
+    right: set[int] | frozenset[int] = frozenset(),
+    indent: int = 0,
 ) -> list[str]:
-    """Rows as lines of columns; those in ``right`` stand to the right."""
-    rows = [[visible(scrubbed(cell)) for cell in row] for row in rows]
-    widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+    """Rows as lines of columns after ``indent`` spaces; those in ``right`` stand to the right.
 
-    def line(row: list[str]) -> str:
-        cells = [
-            cell.rjust(width) if at in right else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
+    On a terminal the lines are no longer than it is wide, and what does not fit goes on below; elsewhere nothing is
+    broken into lines.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    return [line(heads), "  ".join("─" * width for width in widths), *map(line, rows)]
+    cells = [[Text(visible(scrubbed(cell))) for cell in row] for row in [heads, *rows]]
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns - indent)
+    else:
+        width = sum(2 + max(row[column].cell_len for row in cells) for column in range(len(heads)))
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column, head in enumerate(cells[0]):
+        shown.add_column(head, justify="right" if column in right else "left", overflow="fold")
+    for row in cells[1:]:
+        shown.add_row(*row)
+    console = Console(file=io.StringIO(), width=width, color_system=None, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(shown)
+    return [" " * indent + line.rstrip() for line in captured.get().splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-log = logging.getLogger("task_history")
+from task_history.core.log import NAME
 
 
 def configure_dlt() -> None:
@@ -13,7 +13,7 @@ def configure_dlt() -> None:
     for name, value in {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         # What fails ends in one message of ours; the traces are for who looks for a fault.
-        "RUNTIME__LOG_LEVEL": "ERROR" if log.isEnabledFor(logging.DEBUG) else "CRITICAL",
+        "RUNTIME__LOG_LEVEL": "ERROR" if logging.getLogger(NAME).isEnabledFor(logging.DEBUG) else "CRITICAL",
         # 80 % of what extraction costs.
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         "LOAD__DELETE_COMPLETED_JOBS": "true",

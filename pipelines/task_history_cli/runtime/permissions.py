@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from task_history.core import files
-
-log = logging.getLogger("task_history")
+from task_history.core.log import log
 
 _NAMED = "open_to_others"
 _MAX_BYTES = 1_000_000
@@ -29,10 +27,10 @@ def name_open_to_others(paths: Iterable[Path], folder: Path) -> None:
     new = [path for path in found if path not in before]
     for path in new:
         log.warning(
-            "open_to_others path=%r because=%r advice=%r",
-            path,
-            "it was made before files were kept to their owner",
-            f"chmod go-rwx takes the rights away; {files.UMASK}=027 lets the group read what is made from now on",
+            "open_to_others",
+            path=path,
+            reason="it was made before files were kept to their owner",
+            hint=f"chmod go-rwx takes the rights away; {files.UMASK}=027 lets the group read what is made from now on",
         )
     if new:
         with suppress(OSError):

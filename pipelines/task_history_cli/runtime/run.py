@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import time
@@ -21,6 +20,7 @@ from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget, Usage
 from task_history.client.rate_limit_rule import Lane as Share
 from task_history.core.errors import ConfigurationError
+from task_history.core.log import log
 from task_history.core.stop import StopSignal
 from task_history.load.memory import give_back, keep_flat
 from task_history.settings import Settings
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
     from task_history.runs.context import Context
     from task_history.runs.session import Session, Work
-
-log = logging.getLogger("task_history")
 
 
 @dataclass(slots=True)
@@ -114,7 +112,7 @@ def run(
         keep_flat()
         keep_secret(settings.secrets)
         for text in settings.system.access.warnings(settings.values):
-            log.warning("settings advice=%r", text)
+            log.warning("settings", hint=text)
         client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
         name_open_to_others(filter(None, (target.file, folder, budget.path)), folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history import settings as configuration
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
+from task_history.core.log import log
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import Access, refresh
 from task_history.views.dialects import DATASET, DIALECTS
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from .run import Run
 
-log = logging.getLogger("task_history")
-
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 
 
@@ -35,9 +33,9 @@ def after(current: Run) -> None:
         with current.loader.held():
             _after(current)
     except TaskHistoryError as error:
-        log.warning("views_failed because=%r advice=%r", str(error), ADVICE)
+        log.warning("views_failed", reason=str(error), hint=ADVICE)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there
-        log.warning("views_failed because=%r advice=%r", f"{type(error).__name__}: {error}", ADVICE)
+        log.warning("views_failed", reason=f"{type(error).__name__}: {error}", hint=ADVICE)
 
 
 def _after(current: Run) -> None:
@@ -74,11 +72,11 @@ def warn(finding: Finding) -> None:
         return
     write = log.warning if finding.check.level == BROKEN else log.info
     write(
-        "check name=%s level=%s promise=%r query=%r",
-        finding.check.name,
-        finding.check.level,
-        finding.check.promise,
-        " ".join(finding.sql.split()),
+        "check",
+        name=finding.check.name,
+        broken=finding.check.level == BROKEN,
+        promise=finding.check.promise,
+        query=" ".join(finding.sql.split()),
     )
 
 

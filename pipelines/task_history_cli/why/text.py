@@ -66,7 +66,7 @@ def _states(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
         for state in timeline
     ]
     heads = ["state", "first seen (UTC)", "last seen", "by", "in the run"]
-    return ["  " + line for line in output.table(rows, heads=heads)]
+    return output.table(rows, heads=heads, indent=2)
 
 
 def _brought(found: Mapping[str, Any]) -> list[str]:

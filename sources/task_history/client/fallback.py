@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Lock
 
 from ..core.errors import Rejected
+from ..core.log import log
 from ..core.models import Answer, Request, Sender
-
-log = logging.getLogger("task_history")
 
 
 class FallbackSender:
@@ -78,6 +76,6 @@ class FallbackSender:
             with self._lock:
                 # Several that were asked at once found out the same.
                 self._forms[request.kind] = max(self._forms.get(request.kind, 0), level + tried)
-            log.info("form_unknown kind=%s status=%d asked=otherwise", request.kind, first.status)
+            log.info("form_unknown", kind=request.kind, status=first.status, asked="otherwise")
             return answer
         raise first

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import getpass
 import hashlib
-import logging
 import math
 import os
 import random
@@ -26,13 +25,12 @@ from types import TracebackType
 
 from ..core import files
 from ..core.errors import ConfigurationError
+from ..core.log import log
 from .rate_limit_rule import UNANSWERED_S, Clock, Lane, Rule, machine_clock
 from .rate_limit_store import Busy, Ledger, News, look
 
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
-
-log = logging.getLogger("task_history")
 
 _STATE_DIR = "TASK_HISTORY_STATE_DIR"
 _BUSY_S = 0.02
@@ -232,9 +230,7 @@ class Budget:
         elif now - self._busy_since > _BUSY_WARNING_S:
             self._busy_since = now
             log.warning(
-                "budget_file_locked path=%s by=%r",
-                self._path,
-                "another process, perhaps one that is suspended",
+                "budget_file_locked", path=self._path, by="another process, perhaps one that is suspended"
             )
         # Not the same pause for everybody: who lost once must not lose every time.
         return random.uniform(0.1, 1.0) * _BUSY_S

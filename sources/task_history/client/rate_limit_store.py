@@ -7,7 +7,6 @@ uptimes of one start of the machine, see ``sliding.shift_s``.
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,8 @@ from pathlib import Path
 
 from ..core import files
 from ..core.errors import ConfigurationError
+from ..core.log import log
 from .rate_limit_rule import Clock, Instant, Lane, Rule, answered_when_orphaned, shift_s
-
-log = logging.getLogger("task_history")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -175,12 +173,7 @@ class Ledger:
 
     def _replace(self, what: str) -> None:
         """Starts the file again; what it counted is unknown, so the whole budget counts as just used."""
-        log.warning(
-            "budget_file_replaced path=%s because=%r waits_s=%.0f",
-            self._path,
-            f"it {what}",
-            self._rule.span_s,
-        )
+        log.warning("budget_file_replaced", path=self._path, reason=f"it {what}", waits_s=self._rule.span_s)
         # The journal goes last: SQLite takes a journal without its database for nothing.
         for suffix in ("", "-journal"):
             Path(f"{self._path}{suffix}").unlink(missing_ok=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-log = logging.getLogger("task_history")
+from ..core.log import log
 
 Cause = Literal["fault", "retry_after", "budget"]
 
@@ -62,15 +61,8 @@ class WaitStats:
             is_news = now >= stats.logged_at + _QUIET_S or now + seconds > stats.logged_until + _QUIET_S
             if is_news and (cause != "budget" or seconds >= 1.0):
                 stats.logged_at, stats.logged_until = now, now + seconds
-                level = logging.INFO if cause == "budget" else logging.WARNING
-                log.log(
-                    level,
-                    "waiting cause=%s reason=%r seconds=%.1f origin=%s",
-                    cause,
-                    reason,
-                    seconds,
-                    self._origin,
-                )
+                write = log.info if cause == "budget" else log.warning
+                write("waiting", cause=cause, reason=reason, seconds=seconds, origin=self._origin)
         try:
             yield
         finally:

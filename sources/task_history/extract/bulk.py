@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,6 @@ from .pages import Pages, Reading, contradicts, is_sorted
 if TYPE_CHECKING:
     from .columnar import Frame, Framer
 
-log = logging.getLogger("task_history")
 
 _AHEAD, _AHEAD_BYTES = 128, 4 << 20
 """Pages that are asked for while others are read: reading many takes as long as fetching a few dozen."""

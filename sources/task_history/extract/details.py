@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse, UnusableId
+from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, Payload, System, Values
@@ -17,8 +17,6 @@ from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.queries import Wanted
 from . import rows as records
 from .rows import Payloads, Stamp, Tolerance
-
-log = logging.getLogger("task_history")
 
 T = TypeVar("T")
 
@@ -58,7 +56,7 @@ class DetailReader:
                 before[asked.path] = found.body, times + 1 if found.body == body else 1
                 # A bare list that comes again is the whole; one that names its length may hold the same many times.
                 if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
-                    log.info("detail_repeated path=%s", asked.path)
+                    log.info("detail_repeated", path=asked.path)
                     continue
                 further = self._system.details.read(self._values, asked, found.data)
                 steps += further.steps
@@ -107,7 +105,7 @@ class Details:
             try:
                 request = self._system.details.request(self._values, one.execution_id, one.partition)
             except UnusableId as error:
-                log.warning("unreadable reason=%r", str(error))
+                log.warning("unreadable", reason=str(error))
                 row = records.ledger(
                     log_table,
                     one.execution_id,
@@ -145,7 +143,7 @@ class Details:
             try:
                 request = payloads.request(self._values, one.execution_id, one.step_id)
             except UnusableId as error:
-                log.warning("unreadable reason=%r", str(error))
+                log.warning("unreadable", reason=str(error))
                 record = self._payloads.unreadable(_ids(one), str(error), self._stamp())
                 yield Chunk({payloads.table.name: [record.row]}, size=record.size)
             else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,10 +13,9 @@ from typing import Any
 
 from ..core import files
 from ..core.errors import ConfigurationError, Rejected
+from ..core.log import log
 from ..core.models import Row
 from .rows import Stamp
-
-log = logging.getLogger("task_history")
 
 _MAX_MAP_BYTES = 16_000_000
 
@@ -137,10 +135,10 @@ def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
         return asks(workflow_id, integration)
     except Rejected as error:
         log.warning(
-            "integration_refused integration=%r status=%d advice=%r",
-            integration,
-            error.status,
-            "check its spelling in the setting integrations",
+            "integration_refused",
+            integration=integration,
+            status=error.status,
+            hint="check its spelling in the setting integrations",
         )
         return False
 

@@ -7,7 +7,6 @@ list of open executions does not show any more is read singly; that read brings 
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse, UnusableId
+from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
 from ..core.side_by_side import side_by_side
 from ..systems.ids import check_id
@@ -28,8 +28,6 @@ from . import rows as records
 from .details import DetailReader
 from .reader import WindowReader
 from .rows import Stamp, Tolerance
-
-log = logging.getLogger("task_history")
 
 _AT_ONCE = 200
 """Single reads between two chunks."""
@@ -163,7 +161,7 @@ class OpenExecutions:
                     and forbidden is not None
                     and not self._may_read
                 ):
-                    log.info("single_reads_forbidden advice=%r", self._system.access.hint(403))
+                    log.info("single_reads_forbidden", hint=self._system.access.hint(403))
                     self._may_read = False
                     forbidden.append(identity)
                 else:
@@ -180,7 +178,7 @@ class OpenExecutions:
             try:
                 found[identity] = self._system.details.execution_request(self._values, identity, part)
             except UnusableId as error:
-                log.warning("unreadable reason=%r", str(error))
+                log.warning("unreadable", reason=str(error))
         return found
 
     def _read(self, identity: str, request: Request, answer: Answer | Exception) -> Detail | None:
@@ -226,10 +224,10 @@ class OpenExecutions:
             except Rejected as error:
                 if error.status in (404, 410):
                     raise
-                log.info("status_filter_refused status=%s", status)
+                log.info("status_filter_refused", status=status)
                 return None
             if any(row.get("status") not in (status, None) for row in page.rows):
-                log.info("status_filter_ignored status=%s", status)
+                log.info("status_filter_ignored", status=status)
                 return None
             heads[status] = page
         return heads

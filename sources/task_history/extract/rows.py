@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json import to_text
 from ..core.json_reading import parse, parse_text
+from ..core.log import log
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
@@ -20,8 +20,6 @@ from ..warehouse.status_history import Seen, earlier_state
 if TYPE_CHECKING:
     from ..core.arrow import Framed, Values
     from .columnar import Frame
-
-log = logging.getLogger("task_history")
 
 _MOST_REASONS = 5
 """How many parts of one execution that cannot be asked for are named."""
@@ -335,4 +333,4 @@ class Tolerance:
         self.skipped.add(identity)
         if self._in_a_row >= _MOST_REFUSED:
             raise error
-        log.warning("skipped id=%s because=%r", identity, str(error))
+        log.warning("skipped", id=identity, reason=str(error))

@@ -7,7 +7,6 @@ count, pages are read one after the other with an overlap. Where it does not sor
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnexpectedResponse
 from ..core.intervals import Starts, days, halves, share
+from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System, Values
 from .bulk import Bulk
@@ -37,8 +37,6 @@ from .uncounted_listing import Walk, loop_in
 
 if TYPE_CHECKING:
     from .columnar import Frame
-
-log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
 _MOST_ROWS_PER_PIECE = 12_500
@@ -217,7 +215,7 @@ class SortedListing:
         window = Window(at, at + MS)
         rows, is_whole_now = self._pages.millisecond(window)
         if not is_whole_now:
-            log.warning("listing_undecidable window=%s rows=%d", described(window), len(rows))
+            log.warning("listing_undecidable", window=described(window), rows=len(rows))
         return self._cut(window, rows, total=len(rows), is_verified=is_whole_now)
 
     def _counted(
@@ -337,7 +335,7 @@ class SortedListing:
         """Whether the vendor refused that depth, so that smaller pieces help."""
         if not refused_depth(error, depth):
             return False
-        log.info("listing_depth_refused offset=%d", depth)
+        log.info("listing_depth_refused", offset=depth)
         self._deepest = depth if self._deepest is None else min(self._deepest, depth)
         return True
 
@@ -360,7 +358,7 @@ class SortedListing:
         rows = self._distinct(reading.pages)
         if piece is None and not rows and not self._is_comparing:
             log.warning(
-                "listing_counts_and_gives_none window=%s total=%s", described(reading.window), reading.total
+                "listing_counts_and_gives_none", window=described(reading.window), total=reading.total
             )
         if piece is None and (self._is_comparing or not rows):
             piece = self._cut(reading.window, rows, total=reading.total, is_verified=False)
@@ -386,12 +384,12 @@ class SortedListing:
         found = self.compare(reading.window, Starts(starts))
         rows |= {self._system.identity(row): row for row in found.fresh}
         log.info(
-            "listing_moved window=%s rows=%d total=%s fresh=%d verified=%s",
-            described(reading.window),
-            len(rows),
-            reading.total,
-            len(found.fresh),
-            found.is_verified,
+            "listing_moved",
+            window=described(reading.window),
+            rows=len(rows),
+            total=reading.total,
+            fresh=len(found.fresh),
+            verified=found.is_verified,
         )
         return self._cut(reading.window, rows, total=found.total) if found.is_verified else None
 

@@ -7,7 +7,6 @@ cap its pages below what it documents.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +14,12 @@ from datetime import datetime
 from typing import Any
 
 from ..core.intervals import halves, is_ascending
+from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .pages import Pages, described
 from .reader import Edge, Late, NewestHeld, Piece, Since, WindowReader
-
-log = logging.getLogger("task_history")
 
 ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
@@ -199,7 +197,7 @@ class UnsortedListing:
                     return list(two)
             if chain.is_joined and chain.is_heeded:
                 return cut(self._system, window, rows.values(), is_verified=True)
-            log.info("listing_moved window=%s rows=%d attempt=%d", described(window), len(rows), attempt)
+            log.info("listing_moved", window=described(window), rows=len(rows), attempt=attempt)
         two = halves(window)
         return list(two) if two else cut(self._system, window, rows.values(), is_verified=False)
 

@@ -6,7 +6,6 @@ commits, as much as one of them; so it stays open for a moment, and while the ru
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -14,9 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..core.log import log
 from .errors import is_locked
-
-log = logging.getLogger("task_history")
 
 PATIENCE_S = 10.0
 LONG_PATIENCE_S = 120.0
@@ -88,7 +86,7 @@ class Holder:
             try:
                 self._client().close_connection()
             except Exception as error:  # noqa: BLE001 - what is wrong with it, the next question says
-                log.debug("not_closed because=%r", str(error))
+                log.debug("not_closed", reason=str(error))
 
     def _open(self) -> None:
         client = self._client()

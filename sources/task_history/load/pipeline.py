@@ -5,7 +5,6 @@ Every failure of the warehouse is a WarehouseUnavailable that says what to do.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from dlt.common.pipeline import LoadInfo
 
 from ..core.batch import Batch
 from ..core.errors import WarehouseUnavailable
+from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
@@ -30,8 +30,6 @@ from .load_package import Packer, cursor_path
 from .memory import give_back
 from .resources import Made, Writer, made, resources, without_rows
 from .working_dir import finish_loads, forget_killed_extracts, forget_old_loads
-
-log = logging.getLogger("task_history")
 
 OWN = {
     "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
@@ -90,7 +88,7 @@ class Loader:
             self.pipeline.sync_destination()
             self._live = None
             if self.pipeline.has_pending_data:
-                log.info("pending_package loaded_now=true")
+                log.info("pending_package", loaded_now=True)
                 self.pipeline.run()
             if not self._has_tables():
                 self._make_tables()
@@ -141,7 +139,7 @@ class Loader:
                     with failures(), self._held() as client, client.with_staging_dataset():
                         client.truncate_tables(*sorted(self._staged))
                 except WarehouseUnavailable as error:
-                    log.debug("staged_rows_stay because=%r", str(error))
+                    log.debug("staged_rows_stay", reason=str(error))
                 self._staged.clear()
             self._holder.close()
 
@@ -317,9 +315,9 @@ class Loader:
         if not lost:
             return
         log.warning(
-            "altered_by_hand missing=%s advice=%r",
-            ",".join(".".join(key) for key in lost),
-            "put back empty; rows that were dropped with them are read again where the vendor still has them",
+            "altered_by_hand",
+            missing=",".join(".".join(key) for key in lost),
+            hint="put back empty; rows that were dropped with them are read again where the vendor still has them",
         )
         self.backend.forget()
         with self._held() as client:
@@ -337,10 +335,12 @@ class Loader:
         rows = client.execute_sql(f"SELECT min(window_start), max(window_end) FROM {name}")
         client.execute_sql(f"DELETE FROM {name} WHERE TRUE")
         if rows and rows[0][0]:
+            start, end = rows[0]
             log.warning(
-                "coverage_forgotten from=%s until=%s advice=%r",
-                *rows[0],
-                "this sync lists again from start_date on; task-history backfill brings what lies before",
+                "coverage_forgotten",
+                window_start=start,
+                window_end=end,
+                hint="this sync lists again from start_date on; task-history backfill brings what lies before",
             )
 
     def _stored_types(self) -> dict[tuple[str, str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dlt.extract import DltResource
 
 from ..core.arrow import Framed
 from ..core.batch import Batch
+from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
 from ..redaction.columns import without_own
 from ..redaction.own_secrets import OwnSecrets
@@ -23,8 +23,6 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
-
-log = logging.getLogger("task_history")
 
 Stored = Callable[[str], Mapping[str, str]]
 """The dlt types of the columns that a table has already."""
@@ -78,12 +76,12 @@ class Writer:
         if columns.beyond and table.name not in self._warned:
             self._warned.add(table.name)
             log.warning(
-                "fields_without_column table=%s fields=%d max_columns=%d max_name_length=%d advice=%r",
-                table.name,
-                columns.beyond,
-                self._limits.columns,
-                self._limits.name_length,
-                f"the vendor sends more fields, or longer names, than become columns: their values are in "
+                "fields_without_column",
+                table=table.name,
+                fields=columns.beyond,
+                max_columns=self._limits.columns,
+                max_name_length=self._limits.name_length,
+                hint=f"the vendor sends more fields, or longer names, than become columns: their values are in "
                 f"{table.name}.{OTHER_FIELDS}, as JSON text",
             )
         known.update(columns.types)

@@ -9,13 +9,13 @@ read; a sample reads more of them.
 
 from __future__ import annotations
 
-import logging
 import random
 from collections.abc import Iterable, Iterator
 
 from ..core.batch import END, Chunk
 from ..core.errors import Rejected
 from ..core.intervals import days, merged, overlap
+from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.compare import Comparison, Leaf, differing
@@ -31,8 +31,6 @@ from .context import Context, Partition
 from .findings import Difference, Findings
 from .partitions import Partitions
 from .statistics import bucket, read
-
-log = logging.getLogger("task_history")
 
 _PLACES = 2
 """Pages in its midst by which the longest window is looked at."""
@@ -102,9 +100,7 @@ class Audit:
                 part = self._compare(partition.reader, part, held, places)  # noqa: PLW2901 - as far as it was
             except Rejected as error:
                 if self._context.system.listing.partitioned_by:
-                    log.warning(
-                        "partition_refused partition=%s status=%d", partition.name or "all", error.status
-                    )
+                    log.warning("partition_refused", partition=partition.name or "all", status=error.status)
                     found.unverified.append(part)
                     continue
                 raise
@@ -154,9 +150,7 @@ class Audit:
         ]
         totals = [int(row.get("total") or 0) for row in rows]
         differ = [part for part, total, count in zip(buckets, totals, stored, strict=True) if total != count]
-        log.info(
-            "compared_by_statistics granularity=%s buckets=%d differ=%d", granularity, len(rows), len(differ)
-        )
+        log.info("compared_by_statistics", granularity=granularity, buckets=len(rows), differ=len(differ))
         # The listing is read from its newest end: one reading takes as long as that of the oldest bucket that differs.
         doubted = Window(min(differ).start, window.end) if differ else Window(end, window.end)
         return Window(start, window.end), sum(totals), [] if doubted.is_empty else [doubted]
@@ -296,7 +290,7 @@ class Audit:
                     again.append(key)  # its steps are of another state
             found.repaired += len(rows)
             context.tally.executions += len(rows)
-            log.info("repaired window=%s rows=%d", described(one.window), len(rows))
+            log.info("repaired", window=described(one.window), rows=len(rows))
             yield Chunk({system.executions.name: rows, STATES.name: earlier})
             again += one.surplus
             found.repaired += len(one.surplus)

@@ -6,7 +6,6 @@ coverage, and so a cursor, of its own. A system that has one listing of all exec
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
+from ..core.log import log
 from ..core.models import Row, Window
 from ..core.side_by_side import side_by_side
 from ..extract.reader import Late, Piece, WindowReader
 from ..warehouse.status_history import Seen
 from . import phases
 from .context import Context, Partition
-
-log = logging.getLogger("task_history")
 
 _MAX_FAILED = 2
 """Partitions that fail one after the other: it is the vendor, not the partition."""
@@ -84,7 +82,7 @@ class Partitions:
                 except Rejected as error:
                     if not request.is_partial:
                         raise
-                    log.warning("workflows_refused partition=%s status=%d", name or "all", error.status)
+                    log.warning("workflows_refused", partition=name or "all", status=error.status)
                     break
                 fresh = {
                     key: row
@@ -148,15 +146,15 @@ class Partitions:
         name = partition.name or "all"
         if not isinstance(error, Rejected):
             self.failed[partition.name] = error
-            log.warning("partition_failed partition=%s reason=%r", name, str(error))
+            log.warning("partition_failed", partition=name, reason=str(error))
             return
         self.refused[partition.name] = error
         if error.status == 404:
-            log.info("partition_gone partition=%s", name)
+            log.info("partition_gone", partition=name)
             return
         self._context.tally.unverified += 1
         hint = self._context.system.access.hint(error.status) if error.status == 403 else str(error)
-        log.warning("partition_refused partition=%s status=%d hint=%r", name, error.status, hint)
+        log.warning("partition_refused", partition=name, status=error.status, hint=hint)
 
     def _raise_refused(self) -> None:
         """Not one partition was given: that is no matter of single ones."""

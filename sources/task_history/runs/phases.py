@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..core.batch import DUE, END, Chunk
 from ..core.intervals import gaps, overlap
+from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.integrations import learn
@@ -22,8 +22,6 @@ from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import Seen
 from ..warehouse.tables import READS, STATES
 from .context import Context, Partition, without
-
-log = logging.getLogger("task_history")
 
 MAX_VANISHED = 200
 """Executions that a listing shows no more and that are read singly after one comparison."""
@@ -120,7 +118,7 @@ def _stored_elsewhere(context: Context, rows: Sequence[Row], stored: Mapping[str
 
 def _note_unverified(context: Context, partition: Partition, window: Window, rows: int) -> None:
     context.tally.unverified += 1
-    log.warning("unverified partition=%s window=%s rows=%d", partition.name or "all", described(window), rows)
+    log.warning("unverified", partition=partition.name or "all", window=described(window), rows=rows)
 
 
 def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
@@ -154,7 +152,7 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
     starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
     if rows:
-        log.info("late window=%s rows=%d", described(window), len(rows))
+        log.info("late", window=described(window), rows=len(rows))
     book.found_late(starts, checked_at=stamp.at)
     book.compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:

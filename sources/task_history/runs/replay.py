@@ -7,7 +7,6 @@ the outcome. An intent that stays says that the execution may have run again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from ..core.errors import (
     Unconfirmed,
     VendorUnavailable,
 )
+from ..core.log import log
 from ..core.models import Row, Selection
 from ..extract import rows as records
 from ..systems.protocol import Replayed
@@ -28,8 +28,6 @@ from ..warehouse.status_history import Seen, earlier_state
 from ..warehouse.tables import REPLAYS, STATES
 from .context import Context
 from .replay_candidates import Candidates, Earlier
-
-log = logging.getLogger("task_history")
 
 _AT_ONCE = 20
 """Intents in one commit: as many may be left in doubt when the process is killed."""
@@ -141,9 +139,9 @@ class Replay:
         is_in_doubt = result.outcome == "unknown" or result.status_code == 429
         self._in_a_row = self._in_a_row + 1 if is_in_doubt else 0
         if result.outcome == "replayed":
-            log.info("replayed id=%s new_id=%s", result.id, result.new_execution_id)
+            log.info("replayed", id=result.id, new_id=result.new_execution_id)
         else:
-            log.warning("not_replayed outcome=%s id=%s because=%r", result.outcome, result.id, result.answer)
+            log.warning("not_replayed", outcome=result.outcome, id=result.id, reason=result.answer)
 
     def _check(self) -> None:
         """Raises when what came of the last one would come of all that follow."""

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ..core.batch import Chunk
 from ..core.errors import Rejected, UnexpectedResponse
+from ..core.log import log
 from ..core.models import Window
 from ..systems.ids import check_id
 from ..systems.protocol import Statistics
 from ..warehouse.coverage import midnight
 from .context import Context
-
-log = logging.getLogger("task_history")
 
 _LONGEST = timedelta(days=365)
 """No vendor is asked for more at once."""
@@ -52,12 +50,12 @@ def read(
     try:
         answer = context.sender.send(statistics.request(values, window))
     except Rejected as error:
-        log.warning("statistics_refused status=%d because=%r", error.status, str(error))
+        log.warning("statistics_refused", status=error.status, reason=str(error))
         return None
     try:
         check_id("granularity", statistics.granularity_ids, answer.data, statistics.buckets(values)[0])
     except UnexpectedResponse as error:
-        log.warning("statistics_skipped because=%r", str(error))
+        log.warning("statistics_skipped", reason=str(error))
         return None
     stamp = context.stamp()
     found = statistics.read(values, window, answer.data, settled_before=settled_before)

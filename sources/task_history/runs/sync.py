@@ -5,13 +5,13 @@ The warehouse is asked between the phases; so whatever a phase found is committe
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ..core.batch import END, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
+from ..core.log import log
 from ..core.models import Selection, Window
 from ..extract.pages import described
 from ..extract.reader import AHEAD, Late, Piece, Since
@@ -19,8 +19,6 @@ from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
 from .statistics import fed
-
-log = logging.getLogger("task_history")
 
 _COMPARED_EVERY = timedelta(hours=24)
 _MAX_UNVERIFIED_DAYS = 3
@@ -56,7 +54,7 @@ class Sync:
             yield from fed(context)
         except UnexpectedResponse as error:
             # Statistics stand beside the executions: these come all the same.
-            log.warning("statistics_unreadable reason=%r", str(error))
+            log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
         yield END
         for listing, partitions in zip(context.all, self._accounts, strict=True):
@@ -150,9 +148,7 @@ class Sync:
         tally = self._context.tally
         if tally.lost is None:
             log.warning(
-                "lost_for_good window=%s reason=%r",
-                described(window),
-                "the vendor purged it before this sync",
+                "lost_for_good", window=described(window), reason="the vendor purged it before this sync"
             )
         lost = tally.lost or window
         tally.lost = Window(min(lost.start, window.start), max(lost.end, window.end))

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
 
+from ..core.log import log
 from ..warehouse.queries import Query
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
 from .dialects import DATASET, carried
 from .files import FOLDER, View, views
 from .relations import Dataset, found, of_name, relations
-
-log = logging.getLogger("task_history")
 
 CATALOGUE = "questions"
 """The view that says which there are; made last, so that its fingerprint speaks for all."""
@@ -65,7 +63,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     names = _names(access)
     shown, incomplete = found(names, access.owners)
     for text in incomplete:
-        log.warning("views_without dataset=%r advice=%r", text, "the next sync of it mends that")
+        log.warning("views_without", dataset=text, hint="the next sync of it mends that")
     wanted = tuple(views()) if shown else ()
     made = Made(tuple(shown), wanted, is_new=False)
     if not shown:
@@ -81,7 +79,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         access.execute([statement])
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
-    log.info("views made=%d datasets=%s", len(wanted), ",".join(made.datasets))
+    log.info("views", made=len(wanted), datasets=",".join(made.datasets))
     return Made(made.shown, wanted, is_new=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +13,13 @@ from typing import Any
 
 import pytest
 
+from task_history.core.log import log
 from task_history.redaction.own_secrets import OwnSecrets
 from task_history_cli.console import output
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import ROOT, Place
 
 SECRET = 'se"cret\\key'
-log = logging.getLogger("task_history")
 
 
 @pytest.fixture(autouse=True)
@@ -53,17 +54,18 @@ def test_every_log_line_is_a_name_and_figures() -> None:
     ]
     assert len(calls) > 10
     for path, call in calls:
-        texts = [arg.value for arg in call.args[:2] if isinstance(arg, ast.Constant)]
-        assert texts, f"{path}:{call.lineno}"
-        assert output._EVENT.fullmatch(str(texts[0])), f"{path}:{call.lineno}"
+        place = f"{path}:{call.lineno}"
+        (event,) = call.args
+        assert isinstance(event, ast.Constant), place
+        assert re.fullmatch(r"[a-z_]+", str(event.value)), place
+        names = [keyword.arg for keyword in call.keywords]
+        assert not {"level", "event", None}.intersection(names), place
 
 
 def test_figures_are_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON a figure keeps its type under its name and the message is the bare name; nothing known is null."""
     output.start_logging("info", "json")
-    log.info(
-        "commit phase=%s rows=%d seconds=%.2f left=%s because=%r now=true", "listing", 5_000, 1 / 3, None, "x"
-    )
+    log.info("commit", phase="listing", rows=5_000, seconds=1 / 3, left=None, reason="x", now=True)
     (line,) = objects(capsys.readouterr().err)
     assert line.pop("at").endswith("Z")
     assert line == {
@@ -74,16 +76,39 @@ def test_figures_are_fields(capsys: pytest.CaptureFixture[str]) -> None:
         "rows": 5_000,
         "seconds": 0.333,
         "left": None,
-        "because": "x",
-        "now": "true",
+        "reason": "x",
+        "now": True,
     }  # fmt: skip
 
 
 def test_figures_are_words_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     """In text a line is its name and ``key=value``; nothing known is a dash."""
     output.start_logging("info", "text")
-    log.info("commit phase=%s rows=%d left=%s", "listing", 5_000, None)
+    log.info("commit", phase="listing", rows=5_000, left=None)
     assert capsys.readouterr().err.endswith("INFO commit phase=listing rows=5000 left=-\n")
+
+
+def test_a_value_makes_no_field_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """What has blanks, an equals sign or quotes in it stands in quotes: a reader of fields is not misled."""
+    output.start_logging("info", "text")
+    log.info("replayed", id='a rows=9 "b"', new_id="c=d", path="C:\\x y")
+    told = capsys.readouterr().err
+    assert told.endswith(r''' INFO replayed id="a rows=9 \"b\"" new_id="c=d" path="C:\\x y"''' + "\n")
+
+
+def test_a_host_program_keeps_its_own_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the source is used as a library its lines are records of the standard library, by the host's handlers."""
+    import structlog
+
+    before = structlog.is_configured()
+    with caplog.at_level(logging.INFO, "task_history"):
+        log.debug("not_shown", rows=1)
+        log.info("commit", rows=5_000, reason="50 % done")
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("task_history", logging.INFO)
+    assert record.getMessage() == 'commit rows=5000 reason="50 % done"'
+    assert (record.event, record.fields) == ("commit", {"rows": 5_000, "reason": "50 % done"})  # type: ignore[attr-defined]
+    assert structlog.is_configured() == before
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -91,7 +116,7 @@ def test_secrets_are_in_no_line(capsys: pytest.CaptureFixture[str], form: str) -
     """Figures, other libraries' lines, traces, warnings and what is told: no secret is in any of them."""
     output.start_logging("info", form)
     output.keep_secret(OwnSecrets([SECRET]))
-    log.info("commit phase=%s because=%r", SECRET, SECRET)
+    log.info("commit", phase=SECRET, reason=SECRET)
     logging.getLogger("dlt").error("failed with %s", SECRET)
     try:
         raise ValueError(SECRET)
