@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 _KEPT = ("authorization", "content-type", "x-org-id")
@@ -24,6 +24,8 @@ class Between(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}{urlsplit(base_url).path}"
         self.asks: Callable[[str], str] = lambda target: target
         self.answers: Callable[[str, bytes], bytes] = lambda _, body: body
+        self.speaks: Callable[[str, BinaryIO], bool] = lambda *_: False
+        """Answers the request for that target in bytes of its own, if it says so; then the connection ends."""
         self.asked: list[str] = []
         """The targets of all requests, as they came."""
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -44,6 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
         server: Any = self.server
         server.asked.append(self.path)
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if server.speaks(self.path, self.wfile):
+            self.close_connection = True
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() in _KEPT}
         connection = HTTPConnection(server.behind, timeout=60)
         connection.request(self.command, server.asks(self.path), content, headers)

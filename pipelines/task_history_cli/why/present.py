@@ -136,6 +136,14 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
                 "Nothing: no address can hold that id.",
             )
         ]
+    if outcome == "too_large":
+        return [
+            Reason(
+                "details_too_large",
+                f"Its steps were asked for at {at}: {ledger.get('unreadable_reason') or 'the answer was too large.'}",
+                "Raise answer_max_bytes and delete its row from the log of details: the next sync asks again.",
+            )
+        ]
     if outcome != "loaded":
         why = (
             "it was beyond the vendor's retention"

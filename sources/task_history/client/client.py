@@ -10,6 +10,7 @@ import math
 import random
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .transport import Headers, RawAnswer
     from .transport_errors import Lost
 
+_TURN_CHECK_S = 0.02
 _INTERRUPTED_CHECK_S = 0.25
 _INTERRUPTED_GRACE_S = 0.5
 """How long an answer may still take once the run is interrupted, beyond the check above."""
@@ -82,6 +84,8 @@ class _Sending:
     form: Mapping[str, str] | None
     headers: Headers | None
     given_up: Callable[[], bool]
+    is_next: Callable[[], bool] = lambda: True
+    """Whether its answer is waited for now: a large one is held only then."""
     is_raw: bool = False
     attempts: int = 0
     faults: int = 0
@@ -270,7 +274,7 @@ class Client:
         """
         over: list[Exception] = []
 
-        def one(request: Request) -> Answer | Exception:
+        def one(number: int, request: Request) -> Answer | Exception:
             if over:
                 return over[0]
             try:
@@ -279,8 +283,9 @@ class Client:
                     self._target(request),
                     None,
                     None,
-                    lambda: self._closed.is_set() or bool(over),
-                    is_raw,
+                    given_up=lambda: self._closed.is_set() or bool(over),
+                    is_next=partial(_is_next, drawn_again, number),
+                    is_raw=is_raw,
                 )
                 return self._answered(sending)
             except Rejected as error:
@@ -289,8 +294,10 @@ class Client:
                 over.append(error)
                 return over[0] if isinstance(error, Stopped) else error
 
-        works = (partial(one, request) for request in requests)
+        works = (partial(one, number, request) for number, request in enumerate(requests))
         drawn = Drawn(self._crew, works, over, most=ahead or 2 * self._concurrency)
+        # Weak: what is not drawn to its end is given up with its last reference.
+        drawn_again = weakref.ref(drawn)
         if ahead:
             drawn.draw()
         return drawn
@@ -408,7 +415,19 @@ class Client:
             headers = {"Content-Type": "application/json", **headers}
         is_fresh = sending.wants_fresh_connection or not sending.is_repeatable
         sending.wants_fresh_connection = False
-        return self._transport.exchange(request.method, sending.target, headers, content, is_fresh=is_fresh)
+        return self._transport.exchange(
+            request.method,
+            sending.target,
+            headers,
+            content,
+            is_fresh=is_fresh,
+            when_large=partial(self._wait_for_turn, sending),
+        )
+
+    def _wait_for_turn(self, sending: _Sending) -> None:
+        """Waits until this answer is the next to be drawn. Raises Stopped."""
+        while not sending.is_next():
+            self._stop.wait(_TURN_CHECK_S, given_up=sending.given_up)
 
     def _count(self, sending: _Sending) -> None:
         with self._lock:
@@ -528,6 +547,12 @@ class Client:
         path = f"{self._base.path.rstrip('/')}/{quoted(request.path.lstrip('/'))}"
         query = "&".join(_pair(name, value) for name, value in request.params)
         return f"{path}?{query}" if query else path
+
+
+def _is_next(drawn: weakref.ref[Drawn[Answer | Exception]], number: int) -> bool:
+    """Whether the answer of that number is waited for, or nobody draws any more."""
+    found = drawn()
+    return found is None or number < found.taken
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -89,11 +89,19 @@ class Transport:
         self._fresh: ReqwestTransport | None = None
 
     def exchange(
-        self, method: str, target: str, headers: Headers, content: bytes | None, *, is_fresh: bool
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        content: bytes | None,
+        *,
+        is_fresh: bool,
+        when_large: Callable[[], None] = lambda: None,
     ) -> RawAnswer:
         """One request and its whole answer, whatever that says.
 
         With ``is_fresh`` it goes over a connection of its own: a kept one may be closed by the other side just then.
+        ``when_large`` is called before more than LARGE_BYTES of the answer are held; what it raises is passed on.
 
         Raises:
             Lost: no whole answer came; it says why.
@@ -108,7 +116,7 @@ class Transport:
         response = None
         try:
             response = (self._fresh_transport() if is_fresh else self._kept).handle_request(request)
-            return self._read(response)
+            return self._read(response, when_large)
         except PyreqwestError as error:
             raise lost(
                 error,
@@ -135,14 +143,19 @@ class Transport:
             if self._fresh is not None:
                 self._fresh.close()
 
-    def _read(self, response: httpx.Response) -> RawAnswer:
+    def _read(self, response: httpx.Response, when_large: Callable[[], None]) -> RawAnswer:
         headers: dict[str, str] = {}
         for name, value in response.headers.multi_items():
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         is_success = 200 <= response.status_code < 300
         bound = self._answer_max_bytes if is_success else min(ERROR_BODY_MAX_BYTES, self._answer_max_bytes)
         try:
-            body = read_body(headers.get("content-encoding", ""), response.iter_raw(), max_bytes=bound)
+            body = read_body(
+                headers.get("content-encoding", ""),
+                response.iter_raw(),
+                max_bytes=bound,
+                when_large=when_large,
+            )
         except (TooLarge, UnpackError):
             if is_success:
                 raise

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 ACCEPT_ENCODING = "gzip, deflate"
+LARGE_BYTES = 2 << 20
+"""Beyond this a body is held only in its turn: few may be held at a time."""
 
+_PIECE_BYTES = 1 << 20
+"""How much is unpacked at once, whatever a piece holds."""
 _GZIP = ("gzip", "x-gzip")
 _GZIP_MAGIC = b"\x1f\x8b"
 _PLAIN = ("", "identity")
@@ -20,9 +24,30 @@ class UnpackError(Exception):
     """A body cannot be unpacked; the text says why, and holds nothing of the body."""
 
 
-def read_body(encoding: str, pieces: Iterable[bytes], *, max_bytes: int) -> bytes:
+class Meter:
+    """Counts bytes: calls ``when_large`` once beyond LARGE_BYTES, and raises TooLarge beyond ``max_bytes``."""
+
+    def __init__(self, max_bytes: int, when_large: Callable[[], None]) -> None:
+        self._max_bytes = max_bytes
+        self._when_large: Callable[[], None] | None = when_large
+        self._bytes = 0
+
+    def count(self, size: int) -> None:
+        """So many more bytes came."""
+        self._bytes += size
+        if self._bytes > self._max_bytes:
+            raise TooLarge
+        if self._bytes > LARGE_BYTES and self._when_large is not None:
+            when_large, self._when_large = self._when_large, None
+            when_large()
+
+
+def read_body(
+    encoding: str, pieces: Iterable[bytes], *, max_bytes: int, when_large: Callable[[], None]
+) -> bytes:
     """The unpacked body that comes in those pieces; ``encoding`` is the answer's ``Content-Encoding``.
 
+    ``when_large`` is called once, before more than LARGE_BYTES are held.
     https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
 
     Raises:
@@ -30,29 +55,25 @@ def read_body(encoding: str, pieces: Iterable[bytes], *, max_bytes: int) -> byte
         UnpackError: the packing is another one, there is more than one, or the body is not packed so.
     """
     name = encoding.strip().lower()
-    bounded = _bounded(pieces, max_bytes)
+    counted = _counted(pieces, Meter(max_bytes, when_large))
     if name in _PLAIN:
-        return b"".join(bounded)
+        return b"".join(counted)
     if name not in (*_GZIP, "deflate"):
         raise UnpackError(f"an answer packed as {name[:40]!r}: one of {ACCEPT_ENCODING} was asked for, once")
     try:
-        return b"".join(_unpacked(name, bounded, max_bytes))
+        return b"".join(_counted(_unpacked(name, counted), Meter(max_bytes, when_large)))
     except zlib.error:
         raise UnpackError("an answer that could not be unpacked") from None
 
 
-def _bounded(pieces: Iterable[bytes], max_bytes: int) -> Iterable[bytes]:
-    left = max_bytes
+def _counted(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
     for piece in pieces:
-        left -= len(piece)
-        if left < 0:
-            raise TooLarge
+        meter.count(len(piece))
         yield piece
 
 
-def _unpacked(name: str, pieces: Iterable[bytes], max_bytes: int) -> Iterable[bytes]:
+def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """The unpacked pieces of one member after the other. Raises zlib.error, also when the last one is cut off."""
-    left = max_bytes
     unpacker, waiting, is_first = None, b"", True
     for piece in pieces:
         waiting += piece
@@ -64,11 +85,7 @@ def _unpacked(name: str, pieces: Iterable[bytes], max_bytes: int) -> Iterable[by
                 if len(waiting) < 2:
                     break  # two bytes show which format it is
                 unpacker, is_first = zlib.decompressobj(_window_bits(name, waiting)), False
-            unpacked = unpacker.decompress(waiting, left + 1)
-            left -= len(unpacked)
-            if left < 0:
-                raise TooLarge
-            yield unpacked
+            yield unpacker.decompress(waiting, _PIECE_BYTES)
             waiting = unpacker.unconsumed_tail
             if unpacker.eof:
                 waiting, unpacker = unpacker.unused_data, None

@@ -127,6 +127,8 @@ class Drawn(Iterator[T]):
         self._over = over
         self._most = most
         self._handed: deque[Future[T]] = deque()
+        self.taken = 0
+        """How many were asked for; the last of them may still be waited for."""
 
     def draw(self) -> None:
         """Hands in what may be. Raises whatever drawing the works raises."""
@@ -147,6 +149,7 @@ class Drawn(Iterator[T]):
         self.draw()
         if not self._handed:
             raise StopIteration
+        self.taken += 1
         return self._handed.popleft().result()
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from ..core.batch import Chunk
-from ..core.errors import Rejected, UnexpectedResponse, UnusableId
+from ..core.errors import AnswerTooLarge, Rejected, UnexpectedResponse, UnusableId
 from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
 from ..systems.ids import check_id
@@ -16,7 +16,7 @@ from ..systems.protocol import Detail, Payload, System, Values
 from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.queries import Wanted
 from . import rows as records
-from .rows import Payloads, Stamp, Tolerance
+from .rows import PayloadRecord, Payloads, Stamp, Tolerance
 
 T = TypeVar("T")
 
@@ -46,6 +46,9 @@ class DetailReader:
         while more:
             part, more = more, []
             for asked, found in zip(part, self._sender.map(part), strict=True):
+                if isinstance(found, AnswerTooLarge):
+                    unreadable.append(str(found))
+                    continue
                 if isinstance(found, Rejected) and (
                     asked.is_partial or self._system.details.is_gone(found.status, str(found))
                 ):
@@ -105,16 +108,7 @@ class Details:
             try:
                 request = self._system.details.request(self._values, one.execution_id, one.partition)
             except UnusableId as error:
-                log.warning("unreadable", reason=str(error))
-                row = records.ledger(
-                    log_table,
-                    one.execution_id,
-                    one.started_at,
-                    "unreadable",
-                    self._stamp(),
-                    unreadable=(str(error),),
-                )
-                yield Chunk({log_table.name: [row]})
+                yield self._steps_unreadable(one, "unreadable", error)
             else:
                 asked.append((one, request))
         answers = self._sender.map(request for _, request in asked)
@@ -124,6 +118,8 @@ class Details:
                 outcome = "expired" if self._is_expired(one.started_at) else "gone"
                 row = records.ledger(log_table, one.execution_id, one.started_at, outcome, stamp)
                 yield Chunk({log_table.name: [row]})
+            elif isinstance(answer, AnswerTooLarge):
+                yield self._steps_unreadable(one, "too_large", answer)
             else:
                 detail = self._read(
                     one.execution_id, answer, partial(self._reader.whole, one.execution_id, request)
@@ -143,8 +139,7 @@ class Details:
             try:
                 request = payloads.request(self._values, one.execution_id, one.step_id)
             except UnusableId as error:
-                log.warning("unreadable", reason=str(error))
-                record = self._payloads.unreadable(_ids(one), str(error), self._stamp())
+                record = self._payload_unreadable(one, "unreadable", error)
                 yield Chunk({payloads.table.name: [record.row]}, size=record.size)
             else:
                 asked.append((one, request))
@@ -153,6 +148,8 @@ class Details:
             ids, stamp = _ids(one), self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
                 record = self._payloads.missing(ids, stamp)
+            elif isinstance(answer, AnswerTooLarge):
+                record = self._payload_unreadable(one, "too_large", answer)
             else:
                 payload = self._read(one.step_id, answer, partial(_payload, payloads, one))
                 if payload is None:
@@ -165,6 +162,20 @@ class Details:
     def skipped(self) -> set[str]:
         """Ids that were refused or unreadable; they are left for the next run."""
         return self._tolerance.skipped
+
+    def _steps_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> Chunk:
+        """The note that these steps cannot be read, which keeps them from being asked for again."""
+        log.warning(outcome, reason=str(error))
+        table, stamp = self._system.details.log, self._stamp()
+        row = records.ledger(
+            table, one.execution_id, one.started_at, outcome, stamp, unreadable=(str(error),)
+        )
+        return Chunk({table.name: [row]})
+
+    def _payload_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> PayloadRecord:
+        """The row that a payload cannot be read, which keeps it from being asked for again."""
+        log.warning(outcome, reason=str(error))
+        return self._payloads.unreadable(_ids(one), outcome, str(error), self._stamp())
 
     def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp, *, size: int) -> Chunk:
         """The rows of the detail; ``size`` is the bytes of its answer."""

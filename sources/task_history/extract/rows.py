@@ -307,10 +307,10 @@ class Payloads:
         """The row of a payload that the vendor no longer holds."""
         return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
 
-    def unreadable(self, ids: Mapping[str, Json], reason: str, stamp: Stamp) -> PayloadRecord:
-        """The row of a payload that cannot be asked for."""
+    def unreadable(self, ids: Mapping[str, Json], outcome: str, reason: str, stamp: Stamp) -> PayloadRecord:
+        """The row of a payload that cannot be asked for, or whose answer cannot be read."""
         return PayloadRecord(
-            stamp.on({**ids, "outcome": "unreadable", "unreadable_reason": reason}), 0, len(reason)
+            stamp.on({**ids, "outcome": outcome, "unreadable_reason": reason}), 0, len(reason)
         )
 
 

@@ -113,7 +113,7 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
 UNREADABLE = Column(
     "unreadable_reason",
     "text",
-    "Why it, or a part of it, cannot be asked for, such as an id that no address can hold; empty for most.",
+    "Why it, or a part of it, cannot be read, such as an id that no address can hold; empty for most.",
 )
 """A column of every log of details, and of payloads."""
 

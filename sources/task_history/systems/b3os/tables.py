@@ -152,7 +152,8 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
+            "too_large when the answer was larger than answer_max_bytes.",
         ),
         UNREADABLE,
         Column("steps", "bigint", "How many events it has."),
@@ -249,7 +250,8 @@ RUN_DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
+            "too_large when the answer was larger than answer_max_bytes.",
         ),
         UNREADABLE,
         Column("steps", "bigint", "How many nodes it has, those within loops once per iteration."),

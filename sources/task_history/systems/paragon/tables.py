@@ -113,7 +113,8 @@ PAYLOADS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor no longer held the payload; unreadable when it cannot be asked for.",
+            "loaded; gone when the vendor no longer held the payload; unreadable when it cannot be asked for; "
+            "too_large when the answer was larger than answer_max_bytes.",
         ),
         UNREADABLE,
         Column(
@@ -137,7 +138,8 @@ DETAILS = Table(
             "outcome",
             "text",
             "loaded; gone when the vendor answered 404; expired when it was past retention; unreadable when it cannot be "
-            "asked for; again, when it was replayed under its own id and the steps of that run are not yet loaded.",
+            "asked for; too_large when the answer was larger than answer_max_bytes; again, when it was replayed under "
+            "its own id and the steps of that run are not yet loaded.",
         ),
         UNREADABLE,
         Column("steps", "bigint", "How many steps the execution ran."),

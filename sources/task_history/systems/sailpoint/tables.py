@@ -103,7 +103,7 @@ DETAILS = Table(
             "outcome",
             "text",
             "loaded; gone when the vendor answered 404, as for archived ones; expired when it was past retention; "
-            "unreadable when it cannot be asked for.",
+            "unreadable when it cannot be asked for; too_large when the answer was larger than answer_max_bytes.",
         ),
         UNREADABLE,
         Column("steps", "bigint", "How many events the history has."),

@@ -127,7 +127,8 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for.",
+            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
+            "too_large when the answer was larger than answer_max_bytes.",
         ),
         UNREADABLE,
         Column("steps", "bigint", "How many tasks it has, those of loops once per iteration."),

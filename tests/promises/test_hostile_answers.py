@@ -1,0 +1,219 @@
+"""Answers that are too large or never end: memory stays bounded, all else loads, and a signal is heeded."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from task_history import systems
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.between import Between
+from tests.support.place import Place
+
+WORLD: dict[str, Any] = {
+    "executions": 24,
+    "days": 4,
+    "workflows": 2,
+    "failed": 0.5,
+    "open_days": 0.3,
+    "seed": 5,
+}
+SINGLE = {
+    "paragon": r"/workflow-executions/[^/?]+$",
+    "sailpoint": r"/workflow-executions/[^/?]+/history",
+    "twinit": r"/workflows/[^/?]+(\?.*)$",
+    "b3os": r"/v1/executions/(?!stats)[^/?]+$",
+}
+"""The target that reads the details of one execution."""
+BOUND = 1 << 20
+BOMB_BYTES = 1 << 30
+
+
+@pytest.fixture(params=sorted(SINGLE))
+def behind(request: pytest.FixtureRequest) -> Iterator[tuple[str, SandboxProcess]]:
+    """Each system's name and its vendor, whose executions have all ended."""
+    with SandboxProcess(request.param, freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        yield request.param, sandbox
+
+
+@cache
+def bomb() -> bytes:
+    """About a MiB of gzip that is a GiB of JSON's spaces."""
+    packer = zlib.compressobj(9, wbits=31)
+    piece = b" " * (1 << 20)
+    return b"".join(packer.compress(piece) for _ in range(BOMB_BYTES >> 20)) + packer.flush()
+
+
+def say_bomb(out: BinaryIO) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n")
+    out.write(b"Content-Length: %d\r\n\r\n" % len(bomb()) + bomb())
+
+
+def say_endlessly(out: BinaryIO) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+    while True:
+        out.write(b" " * 65536)
+
+
+def drip(out: BinaryIO) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\nX-Name: ")
+    while True:
+        out.write(b"a")
+        out.flush()
+        time.sleep(0.1)
+
+
+def speaking(pattern: str, say: Callable[[BinaryIO], None], *, times: int = 1 << 30) -> Callable[..., bool]:
+    """Answers what fits the pattern so; the first so many times."""
+    left = [times]
+
+    def speaks(target: str, out: BinaryIO) -> bool:
+        if left[0] <= 0 or not re.search(pattern, target):
+            return False
+        left[0] -= 1
+        try:
+            say(out)
+        except OSError:
+            return True
+        return True
+
+    return speaks
+
+
+def peak_mib(place: Place, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """A command run to its end, and the most memory that it took."""
+    process = place.start(*words)
+    status = Path(f"/proc/{process.pid}/status")
+    peak = 0
+    while process.poll() is None:
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        peak = max(peak, int(found[1]) if found else 0)
+        time.sleep(0.02)
+    out, err = process.communicate()
+    return subprocess.CompletedProcess(words, process.returncode, out, err), peak / 1024
+
+
+def test_details_beyond_the_bound_hold_nothing_up(tmp_path: Path, behind: tuple[str, SandboxProcess]) -> None:
+    """They are noted as too large with the reason, once, and are not asked for again; all others are loaded."""
+    name, sandbox = behind
+    system = systems.find(name)
+    log = f"{name}.{system.details.log.name}"
+    with Between(sandbox.base_url) as between:
+        chosen: list[str] = []
+
+        def larger(target: str, body: bytes) -> bytes:
+            if re.search(SINGLE[name], target):
+                chosen[:] = chosen or [target]
+            return body + b" " * (2 * BOUND) if target in chosen else body
+
+        between.answers = larger
+        place = Place(tmp_path, sandbox, system=name, base_url=between.url, answer_max_bytes=BOUND)
+        first = place.sync()
+        assert chosen
+        noted = place.query(
+            f"SELECT outcome, unreadable_reason FROM {log} WHERE unreadable_reason IS NOT NULL"
+        )
+        assert len(noted) == 1
+        assert noted[0][0] == "too_large"
+        assert re.search(r"GET /.* more than 1 MiB unpacked.* answer_max_bytes = 1048576", noted[0][1])
+        assert place.query(f"SELECT count(*) FROM {log}") == place.query(
+            f"SELECT count(*) FROM {name}.{system.executions.name}"
+        )
+        assert first["complete"]
+        asked = between.asked.count(chosen[0])
+        place.sync()
+        assert between.asked.count(chosen[0]) == asked == 1
+
+
+@pytest.mark.parametrize("say", [say_bomb, say_endlessly], ids=["bomb", "endless"])
+@pytest.mark.parametrize("what", ["list", "payload"])
+def test_memory_is_bounded_whatever_an_answer_holds(
+    tmp_path: Path, what: str, say: Callable[[BinaryIO], None]
+) -> None:
+    """A MiB that unpacks to a GiB, or one that never ends: at most 300 MiB and three times ``answer_max_bytes``."""
+    with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
+        sandbox.advance(4 * 86_400)
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None)
+        pattern = r"/workflow-executions\?" if what == "list" else r"/step-executions/|/steps/"
+        between.speaks = speaking(pattern, say)
+        done, peak = peak_mib(place, "sync", "paragon")
+        assert peak <= 300 + 3 * 64
+        assert "answer_max_bytes = 67108864" in done.stderr
+        if what == "list":
+            assert done.returncode == 4
+            assert re.search(r"the list request GET /\S+ with more than 64 MiB unpacked", done.stderr)
+            return
+        assert done.returncode == 0
+        wanted = place.query("SELECT count(*) FROM paragon.step_executions WHERE status = 'FAILED'")[0][0]
+        assert wanted > 1
+        outcomes = place.query("SELECT outcome, count(*) FROM paragon.step_payloads GROUP BY ALL")
+        assert outcomes == [("too_large", wanted)]
+        asked = len(between.asked)
+        place.run("sync", "paragon")
+        assert not [target for target in between.asked[asked:] if re.search(pattern, target)]
+
+
+@pytest.mark.parametrize("what", ["list", "details"])
+def test_a_signal_is_heeded_while_an_answer_drips(tmp_path: Path, what: str) -> None:
+    """SIGTERM ends the run with exit code 0 after a moment, and the next run has the lock."""
+    with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
+        sandbox.advance(4 * 86_400)
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None, timeout_s=600)
+        pattern = r"/workflow-executions\?" if what == "list" else SINGLE["paragon"]
+        between.speaks = speaking(pattern, drip, times=8)
+        process = place.start("sync", "paragon")
+        deadline = time.monotonic() + 120
+        while not any(re.search(pattern, target) for target in between.asked):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert "SIGTERM" in err
+        # A busy machine may take its time; an answer would drip for an hour.
+        assert time.monotonic() - began < 60
+        between.speaks = lambda *_: False
+        place.run("sync", "paragon")
+        assert len(place.executions()) == len(sandbox.truth())
+
+
+@pytest.mark.parametrize(
+    ("proxy", "code", "reason"),
+    [
+        ("ftp://user:Sup3rS3cret/x9@127.0.0.1:9", 3, "of a kind that is not supported"),
+        ("http://user:Sup3rS3cret/x9@127.0.0.1:9", 4, "the proxy http://127.0.0.1:9 failed"),
+        ("socks5h://user:Sup3rS3cret/x9@127.0.0.1:9", 4, "the proxy socks5h://127.0.0.1:9 failed"),
+    ],
+    ids=["ftp", "dead", "dead socks"],
+)
+def test_a_proxy_that_is_of_no_use_is_told_without_its_login(
+    tmp_path: Path, proxy: str, code: int, reason: str
+) -> None:
+    """A command ends with one sentence about the proxy and the right exit code, its password in no line."""
+    place = Place(
+        tmp_path,
+        None,
+        project_id="p",
+        api_key="a-key-of-some-length",
+        base_url="https://vendor.invalid",
+        fault_deadline_s=0,
+    )
+    for name in ("https_proxy", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"):
+        place.env.pop(name, None)
+    place.env["HTTPS_PROXY"] = proxy
+    for words in (("sync", "paragon"), ("check", "paragon")):
+        done = place.run(*words, expect=code)
+        assert reason in done.stderr
+        assert "Sup3r" not in done.stdout + done.stderr
