@@ -12,7 +12,8 @@ from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
 from ..systems.protocol import System
-from .pages import Pages, Reading, contradicts, is_sorted
+from .evidence import contradicts
+from .pages import Pages, Reading, is_sorted
 
 if TYPE_CHECKING:
     from .columnar import Frame, Framer

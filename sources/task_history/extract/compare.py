@@ -20,7 +20,8 @@ from ..core.json import exact_json
 from ..core.models import MS, Json, Page, Row, Window
 from ..systems.parsing import instant
 from ..systems.protocol import System
-from .pages import Pages, contradicts, is_sorted, is_whole
+from .evidence import contradicts, is_all
+from .pages import Pages, is_sorted
 
 _MOST_REQUESTS = 100
 """For the halves of one window; what is left beyond is read whole."""
@@ -121,7 +122,7 @@ class _Work:
     def window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
         self.found.read += head.rows
-        if is_whole(head, self._system.listing.page_size):
+        if is_all(head, self._system.listing.page_size):
             self._leaf(window, head.rows)
             return
         if head.total is None or contradicts(head):

@@ -16,9 +16,10 @@ from typing import Any
 from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
 from .compare import Comparison, CountedHeld, Held
+from .evidence import CHAIN, PageLengths
 from .pages import Pages
 from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
-from .unsorted_listing import Chain, Sizes, compared, cut, over
+from .unsorted_listing import Chain, compared, cut, over
 
 _ROWS_PER_PIECE = 2_000
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -35,12 +36,12 @@ class FullScan:
         system: System,
         values: Values,
         *,
-        sizes: Sizes,
+        lengths: PageLengths,
         filters: Mapping[str, Any] | None = None,
     ) -> None:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
-        self._sizes = sizes
+        self._lengths = lengths
         self._order = ""
         """newest_first, or none where rows came otherwise; empty while too few were seen to tell."""
 
@@ -66,7 +67,7 @@ class FullScan:
         ``held`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
         self._order = ""
-        chain = Chain(self._pages, self._system, self._sizes, None, offset=self._place(window, held))
+        chain = Chain(self._pages, self._system, self._lengths, None, offset=self._place(window, held))
         waiting: dict[str, Row] = {}
         end, last = window.end, _FAR
         pages = iter(chain)
@@ -94,8 +95,7 @@ class FullScan:
                 end = piece.window.start
                 yield piece
         rest = Window(window.start, end)
-        is_whole = chain.is_joined and chain.is_heeded
-        piece = cut(self._system, rest, waiting.values(), is_verified=is_whole)
+        piece = cut(self._system, rest, waiting.values(), chain.evidence)
         outside = [row for row in waiting.values() if not self._is_in(row, rest)]
         yield replace(piece, order=self._order or None, outside=outside)
 
@@ -104,7 +104,7 @@ class FullScan:
         edge = floor_ms(last) + MS if last < left.end else left.end
         if self._order != "newest_first" or not chain.is_joined or not left.start < edge < left.end:
             return None
-        piece = cut(self._system, Window(edge, left.end), waiting.values(), is_verified=True)
+        piece = cut(self._system, Window(edge, left.end), waiting.values(), CHAIN)
         return replace(piece, order=self._order)
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:

@@ -17,7 +17,8 @@ from ..core.errors import Rejected
 from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Held
-from .pages import after, is_sorted, is_whole, refused_depth, sure
+from .evidence import by, is_all
+from .pages import after, is_sorted, refused_depth, sure
 from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
 
 if TYPE_CHECKING:
@@ -109,11 +110,11 @@ def _new(
     count = max(0, (page.total or 0) - offset - old) if is_counted else None
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     is_end = not fresh and count is None and not page.more
-    if is_end or is_whole(
+    if is_end or is_all(
         Page(page.rows, None if count is None else count + old, page.more), system.listing.page_size
     ):
         last = max([end, *(at + MS for at in starts)])
-        yield Piece(Window(known.newest, last), fresh, count, is_verified=True)
+        yield Piece(Window(known.newest, last), fresh, count, by(count))
         return
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
@@ -124,7 +125,7 @@ def _new(
     rows, last = sure(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
-        yield Piece(Window(known.newest, last), list(rows.values()), number, is_verified=True)
+        yield Piece(Window(known.newest, last), list(rows.values()), number, by(number))
     read = len(rows)
     for piece in listing.pieces(Window(last, end), is_oldest=not known.count, in_columns=True):
         read += piece.size
@@ -143,4 +144,4 @@ def _beyond(listing: SortedListing, end: datetime) -> Iterator[Piece]:
     for piece in listing.pieces(Window(end, end + AHEAD), is_oldest=False):
         if piece.rows:
             last = after(listing.system, piece.rows, end)
-            yield Piece(Window(piece.window.start, last), piece.rows, piece.total, piece.is_verified)
+            yield Piece(Window(piece.window.start, last), piece.rows, piece.total, piece.evidence)

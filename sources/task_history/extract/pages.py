@@ -12,13 +12,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
+from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.protocol import System, Values
+from .evidence import is_last
 
+MAX_ROWS_FACTOR = 1.7
+"""A piece may hold this many times the rows that it is to have."""
 _ATTEMPTS, _STALE = 40, 8
 """How often one millisecond is read at most, and how often in a row without a new execution."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -126,11 +131,11 @@ class Pages:
             (self._request(window, offset, None) for offset in offsets), is_raw=True, ahead=ahead
         )
 
-    def complete(self, reading: Reading, *, overlap: int, is_wary: bool) -> None:
+    def complete(self, reading: Reading, *, overlap: int, may_expire: bool) -> None:
         """Reads what is missing of a window whose first page is known.
 
         ``overlap`` is how many rows of a page the next one repeats: two that swap are seen by one of them.
-        ``is_wary`` asks for the page of the oldest rows once more at the end: some may have expired. What
+        ``may_expire`` asks for the page of the oldest rows once more at the end: some may have expired. What
         cannot be read is left in ``reading.error``; nothing that was read is lost.
 
         Raises:
@@ -151,13 +156,13 @@ class Pages:
                 self._replace_repeated(reading)
                 self._fill(reading)
             elif not isinstance(reading.error, Rejected):
-                reading.has_drifted |= is_wary
+                reading.has_drifted |= may_expire
                 return
         except PaginationLoop:
             raise
         except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
             reading.error, reading.refused = error, reading.gap() or 0
-        if is_wary and len(reading.pages) > 1:
+        if may_expire and len(reading.pages) > 1:
             self._look_back(reading)
 
     def _look_back(self, reading: Reading) -> None:
@@ -218,7 +223,7 @@ class Pages:
                 reading.error = error
                 return reading
             reading.add(offset, page)
-            if self._is_end(page, reading.depth):
+            if is_last(page, reading.depth, self._system.listing.page_size):
                 return reading
             ids = {self._system.identity(row) for one in reading.pages.values() for row in one.rows}
             if reading.depth > _SWAPPED * len(ids) + self._system.listing.page_size:
@@ -226,14 +231,6 @@ class Pages:
                     f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
                     "If the vendor's API changed its paging, the connector has to follow."
                 )
-
-    def _is_end(self, page: Page, offset: int) -> bool:
-        """Whether nothing follows that page, which ends at the offset."""
-        if not page.rows:
-            return True
-        if page.more is not True and page.total is not None and offset >= page.total:
-            return True
-        return len(page.rows) < self._system.listing.page_size and page.more is False
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
@@ -275,7 +272,9 @@ class Pages:
         )
 
 
-def torn(system: System, pages: Mapping[int, Page], seen_since: Iterable[Row] = ()) -> set[datetime | None]:
+def incomplete_instants(
+    system: System, pages: Mapping[int, Page], seen_since: Iterable[Row] = ()
+) -> set[datetime | None]:
     """The instants of which fewer executions were seen than positions: they swapped between pages.
 
     ``seen_since`` are rows that were read again.
@@ -339,24 +338,6 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
     return [same for same in offsets.values() if len(same) > 1]
 
 
-def is_whole(page: Page, page_size: int) -> bool:
-    """Whether this first page holds all that there is.
-
-    A page that says that more follows is believed, and so is a short one that says that it is the last,
-    whatever they count; a short one that says nothing is not.
-    """
-    if page.more is True and page.rows:
-        return False
-    if page.total is not None:
-        return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
-    return not page.rows or (len(page.rows) < page_size and page.more is False)
-
-
-def contradicts(page: Page) -> bool:
-    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
-    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
-
-
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:
     """Whether the rows come oldest first."""
     return is_ascending(map(system.started_at, rows))
@@ -376,3 +357,35 @@ def after(system: System, rows: Iterable[Row], otherwise: datetime) -> datetime:
 def described(window: Window) -> str:
     """The window as log lines name it."""
     return f"{iso_ms(window.start)}/{iso_ms(window.end)}"
+
+
+def piece_rows(system: System, window: Window, rows: Iterable[Row]) -> list[Row]:
+    """The rows that began in the window, oldest first; those of which it is not known stay too."""
+    kept = [
+        (at or window.start, row) for row in rows if (at := system.started_at(row)) is None or at in window
+    ]
+    return [row for _, row in sorted(kept, key=itemgetter(0))]
+
+
+class Depth:
+    """How many rows a piece has, as deep as the vendor lets its listing be read."""
+
+    def __init__(self, rows_per_piece: int) -> None:
+        self._rows_per_piece = rows_per_piece
+        self._refused: int | None = None
+        """The smallest offset that the vendor refused."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows a piece has."""
+        if self._refused is None:
+            return self._rows_per_piece
+        return max(1, min(self._rows_per_piece, int(self._refused / MAX_ROWS_FACTOR)))
+
+    def is_refused(self, error: Exception | None, offset: int) -> bool:
+        """Whether the vendor refused that offset, so that smaller pieces help."""
+        if not refused_depth(error, offset):
+            return False
+        log.info("listing_depth_refused", offset=offset)
+        self._refused = offset if self._refused is None else min(self._refused, offset)
+        return True

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Comparison, CountedHeld, Held
+from .evidence import Evidence
 from .pages import Pages
 
 if TYPE_CHECKING:
@@ -31,14 +32,19 @@ class Piece:
     """Oldest first, each id once."""
     total: int | None
     """The vendor's count for the window; None where it gives none."""
-    is_verified: bool
-    """False where the vendor does not let it be known whether these are all."""
+    evidence: Evidence
+    """What makes them believed to be all."""
     frame: Frame | None = None
     """Those that came in columns; they began after those in ``rows``."""
     order: str | None = None
     """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
     outside: Sequence[Row] = ()
     """Rows that stood in the answers and began in windows of which pieces were given before."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether they are believed to be all."""
+        return self.evidence.is_verified
 
     @property
     def size(self) -> int:

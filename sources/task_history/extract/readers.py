@@ -7,10 +7,11 @@ from typing import Any
 
 from ..core.models import Sender
 from ..systems.protocol import System, Values
+from .evidence import PageLengths
 from .full_scan import FullScan
 from .reader import WindowReader
 from .sorted_listing import SortedListing
-from .unsorted_listing import ROWS_PER_PIECE, Sizes, UnsortedListing
+from .unsorted_listing import ROWS_PER_PIECE, UnsortedListing
 
 
 class Readers:
@@ -23,7 +24,7 @@ class Readers:
         self._system = system
         self._values = values
         self._rows_per_piece = rows_per_piece
-        self._sizes = Sizes(system.listing.page_size)
+        self._lengths = PageLengths(system.listing.page_size)
 
     def of(self, filters: Mapping[str, Any]) -> WindowReader:
         """The reader of the partition that these filters name."""
@@ -31,5 +32,5 @@ class Readers:
         if kind == "sorted":
             return SortedListing(sender, system, values, rows_per_piece=self._rows_per_piece, filters=filters)
         if kind == "unsorted":
-            return UnsortedListing(sender, system, values, sizes=self._sizes, filters=filters)
-        return FullScan(sender, system, values, sizes=self._sizes, filters=filters)
+            return UnsortedListing(sender, system, values, lengths=self._lengths, filters=filters)
+        return FullScan(sender, system, values, lengths=self._lengths, filters=filters)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UnexpectedResponse
@@ -19,38 +18,37 @@ from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System, Values
 from .bulk import Bulk
 from .compare import Comparer, Comparison, CountedHeld, Held, Look
+from .evidence import Evidence, by, contradicts, is_all, unverified
 from .incremental import Known, recent
 from .pages import (
+    MAX_ROWS_FACTOR,
+    Depth,
     Pages,
     Reading,
     after,
-    contradicts,
     described,
+    incomplete_instants,
     is_sorted,
-    is_whole,
-    refused_depth,
+    piece_rows,
     sure,
-    torn,
 )
 from .reader import Edge, Late, NewestHeld, Piece, Since
-from .uncounted_listing import Walk, loop_in
+from .uncounted_listing import UncountedListing, instant_piece
 
 if TYPE_CHECKING:
     from .columnar import Frame
 
 ROWS_PER_PIECE = 10_000
-_MOST_ROWS_PER_PIECE = 12_500
-_ROWS_IF_WARY = 1_000
+_MAX_ROWS_PER_PIECE = 12_500
+_ROWS_IF_EXPIRING = 1_000
 """A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""
-_ROOMY, _TOO_MANY = 1.4, 1.7
-"""A rest of this many times a piece's rows is one piece; a piece may hold this many times its rows."""
-_MOST_STALE = 20
-"""Pages in a row that bring nothing new, in any order."""
+_MAX_REST_FACTOR = 1.4
+"""A rest of this many times a piece's rows is one piece."""
 
 
 def piece_of(rows_per_commit: int) -> int:
     """How many rows a piece has where a commit has so many: few large ones wait less for the vendor's next count."""
-    return min(_MOST_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
+    return min(_MAX_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
 
 
 class SortedListing:
@@ -71,15 +69,14 @@ class SortedListing:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
         self._bulk = Bulk(self._pages, system)
-        self._rows_per_piece = rows_per_piece
-        self._deepest: int | None = None
-        """The smallest offset that the vendor refused."""
+        self._depth = Depth(rows_per_piece)
+        self._uncounted = UncountedListing(self._pages, system, self._depth)
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False
         self._is_ascending = False
         """Whether rows were seen to come oldest first."""
-        self._is_restless = False
+        self._counts_unreliable = False
         """Whether the vendor's counts make no sense."""
         self.rest_rows: int | None = None
         """How many rows of what is being read are still to come, where the vendor counts them."""
@@ -112,24 +109,24 @@ class SortedListing:
         while at < window.end:
             rest = Window(at, window.end)
             ahead = self._bulk.ahead(at, window.end)
-            if ahead is None or head is not None or self._is_restless:
+            if ahead is None or head is not None or self._counts_unreliable:
                 page = self._pages.one(rest) if head is None else head
                 head = None
                 if not is_sorted(self._system, page.rows):
-                    yield from self._halved(rest, page, is_wary=is_oldest)
+                    yield from self._halved(rest, page, may_expire=is_oldest)
                     return
                 if self._tells_no_order(page):
                     for piece in self._around(rest, page, is_oldest=is_oldest):
                         yield piece
                         at = piece.window.end
                     continue
-                if page.total is None or contradicts(page) or self._is_restless:
-                    yield from self._uncounted(rest, page, is_wary=is_oldest)
+                if page.total is None or contradicts(page) or self._counts_unreliable:
+                    yield from self._uncounted.pieces(rest, page, may_expire=is_oldest)
                     return
                 self.rest_rows = page.total
                 ahead = rest, page
             # Without a piece the same rest is read once more, in smaller pieces.
-            for piece in self._counted(rest, *ahead, is_wary=is_oldest, in_columns=in_columns):
+            for piece in self._counted(rest, *ahead, may_expire=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
                     self.rest_rows = max(0, (self.rest_rows or 0) - piece.size)
                     yield piece
@@ -189,8 +186,8 @@ class SortedListing:
         pieces = list(self.pieces(window, head=head))
         is_verified = all(piece.is_verified for piece in pieces)
         rows = [row for piece in pieces for row in piece.rows]
-        if is_last and rows and not is_verified and not self._is_restless:
-            self._is_restless = True
+        if is_last and rows and not is_verified and not self._counts_unreliable:
+            self._counts_unreliable = True
             return self._all(window, head, is_last)
         return rows, is_verified
 
@@ -198,28 +195,20 @@ class SortedListing:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
         starts = [at for at in map(self._system.started_at, page.rows) if at is not None]
         self._is_ascending |= bool(starts) and starts[0] < starts[-1]
-        return bool(starts) and not self._is_ascending and not is_whole(page, self._system.listing.page_size)
+        return bool(starts) and not self._is_ascending and not is_all(page, self._system.listing.page_size)
 
     def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[Piece]:
         """What lies before the one instant of which the page is full, and that instant."""
         at = after(self._system, page.rows, rest.start) - MS
         if at >= rest.end:
-            yield from self._halved(rest, page, is_wary=is_oldest)
+            yield from self._halved(rest, page, may_expire=is_oldest)
             return
         if at > rest.start:
             yield from self.pieces(Window(rest.start, at), is_oldest=is_oldest)
-        yield self._instant(max(at, rest.start))
-
-    def _instant(self, at: datetime) -> Piece:
-        """One millisecond."""
-        window = Window(at, at + MS)
-        rows, is_whole_now = self._pages.millisecond(window)
-        if not is_whole_now:
-            log.warning("listing_undecidable", window=described(window), rows=len(rows))
-        return self._cut(window, rows, total=len(rows), is_verified=is_whole_now)
+        yield instant_piece(self._pages, self._system, max(at, rest.start))
 
     def _counted(
-        self, rest: Window, window: Window, page: Page, *, is_wary: bool, in_columns: bool
+        self, rest: Window, window: Window, page: Page, *, may_expire: bool, in_columns: bool
     ) -> Iterator[Piece]:
         """The first piece of ``rest``; raises what ended it thereafter.
 
@@ -228,22 +217,22 @@ class SortedListing:
         What is too much for a piece is asked for again in a shorter window, from the last row of the page
         on: what stands before that row is at hand, and no page is read in vain.
         """
-        size = min(self._size, _ROWS_IF_WARY) if is_wary else self._size
-        limit = size * (_ROOMY if window == rest else _TOO_MANY)
+        size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
+        limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
         begun = self._cut(Window(rest.start, rest.start), {}, total=0)
-        while not is_whole(page, self._system.listing.page_size):
+        while not is_all(page, self._system.listing.page_size):
             if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
                 return
             if page.total <= limit or not page.rows:
                 later = Window(window.end, rest.end) if in_columns else None
-                yield from self._read(window, page, begun, is_wary=is_wary, later=later)
+                yield from self._read(window, page, begun, may_expire=may_expire, later=later)
                 return
             rows, at = sure(self._system, page.rows, window.start)
             if at > window.start:
                 part = self._cut(Window(window.start, min(at, window.end)), rows, total=len(rows))
             else:
-                part = self._instant(window.start)
+                part = instant_piece(self._pages, self._system, window.start)
             if not part.is_verified:
                 yield begun
                 yield part
@@ -256,7 +245,7 @@ class SortedListing:
             left = Window(part.window.end, left.end)
             number = max(1, page.total - len(part.rows))
             window = share(left, self._part(left, number, size - len(begun.rows)), not_before=left.start)
-            limit = size * _TOO_MANY
+            limit = size * MAX_ROWS_FACTOR
             try:
                 page = self._pages.one(window)
             except Exception:
@@ -265,7 +254,7 @@ class SortedListing:
         yield self._joined(begun, self._cut(window, self._distinct({0: page}), total=page.total))
 
     def _read(
-        self, window: Window, head: Page, begun: Piece, *, is_wary: bool, later: Window | None
+        self, window: Window, head: Page, begun: Piece, *, may_expire: bool, later: Window | None
     ) -> Iterator[Piece]:
         """The whole window, whose first page is ``head``, joined to what was begun before it.
 
@@ -273,36 +262,39 @@ class SortedListing:
         """
         reading = Reading(window, {0: head})
         if later is not None and not self._overlap and not self._is_comparing:
-            then, most = self._next_of(window, head.total or 0, later), int(self._size * _TOO_MANY)
-            if is_wary:
+            then, most = (
+                self._next_of(window, head.total or 0, later),
+                int(self._depth.rows * MAX_ROWS_FACTOR),
+            )
+            if may_expire:
                 self._bulk.ask(then, most=most)
-            frame = None if is_wary else self._bulk.read(reading, then=then, most=most)
+            frame = None if may_expire else self._bulk.read(reading, then=then, most=most)
             if frame is not None:
                 self._note_density(reading)
                 yield self._framed(window, frame, begun)
                 return
         try:
-            self._pages.complete(reading, overlap=self._overlap, is_wary=is_wary)
+            self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
         except Exception:
             yield begun
             raise
         self._note_density(reading)
         if reading.error is None:
-            for piece in self._verified(reading, is_wary=is_wary):
+            for piece in self._verified(reading, may_expire=may_expire):
                 yield self._joined(begun, piece) if piece.window.start == window.start else piece
             return
         certain = self._certain(reading)
         if certain is not None:
             begun = self._joined(begun, certain)
         yield begun
-        if not self._is_too_deep(reading.error, reading.refused):
+        if not self._depth.is_refused(reading.error, reading.refused):
             raise reading.error
 
     def _next_of(self, window: Window, number: int, later: Window) -> Window | None:
         """About a piece of what comes after the window, by how many rows the window holds."""
         if later.is_empty or not number:
             return None
-        part = (window.end - window.start) * self._size / number / (later.end - later.start)
+        part = (window.end - window.start) * self._depth.rows / number / (later.end - later.start)
         return share(later, part, not_before=later.start)
 
     def _framed(self, window: Window, frame: Frame, begun: Piece) -> Piece:
@@ -311,13 +303,7 @@ class SortedListing:
         again = frame.holds(list(map(self._system.identity, begun.rows)))
         rows = [row for row in begun.rows if self._system.identity(row) not in again]
         number = None if begun.total is None else len(rows) + len(frame)
-        return Piece(Window(begun.window.start, window.end), rows, number, begun.is_verified, frame)
-
-    @property
-    def _size(self) -> int:
-        if self._deepest is None:
-            return self._rows_per_piece
-        return max(1, min(self._rows_per_piece, int(self._deepest / _TOO_MANY)))
+        return Piece(Window(begun.window.start, window.end), rows, number, begun.evidence, frame)
 
     def _part(self, window: Window, number: int, wanted: int) -> float:
         """Which part of the window, that holds about ``number`` rows, holds as many as are wanted."""
@@ -331,14 +317,6 @@ class SortedListing:
         rows = reading.total or 0
         self._rows_per_s = rows / seconds if rows > self._system.listing.page_size else None
 
-    def _is_too_deep(self, error: Exception | None, depth: int) -> bool:
-        """Whether the vendor refused that depth, so that smaller pieces help."""
-        if not refused_depth(error, depth):
-            return False
-        log.info("listing_depth_refused", offset=depth)
-        self._deepest = depth if self._deepest is None else min(self._deepest, depth)
-        return True
-
     def _certain(self, reading: Reading) -> Piece | None:
         """What is certain of a reading that broke off: up to the first rows that may be incomplete."""
         depth = reading.gap()
@@ -346,13 +324,13 @@ class SortedListing:
         if reading.has_moved or reading.has_drifted:
             pages = {0: reading.pages[0]}
         rows, end = sure(self._system, self._distinct(pages).values(), reading.window.start)
-        torn_at = torn(self._system, pages)
-        end = min([end, reading.window.end, *(at for at in torn_at if at is not None)])
-        if None in torn_at or end <= reading.window.start:
+        incomplete = incomplete_instants(self._system, pages)
+        end = min([end, reading.window.end, *(at for at in incomplete if at is not None)])
+        if None in incomplete or end <= reading.window.start:
             return None
         return self._cut(Window(reading.window.start, end), rows, total=len(rows))
 
-    def _verified(self, reading: Reading, *, is_wary: bool) -> Iterator[Piece]:
+    def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[Piece]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
         piece = self._counts_up(reading)
         rows = self._distinct(reading.pages)
@@ -361,14 +339,15 @@ class SortedListing:
                 "listing_counts_and_gives_none", window=described(reading.window), total=reading.total
             )
         if piece is None and (self._is_comparing or not rows):
-            piece = self._cut(reading.window, rows, total=reading.total, is_verified=False)
+            reason = f"the vendor counts {reading.total} and gives {len(rows)}"
+            piece = self._cut(reading.window, rows, total=reading.total, evidence=unverified(reason))
         piece = piece or self._compared(reading)
         if piece is not None:
             yield piece
             return
         # Counts that make no sense do not once more: pages are read one after the other from here on.
-        self._is_restless = True
-        yield from self.pieces(reading.window, is_oldest=is_wary)
+        self._counts_unreliable = True
+        yield from self.pieces(reading.window, is_oldest=may_expire)
 
     def _counts_up(self, reading: Reading) -> Piece | None:
         """The window, if as many rows came as the vendor counts."""
@@ -396,7 +375,7 @@ class SortedListing:
     def _mends(self, reading: Reading, rows: dict[str, Row]) -> bool:
         """Reads the instants of which rows swapped between pages; whether all was seen then."""
         seen: dict[str, Row] = {}
-        missing = torn(self._system, reading.pages)
+        missing = incomplete_instants(self._system, reading.pages)
         self._overlap = 1
         for at in sorted(at for at in missing if at is not None and at in reading.window):
             found, is_whole_now = self._pages.millisecond(Window(at, at + MS))
@@ -405,86 +384,22 @@ class SortedListing:
                 return False
         rows |= seen
         # Rows outside of the window may swap as they like.
-        left = torn(self._system, reading.pages, seen.values())
+        left = incomplete_instants(self._system, reading.pages, seen.values())
         return not any(at is None or at in reading.window for at in left)
 
-    def _uncounted(self, rest: Window, head: Page, *, is_wary: bool) -> Iterator[Piece]:
-        """The window where the vendor counts nothing: page after page, each repeating the last one's end.
-
-        A piece ends where the rows that may continue on the next page begin; the next one starts there.
-        """
-        walk = Walk(rest, head, is_wary=is_wary)
-        while True:
-            fresh = walk.add(self._system)
-            if walk.is_over(fresh, self._system.listing.page_size):
-                yield self._mended(walk, walk.window)
-                return
-            is_cut = walk.is_broken or len(walk.rows) >= self._size
-            error = None if is_cut else self._turn(walk, fresh)
-            if error is None and not is_cut:
-                continue
-            is_raised = error is not None and not self._is_too_deep(error, walk.offset)
-            piece = None
-            if walk.last > walk.window.start:
-                piece = self._mended(walk, Window(walk.window.start, min(walk.last, walk.window.end)))
-            elif not is_raised:
-                piece = self._instant(walk.window.start)
-            if piece is not None:
-                yield piece
-            if error is not None and is_raised:
-                raise error
-            if piece is None or piece.window.end >= rest.end:
-                return
-            rest = Window(piece.window.end, rest.end)
-            walk = Walk(rest, self._pages.one(rest), is_wary=is_wary and walk.is_broken)
-
-    def _mended(self, walk: Walk, window: Window) -> Piece:
-        """What the walk read. Instants of more rows than two pages share are read on their own."""
-        is_verified = True
-        for instant in sorted(at for at in walk.torn if at in window):
-            rows, is_whole_now = self._pages.millisecond(Window(instant, instant + MS))
-            walk.rows |= rows
-            is_verified &= is_whole_now
-        return self._cut(window, walk.rows, total=None, is_verified=is_verified)
-
-    def _turn(self, walk: Walk, fresh: int) -> Exception | None:
-        """Draws the next page; gives the error with which the walk ends."""
-        try:
-            if (
-                fresh == 0
-                and walk.page.more is not True
-                and len(walk.page.rows) < self._system.listing.page_size
-            ):
-                walk.skip()
-                walk.page = self._pages.one(walk.window, walk.offset)
-                return None
-            if fresh == 0 and walk.is_repeated(self._system):
-                again = self._pages.one(walk.window, walk.offset)
-                if walk.is_same(self._system, again):
-                    return loop_in(walk)
-                walk.page = again
-                return None
-            if walk.stale > _MOST_STALE:
-                return loop_in(walk)
-            walk.advance(self._system)
-            walk.page = self._pages.one(walk.window, walk.offset)
-        except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
-            return error
-        return None
-
-    def _halved(self, window: Window, page: Page, *, is_wary: bool) -> Iterator[Piece]:
+    def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[Piece]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
         if self._is_all(window, page):
             yield self._cut(window, self._distinct({0: page}), total=page.total)
             return
         parts = halves(window)
         if parts is None:
-            yield self._instant(window.start)
+            yield instant_piece(self._pages, self._system, window.start)
             return
-        if page.total is not None and page.total <= self._size:
+        if page.total is not None and page.total <= self._depth.rows:
             reading = Reading(window, {0: page})
-            self._pages.complete(reading, overlap=self._overlap, is_wary=is_wary)
-            if reading.error is not None and not self._is_too_deep(reading.error, reading.refused):
+            self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
+            if reading.error is not None and not self._depth.is_refused(reading.error, reading.refused):
                 raise reading.error
             piece = self._counts_up(reading) if reading.error is None else None
             if piece is not None:
@@ -492,13 +407,13 @@ class SortedListing:
                 return
         for part in parts:
             yield from self._halved(
-                part, self._pages.one(part), is_wary=is_wary and part.start == window.start
+                part, self._pages.one(part), may_expire=may_expire and part.start == window.start
             )
 
     def _is_all(self, window: Window, page: Page) -> bool:
         """Whether nothing follows the page; asked for where what the vendor says of it does not agree."""
         size = self._system.listing.page_size
-        if is_whole(page, size):
+        if is_all(page, size):
             return True
         is_unsaid = page.more is not True and len(page.rows) < size
         return is_unsaid and not self._pages.one(window, len(page.rows)).rows
@@ -513,17 +428,12 @@ class SortedListing:
             Window(one.window.start, two.window.end),
             list(rows.values()),
             None if one.total is None or two.total is None else len(rows),
-            one.is_verified and two.is_verified,
+            one.evidence & two.evidence,
         )
 
     def _cut(
-        self, window: Window, rows: Mapping[str, Row], *, total: int | None, is_verified: bool = True
+        self, window: Window, rows: Mapping[str, Row], *, total: int | None, evidence: Evidence | None = None
     ) -> Piece:
         """The rows that began in the window; those of which it is not known stay too."""
-        kept = []
-        for row in rows.values():
-            at = self._system.started_at(row)
-            if at is None or at in window:
-                kept.append((at or window.start, row))
-        kept.sort(key=itemgetter(0))
-        return Piece(window, [row for _, row in kept], None if total is None else len(kept), is_verified)
+        kept = piece_rows(self._system, window, rows.values())
+        return Piece(window, kept, None if total is None else len(kept), evidence or by(total))

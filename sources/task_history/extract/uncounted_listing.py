@@ -1,32 +1,125 @@
-"""One window of a vendor that does not count: page after page, each repeating the end of the one before."""
+"""A sorted listing that the vendor does not count, page after page: each repeats the end of the one before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from ..core.errors import PaginationLoop
+from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .pages import after, is_whole
+from .evidence import CHAIN, by, is_all, unverified
+from .pages import Depth, Pages, after, described, piece_rows
+from .reader import Piece
+
+_MAX_STALE = 20
+"""Pages in a row that bring nothing new, in any order."""
+_UNDECIDABLE = unverified("more executions began in one millisecond than the vendor lets be seen")
 
 
-class Walk:
-    """A window read page after page. ``is_wary`` minds that rows may expire meanwhile."""
+def instant_piece(pages: Pages, system: System, at: datetime) -> Piece:
+    """All executions of one millisecond, which may swap between pages."""
+    window = Window(at, at + MS)
+    rows, is_whole = pages.millisecond(window)
+    evidence = by(len(rows))
+    if not is_whole:
+        log.warning("listing_undecidable", window=described(window), rows=len(rows))
+        evidence = _UNDECIDABLE
+    kept = piece_rows(system, window, rows.values())
+    return Piece(window, kept, len(kept), evidence)
 
-    def __init__(self, window: Window, head: Page, *, is_wary: bool) -> None:
+
+class UncountedListing:
+    """Reads windows of a sorted listing page after page.
+
+    A piece ends where the rows that may continue on the next page begin; the next one starts there.
+    """
+
+    def __init__(self, pages: Pages, system: System, depth: Depth) -> None:
+        self._pages = pages
+        self._system = system
+        self._depth = depth
+
+    def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[Piece]:
+        """The window, whose first page is ``head``, in pieces, oldest first."""
+        walk = _Walk(rest, head, may_expire=may_expire)
+        while True:
+            fresh = walk.add(self._system)
+            if walk.is_over(fresh, self._system.listing.page_size):
+                yield self._mended(walk, walk.window)
+                return
+            is_cut = walk.is_broken or len(walk.rows) >= self._depth.rows
+            error = None if is_cut else self._turn(walk, fresh)
+            if error is None and not is_cut:
+                continue
+            is_raised = error is not None and not self._depth.is_refused(error, walk.offset)
+            piece = None
+            if walk.last > walk.window.start:
+                piece = self._mended(walk, Window(walk.window.start, min(walk.last, walk.window.end)))
+            elif not is_raised:
+                piece = instant_piece(self._pages, self._system, walk.window.start)
+            if piece is not None:
+                yield piece
+            if error is not None and is_raised:
+                raise error
+            if piece is None or piece.window.end >= rest.end:
+                return
+            rest = Window(piece.window.end, rest.end)
+            walk = _Walk(rest, self._pages.one(rest), may_expire=may_expire and walk.is_broken)
+
+    def _mended(self, walk: _Walk, window: Window) -> Piece:
+        """What the walk read. Instants of more rows than two pages share are read on their own."""
+        evidence = CHAIN
+        for instant in sorted(at for at in walk.incomplete if at in window):
+            rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
+            walk.rows |= rows
+            evidence = evidence if is_whole else _UNDECIDABLE
+        return Piece(window, piece_rows(self._system, window, walk.rows.values()), None, evidence)
+
+    def _turn(self, walk: _Walk, fresh: int) -> Exception | None:
+        """Draws the next page; gives the error with which the walk ends."""
+        try:
+            if (
+                fresh == 0
+                and walk.page.more is not True
+                and len(walk.page.rows) < self._system.listing.page_size
+            ):
+                walk.skip()
+                walk.page = self._pages.one(walk.window, walk.offset)
+                return None
+            if fresh == 0 and walk.is_repeated(self._system):
+                again = self._pages.one(walk.window, walk.offset)
+                if walk.is_same(self._system, again):
+                    return _loop_in(walk)
+                walk.page = again
+                return None
+            if walk.stale > _MAX_STALE:
+                return _loop_in(walk)
+            walk.advance(self._system)
+            walk.page = self._pages.one(walk.window, walk.offset)
+        except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
+            return error
+        return None
+
+
+class _Walk:
+    """A window read page after page. ``may_expire`` minds that rows may expire meanwhile."""
+
+    def __init__(self, window: Window, head: Page, *, may_expire: bool) -> None:
         self.window = window
         self.page = head
         self.offset = 0
         self.rows: dict[str, Row] = {}
         self.last: datetime = window.start
         """When the last row of all pages began."""
-        self.torn: set[datetime] = set()
+        self.incomplete: set[datetime] = set()
         """Instants of more rows than two pages share."""
         self.is_broken = False
         """Whether the last page does not join the one before it: rows may be missing between."""
         self.stale = 0
         """How many pages in a row brought nothing new."""
-        self._is_wary = is_wary
+        self._may_expire = may_expire
         self._overlap = 0
         self._joins_before = False
         """Whether the page has to begin before the last instant of the one before it."""
@@ -55,7 +148,7 @@ class Walk:
         if fresh == 0:
             # Behind the last row there is no more than what a page repeats.
             return self.page.more is not True and len(self.page.rows) <= self._overlap
-        return is_whole(Page(self.page.rows, None, self.page.more), page_size)
+        return is_all(Page(self.page.rows, None, self.page.more), page_size)
 
     def is_repeated(self, system: System) -> bool:
         """Whether the page holds exactly what the one before it held."""
@@ -76,9 +169,9 @@ class Walk:
         size = len(rows)
         ties = sum(system.started_at(row) == self.last for row in rows)
         self._previous = list(map(system.identity, rows))
-        self._joins_before = self._is_wary and ties <= size // 2
+        self._joins_before = self._may_expire and ties <= size // 2
         if ties > size // 2:
-            self.torn.add(self.last)
+            self.incomplete.add(self.last)
         repeated = max(1, min(ties, size // 2)) + self._joins_before
         step = max(1, size - repeated)
         self._joins_before &= step == size - repeated
@@ -86,7 +179,7 @@ class Walk:
         self.offset += step
 
 
-def loop_in(walk: Walk) -> PaginationLoop:
+def _loop_in(walk: _Walk) -> PaginationLoop:
     """What to raise when its pages do not come to an end."""
     return PaginationLoop(
         f"The listing of {walk.window} gives nothing new at offset {walk.offset} and says that more follows, "

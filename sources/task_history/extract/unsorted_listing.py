@@ -8,8 +8,7 @@ cap its pages below what it documents.
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,51 +17,25 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System, Values
 from .compare import Comparison, CountedHeld, Held, Leaf
-from .pages import Pages, described
+from .evidence import CHAIN, Evidence, PageLengths, unverified
+from .pages import Pages, described, piece_rows
 from .reader import Edge, Late, NewestHeld, Piece, Since, WindowReader
 
 ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
 """Times what a piece should hold."""
-_SMALLEST_CAP = 10
-"""No vendor caps its pages below."""
 _STEPS_BACK = (25, 100, 1_000)
-
-
-class Sizes:
-    """How long the vendor's pages are, as far as they were seen; shared by all lists of one run."""
-
-    def __init__(self, page_size: int) -> None:
-        self._page_size = page_size
-        self._longest = 0
-        self._ends: set[int] = set()
-        self._lock = threading.Lock()
-
-    def is_end(self, page: Page) -> bool:
-        """Whether certainly nothing follows the page."""
-        with self._lock:
-            size = len(page.rows)
-            is_shorter = size < self._longest or size < _SMALLEST_CAP or size in self._ends
-            self._longest = max(self._longest, size)
-            if not page.rows or page.more is not None:
-                return not page.rows or not page.more
-            return size < self._page_size and is_shorter
-
-    def ended_with(self, size: int) -> None:
-        """Nothing followed a page of that size."""
-        with self._lock:
-            self._ends.add(size)
 
 
 class Chain:
     """One list, page after page, from the row at ``offset`` on."""
 
     def __init__(
-        self, pages: Pages, system: System, sizes: Sizes, window: Window | None, *, offset: int = 0
+        self, pages: Pages, system: System, lengths: PageLengths, window: Window | None, *, offset: int = 0
     ) -> None:
         self._pages = pages
         self._system = system
-        self._sizes = sizes
+        self._lengths = lengths
         self._window = window
         self._offset = offset
         self.seen: set[str] = set()
@@ -70,6 +43,13 @@ class Chain:
         """Whether every page joined the one before it."""
         self.is_heeded = True
         """Whether offsets led to other rows."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """What makes the rows of all its pages believed to be all, once they came to an end."""
+        if not self.is_joined:
+            return unverified("a page does not join the one before it: rows moved while they were read")
+        return CHAIN if self.is_heeded else unverified("offsets lead to the same rows")
 
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises whatever the client raises."""
@@ -88,9 +68,9 @@ class Chain:
             if fresh:
                 yield fresh
             elif before:
-                self._sizes.ended_with(len(before))
+                self._lengths.ended_with(len(before))
                 return
-            if self._sizes.is_end(page):
+            if self._lengths.is_end(page):
                 return
             offset, tail, before = offset + max(1, len(ids) - 1), ids[-1], ids
 
@@ -131,14 +111,14 @@ class UnsortedListing:
         system: System,
         values: Values,
         *,
-        sizes: Sizes,
+        lengths: PageLengths,
         filters: Mapping[str, Any] | None = None,
         rows_per_piece: int = ROWS_PER_PIECE,
     ) -> None:
         self._system = system
         self._rows_per_piece = rows_per_piece
         self._pages = Pages(client, system, values, filters=filters)
-        self._sizes = sizes
+        self._lengths = lengths
 
     @property
     def system(self) -> System:
@@ -187,7 +167,7 @@ class UnsortedListing:
     def _read(self, window: Window) -> Piece | list[Window]:
         """The whole window, or the smaller ones that are to be read instead."""
         for attempt in (1, 2):
-            chain = Chain(self._pages, self._system, self._sizes, window)
+            chain = Chain(self._pages, self._system, self._lengths, window)
             rows: dict[str, Row] = {}
             for page in chain:
                 rows |= {self._system.identity(row): row for row in page}
@@ -195,11 +175,11 @@ class UnsortedListing:
                     return parts
                 if len(rows) > _MOST_IN_A_PIECE * self._rows_per_piece and (two := halves(window)):
                     return list(two)
-            if chain.is_joined and chain.is_heeded:
-                return cut(self._system, window, rows.values(), is_verified=True)
+            if chain.evidence.is_verified:
+                return cut(self._system, window, rows.values(), CHAIN)
             log.info("listing_moved", window=described(window), rows=len(rows), attempt=attempt)
         two = halves(window)
-        return list(two) if two else cut(self._system, window, rows.values(), is_verified=False)
+        return list(two) if two else cut(self._system, window, rows.values(), chain.evidence)
 
     def _parts(self, window: Window, rows: list[Row]) -> list[Window]:
         """The window in parts of about a piece, where its first page shows that it holds far more."""
@@ -217,19 +197,9 @@ class UnsortedListing:
         return [Window(one, two) for one, two in zip(edges, [*edges[1:], window.end], strict=True)]
 
 
-def cut(system: System, window: Window, rows: Any, *, is_verified: bool) -> Piece:
-    """The rows that began in the window, oldest first; those of which it is not known stay too."""
-    kept = []
-    for row in rows:
-        at = system.started_at(row)
-        if at is None or at in window:
-            kept.append((at or window.start, row))
-    kept.sort(key=_first)
-    return Piece(window, [row for _, row in kept], None, is_verified)
-
-
-def _first(pair: tuple[datetime, Row]) -> datetime:
-    return pair[0]
+def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence) -> Piece:
+    """The rows that began in the window, as a piece."""
+    return Piece(window, piece_rows(system, window, rows), None, evidence)
 
 
 def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:

@@ -76,7 +76,7 @@ def listed(
             form, system.executions, frame, stamp, read_by=records.LIST
         )
     if not piece.is_verified:
-        _note_unverified(context, partition, window, number)
+        _note_unverified(context, partition, window, number, reason=piece.evidence.reason)
     tally.executions += number
     tally.late += len(late)
     if partition.reader.rest_rows is not None:
@@ -116,9 +116,17 @@ def _stored_elsewhere(context: Context, rows: Sequence[Row], stored: Mapping[str
     return {key: state for key, row in held.items() if (state := Seen.in_row(row)) is not None}
 
 
-def _note_unverified(context: Context, partition: Partition, window: Window, rows: int) -> None:
+def _note_unverified(
+    context: Context, partition: Partition, window: Window, rows: int, *, reason: str
+) -> None:
     context.tally.unverified += 1
-    log.warning("unverified", partition=partition.name or "all", window=described(window), rows=rows)
+    log.warning(
+        "unverified",
+        partition=partition.name or "all",
+        window=described(window),
+        rows=rows,
+        reason=reason,
+    )
 
 
 def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
@@ -156,7 +164,7 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     book.found_late(starts, checked_at=stamp.at)
     book.compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:
-        _note_unverified(context, partition, window, len(rows))
+        _note_unverified(context, partition, window, len(rows), reason="a comparison came to no end")
     tally.late += len(rows)
     tally.executions += len(rows)
     return Chunk({system.executions.name: rows, STATES.name: earlier})

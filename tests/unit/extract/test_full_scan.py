@@ -11,8 +11,8 @@ from task_history.client.fallback import FallbackSender
 from task_history.core.errors import Stopped
 from task_history.core.intervals import Starts
 from task_history.core.models import Window
+from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
-from task_history.extract.unsorted_listing import Sizes
 from tests.support.plain_vendor import NOW, PlainVendor
 
 RECENT = Window(NOW - timedelta(hours=12), NOW)
@@ -30,7 +30,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def _scan(vendor: PlainVendor) -> FullScan:
     return FullScan(
-        FallbackSender(vendor), vendor.system, vendor.values, sizes=Sizes(vendor.system.listing.page_size)
+        FallbackSender(vendor),
+        vendor.system,
+        vendor.values,
+        lengths=PageLengths(vendor.system.listing.page_size),
     )
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from task_history.client.fallback import FallbackSender
 from task_history.core.models import Window
-from task_history.extract.unsorted_listing import Sizes, UnsortedListing
+from task_history.extract.evidence import PageLengths
+from task_history.extract.unsorted_listing import UnsortedListing
 from tests.support.plain_vendor import NOW, PlainVendor
 
 WINDOW = Window(NOW - timedelta(days=20), NOW)
@@ -31,10 +32,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WINDOW) -> list[str]:
+def _read(vendor: PlainVendor, lengths: PageLengths, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
     listing = UnsortedListing(
-        FallbackSender(vendor), vendor.system, vendor.values, sizes=sizes, filters=filters
+        FallbackSender(vendor), vendor.system, vendor.values, lengths=lengths, filters=filters
     )
     pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
@@ -46,9 +47,9 @@ def _read(vendor: PlainVendor, sizes: Sizes, workflow: int, window: Window = WIN
 def test_every_execution_comes_once(variant: str) -> None:
     """Whatever order, caps and filters the vendor has, a window is read whole and nothing comes twice."""
     vendor = PlainVendor("sailpoint", executions=2_500, days=30, workflows=3, switches=VARIANTS[variant])
-    sizes = Sizes(vendor.system.listing.page_size)
+    lengths = PageLengths(vendor.system.listing.page_size)
     for workflow in range(3):
-        found = _read(vendor, sizes, workflow)
+        found = _read(vendor, lengths, workflow)
         assert len(found) == len(set(found))
         hidden = {vendor.world.identity(at) for at in vendor.world.held_back}
         assert set(found) >= vendor.shown(WINDOW, workflow) - hidden
@@ -57,10 +58,10 @@ def test_every_execution_comes_once(variant: str) -> None:
 def test_forty_lists_take_hardly_more_than_their_pages() -> None:
     """40 workflows of 20,000 executions: at most 5 % more requests than full pages need."""
     vendor = PlainVendor("sailpoint", executions=20_000, days=20, workflows=40)
-    sizes = Sizes(vendor.system.listing.page_size)
+    lengths = PageLengths(vendor.system.listing.page_size)
     fewest = 0
     for workflow in range(40):
-        found = _read(vendor, sizes, workflow)
+        found = _read(vendor, lengths, workflow)
         assert set(found) == vendor.shown(WINDOW, workflow)
         fewest += max(1, math.ceil(len(found) / 250))
     assert vendor.requests <= 1.05 * fewest
@@ -73,10 +74,10 @@ def test_an_unknown_filter_is_tried_once() -> None:
         for name in ("start_time", "startTime")
     )
     for vendor in (known, unknown):
-        sizes, asking = Sizes(vendor.system.listing.page_size), FallbackSender(vendor)
+        lengths, asking = PageLengths(vendor.system.listing.page_size), FallbackSender(vendor)
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
-            listing = UnsortedListing(asking, vendor.system, vendor.values, sizes=sizes, filters=filters)
+            listing = UnsortedListing(asking, vendor.system, vendor.values, lengths=lengths, filters=filters)
             assert {row["id"] for piece in listing.pieces(WINDOW) for row in piece.rows} == vendor.shown(
                 WINDOW, workflow
             )
@@ -90,7 +91,7 @@ def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
         FallbackSender(vendor),
         vendor.system,
         vendor.values,
-        sizes=Sizes(250),
+        lengths=PageLengths(250),
         filters={"workflow": vendor.world.workflow_ids[0]},
         rows_per_piece=2_000,
     )

@@ -1,0 +1,106 @@
+"""When what was read of a window is believed to be all of it, and on which evidence. Pure.
+
+``count``: as many distinct ids came as the vendor counts, by the same count on every page, and every position was read.
+``chain``: where the vendor does not count, each page began with rows of the one before, and the end was shown.
+Whatever is not believed is loaded all the same, with the reason, and compared again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Literal
+
+from ..core.models import Page
+
+_SMALLEST_CAP = 10
+"""No vendor caps its pages below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What makes a window's rows believed complete."""
+
+    kind: Literal["count", "chain", ""]
+    """Empty where nothing does."""
+    reason: str = ""
+    """Why nothing does."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether the rows are believed complete."""
+        return bool(self.kind)
+
+    def __and__(self, other: Evidence) -> Evidence:
+        """What makes two windows that touch believed complete together."""
+        if not self.is_verified or self.kind == other.kind:
+            return self
+        return other if not other.is_verified else CHAIN
+
+
+COUNT, CHAIN = Evidence("count"), Evidence("chain")
+
+
+def unverified(reason: str) -> Evidence:
+    """Nothing makes the rows believed complete."""
+    return Evidence("", reason)
+
+
+def by(total: int | None) -> Evidence:
+    """The evidence of rows that were seen to be all: the vendor's count for them, where it gives one."""
+    return CHAIN if total is None else COUNT
+
+
+def is_all(page: Page, page_size: int) -> bool:
+    """Whether this first page holds all that there is.
+
+    A page that says that more follows is believed, and so is a short one that says that it is the last,
+    whatever they count; a short one that says nothing is not.
+    """
+    if page.more is True and page.rows:
+        return False
+    if page.total is not None:
+        return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
+    return not page.rows or (len(page.rows) < page_size and page.more is False)
+
+
+def is_last(page: Page, end: int, page_size: int) -> bool:
+    """Whether nothing follows this page of a sorted listing, which ends at that position."""
+    if not page.rows:
+        return True
+    if page.more is not True and page.total is not None and end >= page.total:
+        return True
+    return len(page.rows) < page_size and page.more is False
+
+
+def contradicts(page: Page) -> bool:
+    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
+    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
+
+
+class PageLengths:
+    """How long the vendor's pages are, as far as they were seen; shared by all lists of one run.
+
+    A short page is the end only where longer ones were seen, since a vendor may cap its pages below what it documents.
+    """
+
+    def __init__(self, page_size: int) -> None:
+        self._page_size = page_size
+        self._longest = 0
+        self._ends: set[int] = set()
+        self._lock = threading.Lock()
+
+    def is_end(self, page: Page) -> bool:
+        """Whether certainly nothing follows the page."""
+        with self._lock:
+            size = len(page.rows)
+            is_shorter = size < self._longest or size < _SMALLEST_CAP or size in self._ends
+            self._longest = max(self._longest, size)
+            if not page.rows or page.more is not None:
+                return not page.rows or not page.more
+            return size < self._page_size and is_shorter
+
+    def ended_with(self, size: int) -> None:
+        """Nothing followed a page of that size."""
+        with self._lock:
+            self._ends.add(size)
