@@ -8,7 +8,7 @@ from task_history import paragon
 def load() -> None:
     """One commit; run it again for more of the backlog."""
     pipeline = dlt.pipeline("task_history_paragon", destination="duckdb", dataset_name="paragon")
-    print(pipeline.run(paragon(), loader_file_format="parquet"))
+    print(pipeline.run(paragon()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import dlt
+import pyarrow as pa
 from dlt.common.schema.typing import TColumnSchema
 from dlt.destinations.impl.bigquery.bigquery_adapter import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
 from dlt.extract import DltResource
@@ -85,7 +86,19 @@ class Writer:
                 f"{table.name}.{OTHER_FIELDS}, as JSON text",
             )
         known.update(columns.types)
-        return without_own(columns.table, self.secrets)
+        return _required(table, without_own(columns.table, self.secrets))
+
+
+def _required(table: Table, columns: Any) -> Any:
+    """The columns with those of the key as ones that are never empty, which is what ``hints`` says of them.
+
+    dlt warns about every Arrow table that differs from its hints.
+    """
+    fields = [
+        field.with_nullable(field.name not in table.primary_key or columns[field.name].null_count > 0)
+        for field in columns.schema
+    ]
+    return columns.cast(pa.schema(fields))
 
 
 @dataclass(frozen=True, slots=True)
