@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
 from .settings_suggestions import OF_DLT, SECTION, mistake
 from .systems import find, names
-from .systems.protocol import Setting, System
+from .systems.protocol import System
+from .systems.settings import Setting, SystemSettings, stated
 
 _MAX_TOML_BYTES = 1_000_000
 _LOGIN = re.compile(r"//[^/@\s'\"]*@")
@@ -40,19 +41,13 @@ class Settings:
 
     system: System
     instance: str | None
-    values: Mapping[str, Any] = field(repr=False)
-    """All settings by name, those of the system included."""
+    values: SystemSettings = field(repr=False)
+    """What is set, or holds by default: an instance of the system's own class."""
     secrets: OwnSecrets = field(init=False, repr=False, compare=False)
     """What must appear nowhere: the secrets that are set, and a token once there is one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secrets", OwnSecrets(self._secret_values()))
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
     @property
     def base_url(self) -> str:
@@ -67,28 +62,27 @@ class Settings:
     @property
     def dataset_name(self) -> str:
         """``<dataset_name, or the system>[_<instance>]``."""
-        return "_".join(filter(None, (self.values.get("dataset_name") or self.system.name, self.instance)))
+        return "_".join(filter(None, (self.values.dataset_name or self.system.name, self.instance)))
 
     @property
     def retention(self) -> timedelta | None:
         """How long the vendor keeps an execution; None when it does not say."""
-        days: float | None = self.values["retention_days"]
+        days = self.values.retention_days
         return timedelta(days=days) if days else None
 
     @property
     def column_limits(self) -> ColumnLimits:
         """What becomes a column of the fields that no column is declared for."""
-        return ColumnLimits(self.values["max_columns"], self.values["max_name_length"])
+        return ColumnLimits(self.values.max_columns, self.values.max_name_length)
 
     @property
     def lookback(self) -> timedelta:
-        return timedelta(minutes=self.values["lookback_minutes"])
+        return timedelta(minutes=self.values.lookback_minutes)
 
     def start(self, now: datetime) -> datetime:
         """Where the first sync begins: ``start_date``, or 30 days back within the vendor's retention."""
-        chosen: datetime | None = self.values["start_date"]
-        if chosen is not None:
-            return chosen
+        if self.values.start_date is not None:
+            return self.values.start_date
         back = timedelta(days=30)
         return now - min(back, self.retention or back)
 
@@ -98,117 +92,25 @@ class Settings:
         return any(True for _ in self._secret_values())
 
     def _secret_values(self) -> Iterator[str]:
-        for setting in self.system.settings:
-            if setting.is_secret and self.values.get(setting.name):
-                yield str(self.values[setting.name])
-
-
-def common(system: System) -> tuple[Setting, ...]:
-    """The settings that every system has."""
-    limit, period_s = system.rate_limit
-    found = (
-        Setting(
-            "base_url",
-            str,
-            system.access.default_base_url,
-            "Where the API is; change it on-premise or elsewhere.",
-        ),
-        Setting(
-            "dataset_name", str, None, "The dataset, such as prod_paragon; named as the system when not set."
-        ),
-        Setting("start_date", datetime, None, "Where the first sync begins; 30 days back when not set."),
-        Setting(
-            "lookback_minutes",
-            float,
-            120,
-            "How far back each sync compares for rows that came late.",
-            least=0,
-            most=525_600,
-        ),
-        Setting(
-            "retention_days",
-            float,
-            system.retention.days if system.retention else None,
-            "How many days the vendor keeps executions; 0 when it keeps them for ever.",
-            least=0,
-            most=20_000,
-        ),
-        Setting(
-            "rate_limit_requests",
-            int,
-            limit,
-            "Requests in any rate_limit_period_s; 0 for no limit.",
-            least=0,
-            most=1_000_000_000,
-        ),
-        Setting(
-            "rate_limit_period_s",
-            float,
-            period_s,
-            "Seconds in which the requests are counted.",
-            least=0.001,
-            most=2_678_400,
-        ),
-        Setting(
-            "reserved_share",
-            float,
-            0.1,
-            "Share of the budget that a backfill leaves free for a sync.",
-            least=0,
-            most=0.9,
-        ),
-        Setting("concurrency", int, 8, "Requests side by side.", least=1, most=64),
-        Setting(
-            "steps", str, "all", "Whose steps are read: one request each.", choices=("all", "failed", "none")
-        ),
-        Setting(
-            "payloads",
-            str,
-            "failed",
-            "Of which steps input and output are read: one request each.",
-            choices=("all", "failed", "none"),
-        ),
-        Setting(
-            "payload_max_bytes", int, 65_536, "Longer inputs and outputs are cut.", least=64, most=10_000_000
-        ),
-        Setting(
-            "max_columns",
-            int,
-            ColumnLimits().columns,
-            "Columns of a table for fields that the vendor does not document; more go into other_fields.",
-            least=0,
-            most=1_000,
-        ),
-        Setting(
-            "max_name_length",
-            int,
-            ColumnLimits().name_length,
-            "Characters of such a column's name; fields with longer ones go into other_fields.",
-            least=1,
-            most=255,
-        ),
-        Setting(
-            "redact", tuple, (), "Names whose values are redacted in payloads, beside the built-in ones."
-        ),
-        Setting(
-            "fault_deadline_s", float, 300, "How long a failing request is tried again.", least=0, most=86_400
-        ),
-        Setting("timeout_s", float, 60, "How long an answer may take.", least=0.1, most=3_600),
-        Setting(
-            "answer_max_bytes",
-            int,
-            67_108_864,
-            "An answer that is larger, once unpacked, is refused.",
-            least=65_536,
-            most=1_073_741_824,
-        ),
-    )
-    return tuple(one for one in found if one.name != "payloads" or system.payloads is not None)
+        for setting in stated(self.system.settings):
+            if setting.is_secret and (value := getattr(self.values, setting.name)):
+                yield str(value)
 
 
 def known(system: System) -> dict[str, Setting]:
-    """All settings of a system by name."""
-    return {setting.name: setting for setting in (*system.settings, *common(system))}
+    """All settings of a system by name, its own first; defaults that are facts of the system filled in."""
+    limit, period_s = system.rate_limit
+    facts = {
+        "base_url": system.access.default_base_url,
+        "retention_days": system.retention.days if system.retention else None,
+        "rate_limit_requests": limit,
+        "rate_limit_period_s": period_s,
+    }
+    return {
+        setting.name: replace(setting, default=facts.get(setting.name, setting.default))
+        for setting in stated(system.settings)
+        if setting.name != "payloads" or system.payloads is not None
+    }
 
 
 def load(
@@ -242,11 +144,11 @@ def load(
             found.setdefault(key, (value, where))
     checked = Settings(system, instance, _checked(system, found, lacking=lacking))
     others = {_dataset_of(other, looked_in): other for other in names() if other != name}
-    if checked.values["dataset_name"]:
+    if checked.values.dataset_name:
         where = found["dataset_name"][1]
-        check_dataset(checked.values["dataset_name"], f"dataset_name (in {where})", others=others)
+        check_dataset(checked.values.dataset_name, f"dataset_name (in {where})", others=others)
     if instance is not None:
-        check_instance(instance, checked.values["dataset_name"] or name, others=others)
+        check_instance(instance, checked.values.dataset_name or name, others=others)
     return checked
 
 
@@ -256,7 +158,7 @@ def build(system: System, given: Mapping[str, Any], *, instance: str | None = No
     return Settings(system, instance, _checked(system, found, lacking=False))
 
 
-def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: bool) -> dict[str, Any]:
+def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: bool) -> SystemSettings:
     values: dict[str, Any] = {}
     for setting in known(system).values():
         value, where = found.get(setting.name, (None, ""))
@@ -267,9 +169,10 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
         else:
             values[setting.name] = _value(setting, value, where)
     values.setdefault("payloads", "none")
+    checked: SystemSettings = system.settings(**values)
     if not lacking:
-        system.access.check(values)
-    return values
+        system.access.check(checked)
+    return checked
 
 
 def _dataset_of(name: str, looked_in: Sequence[Place]) -> str:

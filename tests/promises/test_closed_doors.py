@@ -19,6 +19,7 @@ from task_history import systems
 from task_history.core.errors import ConfigurationError, WarehouseUnavailable
 from task_history.load.destinations.duckdb_settings import check_credentials
 from task_history.settings import Settings
+from task_history.systems.paragon.settings import ParagonSettings
 from task_history.views.create import Access, refresh
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
@@ -67,7 +68,7 @@ def test_a_hostile_dataset_name_stays_a_name(tmp_path: Path) -> None:
         made = refresh(Access("duckdb", query, execute))
         assert made.datasets == (name,)
         assert query("SELECT count(*) FROM task_history.executions")[1] == [(0,)]
-    settings = Settings(systems.find("paragon"), None, {"dataset_name": name})
+    settings = Settings(systems.find("paragon"), None, ParagonSettings(dataset_name=name))
     with reading.queried(target, settings) as reader:
         assert reader is not None
         assert reader.counts(["workflow_executions"]) == {"workflow_executions": 0}

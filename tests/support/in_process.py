@@ -12,13 +12,14 @@ import orjson
 
 from task_history.core.errors import Rejected
 from task_history.core.models import Answer, Request, Window
+from task_history.systems.paragon.settings import ParagonSettings
 from task_history_cli.sandbox.paragon_api import SWITCHES, Paragon
 from task_history_cli.sandbox.paragon_world import Spec, World
 from task_history_cli.sandbox.server import Asked
 from task_history_cli.sandbox.state import Clock, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-VALUES = {"project_id": "p", "api_key": "k"}
+VALUES = ParagonSettings(project_id="p", api_key="k")
 _AT_ONCE = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

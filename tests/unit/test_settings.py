@@ -12,6 +12,7 @@ from task_history.core.errors import ConfigurationError
 from task_history.extract.integrations import Named, read_map
 from task_history.settings import Settings, known, load
 from task_history.systems import find, names
+from task_history.systems.paragon.settings import ParagonSettings
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
 NEEDED = {PREFIX + "PROJECT_ID": "p", PREFIX + "API_KEY": "secret-key-1"}
@@ -31,10 +32,10 @@ def _write(folder: Path, name: str, text: str) -> None:
 def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     """Without a word everything is read, within the vendor's limit."""
     settings = _load(tmp_path)
-    assert settings.values["rate_limit_requests"] == 1000
-    assert settings.values["rate_limit_period_s"] == 600
-    assert settings.values["lookback_minutes"] == 120
-    assert (settings.steps, settings.payloads) == ("all", "failed")
+    assert settings.values.rate_limit_requests == 1000
+    assert settings.values.rate_limit_period_s == 600
+    assert settings.values.lookback_minutes == 120
+    assert (settings.values.steps, settings.values.payloads) == ("all", "failed")
     now = datetime(2026, 9, 30, tzinfo=UTC)
     assert settings.start(now) == now - timedelta(days=30)
     assert (settings.pipeline_name, settings.dataset_name) == ("task_history_paragon", "paragon")
@@ -46,8 +47,13 @@ def test_environment_wins_over_secrets_over_config(tmp_path: Path) -> None:
     _write(tmp_path, "config.toml", section + 'steps = "failed"\nconcurrency = 3\nproject_id = "of config"\n')
     _write(tmp_path, "secrets.toml", section + "concurrency = 4\n")
     settings = _load(tmp_path, **{PREFIX + "CONCURRENCY": "5"})
-    assert (settings.concurrency, settings.steps, settings.values["project_id"]) == (5, "failed", "p")
-    assert _load(tmp_path).concurrency == 4
+    assert isinstance(settings.values, ParagonSettings)
+    assert (settings.values.concurrency, settings.values.steps, settings.values.project_id) == (
+        5,
+        "failed",
+        "p",
+    )
+    assert _load(tmp_path).values.concurrency == 4
 
 
 def test_an_instance_has_a_section_of_its_own(tmp_path: Path) -> None:
@@ -59,15 +65,17 @@ def test_an_instance_has_a_section_of_its_own(tmp_path: Path) -> None:
         '[task_history_paragon_eu.sources.task_history.paragon]\nsteps = "failed"\n',
     )
     eu = load("paragon", instance="eu", folder=tmp_path, environ=NEEDED)
-    assert (eu.steps, eu.payloads) == ("failed", "none")
+    assert (eu.values.steps, eu.values.payloads) == ("failed", "none")
     assert (eu.pipeline_name, eu.dataset_name) == ("task_history_paragon_eu", "paragon_eu")
-    assert _load(tmp_path).steps == "none"
+    assert _load(tmp_path).values.steps == "none"
 
 
 @pytest.mark.parametrize("given", ['["a", "b"]', "a,b", "a, b"])
 def test_lists_are_taken_as_json_or_with_commas(tmp_path: Path, given: str) -> None:
     """A list may be written as dlt does or as people do."""
-    assert _load(tmp_path, **{PREFIX + "INTEGRATIONS": given}).integrations == ("a", "b")
+    values = _load(tmp_path, **{PREFIX + "INTEGRATIONS": given}).values
+    assert isinstance(values, ParagonSettings)
+    assert values.integrations == ("a", "b")
 
 
 @pytest.mark.parametrize("given", ["2026-09-01", "2026-09-01T00:00:00Z", "2026-09-01T02:00:00+02:00"])
@@ -175,7 +183,7 @@ def test_sections_of_dlt_and_of_others_are_let_be(tmp_path: Path) -> None:
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         PREFIX + "DATA_WRITER__BUFFER_MAX_ITEMS": "100",
     }
-    assert _load(tmp_path, **others).steps == "all"
+    assert _load(tmp_path, **others).values.steps == "all"
 
 
 def test_broken_file_is_named_without_its_lines(tmp_path: Path) -> None:

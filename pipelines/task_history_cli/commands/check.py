@@ -71,13 +71,13 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
             "executions": everything.total if everything.total is not None else None,
             "oldest_started_at": starts[0] if starts else None,
             "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
-            "retention_days": settings.retention_days or None,
+            "retention_days": settings.values.retention_days or None,
             "looked_back_days": back / timedelta(days=1),
             "clock_offset_s": client.vendor_clock_offset_s,
             "requests": sum(client.stats.sent.values()),
             "rate_limit": {
-                "requests": settings.rate_limit_requests,
-                "period_s": settings.rate_limit_period_s,
+                "requests": settings.values.rate_limit_requests,
+                "period_s": settings.values.rate_limit_period_s,
             },
         }
 
@@ -119,12 +119,12 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
             "lists": len(names),
             "oldest_started_at": None,
             "newest_started_at": starts[-1] if starts else None,
-            "retention_days": settings.retention_days or None,
+            "retention_days": settings.values.retention_days or None,
             "clock_offset_s": client.vendor_clock_offset_s,
             "requests": sum(client.stats.sent.values()),
             "rate_limit": {
-                "requests": settings.rate_limit_requests,
-                "period_s": settings.rate_limit_period_s,
+                "requests": settings.values.rate_limit_requests,
+                "period_s": settings.values.rate_limit_period_s,
             },
             "warnings": list(system.access.warnings(values)),
         }

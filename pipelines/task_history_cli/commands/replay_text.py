@@ -76,7 +76,10 @@ def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
         usage = connecting.usage(settings)
     except ConfigurationError:
         return None
-    period_s, short = settings.rate_limit_period_s, number - (number if usage.left is None else usage.left)
+    period_s, short = (
+        settings.values.rate_limit_period_s,
+        number - (number if usage.left is None else usage.left),
+    )
     return {
         "limit": usage.limit,
         "period_s": period_s,

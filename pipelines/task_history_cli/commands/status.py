@@ -85,7 +85,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
     scope, all_of_it = (
-        Scope(settings.steps, settings.payloads),
+        Scope(settings.values.steps, settings.values.payloads),
         [warehouse, *map(warehouse.of, system.companions)],
     )
     own = Selection(Window(span.start, span.end)) if span else Selection()
@@ -173,7 +173,7 @@ def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
         return None
     return {
         "limit": usage.limit,
-        "period_s": settings.rate_limit_period_s,
+        "period_s": settings.values.rate_limit_period_s,
         "used": usage.used,
         "left": usage.left,
         "hold_s": round(usage.hold_s, 1),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from task_history import settings as configuration
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
+from task_history.systems.settings import stated
 from task_history.warehouse.status_history import Seen
 
 from ..console import arguments, output
@@ -101,7 +102,7 @@ def why(
         TaskHistoryError: the warehouse cannot be read, or the vendor cannot be asked.
     """
     now = datetime.now(UTC)
-    words = Words(settings.system, settings.instance, settings.values["retention_days"])
+    words = Words(settings.system, settings.instance, settings.values.retention_days)
     with reading.queried(target, settings) as reader:
         warehouse = None if reader is None else reading.warehouse(reader, settings)
         asking = None if reader is None or warehouse is None else Asking(reader, warehouse, settings, words)
@@ -198,13 +199,12 @@ def _request(
     """The request that showed it, as far as it can be rebuilt, and its place in the window."""
     system = settings.system
     # A path may hold what is not set here; what is secret stands for itself by its name.
-    names = {one.name: one.name.upper() for one in system.settings if one.is_required or one.is_secret}
-    public = {one.name for one in system.settings if not one.is_secret}
-    values = {
-        **settings.values,
-        **{k: settings.values.get(k) if k in public else v for k, v in names.items()},
+    names: dict[str, Any] = {
+        one.name: one.name.upper()
+        for one in stated(system.settings)
+        if one.is_secret or (one.is_required and not getattr(settings.values, one.name))
     }
-    values |= {name: names[name] for name in names if not values.get(name)}
+    values = replace(settings.values, **names)
     started_at = row.get(system.started_column)
     if found.read is not None and started_at is not None:
         window = Window(found.read["window_start"], found.read["window_end"])

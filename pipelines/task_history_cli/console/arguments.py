@@ -37,7 +37,9 @@ def of_details(parser: argparse.ArgumentParser) -> None:
 
 def scope(args: argparse.Namespace, settings: Settings) -> Scope:
     """Whose details are wanted; the oldest first, which are the next that the vendor purges."""
-    return Scope(args.steps or settings.steps, args.payloads or settings.payloads, first="oldest")
+    return Scope(
+        args.steps or settings.values.steps, args.payloads or settings.values.payloads, first="oldest"
+    )
 
 
 def of_limits(parser: argparse.ArgumentParser) -> None:

@@ -116,14 +116,14 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
         raise UsageError(
             f"{name} has not happened yet: now is {_shown(now)}."
             if asked.start >= now
-            else f"{name} is too young: executions of the last {settings.lookback_minutes:g} minutes may still become "
-            "visible. task-history sync reads them."
+            else f"{name} is too young: executions of the last {settings.values.lookback_minutes:g} minutes may still "
+            "become visible. task-history sync reads them."
         )
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
     if horizon is not None and asked.end <= horizon:
         raise UsageError(
-            f"{name} is purged: {settings.system.title} keeps {settings.retention_days:g} days, and everything before "
-            f"{_shown(horizon)} is gone. If yours keeps more, set retention_days."
+            f"{name} is purged: {settings.system.title} keeps {settings.values.retention_days:g} days, and everything "
+            f"before {_shown(horizon)} is gone. If yours keeps more, set retention_days."
         )
     return Range(
         asked,

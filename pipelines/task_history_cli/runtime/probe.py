@@ -30,11 +30,12 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
         VendorError: what kept the questions from their answers, also where that took all requests.
         ConfigurationError: a setting or the credentials cannot be used.
     """
-    short = {
-        "fault_deadline_s": min(settings.fault_deadline_s, _FAULT_DEADLINE_S),
-        "timeout_s": min(settings.timeout_s, _TIMEOUT_S),
-    }
-    impatient = replace(settings, values={**settings.values, **short})
+    values = replace(
+        settings.values,
+        fault_deadline_s=min(settings.values.fault_deadline_s, _FAULT_DEADLINE_S),
+        timeout_s=min(settings.values.timeout_s, _TIMEOUT_S),
+    )
+    impatient = replace(settings, values=values)
     with connected(impatient, StopSignal(max_requests=most), longest_hold_s=_LONGEST_HOLD_S) as (
         client,
         budget,

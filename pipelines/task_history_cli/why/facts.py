@@ -149,7 +149,7 @@ class Asking:
         return replace(loaded(self._settings, now, self._warehouse), lost=lost, blind=unseen)
 
     def _details(self, found: Facts, row: Row) -> Details:
-        system, scope = self._system, Scope(self._settings.steps, self._settings.payloads)
+        system, scope = self._system, Scope(self._settings.values.steps, self._settings.values.payloads)
         identity = found.execution_id
         day = row.get(system.started_column)
         steps = self._records(system.details.steps.name, "workflow_execution_id = %s", identity, day=day)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ..core.errors import AuthenticationError, ConfigurationError, Rejected
 from ..core.models import Answer
 from ..redaction.own_secrets import OwnSecrets
-from ..systems.protocol import Login, System, Token, Values
+from ..systems.protocol import Login, System, Token
+from ..systems.settings import SystemSettings
 from .responses import describe
 
 Send = Callable[[Login], Answer]
@@ -30,7 +31,7 @@ class Credentials:
     def __init__(
         self,
         system: System,
-        values: Values,
+        values: SystemSettings,
         *,
         secrets: OwnSecrets | None = None,
         clock: Callable[[], float] = time.monotonic,

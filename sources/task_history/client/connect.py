@@ -39,12 +39,12 @@ def connected(
     system = settings.system
     credentials = Credentials(system, settings.values, secrets=settings.secrets)
     own = Budget(
-        settings.rate_limit_requests,
-        settings.rate_limit_period_s,
+        settings.values.rate_limit_requests,
+        settings.values.rate_limit_period_s,
         origin=origin(settings),
         key=system.access.credential(settings.values),
         lane=lane,
-        reserved_share=settings.reserved_share,
+        reserved_share=settings.values.reserved_share,
     )
     client = Client(
         base_url=settings.base_url,
@@ -55,11 +55,11 @@ def connected(
         hint_for=system.access.hint,
         status_in=system.access.status_in,
         address=system.access.address,
-        concurrency=settings.concurrency,
-        fault_deadline_s=settings.fault_deadline_s,
-        timeout_s=settings.timeout_s,
+        concurrency=settings.values.concurrency,
+        fault_deadline_s=settings.values.fault_deadline_s,
+        timeout_s=settings.values.timeout_s,
         longest_hold_s=longest_hold_s,
-        answer_max_bytes=settings.answer_max_bytes,
+        answer_max_bytes=settings.values.answer_max_bytes,
     )
     credentials.send = lambda login: client.send(
         login.request, form=dict(login.form), headers=login.headers or _NO_HEADERS
@@ -74,8 +74,8 @@ def connected(
 def usage(settings: Settings) -> Usage:
     """How much of the budget is used on this machine now; sends nothing. Raises ConfigurationError."""
     return budget.usage(
-        settings.rate_limit_requests,
-        settings.rate_limit_period_s,
+        settings.values.rate_limit_requests,
+        settings.values.rate_limit_period_s,
         origin=origin(settings),
         key=settings.system.access.credential(settings.values),
     )

@@ -12,8 +12,9 @@ from ..core.errors import AnswerTooLarge, Rejected, UnexpectedResponse, Unusable
 from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
 from ..systems.ids import check_id
-from ..systems.protocol import Detail, Payload, System, Values
+from ..systems.protocol import Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
+from ..systems.settings import SystemSettings
 from ..warehouse.queries import Wanted
 from . import rows as records
 from .rows import PayloadRecord, Payloads, Stamp, Tolerance
@@ -27,7 +28,7 @@ _MOST_ALIKE = 50
 class DetailReader:
     """Reads the detail of one execution, with everything that it says has to be asked besides."""
 
-    def __init__(self, sender: Sender, system: System, values: Values) -> None:
+    def __init__(self, sender: Sender, system: System, values: SystemSettings) -> None:
         self._sender = sender
         self._system = system
         self._values = values
@@ -82,7 +83,7 @@ class Details:
         *,
         sender: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         reader: DetailReader,
         payloads: Payloads,
         stamp: Callable[[], Stamp],

@@ -14,7 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from ..core.models import MS, Row, Sender, Window, floor_ms
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held
 from .evidence import CHAIN, PageLengths
 from .pages import Pages
@@ -34,7 +35,7 @@ class FullScan:
         self,
         client: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         *,
         lengths: PageLengths,
         filters: Mapping[str, Any] | None = None,

@@ -20,7 +20,8 @@ from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
 from ..core.side_by_side import side_by_side
 from ..systems.ids import check_id
-from ..systems.protocol import Detail, System, Values
+from ..systems.protocol import Detail, System
+from ..systems.settings import SystemSettings
 from ..warehouse.queries import Open, Warehouse
 from ..warehouse.status_history import Seen, earlier_state
 from ..warehouse.tables import STATES
@@ -44,7 +45,7 @@ class OpenExecutions:
         *,
         sender: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         warehouse: Warehouse,
         scope: Scope,
         stamp: Callable[[], Stamp],

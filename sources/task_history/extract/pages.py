@@ -19,7 +19,8 @@ from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
 from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from .evidence import is_last
 
 MAX_ROWS_FACTOR = 1.7
@@ -87,7 +88,7 @@ class Pages:
         self,
         client: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         *,
         filters: Mapping[str, Any] | None = None,
     ) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.models import Sender
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .reader import WindowReader
@@ -18,7 +19,7 @@ class Readers:
     """Makes the readers of a system's partitions; they share what they learn of the lengths of its pages."""
 
     def __init__(
-        self, sender: Sender, system: System, values: Values, *, rows_per_piece: int = ROWS_PER_PIECE
+        self, sender: Sender, system: System, values: SystemSettings, *, rows_per_piece: int = ROWS_PER_PIECE
     ) -> None:
         self._sender = sender
         self._system = system

@@ -15,7 +15,8 @@ from ..core.errors import UnexpectedResponse
 from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from .bulk import Bulk
 from .compare import Comparer, Comparison, CountedHeld, Held, Look
 from .evidence import Evidence, by, contradicts, is_all, unverified
@@ -61,7 +62,7 @@ class SortedListing:
         self,
         client: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         *,
         rows_per_piece: int = ROWS_PER_PIECE,
         filters: Mapping[str, Any] | None = None,

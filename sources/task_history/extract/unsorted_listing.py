@@ -15,7 +15,8 @@ from typing import Any
 from ..core.intervals import halves, is_ascending
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window, floor_ms
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import CHAIN, Evidence, PageLengths, unverified
 from .pages import Pages, described, piece_rows
@@ -109,7 +110,7 @@ class UnsortedListing:
         self,
         client: Sender,
         system: System,
-        values: Values,
+        values: SystemSettings,
         *,
         lengths: PageLengths,
         filters: Mapping[str, Any] | None = None,

@@ -84,14 +84,15 @@ class Context:
         self.label = {} if root is None else {LIST: settings.system.executions.name}
         """What tells this list's coverage from that of the other lists of the account."""
         self.filters = filters_text({**self.selection.filters, **self.label})
-        self.scope = scope or Scope(settings.steps, settings.payloads)
-        self.named = read_map(settings.values.get("workflow_map"))
+        self.scope = scope or Scope(settings.values.steps, settings.values.payloads)
+        integrations = settings.system.integrations
+        self.named = read_map(integrations.map_file(settings.values) if integrations else None)
         self.commits: Commits = (
             root.commits
             if root
             else (commits or Commits()).paced(
-                settings.rate_limit_requests,
-                settings.rate_limit_period_s,
+                settings.values.rate_limit_requests,
+                settings.values.rate_limit_period_s,
                 page_size=settings.system.listing.page_size,
             )
         )
@@ -99,8 +100,8 @@ class Context:
         self.run_id: str = root.run_id if root else run_id or new_run_id()
         self.started_at: datetime = root.started_at if root else now()
         self.tally: Tally = root.tally if root else Tally()
-        self.redactor = Redactor(settings.redact, secrets=settings.secrets)
-        self._undeclared = Undeclared(self.redactor, max_bytes=settings.payload_max_bytes)
+        self.redactor = Redactor(settings.values.redact, secrets=settings.secrets)
+        self._undeclared = Undeclared(self.redactor, max_bytes=settings.values.payload_max_bytes)
         self.system = settings.system
         self.sender: Sender = root.sender if root else FallbackSender(client)
         coverage: list[Day] = root.coverage if root else warehouse.coverage()
@@ -128,7 +129,9 @@ class Context:
             values=settings.values,
             reader=reader,
             payloads=Payloads(
-                redact=settings.redact, secrets=settings.secrets, max_bytes=settings.payload_max_bytes
+                redact=settings.values.redact,
+                secrets=settings.secrets,
+                max_bytes=settings.values.payload_max_bytes,
             ),
             stamp=self.stamp,
             is_expired=self.is_expired,

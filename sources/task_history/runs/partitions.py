@@ -113,7 +113,7 @@ class Partitions:
         )
         context.phase("listing")
         failed = 0
-        for step in side_by_side(steps, at_once=context.settings.concurrency):
+        for step in side_by_side(steps, at_once=context.settings.values.concurrency):
             partition, error = step.partition, step.error
             if error is not None:
                 failed += not isinstance(error, Rejected)

@@ -187,7 +187,7 @@ def settled(
     tally, settling = context.tally, context.settling
     before = tally.settled, tally.unresolved
     chunks = settling.chunks(
-        opens, readable, is_quiet=not tally.executions, at_once=context.settings.concurrency
+        opens, readable, is_quiet=not tally.executions, at_once=context.settings.values.concurrency
     )
     for chunk in chunks:
         tally.settled, tally.unresolved = before[0] + settling.settled, before[1] + settling.unresolved
@@ -198,7 +198,7 @@ def settled(
 
 def workflows(context: Context) -> Iterator[Chunk]:
     """The integration of each workflow that is not known yet."""
-    settings, integrations = context.settings, context.system.integrations
+    integrations = context.system.integrations
     if integrations is None:
         return
     known = context.warehouse.workflows()
@@ -207,7 +207,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
     for row in learn(
         known,
         named=context.named,
-        integrations=settings.values.get("integrations") or (),
+        integrations=integrations.names(context.settings.values),
         asks=_belongs(context, integrations),
         stamp=context.stamp,
     ):

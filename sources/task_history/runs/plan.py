@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from ..core.errors import Rejected
 from ..core.models import Page, Scope, Selection, Window
 from ..extract.pages import Pages, after
-from ..systems.protocol import System, Values
+from ..systems.protocol import System
+from ..systems.settings import SystemSettings
 from ..warehouse.rates import Rates
 from .estimate import Amount, Costs, details, list_requests
 
@@ -53,7 +54,7 @@ class Planner:
     Raises, from ``plan``: whatever the client raises, and UnexpectedResponse.
     """
 
-    def __init__(self, pages: Pages, system: System, values: Values) -> None:
+    def __init__(self, pages: Pages, system: System, values: SystemSettings) -> None:
         self._pages = pages
         self._system = system
         self._values = values
@@ -154,7 +155,8 @@ class Planner:
 
     def _integrations(self, known: frozenset[str]) -> int:
         """Questions for the integrations of workflows that are new, as far as the first page shows them."""
-        names = self._values.get("integrations") or ()
+        integrations = self._system.integrations
+        names = integrations.names(self._values) if integrations else ()
         column = self._system.workflow_column
         source = next(one.source for one in self._system.executions.columns if one.name == column) or ""
         fresh = {

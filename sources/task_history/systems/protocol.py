@@ -14,28 +14,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from ..core.models import Json, Page, Request, Row, Table, Window
+from .settings import SystemSettings
 
-Values = Mapping[str, Any]
-"""Settings by name, already checked."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
 
+    S = TypeVar("S", bound=SystemSettings, default=Any)
+    S_contra = TypeVar("S_contra", bound=SystemSettings, default=Any, contravariant=True)
+else:
+    from typing import TypeVar
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One thing a user may set."""
+    S, S_contra = TypeVar("S"), TypeVar("S_contra", contravariant=True)
 
-    name: str
-    type: type
-    """str, int, float, datetime, or tuple for a list of texts."""
-    default: Any
-    text: str
-    is_secret: bool = False
-    is_required: bool = False
-    choices: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
+Filters = Mapping[str, Any]
+"""Values by the names of filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +159,25 @@ class PageForm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
+class Access(Generic[S]):
     """Where the API is, and how a request is let in."""
 
     default_base_url: str = ""
     address: str = "base_url"
     """The settings that say where the API is, as errors name them."""
-    base_url: Callable[[Values], str] = lambda values: str(values["base_url"] or "")
+    base_url: Callable[[S], str] = lambda values: values.base_url or ""
     """Where the API is by these settings; empty for the default."""
-    credential: Callable[[Values], str]
+    credential: Callable[[S], str]
     """What the vendor counts its rate limit by; only told apart, never written."""
-    headers: Callable[[Values, str], dict[str, str]]
+    headers: Callable[[S, str], dict[str, str]]
     """The headers that authenticate a request, with the token that a login gave; empty where there is no login."""
     hint: Callable[[int], str]
     """What a user should look at when the vendor refuses with 401 or 403."""
-    check: Callable[[Values], None] = lambda values: None
+    check: Callable[[S], None] = lambda values: None
     """Raises ConfigurationError where settings do not go together."""
-    warnings: Callable[[Values], tuple[str, ...]] = lambda values: ()
+    warnings: Callable[[S], tuple[str, ...]] = lambda values: ()
     """What a user should know of these settings although they work."""
-    login: Callable[[Values], Login | None] = lambda values: None
+    login: Callable[[S], Login | None] = lambda values: None
     """How a token is made of the credentials; None where they are sent as they are."""
     read_login: Callable[[Json], Token] | None = None
     """A login's answer. Raises UnexpectedResponse."""
@@ -190,11 +185,11 @@ class Access:
     """The status of an error within an answer that says success; None where the answer's own status always tells."""
 
 
-class PageRequest(Protocol):
+class PageRequest(Protocol[S_contra]):
     """The request for one page of executions."""
 
     def __call__(
-        self, values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+        self, values: S_contra, window: Window | None, *, offset: int = 0, filters: Filters | None = None
     ) -> Request:
         """The request for the executions that started in ``window``, from ``offset`` on; oldest first if sorted."""
         ...
@@ -204,14 +199,14 @@ ListingKind = Literal["sorted", "unsorted", "full_scan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class Listing(Generic[S]):
     """How the vendor lists executions."""
 
     kind: ListingKind
     """``sorted``: filtered by time, oldest first, counted where the vendor counts. ``unsorted``: filtered by time, in any
     order. ``full_scan``: not filtered by time; read from its beginning, no further than can be shown safe."""
     page_size: int
-    request: PageRequest
+    request: PageRequest[S]
     read: Callable[[Json], Page]
     """A page. Raises UnexpectedResponse when the answer has not the documented form."""
     page_form: PageForm | None = None
@@ -222,7 +217,7 @@ class Listing:
     """Whether one listing shows all executions that have a status."""
     partitioned_by: str = ""
     """The filter that names a partition; empty where one listing shows all executions."""
-    partitions: Callable[[Values, Sequence[Row]], tuple[str, ...]] = lambda values, workflows: ("",)
+    partitions: Callable[[S, Sequence[Row]], tuple[str, ...]] = lambda values, workflows: ("",)
     """The values of that filter: from settings, or from the workflows that the vendor lists."""
 
     @property
@@ -242,7 +237,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Details:
+class Details(Generic[S]):
     """How the vendor tells of one execution: its state by a single read, and its steps."""
 
     steps: Table
@@ -250,7 +245,7 @@ class Details:
     """One row per execution whose steps were asked for."""
     children: tuple[Table, ...] = ()
     """Further tables that details fill (``Detail.children``)."""
-    execution_request: Callable[[Values, str, str], Request]
+    execution_request: Callable[[S, str, str], Request]
     """The single read of an execution (its id, its partition)."""
     read_execution: Callable[[Json], Detail]
     """Its answer. Raises UnexpectedResponse."""
@@ -258,9 +253,9 @@ class Details:
     """Where its answer names the execution, as JSON paths: see ``ids.check_id``."""
     list_only_columns: tuple[str, ...] = ()
     """Columns of ``executions`` whose value a single read does not give as a listing does."""
-    steps_request: Callable[[Values, str, str], Request] | None = None
+    steps_request: Callable[[S, str, str], Request] | None = None
     """The request for the steps of an execution; None where the single read brings them."""
-    read_steps: Callable[[Values, Request, Json], Detail] | None = None
+    read_steps: Callable[[S, Request, Json], Detail] | None = None
     """The answer to it, or to one of its ``more``; None where the single read brings all. Raises UnexpectedResponse."""
     is_gone: Callable[[int, str], bool] = lambda status, message: status in (404, 410)
     """Whether that refusal of a single read (status, message) says that the vendor holds the execution no longer."""
@@ -275,21 +270,21 @@ class Details:
         """Whether what comes with the execution may have to be asked for in further requests."""
         return self.steps_request is None and self.read_steps is not None
 
-    def request(self, values: Values, execution_id: str, partition: str) -> Request:
+    def request(self, values: S, execution_id: str, partition: str) -> Request:
         """The request for the steps of an execution."""
         return (self.steps_request or self.execution_request)(values, execution_id, partition)
 
-    def read(self, values: Values, request: Request, data: Json) -> Detail:
+    def read(self, values: S, request: Request, data: Json) -> Detail:
         """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
         return self.read_steps(values, request, data) if self.read_steps else self.read_execution(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Payloads:
+class Payloads(Generic[S]):
     """How the vendor gives inputs and outputs of steps."""
 
     table: Table
-    request: Callable[[Values, str, str], Request]
+    request: Callable[[S, str, str], Request]
     """The request for one step's (the execution's id, the step's id)."""
     read: Callable[[Json], Payload]
     """Its answer. Raises UnexpectedResponse."""
@@ -300,82 +295,87 @@ class Payloads:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+class Replay(Generic[S]):
     """How the vendor runs an execution again. The request has effects, and must be sent once."""
 
     caveat: str
     """What a person has to know before that."""
-    request: Callable[[Values, str], Request]
+    request: Callable[[S, str], Request]
     read: Callable[[Json], Replayed]
     """A replay's answer; whatever form it has, the execution runs again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class Answers(Generic[S]):
     """How an execution that waits for a person is answered. The request has effects, and must be sent once."""
 
-    request: Callable[[Values, str, str, Mapping[str, str], str], Request]
+    request: Callable[[S, str, str, Mapping[str, str], str], Request]
     """The request (execution's id, input's id, answers by field, partition)."""
     waits_for: Callable[[Detail, str], bool]
     """Whether an execution waits for that input of a person, as far as its single read shows it."""
 
 
-class ReadStatistics(Protocol):
+class ReadStatistics(Protocol[S_contra]):
     """Reads an answer with statistics."""
 
     def __call__(
-        self, values: Values, window: Window, data: Json, *, settled_before: datetime
+        self, values: S_contra, window: Window, data: Json, *, settled_before: datetime
     ) -> Mapping[str, list[Row]]:
         """Rows by table. A bucket that ends by then is closed once all in it has ended. Raises UnexpectedResponse."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
+class Statistics(Generic[S]):
     """How the vendor gives statistics that it keeps itself."""
 
     tables: tuple[Table, ...]
     """The first has a row per bucket of time."""
-    buckets: Callable[[Values], tuple[str, timedelta]]
+    buckets: Callable[[S], tuple[str, timedelta]]
     """What the column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
-    request: Callable[[Values, Window], Request]
+    request: Callable[[S, Window], Request]
     """The request for a window of whole buckets."""
-    read: ReadStatistics
+    read: ReadStatistics[S]
     granularity_ids: tuple[str, ...] = ()
     """Where its answer names the granularity, as JSON paths."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workflows:
+class Workflows(Generic[S]):
     """How the vendor lists workflows."""
 
     table: Table
     """One row per workflow."""
-    request: Callable[[Values, str, int], Request]
+    request: Callable[[S, str, int], Request]
     """The request for the workflows of a partition, from an offset on; ``""`` where settings name no partition."""
     read: Callable[[Json], Page]
     """Its answer. Raises UnexpectedResponse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Integrations:
+class Integrations(Generic[S]):
     """How it is learned to which integration a workflow belongs, where executions do not name it."""
 
     table: Table
     """One row per workflow that ran."""
-    request: Callable[[Values, str, str], Request]
+    names: Callable[[S], tuple[str, ...]]
+    """The integrations that are asked for."""
+    map_file: Callable[[S], str | None]
+    """The file that names them instead; None where there is none."""
+    request: Callable[[S, str, str], Request]
     """The request whose count tells whether executions of a workflow belong to an integration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class System:
+class System(Generic[S]):
     """One vendor API, or one of several listings of an account."""
 
     name: str
     title: str
     docs_url: str
-    settings: tuple[Setting, ...]
-    access: Access
+    settings: type[S]
+    """What a user may set of it."""
+    access: Access[S]
     rate_limit: tuple[int, float]
     """The vendor's limit: requests, in this many seconds."""
     retention: timedelta | None = None
@@ -394,14 +394,14 @@ class System:
     open_statuses: tuple[str, ...] = ()
     """The statuses by which the vendor lists open executions."""
     failed_statuses: tuple[str, ...]
-    listing: Listing
-    details: Details
-    payloads: Payloads | None = None
-    replay: Replay | None = None
-    answers: Answers | None = None
-    statistics: Statistics | None = None
-    workflows: Workflows | None = None
-    integrations: Integrations | None = None
+    listing: Listing[S]
+    details: Details[S]
+    payloads: Payloads[S] | None = None
+    replay: Replay[S] | None = None
+    answers: Answers[S] | None = None
+    statistics: Statistics[S] | None = None
+    workflows: Workflows[S] | None = None
+    integrations: Integrations[S] | None = None
     companions: tuple[System, ...] = ()
     """Further listings of the same account, synced after this one into the same dataset."""
     views: Views | None = None

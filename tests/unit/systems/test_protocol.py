@@ -12,6 +12,7 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
 from task_history.settings import known
+from task_history.systems.paragon.settings import ParagonSettings
 from task_history.warehouse import tables
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
@@ -65,7 +66,7 @@ def test_answers_of_another_form_are_refused(name: str) -> None:
 def test_paragon_asks_for_closed_windows() -> None:
     """Bounds go out in milliseconds and UTC, widened by one at the start, always with an order."""
     system = systems.find("paragon")
-    request = system.listing.request({"project_id": "a/b"}, WINDOW, offset=100)
+    request = system.listing.request(ParagonSettings(project_id="a/b"), WINDOW, offset=100)
     assert dict(request.params) == {
         "afterDate": "2026-08-31T23:59:59.999Z",
         "beforeDate": "2026-09-02T00:00:00.000Z",

@@ -19,7 +19,8 @@ from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, rows_under, timed
-from ..protocol import Access, Detail, Details, Listing, Setting, Statistics, System, Values
+from ..protocol import Access, Detail, Details, Filters, Listing, Statistics, System
+from .settings import BUCKETS, B3osSettings
 from .tables import (
     BY_SOURCE,
     BY_STATUS,
@@ -41,39 +42,14 @@ _MARK = "[redacted]"
 _SUCCESS = "workflow_succeeded"
 ENDED = frozenset({_SUCCESS, "workflow_partial", "workflow_failed", "workflow_cancelled"})
 RUN_ENDED = frozenset({"success", "partial", "failure", "cancelled"})
-_WIDTHS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
 _LIST_FIELDS = frozenset(column.source for column in RUNS.columns if column.source)
 _MISSING = re.compile(r"not found|no such|does not exist|unknown execution", re.IGNORECASE)
 
-SETTINGS = (
-    Setting(
-        "api_key",
-        str,
-        None,
-        "An API key, beginning with b3sk_; the scope read is enough.",
-        is_secret=True,
-        is_required=True,
-    ),
-    Setting(
-        "organization_id",
-        str,
-        None,
-        "The organization, org_…, sent as X-Org-ID where the vendor wants it named.",
-    ),
-    Setting(
-        "stats_granularity",
-        str,
-        "hourly",
-        "Whether the vendor's statistics are taken by hour or by day.",
-        choices=tuple(_WIDTHS),
-    ),
-)
 
-
-def headers(values: Values, token: str) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {values['api_key']}"}
-    return {**headers, "X-Org-ID": str(values["organization_id"])} if values["organization_id"] else headers
+def headers(values: B3osSettings, token: str) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {values.api_key}"}
+    return {**headers, "X-Org-ID": values.organization_id} if values.organization_id else headers
 
 
 def hint(status: int) -> str:
@@ -113,7 +89,7 @@ def read_page(data: Json) -> Page:
 
 
 def runs_request(
-    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    values: B3osSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     return Request("list", "/v1/runs", _paged(offset))
 
@@ -122,7 +98,7 @@ def is_run_open(row: Row) -> bool:
     return str(row.get("status") or "") not in RUN_ENDED and not _is_set(row.get("finishedAt"))
 
 
-def run_request(values: Values, execution_id: str, partition: str) -> Request:
+def run_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
     return Request("execution", path_of("/v1/runs", execution_id))
 
 
@@ -150,7 +126,7 @@ def read_run(data: Json) -> Detail:
 
 
 def list_request(
-    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    values: B3osSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     return Request("list", "/v1/executions", _paged(offset))
 
@@ -159,7 +135,7 @@ def is_open(row: Row) -> bool:
     return str(row.get("status") or "") not in ENDED and not _is_set(row.get("finishedAt"))
 
 
-def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+def execution_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
     return Request("execution", path_of("/v1/executions", execution_id))
 
 
@@ -177,26 +153,24 @@ def read_execution(data: Json) -> Detail:
 # https://docs.b3os.org/api/reference/get-v1-executions-stats
 
 
-def stats_buckets(values: Values) -> tuple[str, timedelta]:
-    granularity = str(values["stats_granularity"])
-    return granularity, _WIDTHS[granularity]
+def stats_buckets(values: B3osSettings) -> tuple[str, timedelta]:
+    granularity = values.stats_granularity
+    return granularity, BUCKETS[granularity]
 
 
-def stats_request(values: Values, window: Window) -> Request:
+def stats_request(values: B3osSettings, window: Window) -> Request:
     ends = (("from", window.start), ("to", window.end))
     params = tuple((name, str(round(at.timestamp() * 1000))) for name, at in ends)
-    return Request(
-        "stats", "/v1/executions/stats", (*params, ("granularity", str(values["stats_granularity"])))
-    )
+    return Request("stats", "/v1/executions/stats", (*params, ("granularity", values.stats_granularity)))
 
 
 def read_stats(
-    values: Values, window: Window, data: Json, *, settled_before: datetime
+    values: B3osSettings, window: Window, data: Json, *, settled_before: datetime
 ) -> Mapping[str, list[Row]]:
     found = _data(data, what="statistics")
     if not isinstance(found, dict) or "timeSeries" not in found:
         raise UnexpectedResponse("statistics: expected an object with the key 'timeSeries' under 'data'.")
-    granularity = values["stats_granularity"]
+    granularity = values.stats_granularity
     span: Row = {"granularity": granularity, "window_start": window.start, "window_end": window.end}
     parts = {
         name: rows_under({name: found.get(name) or []}, (name,), what="statistics")
@@ -217,7 +191,9 @@ def read_stats(
     }
 
 
-def _buckets(values: Values, window: Window, rows: Sequence[Row], settled_before: datetime) -> Iterator[Row]:
+def _buckets(
+    values: B3osSettings, window: Window, rows: Sequence[Row], settled_before: datetime
+) -> Iterator[Row]:
     """A row per bucket of the window, those too that the vendor leaves out."""
     granularity, width = stats_buckets(values)
     given: dict[datetime, Row] = {}
@@ -347,7 +323,7 @@ def _without_rate(row: Row) -> Row:
 
 _ACCESS = Access(
     default_base_url="https://api.b3os.org",
-    credential=lambda values: str(values["organization_id"] or values["api_key"]),
+    credential=lambda values: str(values.organization_id or values.api_key),
     headers=headers,
     hint=hint,
 )
@@ -358,7 +334,7 @@ _RUNS = System(
     name="b3os",
     title="B3OS runs",
     docs_url=_DOCS_URL,
-    settings=SETTINGS,
+    settings=B3osSettings,
     access=_ACCESS,
     rate_limit=_RATE_LIMIT,
     executions=RUNS,
@@ -384,7 +360,7 @@ SYSTEM = System(
     name="b3os",
     title="B3OS executions and runs",
     docs_url=_DOCS_URL,
-    settings=SETTINGS,
+    settings=B3osSettings,
     access=_ACCESS,
     rate_limit=_RATE_LIMIT,
     executions=EXECUTIONS,

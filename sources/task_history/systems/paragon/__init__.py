@@ -15,6 +15,7 @@ from ..protocol import (
     Access,
     Detail,
     Details,
+    Filters,
     Integrations,
     Listing,
     PageForm,
@@ -22,10 +23,9 @@ from ..protocol import (
     Payloads,
     Replay,
     Replayed,
-    Setting,
     System,
-    Values,
 )
+from .settings import ParagonSettings
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
 
 # Task History filters by four statuses; the dashboard knows more. A status not listed here is
@@ -36,31 +36,6 @@ TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "CANCELED"})
 _PARAMS = {item.name: item.param for item in FILTERS}
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
 
-SETTINGS = (
-    Setting("project_id", str, None, "The project's id, from the dashboard's address bar.", is_required=True),
-    Setting(
-        "api_key",
-        str,
-        None,
-        "A project-level API key (Settings > API Keys), not a Paragon User Token.",
-        is_secret=True,
-        is_required=True,
-    ),
-    Setting(
-        "integrations",
-        tuple,
-        (),
-        "Integrations to learn each workflow's from, such as salesforce; asked once "
-        "per workflow and integration.",
-    ),
-    Setting(
-        "workflow_map",
-        str,
-        None,
-        "A file that names each workflow's integration instead: CSV with the columns "
-        "workflow_id, integration, workflow_name, or the same as TOML or JSON.",
-    ),
-)
 
 # https://docs.useparagon.com/apis/task-history and
 # https://docs.useparagon.com/workflows/viewing-workflow-executions disagree.
@@ -71,15 +46,15 @@ REPLAY_CAVEAT = (
 )
 
 
-def check(values: Values) -> None:
+def check(values: ParagonSettings) -> None:
     try:
         _path(values)
     except UnusableId as error:
         raise ConfigurationError(f"project_id: {error}") from None
 
 
-def headers(values: Values, token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {values['api_key']}"}
+def headers(values: ParagonSettings, token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {values.api_key}"}
 
 
 def hint(status: int) -> str:
@@ -95,7 +70,7 @@ def hint(status: int) -> str:
 
 
 def list_request(
-    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    values: ParagonSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     # Whether the bounds are inclusive is not documented: ask for one millisecond more at the
     # start, and let the caller cut. sortBy always, since nextLink may name another order than
@@ -129,7 +104,7 @@ def is_open(row: Row) -> bool:
     return str(row.get("status")) not in TERMINAL and not row.get("dateEnded")
 
 
-def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+def execution_request(values: ParagonSettings, execution_id: str, partition: str) -> Request:
     return Request("execution", path_of(_path(values), execution_id))
 
 
@@ -153,12 +128,12 @@ def read_execution(data: Json) -> Detail:
     return Detail(execution, {**extra, "run_duration": duration}, rows)
 
 
-def integration_request(values: Values, workflow_id: str, integration: str) -> Request:
+def integration_request(values: ParagonSettings, workflow_id: str, integration: str) -> Request:
     params = (("workflowId", workflow_id), ("integration", integration), ("sortBy", "ASC"))
     return Request("integration", _path(values), params)
 
 
-def payload_request(values: Values, execution_id: str, step_id: str) -> Request:
+def payload_request(values: ParagonSettings, execution_id: str, step_id: str) -> Request:
     path = path_of(_path(values), execution_id)
     return Request("payload", path_of(f"{path}/step-executions", step_id))
 
@@ -170,7 +145,7 @@ def read_payload(data: Json) -> Payload:
     return Payload(data.get("input"), data.get("output"), flags)
 
 
-def replay_request(values: Values, execution_id: str) -> Request:
+def replay_request(values: ParagonSettings, execution_id: str) -> Request:
     path = path_of(_path(values), execution_id)
     return Request("replay", f"{path}/replay", method="POST", is_once=True)
 
@@ -183,18 +158,18 @@ def read_replay(data: Json) -> Replayed:
     return Replayed(identity, status, {"dateEnded": None, "runDuration": None, "taskCount": None, **fields})
 
 
-def _path(values: Values) -> str:
-    return f"{path_of('/projects', str(values['project_id']))}/task-history/workflow-executions"
+def _path(values: ParagonSettings) -> str:
+    return f"{path_of('/projects', values.project_id)}/task-history/workflow-executions"
 
 
 SYSTEM = System(
     name="paragon",
     title="Paragon Task History",
     docs_url="https://docs.useparagon.com/apis/task-history",
-    settings=SETTINGS,
+    settings=ParagonSettings,
     access=Access(
         default_base_url="https://api.useparagon.com",
-        credential=lambda values: str(values["api_key"]),
+        credential=lambda values: values.api_key,
         headers=headers,
         hint=hint,
         check=check,
@@ -235,6 +210,11 @@ SYSTEM = System(
         step_ids=("id", "stepExecutionId"),
     ),
     replay=Replay(caveat=REPLAY_CAVEAT, request=replay_request, read=read_replay),
-    integrations=Integrations(table=WORKFLOWS, request=integration_request),
+    integrations=Integrations(
+        table=WORKFLOWS,
+        names=lambda values: values.integrations,
+        map_file=lambda values: values.workflow_map,
+        request=integration_request,
+    ),
     views=VIEWS,
 )

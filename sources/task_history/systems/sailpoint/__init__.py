@@ -22,19 +22,17 @@ from ..protocol import (
     Detail,
     Details,
     Filter,
+    Filters,
     Listing,
     Login,
-    Setting,
     System,
     Token,
-    Values,
     Workflows,
 )
+from .settings import SailPointSettings
 from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
-VERSIONS = ("v2025", "v2026", "v2024", "v3", "beta", "v1")
-"""``v1`` is the style of paths that names the service first: /workflows/v1."""
 _PAGED_WORKFLOWS = ("v3", "beta")
 _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
 TERMINAL = frozenset({"completed", "failed", "canceled", "cancelled", "terminated", "timedout"})
@@ -44,62 +42,39 @@ _LAST_WORD = re.compile(
     r"(Scheduled|Started|Initiated|Completed|Failed|Canceled|Cancelled|TimedOut|Terminated)$"
 )
 
-SETTINGS = (
-    Setting(
-        "tenant",
-        str,
-        None,
-        "The tenant, as in https://<tenant>.api.identitynow.com; or set base_url.",
-    ),
-    Setting(
-        "client_id",
-        str,
-        None,
-        "The client id of a personal access token (PAT) of a user who may read workflows.",
-        is_required=True,
-    ),
-    Setting("client_secret", str, None, "The secret of that token.", is_secret=True, is_required=True),
-    Setting(
-        "api_version",
-        str,
-        "v2025",
-        "Which version of the API is asked; v1 is the style of paths with the service first.",
-        choices=VERSIONS,
-    ),
-)
 FILTERS = (
     Filter("workflow", "id", "workflow_id", "a workflow's id"),
     Filter("status", "status", "status", "Completed, Failed, Canceled, Running, Executing or Queued"),
 )
 
 
-def base_url(values: Values) -> str:
-    if values["base_url"]:
-        return str(values["base_url"])
-    return f"https://{values['tenant']}.api.identitynow.com" if values["tenant"] else ""
+def base_url(values: SailPointSettings) -> str:
+    if values.base_url:
+        return values.base_url
+    return f"https://{values.tenant}.api.identitynow.com" if values.tenant else ""
 
 
-def check(values: Values) -> None:
-    tenant = values["tenant"]
-    if not tenant and not values["base_url"]:
+def check(values: SailPointSettings) -> None:
+    tenant = values.tenant
+    if not tenant and not values.base_url:
         raise ConfigurationError(
             "The setting tenant of sailpoint is missing: it is the word before .api.identitynow.com. Set it, or "
             "base_url for another host, in .dlt/config.toml under [sources.task_history.sailpoint], or in the "
             "environment as SOURCES__TASK_HISTORY__SAILPOINT__TENANT."
         )
-    if tenant and not values["base_url"] and not _TENANT.fullmatch(str(tenant)):
+    if tenant and not values.base_url and not _TENANT.fullmatch(str(tenant)):
         raise ConfigurationError(
             f"tenant: {tenant!r} is no tenant: it is one word, such as acme of https://acme.api.identitynow.com."
         )
 
 
-def warnings(values: Values) -> tuple[str, ...]:
+def warnings(values: SailPointSettings) -> tuple[str, ...]:
     # https://developer.sailpoint.com/docs/api/api-versioning-migration
     listing = (
         "SailPoint removes the list of executions in July 2028, in every version; it names no successor yet."
     )
-    if values["api_version"] in _PAGED_WORKFLOWS:
-        version = values["api_version"]
+    if values.api_version in _PAGED_WORKFLOWS:
+        version = values.api_version
         return (
             f"api_version {version} is deprecated: SailPoint removes its history in October 2027. Set api_version "
             f"to v2025. {listing}",
@@ -107,12 +82,12 @@ def warnings(values: Values) -> tuple[str, ...]:
     return ()
 
 
-def login(values: Values) -> Login:
+def login(values: SailPointSettings) -> Login:
     # https://developer.sailpoint.com/docs/api/authentication
     form = {
         "grant_type": "client_credentials",
-        "client_id": str(values["client_id"]),
-        "client_secret": str(values["client_secret"]),
+        "client_id": values.client_id,
+        "client_secret": values.client_secret,
     }
     return Login(Request("token", "/oauth/token", method="POST"), form)
 
@@ -143,8 +118,8 @@ def hint(status: int) -> str:
     )
 
 
-def workflows_request(values: Values, partition: str, offset: int) -> Request:
-    version = str(values["api_version"])
+def workflows_request(values: SailPointSettings, partition: str, offset: int) -> Request:
+    version = values.api_version
     if version in _PAGED_WORKFLOWS:
         return Request("workflows", f"/{version}/workflows", _paged(offset))
     if offset:
@@ -171,10 +146,10 @@ def read_workflows(data: Json) -> Page:
 
 
 def list_request(
-    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    values: SailPointSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     filters = filters or {}
-    workflow = path_of(_path(str(values["api_version"]), "workflows"), str(filters["workflow"]))
+    workflow = path_of(_path(values.api_version, "workflows"), str(filters["workflow"]))
     path = f"{workflow}/executions"
     paging = (("limit", str(PAGE)), ("offset", str(offset)))
     request: Request | None = None
@@ -196,7 +171,7 @@ def is_open(row: Row) -> bool:
     return str(row.get("status") or "").lower() not in TERMINAL and not row.get("closeTime")
 
 
-def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+def execution_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
     # Only an ORG_ADMIN may read one execution; others may list them.
     return Request("execution", _single(values, execution_id), is_partial=True)
 
@@ -210,16 +185,16 @@ def read_execution(data: Json) -> Detail:
     return Detail(_execution(data, what="execution"), {}, [])
 
 
-def steps_request(values: Values, execution_id: str, partition: str) -> Request:
+def steps_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
     path = _single(values, execution_id)
     # One that may not be read holds up no other.
     history = Request("execution", f"{path}/history", is_partial=True)
-    if values["api_version"] not in _WITH_HISTORY_V2:
+    if values.api_version not in _WITH_HISTORY_V2:
         return history
     return Request("execution", f"{path}/history-v2", instead=history, unknown=(400, 404), is_partial=True)
 
 
-def read_steps(values: Values, request: Request, data: Json) -> Detail:
+def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detail:
     extra: Row = {}
     found: Json = data
     if isinstance(data, dict):
@@ -247,8 +222,8 @@ def _path(version: str, service: str) -> str:
     return f"/{service}/v1" if version == "v1" else f"/{version}/{service}"
 
 
-def _single(values: Values, execution_id: str) -> str:
-    return path_of(_path(str(values["api_version"]), "workflow-executions"), execution_id)
+def _single(values: SailPointSettings, execution_id: str) -> str:
+    return path_of(_path(values.api_version, "workflow-executions"), execution_id)
 
 
 def _paged(offset: int) -> tuple[tuple[str, str], ...]:
@@ -304,11 +279,11 @@ SYSTEM = System(
     name="sailpoint",
     title="SailPoint Identity Security Cloud Workflows",
     docs_url="https://developer.sailpoint.com/docs/api/v2025/workflows",
-    settings=SETTINGS,
+    settings=SailPointSettings,
     access=Access(
         address="tenant or base_url",
         base_url=base_url,
-        credential=lambda values: f"{values['client_id']}\0{values['api_version']}",
+        credential=lambda values: f"{values.client_id}\0{values.api_version}",
         headers=lambda values, token: {"Authorization": f"Bearer {token}"},
         hint=hint,
         check=check,

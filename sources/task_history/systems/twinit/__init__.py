@@ -23,14 +23,14 @@ from ..protocol import (
     Detail,
     Details,
     Filter,
+    Filters,
     Listing,
     Login,
-    Setting,
     System,
     Token,
-    Values,
     Workflows,
 )
+from .settings import TwinitSettings
 from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 
 PAGE = 100
@@ -51,52 +51,29 @@ _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
 _TASK_ENDED = ENDED | {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
 _TIMES = ("_createdAt", "_updatedAt")
 
-SETTINGS = (
-    Setting(
-        "namespaces",
-        tuple,
-        None,
-        'The namespaces of the projects, such as ["RefAppProject_w3MFXx7h"]: each is a list of its own.',
-        is_required=True,
-    ),
-    Setting(
-        "application_id", str, None, "The application that the access key is for; needed to make a token."
-    ),
-    Setting("access_key", str, None, "A service access key; or set token.", is_secret=True),
-    Setting("secret_key", str, None, "The secret of the access key.", is_secret=True),
-    Setting("token", str, None, "A token instead of an access key; it is not renewed.", is_secret=True),
-    Setting(
-        "task_logs",
-        str,
-        "all",
-        "Of which tasks the logs are read, one request for each and 100 lines.",
-        choices=("all", "failed", "none"),
-    ),
-)
 
-
-def check(values: Values) -> None:
+def check(values: TwinitSettings) -> None:
     where = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
-    if not values["base_url"]:
+    if not values.base_url:
         raise ConfigurationError(
             "The setting base_url of twinit is missing: each environment has a host of its own, such as "
             "https://sandbox-api.invicara.com. Set it in .dlt/config.toml under [sources.task_history.twinit]."
         )
-    if values["token"]:
+    if values.token:
         return
     for name in ("access_key", "secret_key", "application_id"):
-        if not values[name]:
+        if not getattr(values, name):
             raise ConfigurationError(
                 f"The setting {name} of twinit is missing: a token is made of access_key, secret_key and "
                 f"application_id. Set all three, or token alone, {where.strip()}."
             )
 
 
-def login(values: Values) -> Login | None:
-    if values["token"]:
+def login(values: TwinitSettings) -> Login | None:
+    if values.token:
         return None
-    pair = base64.b64encode(f"{values['access_key']}:{values['secret_key']}".encode()).decode()
-    params = (("appId", str(values["application_id"])),)
+    pair = base64.b64encode(f"{values.access_key}:{values.secret_key}".encode()).decode()
+    params = (("appId", str(values.application_id)),)
     request = Request("token", "/passportsvc/api/v1/auth/token", params, method="POST")
     return Login(request, {}, {"Authorization": f"Basic {pair}"})
 
@@ -130,7 +107,7 @@ def status_in(data: Json) -> int | None:
     return int(str(status)) if is_status else 500
 
 
-def workflows_request(values: Values, partition: str, offset: int) -> Request:
+def workflows_request(values: TwinitSettings, partition: str, offset: int) -> Request:
     return _listing("definitions", f"{_ROOT}/workflowdefs", partition, offset)
 
 
@@ -140,7 +117,7 @@ def read_workflows(data: Json) -> Page:
 
 
 def list_request(
-    values: Values, window: Window | None, *, offset: int = 0, filters: Values | None = None
+    values: TwinitSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     namespace = str((filters or {})["namespace"])
     plain = _listing("list", f"{_ROOT}/workflows", namespace, offset)
@@ -162,7 +139,7 @@ def is_open(row: Row) -> bool:
     return str(row.get("_status") or row.get("status") or "").upper() not in ENDED
 
 
-def execution_request(values: Values, execution_id: str, partition: str) -> Request:
+def execution_request(values: TwinitSettings, execution_id: str, partition: str) -> Request:
     return Request(
         "execution",
         path_of(f"{_ROOT}/workflows", execution_id),
@@ -178,7 +155,7 @@ def read_execution(data: Json) -> Detail:
     return Detail(_run(data), {}, list(_tasks(data.get("_tasks"), str(data["_id"]), parent=None)))
 
 
-def read_steps(values: Values, request: Request, data: Json) -> Detail:
+def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     namespace = dict(request.params).get("nsfilter", "")
     words = [unquote(word) for word in request.path.removeprefix(_ROOT).split("/")]
     run_id = words[2]
@@ -212,7 +189,7 @@ def read_steps(values: Values, request: Request, data: Json) -> Detail:
 
 
 def _more(
-    values: Values, namespace: str, run_id: str, tasks: Sequence[Row]
+    values: TwinitSettings, namespace: str, run_id: str, tasks: Sequence[Row]
 ) -> tuple[tuple[Request, ...], tuple[str, ...]]:
     """The requests for the loops' tasks and the logs of these tasks, and why some cannot be asked for."""
     loops = [("loop_tasks", task) for task in tasks if str(task.get("_type") or "").upper() == _LOOP]
@@ -227,10 +204,10 @@ def _more(
     return tuple(requests), tuple(unreadable)
 
 
-def _is_logged(values: Values, status: str) -> bool:
-    if values["task_logs"] == "failed":
+def _is_logged(values: TwinitSettings, status: str) -> bool:
+    if values.task_logs == "failed":
         return status in _FAILED
-    return values["task_logs"] == "all" and status not in _UNLOGGED
+    return values.task_logs == "all" and status not in _UNLOGGED
 
 
 def _run(row: Row) -> Row:
@@ -265,16 +242,16 @@ def waits_for(detail: Detail, input_id: str) -> bool:
 
 
 def answer_request(
-    values: Values, execution_id: str, input_id: str, answers: Mapping[str, str], partition: str
+    values: TwinitSettings, execution_id: str, input_id: str, answers: Mapping[str, str], partition: str
 ) -> Request:
     path = path_of(f"{path_of(f'{_ROOT}/workflows', execution_id)}/userinput", input_id)
     body = {"_userInput": dict(answers)}
     return Request("answer", path, (("nsfilter", partition),), method="POST", is_once=True, body=body)
 
 
-def _in(values: Values, partition: str) -> tuple[tuple[str, str], ...]:
+def _in(values: TwinitSettings, partition: str) -> tuple[tuple[str, str], ...]:
     """The namespace in which something is asked for; the first one where it is not known."""
-    return (("nsfilter", partition or str((values["namespaces"] or ("",))[0])),)
+    return (("nsfilter", partition or str((values.namespaces or ("",))[0])),)
 
 
 def _listing(kind: str, path: str, namespace: str, offset: int) -> Request:
@@ -360,10 +337,10 @@ SYSTEM = System(
     name="twinit",
     title="Twinit Workflow Service",
     docs_url="https://twinit.dev/docs/apis/rest/workflowsvc/workflows",
-    settings=SETTINGS,
+    settings=TwinitSettings,
     access=Access(
-        credential=lambda values: str(values["access_key"] or values["token"]),
-        headers=lambda values, token: {"Authorization": f"Bearer {token or values['token']}"},
+        credential=lambda values: str(values.access_key or values.token),
+        headers=lambda values, token: {"Authorization": f"Bearer {token or values.token}"},
         hint=hint,
         check=check,
         login=login,
@@ -386,7 +363,7 @@ SYSTEM = System(
         read=read_page,
         filters=(Filter("namespace", "nsfilter", "namespace", "a namespace"),),
         partitioned_by="namespace",
-        partitions=lambda values, workflows: tuple(dict.fromkeys(values["namespaces"] or ())),
+        partitions=lambda values, workflows: tuple(dict.fromkeys(values.namespaces or ())),
     ),
     details=Details(
         steps=TASKS,

@@ -1,0 +1,28 @@
+"""What a user may set of B3OS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from ..settings import SystemSettings, setting
+
+BUCKETS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
+"""How long a bucket of the vendor's statistics is, by its granularity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class B3osSettings(SystemSettings):
+    """B3OS's own settings, beside those that all systems have."""
+
+    api_key: str = setting(
+        "An API key, beginning with b3sk_; the scope read is enough.", is_secret=True, is_required=True
+    )
+    organization_id: str | None = setting(
+        "The organization, sent as X-Org-ID where the vendor wants it named.", example="org_…"
+    )
+    stats_granularity: str = setting(
+        "Whether the vendor's statistics are taken by hour or by day.",
+        default="hourly",
+        choices=tuple(BUCKETS),
+    )

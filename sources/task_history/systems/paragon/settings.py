@@ -1,0 +1,32 @@
+"""What a user may set of Paragon Task History."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..settings import SystemSettings, setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParagonSettings(SystemSettings):
+    """Paragon Task History's own settings, beside those that all systems have."""
+
+    project_id: str = setting(
+        "The project's id, from the dashboard's address bar.", is_required=True, example="…"
+    )
+    api_key: str = setting(
+        "A project-level API key (Settings > API Keys), not a Paragon User Token.",
+        is_secret=True,
+        is_required=True,
+    )
+    integrations: tuple[str, ...] = setting(
+        "Integrations to learn each workflow's from; asked once per workflow and integration.",
+        default=(),
+        example=["salesforce", "slack"],
+    )
+    workflow_map: str | None = setting(
+        "A file that names each workflow's integration instead: CSV with the columns workflow_id, integration, "
+        "workflow_name, or the same as TOML or JSON.",
+        example="workflows.csv",
+        unset="none",
+    )

@@ -1,0 +1,30 @@
+"""What a user may set of SailPoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..settings import SystemSettings, setting
+
+VERSIONS = ("v2025", "v2026", "v2024", "v3", "beta", "v1")
+"""``v1`` is the style of paths that names the service first: /workflows/v1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SailPointSettings(SystemSettings):
+    """SailPoint's own settings, beside those that all systems have."""
+
+    tenant: str | None = setting(
+        "The tenant, as in https://<tenant>.api.identitynow.com; or set base_url.", example="acme"
+    )
+    client_id: str = setting(
+        "The client id of a personal access token (PAT) of a user who may read workflows.",
+        is_required=True,
+        example="…",
+    )
+    client_secret: str = setting("The secret of that token.", is_secret=True, is_required=True)
+    api_version: str = setting(
+        "Which version of the API is asked; v1 is the style of paths with the service first.",
+        default="v2025",
+        choices=VERSIONS,
+    )

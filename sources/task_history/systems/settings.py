@@ -1,0 +1,168 @@
+"""What a user may set of a system, stated once: typed fields, each with its text, default and bounds.
+
+Checks and their errors, ``task-history systems``, the signatures of the dlt sources, the tables of the README and
+``.dlt/config.toml`` are made from these fields (``make settings-docs``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from ..core.models import ColumnLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing a user may set."""
+
+    name: str
+    type: type
+    """str, int, float, datetime, or tuple for a list of texts."""
+    default: Any
+    text: str
+    is_secret: bool = False
+    is_required: bool = False
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    example: Any = None
+    """A value as a user writes it, for one whose default shows nothing."""
+    unset: str = ""
+    """What holds while it is not set, in words, where there is no default."""
+    is_of_command: bool = False
+    """Whether only the command heeds it: a dlt source is told by its pipeline."""
+
+
+def setting(
+    text: str,
+    *,
+    default: Any = None,
+    is_secret: bool = False,
+    is_required: bool = False,
+    choices: Sequence[str] = (),
+    least: float | None = None,
+    most: float | None = None,
+    example: Any = None,
+    unset: str = "",
+    is_of_command: bool = False,
+) -> Any:
+    """A field of a class of settings: see ``Setting``. ``text`` is one sentence that says what it means."""
+    stated = {
+        "text": text,
+        "is_secret": is_secret,
+        "is_required": is_required,
+        "choices": tuple(choices),
+        "least": least,
+        "most": most,
+        "example": example,
+        "unset": unset,
+        "is_of_command": is_of_command,
+    }
+    return field(default=default, repr=not is_secret, metadata=stated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSettings:
+    """What a user may set of every system. A system's own class adds what is its own.
+
+    Defaults that are facts of the system (its address, limit and retention) are stated there.
+    """
+
+    base_url: str = setting("Where the API is; change it on-premise or elsewhere.", example="https://…")
+    dataset_name: str | None = setting(
+        "The dataset: small letters, digits and single _; named as the system when not set.",
+        example="prod_history",
+        unset="the system",
+        is_of_command=True,
+    )
+    start_date: datetime | None = setting(  # noqa: RUF009 - a field, as the others are
+        "Where the first sync begins; 30 days back when not set.", example="2026-09-01", unset="30 days back"
+    )
+    lookback_minutes: float = setting(
+        "How far back each sync compares for executions that became visible late.",
+        default=120,
+        least=0,
+        most=525_600,
+    )
+    retention_days: float | None = setting(
+        "How many days the vendor keeps executions; 0 when it keeps them for ever.",
+        example=90,
+        unset="not known",
+        least=0,
+        most=20_000,
+    )
+    rate_limit_requests: int = setting(
+        "Requests in any rate_limit_period_s; 0 for no limit.", default=0, least=0, most=1_000_000_000
+    )
+    rate_limit_period_s: float = setting(
+        "Seconds in which the requests are counted.", default=1.0, least=0.001, most=2_678_400
+    )
+    reserved_share: float = setting(
+        "Share of the budget that a backfill leaves free for a sync.", default=0.1, least=0, most=0.9
+    )
+    concurrency: int = setting(
+        "Requests side by side at most: as many as keep the vendor busy.", default=8, least=1, most=64
+    )
+    steps: str = setting(
+        "Whose steps are read: one request each.", default="all", choices=("all", "failed", "none")
+    )
+    payloads: str = setting(
+        "Of which steps input and output are read: one request each.",
+        default="failed",
+        choices=("all", "failed", "none"),
+    )
+    payload_max_bytes: int = setting(
+        "Longer inputs and outputs are cut, stay valid JSON and say so.",
+        default=65_536,
+        least=64,
+        most=10_000_000,
+    )
+    max_columns: int = setting(
+        "Columns of a table for fields that the vendor does not document; more go into other_fields.",
+        default=ColumnLimits().columns,
+        least=0,
+        most=1_000,
+    )
+    max_name_length: int = setting(
+        "Characters of such a column's name; fields with longer ones go into other_fields.",
+        default=ColumnLimits().name_length,
+        least=1,
+        most=255,
+    )
+    redact: tuple[str, ...] = setting(
+        "Names whose values are redacted in payloads, beside the built-in ones.",
+        default=(),
+        example=["account_no"],
+    )
+    fault_deadline_s: float = setting(
+        "How many seconds a failing request is tried again.", default=300, least=0, most=86_400
+    )
+    timeout_s: float = setting("How many seconds an answer may take.", default=60, least=0.1, most=3_600)
+    answer_max_bytes: int = setting(
+        "An answer that is larger, once unpacked, is refused.",
+        default=67_108_864,
+        least=65_536,
+        most=1_073_741_824,
+    )
+
+
+def stated(settings: type[SystemSettings]) -> tuple[Setting, ...]:
+    """The settings of a class: those of the system first, then those that all have."""
+    hints = get_type_hints(settings)
+    common = {one.name for one in fields(SystemSettings)}
+    found = [
+        Setting(one.name, _plain(hints[one.name]), one.default, **one.metadata) for one in fields(settings)
+    ]
+    return tuple(sorted(found, key=lambda one: one.name in common))
+
+
+def _plain(hint: Any) -> type:
+    """The type without None and without what a list holds."""
+    kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+    kind = next(kind for kind in kinds if kind is not NoneType)
+    plain: type = get_origin(kind) or kind
+    return plain
