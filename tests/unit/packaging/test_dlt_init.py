@@ -47,7 +47,7 @@ def test_no_sandbox_is_copied(project: Path) -> None:
     """The project holds the dlt sources and the script, and no code of the command or of its sandbox."""
     copied = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     assert "task_history_pipeline.py" in copied
-    assert "task_history/systems/paragon.py" in copied
+    assert "task_history/systems/paragon/__init__.py" in copied
     assert "task_history/views/executions.sql" in copied
     assert not [name for name in copied if "sandbox" in name or "task_history_cli" in name]
 
