@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from ..core.concurrency import Crew, Drawn, Width
+from ..core.concurrency import OrderedMap
 from ..core.errors import (
     AnswerTooLarge,
     ConfigurationError,
@@ -175,8 +176,7 @@ class Client:
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
         self._closed = threading.Event()
-        self._width = Width(concurrency)
-        self._crew = Crew(concurrency, self._width)
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="request")
         from .transport import Transport  # commands that ask no vendor start without it
 
         self._transport = Transport(
@@ -204,7 +204,7 @@ class Client:
         late = threading.Timer(_INTERRUPTED_GRACE_S, self._transport.close)
         late.daemon = True
         late.start()
-        self._crew.close()
+        self._pool.shutdown(cancel_futures=True)
         late.cancel()
         self._transport.close()
 
@@ -272,35 +272,35 @@ class Client:
         request is started:
         those already drawn give the same exception, and the iterator ends.
         """
-        over: list[Exception] = []
+        failures: list[Exception] = []
 
         def one(number: int, request: Request) -> Answer | Exception:
-            if over:
-                return over[0]
+            if failures:
+                return failures[0]
             try:
                 sending = _Sending(
                     request,
                     self._target(request),
                     None,
                     None,
-                    given_up=lambda: self._closed.is_set() or bool(over),
-                    is_next=partial(_is_next, drawn_again, number),
+                    given_up=lambda: self._closed.is_set() or bool(failures),
+                    is_next=partial(_is_next, reference, number),
                     is_raw=is_raw,
                 )
                 return self._answered(sending)
             except Rejected as error:
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
-                over.append(error)
-                return over[0] if isinstance(error, Stopped) else error
+                failures.append(error)
+                return failures[0] if isinstance(error, Stopped) else error
 
         works = (partial(one, number, request) for number, request in enumerate(requests))
-        drawn = Drawn(self._crew, works, over, most=ahead or 2 * self._concurrency)
+        answers = OrderedMap(self._pool, works, failures, ahead=ahead or 2 * self._concurrency)
         # Weak: what is not drawn to its end is given up with its last reference.
-        drawn_again = weakref.ref(drawn)
+        reference = weakref.ref(answers)
         if ahead:
-            drawn.draw()
-        return drawn
+            answers.submit()
+        return answers
 
     def _answered(self, sending: _Sending) -> Answer:
         with self.meanwhile():
@@ -377,9 +377,6 @@ class Client:
             except TooLarge:
                 slot.done(is_answered=False)
                 return self._too_large(sending.request)
-            if 200 <= status < 300:
-                # A refusal comes sooner than what is asked for.
-                self._width.answered_in(self._clock() - sending.sent_at)
         self._note_date(answered.get("date", ""))
         return self._reader.outcome(
             sending.request,
@@ -549,9 +546,9 @@ class Client:
         return f"{path}?{query}" if query else path
 
 
-def _is_next(drawn: weakref.ref[Drawn[Answer | Exception]], number: int) -> bool:
-    """Whether the answer of that number is waited for, or nobody draws any more."""
-    found = drawn()
+def _is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:
+    """Whether the answer of that number is waited for, or nobody asks for answers any more."""
+    found = answers()
     return found is None or number < found.taken
 
 

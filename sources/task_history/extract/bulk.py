@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..core.concurrency import Drawn
+from ..core.concurrency import OrderedMap
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
@@ -146,4 +146,4 @@ class Bulk:
 
 
 def _is_near(answers: Iterator[Answer | Exception]) -> bool:
-    return isinstance(answers, Drawn) and answers.is_near(_NEAR_S)
+    return isinstance(answers, OrderedMap) and answers.is_next_ready(_NEAR_S)

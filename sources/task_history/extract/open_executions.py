@@ -15,10 +15,10 @@ from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
+from ..core.concurrency import unordered
 from ..core.errors import Rejected, UnexpectedResponse, UnusableId
 from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
-from ..core.side_by_side import side_by_side
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
 from ..systems.settings import SystemSettings
@@ -92,7 +92,7 @@ class OpenExecutions:
             if self._system.listing.filters_by_status:
                 ours = yield from self._by_status(reader, ours, left, is_quiet=is_quiet)
             spans += [partial(_rows, reader, span) for span in self._plan(ours, by_status=False).spans]
-        for rows in side_by_side(spans, at_once=at_once):
+        for rows in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
         # Whatever no listing showed has ended, was purged, or moved from one page to another meanwhile.
         forbidden: list[str] | None = [] if readers else None

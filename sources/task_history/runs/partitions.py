@@ -13,10 +13,10 @@ from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
+from ..core.concurrency import unordered
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
 from ..core.log import log
 from ..core.models import Row, Window
-from ..core.side_by_side import side_by_side
 from ..extract.reader import Late, Piece, WindowReader
 from ..warehouse.status_history import Seen
 from . import phases
@@ -113,7 +113,7 @@ class Partitions:
         )
         context.phase("listing")
         failed = 0
-        for step in side_by_side(steps, at_once=context.settings.values.concurrency):
+        for step in unordered(steps, threads=context.settings.values.concurrency):
             partition, error = step.partition, step.error
             if error is not None:
                 failed += not isinstance(error, Rejected)

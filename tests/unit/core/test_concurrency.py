@@ -1,14 +1,19 @@
-"""How many requests are on their way at a time: as many as are of use."""
+"""Work in several threads: how much of it is under way, in which order its results come."""
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from task_history.core.concurrency import Crew, Width
+from task_history.core.concurrency import OrderedMap, unordered
 from task_history.core.models import Answer
 from tests.unit.client.test_client import Reply, ask, client_of, serving
 
@@ -36,27 +41,9 @@ def test_slow_answers_are_waited_for_side_by_side(tmp_path: Path) -> None:
     assert any(_gain(tmp_path) >= 7 for _ in range(3))
 
 
-@pytest.mark.parametrize(
-    ("most", "latencies", "expected"),
-    [
-        (8, [], 2),
-        (1, [], 1),
-        (1, [0.05], 1),
-        (8, [0.0003], 2),
-        (8, [0.0031], 5),
-        (8, [0.05], 8),
-        (20, [0.05], 20),
-        (8, [0.05, 0.0003, 0.05], 2),
-        (8, [0.0003, *[0.05] * 16], 8),
-        (8, [0.05] * 100 + [0.0003], 2),
-    ],
-)
-def test_the_longer_answers_take_the_more_at_a_time(most: int, latencies: list[float], expected: int) -> None:
-    """Two where answers come at once, all where they take long, by the quickest of the last sixteen."""
-    width = Width(most)
-    for seconds in latencies:
-        width.answered_in(seconds)
-    assert width.now == expected
+def pair(gate: Gate, number: int) -> tuple[int, int]:
+    """The number, once the gate lets it through."""
+    return number, gate()
 
 
 class Gate:
@@ -83,47 +70,60 @@ class Gate:
         return self.begun
 
 
-def test_no_more_than_the_width_work_at_a_time() -> None:
-    """What is handed in waits for its turn; as the width grows and shrinks, so does what has begun."""
-    gate, width = Gate(), Width(6)
-    crew = Crew(6, width)
-    results = [crew.hand(gate) for _ in range(20)]
-    assert gate.settled(2) == 2
-    gate.open.release()
-    assert gate.settled(3) == 3
-    width.answered_in(1.0)
-    gate.open.release()
-    assert gate.settled(2 + 6) == 2 + 6
-    width.answered_in(0.0)
-    gate.open.release(4)
-    assert gate.settled(2 + 6) == 2 + 6
-    gate.open.release(20)
-    assert sorted(result.result(timeout=30) for result in results) == list(range(1, 21))
-    crew.close()
+def test_results_keep_their_order_and_no_more_is_begun_than_asked() -> None:
+    """As many works as threads at a time, as many handed in as are ahead; the first result comes first."""
+    gate, handed = Gate(), itertools.count()
+    with ThreadPoolExecutor(3) as pool:
+        works = (partial(pair, gate, next(handed)) for _ in range(20))
+        results = OrderedMap(pool, works, [], ahead=5)
+        results.submit()
+        assert gate.settled(3) == 3
+        assert next(handed) == 5
+        assert not results.is_next_ready(0.01)
+        gate.open.release(20)
+        assert results.is_next_ready(30)
+        assert [number for number, _ in results] == [*range(5), *range(6, 21)]
 
 
-def test_a_crew_that_rests_is_called_again() -> None:
-    """Work that comes one after the other, much later, is done as well; an error is its result."""
-    crew = Crew(3, Width(3))
-    for _ in range(2000):
-        assert crew.hand(lambda: 1).result(timeout=30) == 1
-    with pytest.raises(ZeroDivisionError):
-        crew.hand(lambda: 1 // 0).result(timeout=30)
-    crew.close()
+def test_an_error_is_raised_in_its_turn() -> None:
+    """What a work raises comes where its result would have come; nothing is handed in after a failure is noted."""
+    failures: list[Exception] = []
+    works = [lambda: 1, lambda: 1 // 0, lambda: 3]
+    with ThreadPoolExecutor(2) as pool:
+        results = OrderedMap(pool, iter(works), failures, ahead=3)
+        assert next(results) == 1
+        with pytest.raises(ZeroDivisionError):
+            next(results)
+        assert next(results) == 3
+        failures.append(ValueError())
+        assert list(OrderedMap(pool, iter(works), failures, ahead=3)) == []
 
 
 def test_what_has_not_begun_is_given_up_at_the_end() -> None:
-    """Closing waits for what has begun, and cancels the rest."""
+    """Closing cancels what has not begun, and what has begun ends."""
     gate = Gate()
-    crew = Crew(2, Width(2))
-    results = [crew.hand(gate) for _ in range(5)]
-    assert gate.settled(2) == 2
-    threading.Timer(0.2, gate.open.release, [2]).start()
-    crew.close()
-    assert [result.cancelled() for result in results] == [False, False, True, True, True]
-    assert all(result.done() for result in results)
-    with pytest.raises(RuntimeError):
-        crew.hand(gate)
+    with ThreadPoolExecutor(2) as pool:
+        results = OrderedMap(pool, iter([gate] * 5), [], ahead=5)
+        results.submit()
+        assert gate.settled(2) == 2
+        results.close()
+        gate.open.release(5)
+    assert gate.begun == 2
+    assert list(results) == []
+
+
+def test_what_is_slow_holds_nothing_else_up() -> None:
+    """Results come as they are ready, of work too that is added meanwhile; an error comes when the rest is over."""
+    gate, work = Gate(), deque[Callable[[], int]]()
+    work.extend([gate, lambda: 10])
+    results = unordered(work, threads=2)
+    assert next(results) == 10
+    work.append(lambda: 11)
+    gate.open.release()
+    assert sorted(results) == [1, 11]
+    work.extend([lambda: 1 // 0, lambda: 12])
+    with pytest.raises(ZeroDivisionError):
+        list(unordered(work, threads=1))
 
 
 def test_what_is_asked_ahead_is_on_its_way_before_it_is_waited_for(tmp_path: Path) -> None:

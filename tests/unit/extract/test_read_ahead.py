@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 
 from task_history import systems
-from task_history.core.concurrency import Crew, Drawn, Width
+from task_history.core.concurrency import OrderedMap
 from task_history.core.models import Answer, Request, Window
 from task_history.extract.reader import Piece
 from task_history.extract.sorted_listing import SortedListing
@@ -27,7 +28,7 @@ class Sender:
     def __init__(self, executions: int, head_s: float) -> None:
         self.vendor = Vendor(Spec(executions=executions, seed=1, now=NOW, days=30), {}, seed=1)
         self.asked: list[Request] = []
-        self.crew = Crew(4, Width(4))
+        self.pool = ThreadPoolExecutor(4)
         self._head_s = head_s
         self._lock = threading.Lock()
 
@@ -41,12 +42,12 @@ class Sender:
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
     ) -> Iterator[Answer | Exception]:
-        drawn: Drawn[Answer | Exception] = Drawn(
-            self.crew, (partial(self.send, request) for request in requests), [], most=ahead or 8
+        answers: OrderedMap[Answer | Exception] = OrderedMap(
+            self.pool, (partial(self.send, request) for request in requests), [], ahead=ahead or 8
         )
         if ahead:
-            drawn.draw()
-        return drawn
+            answers.submit()
+        return answers
 
 
 def _pieces(sender: Sender) -> Iterator[Piece]:
@@ -59,7 +60,7 @@ def test_each_row_comes_once_with_no_request_in_vain(head_s: float) -> None:
     """However long the first pages take, all rows come in columns, and each page is asked for once."""
     sender = Sender(30_000, head_s)
     pieces = list(_pieces(sender))
-    sender.crew.close()
+    sender.pool.shutdown(cancel_futures=True)
     ids = {identity for piece in pieces for identity in map(str, [row["id"] for row in piece.in_rows()])}
     assert ids == sender.vendor.shown(WINDOW)
     assert sum(piece.size for piece in pieces) == len(ids)
@@ -78,7 +79,7 @@ def test_rows_at_hand_do_not_wait_for_a_page_that_takes_long() -> None:
     assert time.monotonic() - began < 1.5
     next(pieces)
     assert time.monotonic() - began >= 2.0
-    sender.crew.close()
+    sender.pool.shutdown(cancel_futures=True)
 
 
 def test_the_next_window_is_under_way_when_one_is_given() -> None:
@@ -92,7 +93,7 @@ def test_the_next_window_is_under_way_when_one_is_given() -> None:
     ]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    sender.crew.close()
+    sender.pool.shutdown(cancel_futures=True)
 
 
 def _begins(request: Request) -> datetime:
