@@ -85,33 +85,33 @@ bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 	touch $@
 
 # Tools that each need an environment of their own: tests run without pandas, as users do, dbt wants an older protobuf
-# than Google's client, and semgrep pins what it uses.
-.venv-analyst/ready: requirements.lock
-.venv-analyst/ready .venv-dbt/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
+# than Google's client, semgrep and the peers of the benchmark pin what they use.
+define ENVIRONMENT
 	@set -e; \
 	if command -v uv >/dev/null 2>&1; then \
-		uv venv --quiet --clear --python ">=3.11" $(@D); \
+		uv venv --quiet --clear --python ">=3.11,<3.14" $(@D); \
 		uv pip install --quiet --python $(@D)/bin/python --no-deps --require-hashes -r $<; \
 	else \
 		$(PYTHON) -m venv --clear $(@D); \
 		$(@D)/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check \
 			--no-deps --require-hashes -r $<; \
-	fi; \
-	if test $* = analyst; then echo "$(CURDIR)/sources\n$(CURDIR)/pipelines" \
-		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/task_history.pth"; fi; \
-	touch $@
+	fi
+endef
 
-# One peer, and nothing else.
+.venv-dbt/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
+	$(ENVIRONMENT)
+	@touch $@
+
+# This project is in it as it stands here.
+.venv-analyst/ready: .ci/requirements-analyst.lock
+	$(ENVIRONMENT)
+	@printf '%s\n' "$(CURDIR)/sources" "$(CURDIR)/pipelines" \
+		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/task_history.pth"
+	@touch $@
+
 .venv-bench-%/ready: tests/benchmarks/peers/%.txt
-	@set -e; \
-	if command -v uv >/dev/null 2>&1; then \
-		uv venv --quiet --clear --python ">=3.11,<3.14" $(@D); \
-		uv pip install --quiet --python $(@D)/bin/python -r $<; \
-	else \
-		$(PYTHON) -m venv --clear $(@D); \
-		$(@D)/bin/python -m pip install --quiet --quiet --no-compile --disable-pip-version-check -r $<; \
-	fi; \
-	touch $@
+	$(ENVIRONMENT)
+	@touch $@
 
 # The exact tested versions, with hashes; versions that the locks have already stay. It needs uv.
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url
