@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 # What is imported is compiled once and not by every process: .venv belongs to these targets.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format torture bench lock clean
+.PHONY: demo test check format settings-docs torture bench lock clean
 
 demo: .venv/runs
 	$(BIN)/task-history demo
@@ -32,6 +32,11 @@ check: .venv/ready .venv-semgrep/ready
 format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What is made from the systems' settings: signatures of the dlt sources, tables of the README, files in .dlt.
+settings-docs: .venv/ready
+	$(BIN)/python -m tests.support.settings_docs
+	$(BIN)/ruff format --quiet sources/task_history/source.py
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
 torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready

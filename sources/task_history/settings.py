@@ -29,6 +29,8 @@ from .systems import find, names
 from .systems.protocol import System
 from .systems.settings import Setting, SystemSettings, stated
 
+PLACEHOLDER = "<configure me>"
+"""What ``dlt init`` writes for a text that is not set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
 _MAX_TOML_BYTES = 1_000_000
 _LOGIN = re.compile(r"//[^/@\s'\"]*@")
 """A user and perhaps a key in a web address."""
@@ -155,6 +157,12 @@ def load(
 def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:
     """The settings from values that are at hand. Raises ConfigurationError."""
     found = {key: (value, "the call") for key, value in given.items() if value is not None}
+    if any(_is_placeholder(value) for value in given.values()):
+        # dlt found it in one of its places, and does not say in which.
+        for place in places(os.environ):
+            for key, value, where in place.of(f"task_history_{system.name}", system.name):
+                if _is_placeholder(value) and _is_placeholder(given.get(key)):
+                    found[key] = (value, where)
     return Settings(system, instance, _checked(system, found, lacking=False))
 
 
@@ -162,7 +170,11 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
     values: dict[str, Any] = {}
     for setting in known(system).values():
         value, where = found.get(setting.name, (None, ""))
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if _is_placeholder(value) and not lacking:
+            raise ConfigurationError(
+                f"{setting.name}: {PLACEHOLDER!r} stands where a value is to be set (in {where}): {setting.text}"
+            )
+        if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
             if setting.is_required and not lacking:
                 raise _missing(system, setting)
             values[setting.name] = setting.default
@@ -173,6 +185,13 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
     if not lacking:
         system.access.check(checked)
     return checked
+
+
+def _is_placeholder(value: Any) -> bool:
+    """Whether it is what ``dlt init`` writes for a value that somebody has to set."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_placeholder, value))
+    return isinstance(value, str) and value.strip().strip("[]\"'").strip() == PLACEHOLDER
 
 
 def _dataset_of(name: str, looked_in: Sequence[Place]) -> str:

@@ -7,9 +7,10 @@ with progress and a lock; it is what a schedule should call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from typing import Any
 
 import dlt
 from dlt.extract import DltResource
@@ -26,14 +27,19 @@ from .runs.session import Session
 from .runs.sync import Sync
 from .settings import Settings, build
 
+# made by make settings-docs: begin
+
 
 @dlt.source(name="paragon", section="task_history", max_table_nesting=0)
 def paragon(
     project_id: str = dlt.config.value,
     api_key: str = dlt.secrets.value,
+    integrations: list[str] | None = None,
+    workflow_map: str | None = None,
     base_url: str | None = None,
     start_date: str | None = None,
     lookback_minutes: float | None = None,
+    retention_days: float | None = None,
     rate_limit_requests: int | None = None,
     rate_limit_period_s: float | None = None,
     reserved_share: float | None = None,
@@ -43,46 +49,47 @@ def paragon(
     payload_max_bytes: int | None = None,
     max_columns: int | None = None,
     max_name_length: int | None = None,
-    retention_days: float | None = None,
+    redact: list[str] | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
-    redact: list[str] | None = None,
-    integrations: list[str] | None = None,
-    workflow_map: str | None = None,
 ) -> Sequence[DltResource]:
-    """Executions of workflows, their steps, inputs and outputs.
+    """Paragon Task History as a dlt source.
 
     https://docs.useparagon.com/apis/task-history
 
     Args:
-        project_id: the project's id.
-        api_key: a project-level API key.
-        base_url: where the API is, on-premise or elsewhere.
-        start_date: where the first sync begins, ISO 8601; 30 days back when not given.
-        lookback_minutes: how far back each sync compares for rows that came late.
-        rate_limit_requests: requests in any ``rate_limit_period_s``; 0 for no limit.
-        rate_limit_period_s: seconds in which they are counted.
-        reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests side by side.
-        steps: ``all``, ``failed`` or ``none``.
-        payloads: ``all``, ``failed`` or ``none``.
-        payload_max_bytes: longer inputs and outputs are cut.
-        max_columns: columns of a table for fields that the vendor does not document; more go into ``other_fields``.
-        max_name_length: characters of such a column's name; longer ones go there too.
+        project_id: the project's id, from the dashboard's address bar.
+        api_key: a project-level API key (Settings > API Keys), not a Paragon User Token.
+        integrations: integrations to learn each workflow's from; asked once per workflow and
+            integration.
+        workflow_map: a file that names each workflow's integration instead: CSV with the columns
+            workflow_id, integration, workflow_name, or the same as TOML or JSON.
+        base_url: where the API is; change it on-premise or elsewhere.
+        start_date: where the first sync begins; 30 days back when not set.
+        lookback_minutes: how far back each sync compares for executions that became visible late.
         retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
-        fault_deadline_s: how long a failing request is tried again.
-        timeout_s: how long an answer may take.
-        answer_max_bytes: an answer that is larger, once unpacked, is refused.
+        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
+        rate_limit_period_s: seconds in which the requests are counted.
+        reserved_share: share of the budget that a backfill leaves free for a sync.
+        concurrency: requests side by side at most: as many as keep the vendor busy.
+        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        payloads: of which steps input and output are read: one request each (``all``, ``failed``,
+            ``none``).
+        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
+        max_columns: columns of a table for fields that the vendor does not document; more go into
+            other_fields.
+        max_name_length: characters of such a column's name; fields with longer ones go into
+            other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
-        integrations: integrations to learn each workflow's from.
-        workflow_map: a file that names each workflow's integration instead.
+        fault_deadline_s: how many seconds a failing request is tried again.
+        timeout_s: how many seconds an answer may take.
+        answer_max_bytes: an answer that is larger, once unpacked, is refused.
 
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    given = dict(locals())
-    return _resources(build(systems.find("paragon"), given))
+    return _source("paragon", locals())
 
 
 @dlt.source(name="sailpoint", section="task_history", max_table_nesting=0)
@@ -94,6 +101,7 @@ def sailpoint(
     base_url: str | None = None,
     start_date: str | None = None,
     lookback_minutes: float | None = None,
+    retention_days: float | None = None,
     rate_limit_requests: int | None = None,
     rate_limit_period_s: float | None = None,
     reserved_share: float | None = None,
@@ -102,69 +110,44 @@ def sailpoint(
     payload_max_bytes: int | None = None,
     max_columns: int | None = None,
     max_name_length: int | None = None,
-    retention_days: float | None = None,
+    redact: list[str] | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
-    redact: list[str] | None = None,
 ) -> Sequence[DltResource]:
-    """Workflows, their executions, and the events of each.
+    """SailPoint Identity Security Cloud Workflows as a dlt source.
 
     https://developer.sailpoint.com/docs/api/v2025/workflows
 
     Args:
-        client_id: the client id of a personal access token.
-        client_secret: its secret.
-        tenant: the word before ``.api.identitynow.com``; or set ``base_url``.
-        api_version: which version of the API is asked.
-
-    The others are those of ``paragon``.
-
-    Raises:
-        ConfigurationError: a setting is wrong.
-    """
-    given = dict(locals())
-    return _resources(build(systems.find("sailpoint"), given))
-
-
-@dlt.source(name="b3os", section="task_history", max_table_nesting=0)
-def b3os(
-    api_key: str = dlt.secrets.value,
-    organization_id: str | None = None,
-    stats_granularity: str | None = None,
-    base_url: str | None = None,
-    start_date: str | None = None,
-    lookback_minutes: float | None = None,
-    rate_limit_requests: int | None = None,
-    rate_limit_period_s: float | None = None,
-    reserved_share: float | None = None,
-    concurrency: int | None = None,
-    steps: str | None = None,
-    payload_max_bytes: int | None = None,
-    max_columns: int | None = None,
-    max_name_length: int | None = None,
-    retention_days: float | None = None,
-    fault_deadline_s: float | None = None,
-    timeout_s: float | None = None,
-    answer_max_bytes: int | None = None,
-    redact: list[str] | None = None,
-) -> Sequence[DltResource]:
-    """Executions with their events, runs with their nodes, and the vendor's statistics.
-
-    https://docs.b3os.org/api/introduction
-
-    Args:
-        api_key: an API key of the organization.
-        organization_id: the organization, where the vendor wants it named.
-        stats_granularity: ``hourly`` or ``daily``.
-
-    The others are those of ``paragon``.
+        client_id: the client id of a personal access token (PAT) of a user who may read workflows.
+        client_secret: the secret of that token.
+        tenant: the tenant: the word before .api.identitynow.com; or set base_url.
+        api_version: which version of the API is asked; v1 is the style of paths with the service
+            first (``v2025``, ``v2026``, ``v2024``, ``v3``, ``beta``, ``v1``).
+        base_url: where the API is; change it on-premise or elsewhere.
+        start_date: where the first sync begins; 30 days back when not set.
+        lookback_minutes: how far back each sync compares for executions that became visible late.
+        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
+        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
+        rate_limit_period_s: seconds in which the requests are counted.
+        reserved_share: share of the budget that a backfill leaves free for a sync.
+        concurrency: requests side by side at most: as many as keep the vendor busy.
+        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
+        max_columns: columns of a table for fields that the vendor does not document; more go into
+            other_fields.
+        max_name_length: characters of such a column's name; fields with longer ones go into
+            other_fields.
+        redact: names whose values are redacted in payloads, beside the built-in ones.
+        fault_deadline_s: how many seconds a failing request is tried again.
+        timeout_s: how many seconds an answer may take.
+        answer_max_bytes: an answer that is larger, once unpacked, is refused.
 
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    given = dict(locals())
-    return _resources(build(systems.find("b3os"), given))
+    return _source("sailpoint", locals())
 
 
 @dlt.source(name="twinit", section="task_history", max_table_nesting=0)
@@ -178,6 +161,7 @@ def twinit(
     base_url: str | None = None,
     start_date: str | None = None,
     lookback_minutes: float | None = None,
+    retention_days: float | None = None,
     rate_limit_requests: int | None = None,
     rate_limit_period_s: float | None = None,
     reserved_share: float | None = None,
@@ -186,34 +170,110 @@ def twinit(
     payload_max_bytes: int | None = None,
     max_columns: int | None = None,
     max_name_length: int | None = None,
-    retention_days: float | None = None,
+    redact: list[str] | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
-    redact: list[str] | None = None,
 ) -> Sequence[DltResource]:
-    """Definitions of workflows, their runs, the tasks of each and their logs.
+    """Twinit Workflow Service as a dlt source.
 
     https://twinit.dev/docs/apis/rest/workflowsvc/workflows
 
     Args:
-        namespaces: the namespaces of the projects.
-        application_id: the application that the access key is for.
-        access_key: a service access key; or give ``token``.
-        secret_key: its secret.
-        token: a token instead of an access key.
-        task_logs: of which tasks the logs are read: ``all``, ``failed`` or ``none``.
-
-    The others are those of ``paragon``; ``base_url`` has to be given.
+        namespaces: the namespaces of the projects: each is a list of its own.
+        application_id: the application that the access key is for; needed to make a token.
+        access_key: a service access key; or set token.
+        secret_key: the secret of the access key.
+        token: a token instead of an access key; it is not renewed.
+        task_logs: of which tasks the logs are read, one request for each and 100 lines (``all``,
+            ``failed``, ``none``).
+        base_url: where the API is; change it on-premise or elsewhere.
+        start_date: where the first sync begins; 30 days back when not set.
+        lookback_minutes: how far back each sync compares for executions that became visible late.
+        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
+        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
+        rate_limit_period_s: seconds in which the requests are counted.
+        reserved_share: share of the budget that a backfill leaves free for a sync.
+        concurrency: requests side by side at most: as many as keep the vendor busy.
+        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
+        max_columns: columns of a table for fields that the vendor does not document; more go into
+            other_fields.
+        max_name_length: characters of such a column's name; fields with longer ones go into
+            other_fields.
+        redact: names whose values are redacted in payloads, beside the built-in ones.
+        fault_deadline_s: how many seconds a failing request is tried again.
+        timeout_s: how many seconds an answer may take.
+        answer_max_bytes: an answer that is larger, once unpacked, is refused.
 
     Raises:
         ConfigurationError: a setting is wrong.
     """
-    given = dict(locals())
-    return _resources(build(systems.find("twinit"), given))
+    return _source("twinit", locals())
 
 
-def _resources(settings: Settings) -> list[DltResource]:
+@dlt.source(name="b3os", section="task_history", max_table_nesting=0)
+def b3os(
+    api_key: str = dlt.secrets.value,
+    organization_id: str | None = None,
+    stats_granularity: str | None = None,
+    base_url: str | None = None,
+    start_date: str | None = None,
+    lookback_minutes: float | None = None,
+    retention_days: float | None = None,
+    rate_limit_requests: int | None = None,
+    rate_limit_period_s: float | None = None,
+    reserved_share: float | None = None,
+    concurrency: int | None = None,
+    steps: str | None = None,
+    payload_max_bytes: int | None = None,
+    max_columns: int | None = None,
+    max_name_length: int | None = None,
+    redact: list[str] | None = None,
+    fault_deadline_s: float | None = None,
+    timeout_s: float | None = None,
+    answer_max_bytes: int | None = None,
+) -> Sequence[DltResource]:
+    """B3OS executions and runs as a dlt source.
+
+    https://docs.b3os.org/api/introduction
+
+    Args:
+        api_key: an API key, beginning with b3sk_; the scope read is enough.
+        organization_id: the organization, sent as X-Org-ID where the vendor wants it named.
+        stats_granularity: whether the vendor's statistics are taken by hour or by day (``hourly``,
+            ``daily``).
+        base_url: where the API is; change it on-premise or elsewhere.
+        start_date: where the first sync begins; 30 days back when not set.
+        lookback_minutes: how far back each sync compares for executions that became visible late.
+        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
+        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
+        rate_limit_period_s: seconds in which the requests are counted.
+        reserved_share: share of the budget that a backfill leaves free for a sync.
+        concurrency: requests side by side at most: as many as keep the vendor busy.
+        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
+        max_columns: columns of a table for fields that the vendor does not document; more go into
+            other_fields.
+        max_name_length: characters of such a column's name; fields with longer ones go into
+            other_fields.
+        redact: names whose values are redacted in payloads, beside the built-in ones.
+        fault_deadline_s: how many seconds a failing request is tried again.
+        timeout_s: how many seconds an answer may take.
+        answer_max_bytes: an answer that is larger, once unpacked, is refused.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+    return _source("b3os", locals())
+
+
+# made by make settings-docs: end
+
+
+def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
+    """The resources of the system of that name, by the settings that dlt found."""
+    settings = build(systems.find(name), given)
     system = settings.system
     loader = _Late(settings)
     batches = (made(system, batch, loader) for batch in loader.batches())

@@ -13,6 +13,7 @@ from task_history.extract.integrations import Named, read_map
 from task_history.settings import Settings, known, load
 from task_history.systems import find, names
 from task_history.systems.paragon.settings import ParagonSettings
+from tests.support import settings_docs
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
 NEEDED = {PREFIX + "PROJECT_ID": "p", PREFIX + "API_KEY": "secret-key-1"}
@@ -199,16 +200,46 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     assert "secret-key-1" not in repr(_load(tmp_path))
 
 
-def test_config_file_of_the_project_lists_every_setting() -> None:
-    """``.dlt/config.toml`` and the README name all settings, secrets in ``example.secrets.toml``."""
-    root = Path(__file__).parents[2]
-    config = (root / ".dlt" / "config.toml").read_text()
-    secrets = (root / ".dlt" / "example.secrets.toml").read_text()
-    readme = (root / "README.md").read_text()
-    for name in names():
-        for setting in known(find(name)).values():
-            assert setting.name in (secrets if setting.is_secret else config)
-            assert f"`{setting.name}`" in readme
+@pytest.mark.parametrize("name", settings_docs.PLACES)
+def test_settings_are_stated_once(name: str) -> None:
+    """The dlt sources' signatures, the README's tables and the files in ``.dlt`` are what the settings' classes say."""
+    text = (settings_docs.ROOT / name).read_text("utf-8")
+    assert text == settings_docs.made(name), f"{name} is behind: make settings-docs"
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_setting_has_a_field_of_its_type(tmp_path: Path, name: str) -> None:
+    """What is set is an instance of the system's own class, each value of the type that is stated."""
+    values = load(name, folder=tmp_path, environ={}, lacking=True).values
+    assert isinstance(values, find(name).settings)
+    for setting in known(find(name)).values():
+        value = getattr(values, setting.name)
+        assert value is None or isinstance(
+            value, (setting.type, int) if setting.type is float else setting.type
+        )
+
+
+PLACES = {"config.toml": "project_id", "secrets.toml": "api_key"}
+
+
+@pytest.mark.parametrize("file", PLACES)
+def test_placeholders_are_refused_with_their_file(tmp_path: Path, file: str) -> None:
+    """What ``dlt init`` writes for a value that is not set is named with its key and file; nothing is sent with it."""
+    name = PLACES[file]
+    _write(tmp_path, file, f'[sources.task_history.paragon]\n{name} = "<configure me>"\n')
+    environ = {key: value for key, value in NEEDED.items() if not key.endswith(name.upper())}
+    environ["DLT_DATA_DIR"] = str(tmp_path / "global")
+    with pytest.raises(ConfigurationError, match=rf"^{name}: '<configure me>' .*{re.escape(file)}"):
+        load("paragon", folder=tmp_path, environ=environ)
+    assert getattr(load("paragon", folder=tmp_path, environ=environ, lacking=True).values, name) is None
+
+
+@pytest.mark.parametrize("value", ['"<configure me>"', '["<configure me>"]', '["a", " <configure me> "]'])
+def test_placeholders_in_lists_are_refused(tmp_path: Path, value: str) -> None:
+    """A list with a placeholder in it is not set either."""
+    _write(tmp_path, "config.toml", f"[sources.task_history.paragon]\nintegrations = {value}\n")
+    with pytest.raises(ConfigurationError, match=r"^integrations: '<configure me>' .*config\.toml"):
+        _load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ class SailPointSettings(SystemSettings):
     """SailPoint's own settings, beside those that all systems have."""
 
     tenant: str | None = setting(
-        "The tenant, as in https://<tenant>.api.identitynow.com; or set base_url.", example="acme"
+        "The tenant: the word before .api.identitynow.com; or set base_url.", example="acme"
     )
     client_id: str = setting(
         "The client id of a personal access token (PAT) of a user who may read workflows.",

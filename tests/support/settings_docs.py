@@ -1,0 +1,208 @@
+"""What is made from the systems' settings: signatures of the dlt sources, tables of the README, files in ``.dlt``.
+
+``make settings-docs`` writes it between the marks in each file; a test says when a file is behind.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from task_history import systems
+from task_history.settings import known
+from task_history.systems.protocol import System
+from task_history.systems.settings import Setting, SystemSettings, stated
+
+ROOT = Path(__file__).parents[2]
+FIRST = "paragon"
+"""The system whose sections list what all systems have, too."""
+ORDER = (FIRST, "sailpoint", "twinit", "b3os")
+MARK = "made by make settings-docs"
+COMMON = {one.name for one in stated(SystemSettings)}
+TYPES: dict[type, str] = {str: "str", int: "int", float: "float", tuple: "list[str]", datetime: "str"}
+
+
+def ordered() -> list[System]:
+    """All systems, in the order in which the documents name them."""
+    return [systems.find(name) for name in (*ORDER, *(set(systems.names()) - set(ORDER)))]
+
+
+# The dlt sources
+
+
+def source(system: System) -> str:
+    """The function of a dlt source."""
+    found = [one for one in known(system).values() if not one.is_of_command]
+    found.sort(key=lambda one: not one.is_required)
+    parameters = "".join(f"    {one.name}: {_annotated(one)},\n" for one in found)
+    arguments = "".join(
+        textwrap.fill(
+            f"{one.name}: {_inside(one.text)}{_choices(one, '``')}.",
+            100,
+            initial_indent=" " * 8,
+            subsequent_indent=" " * 12,
+            break_on_hyphens=False,
+        )
+        + "\n"
+        for one in found
+    )
+    return (
+        f'@dlt.source(name="{system.name}", section="task_history", max_table_nesting=0)\n'
+        f"def {system.name}(\n{parameters}) -> Sequence[DltResource]:\n"
+        f'    """{system.title} as a dlt source.\n\n    {system.docs_url}\n\n    Args:\n{arguments}\n'
+        "    Raises:\n        ConfigurationError: a setting is wrong.\n"
+        '    """\n'
+        f'    return _source("{system.name}", locals())\n'
+    )
+
+
+def _annotated(one: Setting) -> str:
+    if one.is_required:
+        return f"{TYPES[one.type]} = dlt.{'secrets' if one.is_secret else 'config'}.value"
+    return f"{'dlt.TSecretStrValue' if one.is_secret else TYPES[one.type]} | None = None"
+
+
+# The README
+
+
+def own_table() -> str:
+    """The settings that one system has alone."""
+    rows = [
+        f"| `{one.name}` | {system.name} | {_default(one)} | {_meaning(one)} |"
+        for system in ordered()
+        for one in known(system).values()
+        if one.name not in COMMON
+    ]
+    return "\n".join(["| Setting | Of | Default | Meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def common_table() -> str:
+    """The settings that all systems have, with the defaults of each where they differ."""
+    rows = []
+    for one in stated(SystemSettings):
+        found = {
+            system.name: _default(known(system)[one.name])
+            for system in ordered()
+            if one.name in known(system)
+        }
+        default = next(iter(found.values()))
+        if len(set(found.values())) > 1 or len(found) < len(ordered()):
+            default = ", ".join(f"{name} {value}" for name, value in found.items())
+        rows.append(f"| `{one.name}` | {default} | {_meaning(one)} |")
+    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows, ""])
+
+
+def _default(one: Setting) -> str:
+    if one.is_required or one.is_secret:
+        return ", ".join(["required"] * one.is_required + ["secret"] * one.is_secret)
+    if one.default in (None, "", ()):
+        return one.unset or "none"
+    return f"`{one.default}`" if isinstance(one.default, str) else str(_short(one.default))
+
+
+def _short(value: Any) -> Any:
+    """A whole number without the point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _meaning(one: Setting) -> str:
+    is_shown = one.name not in COMMON and one.example not in (None, "…")
+    such = f"; for example `{_toml(one.example, one.type)}`" if is_shown else ""
+    text = re.sub(r"\b([a-z0-9]+(?:_[a-z0-9]+)+)\b", r"`\1`", _inside(one.text))
+    return f"{text}{_choices(one, '`')}{such}".replace("|", "\\|")
+
+
+def _inside(text: str) -> str:
+    """The sentence as a part of another."""
+    first = text[0] if text[1:2].isupper() else text[0].lower()
+    return first + text[1:].removesuffix(".")
+
+
+def _choices(one: Setting, quote: str) -> str:
+    named = ", ".join(f"{quote}{choice}{quote}" for choice in one.choices)
+    return f" ({named})" if named else ""
+
+
+# The files in .dlt
+
+
+def config() -> str:
+    """The sections of ``config.toml``."""
+    return "\n".join(_section(system, is_secret=False) for system in ordered())
+
+
+def secrets() -> str:
+    """The sections of ``example.secrets.toml``."""
+    return "\n".join(_section(system, is_secret=True) for system in ordered())
+
+
+def _section(system: System, *, is_secret: bool) -> str:
+    first = known(systems.find(FIRST))
+    lines = [f"[sources.task_history.{system.name}]"]
+    for one in known(system).values():
+        is_as_first = (
+            system.name != FIRST and one.name in COMMON and one.name in first and one == first[one.name]
+        )
+        if one.is_secret != is_secret or is_as_first:
+            continue
+        if is_secret:
+            value = f'{one.name} = ""'
+        else:
+            has_default = one.default not in (None, "", ())
+            shown = one.default if has_default else (one.example if one.example is not None else [])
+            value = f"# {one.name} = {_toml(shown, one.type)}"
+        has_none = one.default in (None, "", ()) and not is_secret
+        needed = "; required" if one.is_required else "; not set" * has_none
+        lines.append(f"{value:<52} # {_inside(one.text)}{_choices(one, '')}{needed}")
+    if system.name != FIRST and not is_secret:
+        lines.append(f"# The others are those of {FIRST}, with the same defaults.")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any, kind: type) -> str:
+    if kind is datetime:
+        return str(value)
+    return json.dumps(list(value) if isinstance(value, tuple) else _short(value), ensure_ascii=False)
+
+
+# The files
+
+
+def _sources() -> str:
+    return "\n\n" + "\n\n".join(source(system) for system in ordered()) + "\n\n"
+
+
+PLACES: dict[str, list[tuple[str, str, Callable[[], str]]]] = {
+    "sources/task_history/source.py": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", _sources)],
+    "README.md": [
+        (f"<!-- own settings, {MARK} -->\n", "<!-- end -->\n", own_table),
+        (f"<!-- common settings, {MARK} -->\n", "<!-- end -->\n", common_table),
+    ],
+    ".dlt/config.toml": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", config)],
+    ".dlt/example.secrets.toml": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", secrets)],
+}
+"""By file: where what is made begins and ends, and what it is."""
+
+
+def made(name: str) -> str:
+    """The text that the file should have. Raises ValueError when a mark is missing."""
+    text = (ROOT / name).read_text("utf-8")
+    for begin, end, make in PLACES[name]:
+        start = text.index(begin) + len(begin)
+        text = text[:start] + make() + text[text.index(end, start) :]
+    return text
+
+
+def write(names: Iterable[str] = PLACES) -> None:
+    """Writes the files anew."""
+    for name in names:
+        (ROOT / name).write_text(made(name), "utf-8")
+
+
+if __name__ == "__main__":
+    write()
