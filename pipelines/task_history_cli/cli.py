@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import sys
+import textwrap
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,6 +17,7 @@ from typing import Any, NoReturn
 
 from task_history.core import files
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
+from task_history.core.exit_codes import ExitCode
 
 from .console import output
 
@@ -36,9 +38,7 @@ COMMANDS = {
     "answer": "answer a run that waits for a person; shows what it would send until you say --yes",
     "sandbox": "a vendor's API as a local server, for trying and testing",
 }
-EXITS = """exit codes: 0 done (also when stopped at a limit with work left), 1 unexpected, 2 usage,
-3 configuration or credentials, 4 vendor or warehouse unavailable, 5 another run is at work,
-10 an audit found differences, or a check of the views rows that break it, 130 interrupted"""
+EXITS = textwrap.fill(f"exit codes: {', '.join(f'{code:d} {code.meaning}' for code in ExitCode)}", width=100)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +56,7 @@ def _run(argv: Sequence[str] | None) -> int:
     args = parser.parse_args(words)
     if args.command is None:
         parser.print_help()
-        return 2
+        return ExitCode.USAGE
     output.start_logging(args.log_level, args.log_format)
     try:
         with files.with_umask(files.umask(os.environ)):
@@ -64,9 +64,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except TaskHistoryError as error:
         return _failed(args, error.exit_code, str(error))
     except Stopped as stopped:
-        return _failed(args, 0, f"stopped: {stopped.reason}")
+        return _failed(args, ExitCode.DONE, f"stopped: {stopped.reason}")
     except KeyboardInterrupt:
-        return _failed(args, 130, "interrupted")
+        return _failed(args, ExitCode.INTERRUPTED, "interrupted")
     except BrokenPipeError:
         sys.stderr.close()
         return 0
@@ -76,7 +76,7 @@ def _run(argv: Sequence[str] | None) -> int:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return _failed(
             args,
-            1,
+            ExitCode.UNEXPECTED,
             f"Unexpected {type(error).__name__} in {where.name}: {error}. This is a fault of task-history; what was "
             "committed is safe. Run again with --log-level debug and report what it prints.",
         )

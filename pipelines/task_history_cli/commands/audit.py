@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history import settings as configuration
+from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import gaps
 
 from ..console import arguments, output
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from task_history.runs.audit import Audit
     from task_history.runs.findings import Difference
 
-DIFFERENT = 10
 _SHOWN = 20
 
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in ranges.lines(asked) + lines(result):
             output.say(line)
-    return 0 if result["clean"] else DIFFERENT
+    return ExitCode.DONE if result["clean"] else ExitCode.DIFFERENCES
 
 
 def audit(

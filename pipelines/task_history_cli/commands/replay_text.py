@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
+from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
 from task_history.settings import Settings
 from task_history.systems.protocol import System
@@ -161,7 +162,7 @@ def done(
 
     session, context = current.session, current.session.context
     counts = counted(work.results)
-    code = 4 if counts["refused"] or counts["unknown"] else 0
+    code = ExitCode.UNAVAILABLE if counts["refused"] or counts["unknown"] else ExitCode.DONE
     usage = current.budget.usage()
     return {
         "command": "replay",

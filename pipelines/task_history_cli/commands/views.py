@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from task_history.core.errors import UsageError, WarehouseUnavailable
+from task_history.core.exit_codes import ExitCode
 from task_history.views import create as creating
 from task_history.views import dictionary
 from task_history.views.check import BROKEN, Finding, findings
@@ -16,8 +17,6 @@ from task_history.views.relations import by_default
 from ..console import arguments, output
 from ..runtime import target as destination
 from ..runtime import views as viewing
-
-BROKEN_EXIT = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +103,7 @@ def _check(args: argparse.Namespace, target: destination.Target) -> int:
                     "", f"{one.check.level}: {one.check.name}. {one.check.promise} Rows that break it:"
                 )
                 output.say(*output.table(cells, heads=list(one.columns)), "", *one.sql.splitlines())
-    return BROKEN_EXIT if broken else 0
+    return ExitCode.DIFFERENCES if broken else ExitCode.DONE
 
 
 def _value(one: Finding) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from task_history.core import files
@@ -27,25 +26,38 @@ def only_one(path: Path, pipeline: str) -> Iterator[None]:
             f"The working folder {path.parent} cannot be written ({error.strerror}): set DLT_DATA_DIR to a folder "
             "of your own."
         ) from error
+    from filelock import FileLock, Timeout
+
+    # No fallback to a lock that is only a file: it would outlive a process that is killed.
+    lock = FileLock(path, timeout=0, fallback_to_soft=False, thread_local=False)
     try:
-        file = files.open_own(path, mode=0o666)
+        os.close(files.open_own(path, mode=0o666))
+        lock.acquire()
+        _note_holder(path)
+    except Timeout:
+        raise AlreadyRunning(
+            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it brings what this one would bring."
+        ) from None
     except OSError as error:
         raise WarehouseUnavailable(
             f"The lock file {path} cannot be used ({error.strerror}): look at what it is and remove it, or set "
             "DLT_DATA_DIR to a folder of your own."
         ) from error
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(file, 20, 0).decode(errors="replace").strip()
-            raise AlreadyRunning(
-                f"Another run of {pipeline} is at work"
-                + (f" (process {holder})" if holder else "")
-                + ". Let it finish: it brings what this one would bring."
-            ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, str(os.getpid()).encode(), 0)
         yield
     finally:
-        os.close(file)
+        lock.release()
+
+
+def _note_holder(path: Path) -> None:
+    """Writes this process's number into the lock file, for the message that another one gives."""
+    with os.fdopen(files.open_own(path, mode=0o666), "r+b") as file:
+        file.truncate()
+        file.write(str(os.getpid()).encode())
+
+
+def _holder(path: Path) -> str:
+    """Which process holds the lock; nothing where that is not to be read."""
+    with suppress(OSError, ValueError):
+        return f" (process {int(files.read_text(path, max_bytes=20))})"
+    return ""

@@ -24,23 +24,25 @@ secret or an answer's body.
 
 from __future__ import annotations
 
+from .exit_codes import ExitCode
+
 
 class TaskHistoryError(Exception):
     """Anything this connector stops for on purpose."""
 
-    exit_code = 1
+    exit_code: ExitCode = ExitCode.UNEXPECTED
 
 
 class UsageError(TaskHistoryError):
     """A command was called with words it does not take."""
 
-    exit_code = 2
+    exit_code = ExitCode.USAGE
 
 
 class ConfigurationError(TaskHistoryError):
     """A setting is missing or has a value that cannot work; names the setting and its place."""
 
-    exit_code = 3
+    exit_code = ExitCode.CONFIGURATION
 
 
 class AuthenticationError(ConfigurationError):
@@ -54,7 +56,7 @@ class AuthenticationError(ConfigurationError):
 class VendorError(TaskHistoryError):
     """The vendor, or the network on the way to it, did not do its part."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class VendorUnavailable(VendorError):
@@ -102,13 +104,13 @@ class AnswerTooLarge(Rejected):
 class WarehouseUnavailable(TaskHistoryError):
     """The warehouse is locked, full, unreachable or was altered by hand."""
 
-    exit_code = 4
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class AlreadyRunning(TaskHistoryError):
     """Another run holds the lock of this pipeline."""
 
-    exit_code = 5
+    exit_code = ExitCode.ALREADY_RUNNING
 
 
 class Stopped(Exception):

@@ -1,0 +1,35 @@
+"""The exit codes of the command: what each means, for schedulers that go by them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """How a command ended."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    CONFIGURATION = 3
+    UNAVAILABLE = 4
+    ALREADY_RUNNING = 5
+    DIFFERENCES = 10
+    INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """What it says, in a few words."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.DONE: "done (also when stopped at a limit with work left)",
+    ExitCode.UNEXPECTED: "unexpected",
+    ExitCode.USAGE: "usage",
+    ExitCode.CONFIGURATION: "configuration or credentials",
+    ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
+    ExitCode.ALREADY_RUNNING: "another run is at work",
+    ExitCode.DIFFERENCES: "an audit found differences, or a check of the views rows that break it",
+    ExitCode.INTERRUPTED: "interrupted",
+}
