@@ -122,7 +122,7 @@ def test_secret_in_a_field_that_no_column_takes(value: Any) -> None:
     for written in (
         records.execution(SYSTEM, row, STAMP, read_by=records.LIST),
         *records.steps(SYSTEM.details.steps, detail, None, STAMP),
-        records.ledger(SYSTEM.details.log, "a", None, "loaded", STAMP, detail),
+        records.details_log_row(SYSTEM.details.log, "a", None, "loaded", STAMP, detail),
     ):
         text = json.dumps(written, default=str)
         assert MARK in text

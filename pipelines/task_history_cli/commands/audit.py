@@ -120,7 +120,7 @@ def audit(
 
 
 def _found(work: Audit) -> dict[str, Any]:
-    found = work.found
+    found = work.findings
     return {
         "clean": found.is_clean,
         "executions": found.executions,

@@ -14,7 +14,7 @@ from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
-from task_history.warehouse.coverage import BACKFILL, Book, filters_text
+from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
 from task_history.warehouse.tables import RUNS
 
@@ -139,9 +139,9 @@ def _held(
         found = None if reader is None else reading.warehouse(reader, settings)
         if reader is None or found is None:
             return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
-        book = Book(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
+        coverage = Coverage(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
         own = found.within(selection)
-        gaps = book.gaps(window)
+        gaps = coverage.gaps(window)
         executions = own.count(window) - sum(own.count(gap) for gap in gaps)
         left = own.left(scope)
         held = Held(

@@ -13,7 +13,7 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
-from task_history.warehouse.coverage import Book, Day, Summary, by_day, is_part, whole
+from task_history.warehouse.coverage import Coverage, Day, Summary, by_day, is_part, whole
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import READS, RUNS, of_one
 
@@ -74,7 +74,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     warehouse = warehouse.reaching(settings.retention)
     noted = warehouse.coverage()
     known = [day for day in whole(noted, system.listing.partitioned_by) if day.windows]
-    span = Book(known).span
+    span = Coverage(known).span
     counts = reader.counts(
         [
             table.name

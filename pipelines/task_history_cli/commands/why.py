@@ -17,7 +17,7 @@ from task_history import settings as configuration
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
 from task_history.systems.settings import stated
-from task_history.warehouse.status_history import Seen
+from task_history.warehouse.status_history import StoredStatus
 
 from ..console import arguments, output
 from ..console import date_range as ranges
@@ -223,7 +223,7 @@ def _shown(request: Request) -> dict[str, Any]:
     return {"method": request.method, "path": request.path, "params": dict(request.params)}
 
 
-def _state(state: Seen, runs: Mapping[str, Row]) -> dict[str, Any]:
+def _state(state: StoredStatus, runs: Mapping[str, Row]) -> dict[str, Any]:
     return {
         "status": state.status,
         "first_seen": state.since,

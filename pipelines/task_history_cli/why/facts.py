@@ -11,7 +11,7 @@ from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
-from task_history.warehouse.coverage import AUDIT, SYNC, Book
+from task_history.warehouse.coverage import AUDIT, SYNC, Coverage
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, RUNS, STATES, of
 
@@ -49,7 +49,7 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
     days = warehouse.coverage() if warehouse else []
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
     rechecked = None
-    unbroken = Book(days, lane=SYNC).unbroken
+    unbroken = Coverage(days, lane=SYNC).unbroken
     if warehouse is not None and unbroken is not None:
         newest = warehouse.newest_start()
         back = min(unbroken.end, newest + MS if newest else unbroken.end) - settings.lookback

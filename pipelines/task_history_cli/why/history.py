@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from task_history.core.models import Row
 from task_history.extract import rows as records
 from task_history.systems.protocol import System
-from task_history.warehouse.status_history import Seen
+from task_history.warehouse.status_history import StoredStatus
 
 from .coverage import Known, fits, read_filters
 
@@ -37,10 +37,10 @@ class Brought:
     """An earlier read of a window that holds its start and did not bring it."""
 
 
-def timeline(row: Row, earlier: Sequence[Row]) -> list[Seen]:
+def timeline(row: Row, earlier: Sequence[Row]) -> list[StoredStatus]:
     """The states of an execution as it was seen in them, oldest first; ``earlier`` are those of the other table."""
     found = {
-        state["seen_at"]: Seen(
+        state["seen_at"]: StoredStatus(
             str(state.get("status") or ""),
             state["seen_at"],
             state.get("last_seen_at"),
@@ -49,19 +49,19 @@ def timeline(row: Row, earlier: Sequence[Row]) -> list[Seen]:
         )
         for state in earlier
     }
-    now = Seen.in_row(row)
+    now = StoredStatus.in_row(row)
     if now is not None and now.since is not None:
         is_purged = row.get("purged_at_source") is not None
         if not is_purged:
             found[now.since] = now
         elif now.since not in found:
             # What it says of the last read is of the one that found nothing.
-            found[now.since] = Seen(now.status, now.since, None, None, None)
+            found[now.since] = StoredStatus(now.status, now.since, None, None, None)
     return [found[since] for since in sorted(found)]
 
 
 def brought(
-    seen: Sequence[Seen], reads: Sequence[Row], known: Known, system: System, *, run_then: str | None
+    seen: Sequence[StoredStatus], reads: Sequence[Row], known: Known, system: System, *, run_then: str | None
 ) -> Brought:
     """What brought an execution that was seen so.
 

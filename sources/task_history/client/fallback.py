@@ -21,7 +21,7 @@ class FallbackSender:
         """By kind, how many forms the vendor was seen not to know while it knew the next."""
 
     def send(self, request: Request) -> Answer:
-        """The answer. Raises whatever the client raises."""
+        """The answer. Raises what the client raises."""
         request, level = self._known(request)
         try:
             return self._client.send(request)

@@ -93,8 +93,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparer:
-    """Compares windows; ``read`` gives all rows of a window and whether they are verified, whatever that takes
-    where its third argument says so."""
+    """Compares windows; ``read`` gives all rows of a window and whether they are verified; however many
+    requests that takes, where its third argument says so."""
 
     pages: Pages
     system: System
@@ -105,9 +105,9 @@ class Comparer:
         work = _Work(self, held)
         head = self.pages.one(window)
         work.window(window, head)
-        work.found.total = head.total
-        work.found.fresh = list({self.system.identity(row): row for row in work.found.fresh}.values())
-        return work.found
+        work.result.total = head.total
+        work.result.fresh = list({self.system.identity(row): row for row in work.result.fresh}.values())
+        return work.result
 
 
 class _Work:
@@ -117,11 +117,11 @@ class _Work:
         self._read = comparer.read
         self._held = held
         self._left = _MOST_REQUESTS
-        self.found = Comparison()
+        self.result = Comparison()
 
     def window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
-        self.found.read += head.rows
+        self.result.read += head.rows
         if is_all(head, self._system.listing.page_size):
             self._leaf(window, head.rows)
             return
@@ -137,11 +137,11 @@ class _Work:
         if total == held and self._knows(window, head.rows):
             return
         if total - held > total * _MOSTLY_MISSING:
-            leaves = len(self.found.leaves)
+            leaves = len(self.result.leaves)
             if self._all(window, head):
                 return
             # The halves tell it again, and better.
-            del self.found.leaves[leaves:]
+            del self.result.leaves[leaves:]
         self._halves(window)
 
     def _halves(self, window: Window) -> None:
@@ -150,7 +150,7 @@ class _Work:
             rows, is_whole_now = self._pages.millisecond(window)
             self._leaf(window, list(rows.values()), is_whole=is_whole_now)
             if not is_whole_now:
-                self.found.unverified.append(window)
+                self.result.unverified.append(window)
             return
         # Neither half's count says anything of the other: rows may stand at their common edge, or have come
         # since the window was counted.
@@ -170,7 +170,7 @@ class _Work:
         rows, is_verified = self._read(window, head, is_last)
         self._leaf(window, rows, is_whole=is_verified)
         if is_noted and not is_verified:
-            self.found.unverified.append(window)
+            self.result.unverified.append(window)
         return is_verified
 
     def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
@@ -182,11 +182,11 @@ class _Work:
                 inside[self._system.identity(row)] = row
         missing = sorted(inside.keys() - held)
         surplus = sorted(held - inside.keys()) if is_whole else []
-        self.found.read += rows
-        self.found.fresh += [inside[identity] for identity in missing]
-        self.found.vanished += surplus
+        self.result.read += rows
+        self.result.fresh += [inside[identity] for identity in missing]
+        self.result.vanished += surplus
         if missing or surplus:
-            self.found.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
+            self.result.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
     def _knows(self, window: Window, rows: list[Row]) -> bool:
         """Whether what is held agrees with the first page, as far as that can tell."""
@@ -206,8 +206,8 @@ class _Work:
         if first == last:
             # Which rows of one instant a page shows is chance: as many may be missing as expired.
             at_once, is_all = self._pages.millisecond(Window(first, last + MS))
-            found = {key for key, row in at_once.items() if self._system.started_at(row) == first}
-            return is_all and found == held and not self._held.count(Window(window.start, first))
+            at_first = {key for key, row in at_once.items() if self._system.started_at(row) == first}
+            return is_all and at_first == held and not self._held.count(Window(window.start, first))
         # Rows of the last instant may continue on the next page, in any order.
         return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
 

@@ -46,23 +46,23 @@ class DetailReader:
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
             part, more = more, []
-            for asked, found in zip(part, self._sender.map(part), strict=True):
-                if isinstance(found, AnswerTooLarge):
-                    unreadable.append(str(found))
+            for asked, reply in zip(part, self._sender.map(part), strict=True):
+                if isinstance(reply, AnswerTooLarge):
+                    unreadable.append(str(reply))
                     continue
-                if isinstance(found, Rejected) and (
-                    asked.is_partial or self._system.details.is_gone(found.status, str(found))
+                if isinstance(reply, Rejected) and (
+                    asked.is_partial or self._system.details.is_gone(reply.status, str(reply))
                 ):
                     continue
-                if isinstance(found, Exception):
-                    raise found
+                if isinstance(reply, Exception):
+                    raise reply
                 body, times = before.get(asked.path, (b"", 0))
-                before[asked.path] = found.body, times + 1 if found.body == body else 1
+                before[asked.path] = reply.body, times + 1 if reply.body == body else 1
                 # A bare list that comes again is the whole; one that names its length may hold the same many times.
-                if before[asked.path][1] > (1 if found.body.lstrip().startswith(b"[") else _MOST_ALIKE):
+                if before[asked.path][1] > (1 if reply.body.lstrip().startswith(b"[") else _MOST_ALIKE):
                     log.info("detail_repeated", path=asked.path)
                     continue
-                further = self._system.details.read(self._values, asked, found.data)
+                further = self._system.details.read(self._values, asked, reply.data)
                 steps += further.steps
                 extra |= further.extra
                 more += further.more
@@ -75,7 +75,7 @@ class DetailReader:
 class Details:
     """Reads what is wanted and counts it.
 
-    Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
+    Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
 
     def __init__(
@@ -105,29 +105,34 @@ class Details:
         """The steps of executions that have ended."""
         asked: list[tuple[Wanted, Request]] = []
         log_table = self._system.details.log
-        for one in wanted:
+        for item in wanted:
             try:
-                request = self._system.details.request(self._values, one.execution_id, one.partition)
+                request = self._system.details.request(self._values, item.execution_id, item.partition)
             except UnusableId as error:
-                yield self._steps_unreadable(one, "unreadable", error)
+                yield self._steps_unreadable(item, "unreadable", error)
             else:
-                asked.append((one, request))
+                asked.append((item, request))
         answers = self._sender.map(request for _, request in asked)
-        for (one, request), answer in zip(asked, answers, strict=False):
+        for (item, request), answer in zip(asked, answers, strict=False):
             stamp = self._stamp()
             if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
-                outcome = "expired" if self._is_expired(one.started_at) else "gone"
-                row = records.ledger(log_table, one.execution_id, one.started_at, outcome, stamp)
+                outcome = "expired" if self._is_expired(item.started_at) else "gone"
+                row = records.details_log_row(log_table, item.execution_id, item.started_at, outcome, stamp)
                 yield Chunk({log_table.name: [row]})
             elif isinstance(answer, AnswerTooLarge):
-                yield self._steps_unreadable(one, "too_large", answer)
+                yield self._steps_unreadable(item, "too_large", answer)
             else:
                 detail = self._read(
-                    one.execution_id, answer, partial(self._reader.whole, one.execution_id, request)
+                    item.execution_id,
+                    answer,
+                    partial(self._reader.whole, item.execution_id, request),
                 )
                 if detail is not None:
                     yield self._loaded(
-                        one, detail, stamp, size=0 if isinstance(answer, Exception) else len(answer.body)
+                        item,
+                        detail,
+                        stamp,
+                        size=0 if isinstance(answer, Exception) else len(answer.body),
                     )
 
     def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
@@ -136,23 +141,23 @@ class Details:
         if payloads is None:
             return
         asked: list[tuple[Wanted, Request]] = []
-        for one in wanted:
+        for item in wanted:
             try:
-                request = payloads.request(self._values, one.execution_id, one.step_id)
+                request = payloads.request(self._values, item.execution_id, item.step_id)
             except UnusableId as error:
-                record = self._payload_unreadable(one, "unreadable", error)
+                record = self._payload_unreadable(item, "unreadable", error)
                 yield Chunk({payloads.table.name: [record.row]}, size=record.size)
             else:
-                asked.append((one, request))
+                asked.append((item, request))
         answers = self._sender.map(request for _, request in asked)
-        for (one, _), answer in zip(asked, answers, strict=False):
-            ids, stamp = _ids(one), self._stamp()
+        for (item, _), answer in zip(asked, answers, strict=False):
+            ids, stamp = _ids(item), self._stamp()
             if isinstance(answer, Rejected) and answer.status in (404, 410):
                 record = self._payloads.missing(ids, stamp)
             elif isinstance(answer, AnswerTooLarge):
-                record = self._payload_unreadable(one, "too_large", answer)
+                record = self._payload_unreadable(item, "too_large", answer)
             else:
-                payload = self._read(one.step_id, answer, partial(_payload, payloads, one))
+                payload = self._read(item.step_id, answer, partial(_payload, payloads, item))
                 if payload is None:
                     continue
                 record = self._payloads.record(ids, payload, stamp)
@@ -168,7 +173,7 @@ class Details:
         """The note that these steps cannot be read, which keeps them from being asked for again."""
         log.warning(outcome, reason=str(error))
         table, stamp = self._system.details.log, self._stamp()
-        row = records.ledger(
+        row = records.details_log_row(
             table, one.execution_id, one.started_at, outcome, stamp, unreadable=(str(error),)
         )
         return Chunk({table.name: [row]})
@@ -184,24 +189,24 @@ class Details:
             # It was run again under the same id since it was listed.
             return self._changed(one.execution_id, detail)
         rows = records.steps(self._system.details.steps, detail, one.started_at, stamp)
-        row = records.ledger(
+        row = records.details_log_row(
             self._system.details.log, one.execution_id, one.started_at, "loaded", stamp, detail
         )
         children = records.children(self._system, detail, one.started_at, stamp)
-        found = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
-        return Chunk(found, size=max(size, 200 * sum(map(len, found.values()))))
+        tables = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
+        return Chunk(tables, size=max(size, 200 * sum(map(len, tables.values()))))
 
     def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
         """What the answer holds; None when this one is skipped."""
         try:
             if isinstance(answer, Exception):
                 raise answer
-            found = read(answer)
+            content = read(answer)
         except (Rejected, UnexpectedResponse) as error:
             self._tolerance.skip(identity, error)
             return None
         self._tolerance.went_well()
-        return found
+        return content
 
 
 def _payload(payloads: PayloadReads, one: Wanted, answer: Answer) -> Payload:
@@ -221,10 +226,10 @@ def _ids(one: Wanted) -> Row:
 
 
 def _once(steps: Sequence[Row]) -> list[Row]:
-    """Each step once: of one that came twice, whatever either told."""
-    found: dict[str, Row] = {}
+    """Each step once: of one that came twice, all fields that either has."""
+    by_id: dict[str, Row] = {}
     for step in steps:
         identity = str(step.get("id") or step.get("_id"))
-        known = found.get(identity, {})
-        found[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
-    return list(found.values())
+        known = by_id.get(identity, {})
+        by_id[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
+    return list(by_id.values())

@@ -2,7 +2,7 @@
 
 ``count``: as many distinct ids came as the vendor counts, by the same count on every page, and every position was read.
 ``chain``: where the vendor does not count, each page began with rows of the one before, and the end was shown.
-Whatever is not believed is loaded all the same, with the reason, and compared again.
+What is not believed is loaded all the same, with the reason, and compared again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def is_all(page: Page, page_size: int) -> bool:
     """Whether this first page holds all that there is.
 
     A page that says that more follows is believed, and so is a short one that says that it is the last,
-    whatever they count; a short one that says nothing is not.
+    also against their count; a short one that says nothing is not.
     """
     if page.more is True and page.rows:
         return False

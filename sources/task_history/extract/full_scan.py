@@ -1,6 +1,6 @@
 """A list that cannot be narrowed to a window: read from its beginning, cut here, and left as early as is safe.
 
-Newest first is what such lists mostly are, and nobody documents it. It is seen in the answers or not believed:
+Newest first is what such lists mostly are, and no vendor documents it. It is seen in the answers or not believed:
 only while every page so far came newest first, each joined to the one before, does a row that began before the
 window say that all that follow did too. Otherwise the list is read to its end.
 """
@@ -76,7 +76,7 @@ class FullScan:
             try:
                 rows = next(pages, None)
             except Exception:
-                # What came newest first and joined is all there is down to its last instant, whatever ended it.
+                # What came newest first and joined is all there is down to its last instant, also after an error.
                 piece = self._sure(chain, Window(window.start, end), last, waiting)
                 if piece is not None:
                     yield piece
@@ -113,7 +113,7 @@ class FullScan:
 
         They leave something out where one ended before it came to the beginning: pieces come newest first.
         """
-        # The listing shows what there is; the vendor's clock, which no answer has told yet, may be ahead.
+        # The listing shows what there is; the vendor's clock, which no answer has shown yet, may be ahead.
         windows = [Window(since.start, edge() + AHEAD), *since.gaps]
         for window in windows:
             yield from self.pieces(window, held=held)

@@ -1,4 +1,4 @@
-"""What is new since the last sync, in as few requests as possible, whatever became visible late.
+"""What is new since the last sync, in as few requests as possible, also where executions became visible late.
 
 Asked is for the executions since ``lookback`` before the newest one that is held, beginning at the
 last position that is held. If the page begins with an execution that is held and everything after it

@@ -44,7 +44,7 @@ def read_map(path: str | None) -> dict[str, Named]:
         )
     try:
         rows = read(files.read_text(Path(path), max_bytes=_MAX_MAP_BYTES, encoding="utf-8-sig"))
-        found = {
+        named = {
             str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
             for row in rows
         }
@@ -58,7 +58,7 @@ def read_map(path: str | None) -> dict[str, Named]:
         ) from None
     except (ValueError, TypeError, AttributeError, csv.Error):
         raise ConfigurationError(f"workflow_map: {path!r} has not the expected form: {form}.") from None
-    return found
+    return named
 
 
 def _text(value: Any) -> str | None:
@@ -111,23 +111,30 @@ def learn(
     """
     hits = Counter(str(row["integration"]) for row in known.values() if row.get("integration"))
     for workflow_id, row in known.items():
-        told = named.get(workflow_id)
-        if told is not None:
-            if (row.get("integration"), row.get("workflow_name")) != (told.integration, told.name):
-                yield _row(workflow_id, told.integration, told.name, "file", [], stamp())
+        mapped = named.get(workflow_id)
+        if mapped is not None:
+            if (row.get("integration"), row.get("workflow_name")) != (mapped.integration, mapped.name):
+                yield _row(workflow_id, mapped.integration, mapped.name, "file", [], stamp())
             continue
         if row.get("integration"):
             continue
         asked = _asked(row)
-        found = None
+        integration_found = None
         for integration in sorted(set(integrations).difference(asked), key=lambda name: (-hits[name], name)):
             asked.append(integration)
             if _answer(asks, workflow_id, integration):
-                found = integration
+                integration_found = integration
                 hits[integration] += 1
                 break
         if not row or len(asked) > len(_asked(row)):
-            yield _row(workflow_id, found, None, "asked" if found else "unknown", asked, stamp())
+            yield _row(
+                workflow_id,
+                integration_found,
+                None,
+                "asked" if integration_found else "unknown",
+                asked,
+                stamp(),
+            )
 
 
 def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
@@ -145,10 +152,10 @@ def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
 
 def _asked(row: Row) -> list[str]:
     try:
-        found = json.loads(row.get("asked") or "[]")
+        names = json.loads(row.get("asked") or "[]")
     except ValueError:
         return []
-    return [str(name) for name in found] if isinstance(found, list) else []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _row(

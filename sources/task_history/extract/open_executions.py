@@ -1,7 +1,7 @@
 """Open executions → what the vendor says of them now, by the cheapest requests.
 
 Three kinds of request refresh what is open: a page of those the vendor calls open, a page of everything
-that began in a span, and a single read. What they cost is counted before the first is sent. Whatever a
+that began in a span, and a single read. What they cost is counted before the first is sent. What a
 list of open executions does not show any more is read singly; that read brings its steps too.
 """
 
@@ -23,7 +23,7 @@ from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
 from ..systems.settings import SystemSettings
 from ..warehouse.queries import Open, Warehouse
-from ..warehouse.status_history import Seen, earlier_state
+from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records
 from .details import DetailReader
@@ -37,7 +37,7 @@ _AT_ONCE = 200
 class OpenExecutions:
     """Brings stored open executions up to date.
 
-    Raises, while chunks are drawn: whatever the client raises; chunks drawn before stay true.
+    Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class OpenExecutions:
             spans += [partial(_rows, reader, span) for span in self._plan(ours, by_status=False).spans]
         for rows in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
-        # Whatever no listing showed has ended, was purged, or moved from one page to another meanwhile.
+        # What no listing showed has ended, was purged, or moved from one page to another meanwhile.
         forbidden: list[str] | None = [] if readers else None
         unusable: list[str] = []
         yield from self.read(left, forbidden=forbidden, unusable=unusable)
@@ -173,14 +173,14 @@ class OpenExecutions:
 
     def _requests(self, ids: Iterable[str], stored: Mapping[str, Row]) -> dict[str, Request]:
         """The requests for these executions, without those that no address can hold."""
-        found = {}
+        requests = {}
         for identity in ids:
             part = self._warehouse.partition_of(stored.get(identity, {}))
             try:
-                found[identity] = self._system.details.execution_request(self._values, identity, part)
+                requests[identity] = self._system.details.execution_request(self._values, identity, part)
             except UnusableId as error:
                 log.warning("unreadable", reason=str(error))
-        return found
+        return requests
 
     def _read(self, identity: str, request: Request, answer: Answer | Exception) -> Detail | None:
         """What the answer holds; None when this one is skipped."""
@@ -235,8 +235,8 @@ class OpenExecutions:
 
     def _is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[Open]) -> bool:
         """Whether each status has as many as are held: what is open can only become fewer."""
-        held = Counter(one.status for one in opens)
-        known = {one.id: one.status for one in opens}
+        held = Counter(execution.status for execution in opens)
+        known = {execution.id: execution.status for execution in opens}
         return held.total() == sum(held[status] for status in heads) and all(
             page.total == held[status]
             and all(known.get(self._system.identity(row)) == status for row in page.rows)
@@ -250,10 +250,10 @@ class OpenExecutions:
         rows = list(head.rows)
         if head.total is not None:
             offsets = range(len(rows), head.total, size) if rows else range(0)
-            for _, found in reader.pages.many(window, offsets, filters):
-                if isinstance(found, Exception):
-                    raise found
-                rows += found.rows
+            for _, page_or_error in reader.pages.many(window, offsets, filters):
+                if isinstance(page_or_error, Exception):
+                    raise page_or_error
+                rows += page_or_error.rows
             return rows
         page = head
         while page.rows and (page.more or len(page.rows) >= size):
@@ -294,13 +294,13 @@ class OpenExecutions:
         self.unresolved += row["resolution"] == "unresolved_at_retention"
         outcome = "expired" if is_expired else "gone"
         # Its row tells from now on when it was found gone; when it was last seen is kept apart.
-        last = earlier_state(identity, Seen.in_row(stored or {}), None)
+        last = earlier_state(identity, StoredStatus.in_row(stored or {}), None)
         return Chunk(
             {
                 self._system.executions.name: [row],
                 STATES.name: last,
                 self._system.details.log.name: [
-                    records.ledger(self._system.details.log, identity, at, outcome, stamp)
+                    records.details_log_row(self._system.details.log, identity, at, outcome, stamp)
                 ],
             }
         )
@@ -313,7 +313,7 @@ class OpenExecutions:
         spelled = {records.plain(name) for name in stored if name not in columns}
         also_listed = {name for name in detail.extra if records.plain(name) in spelled}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
-        before = Seen.in_row(stored)
+        before = StoredStatus.in_row(stored)
         row = records.laid_over(system.executions, stored, fresh)
         row = records.execution(system, row, stamp, read_by=records.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
@@ -325,7 +325,7 @@ class OpenExecutions:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
                 tables[system.details.log.name] = [
-                    records.ledger(system.details.log, identity, started_at, "loaded", stamp, detail)
+                    records.details_log_row(system.details.log, identity, started_at, "loaded", stamp, detail)
                 ]
                 tables[system.details.steps.name] = records.steps(
                     system.details.steps, detail, started_at, stamp
@@ -354,7 +354,7 @@ def _instant_of(execution: Open) -> Window | None:
 
 
 def _span(opens: Sequence[Open]) -> Window | None:
-    starts = [one.started_at for one in opens if one.started_at is not None]
+    starts = [execution.started_at for execution in opens if execution.started_at is not None]
     return Window(min(starts), max(starts) + MS) if starts else None
 
 
@@ -394,7 +394,7 @@ def plan(
     local = _by_place(opens, ranks, page_size)
     if not by_status:
         return local
-    counts = Counter(one.status for one in opens)
+    counts = Counter(execution.status for execution in opens)
     statuses = tuple(dict.fromkeys((*open_statuses, *sorted(filter(None, counts)))))
     lists = sum(max(1, math.ceil(counts[status] / page_size)) for status in statuses)
     if local.requests <= lists:
@@ -404,11 +404,11 @@ def plan(
 
 def _by_place(opens: Sequence[Open], ranks: Mapping[str, Places], page_size: int) -> Plan:
     """A page for those that stand close together, a single read for each of the others."""
-    placed = sorted(
-        ((ranks[one.id], one) for one in opens if one.id in ranks and one.started_at is not None),
-        key=lambda pair: pair[0],
-    )
-    singles = [one.id for one in opens if one.id not in ranks or one.started_at is None]
+    known = [execution for execution in opens if execution.id in ranks and execution.started_at is not None]
+    placed = sorted(((ranks[execution.id], execution) for execution in known), key=lambda pair: pair[0])
+    singles = [
+        execution.id for execution in opens if execution.id not in ranks or execution.started_at is None
+    ]
     spans: list[Window] = []
     at = 0
     while at < len(placed):

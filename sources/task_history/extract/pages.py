@@ -80,7 +80,7 @@ class Reading:
 class Pages:
     """Asks for pages of listings.
 
-    Raises, from every method: whatever the client raises, and UnexpectedResponse when an answer has
+    Raises, from every method: what the client raises, and UnexpectedResponse when an answer has
     not the documented form.
     """
 
@@ -161,7 +161,7 @@ class Pages:
                 return
         except PaginationLoop:
             raise
-        except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
+        except Exception as error:  # noqa: BLE001 - raised again once the rows are saved
             reading.error, reading.refused = error, reading.gap() or 0
         if may_expire and len(reading.pages) > 1:
             self._look_back(reading)
@@ -173,7 +173,7 @@ class Pages:
         reading.has_drifted = True
         try:
             again = self.one(reading.window, offset)
-        except Exception as error:  # noqa: BLE001 - raised by whoever has saved the rows
+        except Exception as error:  # noqa: BLE001 - raised again once the rows are saved
             reading.error = reading.error or error
         else:
             reading.has_drifted = again.total != page.total or _is_other(self._system, again, page)
@@ -192,9 +192,9 @@ class Pages:
         stale = 0
         for _ in range(_ATTEMPTS):
             reading = self._once(window)
-            found = {self._system.identity(row): row for page in reading.pages.values() for row in page.rows}
-            stale = 0 if found.keys() - rows.keys() else stale + 1
-            rows |= found
+            shown = {self._system.identity(row): row for page in reading.pages.values() for row in page.rows}
+            stale = 0 if shown.keys() - rows.keys() else stale + 1
+            rows |= shown
             if reading.error is None and len(reading.pages) == 1:
                 return rows, True
             is_counted = (reading.total or 0) >= reading.depth and not reading.has_moved
@@ -202,9 +202,9 @@ class Pages:
             # What was seen while there were more or fewer may be gone. Without a count, only the next
             # reading tells whether some expired during this one.
             if size == before:
-                seen |= found.keys()
+                seen |= shown.keys()
             else:
-                seen = set(found) if is_counted else set()
+                seen = set(shown) if is_counted else set()
             if len(seen) >= size[0] and (is_counted or reading.error is None):
                 return rows, True
             if stale >= (1 if reading.error else _STALE):

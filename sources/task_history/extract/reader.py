@@ -106,7 +106,7 @@ class NewestHeld(Held, Protocol):
 class WindowReader(Protocol):
     """Reads the executions of one partition in windows.
 
-    Raises, while pieces are drawn: whatever the client raises, UnexpectedResponse and PaginationLoop; what was read
+    Raises, while pieces are drawn: what the client raises, UnexpectedResponse and PaginationLoop; what was read
     before comes as pieces first.
     """
 

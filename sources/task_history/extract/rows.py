@@ -15,7 +15,7 @@ from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
-from ..warehouse.status_history import Seen, earlier_state
+from ..warehouse.status_history import StoredStatus, earlier_state
 
 if TYPE_CHECKING:
     from ..core.arrow import Framed, Values
@@ -63,8 +63,8 @@ class Undeclared:
         rows = []
         for values in zip(*every, strict=True):
             others = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-            found = self._redactor.payload(others).value
-            rows.append(found if isinstance(found, dict) else dict.fromkeys(others, found))
+            redacted = self._redactor.payload(others).value
+            rows.append(redacted if isinstance(redacted, dict) else dict.fromkeys(others, redacted))
         kept = {name: column for name, column in columns.items() if name in declared}
         return {**kept, **{name: [row.get(name) for row in rows] for name in set().union(*rows)}}
 
@@ -90,10 +90,10 @@ class Undeclared:
         else:
             return row
         others = {name: value for name, value in row.items() if name not in declared}
-        found = self._redactor.payload(others)
-        if not found.count:
+        redacted = self._redactor.payload(others)
+        if not redacted.count:
             return row
-        kept = found.value if isinstance(found.value, dict) else dict.fromkeys(others, found.value)
+        kept = redacted.value if isinstance(redacted.value, dict) else dict.fromkeys(others, redacted.value)
         return {**{name: value for name, value in row.items() if name in declared}, **kept}
 
 
@@ -115,7 +115,7 @@ LIST, LATE, STATUS, EXECUTION, REPAIR, REPLAY = "list", "late", "status", "execu
 
 
 def execution(
-    system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: Seen | None = None
+    system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: StoredStatus | None = None
 ) -> Row:
     """A listing's row, or one that was laid over a stored row; ``before`` is its state as stored."""
     row = stamp.undeclared.kept(system.executions, row)
@@ -161,7 +161,7 @@ def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by:
 
 
 def executions(
-    system: System, rows: Iterable[Row], stamp: Stamp, *, read_by: str, stored: Mapping[str, Seen]
+    system: System, rows: Iterable[Row], stamp: Stamp, *, read_by: str, stored: Mapping[str, StoredStatus]
 ) -> tuple[list[Row], list[Row]]:
     """A listing's rows, and the earlier states of those that are stored in another; ``stored`` is by id."""
     fresh, earlier = [], []
@@ -212,7 +212,7 @@ def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expir
     }
 
 
-def ledger(
+def details_log_row(
     table: Table,
     execution_id: str,
     started_at: datetime | None,

@@ -156,16 +156,16 @@ class SortedListing:
     def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
         """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
         look = Look(self._pages, self._system, held)
-        found = Comparison()
+        comparison = Comparison()
         if not look.agrees(window, places):
             for day in days(window):
                 compared = self.compare(day, held)
                 if compared.unverified:
                     compared.unverified = [day]
-                found.add(compared)
-        found.total = look.total
-        found.read += look.read
-        return found
+                comparison.add(compared)
+        comparison.total = look.total
+        comparison.read += look.read
+        return comparison
 
     def over(self, piece: Piece, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
         """The piece's window: what is asked for ends now."""
@@ -361,17 +361,17 @@ class SortedListing:
         """The window with what a comparison finds; None where that does not come to an end."""
         rows = self._distinct(reading.pages)
         starts = {key: at for key, row in rows.items() if (at := self._system.started_at(row))}
-        found = self.compare(reading.window, Starts(starts))
-        rows |= {self._system.identity(row): row for row in found.fresh}
+        comparison = self.compare(reading.window, Starts(starts))
+        rows |= {self._system.identity(row): row for row in comparison.fresh}
         log.info(
             "listing_moved",
             window=described(reading.window),
             rows=len(rows),
             total=reading.total,
-            fresh=len(found.fresh),
-            verified=found.is_verified,
+            fresh=len(comparison.fresh),
+            verified=comparison.is_verified,
         )
-        return self._cut(reading.window, rows, total=found.total) if found.is_verified else None
+        return self._cut(reading.window, rows, total=comparison.total) if comparison.is_verified else None
 
     def _mends(self, reading: Reading, rows: dict[str, Row]) -> bool:
         """Reads the instants of which rows swapped between pages; whether all was seen then."""
@@ -379,8 +379,8 @@ class SortedListing:
         missing = incomplete_instants(self._system, reading.pages)
         self._overlap = 1
         for at in sorted(at for at in missing if at is not None and at in reading.window):
-            found, is_whole_now = self._pages.millisecond(Window(at, at + MS))
-            seen |= found
+            at_once, is_whole_now = self._pages.millisecond(Window(at, at + MS))
+            seen |= at_once
             if not is_whole_now:
                 return False
         rows |= seen

@@ -1,4 +1,4 @@
-"""Listings in an order that nobody documents, without a count: pages that are seen to join.
+"""Listings in an undocumented order, without a count: pages that are seen to join.
 
 Each page repeats the last row of the one before. If that row is not on it, rows moved in between: the page is
 asked for again from further back. A short page is the end only where longer ones were seen, since a vendor may
@@ -53,7 +53,7 @@ class Chain:
         return CHAIN if self.is_heeded else unverified("offsets lead to the same rows")
 
     def __iter__(self) -> Iterator[list[Row]]:
-        """The rows of each page that were not on those before. Raises whatever the client raises."""
+        """The rows of each page that were not on those before. Raises what the client raises."""
         offset = self._offset
         tail: str | None = None
         before: list[str] = []
@@ -62,7 +62,7 @@ class Chain:
             ids = [self._system.identity(row) for row in page.rows]
             fresh = [row for row, key in zip(page.rows, ids, strict=True) if key not in self.seen]
             if len(ids) > 1 and ids == before:
-                # A page that is longer than any is the whole list, whatever was asked for.
+                # A page that is longer than any is the whole list, at any offset.
                 self.is_heeded = len(ids) > self._system.listing.page_size
                 return
             self.seen.update(ids)
@@ -141,11 +141,11 @@ class UnsortedListing:
         """The window in pieces, oldest first."""
         left = [window]
         while left:
-            found = self._read(left.pop())
-            if isinstance(found, Piece):
-                yield found
+            outcome = self._read(left.pop())
+            if isinstance(outcome, Piece):
+                yield outcome
             else:
-                left += reversed(found)
+                left += reversed(outcome)
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:  # noqa: ARG002
         """What is new since the last sync, and its lookback once more."""
@@ -205,20 +205,20 @@ def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence)
 
 def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
     """What a list that is not counted has in the window, against what is held."""
-    found = Comparison()
+    comparison = Comparison()
     for piece in reader.pieces(window):
         inside = {reader.system.identity(row): row for row in piece.rows}
         known = held.ids(piece.window)
         missing = sorted(inside.keys() - known)
         surplus = sorted(known - inside.keys()) if piece.is_verified else []
-        found.read += piece.rows
-        found.fresh += [inside[key] for key in missing]
-        found.vanished += surplus
+        comparison.read += piece.rows
+        comparison.fresh += [inside[key] for key in missing]
+        comparison.vanished += surplus
         if not piece.is_verified:
-            found.unverified.append(piece.window)
+            comparison.unverified.append(piece.window)
         if missing or surplus:
-            found.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))
-    return found
+            comparison.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))
+    return comparison
 
 
 def over(system: System, piece: Piece, edge: datetime) -> Window:

@@ -22,9 +22,9 @@ from ..extract.compare import Comparison, Leaf, differing
 from ..extract.pages import described
 from ..extract.reader import WindowReader
 from ..extract.unsorted_listing import compared
-from ..warehouse.coverage import Book
+from ..warehouse.coverage import Coverage
 from ..warehouse.queries import Warehouse
-from ..warehouse.status_history import Seen, earlier_state
+from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import phases
 from .context import Context, Partition
@@ -51,17 +51,17 @@ class Audit:
         self._is_repairing = is_repairing
         self._sample = sample
         self._random = random.Random(seed)
-        self._compared: list[tuple[Book, Window, Warehouse]] = []
+        self._compared: list[tuple[Coverage, Window, Warehouse]] = []
         self._read: dict[str, Row] = {}
         """Rows that were read, by id."""
         self._fresh: dict[str, Row] = {}
         """Those of them that are not stored."""
-        self.found = Findings()
+        self.findings = Findings()
         self.covered: list[Window] = []
         """What is compared."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
+        """What there is to write, in order. Raises what ends the run."""
         context = self._context
         partitions = Partitions(context)
         yield from partitions.workflows()
@@ -77,20 +77,20 @@ class Audit:
         for companion in context.companions:
             other = Audit(companion, is_repairing=self._is_repairing)
             yield from other.chunks()
-            self.found.add(other.found)
+            self.findings.add(other.findings)
 
     def _compare_partition(self, partition: Partition) -> None:
         """Compares what is covered of the partition."""
-        found, window = self.found, self._context.selection.window
+        findings, window = self.findings, self._context.selection.window
         held = self._context.warehouse.within(Selection(None, partition.filters))
         covered = [
             part
-            for known in partition.book.covered
+            for known in partition.coverage.covered
             if window and not (part := overlap(known, window)).is_empty
         ]
         longest = max(covered, key=lambda part: part.end - part.start, default=None)
         if not self._context.system.listing.is_countable and self._context.system.statistics is None:
-            found.api_total = None
+            findings.api_total = None
         before = self.covered
         done: list[Window] = []
         for at, part in enumerate(covered):
@@ -101,27 +101,27 @@ class Audit:
             except Rejected as error:
                 if self._context.system.listing.partitioned_by:
                     log.warning("partition_refused", partition=partition.name or "all", status=error.status)
-                    found.unverified.append(part)
+                    findings.unverified.append(part)
                     continue
                 raise
-            found.executions += held.count(part)
-            found.compared.append(part)
+            findings.executions += held.count(part)
+            findings.compared.append(part)
             done.append(part)
-            self._compared.append((partition.book, part, held))
+            self._compared.append((partition.coverage, part, held))
         self.covered = merged([*before, *done])
         if self._sample and self._context.system.listing.is_countable:
             self._compare_sample(partition.reader, done, held)
 
     def _compare(self, reader: WindowReader, window: Window, held: Warehouse, places: list[float]) -> Window:
         """Compares the window, or what of it can be; gives that."""
-        found = self.found
+        findings = self.findings
         window, total, doubted = self._doubted_by_statistics(window, held)
         for part in doubted:
             comparison = reader.audit(part, held, places=places)
             total = comparison.total if total is None else total
             self._take(comparison, part, held, is_narrowed=not self._context.system.listing.is_countable)
-        if found.api_total is not None:
-            found.api_total = None if total is None else found.api_total + total
+        if findings.api_total is not None:
+            findings.api_total = None if total is None else findings.api_total + total
         return window
 
     def _doubted_by_statistics(
@@ -158,7 +158,7 @@ class Audit:
     def _compare_sample(self, reader: WindowReader, windows: list[Window], held: Warehouse) -> None:
         """Reads rows at random places and compares them; everything, if the sample is as large."""
         size = self._context.system.listing.page_size
-        if self._sample >= self.found.executions:
+        if self._sample >= self.findings.executions:
             for window in windows:
                 self._take(compared(reader, window, held), window, held, is_narrowed=True)
             return
@@ -176,11 +176,15 @@ class Audit:
 
     def _take(self, comparison: Comparison, window: Window, held: Warehouse, *, is_narrowed: bool) -> None:
         """Notes what a comparison found; ``is_narrowed`` says that windows that differ are cut to milliseconds."""
-        system, found = self._context.system, self.found
+        system, findings = self._context.system, self.findings
         self._note_read(comparison.read, window)
-        found.unverified += comparison.unverified
+        findings.unverified += comparison.unverified
         fresh = {system.identity(row): row for row in comparison.fresh}
-        known = {identity for one in found.differences for identity in (*one.missing, *one.surplus)}
+        known = {
+            identity
+            for difference in findings.differences
+            for identity in (*difference.missing, *difference.surplus)
+        }
         if system.listing.partitioned_by:
             # One that several partitions show is stored for the first of them.
             known |= self._context.warehouse.stored(sorted(fresh)).keys()
@@ -190,7 +194,7 @@ class Audit:
             surplus = tuple(key for key in leaf.surplus if key not in known)
             if missing or surplus:
                 cut = Leaf(leaf.window, missing, surplus)
-                found.differences += (
+                findings.differences += (
                     self._narrowed(cut, fresh, held)
                     if is_narrowed
                     else [Difference(leaf.window, missing, surplus)]
@@ -219,8 +223,8 @@ class Audit:
 
     def _note_different(self) -> None:
         """Compares all rows that were read, field by field. What is stored open is settling's."""
-        context, system, found = self._context, self._context.system, self.found
-        missing = {identity for one in found.differences for identity in one.missing}
+        context, system, findings = self._context, self._context.system, self.findings
+        missing = {identity for difference in findings.differences for identity in difference.missing}
         wanted = [identity for identity in self._read if identity not in missing]
         for at in range(0, len(wanted), _AT_ONCE):
             part = wanted[at : at + _AT_ONCE]
@@ -231,14 +235,14 @@ class Audit:
                     # It lies beyond the window's edge, or was read in a page that no count called for.
                     start = system.started_at(row) or context.edge()
                     self._fresh[identity] = row
-                    found.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
+                    findings.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
                     continue
-                found.rows_compared += 1
+                findings.rows_compared += 1
                 kept = context.stamp().undeclared.kept(system.executions, row)
                 columns = () if held.get("is_open") else differing(system, kept, held)
                 if columns:
                     start = held.get(system.started_column) or context.edge()
-                    found.differences.append(
+                    findings.differences.append(
                         Difference(Window(start, start + MS), different=((identity, columns),))
                     )
 
@@ -249,68 +253,71 @@ class Audit:
         if horizon is None:
             return
         kept: list[Difference] = []
-        for one in self.found.differences:
-            if not one.surplus or one.window.start >= horizon:
-                kept.append(one)
+        for difference in self.findings.differences:
+            if not difference.surplus or difference.window.start >= horizon:
+                kept.append(difference)
                 continue
-            stored = context.warehouse.stored(one.surplus)
+            stored = context.warehouse.stored(difference.surplus)
             old = [
                 key
-                for key in one.surplus
+                for key in difference.surplus
                 if context.is_expired(stored.get(key, {}).get(system.started_column))
             ]
-            self.found.purged += len(old)
+            self.findings.purged += len(old)
             if self._is_repairing:
                 stamp = context.stamp()
                 rows = [
                     records.vanished(system.executions, stored[key], stamp, is_expired=True) for key in old
                 ]
                 yield Chunk({system.executions.name: rows})
-            surplus = tuple(key for key in one.surplus if key not in old)
-            rest = Difference(one.window, one.missing, surplus, one.different)
+            surplus = tuple(key for key in difference.surplus if key not in old)
+            rest = Difference(difference.window, difference.missing, surplus, difference.different)
             if rest.rows:
                 kept.append(rest)
-        self.found.differences = kept
+        self.findings.differences = kept
 
     def _repaired(self) -> Iterator[Chunk]:
         """Writes what the API shows for the rows that differ; nothing else is asked for again."""
-        context, system, found = self._context, self._context.system, self.found
+        context, system, findings = self._context, self._context.system, self.findings
         context.phase("repairing")
         again: list[str] = []
-        for one in found.differences:
-            stored = context.warehouse.stored([key for key, _ in one.different])
+        for difference in findings.differences:
+            stored = context.warehouse.stored([key for key, _ in difference.different])
             stamp = context.stamp()
             rows, earlier = [], []
-            for key in (*one.missing, *(key for key, _ in one.different)):
+            for key in (*difference.missing, *(key for key, _ in difference.different)):
                 row = self._fresh.get(key) or self._read[key]
-                before = Seen.in_row(stored.get(key, {}))
+                before = StoredStatus.in_row(stored.get(key, {}))
                 rows.append(records.execution(system, row, stamp, read_by=records.REPAIR, before=before))
                 earlier += earlier_state(key, before, row.get("status"))
                 if before is not None and before.status != str(row.get("status") or ""):
                     again.append(key)  # its steps are of another state
-            found.repaired += len(rows)
+            findings.repaired += len(rows)
             context.tally.executions += len(rows)
-            log.info("repaired", window=described(one.window), rows=len(rows))
+            log.info("repaired", window=described(difference.window), rows=len(rows))
             yield Chunk({system.executions.name: rows, STATES.name: earlier})
-            again += one.surplus
-            found.repaired += len(one.surplus)
+            again += difference.surplus
+            findings.repaired += len(difference.surplus)
         yield END
-        # Whatever is surplus is asked for singly: gone, it is marked; there, it is written as it is.
-        for chunk in context.settling.read(again):
+        # What is surplus is asked for singly: gone, it is marked; there, it is written as it is.
+        for chunk in context.open_executions.read(again):
             yield phases.counted(context, chunk)
 
     def _note_coverage(self) -> None:
         """Each day that was compared, as an audit saw it."""
-        context, found = self._context, self.found
-        bad = [*found.unverified, *(one.window for one in found.differences if not self._is_repairing)]
-        for book, window, held in self._compared:
+        context, findings = self._context, self.findings
+        bad = [
+            *findings.unverified,
+            *(difference.window for difference in findings.differences if not self._is_repairing),
+        ]
+        for coverage, window, held in self._compared:
             parts = list(days(window))
             for part, count in zip(parts, held.counts(parts), strict=True):
                 is_good = all(overlap(part, other).is_empty for other in bad)
-                book.noted(
+                coverage.noted(
                     part,
                     count,
-                    count if is_good and found.api_total is not None else None,
+                    count if is_good and findings.api_total is not None else None,
                     is_verified=is_good,
                     checked_at=context.now(),
                 )

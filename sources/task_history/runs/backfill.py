@@ -31,7 +31,7 @@ class Backfill:
         return self._context.selection
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
+        """What there is to write, in order. Raises what ends the run."""
         context = self._context
         failed: list[TaskHistoryError] = []
         for listing in context.all:
@@ -51,15 +51,15 @@ class Backfill:
 
     def _events(self, context: Context, partition: Partition) -> Iterator[Event]:
         """The gaps of one partition, then what an earlier run could not verify."""
-        window, reader, book = self.selection.window, partition.reader, partition.book
+        window, reader, coverage = self.selection.window, partition.reader, partition.coverage
         is_countable = context.system.listing.is_countable
         if window is None:
             return
         held = context.warehouse.within(Selection(None, partition.filters))
         unverified = [
-            day for day in book.doubted if not overlap(day, window).is_empty and context.is_kept(day)
+            day for day in coverage.doubted if not overlap(day, window).is_empty and context.is_kept(day)
         ]
-        missing = book.gaps(window)
+        missing = coverage.gaps(window)
         for at, gap in enumerate(missing):
             pieces = 0
             for piece in reader.pieces(gap, in_columns=True, held=held):

@@ -23,7 +23,7 @@ from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
-from ..warehouse.coverage import LIST, SYNC, Book, Day, filters_text, list_of, whole
+from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, whole
 from ..warehouse.queries import Wanted, Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
@@ -45,7 +45,7 @@ class Partition:
 
     name: str
     filters: Mapping[str, str]
-    book: Book
+    coverage: Coverage
     reader: WindowReader
 
 
@@ -104,16 +104,15 @@ class Context:
         self._undeclared = Undeclared(self.redactor, max_bytes=settings.values.payload_max_bytes)
         self.system = settings.system
         self.sender: Sender = root.sender if root else FallbackSender(client)
-        coverage: list[Day] = root.coverage if root else warehouse.coverage()
-        self.coverage: list[Day] = coverage
+        self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
         """All that was covered when the run began."""
-        self._known = [day for day in coverage if list_of(day.filters) == self.label.get(LIST, "")]
+        self._known = [day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")]
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=piece_of(self.commits.rows)
         )
         self._partitions: dict[str, Partition] = {}
         reader = DetailReader(self.sender, self.system, settings.values)
-        self.settling = OpenExecutions(
+        self.open_executions = OpenExecutions(
             sender=self.sender,
             system=self.system,
             values=settings.values,
@@ -135,7 +134,7 @@ class Context:
             ),
             stamp=self.stamp,
             is_expired=self.is_expired,
-            changed=self.settling.changed,
+            changed=self.open_executions.changed,
         )
         self._reads = 0
         self.sealed = 0
@@ -143,7 +142,7 @@ class Context:
         self.committed = 0
         """Batches of them that are in the warehouse."""
         self.wait_for_commits: Callable[[], None] = lambda: None
-        """Gives back when all of them are. Raises whatever a commit raised."""
+        """Gives back when all of them are. Raises what a commit raised."""
 
     @cached_property
     def companions(self) -> list[Context]:
@@ -174,24 +173,26 @@ class Context:
             filters = dict(self.selection.filters)
             if self.system.listing.partitioned_by:
                 filters[self.system.listing.partitioned_by] = name
-            book = Book(self._known, lane=self.lane, filters=filters_text({**filters, **self.label}))
-            self._partitions[name] = Partition(name, filters, book, self._readers.of(filters))
+            coverage = Coverage(self._known, lane=self.lane, filters=filters_text({**filters, **self.label}))
+            self._partitions[name] = Partition(name, filters, coverage, self._readers.of(filters))
         return self._partitions[name]
 
     def gaps(self, window: Window) -> list[Window]:
         """What of the window is not covered, of any partition, as far as partitions are known."""
         partitioned_by = self.system.listing.partitioned_by
         if not partitioned_by:
-            return self.partition("").book.gaps(window)
+            return self.partition("").coverage.gaps(window)
         if not self._partitions:
             covered = [part for day in whole(self._known, partitioned_by) for part in day.windows]
             return gaps(window, covered)
-        return merged(gap for partition in self._partitions.values() for gap in partition.book.gaps(window))
+        return merged(
+            gap for partition in self._partitions.values() for gap in partition.coverage.gaps(window)
+        )
 
     def covered(self) -> list[Row]:
         """The rows of ``coverage`` that are to be written, of all partitions; each is given once."""
         partitions = [part for context in self.all for part in context._partitions.values()]
-        return [row for part in partitions for row in part.book.changes(self.run_id)]
+        return [row for part in partitions for row in part.coverage.changes(self.run_id)]
 
     def stamp(self) -> Stamp:
         """Who reads something, now."""
@@ -294,4 +295,4 @@ class Context:
 
 def without(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
     """Those that were not skipped before."""
-    return [one for one in wanted if (one.step_id or one.execution_id) not in skipped]
+    return [item for item in wanted if (item.step_id or item.execution_id) not in skipped]

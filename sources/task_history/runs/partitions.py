@@ -18,7 +18,7 @@ from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
 from ..core.log import log
 from ..core.models import Row, Window
 from ..extract.reader import Late, Piece, WindowReader
-from ..warehouse.status_history import Seen
+from ..warehouse.status_history import StoredStatus
 from . import phases
 from .context import Context, Partition
 
@@ -133,7 +133,7 @@ class Partitions:
             yield event
         elif isinstance(event, Late):
             yield phases.late(self._context, partition, event)
-            yield from self._context.settling.read(event.comparison.vanished[: phases.MAX_VANISHED])
+            yield from self._context.open_executions.read(event.comparison.vanished[: phases.MAX_VANISHED])
         else:
             chunk, vanished = phases.listed(
                 self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)
@@ -187,10 +187,10 @@ class _Stored:
         self._warehouse = context.warehouse
         self._is_filtered_by_time = context.system.listing.is_filtered_by_time
         self._lookback = lookback
-        self._seen: dict[str, Seen] | None = None
+        self._seen: dict[str, StoredStatus] | None = None
         self._starts: dict[str, dict[str, datetime]] | None = None
 
-    def seen(self, window: Window) -> dict[str, Seen]:
+    def seen(self, window: Window) -> dict[str, StoredStatus]:
         """The states of those that began in the window, and perhaps of others, by id."""
         lookback = self._lookback
         if lookback is None or window.start < lookback.start or window.end > lookback.end:

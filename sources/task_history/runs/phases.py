@@ -19,7 +19,7 @@ from ..extract.reader import Late, Piece, WindowReader
 from ..systems.protocol import Integrations, System
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
-from ..warehouse.status_history import Seen
+from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import READS, STATES
 from .context import Context, Partition, without
 
@@ -32,7 +32,7 @@ def listed(
     partition: Partition,
     piece: Piece,
     *,
-    seen: Callable[[Window], Mapping[str, Seen]],
+    seen: Callable[[Window], Mapping[str, StoredStatus]],
     stored_starts: Mapping[str, datetime],
 ) -> tuple[Chunk, list[str]]:
     """A window that was read: its rows and its coverage, and the ids that it shows no more.
@@ -40,10 +40,10 @@ def listed(
     ``seen`` gives the states in which executions are stored; ``stored_starts`` when those of the partition began
     that are looked at again.
     """
-    system, stamp, tally, book = context.system, context.stamp(), context.tally, partition.book
+    system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     window = partition.reader.over(piece, context.edge())
-    covered = [part for known in book.covered if not (part := overlap(window, known)).is_empty]
-    touched = book.touched(_reach(system, window, piece.outside))
+    covered = [part for known in coverage.covered if not (part := overlap(window, known)).is_empty]
+    touched = coverage.touched(_reach(system, window, piece.outside))
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
     frame = piece.frame if not stored and not covered else None
@@ -52,12 +52,12 @@ def listed(
     made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in covered)]
-    book.found_late(late, checked_at=stamp.at)
-    for part in gaps(window, book.own):
+    coverage.found_late(late, checked_at=stamp.at)
+    for part in gaps(window, coverage.own):
         by_day = by_midnight(at for at in starts.values() if at in part)
         if frame is not None:
             by_day.update(frame.within(part).by_day())
-        book.add(
+        coverage.add(
             part,
             by_day,
             is_counted=piece.total is not None,
@@ -65,7 +65,7 @@ def listed(
             checked_at=stamp.at,
         )
     for known in covered:
-        book.compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
+        coverage.compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
     number = len(rows)
     tally.count_listed(made, system.failed_statuses)
     framed = {}
@@ -86,7 +86,7 @@ def listed(
         number,
         piece.total,
         is_verified=piece.is_verified,
-        filters=book.filters,
+        filters=coverage.filters,
         order=piece.order,
     )
     chunk = Chunk(
@@ -108,12 +108,14 @@ def _reach(system: System, window: Window, outside: Sequence[Row]) -> Window:
     return Window(min([window.start, *starts]), max([window.end, *(at + MS for at in starts)]))
 
 
-def _stored_elsewhere(context: Context, rows: Sequence[Row], stored: Mapping[str, Seen]) -> dict[str, Seen]:
+def _stored_elsewhere(
+    context: Context, rows: Sequence[Row], stored: Mapping[str, StoredStatus]
+) -> dict[str, StoredStatus]:
     """The states of rows that may be stored outside of the window: of which it is not known when they began."""
     system = context.system
     ids = [key for row in rows if not system.started_at(row) and (key := system.identity(row)) not in stored]
     held = context.warehouse.stored(ids) if ids else {}
-    return {key: state for key, row in held.items() if (state := Seen.in_row(row)) is not None}
+    return {key: state for key, row in held.items() if (state := StoredStatus.in_row(row)) is not None}
 
 
 def _note_unverified(
@@ -151,18 +153,18 @@ def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
 
 def late(context: Context, partition: Partition, event: Late) -> Chunk:
     """What a comparison of a covered window found that was not there when it was listed."""
-    system, stamp, tally, book = context.system, context.stamp(), context.tally, partition.book
+    system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     comparison, window = event.comparison, event.window
     is_verified = comparison.is_verified and len(comparison.vanished) <= MAX_VANISHED
     # One that was held to be purged, or not to fit the filters, has a state already.
     held = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
-    stored = {key: seen for key, row in held.items() if (seen := Seen.in_row(row)) is not None}
+    stored = {key: seen for key, row in held.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
     starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
     if rows:
         log.info("late", window=described(window), rows=len(rows))
-    book.found_late(starts, checked_at=stamp.at)
-    book.compared(window, is_verified=is_verified, checked_at=stamp.at)
+    coverage.found_late(starts, checked_at=stamp.at)
+    coverage.compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:
         _note_unverified(context, partition, window, len(rows), reason="a comparison came to no end")
     tally.late += len(rows)
@@ -184,7 +186,7 @@ def settled(
     warehouse = context.warehouse if selection is None else context.warehouse.within(selection)
     opens = warehouse.open_executions(not_read_by=context.run_id)
     context.phase("settling")
-    tally, settling = context.tally, context.settling
+    tally, settling = context.tally, context.open_executions
     before = tally.settled, tally.unresolved
     chunks = settling.chunks(
         opens, readable, is_quiet=not tally.executions, at_once=context.settings.values.concurrency
@@ -236,17 +238,17 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
-    flying = _Flying(context)
+    in_flight = _InFlight(context)
     most = context.commits.details
     is_sure = False
     for _ in itertools.count() if rounds is None else range(rounds):
         left = warehouse.left(scope)
         context.expect_details(left.details, left.failed, left.payloads)
-        known = details.skipped | flying.ids()
+        known = details.skipped | in_flight.ids()
         limit = most + len(known)
         payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
         for chunk in details.inputs_and_outputs(payloads):
-            flying.add(chunk)
+            in_flight.add(chunk)
             tally.payloads += 1
             tally.redactions = details.redactions
             tally.came()
@@ -257,7 +259,7 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             else []
         )
         for chunk in details.steps(wanted):
-            flying.add(chunk)
+            in_flight.add(chunk)
             tally.came()
             yield counted(context, chunk)
         if payloads or wanted:
@@ -271,7 +273,7 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             yield END
 
 
-class _Flying:
+class _InFlight:
     """Ids of details that were read and are not yet in the warehouse: it would name them again."""
 
     def __init__(self, context: Context) -> None:

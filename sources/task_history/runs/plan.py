@@ -51,7 +51,7 @@ class Plan:
 class Planner:
     """Asks the vendor for counts, ``MOST_REQUESTS`` at most.
 
-    Raises, from ``plan``: whatever the client raises, and UnexpectedResponse.
+    Raises, from ``plan``: what the client raises, and UnexpectedResponse.
     """
 
     def __init__(self, pages: Pages, system: System, values: SystemSettings) -> None:

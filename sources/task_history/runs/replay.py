@@ -24,7 +24,7 @@ from ..core.log import log
 from ..core.models import Row, Selection
 from ..extract import rows as records
 from ..systems.protocol import Replayed
-from ..warehouse.status_history import Seen, earlier_state
+from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import REPLAYS, STATES
 from .context import Context
 from .replay_candidates import Candidates, Earlier
@@ -75,12 +75,12 @@ class Replay:
     def left(self) -> list[str]:
         """Ids that were not sent."""
         done = {result.id for result in self.results} | self.skipped.keys()
-        return [one for one in self._ids if one not in done]
+        return [identity for identity in self._ids if identity not in done]
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
+        """What there is to write, in order. Raises what ends the run."""
         if not self._again:
-            # This run holds the lock of its lane: nobody else sends from here on.
+            # This run holds the lock of its lane: no other process sends from here on.
             self.skipped = self._candidates.earlier(self._ids)
         ids = self.left
         self._context.phase("replaying")
@@ -90,7 +90,7 @@ class Replay:
     def _group(self, ids: Sequence[str]) -> Iterator[Chunk]:
         context = self._context
         stored = context.warehouse.stored(ids)
-        intents = [Result(one, "intended", context.now()) for one in ids]
+        intents = [Result(identity, "intended", context.now()) for identity in ids]
         yield Chunk({REPLAYS.name: [self._row(intent) for intent in intents]})
         yield END
         for at, intent in enumerate(intents):
@@ -114,21 +114,21 @@ class Replay:
             answer = context.client.send(replay.request(context.settings.values, intent.id))
         except Unconfirmed as error:
             self._error = error
-            found = replace(intent, outcome="unknown", status_code=error.status, answer=str(error))
+            result = replace(intent, outcome="unknown", status_code=error.status, answer=str(error))
         except (Rejected, AuthenticationError) as error:
             self._error = error
-            found = replace(intent, outcome="refused", status_code=error.status or None, answer=str(error))
+            result = replace(intent, outcome="refused", status_code=error.status or None, answer=str(error))
         else:
             replayed = replay.read(answer.data)
-            found = replace(
+            result = replace(
                 intent,
                 outcome="replayed",
                 new_execution_id=replayed.execution_id,
                 status_code=answer.status,
                 answer=replayed.status,
             )
-        is_answered = found.status_code is not None
-        self._note(replace(found, answered_at=context.now() if is_answered else None))
+        is_answered = result.status_code is not None
+        self._note(replace(result, answered_at=context.now() if is_answered else None))
         rows = {REPLAYS.name: [self._row(self.results[-1])]}
         if replayed is not None and replayed.execution_id == intent.id and stored is not None:
             rows |= self._ran_in_place(intent.id, stored, replayed)
@@ -157,7 +157,7 @@ class Replay:
     def _ran_in_place(self, identity: str, stored: Row, replayed: Replayed) -> dict[str, list[Row]]:
         """It has the id that it had: a sync looks at it again once it is open, however long ago it began."""
         context = self._context
-        system, stamp, before = context.system, context.stamp(), Seen.in_row(stored)
+        system, stamp, before = context.system, context.stamp(), StoredStatus.in_row(stored)
         row = records.laid_over(system.executions, stored, replayed.row)
         if not system.is_open(row):
             row["status"] = system.open_statuses[0]
@@ -166,7 +166,7 @@ class Replay:
         return {
             system.executions.name: [{**row, "is_open": True, "resolution": None}],
             system.details.log.name: [
-                records.ledger(system.details.log, identity, started_at, "again", stamp)
+                records.details_log_row(system.details.log, identity, started_at, "again", stamp)
             ],
             STATES.name: earlier_state(identity, before, row.get("status")),
         }

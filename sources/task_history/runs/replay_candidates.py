@@ -38,7 +38,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An execution that somebody wants to run again."""
+    """An execution that a person wants to run again."""
 
     id: str
     workflow_id: str | None = None
@@ -85,28 +85,28 @@ class Candidates(Warehouse):
 
     def given(self, ids: Sequence[str]) -> list[Candidate]:
         """Those with these ids, oldest first; after them the ids that are not in the warehouse, as they stand."""
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         for part, marks in _parts(ids):
-            found += self._candidates(f"e.id IN ({marks})", part)
-        found.sort(key=lambda one: (one.started_at is None, one.started_at or datetime.now(UTC), one.id))
-        known = {one.id for one in found}
-        return found + [Candidate(one, is_known=False) for one in ids if one not in known]
+            candidates += self._candidates(f"e.id IN ({marks})", part)
+        candidates.sort(key=lambda one: (one.started_at is None, one.started_at or datetime.now(UTC), one.id))
+        known = {one.id for one in candidates}
+        return candidates + [Candidate(identity, is_known=False) for identity in ids if identity not in known]
 
     def with_errors(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The same, each with the beginning of what its failed step said."""
-        said: dict[str, str] = {}
-        for part, marks in _parts([one.id for one in candidates]):
+        """The same, each with the beginning of what its failed step gave."""
+        errors: dict[str, str] = {}
+        for part, marks in _parts([candidate.id for candidate in candidates]):
             rows = self._rows(
                 f"SELECT s.workflow_execution_id, p.output FROM {self._outputs()} "
                 f"AND s.workflow_execution_id IN ({marks}) ORDER BY s.id",
                 *part,
             )
-            said |= {str(identity): _short(str(output)) for identity, output in rows}
-        return [replace(one, error=said.get(one.id, "")) for one in candidates]
+            errors |= {str(identity): _short(str(output)) for identity, output in rows}
+        return [replace(candidate, error=errors.get(candidate.id, "")) for candidate in candidates]
 
     def earlier(self, ids: Sequence[str]) -> dict[str, Earlier]:
         """Which of these have run again or may have, by id; the newest request of each."""
-        found: dict[str, Earlier] = {}
+        earlier_by_id: dict[str, Earlier] = {}
         outcomes = ", ".join(f"'{outcome}'" for outcome in MAY_HAVE_RUN)
         for part, marks in _parts(ids):
             rows = self._rows(
@@ -115,12 +115,12 @@ class Candidates(Warehouse):
                 "ORDER BY written_at",
                 *part,
             )
-            found |= {str(row[0]): Earlier(str(row[1]), _utc(row[2]), row[3]) for row in rows}
-        return found
+            earlier_by_id |= {str(row[0]): Earlier(str(row[1]), _utc(row[2]), row[3]) for row in rows}
+        return earlier_by_id
 
     def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
         column = self._system.workflow_column
-        assert self._system.integrations is not None  # noqa: S101 - whoever can replay has both
+        assert self._system.integrations is not None  # noqa: S101 - systems with replays have both
         rows = self._rows(
             f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, e.purged_at_source "
             f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.integrations.table.name)} AS w "
@@ -153,12 +153,12 @@ def judged(
     """The candidates with what was done to them before; what began before ``horizon`` is purged."""
     return [
         replace(
-            one,
-            earlier=earlier.get(one.id),
-            is_purged=one.is_purged
-            or (horizon is not None and one.started_at is not None and one.started_at < horizon),
+            candidate,
+            earlier=earlier.get(candidate.id),
+            is_purged=candidate.is_purged
+            or (horizon is not None and candidate.started_at is not None and candidate.started_at < horizon),
         )
-        for one in candidates
+        for candidate in candidates
     ]
 
 
@@ -169,8 +169,8 @@ def _parts(ids: Sequence[str]) -> list[tuple[Sequence[str], str]]:
 
 def _short(output: str) -> str:
     """The message in a failed step's output, if it has one: customer data, so no more than its beginning."""
-    said = vendor_message(output.encode(), ())
-    return said if len(said) <= _ERROR_CHARS else said[: _ERROR_CHARS - 1] + "…"
+    message = vendor_message(output.encode(), ())
+    return message if len(message) <= _ERROR_CHARS else message[: _ERROR_CHARS - 1] + "…"
 
 
 def _utc(value: Any) -> datetime | None:

@@ -26,14 +26,14 @@ class Work(Protocol):
         ...
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
+        """What there is to write, in order. Raises what ends the run."""
         ...
 
 
 class Session:
     """Runs ``work`` and keeps the books: coverage, and the run's own row.
 
-    ``is_committed`` says that each batch is in the warehouse before the next is drawn; otherwise nobody knows
+    ``is_committed`` says that each batch is in the warehouse before the next is drawn; otherwise it is not known
     at the end what is left.
     """
 
@@ -98,7 +98,7 @@ class Session:
     def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
         """The batch with the coverage and the run's row as they are once it is in the warehouse."""
         context = self.context
-        # This run holds the command's lock: whoever else says that it is running was killed.
+        # This run holds the command's lock: any other run that says that it is running was killed.
         runs = [
             {**row, "outcome": "interrupted", "is_complete": False, "written_at": context.now()}
             for row in self._interrupted
@@ -143,7 +143,7 @@ class Session:
         return row
 
     def _outcome(self) -> tuple[str, str | None]:
-        """How the run ended, and why, without secrets: whoever wrote the words, they are kept for good."""
+        """How the run ended, and why, without secrets: the words are kept for good."""
         if self.error is not None:
             return "failed", self.context.redactor.text(f"{type(self.error).__name__}: {self.error}")[0]
         if self.stopped is not None:

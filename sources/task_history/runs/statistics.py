@@ -21,7 +21,7 @@ _OPEN_FOR = timedelta(days=90)
 
 
 def fed(context: Context) -> Iterator[Chunk]:
-    """The vendor's statistics since the last sync. Raises whatever the client raises."""
+    """The vendor's statistics since the last sync. Raises what the client raises."""
     statistics, values = context.system.statistics, context.settings.values
     if statistics is None:
         return
@@ -33,11 +33,11 @@ def fed(context: Context) -> Iterator[Chunk]:
     start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
     while start < edge:
         end = min(start + _LONGEST, bucket(edge, width) + width)
-        found = read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
-        if found is None:
+        chunk = read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
+        if chunk is None:
             # What came after it would be taken for all until there.
             return
-        yield found
+        yield chunk
         start = end
 
 
@@ -58,11 +58,11 @@ def read(
         log.warning("statistics_skipped", reason=str(error))
         return None
     stamp = context.stamp()
-    found = statistics.read(values, window, answer.data, settled_before=settled_before)
+    rows_by_table = statistics.read(values, window, answer.data, settled_before=settled_before)
     return Chunk(
         {
             name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]
-            for name, rows in found.items()
+            for name, rows in rows_by_table.items()
         },
         is_quiet=True,
     )

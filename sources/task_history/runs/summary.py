@@ -13,7 +13,7 @@ from ..core.models import Row, Window
 
 @dataclass(slots=True)
 class Tally:
-    """What a run has done so far, for whoever watches it."""
+    """What a run has done so far."""
 
     phase: str = "starting"
     executions: int = 0

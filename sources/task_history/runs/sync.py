@@ -1,6 +1,6 @@
 """The work of a sync: listing → statistics → settling → workflows → details.
 
-The warehouse is asked between the phases; so whatever a phase found is committed before the next.
+The warehouse is asked between the phases; so what a phase brought is committed before the next.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Sync:
         context.tally.cursor = cursor
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises whatever ends the run."""
+        """What there is to write, in order. Raises what ends the run."""
         context = self._context
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from partitions.workflows()
@@ -70,8 +70,8 @@ class Sync:
     @property
     def selection(self) -> Selection:
         """Whose details it loads: what a backfill brought from before is the backfill's."""
-        books = [partition.book for partitions in self._accounts for partition in partitions]
-        starts = [span.start for book in books if (span := book.span)]
+        coverages = [partition.coverage for partitions in self._accounts for partition in partitions]
+        starts = [span.start for coverage in coverages if (span := coverage.span)]
         return Selection(Window(min(starts), self._context.edge() + AHEAD)) if starts else Selection()
 
     def _new(self, context: Context, partitions: Partitions) -> Iterator[Chunk]:
@@ -90,19 +90,19 @@ class Sync:
 
     def _since(self, context: Context, partition: Partition) -> Since:
         """What earlier syncs loaded of the partition."""
-        first, horizon, loaded = context.first_start, context.horizon, partition.book.unbroken
+        first, horizon, loaded = context.first_start, context.horizon, partition.coverage.unbroken
         if self._has_one_cursor and loaded is not None:
             loaded = None if self._cursor is None else Window(loaded.start, min(loaded.end, self._cursor))
         if loaded is None:
             return Since(first, None, (), context.settings.lookback, horizon, None)
         compare_from = max(loaded.start, horizon + RETENTION_MARGIN) if horizon else loaded.start
         is_due = compare_from < loaded.end and (
-            partition.book.checked_at(compare_from) <= context.now() - _COMPARED_EVERY
+            partition.coverage.checked_at(compare_from) <= context.now() - _COMPARED_EVERY
         )
         return Since(
             first,
             loaded,
-            partition.book.gaps(Window(first, loaded.start)) if first < loaded.start else (),
+            partition.coverage.gaps(Window(first, loaded.start)) if first < loaded.start else (),
             context.settings.lookback,
             horizon,
             compare_from if is_due else None,
@@ -111,7 +111,7 @@ class Sync:
     def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
         """What is new and late in one partition, then the days that an earlier sync could not verify."""
         reader, is_countable = partition.reader, context.system.listing.is_countable
-        unverified = {day.start.date() for day in partition.book.doubted} if is_countable else set()
+        unverified = {day.start.date() for day in partition.coverage.doubted} if is_countable else set()
         if since.loaded is not None and not is_countable:
             self._note_lost(Window(since.loaded.end, since.start))
         held = context.warehouse.within(Selection(None, partition.filters))
@@ -122,7 +122,9 @@ class Sync:
         # What was just read is stored by then.
         yield END
         days = [
-            day for day in partition.book.doubted if day.start.date() in unverified and context.is_kept(day)
+            day
+            for day in partition.coverage.doubted
+            if day.start.date() in unverified and context.is_kept(day)
         ]
         for day in days[:_MAX_UNVERIFIED_DAYS]:
             yield Late(reader.compare(day, held), day)
@@ -165,7 +167,7 @@ class Sync:
             loaded.end
             for partitions in self._accounts
             for partition in partitions
-            if partition.name not in partitions.refused and (loaded := partition.book.unbroken)
+            if partition.name not in partitions.refused and (loaded := partition.coverage.unbroken)
         ]
         self._context.tally.cursor = min(ends, default=self._context.tally.cursor)
         return replace(chunk, cursor=self._context.tally.cursor)

@@ -63,7 +63,7 @@ class Detail:
     execution: Row
     """The fields that a listing's row has too; empty where the read does not repeat them."""
     extra: Row
-    """The fields that only the single read has; they go into the ledger."""
+    """The fields that only the single read has; they go into the details log."""
     steps: list[Row]
     children: Mapping[str, list[Row]] = field(default_factory=dict)
     """Rows of further tables, by the table's name."""
@@ -107,7 +107,7 @@ STATUSES: Mapping[str, str] = {
     "succeeded": "It ended well.",
     "partial": "It ended, and a part of it failed.",
     "failed": "It ended with an error.",
-    "cancelled": "Somebody or something ended it early.",
+    "cancelled": "It was ended early.",
     "skipped": "It was not to run: a branch that was not taken.",
     "unresolved": "It is not open any more, and how it ended is not known.",
     "unknown": "The vendor's status has no meaning here.",
@@ -302,7 +302,7 @@ class Replay(Generic[S]):
     """What a person has to know before that."""
     request: Callable[[S, str], Request]
     read: Callable[[Json], Replayed]
-    """A replay's answer; whatever form it has, the execution runs again."""
+    """A replay's answer; the execution runs again, also where the answer has another form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

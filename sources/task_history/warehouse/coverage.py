@@ -63,7 +63,7 @@ class Day:
         return sum((window.end - window.start for window in self.windows), timedelta())
 
 
-class Book:
+class Coverage:
     """The coverage as it is known now, and what this lane added since it was last written."""
 
     def __init__(self, known: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
@@ -87,7 +87,7 @@ class Book:
 
     @property
     def covered(self) -> list[Window]:
-        """Where every execution under the filters is loaded, by whichever lane and with whatever fewer filters."""
+        """Where every execution under the filters is loaded, by any lane and with the same or fewer filters."""
         wanted = set(filter(None, self.filters.split("&")))
         others = [
             window
@@ -100,8 +100,8 @@ class Book:
     @property
     def doubted(self) -> list[Window]:
         """This lane's days that are not verified, as far as they are covered; longest not looked at first."""
-        found = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
-        windows = [self._days[day].windows for _, day in found]
+        unverified = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
+        windows = [self._days[day].windows for _, day in unverified]
         return [Window(parts[0].start, parts[-1].end) for parts in windows]
 
     @property
@@ -295,7 +295,7 @@ def _common(parts: Sequence[Day]) -> Day:
 
 def by_day(known: Sequence[Day]) -> list[Summary]:
     """What is loaded whole of each day, over all lanes; the last audit's word is the newest where it came later."""
-    found = []
+    summaries = []
     for day in sorted({entry.day for entry in known if not entry.filters and entry.lane != AUDIT}):
         entries = [entry for entry in known if entry.day == day and not entry.filters]
         loaded = [entry for entry in entries if entry.lane != AUDIT]
@@ -306,7 +306,7 @@ def by_day(known: Sequence[Day]) -> list[Summary]:
             is_verified = newest.is_verified
             loaded = [newest]
         totals = [entry.api_total for entry in loaded]
-        found.append(
+        summaries.append(
             Summary(
                 day,
                 sum((window.end - window.start for window in windows), timedelta()),
@@ -316,7 +316,7 @@ def by_day(known: Sequence[Day]) -> list[Summary]:
                 newest.checked_at,
             )
         )
-    return found
+    return summaries
 
 
 def by_midnight(starts: Iterable[datetime]) -> Counter[datetime]:

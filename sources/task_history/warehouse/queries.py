@@ -14,7 +14,7 @@ from ..core.models import Row, Scope, Selection, Table, Window
 from ..systems.protocol import System
 from .coverage import Day, midnight, read_windows
 from .rates import Rates
-from .status_history import Seen
+from .status_history import StoredStatus
 from .tables import COVERAGE, RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
@@ -40,7 +40,7 @@ class Open:
     id: str
     started_at: datetime | None
     status: str
-    seen: Seen | None = None
+    seen: StoredStatus | None = None
     """The state in which it is stored."""
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
@@ -179,7 +179,7 @@ class Warehouse:
         rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {where.sql}", *where.values)
         return {str(row[0]) for row in rows}
 
-    def seen(self, window: Window) -> dict[str, Seen]:
+    def seen(self, window: Window) -> dict[str, StoredStatus]:
         """In which state those that began in the window are stored, by id, purged ones too."""
         rows = self._records(
             f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} "
@@ -187,7 +187,7 @@ class Warehouse:
             window.start,
             window.end,
         )
-        return {str(row["id"]): seen for row in rows if (seen := Seen.in_row(row)) is not None}
+        return {str(row["id"]): seen for row in rows if (seen := StoredStatus.in_row(row)) is not None}
 
     def by_partition(self, window: Window) -> dict[str, dict[str, datetime]]:
         """When those that began in the window did, by partition and id; without purged ones."""
@@ -196,10 +196,10 @@ class Warehouse:
             f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {where.sql}",
             *where.values,
         )
-        found: dict[str, dict[str, datetime]] = {}
+        starts: dict[str, dict[str, datetime]] = {}
         for identity, start, partition in rows:
-            found.setdefault(str(partition or ""), {})[str(identity)] = _always(start)
-        return found
+            starts.setdefault(str(partition or ""), {})[str(identity)] = _always(start)
+        return starts
 
     def stats_read_until(self, granularity: str) -> datetime | None:
         """The first bucket of the vendor's statistics that is to be asked for again; None before the first."""
@@ -230,7 +230,7 @@ class Warehouse:
                 str(row[0]),
                 _utc(row[1]),
                 str(row[2] or ""),
-                Seen(str(row[2] or ""), _utc(row[3]) or _utc(row[4]), _utc(row[4]), row[5], row[6]),
+                StoredStatus(str(row[2] or ""), _utc(row[3]) or _utc(row[4]), _utc(row[4]), row[5], row[6]),
                 str(row[7] or ""),
             )
             for row in rows
@@ -238,7 +238,7 @@ class Warehouse:
 
     def ranks(self, opens: Sequence[Open]) -> dict[str, tuple[int, int]]:
         """The places that their instants take among all executions since the oldest of them, by their starts."""
-        oldest = min((one.started_at for one in opens if one.started_at), default=None)
+        oldest = min((execution.started_at for execution in opens if execution.started_at), default=None)
         if oldest is None:
             return {}
         own, ties = (
@@ -257,13 +257,13 @@ class Warehouse:
 
     def stored(self, ids: Sequence[str]) -> dict[str, Row]:
         """The executions' rows by id, by the names of the warehouse's columns."""
-        found: dict[str, Row] = {}
+        rows_by_id: dict[str, Row] = {}
         for at in range(0, len(ids), _IDS_AT_ONCE):
             part = ids[at : at + _IDS_AT_ONCE]
             marks = ", ".join(["%s"] * len(part))
             rows = self._records(f"SELECT e.* FROM {self._executions} AS e WHERE e.id IN ({marks})", *part)
-            found |= {str(row["id"]): row for row in rows}
-        return found
+            rows_by_id |= {str(row["id"]): row for row in rows}
+        return rows_by_id
 
     def details_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Settled executions in scope whose steps were not asked for: failed ones first."""
@@ -305,9 +305,9 @@ class Warehouse:
             if wanted == "none":
                 parts.append(_Where("SELECT 0 AS a, 0 AS b"))
                 continue
-            found = where(scope)
-            counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {found.sql}"
-            parts.append(_Where(counted, found.values))
+            condition = where(scope)
+            counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {condition.sql}"
+            parts.append(_Where(counted, condition.values))
         rows = self._rows(
             f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
             f"CROSS JOIN ({parts[2].sql}) AS y",
@@ -394,7 +394,7 @@ class Warehouse:
             start = f"{alias}.{self._start}"
             parts.append(f"({start} IS NULL OR ({start} >= %s AND {start} < %s))")
             values += [window.start, window.end]
-        columns = {one.name: one.column for one in self._system.listing.filters}
+        columns = {filter_.name: filter_.column for filter_ in self._system.listing.filters}
         for name, value in sorted(self._selection.filters.items()):
             if columns[name] is not None:
                 parts.append(f"{alias}.{columns[name]} = %s")
@@ -440,7 +440,7 @@ class Warehouse:
     @property
     def _partition_column(self) -> str:
         """The column that names the partition of an execution; empty where one listing shows all executions."""
-        columns = {one.name: one.column or "" for one in self._system.listing.filters}
+        columns = {filter_.name: filter_.column or "" for filter_ in self._system.listing.filters}
         return columns.get(self._system.listing.partitioned_by, "")
 
     def _failed(self, alias: str) -> str:

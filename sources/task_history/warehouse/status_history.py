@@ -10,7 +10,7 @@ from ..core.models import Json, Row
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StoredStatus:
     """A state in which an execution is stored."""
 
     status: str
@@ -22,7 +22,7 @@ class Seen:
     run_id: str | None
 
     @classmethod
-    def in_row(cls, row: Mapping[str, Json]) -> Seen | None:
+    def in_row(cls, row: Mapping[str, Json]) -> StoredStatus | None:
         """The state that a stored row tells; None when there is no row."""
         if not row:
             return None
@@ -30,7 +30,7 @@ class Seen:
         return cls(str(row.get("status") or ""), since or at, at, row.get("read_by"), row.get("run_id"))
 
 
-def earlier_state(execution_id: str, before: Seen | None, status: Json) -> list[Row]:
+def earlier_state(execution_id: str, before: StoredStatus | None, status: Json) -> list[Row]:
     """The row that keeps the state ``before`` when the execution has another status now."""
     if before is None or before.since is None or before.status == str(status or ""):
         return []

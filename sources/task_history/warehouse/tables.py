@@ -189,7 +189,7 @@ REPLAYS = Table(
 
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
-    own = [table for one in (system, *system.companions) for table in of_one(one)]
+    own = [table for listing in (system, *system.companions) for table in of_one(listing)]
     return (
         *{table.name: table for table in own}.values(),
         STATES,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from task_history.core.intervals import Starts, days, halves, is_ascending, share, uncovered
 from task_history.core.models import MS, Window
 from task_history.extract.open_executions import plan
-from task_history.warehouse.coverage import Book, by_midnight
+from task_history.warehouse.coverage import Coverage, by_midnight
 from task_history.warehouse.queries import Open
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -87,21 +87,21 @@ def test_ascending_does_not_mind_unknown_instants() -> None:
 )
 def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int]) -> None:
     """Windows that touch become one entry a day; their executions add up to all that lie in them."""
-    book = Book()
+    coverage = Coverage()
     at = 0
     instants = [_at(start) for start in starts]
     for length in lengths:
         window = Window(_at(at), _at(at + length))
         inside = [instant for instant in instants if instant in window]
-        book.add(window, by_midnight(inside), is_counted=True, is_verified=True, checked_at=EPOCH)
+        coverage.add(window, by_midnight(inside), is_counted=True, is_verified=True, checked_at=EPOCH)
         at += length
     whole = Window(_at(0), _at(at))
-    rows = book.changes("run")
-    assert book.span == whole
+    rows = coverage.changes("run")
+    assert coverage.span == whole
     assert sum(row["executions"] for row in rows) == sum(instant in whole for instant in instants)
     assert all(row["executions"] == row["api_total"] for row in rows)
     assert len({row["day"] for row in rows}) == len(rows)
-    assert book.changes("run") == []
+    assert coverage.changes("run") == []
 
 
 @given(st.sets(st.integers(1, 5_000), min_size=1, max_size=60), st.booleans())
@@ -125,16 +125,16 @@ def test_settling_costs_no_more_than_its_parts(places: set[int], by_status: bool
 
 def test_late_rows_are_counted_on_their_day() -> None:
     """What became visible late raises the count of the day that it belongs to, and of no other."""
-    book = Book()
-    book.add(
+    coverage = Coverage()
+    coverage.add(
         Window(EPOCH, EPOCH + timedelta(days=2)),
         {EPOCH: 1},
         is_counted=True,
         is_verified=True,
         checked_at=EPOCH,
     )
-    book.changes("first")
-    book.found_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
-    assert [(row["day"], row["executions"]) for row in book.changes("second")] == [
+    coverage.changes("first")
+    coverage.found_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
+    assert [(row["day"], row["executions"]) for row in coverage.changes("second")] == [
         (EPOCH + timedelta(days=1), 1)
     ]

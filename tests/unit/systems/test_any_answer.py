@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.models import Json, Row, Table, Window
-from task_history.extract.rows import Stamp, children, execution, ledger, steps
+from task_history.extract.rows import Stamp, children, details_log_row, execution, steps
 from task_history.settings import build
 from task_history.systems.protocol import System
 from tests.support.plain_vendor import NOW, PlainVendor
@@ -92,7 +92,11 @@ def _detail(system: System, values: Any, data: Json) -> None:
     for asked in filter(None, (request, request.instead)):
         detail = system.details.read(values, asked, data)
         _written(system, system.details.steps, steps(system.details.steps, detail, WINDOW.start, stamp))
-        _written(system, system.details.log, [ledger(system.details.log, "e", None, "loaded", stamp, detail)])
+        _written(
+            system,
+            system.details.log,
+            [details_log_row(system.details.log, "e", None, "loaded", stamp, detail)],
+        )
         tables = {table.name: table for table in system.details.children}
         for name, rows in children(system, detail, WINDOW.start, stamp).items():
             _written(system, tables[name], rows)

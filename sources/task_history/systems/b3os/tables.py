@@ -145,7 +145,7 @@ EVENTS = Table(
 
 DETAILS = Table(
     "execution_details",
-    "One row per execution whose events were asked for: the ledger that keeps each to one request.",
+    "One row per execution whose events were asked for; each is asked for once.",
     ("id",),
     (
         Column("id", "text", "The execution (executions.id)."),
@@ -243,7 +243,7 @@ NODES = Table(
 
 RUN_DETAILS = Table(
     "run_details",
-    "One row per run whose nodes were asked for: the ledger that keeps each to one request.",
+    "One row per run whose nodes were asked for; each is asked for once.",
     ("id",),
     (
         Column("id", "text", "The run (runs.id)."),

@@ -130,7 +130,7 @@ PAYLOADS = Table(
 
 DETAILS = Table(
     "execution_details",
-    "One row per execution whose steps were asked for: the ledger that keeps each detail to one request.",
+    "One row per execution whose steps were asked for; each detail is asked for once.",
     ("id",),
     (
         Column("id", "text", "The execution (workflow_executions.id)."),

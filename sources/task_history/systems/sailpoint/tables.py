@@ -95,7 +95,7 @@ EVENTS = Table(
 
 DETAILS = Table(
     "execution_details",
-    "One row per execution whose history was asked for: the ledger that keeps each history to one request.",
+    "One row per execution whose history was asked for; each history is asked for once.",
     ("id",),
     (
         Column("id", "text", "The execution (workflow_executions.id)."),

@@ -98,7 +98,7 @@ def hint(status: int) -> str:
 
 
 def status_in(data: Json) -> int | None:
-    # Seen when a session ends: success outside, the error within.
+    # StoredStatus when a session ends: success outside, the error within.
     found = data.get("errorResult") if isinstance(data, dict) else None
     if not isinstance(found, dict):
         return None
@@ -296,7 +296,7 @@ def _page(data: Json, *, what: str, asked: int = 0) -> tuple[list[Row], bool | N
 
 
 def _tasks(found: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
-    """Tasks and whatever tasks stand within them, at any depth: how they are nested is not documented."""
+    """Tasks and the tasks that stand within them, at any depth: how they are nested is not documented."""
     for task in found if isinstance(found, list) else ():
         if not isinstance(task, dict) or task.get("_id") in (None, ""):
             continue

@@ -120,7 +120,7 @@ LOGS = Table(
 
 DETAILS = Table(
     "run_details",
-    "One row per run whose tasks and logs were asked for: the ledger that keeps them to once.",
+    "One row per run whose tasks and logs were asked for; they are asked for once.",
     ("id",),
     (
         Column("id", "text", "The run (workflow_runs.id)."),
