@@ -158,11 +158,11 @@ def _next(file: Path) -> str:
     return f"""
 The warehouse is {file}. Go on with:
   {python} -c "import duckdb; duckdb.connect('{file}').sql('FROM task_history.questions').show()"
-  {command} systems paragon   every table, column and setting
-  {command} sandbox paragon   a server of your own to sync from
-With a key of your own:
-  export SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID=…   the project's id, from the dashboard's address bar
-  export SOURCES__TASK_HISTORY__PARAGON__API_KEY=…      a project-level API key: Settings > API Keys
-  {command} check paragon     is the key right, what is there; at most 3 requests
-  {command} sync paragon      bring warehouse.duckdb up to date; again whenever you like
-  {command} status paragon    what is loaded and what is left"""
+  {command} systems paragon  every table, column and setting
+  {command} sandbox paragon  a server of your own to sync from
+With your project's id (in the dashboard's address bar) and API key (Settings):
+  export SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID=…
+  export SOURCES__TASK_HISTORY__PARAGON__API_KEY=…
+  {command} check paragon    is the key right; at most 3 requests
+  {command} sync paragon     bring warehouse.duckdb up to date
+  {command} status paragon   what is loaded, what is left"""
