@@ -156,13 +156,11 @@ def load(
 
 def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:
     """The settings from values that are at hand. Raises ConfigurationError."""
-    found = {key: (value, "the call") for key, value in given.items() if value is not None}
-    if any(_is_placeholder(value) for value in given.values()):
-        # dlt found it in one of its places, and does not say in which.
-        for place in places(os.environ):
-            for key, value, where in place.of(f"task_history_{system.name}", system.name):
-                if _is_placeholder(value) and _is_placeholder(given.get(key)):
-                    found[key] = (value, where)
+    found = {
+        key: (value, _place_of_placeholder(key) if _is_placeholder(value) else "the call")
+        for key, value in given.items()
+        if value is not None
+    }
     return Settings(system, instance, _checked(system, found, lacking=False))
 
 
@@ -172,7 +170,8 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
         value, where = found.get(setting.name, (None, ""))
         if _is_placeholder(value) and not lacking:
             raise ConfigurationError(
-                f"{setting.name}: {PLACEHOLDER!r} stands where a value is to be set (in {where}): {setting.text}"
+                f"{setting.name}: {PLACEHOLDER!r} is no value (in {where}): set it, or take the line away where it is "
+                f"not needed. {setting.text}"
             )
         if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
             if setting.is_required and not lacking:
@@ -192,6 +191,15 @@ def _is_placeholder(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_is_placeholder, value))
     return isinstance(value, str) and value.strip().strip("[]\"'").strip() == PLACEHOLDER
+
+
+def _place_of_placeholder(name: str) -> str:
+    """Where a placeholder stands that dlt took for a setting: dlt looks in more sections, and does not say in which."""
+    for place in places(os.environ):
+        for path, is_table in place.paths():
+            if not is_table and path[-1] == name and _is_placeholder(place.get(*path)):
+                return f"{place.name}: {place.spelled(path, is_table=False)}"
+    return "the call"
 
 
 def _dataset_of(name: str, looked_in: Sequence[Place]) -> str:

@@ -52,6 +52,23 @@ def test_no_sandbox_is_copied(project: Path) -> None:
     assert not [name for name in copied if "sandbox" in name or "task_history_cli" in name]
 
 
+def test_what_is_not_filled_in_is_named(project: Path) -> None:
+    """The script of a project as ``dlt init`` leaves it names what is to be set, and the file, and asks nobody."""
+    done = subprocess.run(
+        [sys.executable, "task_history_pipeline.py"],
+        cwd=project,
+        env=_environment(project),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode != 0
+    last = done.stderr.splitlines()[-1]
+    assert "ConfigurationError: project_id: '<configure me>' is no value" in last
+    assert "config.toml: project_id under [sources.task_history])" in last
+
+
 def test_the_script_loads_from_the_copy(project: Path) -> None:
     """``python task_history_pipeline.py`` imports the copy beside it and loads what the vendor shows."""
     with SandboxProcess(executions=200, freeze=True) as sandbox:
