@@ -13,7 +13,6 @@ from typing import Any
 
 import dlt
 from dlt.common.schema import Schema
-from dlt.common.schema.utils import new_table
 
 from task_history.views.dialects import DATASET
 from task_history.views.files import views
@@ -37,14 +36,14 @@ def schema() -> Schema:
     """The views as dlt knows tables: names, types and sentences."""
     found = Schema(DATASET)
     for view in views().values():
-        columns: Any = [
-            {
+        columns: Any = {
+            column.name: {
                 "name": column.name,
                 "data_type": column.type,
                 "description": column.description,
                 "nullable": True,
             }
             for column in view.columns
-        ]
-        found.update_table(new_table(view.name, columns=columns))
+        }
+        found.update_table({"name": view.name, "columns": columns})
     return found

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.destinations.impl.duckdb.configuration import DuckDbBaseCredentials
 from google.auth.exceptions import GoogleAuthError
 
 from task_history.core.errors import ConfigurationError
 from task_history.load.destinations.duckdb_settings import check_credentials
+from task_history.load.dlt_internals import DuckDbBaseCredentials
 
 from .dlt_config import configure_dlt
 

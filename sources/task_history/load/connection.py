@@ -29,10 +29,12 @@ _LONGEST_S = 4.0
 class Holder:
     """Opens ``client()``, dlt's client of the warehouse, when it is needed; safe to use from many threads.
 
-    ``is_exclusive`` says that one process at a time may have it open; another warehouse is never given up.
+    ``is_exclusive`` says that one process at a time may have it open; another warehouse is never given up. Where
+    it does not ``stays_open``, it is closed after each use.
     """
 
-    def __init__(self, client: Callable[[], Any], *, is_exclusive: bool) -> None:
+    def __init__(self, client: Callable[[], Any], *, is_exclusive: bool, stays_open: bool = True) -> None:
+        self._stays_open = stays_open
         self.lock = threading.RLock()
         """Whoever has it is the only one that uses the connection."""
         self.patience_s = PATIENCE_S
@@ -64,6 +66,8 @@ class Holder:
             finally:
                 self._holds -= 1
                 self._used_at = time.monotonic()
+                if not self._stays_open and not self._holds:
+                    self.close()
                 self._give_up_if_due()
 
     @contextmanager

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseException
-from dlt.destinations.sql_client import SqlClientBase
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
+from .dlt_internals import SqlClientBase
 
 
 @contextmanager

@@ -22,14 +22,13 @@ from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.queries import Names, Warehouse
-from . import destinations
+from . import destinations, dlt_internals
 from . import load_package as packing
 from .connection import LONG_PATIENCE_S, Holder
 from .errors import failures
-from .load_package import Packer, cursor_path
+from .load_package import Packer
 from .memory import give_back
 from .resources import Made, Writer, made, resources, without_rows
-from .working_dir import finish_loads, forget_killed_extracts, forget_old_loads
 
 OWN = {
     "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
@@ -64,7 +63,11 @@ class Loader:
         self._has_cursor = has_cursor
         self._limits = limits
         self._warned: set[str] = set()
-        self._holder = Holder(self._client, is_exclusive=self.backend.is_exclusive)
+        self._uses_internals = dlt_internals.are_used()
+        dlt_internals.warn_of_another_version()
+        self._holder = Holder(
+            self._client, is_exclusive=self.backend.is_exclusive, stays_open=self._uses_internals
+        )
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
         self._kept: Any = None
@@ -83,8 +86,9 @@ class Loader:
             WarehouseUnavailable: the warehouse cannot be used.
         """
         with failures(), self._held():
-            forget_killed_extracts(Path(self.pipeline.working_dir))
-            finish_loads(Path(self.pipeline.working_dir))
+            if self._uses_internals:
+                dlt_internals.forget_killed_extracts(Path(self.pipeline.working_dir))
+                dlt_internals.finish_loads(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
             self._live = None
             if self.pipeline.has_pending_data:
@@ -108,7 +112,8 @@ class Loader:
             give_back()
             with self._held():
                 info = self.pipeline.load()
-                forget_old_loads(Path(self.pipeline.working_dir))
+                if self._uses_internals:
+                    dlt_internals.forget_old_loads(Path(self.pipeline.working_dir))
                 if any(package.schema_update for package in info.load_packages):
                     self.describe()
         return info
@@ -119,14 +124,17 @@ class Loader:
         executions, column = system.executions.name, system.started_column
         if self._packs and schema is not None and packing.fits(schema, ready.tables):
             self._packer = self._packer or Packer(self.pipeline, compression=self.backend.compression)
-            path = cursor_path(system.name, executions, column)
+            path = dlt_internals.cursor_path(system.name, executions, column)
             moved = (path, ready.cursor) if self._has_cursor and ready.cursor is not None else None
             self._packer.pack(schema, ready.tables, moved)
             return
-        cursor = column if self._has_cursor else None
+        self._extract(ready, cursor=column if self._has_cursor else None)
+
+    def _extract(self, ready: Made, *, cursor: str | None) -> None:
+        """Leaves a load package for dlt, made by dlt itself."""
         # Each resource costs its time, also one that gives no rows; that of executions draws what all give.
-        chosen = {executions, *ready.tables}
-        told = resources(system, [ready], self.writer(), cursor=cursor)
+        chosen = {self.system.executions.name, *ready.tables}
+        told = resources(self.system, [ready], self.writer(), cursor=cursor)
         self.pipeline.extract(self._source(one for one in told if one.name in chosen))
         self.pipeline.normalize()
 
@@ -157,12 +165,13 @@ class Loader:
     def cursor(self) -> datetime | None:
         """How far everything is loaded; None before the first sync."""
         state: Any = self.pipeline.state
-        path = cursor_path(self.system.name, self.system.executions.name, self.system.started_column)
-        for key in (*path, "last_value"):
-            state = state.get(key) if isinstance(state, Mapping) else None
-        if isinstance(state, str):
-            state = datetime.fromisoformat(state)
-        return state.astimezone(UTC) if isinstance(state, datetime) else None
+        path = dlt_internals.cursor_path(
+            self.system.name, self.system.executions.name, self.system.started_column
+        )
+        value = dlt_internals.cursor(state, path)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return value.astimezone(UTC) if isinstance(value, datetime) else None
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The columns' names and the rows. Raises WarehouseUnavailable."""
@@ -276,8 +285,15 @@ class Loader:
     def _make_tables(self) -> None:
         """Makes what is not there, without a load: that takes as long as all else that a small sync does."""
         name = self.system.name
+        if not self._uses_internals:
+            writer = self.writer()
+            empty = {table.name: writer.arrow(table, []) for table in tables.of(self.system)}
+            self._extract(Made(empty, None), cursor=None)
+            self.pipeline.load()
+            self._live = None
+            return
         wanted = self._source(without_rows(self.system)).discover_schema()
-        packing.prepare(wanted)
+        dlt_internals.mark_as_seen(wanted)
         with self.pipeline.managed_state():
             known = self._schema()
             if known is not None:

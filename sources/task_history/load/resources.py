@@ -11,7 +11,6 @@ from typing import Any
 import dlt
 import pyarrow as pa
 from dlt.common.schema.typing import TColumnSchema
-from dlt.destinations.impl.bigquery.bigquery_adapter import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
 from dlt.extract import DltResource
 
 from ..core.arrow import Framed
@@ -24,6 +23,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
+from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
 
 Stored = Callable[[str], Mapping[str, str]]
 """The dlt types of the columns that a table has already."""

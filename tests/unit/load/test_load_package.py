@@ -16,7 +16,8 @@ from dlt.common.versioned_state import decompress_state
 
 from task_history import systems
 from task_history.core.batch import Batch, Chunk, Commits
-from task_history.load.load_package import Packer, cursor_path, fits
+from task_history.load.dlt_internals import cursor_path
+from task_history.load.load_package import Packer, fits
 from task_history.load.pipeline import Loader
 from task_history.load.resources import made, resources
 from task_history_cli.runtime.target import Target

@@ -21,12 +21,6 @@ from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import FollowupJobRequest, LoadJob, StorageSchemaInfo
 from dlt.common.schema import Schema
-from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
-from dlt.common.storages.load_package import LoadJobInfo, ParsedLoadJobFileName
-from dlt.destinations.impl.bigquery.bigquery import BigQueryClient
-from dlt.destinations.impl.bigquery.configuration import BigQueryClientConfiguration
-from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient
-from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs, FollowupJobRequestImpl
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client as Connection
 from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
@@ -35,8 +29,19 @@ from pyarrow.parquet import read_metadata
 
 from ...core import files
 from ...core.batch import Commits
-from ...core.errors import WarehouseUnavailable
+from ...core.errors import ConfigurationError, WarehouseUnavailable
 from ...warehouse.sql_text import BIGQUERY, quoted_name
+from .. import dlt_internals
+from ..dlt_internals import (
+    BigQueryClient,
+    BigQueryClientConfiguration,
+    BigQuerySqlClient,
+    FinalizedLoadJobWithFollowupJobs,
+    FollowupJobRequestImpl,
+    LoadJobInfo,
+    ParsedLoadJobFileName,
+)
+from ..google_internals import bytes_processed
 from .base import MAY_MOVE, Backend, Cost, Sentences
 from .bigquery_merge import Merge, literal
 
@@ -53,6 +58,7 @@ class BigQueryConfiguration(BigQueryClientConfiguration):
     """Bytes that one run may be billed for; none for any number."""
 
 
+@dlt_internals.extends(dlt.destinations.bigquery)
 class BigQuery(dlt.destinations.bigquery):
     """BigQuery as dlt takes it. ``reach`` is how far back the vendor's rows may still change.
 
@@ -61,8 +67,6 @@ class BigQuery(dlt.destinations.bigquery):
     """
 
     spec = BigQueryConfiguration
-    # Where dlt finds which arguments were left at their defaults.
-    __orig_base__ = dlt.destinations.bigquery
 
     def __init__(self, *, reach: timedelta | None = None, **options: Any) -> None:
         options.setdefault("destination_name", "bigquery")
@@ -77,10 +81,17 @@ class BigQuery(dlt.destinations.bigquery):
 
     @property
     def client_class(self) -> type[Any]:
-        return _Client
+        return _Client if dlt_internals.are_used() else super().client_class
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
         config: Any = self.configuration(initial_config)
+        if not dlt_internals.are_used():
+            if config.maximum_bytes_billed is not None:
+                raise ConfigurationError(
+                    f"destination.bigquery.maximum_bytes_billed = {config.maximum_bytes_billed} cannot be kept with dlt "
+                    f"{dlt.__version__}: install dlt {dlt_internals.VERSION}, or unset it."
+                )
+            return super().client(schema, initial_config)
         # A token is asked for once, not with every connection.
         self._credentials = self._credentials or _Once(config.credentials)
         self.cost.limit = config.maximum_bytes_billed
@@ -123,7 +134,7 @@ class _SqlClient(BigQuerySqlClient):
         # dlt gives its deadline to statements that it sends itself; the cursor's would go on for ten minutes.
         connection.query_and_wait = partial(  # type: ignore[method-assign]
             connection.query_and_wait,
-            retry=self._default_retry,
+            retry=dlt_internals.retries(self),
             job_retry=DEFAULT_JOB_RETRY.with_deadline(self.deadline_s),
         )
         connection.default_load_job_config = LoadJobConfig(labels=dict(self.cost.labels))
@@ -136,20 +147,21 @@ class _SqlClient(BigQuerySqlClient):
     @contextmanager
     def execute_query(self, query: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         # Set here, since a connection may be older than the run's name.
-        self._default_query.labels = dict(self.cost.labels)
+        settings = dlt_internals.query_settings(self)
+        settings.labels = dict(self.cost.labels)
         if self.cost.left is not None:
             self.cost.check()
-            self._default_query.maximum_bytes_billed = self.cost.left
+            settings.maximum_bytes_billed = self.cost.left
         with super().execute_query(query, *args, **kwargs) as cursor:
-            # The cursor has no word for it, and asking for the job would be one more request.
-            rows: Any = getattr(cursor.native_cursor, "_query_rows", None)
-            self.cost.count(getattr(rows, "total_bytes_processed", 0))
+            self.cost.count(bytes_processed(cursor.native_cursor))
             yield cursor
 
     def estimate(self, sql: str) -> int:
         """The bytes that the statement would process; BigQuery bills nothing for saying so."""
         config = QueryJobConfig(
-            dry_run=True, default_dataset=self._default_query.default_dataset, labels=dict(self.cost.labels)
+            dry_run=True,
+            default_dataset=dlt_internals.query_settings(self).default_dataset,
+            labels=dict(self.cost.labels),
         )
         job = self.native_connection.query(sql, job_config=config)
         return int(job.total_bytes_processed or 0)
@@ -225,16 +237,16 @@ class _Client(BigQueryClient):
         """The statement; None when nothing is staged."""
 
         def escaped(hint: Any) -> list[str]:
-            return [client.escape_column_name(name) for name in get_columns_names_with_prop(table, hint)]
+            return [client.escape_column_name(name) for name in dlt_internals.columns_with(table, hint)]
 
         stored, staged = client.get_qualified_table_names(table["name"])
-        newest = get_dedup_sort_tuple(table)
+        newest = dlt_internals.newest_column(table)
         merge = Merge(
             stored,
             staged,
             escaped("name"),
             escaped("primary_key"),
-            client.escape_column_name(newest[0]) if newest else None,
+            client.escape_column_name(newest) if newest else None,
             next(iter(escaped("partition")), None),
             bool(table.get(MAY_MOVE)),
         )
@@ -261,14 +273,18 @@ class BigQueryBackend(Backend):
     # https://cloud.google.com/bigquery/quotas#load_jobs
     commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
-    empties_late = True
     takes_packages = True
     literal = staticmethod(literal)
+
+    def __init__(self, destination: Any) -> None:
+        super().__init__(destination)
+        # dlt's own merges read what is staged after the load.
+        self.empties_late = dlt_internals.are_used()
 
     @property
     def cost(self) -> Cost | None:
         found: Cost | None = getattr(self.destination, "cost", None)
-        return found
+        return found if dlt_internals.are_used() else None
 
     def reaches(self, since: datetime) -> None:
         if isinstance(self.destination, BigQuery):
@@ -317,7 +333,7 @@ class BigQueryBackend(Backend):
             try:
                 found = connection.get_dataset(full)
             except NotFound:
-                client.estimate(f"CREATE SCHEMA {quoted}")
+                _try(client, f"CREATE SCHEMA {quoted}")
                 said.append(f"The dataset {name} will be created in {client.location} by the first sync.")
                 continue
             if found.location.upper() != client.location.upper():
@@ -325,7 +341,7 @@ class BigQueryBackend(Backend):
                     f"The dataset {full} lies in {found.location}, and destination.bigquery.location is "
                     f"{client.location}: set it to {found.location}, or name another dataset."
                 )
-            client.estimate(f"CREATE TABLE {quoted}.task_history_probe (a INT64)")
+            _try(client, f"CREATE TABLE {quoted}.task_history_probe (a INT64)")
             said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
         return said
 
@@ -342,6 +358,12 @@ class BigQueryBackend(Backend):
             )
             for name in tables
         }
+
+
+def _try(client: Any, sql: str) -> None:
+    """Raises what BigQuery says against the statement; dlt's own client has no way to ask without running it."""
+    if isinstance(client, _SqlClient):
+        client.estimate(sql)
 
 
 def _describe(table: Table, texts: Mapping[str, str]) -> None:

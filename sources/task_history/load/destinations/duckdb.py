@@ -12,21 +12,19 @@ import pyarrow.parquet as pq
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
-    FollowupJobRequest,
     HasFollowupJobs,
     LoadJob,
     RunnableLoadJob,
 )
 from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
-from dlt.common.schema.utils import get_columns_names_with_prop, get_dedup_sort_tuple
 from dlt.destinations.exceptions import DatabaseException
-from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool, DuckDbCredentials
-from dlt.destinations.impl.duckdb.duck import DuckDbClient, DuckDbCopyJob
 
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_text
+from .. import dlt_internals
+from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
 from ..load_package import is_once
 from .base import Backend, Sentences
 from .duckdb_settings import check_credentials
@@ -60,20 +58,20 @@ def reader(file: Path, dataset: str) -> Any:
     return found
 
 
+@dlt_internals.extends(dlt.destinations.duckdb)
 class DuckDb(dlt.destinations.duckdb):
     """DuckDB as dlt takes it; what it can do is found out once, where dlt asks a dozen times in each commit."""
 
     only_reads: str | None = None
     """The dataset, where nothing is written."""
 
-    # Where dlt finds which arguments were left at their defaults.
-    __orig_base__ = dlt.destinations.duckdb
-
     def __init__(self, credentials: DuckDbCredentials, **options: Any) -> None:
         super().__init__(credentials, **{"destination_name": "duckdb", **options})
         self._able: dict[bool, DestinationCapabilitiesContext] = {}
 
     def capabilities(self, config: Any = None, naming: Any = None) -> DestinationCapabilitiesContext:
+        if not dlt_internals.are_used():
+            return super().capabilities(config, naming)
         has_case = naming is not None and naming.is_case_sensitive
         if has_case not in self._able:
             self._able[has_case] = super().capabilities(config, naming)
@@ -91,6 +89,8 @@ class DuckDb(dlt.destinations.duckdb):
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        if not dlt_internals.are_used():
+            return super().client(schema, initial_config)
         config: Any = self.configuration(initial_config)
         return _Client(schema, config, self.capabilities(config, schema.naming))
 
@@ -109,11 +109,7 @@ class _ReadingPool(DuckDbConnectionPool):
         local_config: Any = None,  # noqa: ARG002
         pragmas: Any = None,  # noqa: ARG002
     ) -> Any:
-        with self._conn_lock:
-            if self._conn is None:
-                self._conn = open_for_reading(self._file)
-            self._conn_borrows += 1
-            return self._conn.duplicate()
+        return dlt_internals.borrowed(self, lambda: open_for_reading(self._file))
 
     def move_conn(self) -> Any:
         """For ibis, which sets a time zone of its own and names views without their dataset."""
@@ -122,6 +118,7 @@ class _ReadingPool(DuckDbConnectionPool):
         return connection
 
 
+@dlt_internals.without_merge_jobs
 class _Client(DuckDbClient):
     """Merges from the files that are loaded: dlt's own way by tables beside takes twice as long."""
 
@@ -135,24 +132,19 @@ class _Client(DuckDbClient):
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002
         return False
 
-    def _create_merge_followup_jobs(
-        self,
-        table_chain: Sequence[PreparedTableSchema],  # noqa: ARG002
-    ) -> list[FollowupJobRequest]:
-        return []
-
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
     """Puts the rows of a file in the place of those with the same keys."""
 
     def run(self) -> None:
-        client: Any = self._job_client.sql_client  # type: ignore[attr-defined]
+        client = dlt_internals.sql_client_of(self)
         table = client.make_qualified_table_name(self.load_table_name)
-        columns: Any = self._load_table
-        names = list(map(client.escape_column_name, get_columns_names_with_prop(columns, "primary_key")))
+        keys_of = dlt_internals.columns_with(dlt_internals.table_of(self), "primary_key")
+        names = list(map(client.escape_column_name, keys_of))
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
-        file = f"read_parquet({quoted_text(self._file_path)})"
-        with _room_for(client, self._file_path), client.begin_transaction():
+        path = dlt_internals.file_of(self)
+        file = f"read_parquet({quoted_text(path)})"
+        with _room_for(client, path), client.begin_transaction():
             client.execute_sql(
                 f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
             )
@@ -162,15 +154,14 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 
     def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
         """What leaves each key once, where a file of an earlier version holds one twice."""
-        if is_once(self._file_path):
+        if is_once(dlt_internals.file_of(self)):
             return ""
         key = ", ".join(names)
         ((is_doubled,),) = client.execute_sql(f"SELECT count(*) > count(DISTINCT ({key})) FROM {file}")
         if not is_doubled:
             return ""
-        columns: Any = self._load_table
-        newest = get_dedup_sort_tuple(columns)
-        order = f" ORDER BY {client.escape_column_name(newest[0])} DESC" if newest else ""
+        newest = dlt_internals.newest_column(dlt_internals.table_of(self))
+        order = f" ORDER BY {client.escape_column_name(newest)} DESC" if newest else ""
         return f" QUALIFY row_number() OVER (PARTITION BY {key}{order}) = 1"
 
 

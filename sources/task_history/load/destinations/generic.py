@@ -8,6 +8,7 @@ from dlt.common.destination import Destination
 
 from ...core.batch import Commits
 from ...core.errors import ConfigurationError, UsageError
+from ..dlt_internals import SqlJobClientBase
 from .base import Backend, Sentences
 from .duckdb import commenting
 
@@ -23,7 +24,6 @@ def destination(name: str, *, staging: str) -> Any:
         ConfigurationError: it is one that cannot be asked in SQL.
     """
     from dlt.common.destination.exceptions import DestinationException
-    from dlt.destinations.job_client_impl import SqlJobClientBase
 
     try:
         made = Destination.from_reference(name, staging_dataset_name_layout=staging)

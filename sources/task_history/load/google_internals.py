@@ -1,0 +1,27 @@
+"""What google-cloud-bigquery has no public word for: the bytes that a cursor's statement processed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.errors import WarehouseUnavailable
+
+
+def bytes_processed(cursor: Any) -> int:
+    """The bytes that the last statement of a cursor of ``google.cloud.bigquery.dbapi`` processed.
+
+    Raises:
+        WarehouseUnavailable: this version of the library keeps them elsewhere. Taken for none, they would turn the
+            limit of bytes that a run may be billed for into one for each statement.
+    """
+    try:
+        # Asking for the job would be one more request.
+        return int(cursor._query_rows.total_bytes_processed or 0)
+    except AttributeError as error:
+        from google.cloud.bigquery import __version__
+
+        raise WarehouseUnavailable(
+            f"google-cloud-bigquery {__version__} does not say in its usual place how many bytes a statement processed "
+            f"({error}), so the cost of a run cannot be counted. Install google-cloud-bigquery 3.47 "
+            "and run the same command again."
+        ) from None
