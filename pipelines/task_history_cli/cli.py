@@ -53,7 +53,7 @@ def _run(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     output.start_logging("info", "json" if _wants_json(words) else "text")
     parser = _parser(words)
-    args = parser.parse_args(words)
+    args = _parsed(parser, words)
     if args.command is None:
         parser.print_help()
         return ExitCode.USAGE
@@ -81,6 +81,17 @@ def _run(argv: Sequence[str] | None) -> int:
             "committed is safe. Run again with --log-level debug and report what it prints.",
         )
     return int(code)
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """What the words say. A command that takes ``ids`` finds them before, between and after its options."""
+    args, rest = parser.parse_known_args(words)
+    if "ids" in args:
+        args.ids = [*args.ids, *(word for word in rest if not word.startswith("-"))]
+        rest = [word for word in rest if word.startswith("-")]
+    if rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _failed(args: argparse.Namespace, code: int, text: str) -> int:

@@ -70,7 +70,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"send nothing when it would be more than that many (default {replay_words.MOST})",
     )
     arguments.of_warehouse(parser)
-    _take_ids_anywhere(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -221,15 +220,3 @@ def _number(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is below 1")
     return value
-
-
-def _take_ids_anywhere(parser: argparse.ArgumentParser) -> None:
-    """Lets ids stand before, between and after options, which argparse of a subcommand does not."""
-    parse = parser.parse_known_args
-
-    def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
-        found, rest = parse(args, namespace)
-        found.ids = [*found.ids, *(word for word in rest if not word.startswith("-"))]
-        return found, [word for word in rest if word.startswith("-")]
-
-    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
