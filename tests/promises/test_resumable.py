@@ -31,7 +31,7 @@ def _contents(place: Place) -> dict[str, Counter[tuple[Any, ...]]]:
     }
 
 
-def _killed_again_and_again(folder: Path, kills: int, executions: int, longest_s: float) -> None:
+def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s: float) -> None:
     with SandboxProcess(executions=executions, seed=31, freeze=True, latency_ms=1) as sandbox:
         quiet, harried = folder / "quiet", folder / "harried"
         quiet.mkdir()
@@ -63,10 +63,10 @@ def _killed_again_and_again(folder: Path, kills: int, executions: int, longest_s
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more sync all tables equal those of an undisturbed sync."""
-    _killed_again_and_again(tmp_path, kills=4, executions=700, longest_s=5)
+    killed_again_and_again(tmp_path, kills=4, executions=700, longest_s=5)
 
 
 @pytest.mark.torture
 def test_killed_at_fifty_random_instants(tmp_path: Path) -> None:
     """The same, fifty times."""
-    _killed_again_and_again(tmp_path, kills=50, executions=12_000, longest_s=9)
+    killed_again_and_again(tmp_path, kills=50, executions=12_000, longest_s=9)
