@@ -72,7 +72,7 @@ def paragon(
         rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests side by side at most: as many as keep the vendor busy.
+        concurrency: requests under way at a time.
         steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
         payloads: of which steps input and output are read: one request each (``all``, ``failed``,
             ``none``).
@@ -132,7 +132,7 @@ def sailpoint(
         rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests side by side at most: as many as keep the vendor busy.
+        concurrency: requests under way at a time.
         steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
@@ -194,7 +194,7 @@ def twinit(
         rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests side by side at most: as many as keep the vendor busy.
+        concurrency: requests under way at a time.
         steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
@@ -250,7 +250,7 @@ def b3os(
         rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests side by side at most: as many as keep the vendor busy.
+        concurrency: requests under way at a time.
         steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into

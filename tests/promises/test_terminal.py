@@ -191,3 +191,4 @@ def test_what_moves_the_cursor_is_ours(tmp_path: Path) -> None:
     assert b"\x1b]0;t" not in seen
     assert FORGED.encode() not in seen
     assert b"executions read" in seen
+    assert b"requests (no limit)\r\x1b[2K" in seen, "the live line is drawn again in its place"

@@ -104,9 +104,7 @@ class SystemSettings:
     reserved_share: float = setting(
         "Share of the budget that a backfill leaves free for a sync.", default=0.1, least=0, most=0.9
     )
-    concurrency: int = setting(
-        "Requests side by side at most: as many as keep the vendor busy.", default=8, least=1, most=64
-    )
+    concurrency: int = setting("Requests under way at a time.", default=8, least=1, most=64)
     steps: str = setting(
         "Whose steps are read: one request each.", default="all", choices=("all", "failed", "none")
     )
