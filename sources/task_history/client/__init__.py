@@ -1,0 +1,14 @@
+"""All that speaks HTTP to a vendor. The modules in the order in which a request meets them::
+
+connect          a client with the budget and the credentials of one account
+auth             headers that authenticate, with a token that is renewed; the secrets that are sent
+client           sends requests, side by side, until each has its answer or its error
+fallback         another form of a request where a vendor does not know the first
+sending          one request: path, query and body, its attempts, the errors that it may end with
+rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store
+transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a bound), transport_errors
+responses        what an answer means, by the table in retry
+retry            status → action, pauses and waits
+wait_stats       how long requests waited and why
+urls             addresses: where a key may be sent
+"""

@@ -5,7 +5,6 @@ What speaks HTTP is ``transport``, what an answer means stands in ``responses``,
 
 from __future__ import annotations
 
-import json
 import math
 import random
 import threading
@@ -15,21 +14,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
 
 from ..core.concurrency import OrderedMap
 from ..core.errors import (
-    AnswerTooLarge,
-    ConfigurationError,
     Rejected,
     Stopped,
-    Unconfirmed,
-    UnexpectedResponse,
     VendorError,
     VendorUnavailable,
 )
@@ -47,9 +40,10 @@ from .responses import (
     describe,
     http_date,
 )
-from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, MAX_REDIRECTS, longest_pause_s, unasked_wait_s
-from .urls import Address, check_base, joined, parsed, quoted
-from .wait_stats import WaitStats
+from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
+from .sending import Sending, given_up, outcome_of_once, target_of, too_large, unconfirmed
+from .urls import base_address
+from .wait_stats import Stats, WaitStats
 
 if TYPE_CHECKING:
     from .transport import Headers, RawAnswer
@@ -61,52 +55,6 @@ _INTERRUPTED_GRACE_S = 0.5
 """How long an answer may still take once the run is interrupted, beyond the check above."""
 _ONCE_GRACE_S = 10.0
 """The same for a request that must not be sent twice: without its answer it is not known what it did."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a client has done so far."""
-
-    sent: Mapping[str, int]
-    """Requests by ``Request.kind``; every attempt counts."""
-    retries: int
-    """Attempts beyond the first of a request, redirects included."""
-    waited_s: Mapping[str, float]
-    """Seconds during which at least one request waited, by cause: ``fault``, ``retry_after``, ``budget``."""
-
-
-@dataclass(slots=True)
-class _Sending:
-    """One request and the attempts that were made at it."""
-
-    request: Request
-    target: str
-    """Path and query, as they are sent."""
-    form: Mapping[str, str] | None
-    headers: Headers | None
-    given_up: Callable[[], bool]
-    is_next: Callable[[], bool] = lambda: True
-    """Whether its answer is waited for now: a large one is held only then."""
-    is_raw: bool = False
-    attempts: int = 0
-    faults: int = 0
-    redirects: int = 0
-    sent_at: float = 0.0
-    generation: int = 0
-    """Which credentials the last attempt was sent with."""
-    has_logged_in: bool = False
-    wants_fresh_connection: bool = False
-    """Whether the next attempt goes over a new connection, since a kept one was closed."""
-    has_had_closed_connection: bool = False
-    first_fault_at: float | None = None
-    excused_s: float = 0.0
-    """Seconds since the first fault in which it waited for something other than the fault."""
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether sending it twice does no more than sending it once. A login (a form) is."""
-        is_read = self.request.method in ("GET", "HEAD")
-        return not self.request.is_once and (is_read or self.form is not None)
 
 
 class Client:
@@ -144,8 +92,7 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._base = _parsed(base_url)
-        check_base(self._base)
+        self._base = base_address(base_url)
         self.origin = self._base.origin
         self._authorization = authorization
         self._refresh = refresh
@@ -255,7 +202,7 @@ class Client:
             ConfigurationError: a redirect to another origin.
         """
         return self._answered(
-            _Sending(request, self._target(request), form, headers, given_up=self._closed.is_set)
+            Sending(request, target_of(self._base, request), form, headers, given_up=self._closed.is_set)
         )
 
     def map(
@@ -278,9 +225,9 @@ class Client:
             if failures:
                 return failures[0]
             try:
-                sending = _Sending(
+                sending = Sending(
                     request,
-                    self._target(request),
+                    target_of(self._base, request),
                     None,
                     None,
                     given_up=lambda: self._closed.is_set() or bool(failures),
@@ -302,59 +249,35 @@ class Client:
             answers.submit()
         return answers
 
-    def _answered(self, sending: _Sending) -> Answer:
+    def _answered(self, sending: Sending) -> Answer:
         with self.meanwhile():
             return self._tried(sending)
 
-    def _tried(self, sending: _Sending) -> Answer:
+    def _tried(self, sending: Sending) -> Answer:
         request = sending.request
         while True:
             outcome = self._attempt(sending)
             if request.is_once:
-                outcome = self._once(sending, outcome)
+                if isinstance(outcome, RetryAfter):
+                    self._hold(sending, outcome)
+                outcome = outcome_of_once(self.origin, request, outcome)
             if isinstance(outcome, Answer):
                 self._went_well(sending)
                 return outcome
             if isinstance(outcome, RetryAfter):
                 self._hold(sending, outcome)
             elif isinstance(outcome, Redirect):
-                self._follow(sending, outcome)
+                self._failure = sending.follow(self.origin, outcome)
             elif isinstance(outcome, Unauthorized):
                 self._log_in(sending, outcome)
-            elif isinstance(outcome, Fault) and outcome.is_closed and self._may_be_stale(sending):
+            elif isinstance(outcome, Fault) and outcome.is_closed and sending.may_be_stale():
                 sending.wants_fresh_connection = True
             elif isinstance(outcome, Fault):
                 self._pause(sending, outcome)
             else:
                 raise outcome
 
-    def _once(self, sending: _Sending, outcome: Outcome) -> Outcome:
-        """What came of a request that left this machine and must not leave it again."""
-        what = f"{self.origin} answered {describe(sending.request)} with HTTP"
-        if isinstance(outcome, RetryAfter):
-            self._hold(sending, outcome)
-            if outcome.status == 429:
-                return Rejected(f"{what} 429: too many requests. It was not sent again.", status=429)
-            return _unconfirmed(f"{what} {outcome.status}", outcome.status)
-        if isinstance(outcome, Unauthorized):
-            return outcome.error
-        if isinstance(outcome, Redirect):
-            return _unconfirmed(f"{what} {outcome.status}, a redirect, which is not followed", outcome.status)
-        if isinstance(outcome, UnexpectedResponse):
-            return _unconfirmed(str(outcome).rstrip("."), None)
-        if isinstance(outcome, AnswerTooLarge):
-            return _unconfirmed(str(outcome).rstrip("."), outcome.status)
-        return outcome
-
-    @staticmethod
-    def _may_be_stale(sending: _Sending) -> bool:
-        """Whether a closed connection may be a kept one that the vendor closed while it was idle: said once only."""
-        if not sending.is_repeatable or sending.has_had_closed_connection:
-            return False
-        sending.has_had_closed_connection = True
-        return True
-
-    def _attempt(self, sending: _Sending) -> Outcome:
+    def _attempt(self, sending: Sending) -> Outcome:
         """Sends the request once and says what came of it."""
         from .transport_errors import Lost
         from .unpack import TooLarge
@@ -376,7 +299,7 @@ class Client:
                 return self._fault(sending, error)
             except TooLarge:
                 slot.done(is_answered=False)
-                return self._too_large(sending.request)
+                return too_large(self.origin, sending.request, self._answer_max_bytes)
         self._note_date(answered.get("date", ""))
         return self._reader.outcome(
             sending.request,
@@ -387,46 +310,32 @@ class Client:
             is_raw=sending.is_raw,
         )
 
-    def _fault(self, sending: _Sending, error: Lost) -> Fault:
+    def _fault(self, sending: Sending, error: Lost) -> Fault:
         """What was lost, as a fault. Raises Stopped when this side ended it, and sending it again would be no harm."""
         if error.is_abandoned and sending.is_repeatable:
             raise Stopped(self._stop.reason or "nobody waits for it any more")
         return Fault(error.reason, is_unsent=error.is_unsent, is_closed=error.is_closed)
 
-    def _too_large(self, request: Request) -> AnswerTooLarge:
-        bound = self._answer_max_bytes
-        return AnswerTooLarge(
-            f"{self.origin} answered {describe(request)} with more than {bound / (1 << 20):,.4g} MiB unpacked, the bound "
-            f"that answer_max_bytes = {bound} sets. Raise answer_max_bytes if answers of that size are meant.",
-            status=200,
-        )
-
-    def _exchange(self, sending: _Sending, headers: Headers) -> RawAnswer:
+    def _exchange(self, sending: Sending, headers: Headers) -> RawAnswer:
         """One request and its whole answer. Raises Lost, TooLarge."""
-        request, content = sending.request, None
-        if sending.form is not None:
-            content = urlencode(sending.form).encode()
-            headers = {"Content-Type": "application/x-www-form-urlencoded", **headers}
-        elif request.body is not None:
-            content = json.dumps(request.body, ensure_ascii=False, allow_nan=False).encode()
-            headers = {"Content-Type": "application/json", **headers}
+        content, content_type = sending.content()
         is_fresh = sending.wants_fresh_connection or not sending.is_repeatable
         sending.wants_fresh_connection = False
         return self._transport.exchange(
-            request.method,
+            sending.request.method,
             sending.target,
-            headers,
+            {**content_type, **headers},
             content,
             is_fresh=is_fresh,
             when_large=partial(self._wait_for_turn, sending),
         )
 
-    def _wait_for_turn(self, sending: _Sending) -> None:
+    def _wait_for_turn(self, sending: Sending) -> None:
         """Waits until this answer is the next to be drawn. Raises Stopped."""
         while not sending.is_next():
             self._stop.wait(_TURN_CHECK_S, given_up=sending.given_up)
 
-    def _count(self, sending: _Sending) -> None:
+    def _count(self, sending: Sending) -> None:
         with self._lock:
             self._sent[sending.request.kind] += 1
             self._retries += sending.attempts > 0
@@ -441,12 +350,12 @@ class Client:
         if date is not None:
             self._offset_s = (date - datetime.now(UTC)).total_seconds()
 
-    def _went_well(self, sending: _Sending) -> None:
+    def _went_well(self, sending: Sending) -> None:
         with self._lock:
             if sending.sent_at > self._held_at:
                 self._holds = 0
 
-    def _wait_for_slot(self, sending: _Sending, seconds: float) -> None:
+    def _wait_for_slot(self, sending: Sending, seconds: float) -> None:
         began = self._clock()
         is_asked = self._budget.hold_s > 0
         reason = self._hold_reason if is_asked else "the budget is spent"
@@ -460,7 +369,7 @@ class Client:
         if sending.first_fault_at is not None:
             sending.excused_s += self._clock() - began
 
-    def _hold(self, sending: _Sending, asked: RetryAfter) -> None:
+    def _hold(self, sending: Sending, asked: RetryAfter) -> None:
         """Keeps every process from sending as long as the vendor says; if it says nothing, longer each time.
 
         Several requests in flight are answered so at once: only one that was sent after the last hold began counts
@@ -489,16 +398,16 @@ class Client:
             self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
         self._budget.hold(seconds)
 
-    def _pause(self, sending: _Sending, fault: Fault) -> None:
+    def _pause(self, sending: Sending, fault: Fault) -> None:
         """Waits before the next attempt. Raises when there is none."""
         what = f"{self.origin} failed {describe(sending.request)}: {fault.reason}"
         if not sending.is_repeatable and not fault.is_unsent:
-            raise _unconfirmed(what, fault.status)
+            raise unconfirmed(what, fault.status)
         now = self._clock()
         if sending.first_fault_at is None:
             sending.first_fault_at = now
         tried_s = now - sending.first_fault_at - sending.excused_s
-        self._failure = _given_up(what, fault, tried_s, sending.attempts, self._address)
+        self._failure = given_up(what, fault, tried_s, sending.attempts, self._address)
         patience_s = sending.request.patience_s
         if patience_s is not None and fault.status is not None and tried_s >= patience_s:
             raise Rejected(f"{what}, for {tried_s:.0f} s", status=fault.status)
@@ -510,7 +419,7 @@ class Client:
         with self._waits.waiting("fault", pause, fault.reason):
             self._stop.wait(pause, given_up=sending.given_up)
 
-    def _log_in(self, sending: _Sending, refused: Unauthorized) -> None:
+    def _log_in(self, sending: Sending, refused: Unauthorized) -> None:
         """Makes new credentials, once for all requests that were sent with the old ones."""
         if sending.headers is not None or sending.has_logged_in or self._refresh is None:
             raise refused.error
@@ -523,65 +432,8 @@ class Client:
                 raise refused.error
             self._generation += 1
 
-    def _follow(self, sending: _Sending, redirect: Redirect) -> None:
-        what = f"{self.origin} answered {describe(sending.request)} with HTTP {redirect.status}"
-        try:
-            there = joined(self.origin + sending.target, redirect.location)
-        except ValueError:
-            raise UnexpectedResponse(f"{what} to an address that is none. Check base_url.") from None
-        if there.origin != self.origin:
-            raise ConfigurationError(
-                f"{what} to another origin, {there.origin}, where the key is not sent. If that is the "
-                "vendor's, set base_url to it; if not, something on the way (a proxy, a login page) answers."
-            )
-        sending.redirects += 1
-        if not sending.is_repeatable or sending.redirects > MAX_REDIRECTS:
-            raise UnexpectedResponse(f"{what} after {sending.redirects - 1} redirects. Check base_url.")
-        sending.target = there.target
-        self._failure = UnexpectedResponse(f"{what}, a redirect. Set base_url to the address without it.")
-
-    def _target(self, request: Request) -> str:
-        path = f"{self._base.path.rstrip('/')}/{quoted(request.path.lstrip('/'))}"
-        query = "&".join(_pair(name, value) for name, value in request.params)
-        return f"{path}?{query}" if query else path
-
 
 def _is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:
     """Whether the answer of that number is waited for, or nobody asks for answers any more."""
     found = answers()
     return found is None or number < found.taken
-
-
-@lru_cache(maxsize=1024)
-def _pair(name: str, value: str) -> str:
-    # Spaces as %20: some vendors take + for itself.
-    return f"{quote(name, safe='')}={quote(value, safe='')}"
-
-
-def _unconfirmed(what: str, status: int | None) -> Unconfirmed:
-    return Unconfirmed(
-        f"{what}. It may or may not have been carried out, so it was not repeated: look at the vendor's side "
-        "before you send it again.",
-        status=status,
-    )
-
-
-def _given_up(
-    what: str, fault: Fault, tried_s: float, attempts: int, address: str
-) -> VendorUnavailable | UnexpectedResponse:
-    tried = f"{what}, for {tried_s:.0f} s in {attempts} attempts."
-    if fault.is_unreadable:
-        return UnexpectedResponse(
-            f"{tried} Check that base_url is the API's and not a web page's; a proxy may answer in its place."
-        )
-    return VendorUnavailable(
-        f"{tried} Check the network, {address} and the vendor's status page, then run the same command again: "
-        "it goes on where it stopped."
-    )
-
-
-def _parsed(base_url: str) -> Address:
-    try:
-        return parsed(base_url)
-    except (ValueError, TypeError):
-        raise ConfigurationError("base_url is no web address: it must look like https://host/path.") from None

@@ -43,6 +43,7 @@ READ_FACTOR = 1.05
 ERROR_BODY_MAX_BYTES = 1 << 20
 """Of an answer that is no success only a message is wanted: a longer one is left unread."""
 
+_PIECE_BYTES = 1 << 18
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": ACCEPT_ENCODING, "User-Agent": "task-history"}
 
 Headers = Mapping[str, str]
@@ -74,6 +75,8 @@ class Transport:
         self, address: Address, *, timeout_s: float, max_connections: int, answer_max_bytes: int
     ) -> None:
         self._origin = address.origin
+        # Parsed once: that takes httpx as long as all else that it does for a request.
+        self._url = httpx.URL(address.origin)
         self._timeout_s = timeout_s
         self._answer_max_bytes = answer_max_bytes
         self._proxy = proxy_for(address)
@@ -110,7 +113,11 @@ class Transport:
             ConfigurationError: the proxy wants a login.
         """
         request = httpx.Request(
-            method, self._origin + target, headers={**_HEADERS, **headers}, content=content
+            method,
+            self._url,
+            headers={**_HEADERS, **headers},
+            content=content,
+            extensions={"target": target.encode()},
         )
         began = time.monotonic()
         response = None
@@ -149,10 +156,12 @@ class Transport:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         is_success = 200 <= response.status_code < 300
         bound = self._answer_max_bytes if is_success else min(ERROR_BODY_MAX_BYTES, self._answer_max_bytes)
+        stream = response.stream
+        assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - this transport gives no other
         try:
             body = read_body(
                 headers.get("content-encoding", ""),
-                response.iter_raw(),
+                stream,
                 max_bytes=bound,
                 when_large=when_large,
             )
@@ -171,7 +180,11 @@ class Transport:
 
 
 class ReqwestTransport(httpx.BaseTransport):
-    """An ``httpx`` transport over a client of reqwest. Raises PyreqwestError, also while the body is read."""
+    """An ``httpx`` transport over a client of reqwest. Raises PyreqwestError, also while the body is read.
+
+    Path and query come in httpx's request extension ``target``.
+    https://www.python-httpx.org/advanced/extensions/#target
+    """
 
     def __init__(self, client: SyncClient) -> None:
         self._client: SyncClient | None = client
@@ -181,7 +194,8 @@ class ReqwestTransport(httpx.BaseTransport):
         client = self._client
         if client is None:
             raise ClientClosedError("closed", {"causes": None})
-        builder = client.request(request.method, str(request.url)).headers(request.headers.multi_items())
+        url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.extensions['target'].decode()}"
+        builder = client.request(request.method, url).headers(request.headers.multi_items())
         stack = ExitStack()
         response = stack.enter_context(builder.body_bytes(request.content).build_streamed())
         return httpx.Response(response.status, headers=_header_items(response), stream=_Body(response, stack))
@@ -200,7 +214,7 @@ class _Body(httpx.SyncByteStream):
         self._stack = stack
 
     def __iter__(self) -> Iterator[bytes]:
-        while (piece := self._reader.read()) is not None:
+        while (piece := self._reader.read(_PIECE_BYTES)) is not None:
             yield bytes(piece)
 
     def close(self) -> None:

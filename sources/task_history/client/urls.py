@@ -88,6 +88,16 @@ def quoted(path: str) -> str:
     return quote(path, safe=_SAFE)
 
 
+def base_address(base_url: str) -> Address:
+    """The address in that setting. Raises ConfigurationError when it is none, or requests with a key may not go there."""
+    try:
+        base = parsed(base_url)
+    except (ValueError, TypeError):
+        raise ConfigurationError(f"base_url is no web address: {_FORM}.") from None
+    check_base(base)
+    return base
+
+
 def check_base(base: Address) -> None:
     """Raises ConfigurationError when requests with a key may not go there; does not repeat a login in it."""
     if base.has_login:

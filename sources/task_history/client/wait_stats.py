@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +25,18 @@ class _CauseStats:
     total_s: float = 0.0
     logged_at: float = float("-inf")
     logged_until: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a client has done so far."""
+
+    sent: Mapping[str, int]
+    """Requests by ``Request.kind``; every attempt counts."""
+    retries: int
+    """Attempts beyond the first of a request, redirects included."""
+    waited_s: Mapping[str, float]
+    """Seconds during which at least one request waited, by cause: ``fault``, ``retry_after``, ``budget``."""
 
 
 class WaitStats:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from ..client.client import Stats
+from ..client.wait_stats import Stats
 from ..core.models import Row, Window
 
 
