@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -242,3 +242,74 @@ def test_a_row_with_such_an_id_holds_nothing_up(
         assert "unreadable" not in place.sync()["stderr"]
         folders = re.compile(r"/(workflow-executions|workflows|executions|runs)/(\.|%2E|%2e|%01|$)")
         assert not [target for target in between.asked if folders.search(target)]
+
+
+def test_parts_with_such_an_id_hold_nothing_up(tmp_path: Path) -> None:
+    """A step or task whose id no path can hold is loaded; its payload or log is noted with the reason, once."""
+    with SandboxProcess("paragon", freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        steps = [step for row in sandbox.truth(steps=True) for step in row["_steps"]]
+        old = next(step["id"] for step in steps if step["status"] == "FAILED").encode()
+        with Between(sandbox.base_url) as between:
+            between.answers = lambda _, body: body.replace(b'"%s"' % old, b'".."')
+            place = Place(tmp_path, sandbox, base_url=between.url)
+            first = place.sync()
+            failed = sum(step["status"] == "FAILED" for step in steps)
+            outcomes = "SELECT outcome, count(*) FROM paragon.step_payloads GROUP BY outcome ORDER BY outcome"
+            assert place.query(outcomes) == [("loaded", failed - 1), ("unreadable", 1)]
+            [(reason,)] = place.query(
+                "SELECT unreadable_reason FROM paragon.step_payloads WHERE step_execution_id = '..'"
+            )
+            assert "cannot stand in a request's path" in reason
+            assert (first["complete"], first["left"]["payloads"]) == (True, 0)
+            assert not place.sync()["payloads"]
+            assert not [target for target in between.asked if target.endswith(("/..", "step-executions/"))]
+            assert (
+                "no address can hold the id" in place.run("why", "paragon", _execution_of(steps, old)).stdout
+            )
+
+
+def _execution_of(steps: Sequence[Mapping[str, Any]], step_id: bytes) -> str:
+    return next(str(one["workflowExecutionId"]) for one in steps if one["id"] == step_id.decode())
+
+
+def test_a_task_with_such_an_id_costs_its_log_only(tmp_path: Path) -> None:
+    """The run's tasks and the logs of the others are loaded; what is missing is noted beside the run."""
+    with SandboxProcess("twinit", freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        run = sandbox.truth()[0]["_id"]
+        with Between(sandbox.base_url) as between:
+            between.answers = lambda _, body: body.replace(f'"{run}-a"'.encode(), b'".."')
+            place = Place(tmp_path, sandbox, system="twinit", base_url=between.url)
+            assert place.sync()["complete"]
+            noted = place.query(
+                "SELECT id, outcome FROM twinit.run_details WHERE unreadable_reason IS NOT NULL"
+            )
+            assert noted == [(run, "loaded")]
+            logged = "SELECT DISTINCT task_id FROM twinit.task_logs WHERE workflow_execution_id = ?"
+            logged = logged.replace("?", f"'{run}'")
+            assert (".." not in {row[0] for row in place.query(logged)}, bool(place.query(logged))) == (
+                True,
+                True,
+            )
+            assert place.query("SELECT count(*) FROM twinit.tasks WHERE id = '..'") == [(1,)]
+            assert not [target for target in between.asked if "/../" in target]
+
+
+@pytest.mark.parametrize("name", ["paragon", "sailpoint"])
+def test_an_open_row_with_such_an_id_settles_by_a_list(tmp_path: Path, name: str) -> None:
+    """What cannot be read singly is brought to its end by the list that shows it."""
+    system = systems.find(name)
+    with SandboxProcess(name, freeze=True, **WORLD) as sandbox:
+        chosen = next(row["id"] for row in sandbox.truth() if system.is_open(row))
+        old = json.dumps(chosen).encode()
+        with Between(sandbox.base_url) as between:
+            between.answers = lambda _, body: body.replace(old, b'".."')
+            place = Place(tmp_path, sandbox, system=name, base_url=between.url)
+            place.sync()
+            state = f"SELECT is_open FROM {name}.{system.executions.name} WHERE id = '..'"
+            assert place.query(state) == [(True,)]
+            sandbox.advance(4 * 86_400)
+            place.sync()
+            assert place.query(state) == [(False,)]
+            assert open_ones(place) == set()
