@@ -99,7 +99,7 @@ class Settings:
                 yield str(value)
 
 
-def known(system: System) -> dict[str, Setting]:
+def settings_of(system: System) -> dict[str, Setting]:
     """All settings of a system by name, its own first; defaults that are facts of the system filled in."""
     limit, period_s = system.rate_limit
     facts = {
@@ -133,7 +133,7 @@ def load(
     """
     system = find(name)
     pipeline = "_".join(filter(None, ("task_history", name, instance)))
-    settings = known(system)
+    settings = settings_of(system)
     found: dict[str, tuple[Any, str]] = {}
     looked_in = places(os.environ if environ is None else environ, folder)
     for place in looked_in:
@@ -166,7 +166,7 @@ def build(system: System, given: Mapping[str, Any], *, instance: str | None = No
 
 def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: bool) -> SystemSettings:
     values: dict[str, Any] = {}
-    for setting in known(system).values():
+    for setting in settings_of(system).values():
         value, where = found.get(setting.name, (None, ""))
         if _is_placeholder(value) and not lacking:
             raise ConfigurationError(

@@ -313,3 +313,39 @@ def test_an_open_row_with_such_an_id_settles_by_a_list(tmp_path: Path, name: str
             place.sync()
             assert place.query(state) == [(False,)]
             assert open_ones(place) == set()
+
+
+FAILED: dict[str, tuple[tuple[str, ...], str]] = {
+    "paragon": (("status",), "FAILED"),
+    "twinit": (("_status",), "FAILED"),
+    "b3os": (("data", "execution", "status"), "workflow_failed"),
+}
+"""Where a single read says the status, and one that is failed."""
+
+
+@pytest.mark.parametrize("name", FAILED)
+def test_another_status_in_a_single_read_is_taken(tmp_path: Path, name: str) -> None:
+    """Where the single read shows another end than the listing did, its state is stored, and its details once."""
+    system = systems.find(name)
+    path, status = FAILED[name]
+
+    def failed(target: str, body: bytes) -> bytes:
+        if not re.search(SINGLE[name][0], target):
+            return body
+        data = inner = json.loads(body)
+        for key in path[:-1]:
+            inner = inner[key]
+        inner[path[-1]] = status
+        return json.dumps(data).encode()
+
+    with SandboxProcess(name, freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        with Between(sandbox.base_url) as between:
+            between.answers = failed
+            place = Place(tmp_path, sandbox, system=name, base_url=between.url)
+            assert place.sync()["complete"]
+            number = len(sandbox.truth())
+            statuses = f"SELECT status, count(*) FROM {name}.{system.executions.name} GROUP BY status"
+            assert place.query(statuses) == [(status, number)]
+            logged = f"SELECT count(*), count(DISTINCT id) FROM {name}.{system.details.log.name}"
+            assert place.query(logged) == [(number, number)]

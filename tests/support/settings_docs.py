@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from task_history import systems
-from task_history.settings import known
+from task_history.settings import settings_of
 from task_history.systems.protocol import System
 from task_history.systems.settings import Setting, SystemSettings, stated
 
@@ -37,7 +37,7 @@ def ordered() -> list[System]:
 
 def source(system: System) -> str:
     """The function of a dlt source."""
-    found = [one for one in known(system).values() if not one.is_of_command]
+    found = [one for one in settings_of(system).values() if not one.is_of_command]
     found.sort(key=lambda one: not one.is_required)
     parameters = "".join(f"    {one.name}: {_annotated(one)},\n" for one in found)
     arguments = "".join(
@@ -75,7 +75,7 @@ def own_table() -> str:
     rows = [
         f"| `{one.name}` | {system.name} | {_default(one)} | {_meaning(one)} |"
         for system in ordered()
-        for one in known(system).values()
+        for one in settings_of(system).values()
         if one.name not in COMMON
     ]
     return "\n".join(["| Setting | Of | Default | Meaning |", "|---|---|---|---|", *rows, ""])
@@ -86,9 +86,9 @@ def common_table() -> str:
     rows = []
     for one in stated(SystemSettings):
         found = {
-            system.name: _default(known(system)[one.name])
+            system.name: _default(settings_of(system)[one.name])
             for system in ordered()
-            if one.name in known(system)
+            if one.name in settings_of(system)
         }
         default = next(iter(found.values()))
         if len(set(found.values())) > 1 or len(found) < len(ordered()):
@@ -142,9 +142,9 @@ def secrets() -> str:
 
 
 def _section(system: System, *, is_secret: bool) -> str:
-    first = known(systems.find(FIRST))
+    first = settings_of(systems.find(FIRST))
     lines = [f"[sources.task_history.{system.name}]"]
-    for one in known(system).values():
+    for one in settings_of(system).values():
         is_as_first = (
             system.name != FIRST and one.name in COMMON and one.name in first and one == first[one.name]
         )

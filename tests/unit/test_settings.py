@@ -10,7 +10,7 @@ import pytest
 
 from task_history.core.errors import ConfigurationError
 from task_history.extract.integrations import Named, read_map
-from task_history.settings import Settings, known, load
+from task_history.settings import Settings, load, settings_of
 from task_history.systems import find, names
 from task_history.systems.paragon.settings import ParagonSettings
 from tests.support import settings_docs
@@ -212,7 +212,7 @@ def test_every_setting_has_a_field_of_its_type(tmp_path: Path, name: str) -> Non
     """What is set is an instance of the system's own class, each value of the type that is stated."""
     values = load(name, folder=tmp_path, environ={}, lacking=True).values
     assert isinstance(values, find(name).settings)
-    for setting in known(find(name)).values():
+    for setting in settings_of(find(name)).values():
         value = getattr(values, setting.name)
         assert value is None or isinstance(
             value, (setting.type, int) if setting.type is float else setting.type

@@ -14,7 +14,7 @@ import pytest
 
 import task_history
 from task_history import systems
-from task_history.settings import known
+from task_history.settings import settings_of
 from tests.support.place import ROOT
 
 SECTION = "sources.task_history.paragon"
@@ -88,6 +88,6 @@ def test_a_placeholder_is_refused_with_its_file(tmp_path: Path) -> None:
 def test_parameters_are_the_settings(name: str) -> None:
     """An editor and mypy see each setting as a parameter, but for what only the command heeds."""
     parameters = inspect.signature(getattr(task_history, name)).parameters
-    settings = known(systems.find(name))
+    settings = settings_of(systems.find(name))
     assert set(parameters) == {one.name for one in settings.values() if not one.is_of_command}
     assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters.values())

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from task_history import systems
-from task_history.settings import known
+from task_history.settings import settings_of
 from task_history.warehouse import tables
 
 from ..console import output
@@ -76,6 +76,6 @@ def described(name: str) -> dict[str, Any]:
                 "choices": list(setting.choices),
                 "text": setting.text,
             }
-            for setting in known(system).values()
+            for setting in settings_of(system).values()
         ],
     }

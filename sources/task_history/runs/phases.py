@@ -279,16 +279,20 @@ class _InFlight:
     def __init__(self, context: Context) -> None:
         self._context = context
         system = context.system
-        self._keys = {system.executions.name: "id", system.details.log.name: "id"}
+        # A fresh row of an execution has the vendor's keys.
+        self._identities: dict[str, Callable[[Row], str]] = {
+            system.executions.name: system.identity,
+            system.details.log.name: lambda row: str(row["id"]),
+        }
         if system.payloads is not None:
-            self._keys[system.payloads.table.name] = "step_execution_id"
+            self._identities[system.payloads.table.name] = lambda row: str(row["step_execution_id"])
         self._read: deque[tuple[int, str]] = deque()
 
     def add(self, chunk: Chunk) -> None:
         """It goes into the batch that is being filled."""
-        for table, key in self._keys.items():
+        for table, identity in self._identities.items():
             for row in chunk.rows.get(table, ()):
-                self._read.append((self._context.root.sealed, str(row[key])))
+                self._read.append((self._context.root.sealed, identity(row)))
 
     def ids(self) -> set[str]:
         """Those that are not there yet."""

@@ -11,7 +11,7 @@ import pytest
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
-from task_history.settings import known
+from task_history.settings import settings_of
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history.warehouse import tables
 
@@ -36,7 +36,7 @@ def test_every_column_has_a_sentence(name: str) -> None:
 @pytest.mark.parametrize("name", systems.names())
 def test_settings_are_explained(name: str) -> None:
     """Each setting has a text; secrets have no default."""
-    for setting in known(systems.find(name)).values():
+    for setting in settings_of(systems.find(name)).values():
         assert len(setting.text) >= 10
         assert not (setting.is_secret and setting.default)
 
