@@ -25,7 +25,7 @@ from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
 from task_history_cli.explore import dataset as exploring
 from task_history_cli.runtime import reader as reading
-from task_history_cli.runtime.target import Target
+from task_history_cli.runtime.target import Target, find
 from tests.support import made_warehouse
 from tests.support.place import Place
 
@@ -269,6 +269,59 @@ def test_settings_of_a_folder_run_no_sql(section: str, place: Place, tmp_path: P
     refused = place.run_process("sync", "paragon")
     assert (refused.returncode, written.exists(), place.file.exists()) == (3, False, False), refused.stderr
     assert "is no plain name of an extension" in refused.stderr
+
+
+ELSEWHERE = {
+    "a module for names": '[schema]\nnaming = "evil"',
+    "a module for names of one source": '[sources.paragon.schema]\nnaming = "evil"',
+    "a module for rows": '[schema]\njson_normalizer = {{module = "evil.rows"}}',
+    "a module for the destination": '[destination.duckdb]\ndestination_type = "evil.destination"',
+    "a module for names of a destination": '[destination.duckdb]\nnaming_convention = "evil"',
+    "another place of the rows": 'staging_type = "filesystem"',
+    "a file elsewhere": 'export_schema_path = "{0}"',
+    "a file elsewhere for one pipeline": '[pipelines.task_history_paragon]\nexport_schema_path = "{0}"',
+    "a file elsewhere within a pipeline": '[task_history_paragon.pipelines]\nexport_schema_path = "{0}"',
+    "tables from elsewhere": '[pipelines]\nimport_schema_path = "{0}"',
+    "rows dropped": '[pipelines.task_history_paragon]\nrefresh = "drop_sources"',
+    "another dataset each time": "[pipelines.task_history_paragon]\ndev_mode = true",
+}
+
+
+@pytest.mark.parametrize("name", ["config.toml", "secrets.toml", "dev.config.toml"])
+@pytest.mark.parametrize("text", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_settings_of_a_folder_lead_nowhere_else(text: str, name: str, tmp_path: Path) -> None:
+    """What dlt would import, write elsewhere or drop because a folder says so is refused, exit code 3, by its name."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / name).write_text(text.format(tmp_path / "elsewhere"))
+    with pytest.raises(ConfigurationError, match=rf"{name} sets .*Take it out of the file\."):
+        find(None, "task_history_paragon", environ={}, folder=tmp_path)
+
+
+def test_settings_of_a_folder_write_nothing_elsewhere(place: Place, tmp_path: Path) -> None:
+    """A sync in such a folder ends with exit code 3, before anything is imported or written."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'written')!r}, 'w').close()")
+    (tmp_path / ".dlt" / "config.toml").write_text('[schema]\nnaming = "evil"\n')
+    refused = place.run_process("sync", "paragon")
+    assert (refused.returncode, (tmp_path / "written").exists(), place.file.exists()) == (3, False, False)
+    assert "sets schema.naming" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[sources.other.schema]\nnaming = "mine"\n[pipelines.other]\ndev_mode = true\n[other]\nrefresh = "drop_data"',
+        '[destination.lake]\ndestination_type = "duckdb"',
+        '[sources.task_history.paragon]\nsteps = "failed"',
+    ],
+)
+def test_settings_of_other_pipelines_stay(text: str, tmp_path: Path) -> None:
+    """What a folder sets for other sources and pipelines, and names of dlt's destinations, are let be."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text(text)
+    (tmp_path / "data").mkdir()
+    environ = {"DLT_DATA_DIR": str(tmp_path / "data")}
+    assert find(None, "task_history_paragon", environ=environ, folder=tmp_path).name == "duckdb"
 
 
 def test_settings_of_motherduck_run_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,8 @@ from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
 from task_history.settings import Place, places
 
+from .dlt_settings import check_dlt_settings
+
 if TYPE_CHECKING:
     from .target_dlt import Found
 
@@ -96,9 +98,13 @@ def find(
     """The warehouse that is configured under that name; DuckDB in ``warehouse.duckdb`` by default.
 
     Raises:
-        ConfigurationError: its credentials cannot be used, or not for that dataset.
+        ConfigurationError: its credentials cannot be used, or not for that dataset; the project's folder makes
+            a setting of dlt's that it may not.
     """
     name = name or DEFAULT
+    check_dlt_settings(
+        folder or Path((os.environ if environ is None else environ).get("DLT_PROJECT_DIR") or ".")
+    )
     found = places(os.environ if environ is None else environ, folder)
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
