@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -173,13 +173,7 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
 
     Raises the error that ended the session, once everything it had fetched is written.
     """
-    context = run.session.context
-    last: Future[None] | None = None
-    garbage = 0.0
-
-    def wait() -> None:
-        if last is not None:
-            last.result()
+    progress, garbage = run.session.context.progress, 0.0
 
     def commit(batch: Batch) -> None:
         nonlocal garbage
@@ -192,18 +186,17 @@ def commits(run: Run, after: Callable[[int, float], None]) -> None:
             # What is fetched from now on could not be written either.
             run.stop.request("the warehouse failed")
             raise
-        context.committed += 1
+        progress.committed += 1
         after(rows, time.monotonic() - began)
         if garbage >= _WORTH_COLLECTING:
             give_back(is_thorough=True)
             garbage = 0.0
 
-    context.wait_for_commits = wait
     with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
         for batch in run.session.batches():
-            wait()
-            last = committer.submit(commit, batch)
-        wait()
+            progress.wait()
+            progress.begin(committer.submit(commit, batch))
+        progress.wait()
     if run.session.error is not None:
         raise run.session.error
 

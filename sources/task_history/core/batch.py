@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -72,6 +73,24 @@ END = Chunk(is_end=True)
 
 DUE = Chunk(is_due=True)
 """Enough was read since the last commit."""
+
+
+class CommitProgress:
+    """How many batches of a run were handed out, and how many of them are in the warehouse."""
+
+    def __init__(self) -> None:
+        self.handed_out = 0
+        self.committed = 0
+        self._last: Future[None] | None = None
+
+    def begin(self, commit: Future[None]) -> None:
+        """The batch that was handed out last is being committed."""
+        self._last = commit
+
+    def wait(self) -> None:
+        """Returns once all of them are in the warehouse. Raises what a commit raised."""
+        if self._last is not None:
+            self._last.result()
 
 
 class Batch:

@@ -15,7 +15,7 @@ from ..systems.ids import check_id
 from ..systems.protocol import Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
 from ..systems.settings import SystemSettings
-from ..warehouse.queries import Wanted
+from ..warehouse.backlog import Wanted
 from . import rows as records
 from .rows import PayloadRecord, Payloads, Stamp, Tolerance
 

@@ -22,7 +22,8 @@ from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window,
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
 from ..systems.settings import SystemSettings
-from ..warehouse.queries import Open, Warehouse
+from ..warehouse.backlog import Open
+from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from ..client.client import Client
 from ..client.fallback import FallbackSender
-from ..core.batch import Commits
+from ..core.batch import CommitProgress, Commits
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailReader, Details
@@ -23,8 +24,9 @@ from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
+from ..warehouse.backlog import Wanted
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, whole
-from ..warehouse.queries import Wanted, Warehouse
+from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
 from .summary import Tally
@@ -52,8 +54,9 @@ class Partition:
 class Context:
     """One run of one system; ``now`` tells the time, UTC.
 
-    ``lane`` is who writes coverage, ``selection`` which executions the run is about; ``commits`` is how much the
-    warehouse takes at once, and ``cost`` what it bills by.
+    ``root`` is the context of the account's first listing, whose run this one shares. ``lane`` is who writes coverage,
+    ``selection`` which executions the run is about; ``commits`` is how much the warehouse takes at once, and ``cost``
+    what it bills by.
     """
 
     def __init__(
@@ -72,8 +75,8 @@ class Context:
         run_id: str | None = None,
         root: Context | None = None,
     ) -> None:
-        self.root: Context = root or self
-        """The context of the run; itself, but where this one is of a companion's list."""
+        self.is_only_listing = root is None and not settings.system.companions
+        """Whether the account has no other listing."""
         self.settings = settings
         self.client = client
         self.warehouse = warehouse
@@ -136,13 +139,8 @@ class Context:
             is_expired=self.is_expired,
             changed=self.open_executions.changed,
         )
-        self._reads = 0
-        self.sealed = 0
-        """Batches that were handed out to be committed."""
-        self.committed = 0
-        """Batches of them that are in the warehouse."""
-        self.wait_for_commits: Callable[[], None] = lambda: None
-        """Gives back when all of them are. Raises what a commit raised."""
+        self.progress: CommitProgress = root.progress if root else CommitProgress()
+        self._window_reads: Iterator[int] = root._window_reads if root else itertools.count(1)
 
     @cached_property
     def companions(self) -> list[Context]:
@@ -266,9 +264,8 @@ class Context:
         order: str | None = None,
     ) -> Row:
         """The note that a window was read from a listing."""
-        self.root._reads += 1
         return {
-            "read_id": f"{self.run_id}-{self.root._reads}",
+            "read_id": f"{self.run_id}-{next(self._window_reads)}",
             "run_id": self.run_id,
             "lane": self.lane,
             "filters": filters,

@@ -117,7 +117,7 @@ class Partitions:
             partition, error = step.partition, step.error
             if error is not None:
                 failed += not isinstance(error, Rejected)
-                if failed >= _MAX_FAILED or (len(partitions) == 1 and len(context.root.all) == 1):
+                if failed >= _MAX_FAILED or (len(partitions) == 1 and context.is_only_listing):
                     raise error
                 self._note(partition, error)
             elif step.event is not None:

@@ -277,7 +277,7 @@ class _InFlight:
     """Ids of details that were read and are not yet in the warehouse: it would name them again."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
+        self._progress = context.progress
         system = context.system
         # A fresh row of an execution has the vendor's keys.
         self._identities: dict[str, Callable[[Row], str]] = {
@@ -292,11 +292,11 @@ class _InFlight:
         """It goes into the batch that is being filled."""
         for table, identity in self._identities.items():
             for row in chunk.rows.get(table, ()):
-                self._read.append((self._context.root.sealed, identity(row)))
+                self._read.append((self._progress.handed_out, identity(row)))
 
     def ids(self) -> set[str]:
         """Those that are not there yet."""
-        while self._read and self._read[0][0] < self._context.root.committed:
+        while self._read and self._read[0][0] < self._progress.committed:
             self._read.popleft()
         return {identity for _, identity in self._read}
 

@@ -65,7 +65,7 @@ class Session:
             try:
                 chunk = next(work)
                 if chunk.is_end and batch.is_quiet:
-                    self.context.wait_for_commits()
+                    self.context.progress.wait()
             except StopIteration:
                 break
             except Stopped as stopped:
@@ -80,11 +80,11 @@ class Session:
                 yield self._sealed(batch)
                 batch = self._batch()
                 if chunk.is_end:
-                    self.context.wait_for_commits()
+                    self.context.progress.wait()
         if not batch.is_quiet:
             yield self._sealed(batch)
             batch = self._batch()
-        self.context.wait_for_commits()
+        self.context.progress.wait()
         self._count_left()
         yield self._sealed(batch, is_over=True)
 
@@ -104,7 +104,7 @@ class Session:
             for row in self._interrupted
         ]
         self._interrupted = []
-        context.sealed += 1
+        context.progress.handed_out += 1
         batch.note(
             {
                 COVERAGE.name: context.covered(),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from task_history.core.intervals import Starts, days, halves, is_ascending, share, uncovered
 from task_history.core.models import MS, Window
 from task_history.extract.open_executions import plan
+from task_history.warehouse.backlog import Open
 from task_history.warehouse.coverage import Coverage, by_midnight
-from task_history.warehouse.queries import Open
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 OFFSETS = st.integers(min_value=0, max_value=10**8)
