@@ -6,7 +6,9 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -21,6 +23,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.parts import KEY, ORIGIN, no_wait
 from tests.support.place import Place
 
+T = TypeVar("T")
 PRECIOUS = b"what must not be lost\n"
 
 
@@ -139,7 +142,9 @@ def test_a_budget_in_a_process_of_somebody_else_is_private(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "too long"])
-@pytest.mark.parametrize("what", ["workflow_map", "config.toml", "secrets.toml", "credentials", "warehouse"])
+@pytest.mark.parametrize(
+    "what", ["workflow_map", "config.toml", "secrets.toml", "credentials", "warehouse", "certificates"]
+)
 def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str, kind: str) -> None:
     """A pipe does not hang, a device does not fill the memory: exit code 3 with the name, before anything is sent."""
     place = Place(tmp_path, None, base_url="http://127.0.0.1:9", project_id="p", api_key="key-of-a-test")
@@ -154,6 +159,10 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str, k
         path = tmp_path / "key"
         place.env["DESTINATION__BIGQUERY__CREDENTIALS"] = str(path)
         words += ["--destination", "bigquery"]
+    elif what == "certificates":
+        path = tmp_path / "ca.pem"
+        place.env["SSL_CERT_FILE"] = str(path)
+        place.set(base_url="https://127.0.0.1:9")
     elif what == "warehouse":
         path = place.file
         if kind == "too long":
@@ -162,7 +171,11 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, what: str, k
         path = tmp_path / ".dlt" / what
         path.parent.mkdir()
     _lay(kind, path, tmp_path)
-    assert path.name in _within(lambda: place.run(*words, expect=3).stderr)
+    # A run takes signals, which a thread cannot.
+    run = place.run_process if what == "certificates" else partial(place.run, expect=None)
+    done = _within(lambda: run(*words))
+    assert done.returncode == 3, done.stderr
+    assert path.name in done.stderr
 
 
 def _read(path: Path, kind: str) -> None:
@@ -181,9 +194,9 @@ def _read(path: Path, kind: str) -> None:
     raise error[0]
 
 
-def _within(work: Callable[[], str]) -> str:
+def _within(work: Callable[[], T]) -> T:
     """What ``work`` gives; fails instead of waiting for ever."""
-    given: list[str] = []
+    given: list[T] = []
     thread = threading.Thread(target=lambda: given.append(work()), daemon=True)
     thread.start()
     thread.join(60)

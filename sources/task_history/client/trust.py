@@ -9,9 +9,11 @@ from pathlib import Path
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import BuilderError
 
+from ..core import files
 from ..core.errors import ConfigurationError
 
 _FILE, _FOLDER, _BUNDLE = "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"
+_MAX_BYTES = 16_000_000
 _BEGIN = b"-----BEGIN "
 
 
@@ -54,14 +56,14 @@ def _with(builder: SyncClientBuilder, extra: list[bytes]) -> SyncClientBuilder:
 
 
 def _bundle(path: Path) -> list[bytes]:
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return [_read(file, _BUNDLE) for file in files if file.is_file() or file == path]
+    paths = sorted(path.iterdir()) if path.is_dir() else [path]
+    return [_read(file, _BUNDLE) for file in paths if file.is_file() or file == path]
 
 
 def _read(path: Path, variable: str) -> bytes:
     reason = "it holds no certificate"
     try:
-        pem = path.read_bytes()
+        pem = files.read_bytes(path, max_bytes=_MAX_BYTES)
     except OSError as error:
         pem, reason = b"", error.strerror or type(error).__name__
     if _BEGIN in pem:

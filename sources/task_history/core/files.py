@@ -62,12 +62,16 @@ def with_umask(mask: int) -> Iterator[None]:
 
 
 def read_text(path: Path, *, max_bytes: int, encoding: str = "utf-8") -> str:
-    """The text of a regular file.
+    """The text of a regular file. Raises as ``read_bytes`` does, and UnicodeDecodeError."""
+    return read_bytes(path, max_bytes=max_bytes).decode(encoding)
+
+
+def read_bytes(path: Path, *, max_bytes: int) -> bytes:
+    """What a regular file holds.
 
     Raises:
         NotOurs: it is a pipe, a device or a folder, or longer than ``max_bytes``.
         OSError: it cannot be read.
-        UnicodeDecodeError: it is not in that encoding.
     """
     # Without O_NONBLOCK the opening of a pipe waits for its writer.
     handle = os.open(path, os.O_RDONLY | _NONBLOCK)
@@ -76,7 +80,7 @@ def read_text(path: Path, *, max_bytes: int, encoding: str = "utf-8") -> str:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise NotOurs(0, f"is longer than {max_bytes:,} bytes")
-    return content.decode(encoding)
+    return content
 
 
 def open_own(path: Path, *, mode: int) -> int:
