@@ -45,6 +45,10 @@ class Sending:
     wants_fresh_connection: bool = False
     """Whether the next attempt goes over a new connection, since a kept one was closed."""
     has_had_closed_connection: bool = False
+    first_unavailable_at: float | None = None
+    """When it was first answered with 503 and a ``Retry-After``."""
+    longest_asked_s: float = 0.0
+    """The longest wait that such an answer asked for."""
     first_fault_at: float | None = None
     excused_s: float = 0.0
     """Seconds since the first fault in which it waited for something other than the fault."""
@@ -63,6 +67,18 @@ class Sending:
             text = json.dumps(self.request.body, ensure_ascii=False, allow_nan=False)
             return text.encode(), {"Content-Type": "application/json"}
         return None, {}
+
+    def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
+        """Whether 503 has gone on for so long beyond the longest wait that it asked for.
+
+        429 is no fault: others use the key, and it is waited for as long as it comes.
+        """
+        if asked.status == 429 or asked.seconds is None:
+            return False
+        if self.first_unavailable_at is None:
+            self.first_unavailable_at = now
+        self.longest_asked_s = max(self.longest_asked_s, asked.seconds)
+        return now - self.first_unavailable_at > deadline_s + self.longest_asked_s
 
     def may_be_stale(self) -> bool:
         """Whether a closed connection may be a kept one that the vendor closed while it was idle: said once only."""

@@ -278,6 +278,30 @@ def test_somebody_who_waits_is_told_at_once(tmp_path: Path) -> None:
         budget.close()
 
 
+def test_503_that_always_asks_to_wait_ends_at_the_deadline(tmp_path: Path) -> None:
+    """It ends ``fault_deadline_s`` beyond what it asked for, as a fault does; 429 is waited for as long as it comes."""
+    for status in (503, 429):
+        now = [0.0]
+
+        def later(number: int, _: str, now: list[float] = now, status: int = status) -> Reply:
+            now[0] += 10
+            return (status, {"Retry-After": "0.01"}, b"") if number < 50 else GOOD
+
+        (tmp_path / str(status)).mkdir()
+        with (
+            serving(later) as served,
+            client_of(
+                served.url, tmp_path / str(status), fault_deadline_s=100.0, clock=lambda now=now: now[0]
+            ) as client,
+        ):
+            if status == 429:
+                assert client.send(ask()).data == {"ok": True}
+            else:
+                with pytest.raises(VendorUnavailable, match="HTTP 503 and asks to wait"):
+                    client.send(ask())
+                assert len(served.asked) == 12
+
+
 def test_answers_come_in_order_and_a_bounded_number_ahead(tmp_path: Path) -> None:
     """``map`` keeps the order of its requests whatever each takes, and draws few ahead."""
 
