@@ -31,18 +31,22 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .runs.result import RunResult
     from .source import b3os, paragon, sailpoint, twinit
+    from .sync_source import sync
 
-__all__ = ["b3os", "paragon", "sailpoint", "twinit"]
+__all__ = ["RunResult", "b3os", "paragon", "sailpoint", "sync", "twinit"]
+
+_MODULES = {"RunResult": "runs.result", "sync": "sync_source"}
+"""Where names stand that are not dlt sources."""
 
 
 def __getattr__(name: str) -> Any:
     # Importing dlt takes a second; what only wants an error or a setting should not pay for it.
     if name in __all__:
-        from . import source
-
-        return getattr(source, name)
+        return getattr(import_module(f".{_MODULES.get(name, 'source')}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """The systems as dlt sources, for scripts of your own.
 
 ``pipeline.run(paragon())`` is one commit: everything new, what was open, and one round of the backlog.
-Run it again for the next round. The ``task-history`` command does the same in many small commits,
-with progress and a lock; it is what a schedule should call.
+Run it again for the next round. ``task_history.sync(pipeline, paragon())`` brings everything in many commits under a
+lock, as the ``task-history`` command does.
 """
 
 from __future__ import annotations
@@ -277,7 +277,8 @@ def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
     system = settings.system
     loader = _Late(settings)
     batches = (made(system, batch, loader) for batch in loader.batches())
-    return resources(system, batches, loader, cursor=system.started_column)
+    found = resources(system, batches, loader, cursor=system.started_column)
+    return [resource.made_with(settings) for resource in found]
 
 
 class _Late(Writer):

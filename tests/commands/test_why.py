@@ -70,6 +70,7 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
     """Loads a range as a backfill does."""
     from task_history import settings
     from task_history.runs.backfill import Backfill
+    from task_history.runs.run import BACKFILL, commits
     from task_history_cli.runtime import run as running
     from task_history_cli.runtime import target as destination
 
@@ -81,10 +82,10 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
             target,
             lambda context, _: Backfill(context),
             command="backfill",
-            lane=running.BACKFILL,
+            lane=BACKFILL,
             selection=Selection(Window(start, end), filters),
         ) as current:
-            running.commits(current, lambda rows, seconds: None)
+            commits(current, lambda rows, seconds: None)
 
 
 def change(place: Place, sql: str, *values: Any) -> None:

@@ -1,35 +1,76 @@
-"""The systems as dlt sources in a script of a user: what ``pipeline.run(paragon())`` loads and prints."""
+"""The systems as dlt sources in a user's script: ``pipeline.run(paragon())`` and ``task_history.sync``."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
 import pytest
+from dlt.extract import DltSource
 
-from task_history import systems
+import task_history
+from task_history import paragon, systems
+from task_history.core.errors import AlreadyRunning, UsageError
+from task_history.runs.lock import only_one
+from task_history.sync_source import settings_of
+from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import ROOT
+from tests.promises.test_every_system import truth
+from tests.support.place import ROOT, Place
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
-PLAIN_RUN = """
-import json, sys
+IN_THE_MIDDLE = 650
+"""Requests after which a sync of 700 executions has committed details of some of them and not of all."""
+HEAD = """
+import json, signal, sys, threading
 import dlt, task_history
 
 name, settings = sys.argv[1], json.loads(sys.argv[2])
 pipeline = dlt.pipeline(f"task_history_{name}", destination="duckdb", dataset_name=name)
-pipeline.run(getattr(task_history, name)(**settings))
+
+def source(**more):
+    return getattr(task_history, name)(**(settings | more))
+
+def show(result):
+    print(json.dumps(result.as_json(), default=str), flush=True)
 """
+PLAIN_RUN = HEAD + "pipeline.run(source())"
+SYNC = HEAD + "show(task_history.sync(pipeline, source()))"
+SYNC_IN_A_THREAD = (
+    HEAD
+    + """
+thread = threading.Thread(target=lambda: show(task_history.sync(pipeline, source())))
+thread.start()
+thread.join()
+"""
+)
+SYNC_INTERRUPTED = (
+    HEAD
+    + """
+handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+try:
+    task_history.sync(pipeline, source())
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+assert handlers == [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+show(task_history.sync(pipeline, source(rate_limit_requests=0)))
+"""
+)
 
 
-def script(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program in the folder with Python's warnings as errors and no setting of dlt's."""
+def environment(folder: Path) -> dict[str, str]:
+    """An environment without settings; the folder holds what dlt and the budget keep."""
     environ = {
         name: value
         for name, value in os.environ.items()
@@ -41,10 +82,15 @@ def script(folder: Path, program: str, *words: str) -> subprocess.CompletedProce
         "PYTHONPATH": str(ROOT / "sources"),
         "RUNTIME__DLTHUB_TELEMETRY": "false",
     }
+    return environ | own
+
+
+def script(folder: Path, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in the folder with Python's warnings as errors and no setting of dlt's."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *words],
         cwd=folder,
-        env=environ | own,
+        env=environment(folder),
         check=False,
         capture_output=True,
         text=True,
@@ -52,19 +98,222 @@ def script(folder: Path, program: str, *words: str) -> subprocess.CompletedProce
     )
 
 
+@dataclass
+class Project:
+    """A user's folder with the warehouse of one system."""
+
+    folder: Path
+    system: System
+    sandbox: SandboxProcess
+
+    def words(self, **more: Any) -> list[str]:
+        settings = self.sandbox.settings | {"start_date": "2020-01-01", "rate_limit_requests": 0} | more
+        return [self.system.name, json.dumps(settings)]
+
+    def run(self, program: str) -> list[dict[str, Any]]:
+        """What the program printed; fails where it wrote anything to stderr."""
+        done = script(self.folder, program, *self.words())
+        assert (done.returncode, done.stderr) == (0, "")
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        file = self.folder / f"task_history_{self.system.name}.duckdb"
+        with duckdb.connect(str(file), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def held(self) -> dict[str, tuple[str, bool]]:
+        """Status and openness by id; fails when an id is there twice."""
+        table = f"{self.system.name}.{self.system.executions.name}"
+        rows = self.query(f"SELECT id, status, is_open FROM {table}")
+        found = {str(row[0]): (str(row[1]), bool(row[2])) for row in rows}
+        assert len(found) == len(rows), "an id is in the table twice"
+        return found
+
+    def assert_holds_all(self) -> None:
+        """Each execution is there, once, in the state that it has now, and each settled one has its details."""
+        right = truth(self.sandbox, self.system)
+        assert self.held() == right
+        log = f"{self.system.name}.{self.system.details.log.name}"
+        ended = sum(not is_open for _, is_open in right.values())
+        assert self.query(f"SELECT count(*), count(DISTINCT id) FROM {log}") == [(ended, ended)]
+
+
 @pytest.mark.parametrize("name", systems.names())
 def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
     """``pipeline.run`` with dlt's own settings loads what the vendor shows, and writes nothing to stderr.
 
-    The second run brings rows into tables that are there already.
+    The second run brings rows into tables that are there already; ``task_history.sync`` goes on where it stopped.
     """
     with SandboxProcess(name, executions=60, seed=3, future_hours=30, **WORLD) as sandbox:
-        settings = sandbox.settings | {"start_date": "2020-01-01", "rate_limit_requests": 0}
+        project = Project(tmp_path, systems.find(name), sandbox)
         for hours in (0, 26):
             sandbox.advance(hours * 3600)
-            done = script(tmp_path, PLAIN_RUN, name, json.dumps(settings))
-            assert (done.returncode, done.stderr) == (0, "")
-        expected = len(sandbox.truth())
-    with duckdb.connect(str(tmp_path / f"task_history_{name}.duckdb"), read_only=True) as connection:
-        table = f"{name}.{systems.find(name).executions.name}"
-        assert connection.execute(f"SELECT count(*) FROM {table}").fetchall() == [(expected,)]
+            project.run(PLAIN_RUN)
+        assert project.held() == truth(sandbox, project.system)
+        (result,) = project.run(SYNC)
+        project.assert_holds_all()
+    assert result["complete"]
+    assert result["executions"] == 0
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> None:
+    """One call in any thread loads more than one commit holds; its result says what is in the warehouse."""
+    with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
+        project = Project(tmp_path, systems.find(name), sandbox)
+        (result,) = project.run(SYNC_IN_A_THREAD)
+        project.assert_holds_all()
+        held, requests = project.held(), len(sandbox.requests())
+    assert result["complete"]
+    assert result["commits"] > 2
+    assert result["executions"] == len(held) == result["rows"][project.system.executions.name]
+    assert result["requests"] == requests
+    assert result["left"]["open_executions"] == sum(is_open for _, is_open in held.values())
+    steps = f"{name}.{project.system.details.steps.name}"
+    assert project.query(f"SELECT count(*) FROM {steps}") == [(result["steps"],)]
+    runs = project.query(f"SELECT outcome, is_complete, executions FROM {name}.sync_runs")
+    assert runs == [("complete", True, result["executions"])]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
+    """SIGKILL in the middle loses at most the commit in hand; the same call again brings the rest."""
+    with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
+        project = Project(tmp_path, systems.find(name), sandbox)
+        killed = interrupted(project, SYNC, signal.SIGKILL)
+        assert killed.wait(60) == -signal.SIGKILL
+        before = len(sandbox.requests())
+        (result,) = project.run(SYNC)
+        project.assert_holds_all()
+    assert result["complete"]
+    # What was committed is not asked for again: the second call alone would have taken as many as the first and this.
+    assert result["requests"] < len(project.held())
+    assert before == IN_THE_MIDDLE
+
+
+def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    """KeyboardInterrupt reaches the caller, whose signal handlers are as they were, and the next call goes on."""
+    with SandboxProcess(executions=700, seed=5, **WORLD) as sandbox:
+        project = Project(tmp_path, systems.find("paragon"), sandbox)
+        process = interrupted(project, SYNC_INTERRUPTED, signal.SIGINT)
+        output, errors = process.communicate(timeout=300)
+        project.assert_holds_all()
+    assert (process.returncode, errors) == (0, "")
+    told, result = output.splitlines()
+    assert told == "interrupted"
+    assert json.loads(result)["complete"]
+    assert json.loads(result)["requests"] < len(project.held())
+
+
+def interrupted(project: Project, program: str, number: signal.Signals) -> subprocess.Popen[str]:
+    """The program, sent the signal while it waits for a budget that is spent in the middle of the details."""
+    words = project.words(rate_limit_requests=IN_THE_MIDDLE, rate_limit_period_s=3600)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", program, *words],
+        cwd=project.folder,
+        env=environment(project.folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = f"{project.system.name}.{project.system.details.log.name}"
+    try:
+        while not _has_rows(project, log):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.2)
+    except BaseException:
+        process.kill()
+        raise
+    process.send_signal(number)
+    return process
+
+
+def _has_rows(project: Project, table: str) -> bool:
+    try:
+        return bool(project.query(f"SELECT count(*) FROM {table}")[0][0])
+    except duckdb.Error:  # it is not there yet, or the run has it open
+        return False
+
+
+def test_a_second_sync_of_a_pipeline_is_refused(tmp_path: Path) -> None:
+    """While one call is at work, another one of the same pipeline raises AlreadyRunning and sends nothing."""
+    with SandboxProcess(executions=10, seed=5, **WORLD) as sandbox:
+        pipeline = _pipeline(tmp_path)
+        with (
+            only_one(Path(pipeline.pipelines_dir) / "task_history_paragon.lock", "task_history_paragon"),
+            pytest.raises(AlreadyRunning, match="task_history_paragon"),
+        ):
+            task_history.sync(pipeline, paragon(**sandbox.settings))
+        assert len(sandbox.requests()) == 0
+
+
+@dlt.resource(name="other")
+def other() -> list[int]:
+    return [1]
+
+
+def _deselected(source: DltSource) -> Any:
+    return source.with_resources("workflow_executions")
+
+
+def _mapped(source: DltSource) -> Any:
+    source.resources["step_executions"].add_map(lambda rows: rows)
+    return source
+
+
+def _limited(source: DltSource) -> Any:
+    return source.add_limit(1)
+
+
+def _renamed(source: DltSource) -> Any:
+    return source.clone(with_name="paragon_2")
+
+
+def _with_another(source: DltSource) -> Any:
+    source.resources.add(other)
+    return source
+
+
+def _foreign(_: DltSource) -> Any:
+    return DltSource(dlt.Schema("foreign"), "foreign", [other])
+
+
+def _resource(source: DltSource) -> Any:
+    return source.resources["workflow_executions"]
+
+
+CHANGES = (_deselected, _mapped, _limited, _renamed, _with_another, _foreign, _resource)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__.strip("_"))
+def test_a_source_that_a_sync_would_not_heed_is_refused(
+    change: Callable[[DltSource], Any], tmp_path: Path
+) -> None:
+    """A source that is another one or was changed is refused before anything is sent; a copy is not."""
+    source = paragon(project_id="p", api_key="k", base_url="http://127.0.0.1:9")
+    assert settings_of(source.clone()) is settings_of(source)
+    with pytest.raises(UsageError, match=r"task_history\.sync"):
+        task_history.sync(_pipeline(tmp_path), change(source))
+
+
+def test_a_result_holds_what_the_command_prints(tmp_path: Path) -> None:
+    """``RunResult.as_json`` has the names of ``task-history sync --json``, which adds where the warehouse is."""
+    with SandboxProcess(executions=20, seed=5, **WORLD) as sandbox:
+        printed = Place(tmp_path, sandbox, integrations=None).sync()
+        result = task_history.sync(
+            _pipeline(tmp_path), paragon(**sandbox.settings, start_date="2020-01-01", rate_limit_requests=0)
+        )
+    told = result.as_json()
+    where = {"destination", "place", "file"}
+    assert set(told) == {name for name in printed if name in told or name in where} - where
+    for name in ("executions", "settled", "steps", "payloads", "requests", "commits", "left", "complete"):
+        assert told[name] == printed[name]
+
+
+def _pipeline(folder: Path) -> dlt.Pipeline:
+    return dlt.pipeline(
+        "task_history_paragon",
+        pipelines_dir=str(folder / "pipelines"),
+        destination=dlt.destinations.duckdb(str(folder / "plain.duckdb")),
+        dataset_name="paragon",
+    )

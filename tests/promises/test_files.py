@@ -16,9 +16,9 @@ from task_history.client.rate_limit import Budget
 from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from task_history.extract.integrations import read_map
+from task_history.runs.lock import only_one
 from task_history_cli.commands import explore
 from task_history_cli.commands.report import MARK
-from task_history_cli.runtime.lock import only_one
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.parts import KEY, ORIGIN, no_wait
 from tests.support.place import Place

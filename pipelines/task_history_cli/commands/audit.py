@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from task_history import settings as configuration
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import gaps
+from task_history.runs.run import AUDIT, commits
 
 from ..console import arguments, output
 from ..console import date_range as ranges
 from ..runtime import target as destination
 from ..runtime.progress import Progress
-from ..runtime.run import AUDIT, commits
 from ..runtime.run import run as started
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import Any
 
 from task_history import settings as configuration
 from task_history.core.models import Scope, Window
+from task_history.runs.run import BACKFILL, Run, commits
 
 from ..console import arguments, output
 from ..console import date_range as ranges
 from ..runtime import run_result as results
 from ..runtime import target as destination
 from ..runtime.progress import Progress
-from ..runtime.run import BACKFILL, Run, commits
 from ..runtime.run import run as started
 
 
@@ -84,7 +84,7 @@ def backfill(
         _tell_gaps(current.session.context.gaps(asked.window), asked)
         with Progress(current) as progress:
             commits(current, progress.committed)
-        return results.result(current, target, "backfill", time.monotonic() - began) | _about(current, asked)
+        return results.result(current, target, time.monotonic() - began) | _about(current, asked)
 
 
 def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:

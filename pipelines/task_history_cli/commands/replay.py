@@ -13,6 +13,7 @@ from task_history import settings as configuration
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, judged
+from task_history.runs.run import Lane, commits
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
 
@@ -21,7 +22,6 @@ from ..console import date_range as ranges
 from ..runtime import reader as reading
 from ..runtime import target as destination
 from ..runtime.progress import Progress
-from ..runtime.run import Lane, commits
 from ..runtime.run import run as started
 from . import replay_text as replay_words
 

@@ -13,11 +13,11 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
+from task_history.runs.run import Run
 from task_history.settings import Settings
 from task_history.systems.protocol import System
 
 from ..console import output
-from ..runtime.run import Run
 from ..runtime.target import Target
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import time
 from typing import Any
 
 from task_history import settings as configuration
+from task_history.runs.run import commits
 
 from ..console import arguments, output
 from ..runtime import run_result as results
 from ..runtime import target as destination
 from ..runtime import views as viewing
 from ..runtime.progress import Progress
-from ..runtime.run import commits
 from ..runtime.run import run as started
 
 
@@ -61,4 +61,4 @@ def sync(
         with Progress(current) as progress:
             commits(current, progress.committed)
         viewing.after(current)
-        return results.result(current, target, "sync", time.monotonic() - began)
+        return results.result(current, target, time.monotonic() - began)

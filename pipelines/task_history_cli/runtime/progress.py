@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from task_history.client.rate_limit import Usage
 from task_history.core.log import NAME, log
 from task_history.runs.estimate import Pace, seconds
+from task_history.runs.run import Run
 
 from ..console.output import is_json, spelled
-from .run import Run
 
 if TYPE_CHECKING:
     from ..console.live import Shown

@@ -4,70 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from task_history.runs.summary import Left
+from task_history.runs import result as run_result
+from task_history.runs.run import Run
 
 from ..console import output
-from .run import Run
 from .target import Target
 
 _BUSY = 1.0
 """A backlog that would take longer than this many days is worth a word."""
 
 
-def result(current: Run, target: Target, command: str, seconds: float) -> dict[str, Any]:
-    """What a run did, for whoever reads JSON."""
-    session, context = current.session, current.session.context
-    tally, stats = context.tally, current.client.stats
-    left = session.left or Left(0, 0, 0)
-    budget, usage = current.budget, current.usage()
-    return {
-        "command": command,
-        "system": context.settings.system.name,
-        "instance": context.settings.instance,
-        "run_id": context.run_id,
-        "complete": session.is_complete,
-        "stopped": session.stopped.reason if session.stopped else None,
-        "covered_until": tally.cursor,
-        "executions": tally.executions,
-        "late": tally.late,
-        "settled": tally.settled,
-        "steps": tally.steps,
-        "payloads": tally.payloads,
-        "redactions": tally.redactions,
-        "unverified_windows": tally.unverified,
-        "unresolved": tally.unresolved,
-        "lost": {"from": tally.lost.start, "until": tally.lost.end} if tally.lost else None,
-        "left": {
-            "open_executions": left.open_executions,
-            "details": left.details,
-            "payloads": left.payloads,
-            "seconds": _seconds_left(current, left),
-        },
-        "requests": sum(stats.sent.values()),
-        "requests_by_kind": dict(stats.sent),
-        "retries": stats.retries,
-        "waited_s": {cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
-        "budget": {"limit": budget.limit, "period_s": budget.period_s, "left": usage.left if usage else None},
-        "bytes": None
-        if context.cost is None
-        else {
-            "estimated": context.cost.estimated,
-            "processed": context.cost.processed,
-            "limit": context.cost.limit,
-        },
-        "duration_s": round(seconds, 1),
+def result(current: Run, target: Target, seconds: float) -> dict[str, Any]:
+    """What a run did and where, as ``--json`` prints it."""
+    return run_result.result(current, seconds).as_json() | {
         "destination": target.name,
         "place": target.place,
         "file": None if target.file is None else str(target.file),
-        "dataset": context.settings.dataset_name,
     }
-
-
-def _seconds_left(current: Run, left: Left) -> float | None:
-    """How long the backlog takes at the budget; None without a limit."""
-    if current.budget.limit == 0:
-        return None
-    return round((left.details + left.payloads) * current.budget.period_s / current.budget.limit)
 
 
 def lines(result: dict[str, Any]) -> list[str]:

@@ -21,8 +21,7 @@ from .target import Target
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
-
-    from .run import Run
+    from task_history.runs.run import Run
 
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 

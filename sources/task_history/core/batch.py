@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -130,6 +131,13 @@ class Batch:
     def filled(self) -> set[str]:
         """The tables of which it holds rows."""
         return {table for table, parts in (*self.rows.items(), *self.framed.items()) if parts}
+
+    def rows_by_table(self) -> Counter[str]:
+        """How many rows it holds of each table that it holds any of."""
+        counts = Counter({table: len(rows) for table, rows in self.rows.items()})
+        for table, framed in self.framed.items():
+            counts[table] += sum(part.size for part in framed)
+        return +counts
 
     def is_full(self, now: float) -> bool:
         """Whether it is time to commit: a commit never holds more than a bounded amount of work."""

@@ -19,6 +19,7 @@ from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
 from ..redaction.columns import without_own
 from ..redaction.own_secrets import OwnSecrets
+from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
@@ -45,6 +46,25 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
             hint["partition"] = True
         found[column.name] = hint  # type: ignore[assignment]
     return found
+
+
+class SystemResource(DltResource):
+    """A resource of a system's dlt source, which knows the settings that the source was made with."""
+
+    settings: Settings | None = None
+    """None where it was not made by one of the sources."""
+    _own_steps = 0
+
+    def made_with(self, settings: Settings) -> SystemResource:
+        """The same resource, whose source was made with these settings."""
+        self.settings = settings
+        self._own_steps = len(self._pipe)
+        return self
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether steps were added to it or taken away, such as by ``add_map`` or ``add_limit``."""
+        return len(self._pipe) != self._own_steps
 
 
 class Writer:
@@ -123,7 +143,7 @@ def made(system: System, batch: Batch, writer: Writer) -> Made:
 
 def resources(
     system: System, batches: Iterable[Made], writer: Writer, *, cursor: str | None
-) -> list[DltResource]:
+) -> list[SystemResource]:
     """A resource per table; the one of executions draws the batches.
 
     It holds the cursor over the column of that name; None where no cursor is to be touched.
@@ -139,26 +159,28 @@ def resources(
     ]
 
 
-def without_rows(system: System) -> list[DltResource]:
+def without_rows(system: System) -> list[SystemResource]:
     """A resource per table that tells what the table is like, and gives no row."""
     return [_resource(table, lambda: iter(())) for table in tables.of(system)]
 
 
-def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> DltResource:
-    made = dlt.resource(
+def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> SystemResource:
+    made: Any = dlt.resource(
         rows,
         name=table.name,
         primary_key=list(table.primary_key),
         write_disposition={"disposition": "merge", "strategy": "delete-insert"},
         columns=hints(table),
         schema_contract="evolve",
+        _impl_cls=SystemResource,
     )
     of_table: dict[str, Any] = {TABLE_DESCRIPTION_HINT: table.description}
     if table.cluster:
         of_table[CLUSTER_COLUMNS_HINT] = list(table.cluster)
     if table.may_move:
         of_table[MAY_MOVE] = True
-    return made.apply_hints(additional_table_hints=of_table)
+    resource: SystemResource = made.apply_hints(additional_table_hints=of_table)
+    return resource
 
 
 class _Work:

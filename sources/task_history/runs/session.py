@@ -6,7 +6,7 @@ A stop or an error ends the run after the batch that it interrupted: nothing fet
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Protocol
 
 from ..core.batch import Batch, Chunk
@@ -54,7 +54,7 @@ class Session:
         is_over = self.error is None and self.stopped is None and not self.context.tally.unverified
         return is_over and (self.left is None or self.left.is_nothing)
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Generator[Batch, None, None]:
         """What is to be committed, in this order; what a work has to find in the warehouse is waited for.
 
         Never raises for a stop or a known error: ``stopped`` and ``error`` hold them.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from task_history.core import files
-from task_history.core.errors import AlreadyRunning, WarehouseUnavailable
+from ..core import files
+from ..core.errors import AlreadyRunning, WarehouseUnavailable
 
 
 @contextmanager

@@ -1,0 +1,169 @@
+"""What a run did, as ``task_history.sync`` gives it back and as the commands print it with ``--json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..core.models import Window
+from .run import Run
+from .summary import Left
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLeft:
+    """The requests that the key may send; ``left`` is None without a limit, or where it cannot be read now."""
+
+    limit: int
+    period_s: float
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BytesRead:
+    """What the run had a warehouse read that bills by the byte; ``limit`` is None without one."""
+
+    estimated: int
+    """Named by dry runs of the merges, before they ran."""
+    processed: int
+    limit: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run did. Instants are UTC."""
+
+    command: str
+    """``sync`` or ``backfill``."""
+    system: str
+    instance: str | None
+    """The account, where it is not the first one."""
+    run_id: str
+    """The run's row in ``sync_runs``, and ``run_id`` of every row that it wrote."""
+    is_complete: bool
+    """Whether the run came to its end, every window is verified and no step or payload is left."""
+    stopped: str | None
+    """Why the run ended before it was through, such as a limit of its own; None where it did not."""
+    covered_until: datetime | None
+    """The cursor: everything that began before is loaded. None before the first window is."""
+    executions: int
+    """Executions that listings brought, new ones and known ones that changed."""
+    late: int
+    """Those of them that began before the last sync and became visible after it."""
+    settled: int
+    """Executions that were stored open and are brought to their final state."""
+    steps: int
+    payloads: int
+    redactions: int
+    """Values in payloads that were replaced because they are secrets."""
+    unverified_windows: int
+    """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
+    unresolved: int
+    """Executions that were still open as the vendor's retention passed over them."""
+    lost: Window | None
+    """The time of which the vendor purged executions before this run; None where there is none."""
+    left: Left
+    """What is not loaded yet; the next sync goes on there."""
+    left_s: float | None
+    """Seconds that the steps and payloads left take at the budget; None without a limit."""
+    commits: int
+    rows: Mapping[str, int]
+    """Rows written, by table, over all commits."""
+    requests: int
+    requests_by_kind: Mapping[str, int]
+    retries: int
+    waited_s: Mapping[str, float]
+    """Seconds waited, by cause: a fault, the vendor's Retry-After, the budget."""
+    budget: BudgetLeft
+    bytes: BytesRead | None
+    """None where the warehouse does not bill by the byte."""
+    duration_s: float
+    dataset: str
+
+    def as_json(self) -> dict[str, Any]:
+        """The same facts under the names that ``--json`` prints."""
+        lost, left, bytes_read = self.lost, self.left, self.bytes
+        return {
+            "command": self.command,
+            "system": self.system,
+            "instance": self.instance,
+            "run_id": self.run_id,
+            "complete": self.is_complete,
+            "stopped": self.stopped,
+            "covered_until": self.covered_until,
+            "executions": self.executions,
+            "late": self.late,
+            "settled": self.settled,
+            "steps": self.steps,
+            "payloads": self.payloads,
+            "redactions": self.redactions,
+            "unverified_windows": self.unverified_windows,
+            "unresolved": self.unresolved,
+            "lost": None if lost is None else {"from": lost.start, "until": lost.end},
+            "left": {
+                "open_executions": left.open_executions,
+                "details": left.details,
+                "payloads": left.payloads,
+                "seconds": self.left_s,
+            },
+            "commits": self.commits,
+            "rows": dict(self.rows),
+            "requests": self.requests,
+            "requests_by_kind": dict(self.requests_by_kind),
+            "retries": self.retries,
+            "waited_s": dict(self.waited_s),
+            "budget": {
+                "limit": self.budget.limit,
+                "period_s": self.budget.period_s,
+                "left": self.budget.left,
+            },
+            "bytes": None
+            if bytes_read is None
+            else {
+                "estimated": bytes_read.estimated,
+                "processed": bytes_read.processed,
+                "limit": bytes_read.limit,
+            },
+            "duration_s": self.duration_s,
+            "dataset": self.dataset,
+        }
+
+
+def result(run: Run, seconds: float) -> RunResult:
+    """What the run did in so many seconds."""
+    session, context, budget = run.session, run.session.context, run.budget
+    tally, stats, cost, usage = context.tally, run.client.stats, context.cost, run.usage()
+    left = session.left or Left(0, 0, 0)
+    details_left = left.details + left.payloads
+    return RunResult(
+        command=context.command,
+        system=context.system.name,
+        instance=context.settings.instance,
+        run_id=context.run_id,
+        is_complete=session.is_complete,
+        stopped=session.stopped.reason if session.stopped else None,
+        covered_until=tally.cursor,
+        executions=tally.executions,
+        late=tally.late,
+        settled=tally.settled,
+        steps=tally.steps,
+        payloads=tally.payloads,
+        redactions=tally.redactions,
+        unverified_windows=tally.unverified,
+        unresolved=tally.unresolved,
+        lost=tally.lost,
+        left=left,
+        left_s=round(details_left * budget.period_s / budget.limit) if budget.limit else None,
+        commits=context.progress.committed,
+        rows=dict(sorted(run.rows.items())),
+        requests=sum(stats.sent.values()),
+        requests_by_kind=dict(stats.sent),
+        retries=stats.retries,
+        waited_s={cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
+        budget=BudgetLeft(budget.limit, budget.period_s, usage.left if usage else None),
+        bytes=None if cost is None else BytesRead(cost.estimated, cost.processed, cost.limit),
+        duration_s=round(seconds, 1),
+        dataset=str(run.loader.pipeline.dataset_name),
+    )

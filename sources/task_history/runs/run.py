@@ -1,0 +1,175 @@
+"""One run of one system, from a dlt pipeline to its last commit; the commands and ``task_history.sync`` use it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..client.client import Client
+from ..client.connect import connected
+from ..client.rate_limit import Budget, Usage
+from ..client.rate_limit_rule import Lane as Share
+from ..core.errors import ConfigurationError
+from ..core.log import log
+from ..core.stop import StopSignal
+from ..load.memory import give_back
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..core.batch import Batch
+    from ..core.models import Scope, Selection
+    from ..load.pipeline import Loader
+    from .context import Context
+    from .session import Session, Work
+
+
+@dataclass(slots=True)
+class Run:
+    """What a command works with."""
+
+    session: Session
+    loader: Loader
+    client: Client
+    budget: Budget
+    stop: StopSignal
+    rows: Counter[str] = field(default_factory=Counter)
+    """Rows that were committed, by table."""
+
+    def usage(self) -> Usage | None:
+        """How much of the budget is used; None where its file cannot be read now, which ends no run."""
+        try:
+            return self.budget.usage()
+        except ConfigurationError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Who works on a dataset: each lane has one process at a time, and all of them share it."""
+
+    name: str
+    """As coverage names it."""
+    has_cursor: bool
+    """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
+    budget: Share = Share.FOREGROUND
+    """Which share of the budget it spends."""
+
+    def pipeline(self, settings: Settings) -> str:
+        """The name of its dlt pipeline."""
+        return settings.pipeline_name if self.has_cursor else f"{settings.pipeline_name}_{self.name}"
+
+
+SYNC = Lane("sync", has_cursor=True)
+BACKFILL = Lane("backfill", has_cursor=False, budget=Share.BACKGROUND)
+AUDIT = Lane("audit", has_cursor=False, budget=Share.BACKGROUND)
+
+_WORTH_COLLECTING = 0.1
+"""Of a full commit: to look for garbage takes a fifth of the time of a small one."""
+
+Makes = Callable[["Context", "Loader"], "Work"]
+"""Makes the work of a command."""
+
+
+@contextmanager
+def started(
+    settings: Settings,
+    pipeline: Any,
+    makes: Makes,
+    *,
+    stop: StopSignal,
+    command: str,
+    lane: Lane = SYNC,
+    selection: Selection | None = None,
+    scope: Scope | None = None,
+) -> Iterator[Run]:
+    """Everything ready for the first batch, the warehouse checked before a request is spent.
+
+    ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``).
+
+    Raises:
+        ConfigurationError, WarehouseUnavailable.
+    """
+    from ..load.pipeline import Loader
+    from .context import Context, new_run_id
+    from .session import Session
+
+    with ExitStack() as stack:
+        for text in settings.system.access.warnings(settings.values):
+            log.warning("settings", hint=text)
+        client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
+        run_id = new_run_id()
+        loader = Loader(
+            pipeline,
+            settings.system,
+            has_cursor=lane.has_cursor,
+            run_id=run_id,
+            secrets=settings.secrets,
+            limits=settings.column_limits,
+        )
+        stack.callback(loader.close)
+        client.meanwhile = loader.let_go
+        loader.ready()
+        warehouse = loader.warehouse().reaching(settings.retention)
+        if settings.retention is not None:
+            loader.backend.reaches(warehouse.since)
+        context = Context(
+            settings,
+            client,
+            warehouse,
+            now=lambda: datetime.now(UTC),
+            command=command,
+            lane=lane.name,
+            selection=selection,
+            scope=scope,
+            commits=loader.backend.commits,
+            cost=loader.backend.cost,
+            run_id=run_id,
+        )
+        yield Run(Session(context, makes(context, loader)), loader, client, budget, stop)
+
+
+def _silent(rows: int, seconds: float) -> None:
+    del rows, seconds
+
+
+def commits(run: Run, after: Callable[[int, float], None] = _silent) -> None:
+    """Commits batch after batch, each while the next is fetched; ``after`` gets each one's rows and seconds.
+
+    Raises the error that ended the session, once everything it had fetched is written.
+    """
+    progress, garbage = run.session.context.progress, 0.0
+
+    def commit(batch: Batch) -> None:
+        nonlocal garbage
+        rows, by_table = len(batch), batch.rows_by_table()
+        garbage += batch.share
+        began = time.monotonic()
+        try:
+            run.loader.commit(batch)
+        except BaseException:
+            # What is fetched from now on could not be written either.
+            run.stop.request("the warehouse failed")
+            raise
+        progress.committed += 1
+        run.rows.update(by_table)
+        after(rows, time.monotonic() - began)
+        if garbage >= _WORTH_COLLECTING:
+            give_back(is_thorough=True)
+            garbage = 0.0
+
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="commit") as committer,
+        closing(run.session.batches()) as batches,
+    ):
+        for batch in batches:
+            progress.wait()
+            progress.begin(committer.submit(commit, batch))
+        progress.wait()
+    if run.session.error is not None:
+        raise run.session.error

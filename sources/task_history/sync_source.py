@@ -1,0 +1,92 @@
+"""``task_history.sync``: everything since the last sync of a dlt source, in many commits, as the command does it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import dlt
+from dlt.extract import DltResource, DltSource
+
+from .core.errors import UsageError
+from .core.stop import StopSignal
+from .load.pipeline import Loader
+from .load.resources import SystemResource
+from .runs.context import Context
+from .runs.lock import only_one
+from .runs.result import RunResult, result
+from .runs.run import commits, started
+from .runs.sync import Sync
+from .settings import Settings
+
+
+def sync(
+    pipeline: dlt.Pipeline,
+    source: DltSource,
+    *,
+    max_requests: int | None = None,
+    max_minutes: float | None = None,
+) -> RunResult:
+    """Loads everything since the last sync, settles what was open, and loads the details that are left.
+
+    It commits many times, each time rows, coverage and cursor together: a kill or ``KeyboardInterrupt`` loses at most
+    the commit in hand, and the next call goes on there. It may be called from any thread and sets no signal handler.
+    Of the source only its settings are used; the pipeline's destination has to be a database that dlt can ask in SQL.
+
+    Args:
+        pipeline: the dlt pipeline, with its destination and dataset. One process at a time may sync it.
+        source: what ``paragon()``, ``sailpoint()``, ``twinit()`` or ``b3os()`` gave, unchanged.
+        max_requests: stop after so many requests; None for any number.
+        max_minutes: stop after so many minutes; None for any number.
+
+    Raises:
+        UsageError: the source is not one of this package, or was changed.
+        ConfigurationError: a setting is wrong; its AuthenticationError: the vendor refuses the key.
+        AlreadyRunning: another process or thread syncs this pipeline; what it brings need not be brought twice.
+        VendorError: the vendor failed; what was fetched before is written.
+        WarehouseUnavailable: the destination failed; what was committed before stays.
+    """
+    began = time.monotonic()
+    settings = settings_of(source)
+    stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
+    name = pipeline.pipeline_name
+    with only_one(Path(pipeline.pipelines_dir) / f"{name}.lock", name):
+        # Another pipeline of this process may have been made since: dlt looks settings up by the active one's name.
+        pipeline.activate()
+        with started(settings, pipeline, _work, stop=stop, command="sync") as run:
+            commits(run)
+            return result(run, time.monotonic() - began)
+
+
+def settings_of(source: DltSource) -> Settings:
+    """The settings that the source was made with. Raises UsageError when its rows would not be those of a sync."""
+    if not isinstance(source, DltSource):
+        raise UsageError(
+            f"task_history.sync takes a source such as task_history.paragon(), and was given a {type(source).__name__}."
+        )
+    resources: list[DltResource] = list(source.resources.values())
+    own = [one for one in resources if isinstance(one, SystemResource)]
+    settings = own[0].settings if own else None
+    if settings is None or any(one.settings is not settings for one in own) or len(own) != len(resources):
+        raise UsageError(
+            f"task_history.sync takes what task_history.paragon(), sailpoint(), twinit() or b3os() gave, and the source "
+            f"{source.name!r} is another one, or holds other resources beside. Load those with pipeline.run()."
+        )
+    if source.name != settings.system.name:
+        raise UsageError(
+            f"The source {source.name!r} was renamed: task_history.sync keeps the cursor of {settings.system.name} under "
+            "that name. Take the source as it is; two accounts have two pipelines."
+        )
+    changed = [one.name for one in own if one.is_changed]
+    changed += sorted(set(source.resources) - set(source.selected_resources))
+    if changed:
+        raise UsageError(
+            f"The resource {changed[0]} of {source.name} is deselected, or has steps of its own (add_map, add_filter, "
+            "add_limit): task_history.sync would not heed that. Take the source as it is, or use pipeline.run(); what "
+            "is loaded is chosen by the settings steps and payloads."
+        )
+    return settings
+
+
+def _work(context: Context, loader: Loader) -> Sync:
+    return Sync(context, cursor=loader.cursor())
