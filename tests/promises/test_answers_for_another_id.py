@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -349,3 +350,57 @@ def test_another_status_in_a_single_read_is_taken(tmp_path: Path, name: str) -> 
             assert place.query(statuses) == [(status, number)]
             logged = f"SELECT count(*), count(DISTINCT id) FROM {name}.{system.details.log.name}"
             assert place.query(logged) == [(number, number)]
+
+
+def test_a_list_of_another_workflow_is_not_believed(tmp_path: Path) -> None:
+    """Rows of another workflow cover nothing of the one that was asked for; an honest vendor mends it."""
+    with SandboxProcess("sailpoint", freeze=True, **{**WORLD, "workflows": 3}) as sandbox:
+        sandbox.advance(4 * 86_400)
+        numbers = Counter(row["workflowId"] for row in sandbox.truth())
+        wrong, other = sorted(numbers)[:2]
+        with Between(sandbox.base_url) as between:
+            between.asks = lambda target: target.replace(f"/{wrong}/", f"/{other}/")
+            place = Place(tmp_path, sandbox, system="sailpoint", base_url=between.url)
+            told = place.sync(expect=None)
+            assert "stands at $[0].workflowId" in told["stderr"]
+            held = "SELECT workflow_id, count(*) FROM sailpoint.workflow_executions GROUP BY workflow_id"
+            assert dict(place.query(held)) == {key: number for key, number in numbers.items() if key != wrong}
+            between.asks = lambda target: target
+            assert place.sync()["complete"]
+            assert dict(place.query(held)) == numbers
+
+
+def test_a_workflow_with_such_an_id_costs_its_list_only(tmp_path: Path) -> None:
+    """Where a workflow's id cannot stand in a path, its row and all other lists are loaded, and nothing asks for it."""
+    with SandboxProcess("sailpoint", freeze=True, **{**WORLD, "workflows": 3}) as sandbox:
+        sandbox.advance(4 * 86_400)
+        numbers = Counter(row["workflowId"] for row in sandbox.truth())
+        lost = min(numbers)
+        with Between(sandbox.base_url) as between:
+            between.answers = lambda _, body: body.replace(f'"{lost}"'.encode(), b'".."')
+            place = Place(tmp_path, sandbox, system="sailpoint", base_url=between.url)
+            told = place.sync()
+            assert "cannot stand in a request's path" in told["stderr"]
+            held = "SELECT workflow_id, count(*) FROM sailpoint.workflow_executions GROUP BY workflow_id"
+            assert dict(place.query(held)) == {key: number for key, number in numbers.items() if key != lost}
+            assert place.query("SELECT count(*) FROM sailpoint.workflows WHERE id = '..'") == [(1,)]
+            assert not [target for target in between.asked if "/../" in target]
+
+
+def test_an_integration_by_an_answer_of_another_workflow_is_asked_again(tmp_path: Path) -> None:
+    """What rows of another workflow tell of its integration is not kept; the next sync asks again."""
+    with SandboxProcess("paragon", freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        right = "SELECT workflow_id, integration FROM paragon.workflows ORDER BY workflow_id"
+        with Between(sandbox.base_url) as between:
+            workflows = sorted({row["workflowId"] for row in sandbox.truth()})
+            pairs = dict(zip(workflows, [*workflows[1:], workflows[0]], strict=True))
+            between.asks = lambda target: re.sub(
+                r"(workflowId=)([^&]+)&integration=[^&]+", lambda found: found[1] + pairs[found[2]], target
+            )
+            place = Place(tmp_path, sandbox, base_url=between.url)
+            assert "is of another workflow" in place.sync()["stderr"]
+            assert {row[1] for row in place.query(right)} == {None}
+            between.asks = lambda target: target
+            place.sync()
+            assert all(row[1] for row in place.query(right))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core import files
-from ..core.errors import ConfigurationError, Rejected
+from ..core.errors import ConfigurationError, Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Row
 from .rows import Stamp
@@ -121,8 +121,10 @@ def learn(
         asked = _asked(row)
         integration_found = None
         for integration in sorted(set(integrations).difference(asked), key=lambda name: (-hits[name], name)):
-            asked.append(integration)
-            if _answer(asks, workflow_id, integration):
+            belongs = _answer(asks, workflow_id, integration)
+            if belongs is not None:
+                asked.append(integration)
+            if belongs:
                 integration_found = integration
                 hits[integration] += 1
                 break
@@ -137,7 +139,8 @@ def learn(
             )
 
 
-def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
+def _answer(asks: Asks, workflow_id: str, integration: str) -> bool | None:
+    """Whether the workflow belongs to the integration; None where the answer does not tell, so that it is asked again."""
     try:
         return asks(workflow_id, integration)
     except Rejected as error:
@@ -148,6 +151,9 @@ def _answer(asks: Asks, workflow_id: str, integration: str) -> bool:
             hint="check its spelling in the setting integrations",
         )
         return False
+    except UnexpectedResponse as error:
+        log.warning("integration_skipped", integration=integration, reason=str(error))
+        return None
 
 
 def _asked(row: Row) -> list[str]:

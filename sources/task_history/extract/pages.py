@@ -19,6 +19,7 @@ from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
 from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
+from ..systems.ids import check_id
 from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .evidence import is_last
@@ -96,13 +97,14 @@ class Pages:
         self._system = system
         self._values = values
         self._filters = dict(filters or {})
+        self._partition_key = _partition_key(system)
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
 
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""
         answer = self._client.send(self._request(window, offset, filters))
-        page = self._system.listing.read(answer.data)
+        page = self._read(answer)
         self.has_counts |= page.total is not None
         return page.of(answer.body)
 
@@ -117,11 +119,19 @@ class Pages:
                 yield offset, answer
                 return
             try:
-                page = self._system.listing.read(answer.data)
+                page = self._read(answer)
             except UnexpectedResponse as error:
                 yield offset, error
                 return
             yield offset, page
+
+    def _read(self, answer: Answer) -> Page:
+        """The page in the answer. Raises UnexpectedResponse, also where a row names another partition."""
+        page = self._system.listing.read(answer.data)
+        name = self._system.listing.partitioned_by
+        if self._partition_key and name in self._filters:
+            check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))
+        return page
 
     def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
         """The pages at those offsets as they came, in order, so many asked for at once.
@@ -390,3 +400,9 @@ class Depth:
         log.info("listing_depth_refused", offset=offset)
         self._refused = offset if self._refused is None else min(self._refused, offset)
         return True
+
+
+def _partition_key(system: System) -> str | None:
+    """The vendor's key under which a row names its partition; None where it names none."""
+    names = {one.column for one in system.listing.filters if one.name == system.listing.partitioned_by}
+    return next((one.source for one in system.executions.columns if one.name in names), None)

@@ -16,6 +16,7 @@ from ..extract import rows as records
 from ..extract.integrations import learn
 from ..extract.pages import described
 from ..extract.reader import Late, Piece, WindowReader
+from ..systems.ids import check_id
 from ..systems.protocol import Integrations, System
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
@@ -221,10 +222,13 @@ def workflows(context: Context) -> Iterator[Chunk]:
 
 def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str], bool]:
     system, values = context.system, context.settings.values
+    sources = (one.source for one in system.executions.columns if one.name == system.workflow_column)
+    key = next(sources) or system.workflow_column
 
     def asks(workflow_id: str, integration: str) -> bool:
         request = integrations.request(values, workflow_id, integration)
         page = system.listing.read(context.client.send(request).data)
+        check_id("workflow", (key,), page.rows, workflow_id)
         return bool(page.total if page.total is not None else page.rows)
 
     return asks
