@@ -20,8 +20,7 @@ from ..runtime.progress import Progress
 from ..runtime.run import run as started
 
 if TYPE_CHECKING:
-    from task_history.runs.audit import Audit
-    from task_history.runs.findings import Difference
+    from task_history.runs.audit import Audit, Difference
 
 _SHOWN = 20
 

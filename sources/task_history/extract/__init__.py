@@ -1,0 +1,20 @@
+"""What the vendor is asked, and when an answer is believed. Takes a ``Sender``, knows no client.
+
+In the order in which data meets them::
+
+    pages               single pages of a listing, and all pages of one closed window
+    evidence            when what was read of a window is believed to be all of it
+    bulk, columnar      pages of a window in columns, and the first page of the next one
+    listing             what reads a listing in windows: the protocol of the three kinds, and what they give
+    sorted_listing      filtered by time, oldest first, counted where the vendor counts
+    uncounted_listing   the same where the vendor does not count
+    unsorted_listing    filtered by time, in any order, not counted
+    full_scan           not filtered by time
+    listing_kinds       which class reads which kind
+    incremental         what is new since the last sync, of a sorted listing
+    compare             where the vendor's rows differ from those that are stored
+    rows                what the vendor sent → the rows that are written
+    open_executions     open executions → what the vendor says of them now
+    details             steps and payloads, one request each
+    integrations        which integration a workflow belongs to
+"""

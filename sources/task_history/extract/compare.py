@@ -212,8 +212,8 @@ class _Work:
         return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
 
 
-class Look:
-    """A look at a counted, sorted window: does what is held agree with it, as far as a few pages tell?
+class SpotCheck:
+    """A spot check of a counted, sorted window: does what is held agree with it, as far as a few pages tell?
 
     The count and the first page are compared, and pages in its midst, whose places tell whether differences cancel
     each other in the count.

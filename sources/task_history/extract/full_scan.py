@@ -18,8 +18,8 @@ from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held
 from .evidence import CHAIN, PageLengths
+from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import Pages
-from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .unsorted_listing import Chain, compared, cut, over
 
 _ROWS_PER_PIECE = 2_000

@@ -18,8 +18,8 @@ from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Held
 from .evidence import by, is_all
+from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import after, is_sorted, refused_depth, sure
-from .reader import AHEAD, Edge, Late, NewestHeld, Piece, Since
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing

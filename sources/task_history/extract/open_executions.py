@@ -28,7 +28,7 @@ from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records
 from .details import DetailReader
-from .reader import WindowReader
+from .listing import WindowReader
 from .rows import Stamp, Tolerance
 
 _AT_ONCE = 200

@@ -18,9 +18,10 @@ from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .bulk import Bulk
-from .compare import Comparer, Comparison, CountedHeld, Held, Look
+from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
 from .evidence import Evidence, by, contradicts, is_all, unverified
 from .incremental import Known, recent
+from .listing import Edge, Late, NewestHeld, Piece, Since
 from .pages import (
     MAX_ROWS_FACTOR,
     Depth,
@@ -33,7 +34,6 @@ from .pages import (
     piece_rows,
     sure,
 )
-from .reader import Edge, Late, NewestHeld, Piece, Since
 from .uncounted_listing import UncountedListing, instant_piece
 
 if TYPE_CHECKING:
@@ -155,16 +155,16 @@ class SortedListing:
 
     def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
         """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
-        look = Look(self._pages, self._system, held)
+        spot_check = SpotCheck(self._pages, self._system, held)
         comparison = Comparison()
-        if not look.agrees(window, places):
+        if not spot_check.agrees(window, places):
             for day in days(window):
                 compared = self.compare(day, held)
                 if compared.unverified:
                     compared.unverified = [day]
                 comparison.add(compared)
-        comparison.total = look.total
-        comparison.read += look.read
+        comparison.total = spot_check.total
+        comparison.read += spot_check.read
         return comparison
 
     def over(self, piece: Piece, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then

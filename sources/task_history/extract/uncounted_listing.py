@@ -10,8 +10,8 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
 from .evidence import CHAIN, by, is_all, unverified
+from .listing import Piece
 from .pages import Depth, Pages, after, described, piece_rows
-from .reader import Piece
 
 _MAX_STALE = 20
 """Pages in a row that bring nothing new, in any order."""
@@ -43,22 +43,24 @@ class UncountedListing:
 
     def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[Piece]:
         """The window, whose first page is ``head``, in pieces, oldest first."""
-        walk = _Walk(rest, head, may_expire=may_expire)
+        reading = _OverlappingPages(rest, head, may_expire=may_expire)
         while True:
-            fresh = walk.add(self._system)
-            if walk.is_over(fresh, self._system.listing.page_size):
-                yield self._mended(walk, walk.window)
+            fresh = reading.add(self._system)
+            if reading.is_over(fresh, self._system.listing.page_size):
+                yield self._mended(reading, reading.window)
                 return
-            is_cut = walk.is_broken or len(walk.rows) >= self._depth.rows
-            error = None if is_cut else self._turn(walk, fresh)
+            is_cut = reading.is_broken or len(reading.rows) >= self._depth.rows
+            error = None if is_cut else self._turn(reading, fresh)
             if error is None and not is_cut:
                 continue
-            is_raised = error is not None and not self._depth.is_refused(error, walk.offset)
+            is_raised = error is not None and not self._depth.is_refused(error, reading.offset)
             piece = None
-            if walk.last > walk.window.start:
-                piece = self._mended(walk, Window(walk.window.start, min(walk.last, walk.window.end)))
+            if reading.last > reading.window.start:
+                piece = self._mended(
+                    reading, Window(reading.window.start, min(reading.last, reading.window.end))
+                )
             elif not is_raised:
-                piece = instant_piece(self._pages, self._system, walk.window.start)
+                piece = instant_piece(self._pages, self._system, reading.window.start)
             if piece is not None:
                 yield piece
             if error is not None and is_raised:
@@ -66,44 +68,46 @@ class UncountedListing:
             if piece is None or piece.window.end >= rest.end:
                 return
             rest = Window(piece.window.end, rest.end)
-            walk = _Walk(rest, self._pages.one(rest), may_expire=may_expire and walk.is_broken)
+            reading = _OverlappingPages(
+                rest, self._pages.one(rest), may_expire=may_expire and reading.is_broken
+            )
 
-    def _mended(self, walk: _Walk, window: Window) -> Piece:
-        """What the walk read. Instants of more rows than two pages share are read on their own."""
+    def _mended(self, reading: _OverlappingPages, window: Window) -> Piece:
+        """What the reading read. Instants of more rows than two pages share are read on their own."""
         evidence = CHAIN
-        for instant in sorted(at for at in walk.incomplete if at in window):
+        for instant in sorted(at for at in reading.incomplete if at in window):
             rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
-            walk.rows |= rows
+            reading.rows |= rows
             evidence = evidence if is_whole else _UNDECIDABLE
-        return Piece(window, piece_rows(self._system, window, walk.rows.values()), None, evidence)
+        return Piece(window, piece_rows(self._system, window, reading.rows.values()), None, evidence)
 
-    def _turn(self, walk: _Walk, fresh: int) -> Exception | None:
-        """Draws the next page; gives the error with which the walk ends."""
+    def _turn(self, reading: _OverlappingPages, fresh: int) -> Exception | None:
+        """Draws the next page; gives the error with which the reading ends."""
         try:
             if (
                 fresh == 0
-                and walk.page.more is not True
-                and len(walk.page.rows) < self._system.listing.page_size
+                and reading.page.more is not True
+                and len(reading.page.rows) < self._system.listing.page_size
             ):
-                walk.skip()
-                walk.page = self._pages.one(walk.window, walk.offset)
+                reading.skip()
+                reading.page = self._pages.one(reading.window, reading.offset)
                 return None
-            if fresh == 0 and walk.is_repeated(self._system):
-                again = self._pages.one(walk.window, walk.offset)
-                if walk.is_same(self._system, again):
-                    return _loop_in(walk)
-                walk.page = again
+            if fresh == 0 and reading.is_repeated(self._system):
+                again = self._pages.one(reading.window, reading.offset)
+                if reading.is_same(self._system, again):
+                    return _loop_in(reading)
+                reading.page = again
                 return None
-            if walk.stale > _MAX_STALE:
-                return _loop_in(walk)
-            walk.advance(self._system)
-            walk.page = self._pages.one(walk.window, walk.offset)
+            if reading.stale > _MAX_STALE:
+                return _loop_in(reading)
+            reading.advance(self._system)
+            reading.page = self._pages.one(reading.window, reading.offset)
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
             return error
         return None
 
 
-class _Walk:
+class _OverlappingPages:
     """A window read page after page. ``may_expire`` minds that rows may expire meanwhile."""
 
     def __init__(self, window: Window, head: Page, *, may_expire: bool) -> None:
@@ -179,10 +183,10 @@ class _Walk:
         self.offset += step
 
 
-def _loop_in(walk: _Walk) -> PaginationLoop:
+def _loop_in(reading: _OverlappingPages) -> PaginationLoop:
     """What to raise when its pages do not come to an end."""
     return PaginationLoop(
-        f"The listing of {walk.window} gives nothing new at offset {walk.offset} and says that more follows, "
+        f"The listing of {reading.window} gives nothing new at offset {reading.offset} and says that more follows, "
         "twice. What came before it is kept. If the vendor's API changed its paging, the connector has to "
         "follow."
     )

@@ -19,8 +19,8 @@ from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import CHAIN, Evidence, PageLengths, unverified
+from .listing import Edge, Late, NewestHeld, Piece, Since, WindowReader
 from .pages import Pages, described, piece_rows
-from .reader import Edge, Late, NewestHeld, Piece, Since, WindowReader
 
 ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 from ..core.batch import END, Chunk
 from ..core.errors import Rejected
@@ -19,8 +20,8 @@ from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.compare import Comparison, Leaf, differing
+from ..extract.listing import WindowReader
 from ..extract.pages import described
-from ..extract.reader import WindowReader
 from ..extract.unsorted_listing import compared
 from ..warehouse.coverage import Coverage
 from ..warehouse.queries import Warehouse
@@ -28,7 +29,6 @@ from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import phases
 from .context import Context, Partition
-from .findings import Difference, Findings
 from .partitions import Partitions
 from .statistics import bucket, read
 
@@ -36,6 +36,63 @@ _PLACES = 2
 """Pages in its midst by which the longest window is looked at."""
 _AT_ONCE = 500
 """Rows or windows of which the warehouse is asked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A window in which the warehouse and the API are not alike."""
+
+    window: Window
+    missing: tuple[str, ...] = ()
+    """Ids that only the API has."""
+    surplus: tuple[str, ...] = ()
+    """Ids that only the warehouse has."""
+    different: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Ids that both have, with the columns that differ."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows differ."""
+        return len(self.missing) + len(self.surplus) + len(self.different)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What an audit found."""
+
+    compared: list[Window] = field(default_factory=list)
+    executions: int = 0
+    """Held in what was compared."""
+    api_total: int | None = 0
+    """The vendor's count for it; None where it gives none."""
+    differences: list[Difference] = field(default_factory=list)
+    purged: int = 0
+    """Rows beyond the retention that the vendor no longer has; no difference."""
+    unverified: list[Window] = field(default_factory=list)
+    """Windows whose rows kept changing while they were compared."""
+    rows_compared: int = 0
+    """Rows that were compared field by field."""
+    repaired: int = 0
+    """Rows that were mended."""
+
+    def add(self, other: Findings) -> None:
+        """Takes what was found in another list of the same account."""
+        self.executions += other.executions
+        self.differences += other.differences
+        self.purged += other.purged
+        self.unverified += other.unverified
+        self.rows_compared += other.rows_compared
+        self.repaired += other.repaired
+
+    @property
+    def differing(self) -> int:
+        """Rows that differed."""
+        return sum(difference.rows for difference in self.differences)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs any more."""
+        return self.differing == self.repaired and not self.unverified
 
 
 class Audit:

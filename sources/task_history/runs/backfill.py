@@ -13,7 +13,7 @@ from ..core.batch import END, Chunk
 from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
 from ..core.models import Selection, Window
-from ..extract.reader import Late, Piece
+from ..extract.listing import Late, Piece
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions

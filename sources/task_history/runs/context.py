@@ -16,9 +16,9 @@ from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailReader, Details
 from ..extract.integrations import read_map
+from ..extract.listing import WindowReader
+from ..extract.listing_kinds import Readers
 from ..extract.open_executions import OpenExecutions
-from ..extract.reader import WindowReader
-from ..extract.readers import Readers
 from ..extract.rows import Payloads, Stamp, Undeclared
 from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost

@@ -17,7 +17,7 @@ from ..core.concurrency import unordered
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
 from ..core.log import log
 from ..core.models import Row, Window
-from ..extract.reader import Late, Piece, WindowReader
+from ..extract.listing import Late, Piece, WindowReader
 from ..warehouse.status_history import StoredStatus
 from . import phases
 from .context import Context, Partition

@@ -14,8 +14,8 @@ from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.integrations import learn
+from ..extract.listing import Late, Piece, WindowReader
 from ..extract.pages import described
-from ..extract.reader import Late, Piece, WindowReader
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations, System
 from ..warehouse.coverage import by_midnight

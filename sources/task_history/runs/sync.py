@@ -13,8 +13,8 @@ from ..core.batch import END, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
+from ..extract.listing import AHEAD, Late, Piece, Since
 from ..extract.pages import described
-from ..extract.reader import AHEAD, Late, Piece, Since
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions

@@ -14,7 +14,7 @@ import pytest
 from task_history import systems
 from task_history.core.concurrency import OrderedMap
 from task_history.core.models import Answer, Request, Window
-from task_history.extract.reader import Piece
+from task_history.extract.listing import Piece
 from task_history.extract.sorted_listing import SortedListing
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.in_process import NOW, VALUES, Vendor

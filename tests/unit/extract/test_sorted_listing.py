@@ -21,7 +21,7 @@ from task_history.core.intervals import Starts
 from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.extract.compare import Comparison
 from task_history.extract.incremental import Known, recent
-from task_history.extract.reader import Late, Piece
+from task_history.extract.listing import Late, Piece
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.paragon_world import Spec

@@ -10,7 +10,7 @@ from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .evidence import PageLengths
 from .full_scan import FullScan
-from .reader import WindowReader
+from .listing import WindowReader
 from .sorted_listing import SortedListing
 from .unsorted_listing import ROWS_PER_PIECE, UnsortedListing
 
