@@ -258,9 +258,7 @@ class Client:
         while True:
             outcome = self._attempt(sending)
             if request.is_once:
-                if isinstance(outcome, RetryAfter):
-                    self._hold(sending, outcome)
-                outcome = outcome_of_once(self.origin, request, outcome)
+                outcome = self._once(sending, outcome)
             if isinstance(outcome, Answer):
                 self._went_well(sending)
                 return outcome
@@ -281,6 +279,12 @@ class Client:
                 self._pause(sending, outcome)
             else:
                 raise outcome
+
+    def _once(self, sending: Sending, outcome: Outcome) -> Outcome:
+        """What came of a request that must not be sent twice."""
+        if isinstance(outcome, RetryAfter):
+            self._hold(sending, outcome)
+        return outcome_of_once(self.origin, sending.request, outcome)
 
     def _attempt(self, sending: Sending) -> Outcome:
         """Sends the request once and says what came of it."""
@@ -378,12 +382,12 @@ class Client:
         """Keeps every process from sending as long as the vendor says; if it says nothing, longer each time.
 
         Several requests in flight are answered so at once: only one that was sent after the last hold began counts
-        as asked again.
+        as asked again. Raises VendorUnavailable when 503 goes on beyond the deadline.
         """
         asks = f"answered HTTP {asked.status} and asks to wait"
         if asked.seconds is not None:
             asks += f" for {asked.seconds:,.0f} s"
-        self._failure = VendorUnavailable(
+        self._failure = failure = VendorUnavailable(
             f"{self.origin} {asks} ({describe(sending.request)}). Try again later; if others use the same key, set "
             "rate_limit_requests lower."
         )
@@ -402,6 +406,8 @@ class Client:
             is_cut = asked.seconds is not None and asked.seconds > seconds
             self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
         self._budget.hold(seconds)
+        if sending.is_unavailable_for(self._fault_deadline_s, asked, self._clock()):
+            raise failure
 
     def _pause(self, sending: Sending, fault: Fault) -> None:
         """Waits before the next attempt. Raises when there is none."""
