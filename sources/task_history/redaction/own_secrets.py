@@ -18,17 +18,14 @@ _PART_CHARS = (8, 12)
 """A part is half of a secret, and at least and at most so many characters."""
 _BASE64_PART_CHARS = 16
 _ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3})?)\Z")
-_WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+|[A-Z]+)[0-9]{0,2}|[0-9]{1,8})(?:[\W_]+|\Z)")
 
 
 class _Form:
     """One way in which a secret is written; ``part`` is how many characters of it give it away."""
 
-    def __init__(self, text: str, part: int, *, has_words: bool) -> None:
+    def __init__(self, text: str, part: int) -> None:
         self.text = text
         self.part = min(part, len(text))
-        self.has_words = has_words
-        """Whether it is made of words: a part of one that is not may be no more than a word."""
 
     def anchors(self) -> Iterator[tuple[str, int]]:
         """The least pieces, and their places, of which every part holds one."""
@@ -48,7 +45,8 @@ class _Form:
         size = end - begin
         if size < self.part or text[begin:end] in MARK:
             return None
-        is_word = size < len(form) and not self.has_words and _is_words(text[begin:end])
+        # One word of a secret that is more than letters may stand anywhere.
+        is_word = size < len(form) and _is_word(text[begin:end]) and not form.isalpha()
         return None if is_word else (begin, end)
 
 
@@ -144,7 +142,6 @@ def _alternatives(anchors: Iterable[str]) -> str:
 
 
 def _forms(secret: str) -> list[_Form]:
-    has_words = _is_words(secret)
     least, most = _PART_CHARS
     plain = {
         secret,
@@ -155,11 +152,9 @@ def _forms(secret: str) -> list[_Form]:
         quote_plus(secret),
         re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quote(secret, safe="")),
     }
-    forms = [
-        _Form(text, max(least, min(most, -(-len(text) // 2))), has_words=has_words) for text in sorted(plain)
-    ]
+    forms = [_Form(text, max(least, min(most, -(-len(text) // 2)))) for text in sorted(plain)]
     if len(secret) >= least:
-        forms += [_Form(text, _BASE64_PART_CHARS, has_words=True) for text in sorted(_base64(secret))]
+        forms += [_Form(text, _BASE64_PART_CHARS) for text in sorted(_base64(secret))]
     return forms
 
 
@@ -173,12 +168,5 @@ def _base64(secret: str) -> set[str]:
     }
 
 
-def _is_words(text: str) -> bool:
-    """Whether it is made of words and short numbers, in any separation."""
-    at = len(text) - len(text.lstrip("-_./: "))
-    while at < len(text):
-        match = _WORDS.match(text, at)
-        if match is None:
-            return False
-        at = match.end()
-    return True
+def _is_word(text: str) -> bool:
+    return text.isalpha() and (text.islower() or text.isupper() or text.istitle())

@@ -108,9 +108,14 @@ LOGIN_FLAG = re.compile(
 # "name": "Authorization", "value": "…" where it is no whole JSON: name=…&value=…, attributes of XML.
 _Q = r"(?:\\{0,8}[\"'])?"
 _SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
+# Shorter ones stand for too much else in text.
+_NAMES, _VALUES = (
+    "|".join(sorted((word for word in words if len(word) > 2), reverse=True))
+    for words in (names.PAIR_NAMES, names.PAIR_VALUES)
+)
 PAIR = re.compile(
-    rf"(?i)(?<![a-z])(?:name|key|header|field){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
-    rf"{_Q}(?:value|val){_Q}\s{{0,32}}[:=]\s{{0,32}}(?P<open>\\{{0,8}}[\"'])?"
+    rf"(?i)(?<![a-z])(?:{_NAMES}){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
+    rf"{_Q}(?:{_VALUES}){_Q}\s{{0,32}}[:=]\s{{0,32}}(?P<open>\\{{0,8}}[\"'])?"
     rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
 )
 # ('Authorization', '…'), as Python prints headers.
@@ -134,7 +139,7 @@ IDENTIFIED = re.compile(
 GLUED_FLAG = re.compile(r"(?<![\w-])-p(?:\\{0,8}[\"'])?(?P<value>[^\s\"'\\|;&]+)")
 GLUING_COMMANDS = ("mysql", "mariadb", "sshpass")
 GLUING_COMMAND = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(GLUING_COMMANDS)})[\w-]*(?![^\n|;&]*[\n|;&])")
-RAW_HEADERS = re.compile(r"raw(?:Headers|Trailers)(?:\\{0,16}[\"'])?[\s:=]{1,8}\[")
+RAW_HEADERS = re.compile(rf"(?i:{'|'.join(sorted(names.FLAT_PAIRS))})(?:\\{{0,16}}[\"'])?[\s:=]{{1,8}}\[")
 NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 
 # Which of these to try when a text, in lower case, holds the sign.
