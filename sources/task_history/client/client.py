@@ -264,11 +264,6 @@ class Client:
                 return outcome
             if isinstance(outcome, RetryAfter):
                 self._hold(sending, outcome)
-                if (
-                    sending.is_unavailable_for(self._fault_deadline_s, outcome, self._clock())
-                    and self._failure
-                ):
-                    raise self._failure
             elif isinstance(outcome, Redirect):
                 self._failure = sending.follow(self.origin, outcome)
             elif isinstance(outcome, Unauthorized):
