@@ -8,7 +8,6 @@ dlt writes down what is public: https://dlthub.com/docs/api_reference
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import re
 import shutil
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dlt
+
+from ..core.log import log
 
 if TYPE_CHECKING:
     from dlt.common.schema import Schema
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
     from dlt.destinations.job_impl import FinalizedLoadJobWithFollowupJobs as FinalizedLoadJobWithFollowupJobs
     from dlt.destinations.job_impl import FollowupJobRequestImpl as FollowupJobRequestImpl
     from dlt.destinations.sql_client import SqlClientBase as SqlClientBase
-
-log = logging.getLogger("task_history")
 
 VERSION: Final = "1.31"
 """The minor version of dlt in which all of this was read."""
@@ -100,10 +99,10 @@ def warn_of_another_version() -> None:
     """Says once in a process that another version of dlt than the one that was read is installed."""
     if not is_read_version():
         log.warning(
-            "dlt_version installed=%s tested=%s hint=%r",
-            dlt.__version__,
-            VERSION,
-            f"rows go dlt's own way, which is slower; pip install 'dlt>={VERSION},<{_next(VERSION)}'",
+            "dlt_version",
+            installed=str(dlt.__version__),
+            tested=VERSION,
+            hint=f"rows go dlt's own way, which is slower; pip install 'dlt>={VERSION},<{_next(VERSION)}'",
         )
 
 

@@ -79,7 +79,9 @@ def test_another_version_is_said_once(
         assert not dlt_internals.are_used()
         for _ in range(3):
             dlt_internals.warn_of_another_version()
-    (line,) = caplog.messages
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    line = f"{record.getMessage()} {vars(record)}"
     assert version in line
     assert "<1.32" in line
     dlt_internals.warn_of_another_version.cache_clear()
