@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from task_history.core import files
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
+from task_history.core.escapes import visible
 from task_history.core.exit_codes import ExitCode
 
 from .console import output
@@ -111,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
         if output.is_json():
             output.tell(f"{self.prog}: {message}", level=logging.ERROR, exit_code=UsageError.exit_code)
             self.exit(UsageError.exit_code)
-        super().error(output.visible(message))
+        super().error(visible(message))
 
 
 class _Version(argparse.Action):

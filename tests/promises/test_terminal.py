@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from task_history import systems
+from task_history.core.escapes import visible
 from task_history.core.log import log
 from task_history_cli.console import output
 from task_history_cli.sandbox.process import SandboxProcess
@@ -104,9 +105,9 @@ def test_what_is_loaded_is_printed_with_escapes(tmp_path: Path, system: str) -> 
 
 def test_hidden_characters_are_escapes() -> None:
     """Each character of the list has a form that is seen; other letters, and emoji, stay as they are."""
-    assert_harmless(output.visible(EVIL))
-    assert output.visible("a\nb\t\0\x1b\x9b\u202e\u2028\ud800") == r"a\nb\t\x00\x1b\x9b\u202e\u2028\ud800"
-    assert output.visible("größer – 日本 👩‍💻 ع") == "größer – 日本 👩‍💻 ع"
+    assert_harmless(visible(EVIL))
+    assert visible("a\nb\t\0\x1b\x9b\u202e\u2028\ud800") == r"a\nb\t\x00\x1b\x9b\u202e\u2028\ud800"
+    assert visible("größer – 日本 👩‍💻 ع") == "größer – 日本 👩‍💻 ع"
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -137,6 +138,13 @@ def test_no_log_line_is_forged(capsys: pytest.CaptureFixture[str], form: str) ->
     assert {EVIL: EVIL + "\ud800"} in [
         json.loads(line) for line in told.out.splitlines() if line.startswith("{")
     ]
+
+
+def test_a_host_program_gets_harmless_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the source is used as a library, what the vendor wrote is escaped before a handler of the host sees it."""
+    with caplog.at_level(logging.INFO, "task_history"):
+        log.info("replayed", id=EVIL)
+    assert_harmless(caplog.records[0].getMessage())
 
 
 def test_a_table_keeps_its_rows() -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 
-from .output import scrubbed, terminal, visible
+from task_history.core.escapes import visible
+
+from .output import scrubbed, terminal
 
 _REFRESHES_PER_S = 2
 

@@ -7,7 +7,6 @@ import copy
 import io
 import json
 import logging
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -15,18 +14,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TextIO, cast
 
+from task_history.core.escapes import visible, visible_json, visible_lines
 from task_history.core.log import NAME as LOGGER
 from task_history.core.log import as_text
 from task_history.redaction.own_secrets import OwnSecrets
 
 _SECRETS: list[OwnSecrets] = []
-
-# What moves the cursor, ends a line or changes the order of letters: C0, DEL, C1, marks, embeddings and isolates
-# of writing direction, line and paragraph separators, halves of surrogate pairs.
-# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
-_UNSEEN = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-_HIDDEN = re.compile(f"[{_UNSEEN}]")
-_HIDDEN_BUT_NEWLINE = re.compile(f"(?!\n)[{_UNSEEN}]")
 
 
 class _Lines(logging.Formatter):
@@ -100,15 +93,6 @@ def scrubbed(text: str) -> str:
     return text
 
 
-def visible(text: str) -> str:
-    """The text on one line, with what a terminal would obey or not show as an escape: ``\\n``, ``\\x1b``, ``\\u202e``."""
-    return _HIDDEN.sub(_escape, text)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape").decode()
-
-
 def _indented(text: str) -> str:
     """Several lines of which none looks like the beginning of another log line."""
     return "\n".join("  " + visible(line) for line in scrubbed(text).split("\n"))
@@ -117,7 +101,7 @@ def _indented(text: str) -> str:
 def _dumped(value: Any) -> str:
     """JSON on one line, with escapes for what a terminal would obey or not show."""
     text = scrubbed(json.dumps(value, default=_plain, ensure_ascii=False))
-    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return visible_json(text)
 
 
 class _Escaping:
@@ -127,7 +111,7 @@ class _Escaping:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(_HIDDEN_BUT_NEWLINE.sub(_escape, text))
+        self.stream.write(visible_lines(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:

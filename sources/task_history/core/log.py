@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from .escapes import visible
+
 NAME = "task_history"
 
 
@@ -35,9 +37,9 @@ log = Log()
 
 
 def as_text(event: str, fields: Mapping[str, object]) -> str:
-    """The event on one line: its name, then ``key=value`` with quotes where a value needs them; ``-`` for None."""
+    """The event on one line, visible: its name, then ``key=value``, with quotes where needed; ``-`` for None."""
     values = {key: "-" if value is None else _plain(value) for key, value in fields.items()}
-    return f"{event} {_logfmt()(None, '', values)}" if values else event
+    return visible(f"{event} {_logfmt()(None, '', values)}" if values else event)
 
 
 def _plain(value: object) -> object:

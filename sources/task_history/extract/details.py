@@ -171,7 +171,7 @@ class Details:
 
     def _steps_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> Chunk:
         """The note that these steps cannot be read, which keeps them from being asked for again."""
-        log.warning(outcome, reason=str(error))
+        log.warning("detail_not_loaded", outcome=outcome, reason=str(error))
         table, stamp = self._system.details.log, self._stamp()
         row = records.details_log_row(
             table, one.execution_id, one.started_at, outcome, stamp, unreadable=(str(error),)
@@ -180,7 +180,7 @@ class Details:
 
     def _payload_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> PayloadRecord:
         """The row that a payload cannot be read, which keeps it from being asked for again."""
-        log.warning(outcome, reason=str(error))
+        log.warning("payload_not_loaded", outcome=outcome, reason=str(error))
         return self._payloads.unreadable(_ids(one), outcome, str(error), self._stamp())
 
     def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp, *, size: int) -> Chunk:

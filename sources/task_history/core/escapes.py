@@ -1,0 +1,31 @@
+"""Text as it may be printed: what a terminal would obey, or not show, stands there as an escape."""
+
+from __future__ import annotations
+
+import re
+
+# What moves the cursor, ends a line or changes the order of letters: C0, DEL, C1, marks, embeddings and isolates
+# of writing direction, line and paragraph separators, halves of surrogate pairs.
+# https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+_SET = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_HIDDEN = re.compile(f"[{_SET}]")
+_HIDDEN_BUT_NEWLINE = re.compile(f"(?!\n)[{_SET}]")
+
+
+def visible(text: str) -> str:
+    r"""The text on one line, with escapes such as ``\n``, ``\x1b`` and ``\u202e``."""
+    return _HIDDEN.sub(_escape, text)
+
+
+def visible_lines(text: str) -> str:
+    """The same for text of several lines: line breaks stay."""
+    return _HIDDEN_BUT_NEWLINE.sub(_escape, text)
+
+
+def visible_json(text: str) -> str:
+    """JSON that means the same, with escapes of JSON within its strings."""
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
