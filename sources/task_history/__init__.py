@@ -1,6 +1,7 @@
 """Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
 
-``paragon()`` and its like are the dlt sources (see ``source``). The modules in the order in which data meets them::
+``paragon()`` and its like are the dlt sources (see ``source``); ``sync`` loads one in many commits (``sync_source``).
+The modules in the order in which data meets them::
 
     settings      what a user may set, checked
     systems       one module per vendor: what it says and how it is asked

@@ -108,7 +108,7 @@ class WarehouseUnavailable(TaskHistoryError):
 
 
 class AlreadyRunning(TaskHistoryError):
-    """Another run holds the lock of this pipeline."""
+    """Another run, of this process or another one, holds the lock of this pipeline."""
 
     exit_code = ExitCode.ALREADY_RUNNING
 

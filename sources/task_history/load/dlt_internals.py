@@ -111,6 +111,14 @@ def _next(version: str) -> str:
     return f"{major}.{int(minor) + 1}"
 
 
+# Resources
+
+
+def steps(resource: Any) -> int:
+    """How many steps the rows of a dlt resource go through, the one that makes them included."""
+    return len(resource._pipe)
+
+
 # The state of a pipeline
 
 

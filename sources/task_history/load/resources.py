@@ -24,7 +24,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import framed_to_arrow, once, to_arrow
 from .destinations.base import MAY_MOVE
-from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT
+from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
 
 Stored = Callable[[str], Mapping[str, str]]
 """The dlt types of the columns that a table has already."""
@@ -58,13 +58,13 @@ class SystemResource(DltResource):
     def made_with(self, settings: Settings) -> SystemResource:
         """The same resource, whose source was made with these settings."""
         self.settings = settings
-        self._own_steps = len(self._pipe)
+        self._own_steps = steps(self)
         return self
 
     @property
     def is_changed(self) -> bool:
         """Whether steps were added to it or taken away, such as by ``add_map`` or ``add_limit``."""
-        return len(self._pipe) != self._own_steps
+        return steps(self) != self._own_steps
 
 
 class Writer:

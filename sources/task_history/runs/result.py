@@ -49,7 +49,7 @@ class RunResult:
     covered_until: datetime | None
     """The cursor: everything that began before is loaded. None before the first window is."""
     executions: int
-    """Executions that listings brought, new ones and known ones that changed."""
+    """Executions that listings brought, new ones and known ones that changed; one counts as often as it was brought."""
     late: int
     """Those of them that began before the last sync and became visible after it."""
     settled: int

@@ -156,6 +156,16 @@ def test_load_job_info_has_the_path_of_its_file() -> None:
 # State
 
 
+def test_steps_of_a_resource() -> None:
+    """Each step that is added to a resource counts, also in the copy that a source makes of it."""
+    resource = dlt.resource([1], name="t")
+    before = dlt_internals.steps(resource)
+    assert dlt_internals.steps(resource.add_map(lambda row: row).add_limit(1)) == before + 2
+    assert dlt_internals.steps(_paragon().clone().resources["executions"]) == dlt_internals.steps(
+        _paragon().resources["executions"]
+    )
+
+
 def test_cursor(loaded: dlt.Pipeline) -> None:
     """The position of dlt's own incremental is where it is looked for."""
     assert NOW == dlt_internals.cursor(loaded.state, PATH)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import duckdb
@@ -67,6 +70,34 @@ def test_what_is_not_filled_in_is_named(project: Path) -> None:
     last = done.stderr.splitlines()[-1]
     assert "ConfigurationError: project_id: '<configure me>' is no value" in last
     assert "config.toml: project_id under [sources.task_history])" in last
+
+
+def test_requirements_name_what_the_copy_imports() -> None:
+    """What ``dlt init`` tells a user to install holds each library that the package imports, in the same versions.
+
+    Left out are those that only commands of this repository or a destination of the user's own need.
+    """
+    folder = ROOT / "sources" / "task_history"
+    required = (folder / "requirements.txt").read_text().split()
+    imported = {
+        name.partition(".")[0]
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }
+    elsewhere = {"google", "yaml", "typing_extensions"}  # dlt's own, BigQuery's client, the data dictionary
+    libraries = imported - sys.stdlib_module_names - elsewhere
+    names = {re.split("[<>=]", line)[0] for line in required}
+    assert {"dlt", "structlog", "filelock"} <= libraries
+    assert libraries <= names
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {line for line in required if not line.startswith("dlt")} <= set(project)
 
 
 def test_the_script_loads_from_the_copy(project: Path) -> None:
