@@ -112,6 +112,8 @@ class Client:
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
         self._retries = 0
+        self._waiting: set[int] = set()
+        """The large answers that wait for their turn, and hold a thread each."""
         self._generation = 0
         self._refused_generation = -1
         self._login_lock = threading.Lock()
@@ -242,7 +244,13 @@ class Client:
                 return failures[0] if isinstance(error, Stopped) else error
 
         works = (partial(one, number, request) for number, request in enumerate(requests))
-        answers = OrderedMap(self._pool, works, failures, ahead=ahead or 2 * self._concurrency)
+        answers = OrderedMap(
+            self._pool,
+            works,
+            failures,
+            ahead=ahead or 2 * self._concurrency,
+            is_held_up=lambda: bool(self._waiting),
+        )
         # Weak: what is not drawn to its end is given up with its last reference.
         reference = weakref.ref(answers)
         if ahead:
@@ -336,8 +344,12 @@ class Client:
 
     def _wait_for_turn(self, sending: Sending) -> None:
         """Waits until this answer is the next to be drawn. Raises Stopped."""
-        while not sending.is_next():
-            self._stop.wait(_TURN_CHECK_S, given_up=sending.given_up)
+        self._waiting.add(id(sending))
+        try:
+            while not sending.is_next():
+                self._stop.wait(_TURN_CHECK_S, given_up=sending.given_up)
+        finally:
+            self._waiting.discard(id(sending))
 
     def _count(self, sending: Sending) -> None:
         with self._lock:

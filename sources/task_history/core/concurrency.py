@@ -10,12 +10,14 @@ from typing import TypeVar
 from .errors import Stopped
 
 T = TypeVar("T")
+_HELD_UP_CHECK_S = 0.05
 
 
 class OrderedMap(Iterator[T]):
     """The results of ``works``, in their order; up to ``ahead`` of them are handed to the pool before they are asked for.
 
-    Once something is in ``failures`` no more work is handed in.
+    Once something is in ``failures`` no more work is handed in. While ``is_held_up()``, threads of the pool wait for
+    results to be drawn: a result that is asked for and that no thread has begun is then worked out by who asks.
     """
 
     def __init__(
@@ -25,12 +27,16 @@ class OrderedMap(Iterator[T]):
         failures: list[Exception],
         *,
         ahead: int,
+        is_held_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._pool = pool
         self._works = works
         self._failures = failures
         self._ahead = ahead
+        self._is_held_up = is_held_up
         self._futures: deque[Future[T]] = deque()
+        self._handed_in: deque[Callable[[], T]] = deque()
+        """The works of ``_futures``."""
         self.taken = 0
         """How many results were asked for; the last of them may still be waited for."""
 
@@ -41,6 +47,7 @@ class OrderedMap(Iterator[T]):
             if work is None:
                 return
             self._futures.append(self._pool.submit(work))
+            self._handed_in.append(work)
 
     def is_next_ready(self, within_s: float) -> bool:
         """Whether the next result comes within so many seconds; waits for it until then."""
@@ -51,13 +58,20 @@ class OrderedMap(Iterator[T]):
         if not self._futures:
             raise StopIteration
         self.taken += 1
-        return self._futures.popleft().result()
+        future, work = self._futures.popleft(), self._handed_in.popleft()
+        while not future.done():
+            # A result of another map may be drawn only after this one, and hold the thread that this one needs.
+            if self._is_held_up() and future.cancel():
+                return work()
+            wait([future], _HELD_UP_CHECK_S)
+        return future.result()
 
     def close(self) -> None:
         """Cancels what has not begun; no more work is handed in."""
         self._failures.append(Stopped("the results are not asked for any more"))
         while self._futures:
             self._futures.pop().cancel()
+        self._handed_in.clear()
 
     def __del__(self) -> None:
         self.close()

@@ -29,6 +29,7 @@ from cryptography.x509.oid import NameOID
 
 from task_history.client.client import Client
 from task_history.client.rate_limit import Budget
+from task_history.client.unpack import LARGE_BYTES
 from task_history.core.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -584,3 +585,26 @@ def test_certificates_that_cannot_be_read_are_named(
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
     with pytest.raises(ConfigurationError, match=r"none.*SSL_CERT_DIR"):
         client_of("https://127.0.0.1:9", tmp_path)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_large_answers_do_not_hold_up_what_is_asked_meanwhile(tmp_path: Path, concurrency: int) -> None:
+    """Requests made while large answers of others wait for their turn are answered, as many as there are threads."""
+    large = b'{"text": "' + b"x" * (2 * LARGE_BYTES) + b'"}'
+    got: list[tuple[Answer | Exception, ...]] = []
+
+    def read() -> None:
+        for answer in client.map(ask(f"/large/{number}") for number in range(9)):
+            inner = list(client.map(ask(f"/small/{number}") for number in range(2)))
+            got.append((answer, *inner))
+
+    with (
+        serving(lambda _, path: (200, {}, large if "large" in path else b"{}")) as served,
+        client_of(served.url, tmp_path, concurrency=concurrency, timeout_s=60.0) as client,
+    ):
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), "the requests wait for each other"
+    assert len(got) == 9
+    assert all(isinstance(answer, Answer) for answers in got for answer in answers)
