@@ -1,33 +1,18 @@
 """Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
 
 ``paragon()`` and its like are the dlt sources (see ``source``); ``sync`` loads one in many commits (``sync_source``).
-The modules in the order in which data meets them::
+The rooms, from the lowest on; each imports only those that stand before it (``make check``)::
 
-    settings      what a user may set, checked
-    systems       one module per vendor: what it says and how it is asked
-    budget        requests per period, shared by all processes: sliding, ledger
-    connecting    a client within the budget of its key, logged in by credentials
-    client        what is asked of a vendor, and how often: wire and proxied (only they speak HTTP),
-                  certificates, origins, crew, deciphering, faults, waits, stopping
-    recent        what is new since the last sync
-    listing       windows → verified pieces: windows, paging, walking, comparing
-    chaining      the same of lists that are not sorted; scanning of those that are not narrowed to a window
-    parts         several such lists, each for itself, side by side; asking in the form that a vendor knows
-    refresh       open executions → their state now, planned by settling
-    workflows     which integration a workflow belongs to
-    details       the backlog → steps and payloads: core.json, redaction
-    records       what was sent → rows: states
-    context       all of that for one run; work is what several kinds of run do alike:
-      syncing     everything since the last sync; syncing_parts where lists are not sorted, feeding of statistics
-      backfilling a range of the past; planning and estimating say beforehand what it costs
-      auditing    what is covered against what the API shows: differing, findings
-      replaying   executions run again, each at most once: candidates
-    session       the work in batches, with the books: coverage, batches, runs
-    columnar      rows → Arrow, nothing lost
-    resources     batches → dlt resources
-    loading       the dlt pipeline: made ready, committed to, asked: warehouse, failures, housekeeping
-    views         what analysts ask: one question per file, made in the warehouse, checked, described
-    reasons       why an execution is there, or not: absence, sightings, whereabouts
+    core         values and tools: models, errors, intervals, JSON, batches, concurrency, stop
+    systems      one package per vendor: what it says and how it is asked
+    redaction    secrets taken out of what a vendor sends
+    settings     what a user may set, checked
+    client       all that speaks HTTP to a vendor, within the budget of its key
+    warehouse    what the tables are and what they are asked
+    extract      what a vendor is asked for and when an answer is believed; rows, details, open executions
+    load         rows → Arrow → dlt → the warehouse; the only room that imports dlt
+    views        what analysts ask: one question per file, made in the warehouse, checked, described
+    runs         what a command does: sync, backfill, audit, replay, plan; in batches, over partitions
 """
 
 from __future__ import annotations
