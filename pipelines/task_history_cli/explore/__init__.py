@@ -1,1 +1,1 @@
-"""``task-history explore``: the marimo ``app`` over the views as a dlt ``dataset``, served to this machine by ``server``."""
+"""``task-history explore``: the marimo ``app`` over the views as a dlt ``dataset``, shown by ``server``."""

@@ -1,3 +1,4 @@
-"""``task-history why``: facts of one execution (``facts``, ``live``) → answers (``present``, ``absent``, with ``coverage``
-and ``history``) → ``text``.
+"""``task-history why``: facts of one execution (``facts``, ``live``) → answers (``present``, ``absent``) → ``text``.
+
+``coverage`` says where its start lies in what is loaded, ``history`` in which states it was seen.
 """
