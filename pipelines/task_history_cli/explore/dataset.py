@@ -45,5 +45,7 @@ def schema() -> Schema:
             }
             for column in view.columns
         }
-        found.update_table({"name": view.name, "columns": columns})
+        found.update_table(
+            {"name": view.name, "resource": view.name, "write_disposition": "append", "columns": columns}
+        )
     return found
