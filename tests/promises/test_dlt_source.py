@@ -30,8 +30,8 @@ from tests.support.place import ROOT, Place
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
-IN_THE_MIDDLE = 650
-"""Requests after which a sync of 700 executions has committed details of some of them and not of all."""
+IN_THE_MIDDLE = {"paragon": 650, "sailpoint": 650, "b3os": 650, "twinit": 2400}
+"""Requests after which a sync of 700 executions has committed details of some of them, 500, and not of all."""
 HEAD = """
 import json, signal, sys, threading
 import dlt, task_history
@@ -139,6 +139,11 @@ class Project:
             ended = self.query(f"SELECT count(*), count(*) FROM {table} WHERE NOT is_open")
             assert self.query(f"SELECT count(*), count(DISTINCT id) FROM {log}") == ended
 
+    def details_loaded(self) -> int:
+        """Executions whose details were read."""
+        log = f"{self.system.name}.{self.system.details.log.name}"
+        return int(self.query(f"SELECT count(*) FROM {log}")[0][0])
+
     @property
     def listings(self) -> tuple[System, ...]:
         """The system, and those of its companions."""
@@ -201,11 +206,12 @@ def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> 
         project = Project(tmp_path, systems.find(name), sandbox)
         killed = interrupted(project, SYNC, signal.SIGKILL)
         assert killed.wait(60) == -signal.SIGKILL
+        committed = project.details_loaded()
         (result,) = project.run(SYNC)
         project.assert_holds_all()
     assert result["complete"]
     # What was committed is not asked for again.
-    assert result["requests"] < project.count("NOT is_open")
+    assert result["rows"][project.system.details.log.name] == project.details_loaded() - committed
 
 
 def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) -> None:
@@ -224,7 +230,7 @@ def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) ->
 
 def interrupted(project: Project, program: str, number: signal.Signals) -> subprocess.Popen[str]:
     """The program, sent the signal while it waits for a budget that is spent in the middle of the details."""
-    words = project.words(rate_limit_requests=IN_THE_MIDDLE, rate_limit_period_s=3600)
+    words = project.words(rate_limit_requests=IN_THE_MIDDLE[project.system.name], rate_limit_period_s=3600)
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", program, *words],
         cwd=project.folder,
@@ -233,9 +239,8 @@ def interrupted(project: Project, program: str, number: signal.Signals) -> subpr
         stderr=subprocess.PIPE,
         text=True,
     )
-    log = f"{project.system.name}.{project.system.details.log.name}"
     try:
-        while not _has_rows(project, log):
+        while not _has_details(project):
             assert process.poll() is None, process.communicate()
             time.sleep(0.2)
     except BaseException:
@@ -245,9 +250,9 @@ def interrupted(project: Project, program: str, number: signal.Signals) -> subpr
     return process
 
 
-def _has_rows(project: Project, table: str) -> bool:
+def _has_details(project: Project) -> bool:
     try:
-        return bool(project.query(f"SELECT count(*) FROM {table}")[0][0])
+        return project.details_loaded() > 0
     except duckdb.Error:  # it is not there yet, or the run has it open
         return False
 
@@ -313,6 +318,23 @@ def test_a_source_that_a_sync_would_not_heed_is_refused(
         task_history.sync(_pipeline(tmp_path), change(source))
 
 
+def test_the_command_and_sync_take_turns(tmp_path: Path) -> None:
+    """Each goes on where the other one stopped, on the cursor that is in the warehouse."""
+    with SandboxProcess(executions=60, seed=3, future_hours=60, **WORLD) as sandbox:
+        place = Place(tmp_path, sandbox)
+        pipeline = _pipeline(tmp_path, place.file)
+        for hours in (0, 20, 20):
+            sandbox.advance(hours * 3600)
+            place.sync()
+            sandbox.advance(4 * 3600)
+            settings = sandbox.settings | {"start_date": "2026-01-01", "rate_limit_requests": 0}
+            result = task_history.sync(pipeline, paragon(**settings))
+            assert result.is_complete
+            held = place.query("SELECT id, status, is_open FROM paragon.workflow_executions")
+            assert {row[0]: row[1:] for row in held} == truth(sandbox, systems.find("paragon"))
+            assert len(held) == len(truth(sandbox, systems.find("paragon")))
+
+
 def test_a_result_holds_what_the_command_prints(tmp_path: Path) -> None:
     """``RunResult.as_json`` has the names of ``task-history sync --json``, which adds where the warehouse is."""
     with SandboxProcess(executions=20, seed=5, **WORLD) as sandbox:
@@ -327,10 +349,10 @@ def test_a_result_holds_what_the_command_prints(tmp_path: Path) -> None:
         assert told[name] == printed[name]
 
 
-def _pipeline(folder: Path) -> dlt.Pipeline:
+def _pipeline(folder: Path, file: Path | None = None) -> dlt.Pipeline:
     return dlt.pipeline(
         "task_history_paragon",
         pipelines_dir=str(folder / "pipelines"),
-        destination=dlt.destinations.duckdb(str(folder / "plain.duckdb")),
+        destination=dlt.destinations.duckdb(str(file or folder / "plain.duckdb")),
         dataset_name="paragon",
     )
