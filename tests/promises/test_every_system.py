@@ -233,3 +233,25 @@ def test_a_backfill_brings_the_past_once(tmp_path: Path, name: str) -> None:
         again = json.loads(place.run("backfill", name, *words).stdout)
         assert again["executions"] == 0
         assert "list" not in again["requests_by_kind"]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: str) -> None:
+    """Days that a backfill loaded before the first sync read them again have as many executions as are stored."""
+    system = systems.find(name)
+    with SandboxProcess(name, executions=120, seed=9, **WORLD) as sandbox:
+        now = datetime.now(UTC)
+        place = Place(
+            tmp_path, sandbox, system=name, steps="none", start_date=f"{now - timedelta(days=4):%Y-%m-%d}"
+        )
+        words = ("--from", f"{now - timedelta(days=9):%Y-%m-%d}", "--to", f"{now:%Y-%m-%d}", "--json")
+        place.run("backfill", name, *words)
+        place.sync()
+        assert held(place, system) == truth(sandbox, system)
+        counted = place.query(
+            f"SELECT sum(executions) FROM {name}.coverage WHERE lane <> 'audit' AND filters NOT LIKE 'list=%'"
+        )
+        # A run of Twinit stands in the list of each of its namespaces.
+        each = "json_array_length(namespaces)" if name == "twinit" else "1"
+        assert counted == place.query(f"SELECT sum({each}) FROM {name}.{system.executions.name}")
+        assert place.sync()["executions"] <= 12

@@ -53,9 +53,14 @@ def listed(
     made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in covered)]
-    coverage.found_late(late, checked_at=stamp.at)
-    for part in gaps(window, coverage.own):
-        by_day = by_midnight(at for at in starts.values() if at in part)
+    own = coverage.own
+    coverage.found_late((at for at in late if any(at in known for known in own)), checked_at=stamp.at)
+    # What another lane covers and has stored is counted there.
+    uncounted = [
+        at for key, at in starts.items() if key not in stored or not any(at in known for known in covered)
+    ]
+    for part in gaps(window, own):
+        by_day = by_midnight(at for at in uncounted if at in part)
         if frame is not None:
             by_day.update(frame.within(part).by_day())
         coverage.add(
