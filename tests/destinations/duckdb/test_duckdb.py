@@ -54,3 +54,9 @@ def test_what_is_loaded_again_is_there_once(tmp_path: Path) -> None:
     with duckdb.connect(str(file)) as connection:
         schemas = connection.execute("SELECT DISTINCT schema_name FROM duckdb_tables()").fetchall()
     assert schemas == [("data",)]
+
+
+def test_a_long_text_in_many_rows_is_written(tmp_path: Path) -> None:
+    """Rows that need more memory than their file shows, since a text that repeats stands in it once, are written."""
+    rows = [(str(number), 1, "x y " * 600_000) for number in range(30)]
+    assert len(_load(tmp_path / "long.duckdb", *rows)) == 30

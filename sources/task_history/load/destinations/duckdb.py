@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pyarrow.parquet as pq
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import DestinationCapabilitiesContext
@@ -35,6 +36,9 @@ _LONG_ROW = 4_000
 """Bytes. Rows longer than that are held whole until their transaction is written."""
 _HELD = 6
 """So many times, about."""
+_ROOMS = (1, 2, 4, 8)
+"""Times the memory that a file seems to need: a long text that stands in many rows stands in the file once."""
+_NO_ROOM = ("failed to pin block", "out of memory", "failed to allocate")
 
 
 def destination(file: Path) -> Any:
@@ -144,13 +148,20 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         path = dlt_internals.file_of(self)
         file = f"read_parquet({quoted_text(path)})"
-        with _room_for(client, path), client.begin_transaction():
-            client.execute_sql(
-                f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
-            )
-            client.execute_sql(
-                f"INSERT INTO {table} BY NAME SELECT * FROM {file}{self._once(client, file, names)}"
-            )
+        for times in _ROOMS:
+            try:
+                with _room_for(client, path, times), client.begin_transaction():
+                    client.execute_sql(
+                        f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
+                    )
+                    client.execute_sql(
+                        f"INSERT INTO {table} BY NAME SELECT * FROM {file}{self._once(client, file, names)}"
+                    )
+            except (DatabaseException, duckdb.Error) as error:
+                if times == _ROOMS[-1] or not any(sign in str(error).lower() for sign in _NO_ROOM):
+                    raise
+            else:
+                return
 
     def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
         """What leaves each key once, where a file of an earlier version holds one twice."""
@@ -166,14 +177,14 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 
 
 @contextmanager
-def _room_for(client: Any, file: str) -> Iterator[None]:
-    """Meanwhile DuckDB may take as much memory as the rows of the file need, where they are long."""
+def _room_for(client: Any, file: str, times: int) -> Iterator[None]:
+    """Meanwhile DuckDB may take as much memory as the rows of the file need, where they are long, or more ``times``."""
     found = pq.read_metadata(file)
     size = sum(found.row_group(at).total_byte_size for at in range(found.num_row_groups))
-    if size <= _LONG_ROW * found.num_rows:
+    if times == 1 and size <= _LONG_ROW * found.num_rows:
         yield
         return
-    client.execute_sql(f"SET memory_limit = '{_MEMORY + _HELD * size}B'")
+    client.execute_sql(f"SET memory_limit = '{times * (_MEMORY + _HELD * size)}B'")
     try:
         yield
     finally:
