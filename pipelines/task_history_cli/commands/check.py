@@ -62,7 +62,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         newest: Page | None = None
         if everything.total is not None and everything.total > len(everything.rows):
             newest = pages.one(Window(floor_ms(now - back), ahead), everything.total - 1)
-        rows = everything.rows + (newest.rows if newest else [])
+        rows = [*everything.rows, *(newest.rows if newest else ())]
         starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
         return {
             "command": "check",

@@ -26,7 +26,7 @@ Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
 
 
 @dataclass(frozen=True, slots=True)
-class Framed:
+class RowColumns:
     """Rows in columns, by the vendor's keys or, for what it does not send, by name."""
 
     columns: Mapping[str, Values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .models import Row
 
 if TYPE_CHECKING:
-    from .arrow import Framed
+    from .arrow import RowColumns
 
 
 _COSTS_S = 10.0
@@ -53,7 +53,7 @@ class Chunk:
 
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
     """By table."""
-    framed: Mapping[str, Framed] = field(default_factory=dict)
+    columnar: Mapping[str, Sequence[RowColumns]] = field(default_factory=dict)
     """Rows in columns, by table."""
     notes: Mapping[str, list[Row]] = field(default_factory=dict)
     """Rows that alone are no reason to commit."""
@@ -99,7 +99,7 @@ class Batch:
 
     def __init__(self, most: Commits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
-        self.framed: dict[str, list[Framed]] = {}
+        self.columnar: dict[str, list[RowColumns]] = {}
         self.cursor: datetime | None = None
         self._began_at = began_at
         self._count = 0
@@ -114,10 +114,11 @@ class Batch:
             self._count += len(rows)
             self._bytes += _FIELD_BYTES * sum(max(0, len(row) - _MANY_FIELDS) for row in rows)
             self.is_quiet &= chunk.is_quiet or not rows
-        for table, framed in chunk.framed.items():
-            self.framed.setdefault(table, []).append(framed)
-            self._count += framed.size
-            self.is_quiet &= chunk.is_quiet or not framed.size
+        for table, parts in chunk.columnar.items():
+            self.columnar.setdefault(table, []).extend(parts)
+            size = sum(part.size for part in parts)
+            self._count += size
+            self.is_quiet &= chunk.is_quiet or not size
         self.note(chunk.notes)
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor
@@ -130,13 +131,13 @@ class Batch:
     @property
     def filled(self) -> set[str]:
         """The tables of which it holds rows."""
-        return {table for table, parts in (*self.rows.items(), *self.framed.items()) if parts}
+        return {table for table, parts in (*self.rows.items(), *self.columnar.items()) if parts}
 
     def rows_by_table(self) -> Counter[str]:
         """How many rows it holds of each table that it holds any of."""
         counts = Counter({table: len(rows) for table, rows in self.rows.items()})
-        for table, framed in self.framed.items():
-            counts[table] += sum(part.size for part in framed)
+        for table, parts in self.columnar.items():
+            counts[table] += sum(part.size for part in parts)
         return +counts
 
     def is_full(self, now: float) -> bool:

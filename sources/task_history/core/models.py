@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -107,7 +107,7 @@ class Answer:
 class Page:
     """One page of a listing."""
 
-    rows: list[Row]
+    rows: Sequence[Row]
     total: int | None
     """How many rows match the whole question, where the vendor tells."""
     more: bool | None

@@ -1,16 +1,13 @@
-"""Pages of a list → columns, all at once and outside of Python; nothing odd may be in them.
-
-Odd is a value of another type than its column's, a page of another form than the others, a row that comes twice,
-or not in order. Then there is no frame, and the same pages are read row by row.
-"""
+"""Pages of a listing → rows in columns, by Arrow; pages in which anything is odd are read row by row."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import accumulate, groupby, pairwise
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,8 +15,9 @@ import pyarrow.json as pj
 
 from ..core.arrow import ARROW, instants
 from ..core.json_reading import around_strings, parse
-from ..core.models import Json, Row, Table, Window
+from ..core.models import Json, Page, Row, Table, Window
 from ..systems.protocol import PageForm
+from .listed_rows import Part, Rows
 
 _JSON = {**ARROW, "timestamp": pa.string()}
 _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
@@ -33,54 +31,101 @@ _MOST_FIELDS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """Executions in columns by the vendor's keys, oldest first, each once."""
+class _Group:
+    """Rows of pages that were read at once."""
 
     table: pa.Table
-    """Texts, numbers and truths, exactly as they were sent."""
+    """Texts, numbers and truths by the vendor's keys, exactly as they were sent."""
     starts: pa.Array
     """When each began, in microseconds, UTC."""
     identity: str
     """The key of their ids."""
-    others: Mapping[str, list[Json]] = field(default_factory=dict)
+    others: Mapping[str, list[Json]]
     """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
 
+
+@dataclass(frozen=True, slots=True)
+class ColumnarRows:
+    """Rows in columns: those of a group from ``first`` up to ``end``. Each has an id and an instant of its start."""
+
+    is_columnar: ClassVar[bool] = True
+    group: _Group
+    first: int
+    end: int
+
     def __len__(self) -> int:
-        return int(self.table.num_rows)
+        return self.end - self.first
+
+    @property
+    def table(self) -> pa.Table:
+        """Texts, numbers and truths by the vendor's keys, exactly as they were sent."""
+        return self.group.table.slice(self.first, len(self))
+
+    @property
+    def starts(self) -> pa.Array:
+        """When each began, in microseconds, UTC."""
+        return self.group.starts.slice(self.first, len(self))
+
+    @property
+    def others(self) -> dict[str, list[Json]]:
+        """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
+        return {name: values[self.first : self.end] for name, values in self.group.others.items()}
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, in order."""
+        ids: list[str] = self.table[self.group.identity].to_pylist()
+        return ids
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last of them began; None where there are none."""
+        ends = pc.min_max(self.starts).as_py()
+        return (ends["min"].astimezone(UTC), ends["max"].astimezone(UTC)) if len(self) else None
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether none began before one that stands before it."""
+        starts = self.starts
+        return not pc.any(pc.less(starts[1:], starts[:-1])).as_py()
 
     def rows(self) -> list[Row]:
-        """The same row by row."""
+        """The rows as the vendor sent them."""
         rows: list[Row] = self.table.to_pylist()
         for name, values in self.others.items():
             for row, value in zip(rows, values, strict=True):
                 row[name] = value
         return rows
 
-    def within(self, window: Window) -> Frame:
+    def within(self, window: Window) -> ColumnarRows:
         """Those that began in the window."""
-        low, high = (pa.scalar(at, self.starts.type) for at in (window.start, window.end))
-        first, last = (int(pc.sum(pc.less(self.starts, at)).as_py() or 0) for at in (low, high))
-        if (first, last) == (0, len(self)):
+        starts = self.starts
+        low, high = (pa.scalar(at, starts.type) for at in (window.start, window.end))
+        inside = pc.and_(pc.greater_equal(starts, low), pc.less(starts, high))
+        if pc.all(inside).as_py():
             return self
-        others = {name: values[first:last] for name, values in self.others.items()}
-        part = slice(first, last - first)
-        return Frame(
-            self.table.slice(part.start, part.stop),
-            self.starts.slice(part.start, part.stop),
-            self.identity,
-            others,
+        places = pc.indices_nonzero(inside)
+        group = _Group(
+            self.table.take(places),
+            starts.take(places),
+            self.group.identity,
+            {name: [values[at] for at in places.to_pylist()] for name, values in self.others.items()},
         )
+        return ColumnarRows(group, 0, len(places))
 
-    def values(self, key: str) -> set[Json]:
-        """What stands under the key, in any row."""
-        if key in self.others:
-            return {value for value in self.others[key] if isinstance(value, str)}
-        return set(pc.unique(self.table[key]).to_pylist()) if key in self.table.column_names else set()
+    def followed_by(self, part: Part) -> ColumnarRows | None:
+        """Both as one part; None where they do not stand side by side in one group."""
+        if isinstance(part, ColumnarRows) and part.group is self.group and part.first == self.end:
+            return ColumnarRows(self.group, self.first, part.end)
+        return None
 
-    def holds(self, identities: Sequence[str]) -> set[str]:
-        """Which of these ids are among them."""
-        ids = self.table[self.identity]
-        return set(ids.filter(pc.is_in(ids, value_set=pa.array(identities, pa.string()))).to_pylist())
+    def values(self, key: str) -> list[Json]:
+        """The different texts under the key."""
+        if key in self.group.others:
+            return list(dict.fromkeys(value for value in self.others[key] if isinstance(value, str)))
+        if key not in self.table.column_names:
+            return []
+        return [value for value in pc.unique(self.table[key]).to_pylist() if isinstance(value, str)]
 
     def count(self, key: str, values: Sequence[str]) -> int:
         """How many have one of these texts under the key."""
@@ -88,19 +133,32 @@ class Frame:
             return 0
         return int(pc.sum(pc.is_in(self.table[key], value_set=pa.array(values, pa.string()))).as_py() or 0)
 
-    def by_day(self) -> Counter[datetime]:
-        """How many began on each day, UTC, by its midnight."""
-        days = pc.value_counts(pc.floor_temporal(self.starts, unit="day"))
+    def by_day(self, window: Window) -> Counter[datetime]:
+        """How many began on each day of the window, UTC, by its midnight."""
+        days = pc.value_counts(pc.floor_temporal(self.within(window).starts, unit="day"))
         return Counter({one["values"].astimezone(UTC): one["counts"] for one in days.to_pylist()})
 
-    @property
-    def span(self) -> tuple[datetime, datetime]:
-        """When the first and the last began. Raises IndexError when there is none."""
-        return self.starts[0].as_py().astimezone(UTC), self.starts[-1].as_py().astimezone(UTC)
+
+def merged(parts: Iterable[ColumnarRows]) -> list[ColumnarRows]:
+    """The same rows in as few parts as there are kinds of columns one after the other."""
+    found: list[ColumnarRows] = []
+    for _, alike in groupby(parts, key=lambda part: (part.table.schema, part.group.others.keys())):
+        several = list(alike)
+        group = _Group(
+            pa.concat_tables([part.table for part in several]),
+            pa.concat_arrays([part.starts for part in several]),
+            several[0].group.identity,
+            {
+                name: [value for part in several for value in part.others[name]]
+                for name in several[0].group.others
+            },
+        )
+        found.append(ColumnarRows(group, 0, len(group.starts)))
+    return found
 
 
-class Framer:
-    """Reads pages of one list. ``form`` says where rows stand in them, ``started`` which column orders them."""
+class ColumnReader:
+    """Reads pages of one list by Arrow. ``form`` says where rows stand in them, ``started`` which column orders them."""
 
     def __init__(self, form: PageForm, table: Table, *, started: str) -> None:
         self.form = form
@@ -112,7 +170,41 @@ class Framer:
         """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
         self._know()
 
-    def read(self, bodies: Sequence[bytes]) -> pa.Table:
+    def pages(self, bodies: Sequence[bytes]) -> list[Page]:
+        """The pages. Raises ValueError or ArrowException where anything in them is odd."""
+        pages = self._read(bodies)
+        lists, totals = pages[self.form.rows], pages[self.form.total].to_pylist()
+        rows = pa.Table.from_struct_array(pc.list_flatten(lists))
+        others = [name for name in rows.column_names if not self._is_exact(name, rows[name])]
+        rows.validate(full=True)
+        identities, starts = rows[self.identity], instants(rows[self.started].combine_chunks())
+        lengths = pc.list_value_length(lists).to_pylist()
+        if (
+            None in totals
+            or None in lengths
+            or len(totals) != len(bodies)
+            or identities.null_count
+            or pc.any(pc.equal(identities, "")).as_py()
+            or starts is None
+            or starts.null_count
+        ):
+            raise ValueError("a row without id or start, or a page without rows or count")
+        group = _Group(rows.drop_columns(others), starts, self.identity, self._parsed(bodies, others))
+        ends = list(accumulate(lengths, initial=0))
+        return [
+            Page(Rows([ColumnarRows(group, *place)]), total, None, body)
+            for place, total, body in zip(pairwise(ends), totals, bodies, strict=True)
+        ]
+
+    def _is_exact(self, name: str, column: pa.ChunkedArray) -> bool:
+        """Whether the column holds what was sent: of a number with a fraction it does not say how it was written."""
+        return name in self.declared or column.null_count == len(column) or column.type in _SCALARS
+
+    def _parsed(self, bodies: Sequence[bytes], names: Sequence[str]) -> dict[str, list[Json]]:
+        rows: list[Any] = [row for body in bodies for row in parse(body)[self.form.rows]] if names else []
+        return {name: [row.get(name) for row in rows] for name in names}
+
+    def _read(self, bodies: Sequence[bytes]) -> pa.Table:
         """The pages, a row each. Raises ValueError, ArrowException."""
         joined = b"\n".join(
             body if b"\n" not in body and b"\r" not in body else body.translate(_NO_BREAKS) for body in bodies
@@ -144,124 +236,48 @@ class Framer:
         self._schema = pa.schema([(self.form.rows, rows), (self.form.total, pa.int64())])
 
 
-class Framing:
-    """The pages of one window, in order, while they come: a few are read at once, as the next are fetched.
+class PageReader:
+    """Pages of one list, in order, while they come: a few are read at once, as the next are fetched.
 
-    ``total`` is how many rows they have, by the count that each of them has to give; ``size`` is how many the
-    full ones have.
+    ``one_by_one`` reads a page row by row, which is done with those in which anything is odd: a value of another type
+    than its column's, a row without id or start, a page of another form. It gives None for a page that cannot be read.
     """
 
-    def __init__(self, framer: Framer, *, total: int, size: int) -> None:
-        self._framer = framer
-        self._total = total
+    def __init__(
+        self, columns: ColumnReader, one_by_one: Callable[[bytes], Page | None], *, size: int
+    ) -> None:
+        self._columns = columns
+        self._one_by_one = one_by_one
         self._size = size
-        self.bodies: list[bytes] = []
-        self._pages: list[pa.Table] = []
-        self._read = 0
+        self._waiting: list[bytes] = []
         self._keys = 0
         """In the pages that are not read yet."""
-        self._is_odd = False
+        self.pages: list[Page | None] = []
 
     def add(self, body: bytes) -> None:
         """The next page."""
         keys = body.count(b'":') + body.count(b'" :')
         if self._cells(1, keys) > _CELLS_AT_ONCE or _has_broken_strings(body):
-            self._is_odd = True
-        elif self._cells(len(self.bodies) - self._read + 1, self._keys + keys) > _CELLS_AT_ONCE:
-            self._take_in()
-        self.bodies.append(body)
+            self.finish()
+            self.pages.append(self._one_by_one(body))
+            return
+        if self._cells(len(self._waiting) + 1, self._keys + keys) > _CELLS_AT_ONCE:
+            self.finish()
+        self._waiting.append(body)
         self._keys += keys
-        if len(self.bodies) - self._read >= _AT_ONCE:
-            self._take_in()
+        if len(self._waiting) >= _AT_ONCE:
+            self.finish()
 
     def _cells(self, pages: int, keys: int) -> int:
         return pages * self._size * keys
 
-    def frame(self) -> Frame | None:
-        """All rows; None unless they are plainly all, once, in order, and nothing else is odd."""
-        self._take_in()
-        if self._is_odd or not self._pages:
-            return None
+    def finish(self) -> None:
+        """Reads the pages that wait."""
+        bodies, self._waiting, self._keys = self._waiting, [], 0
         try:
-            return self._framed()
+            self.pages += self._columns.pages(bodies) if bodies else []
         except (ValueError, pa.ArrowException):
-            return None
-
-    def _take_in(self) -> None:
-        begun, self._read, self._keys = self._read, len(self.bodies), 0
-        if self._is_odd or begun == self._read:
-            return
-        try:
-            self._pages.append(self._framer.read(self.bodies[begun:]))
-        except (ValueError, pa.ArrowException):
-            self._is_odd = True
-
-    def _framed(self) -> Frame | None:
-        framer, form = self._framer, self._framer.form
-        if not self._is_whole():
-            return None
-        # Each of these calls waits for its turn in Python: few of them, over much.
-        kinds = {pages.schema.field(form.rows).type for pages in self._pages}
-        groups = [self._pages] if len(kinds) == 1 else [[pages] for pages in self._pages]
-        parts = [
-            pa.Table.from_struct_array(
-                pc.list_flatten(
-                    pa.chunked_array([chunk for pages in group for chunk in pages[form.rows].chunks])
-                )
-            )
-            for group in groups
-        ]
-        if len({name for part in parts for name in part.column_names}) > _MOST_FIELDS:
-            return None
-        odd = self._odd(parts)
-        rows = pa.concat_tables(
-            [part.drop_columns([name for name in odd if name in part.column_names]) for part in parts],
-            promote_options="default",
-        )
-        rows.validate(full=True)
-        identities = rows[framer.identity]
-        starts = instants(rows[framer.started].combine_chunks())
-        if (
-            rows.num_rows != self._total
-            or identities.null_count
-            or pc.count_distinct(identities).as_py() != self._total
-            or pc.any(pc.equal(identities, "")).as_py()
-            or starts is None
-            or starts.null_count
-            or pc.any(pc.less(starts[1:], starts[:-1])).as_py()
-        ):
-            return None
-        return Frame(rows, starts, framer.identity, self._parsed(odd) if odd else {})
-
-    def _is_whole(self) -> bool:
-        """Whether each page has as many rows as it should, and counts as the others do."""
-        form, size, lengths = self._framer.form, self._size, []
-        for pages in self._pages:
-            counts = pages[form.total]
-            ends = pc.min_max(counts)
-            lengths += pc.list_value_length(pages[form.rows]).to_pylist()
-            if counts.null_count or ends["min"].as_py() != self._total or ends["max"].as_py() != self._total:
-                return False
-        return lengths == [
-            min(size, self._total - offset) for offset in range(0, len(self.bodies) * size, size)
-        ]
-
-    def _odd(self, parts: Sequence[pa.Table]) -> list[str]:
-        """Fields that no column is declared for and that a column does not hold as they were sent."""
-        kinds: dict[str, set[pa.DataType]] = {}
-        odd: set[str] = set()
-        for part in parts:
-            for field_ in part.schema:
-                if field_.name in self._framer.declared or part[field_.name].null_count == part.num_rows:
-                    continue
-                kinds.setdefault(field_.name, set()).add(field_.type)
-                if not _is_exact(part[field_.name]):
-                    odd.add(field_.name)
-        return sorted(odd | {name for name, types in kinds.items() if len(types) > 1})
-
-    def _parsed(self, names: Sequence[str]) -> dict[str, list[Json]]:
-        rows: list[Any] = [row for body in self.bodies for row in parse(body)[self._framer.form.rows]]
-        return {name: [row.get(name) for row in rows] for name in names}
+            self.pages += map(self._one_by_one, bodies)
 
 
 _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")
@@ -273,8 +289,3 @@ def _has_broken_strings(body: bytes) -> bool:
     if b"\n" not in body and b"\r" not in body:
         return False
     return any(b"\n" in text or b"\r" in text for text in around_strings(body)[1::2])
-
-
-def _is_exact(column: pa.ChunkedArray) -> bool:
-    """Whether the column holds what was sent: of a number with a fraction it does not say how it was written."""
-    return column.type in _SCALARS

@@ -173,7 +173,7 @@ class _Work:
             self.result.unverified.append(window)
         return is_verified
 
-    def _leaf(self, window: Window, rows: list[Row], *, is_whole: bool = True) -> None:
+    def _leaf(self, window: Window, rows: Sequence[Row], *, is_whole: bool = True) -> None:
         held = self._held.ids(window)
         inside: dict[str, Row] = {}
         for row in rows:
@@ -188,7 +188,7 @@ class _Work:
         if missing or surplus:
             self.result.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
-    def _knows(self, window: Window, rows: list[Row]) -> bool:
+    def _knows(self, window: Window, rows: Sequence[Row]) -> bool:
         """Whether what is held agrees with the first page, as far as that can tell."""
         inside = {
             self._system.identity(row): at

@@ -128,7 +128,7 @@ class FullScan:
 
     def over(self, piece: Piece, edge: datetime) -> Window:
         """The piece's window, no further than now or its last row."""
-        return over(self._system, piece, edge)
+        return over(piece, edge)
 
     def _is_in(self, row: Row, window: Window) -> bool:
         at = self._system.started_at(row)
@@ -160,7 +160,7 @@ class FullScan:
             place //= 2
         return 0
 
-    def _is_falling(self, rows: list[Row], end: datetime) -> bool:
+    def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
         """Whether the rows come newest first, and do so from after that instant on."""
         starts = [at for at in map(self._system.started_at, rows) if at is not None]
         is_sorted = all(one >= two for one, two in pairwise(starts))

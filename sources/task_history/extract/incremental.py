@@ -8,7 +8,7 @@ are read, with one request. Only otherwise are they compared and read apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Held
 from .evidence import by, is_all
+from .listed_rows import Rows
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import after, is_sorted, refused_depth, sure
 
@@ -78,7 +79,7 @@ def recent(
     yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
 
 
-def _after_held(system: System, rows: list[Row], known: Known, held: Held) -> list[Row] | None:
+def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -> Sequence[Row] | None:
     """The rows after the one that is held, where that is exactly one; None where old rows differ."""
     old = rows[:1] if known.count else []
     fresh = rows[len(old) :]
@@ -100,7 +101,7 @@ def _new(
     known: Known,
     page: Page,
     offset: int,
-    fresh: list[Row],
+    fresh: Sequence[Row],
     end: datetime,
 ) -> Iterator[Piece]:
     """The new rows, of which the first are at hand."""
@@ -114,7 +115,7 @@ def _new(
         Page(page.rows, None if count is None else count + old, page.more), system.listing.page_size
     ):
         last = max([end, *(at + MS for at in starts)])
-        yield Piece(Window(known.newest, last), fresh, count, by(count))
+        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, by(count))
         return
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
@@ -125,10 +126,10 @@ def _new(
     rows, last = sure(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
-        yield Piece(Window(known.newest, last), list(rows.values()), number, by(number))
+        yield Piece(Window(known.newest, last), Rows.of(system, rows), number, by(number))
     read = len(rows)
     for piece in listing.pieces(Window(last, end), is_oldest=not known.count, in_columns=True):
-        read += piece.size
+        read += len(piece.rows)
         yield piece
     if count is None or read < count:
         yield from _beyond(listing, end)

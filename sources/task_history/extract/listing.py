@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Comparison, CountedHeld, Held
 from .evidence import Evidence
+from .listed_rows import Rows
 from .pages import Pages
-
-if TYPE_CHECKING:
-    from .columnar import Frame
 
 Edge = Callable[[], datetime]
 """Now, by the vendor's clock as far as it is known."""
@@ -28,14 +26,12 @@ class Piece:
     """All executions that started in ``window``."""
 
     window: Window
-    rows: list[Row]
+    rows: Rows
     """Oldest first, each id once."""
     total: int | None
     """The vendor's count for the window; None where it gives none."""
     evidence: Evidence
     """What makes them believed to be all."""
-    frame: Frame | None = None
-    """Those that came in columns; they began after those in ``rows``."""
     order: str | None = None
     """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
     outside: Sequence[Row] = ()
@@ -45,21 +41,6 @@ class Piece:
     def is_verified(self) -> bool:
         """Whether they are believed to be all."""
         return self.evidence.is_verified
-
-    @property
-    def size(self) -> int:
-        """How many executions it has."""
-        return len(self.rows) + (len(self.frame) if self.frame is not None else 0)
-
-    def in_rows(self) -> list[Row]:
-        """All of them row by row."""
-        return self.rows if self.frame is None else [*self.rows, *self.frame.rows()]
-
-    def span(self, system: System) -> tuple[datetime, datetime] | None:
-        """When the first and the last of them began; None where it is not known of any."""
-        starts = [at for at in map(system.started_at, self.rows) if at is not None]
-        starts += self.frame.span if self.frame else ()
-        return (min(starts), max(starts)) if starts else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +109,10 @@ class WindowReader(Protocol):
     def pieces(
         self, window: Window, *, in_columns: bool = False, held: Held | None = None
     ) -> Iterator[Piece]:
-        """The window in pieces. ``in_columns`` says that they may have frames, ``held`` what is held of the partition."""
+        """The window in pieces.
+
+        ``in_columns`` says that pages may be asked for ahead and read in columns, ``held`` what is held of the partition.
+        """
         ...
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:

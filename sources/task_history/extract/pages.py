@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 
 from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
@@ -23,6 +22,7 @@ from ..systems.ids import check_id
 from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .evidence import is_last
+from .listed_rows import Rows
 
 MAX_ROWS_FACTOR = 1.7
 """A piece may hold this many times the rows that it is to have."""
@@ -72,6 +72,10 @@ class Reading:
     def depth(self) -> int:
         """The position after the last one that was read."""
         return max((at + len(page.rows) for at, page in self.pages.items()), default=0)
+
+    def rows(self, system: System) -> Rows:
+        """The rows of all pages, each id once."""
+        return distinct_rows(system, self.pages)
 
     def before(self, depth: int) -> dict[int, Page]:
         """The pages that begin before that position."""
@@ -283,6 +287,11 @@ class Pages:
         )
 
 
+def distinct_rows(system: System, pages: Mapping[int, Page]) -> Rows:
+    """The rows of the pages, each id once."""
+    return Rows.joined(system, (pages[at].rows for at in sorted(pages))).distinct(system)
+
+
 def incomplete_instants(
     system: System, pages: Mapping[int, Page], seen_since: Iterable[Row] = ()
 ) -> set[datetime | None]:
@@ -306,7 +315,7 @@ def incomplete_instants(
     return {instant for instant, missing in positions.items() if missing > 0}
 
 
-def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[dict[str, Row], datetime]:
+def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[list[Row], datetime]:
     """The rows of a sorted page that certainly are all until some instant, and that instant.
 
     Rows of a page's last instant may continue on the next one, in any order. ``otherwise`` where the page
@@ -314,9 +323,8 @@ def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[dict
     """
     rows = list(rows)
     last = after(system, rows, otherwise + MS) - MS
-    return {
-        system.identity(row): row for row in rows if (at := system.started_at(row)) is None or at < last
-    }, max(last, otherwise)
+    certain = (row for row in rows if (at := system.started_at(row)) is None or at < last)
+    return list({system.identity(row): row for row in certain}.values()), max(last, otherwise)
 
 
 def _is_other(system: System, again: Page, page: Page) -> bool:
@@ -343,7 +351,7 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
     """The offsets whose pages hold the same rows, together; which of them is wrong cannot be seen."""
     offsets: dict[tuple[str, ...], list[int]] = {}
     for offset in sorted(pages):
-        ids = tuple(map(system.identity, pages[offset].rows))
+        ids = tuple(Rows.of(system, pages[offset].rows).ids)
         if ids:
             offsets.setdefault(ids, []).append(offset)
     return [same for same in offsets.values() if len(same) > 1]
@@ -368,14 +376,6 @@ def after(system: System, rows: Iterable[Row], otherwise: datetime) -> datetime:
 def described(window: Window) -> str:
     """The window as log lines name it."""
     return f"{iso_ms(window.start)}/{iso_ms(window.end)}"
-
-
-def piece_rows(system: System, window: Window, rows: Iterable[Row]) -> list[Row]:
-    """The rows that began in the window, oldest first; those of which it is not known stay too."""
-    kept = [
-        (at or window.start, row) for row in rows if (at := system.started_at(row)) is None or at in window
-    ]
-    return [row for _, row in sorted(kept, key=itemgetter(0))]
 
 
 class Depth:

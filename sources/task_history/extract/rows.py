@@ -18,8 +18,8 @@ from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.status_history import StoredStatus, earlier_state
 
 if TYPE_CHECKING:
-    from ..core.arrow import Framed, Values
-    from .columnar import Frame
+    from ..core.arrow import RowColumns, Values
+    from .columnar import ColumnarRows
 
 _MOST_REASONS = 5
 """How many parts of one execution that cannot be asked for are named."""
@@ -44,22 +44,21 @@ class Undeclared:
             row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
         return self._declared_and_others(table, row)
 
-    def kept_in_columns(self, table: Table, frame: Frame) -> dict[str, Values]:
+    def kept_in_columns(self, table: Table, given: ColumnarRows) -> dict[str, Values]:
         """The same of rows in columns: only fields that no column is declared for are looked at one by one."""
-        columns: dict[str, Values] = {name: frame.table[name] for name in frame.table.column_names}
+        in_columns, lists = given.table, given.others
+        columns: dict[str, Values] = {name: in_columns[name] for name in in_columns.column_names}
         declared = {column.source for column in table.columns}
         unknown = {
-            name: frame.others[name] if name in frame.others else frame.table[name].unique().to_pylist()
-            for name in [*columns, *frame.others]
+            name: lists[name] if name in lists else in_columns[name].unique().to_pylist()
+            for name in [*columns, *lists]
             if name not in declared
         }
         is_sound = self._redactor.is_sound
         if all(is_sound(name, value) for name, values in unknown.items() for value in values):
-            return {**columns, **frame.others}
+            return {**columns, **lists}
         names = list(unknown)
-        every = [
-            frame.others[name] if name in frame.others else frame.table[name].to_pylist() for name in names
-        ]
+        every = [lists[name] if name in lists else in_columns[name].to_pylist() for name in names]
         rows = []
         for values in zip(*every, strict=True):
             others = {name: value for name, value in zip(names, values, strict=True) if value is not None}
@@ -133,15 +132,17 @@ def execution(
     }
 
 
-def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by: str) -> Framed:
+def columnar_executions(
+    form: PageForm, table: Table, rows: ColumnarRows, stamp: Stamp, *, read_by: str
+) -> RowColumns:
     """A listing's rows that came in columns, none of which is stored."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from ..core.arrow import Framed
+    from ..core.arrow import RowColumns
 
-    size = len(frame)
-    kept = stamp.undeclared.kept_in_columns(table, frame)
+    size = len(rows)
+    kept = stamp.undeclared.kept_in_columns(table, rows)
     status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
     is_over = pc.or_(
         pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
@@ -157,7 +158,7 @@ def framed(form: PageForm, table: Table, frame: Frame, stamp: Stamp, *, read_by:
         "fetched_at": at,
         "run_id": pa.repeat(stamp.run_id, size),
     }
-    return Framed({**kept, **own}, size)
+    return RowColumns({**kept, **own}, size)
 
 
 def executions(

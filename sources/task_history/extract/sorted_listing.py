@@ -7,9 +7,9 @@ count, pages are read one after the other with an overlap. Where it does not sor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import UnexpectedResponse
 from ..core.intervals import Starts, days, halves, share
@@ -17,10 +17,10 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
 from ..systems.settings import SystemSettings
-from .bulk import Bulk
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
 from .evidence import Evidence, by, contradicts, is_all, unverified
 from .incremental import Known, recent
+from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since
 from .pages import (
     MAX_ROWS_FACTOR,
@@ -29,15 +29,13 @@ from .pages import (
     Reading,
     after,
     described,
+    distinct_rows,
     incomplete_instants,
     is_sorted,
-    piece_rows,
     sure,
 )
+from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
-
-if TYPE_CHECKING:
-    from .columnar import Frame
 
 ROWS_PER_PIECE = 10_000
 _MAX_ROWS_PER_PIECE = 12_500
@@ -69,7 +67,7 @@ class SortedListing:
     ) -> None:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
-        self._bulk = Bulk(self._pages, system)
+        self._read_ahead = ReadAhead(self._pages, system)
         self._depth = Depth(rows_per_piece)
         self._uncounted = UncountedListing(self._pages, system, self._depth)
         self._rows_per_s: float | None = None
@@ -104,12 +102,12 @@ class SortedListing:
         """The window in verified pieces, oldest first; ``head`` is its first page, where it is known.
 
         ``is_oldest`` says that it may begin with the oldest executions that the vendor has: they may expire
-        while they are read. ``in_columns`` says that pieces may have frames.
+        while they are read. ``in_columns`` says that pages may be asked for ahead and read in columns.
         """
         at = window.start
         while at < window.end:
             rest = Window(at, window.end)
-            ahead = self._bulk.ahead(at, window.end)
+            ahead = self._read_ahead.ahead(at, window.end)
             if ahead is None or head is not None or self._counts_unreliable:
                 page = self._pages.one(rest) if head is None else head
                 head = None
@@ -129,7 +127,7 @@ class SortedListing:
             # Without a piece the same rest is read once more, in smaller pieces.
             for piece in self._counted(rest, *ahead, may_expire=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
-                    self.rest_rows = max(0, (self.rest_rows or 0) - piece.size)
+                    self.rest_rows = max(0, (self.rest_rows or 0) - len(piece.rows))
                     yield piece
                     at = piece.window.end
                     is_oldest = False
@@ -139,7 +137,7 @@ class SortedListing:
         known = Known.since(since, held, edge=edge)
         brought = 0
         for event in recent(self, self._system, known, held, edge=edge):
-            size = len(event.comparison.fresh) if isinstance(event, Late) else event.size
+            size = len(event.comparison.fresh) if isinstance(event, Late) else len(event.rows)
             is_first = since.loaded is None and not brought
             if is_first and isinstance(event, Piece) and not size and not event.is_verified:
                 raise UnexpectedResponse(
@@ -220,7 +218,7 @@ class SortedListing:
         """
         size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
         limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
-        begun = self._cut(Window(rest.start, rest.start), {}, total=0)
+        begun = self._cut(Window(rest.start, rest.start), (), total=0)
         while not is_all(page, self._system.listing.page_size):
             if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
                 yield begun
@@ -252,7 +250,7 @@ class SortedListing:
             except Exception:
                 yield begun
                 raise
-        yield self._joined(begun, self._cut(window, self._distinct({0: page}), total=page.total))
+        yield self._joined(begun, self._cut(window, page.rows, total=page.total))
 
     def _read(
         self, window: Window, head: Page, begun: Piece, *, may_expire: bool, later: Window | None
@@ -268,12 +266,9 @@ class SortedListing:
                 int(self._depth.rows * MAX_ROWS_FACTOR),
             )
             if may_expire:
-                self._bulk.ask(then, most=most)
-            frame = None if may_expire else self._bulk.read(reading, then=then, most=most)
-            if frame is not None:
-                self._note_density(reading)
-                yield self._framed(window, frame, begun)
-                return
+                self._read_ahead.ask(then, most=most)
+            else:
+                self._read_ahead.read(reading, then=then, most=most)
         try:
             self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
         except Exception:
@@ -298,14 +293,6 @@ class SortedListing:
         part = (window.end - window.start) * self._depth.rows / number / (later.end - later.start)
         return share(later, part, not_before=later.start)
 
-    def _framed(self, window: Window, frame: Frame, begun: Piece) -> Piece:
-        """A window that came in columns, joined to what was begun before it."""
-        frame = frame.within(window)
-        again = frame.holds(list(map(self._system.identity, begun.rows)))
-        rows = [row for row in begun.rows if self._system.identity(row) not in again]
-        number = None if begun.total is None else len(rows) + len(frame)
-        return Piece(Window(begun.window.start, window.end), rows, number, begun.evidence, frame)
-
     def _part(self, window: Window, number: int, wanted: int) -> float:
         """Which part of the window, that holds about ``number`` rows, holds as many as are wanted."""
         seconds = (window.end - window.start).total_seconds()
@@ -324,7 +311,7 @@ class SortedListing:
         pages = reading.before(reading.depth if depth is None else depth)
         if reading.has_moved or reading.has_drifted:
             pages = {0: reading.pages[0]}
-        rows, end = sure(self._system, self._distinct(pages).values(), reading.window.start)
+        rows, end = sure(self._system, distinct_rows(self._system, pages), reading.window.start)
         incomplete = incomplete_instants(self._system, pages)
         end = min([end, reading.window.end, *(at for at in incomplete if at is not None)])
         if None in incomplete or end <= reading.window.start:
@@ -334,12 +321,15 @@ class SortedListing:
     def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[Piece]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
         piece = self._counts_up(reading)
-        rows = self._distinct(reading.pages)
-        if piece is None and not rows and not self._is_comparing:
+        if piece is not None:
+            yield piece
+            return
+        rows = reading.rows(self._system)
+        if not rows and not self._is_comparing:
             log.warning(
                 "listing_counts_and_gives_none", window=described(reading.window), total=reading.total
             )
-        if piece is None and (self._is_comparing or not rows):
+        if self._is_comparing or not rows:
             reason = f"the vendor counts {reading.total} and gives {len(rows)}"
             piece = self._cut(reading.window, rows, total=reading.total, evidence=unverified(reason))
         piece = piece or self._compared(reading)
@@ -352,17 +342,22 @@ class SortedListing:
 
     def _counts_up(self, reading: Reading) -> Piece | None:
         """The window, if as many rows came as the vendor counts."""
-        rows = self._distinct(reading.pages)
-        if not reading.is_steady or not (len(rows) == reading.total or self._mends(reading, rows)):
+        if not reading.is_steady:
             return None
+        rows = reading.rows(self._system)
+        if len(rows) != reading.total:
+            swapped = self._swapped(reading)
+            if swapped is None:
+                return None
+            rows = Rows.joined(self._system, (rows, swapped))
         return self._cut(reading.window, rows, total=reading.total)
 
     def _compared(self, reading: Reading) -> Piece | None:
         """The window with what a comparison finds; None where that does not come to an end."""
-        rows = self._distinct(reading.pages)
-        starts = {key: at for key, row in rows.items() if (at := self._system.started_at(row))}
+        rows = reading.rows(self._system)
+        starts = {self._system.identity(row): at for row in rows if (at := self._system.started_at(row))}
         comparison = self.compare(reading.window, Starts(starts))
-        rows |= {self._system.identity(row): row for row in comparison.fresh}
+        rows = Rows.joined(self._system, (rows, comparison.fresh)).distinct(self._system)
         log.info(
             "listing_moved",
             window=described(reading.window),
@@ -373,8 +368,8 @@ class SortedListing:
         )
         return self._cut(reading.window, rows, total=comparison.total) if comparison.is_verified else None
 
-    def _mends(self, reading: Reading, rows: dict[str, Row]) -> bool:
-        """Reads the instants of which rows swapped between pages; whether all was seen then."""
+    def _swapped(self, reading: Reading) -> list[Row] | None:
+        """The rows of instants of which some swapped between pages; None when not all were seen then."""
         seen: dict[str, Row] = {}
         missing = incomplete_instants(self._system, reading.pages)
         self._overlap = 1
@@ -382,16 +377,17 @@ class SortedListing:
             at_once, is_whole_now = self._pages.millisecond(Window(at, at + MS))
             seen |= at_once
             if not is_whole_now:
-                return False
-        rows |= seen
+                return None
         # Rows outside of the window may swap as they like.
         left = incomplete_instants(self._system, reading.pages, seen.values())
-        return not any(at is None or at in reading.window for at in left)
+        if any(at is None or at in reading.window for at in left):
+            return None
+        return list(seen.values())
 
     def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[Piece]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
         if self._is_all(window, page):
-            yield self._cut(window, self._distinct({0: page}), total=page.total)
+            yield self._cut(window, page.rows, total=page.total)
             return
         parts = halves(window)
         if parts is None:
@@ -419,22 +415,19 @@ class SortedListing:
         is_unsaid = page.more is not True and len(page.rows) < size
         return is_unsaid and not self._pages.one(window, len(page.rows)).rows
 
-    def _distinct(self, pages: Mapping[int, Page]) -> dict[str, Row]:
-        return {self._system.identity(row): row for at in sorted(pages) for row in pages[at].rows}
-
     def _joined(self, one: Piece, two: Piece) -> Piece:
         """Two pieces that touch as one."""
-        rows = {self._system.identity(row): row for row in (*one.rows, *two.rows)}
+        rows = Rows.joined(self._system, (one.rows, two.rows)).distinct(self._system)
         return Piece(
             Window(one.window.start, two.window.end),
-            list(rows.values()),
+            rows,
             None if one.total is None or two.total is None else len(rows),
             one.evidence & two.evidence,
         )
 
     def _cut(
-        self, window: Window, rows: Mapping[str, Row], *, total: int | None, evidence: Evidence | None = None
+        self, window: Window, rows: Iterable[Row], *, total: int | None, evidence: Evidence | None = None
     ) -> Piece:
         """The rows that began in the window; those of which it is not known stay too."""
-        kept = piece_rows(self._system, window, rows.values())
+        kept = Rows.of(self._system, rows).distinct(self._system).within(self._system, window)
         return Piece(window, kept, None if total is None else len(kept), evidence or by(total))

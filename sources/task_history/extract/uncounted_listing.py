@@ -10,8 +10,9 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
 from .evidence import CHAIN, by, is_all, unverified
+from .listed_rows import Rows
 from .listing import Piece
-from .pages import Depth, Pages, after, described, piece_rows
+from .pages import Depth, Pages, after, described
 
 _MAX_STALE = 20
 """Pages in a row that bring nothing new, in any order."""
@@ -26,7 +27,7 @@ def instant_piece(pages: Pages, system: System, at: datetime) -> Piece:
     if not is_whole:
         log.warning("listing_undecidable", window=described(window), rows=len(rows))
         evidence = _UNDECIDABLE
-    kept = piece_rows(system, window, rows.values())
+    kept = Rows.of(system, rows.values()).within(system, window)
     return Piece(window, kept, len(kept), evidence)
 
 
@@ -79,7 +80,8 @@ class UncountedListing:
             rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
             reading.rows |= rows
             evidence = evidence if is_whole else _UNDECIDABLE
-        return Piece(window, piece_rows(self._system, window, reading.rows.values()), None, evidence)
+        kept = Rows.of(self._system, reading.rows.values()).within(self._system, window)
+        return Piece(window, kept, None, evidence)
 
     def _turn(self, reading: _OverlappingPages, fresh: int) -> Exception | None:
         """Draws the next page; gives the error with which the reading ends."""

@@ -19,8 +19,9 @@ from ..systems.protocol import System
 from ..systems.settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import CHAIN, Evidence, PageLengths, unverified
+from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since, WindowReader
-from .pages import Pages, described, piece_rows
+from .pages import Pages, described
 
 ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
@@ -163,7 +164,7 @@ class UnsortedListing:
 
     def over(self, piece: Piece, edge: datetime) -> Window:
         """The piece's window, no further than now or its last row."""
-        return over(self._system, piece, edge)
+        return over(piece, edge)
 
     def _read(self, window: Window) -> Piece | list[Window]:
         """The whole window, or the smaller ones that are to be read instead."""
@@ -200,7 +201,7 @@ class UnsortedListing:
 
 def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence) -> Piece:
     """The rows that began in the window, as a piece."""
-    return Piece(window, piece_rows(system, window, rows), None, evidence)
+    return Piece(window, Rows.of(system, rows).within(system, window), None, evidence)
 
 
 def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
@@ -221,8 +222,8 @@ def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
     return comparison
 
 
-def over(system: System, piece: Piece, edge: datetime) -> Window:
+def over(piece: Piece, edge: datetime) -> Window:
     """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
-    window, span = piece.window, piece.span(system)
+    window, span = piece.window, piece.rows.span
     last = floor_ms(span[1]) + MS if span else window.start
     return Window(window.start, min(window.end, max(last, edge, window.start)))

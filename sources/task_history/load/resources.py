@@ -13,7 +13,7 @@ import pyarrow as pa
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
-from ..core.arrow import Framed
+from ..core.arrow import RowColumns
 from ..core.batch import Batch
 from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
@@ -22,7 +22,7 @@ from ..redaction.own_secrets import OwnSecrets
 from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
-from .arrow import framed_to_arrow, once, to_arrow
+from .arrow import once, to_arrow
 from .destinations.base import MAY_MOVE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
 
@@ -89,11 +89,10 @@ class Writer:
         self._warned = set() if warned is None else warned
         self._types: dict[str, dict[str, str]] = {}
 
-    def arrow(self, table: Table, rows: list[Row] | Framed) -> Any:
+    def arrow(self, table: Table, rows: list[Row] | RowColumns) -> Any:
         """The rows in columns."""
         known = self._types.setdefault(table.name, dict(self.stored(table.name)))
-        to_columns: Any = framed_to_arrow if isinstance(rows, Framed) else to_arrow
-        columns = to_columns(rows, table, stored_types=known, normalize=self.normalize, limits=self._limits)
+        columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize, limits=self._limits)
         if columns.beyond and table.name not in self._warned:
             self._warned.add(table.name)
             log.warning(
@@ -133,7 +132,7 @@ def made(system: System, batch: Batch, writer: Writer) -> Made:
     """The batch's rows, which it holds no longer: there is room for them once."""
     found: dict[str, Any] = {}
     for table in tables.of(system):
-        parts = [writer.arrow(table, part) for part in batch.framed.pop(table.name, ())]
+        parts = [writer.arrow(table, part) for part in batch.columnar.pop(table.name, ())]
         if rows := batch.rows.pop(table.name, None):
             parts.append(writer.arrow(table, rows))
         if parts:

@@ -94,4 +94,4 @@ class Backfill:
         tally = self._context.tally
         ahead = sum((window.end - window.start for window in later), timedelta())
         seen = sum((window.end - window.start for window in earlier), piece.window.end - gap.start)
-        tally.rows_ahead = round((tally.listed + piece.size) * (ahead / seen)) if seen else 0
+        tally.rows_ahead = round((tally.listed + len(piece.rows)) * (ahead / seen)) if seen else 0

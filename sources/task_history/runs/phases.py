@@ -47,8 +47,10 @@ def listed(
     touched = coverage.touched(_reach(system, window, piece.outside))
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
-    frame = piece.frame if not stored and not covered else None
-    rows = [*(piece.rows if frame is not None else piece.in_rows()), *piece.outside]
+    # Rows of which none is stored need no look at each.
+    form = None if stored or covered else system.listing.page_form
+    columnar, single = piece.rows.split(in_columns=form is not None)
+    rows = [*single, *piece.outside]
     stored |= _stored_elsewhere(context, rows, stored) if covered or piece.outside else {}
     made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
@@ -61,8 +63,8 @@ def listed(
     ]
     for part in gaps(window, own):
         by_day = by_midnight(at for at in uncounted if at in part)
-        if frame is not None:
-            by_day.update(frame.within(part).by_day())
+        for several in columnar:
+            by_day.update(several.by_day(part))
         coverage.add(
             part,
             by_day,
@@ -74,13 +76,15 @@ def listed(
         coverage.compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
     number = len(rows)
     tally.count_listed(made, system.failed_statuses)
-    framed = {}
-    if frame is not None and (form := system.listing.page_form) is not None:
-        number += len(frame)
-        tally.add_listed(len(frame), frame.count(form.status, system.failed_statuses))
-        framed[system.executions.name] = records.framed(
-            form, system.executions, frame, stamp, read_by=records.LIST
-        )
+    in_columns = []
+    if form is not None:
+        number += sum(map(len, columnar))
+        failed = sum(several.count(form.status, system.failed_statuses) for several in columnar)
+        tally.add_listed(number - len(rows), failed)
+        in_columns = [
+            records.columnar_executions(form, system.executions, several, stamp, read_by=records.LIST)
+            for several in columnar
+        ]
     if not piece.is_verified:
         _note_unverified(context, partition, window, number, reason=piece.evidence.reason)
     tally.executions += number
@@ -97,7 +101,7 @@ def listed(
     )
     chunk = Chunk(
         {system.executions.name: made, STATES.name: earlier, **_integrations_of(context, piece)},
-        framed,
+        {system.executions.name: in_columns},
         {READS.name: [read]},
     )
     vanished = [
@@ -145,10 +149,7 @@ def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
     if integrations is None or integration is None:
         return {}
     key = next(column.source for column in system.executions.columns if column.name == system.workflow_column)
-    workflow_ids = dict.fromkeys(row.get(key or "") for row in piece.rows)
-    if piece.frame is not None:
-        workflow_ids |= dict.fromkeys(sorted(piece.frame.values(key or ""), key=str))
-    fresh = {str(value) for value in workflow_ids if value} - context.workflows_known
+    fresh = {str(value) for value in piece.rows.values(key or "") if value} - context.workflows_known
     context.workflows_known.update(fresh)
     learned = {"integration": integration, "workflow_name": None, "origin": "listed"}
     rows = [

@@ -138,7 +138,7 @@ class Sync:
         horizon, loaded = context.horizon, since.loaded
         if loaded is None or horizon is None or piece.window.start >= horizon:
             return piece
-        span = piece.span(context.system)
+        span = piece.rows.span
         end = min([*(span or ()), horizon, piece.window.end])
         lost = Window(max(piece.window.start, loaded.end), end)
         self._note_lost(lost)

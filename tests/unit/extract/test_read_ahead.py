@@ -61,12 +61,13 @@ def test_each_row_comes_once_with_no_request_in_vain(head_s: float) -> None:
     sender = Sender(30_000, head_s)
     pieces = list(_pieces(sender))
     sender.pool.shutdown(cancel_futures=True)
-    ids = {identity for piece in pieces for identity in map(str, [row["id"] for row in piece.in_rows()])}
+    ids = {identity for piece in pieces for identity in map(str, [row["id"] for row in piece.rows])}
     assert ids == sender.vendor.shown(WINDOW)
-    assert sum(piece.size for piece in pieces) == len(ids)
+    assert sum(len(piece.rows) for piece in pieces) == len(ids)
     assert all(piece.is_verified for piece in pieces)
     # What fits into one page is read row by row.
-    assert all(piece.frame is not None for piece in pieces if piece.size > 100)
+    columnar = [len(piece.rows) - len(piece.rows.split(in_columns=True)[1]) for piece in pieces]
+    assert all(number > 0 for number, piece in zip(columnar, pieces, strict=True) if len(piece.rows) > 100)
     assert len(sender.asked) <= len(ids) / 100 + 2 * len(pieces)
 
 

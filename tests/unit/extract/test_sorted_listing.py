@@ -93,12 +93,12 @@ def _pieces_lack_nothing(number: int, always: Mapping[str, Any] | None = None) -
     pieces = list(listing.pieces(window, in_columns=number % 3 > 0))
     assert (pieces[0].window.start, pieces[-1].window.end) == (window.start, window.end), number
     assert all(one.window.end == two.window.start for one, two in pairwise(pieces)), number
-    ids = Counter(row["id"] for piece in pieces for row in piece.in_rows())
+    ids = Counter(row["id"] for piece in pieces for row in piece.rows)
     assert set(ids.values()) <= {1}, number
     for piece in pieces:
-        starts = [SYSTEM.started_at(row) for row in piece.in_rows()]
+        starts = [SYSTEM.started_at(row) for row in piece.rows]
         assert all(at is not None and at in piece.window for at in starts), number
-        lost = (before & vendor.shown(piece.window)) - {row["id"] for row in piece.in_rows()}
+        lost = (before & vendor.shown(piece.window)) - {row["id"] for row in piece.rows}
         assert not (lost and piece.is_verified), (number, trial.switches, len(lost))
         assert piece.is_verified or not _is_decidable(trial) or _is_moving(trial), (number, trial.switches)
 
@@ -149,7 +149,7 @@ class Copy:
         return floor_ms(self.vendor.now + SECOND)
 
     def _list(self, piece: Piece) -> None:
-        self._add(piece.in_rows())
+        self._add(list(piece.rows))
         self.cursor = piece.window.end
         self.unverified += not piece.is_verified
 
@@ -372,7 +372,7 @@ def test_whole_pages_that_come_and_go_lose_nothing(
 
     vendor.after(40, event)
     pieces = SortedListing(vendor, SYSTEM, VALUES).pieces(window, in_columns=in_columns)
-    rows = [row["id"] for piece in pieces for row in piece.in_rows()]
+    rows = [row["id"] for piece in pieces for row in piece.rows]
     assert vendor.shown(window) <= set(rows)
     assert len(rows) == len(set(rows))
     if not ignore_sort:

@@ -15,10 +15,10 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_history.core.arrow import ARROW, Framed
+from task_history.core.arrow import ARROW, RowColumns
 from task_history.core.json_reading import parse
 from task_history.core.models import Column, ColumnLimits, Row, Table
-from task_history.load.arrow import Columns, framed_to_arrow, to_arrow
+from task_history.load.arrow import Columns, to_arrow
 
 NAMING = NamingConvention()
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -453,8 +453,8 @@ def limited(
     """What no column of TABLE is declared for, as rows and in columns: both are alike."""
     kwargs: Any = {"stored_types": stored or {}, "normalize": NAMING.normalize_identifier, "limits": limits}
     keys = set().union(*rows)
-    in_columns = Framed({key: [row.get(key) for row in rows] for key in keys}, len(rows))
-    one, two = to_arrow(rows, TABLE, **kwargs), framed_to_arrow(in_columns, TABLE, **kwargs)
+    in_columns = RowColumns({key: [row.get(key) for row in rows] for key in keys}, len(rows))
+    one, two = to_arrow(rows, TABLE, **kwargs), to_arrow(in_columns, TABLE, **kwargs)
     assert one.types == two.types
     assert one.table.to_pydict() == two.table.to_pydict()
     declared = {column.name for column in TABLE.columns}

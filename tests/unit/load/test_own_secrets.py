@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from task_history import systems
-from task_history.core.arrow import Framed
+from task_history.core.arrow import RowColumns
 from task_history.core.models import Table
 from task_history.load.resources import Writer
 from task_history.redaction.edits import MARK
@@ -31,7 +31,7 @@ def test_no_column_holds_the_key(table: Table) -> None:
         dict.fromkeys([*keys, "another"], KEY[:12]),
         dict.fromkeys([*keys, "another"], "nothing"),
     ]
-    for form in (rows, Framed({key: [row[key] for row in rows] for key in rows[0]}, 3)):
+    for form in (rows, RowColumns({key: [row[key] for row in rows] for key in rows[0]}, 3)):
         writer = Writer(lambda _: {}, str, OwnSecrets([KEY]))
         written = writer.arrow(table, form)
         cells = [str(cell) for column in written.columns for cell in column.to_pylist()]

@@ -1,4 +1,4 @@
-"""Whole windows in columns, and the first page of what comes after them, fetched side by side with them."""
+"""Whole windows page by page, and the first page of what comes after them, fetched side by side with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .evidence import contradicts
 from .pages import Pages, Reading, is_sorted
 
 if TYPE_CHECKING:
-    from .columnar import Frame, Framer
+    from .columnar import ColumnReader
 
 
 _AHEAD, _AHEAD_BYTES = 128, 4 << 20
@@ -42,36 +42,35 @@ class _Coming:
     """The other pages, where all of them were asked for."""
 
 
-class Bulk:
+class ReadAhead:
     """Reads windows of one listing, where its system has a ``page_form``."""
 
     def __init__(self, pages: Pages, system: System) -> None:
         self._pages = pages
         self._system = system
-        self._framer: Framer | None = None
+        self._columns: ColumnReader | None = None
         self._coming: _Coming | None = None
         self._begun: _Coming | None = None
         self._largest = 1
         """Bytes of the largest page so far."""
 
-    def read(self, reading: Reading, *, then: Window | None, most: int) -> Frame | None:
-        """All of a window whose first page is known; before it is made up, pages of ``then`` are asked for.
+    def read(self, reading: Reading, *, then: Window | None, most: int) -> None:
+        """All pages of a window whose first one is known; before they are made up, pages of ``then`` are asked for.
 
-        These are its first one, and all if they hold at most so many rows. None where anything about the window is
-        odd: what came is in the reading then, to go on with row by row.
+        These are its first one, and all if they hold at most so many rows. What cannot be read is left out.
         """
         head, size, form = reading.pages[0], self._system.listing.page_size, self._system.listing.page_form
         begun, self._begun = self._begun, None
         total = head.total or 0
         has_free = any(column.is_free for column in self._system.executions.columns)
         if form is None or has_free or not head.body or len(head.rows) != size or total <= size:
-            return None
-        from .columnar import Framer, Framing
+            return
+        from .columnar import ColumnReader, PageReader
 
-        if self._framer is None:
-            self._framer = Framer(form, self._system.executions, started=self._system.started_column)
-        framing = Framing(self._framer, total=total, size=size)
-        framing.add(head.body)
+        if self._columns is None:
+            self._columns = ColumnReader(form, self._system.executions, started=self._system.started_column)
+        reader = PageReader(self._columns, self._page, size=size)
+        reader.add(head.body)
         offsets = range(size, total, size)
         answers = begun.rest if begun is not None and begun.window == reading.window else None
         if answers is None:
@@ -82,18 +81,15 @@ class Bulk:
                 reading.error, reading.refused = answer, offset
                 break
             self._largest = max(self._largest, len(answer.body))
-            framing.add(answer.body)
+            reader.add(answer.body)
         coming = self._coming
         # What is at hand waits for no more than that.
         if reading.error is None and coming is not None and _is_near(coming.first):
             self._take(coming)
-        frame = framing.frame() if reading.error is None else None
-        if frame is None:
-            for offset, body in zip(offsets, framing.bodies[1:], strict=False):
-                page = self._page(body)
-                if page is not None:
-                    reading.add(offset, page)
-        return frame
+        reader.finish()
+        for offset, page in zip((0, *offsets), reader.pages, strict=False):
+            if page is not None:
+                reading.add(offset, page)
 
     def ask(self, window: Window | None, *, most: int) -> None:
         """Asks for the first page of the window, which ``ahead`` gives, and for all if it holds at most so many rows."""

@@ -1,0 +1,198 @@
+"""Values as columns store them: whole columns by Arrow, single values where one needs a closer look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from ..core.arrow import ARROW, Values, instants
+from ..core.json import exact_json
+from ..core.json_reading import SentNumber
+from ..core.models import Json
+
+_TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
+_DIGITS = 30
+INT64 = range(-(2**63), 2**63)
+
+
+class Misfit(Exception):
+    """The value cannot be stored in this type without loss."""
+
+
+Fit = Callable[[Json], Any]
+"""Gives the value as a column stores it. Raises Misfit."""
+
+
+_QUICK: dict[str, frozenset[type]] = {
+    "text": frozenset({str}),
+    "timestamp": frozenset({str}),
+    "bigint": frozenset({int}),
+    "double": frozenset({float}),
+    "bool": frozenset({bool}),
+}
+
+
+def quick(values: Values, type_: str) -> pa.Array | None:
+    """The column as Arrow makes it at once, or None when its values need a closer look."""
+    if not isinstance(values, list):
+        return _fitting(values, type_)
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if type_ == "timestamp" and kinds == {datetime}:
+        return _instants(values)
+    if type_ not in ARROW or not kinds <= _QUICK[type_]:
+        return None
+    try:
+        if type_ == "timestamp":
+            return instants(pa.array(values, pa.string()))
+        return pa.array(values, ARROW[type_])
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _fitting(column: pa.Array | pa.ChunkedArray, type_: str) -> pa.Array | pa.ChunkedArray | None:
+    wanted = ARROW.get(type_)
+    if wanted is None or column.type == wanted:
+        return column if wanted is not None else None
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), wanted)
+    return instants(column) if type_ == "timestamp" and pa.types.is_string(column.type) else None
+
+
+def _instants(values: list[datetime | None]) -> pa.Array | None:
+    if all(value is None or value.tzinfo is not None for value in values):
+        return pa.array(values, ARROW["timestamp"])
+    return None
+
+
+def narrowest(values: Values) -> str | None:
+    """The type that holds all values exactly; None when there is none to hold."""
+    if not isinstance(values, list):
+        return None if values.null_count == len(values) else _TYPES.get(values.type, "text")
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if not kinds:
+        return None
+    if kinds == {bool}:
+        return "bool"
+    if kinds == {int}:
+        return "bigint" if all(value is None or value in INT64 for value in values) else "text"
+    if kinds <= {int, float, Decimal, SentNumber} and all(
+        value is None or _fits(value, _double) for value in values
+    ):
+        return "double"
+    if kinds == {datetime}:
+        return "timestamp"
+    return "text"
+
+
+def _fits(value: Json, fit: Fit) -> bool:
+    try:
+        fit(value)
+    except Misfit:
+        return False
+    return True
+
+
+def as_text(value: Json) -> str:
+    """The value as exact text: strings as they are, everything else as JSON."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return sound(exact_json(value))
+
+
+def sound(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, written as ``\\udXXX``."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()
+    return text
+
+
+def nothing(_: Json) -> Any:
+    raise Misfit
+
+
+def _bigint(value: Json) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise Misfit
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS:
+        raise Misfit  # int() of 1E+999999999 would take all memory
+    try:
+        whole = int(value)
+    except (ValueError, OverflowError):
+        raise Misfit from None
+    if whole != value or whole not in INT64:
+        raise Misfit
+    return whole
+
+
+def _bigint_or_digits(value: Json) -> int:
+    if not isinstance(value, str):
+        return _bigint(value)
+    if (
+        not value.isascii()
+        or len(value) > 20
+        or not value.removeprefix("-").isdigit()
+        or str(int(value)) != value
+    ):
+        raise Misfit
+    return _bigint(int(value))
+
+
+def _double(value: Json) -> float:
+    if isinstance(value, float):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Misfit
+    try:
+        near = float(value)
+    except OverflowError:
+        raise Misfit from None
+    # The shortest decimal that gives the double is what everybody reads and writes as its value.
+    if not math.isfinite(near) or Decimal(repr(near)) != value:
+        raise Misfit
+    return near
+
+
+def _bool(value: Json) -> bool:
+    if not isinstance(value, bool):
+        raise Misfit
+    return value
+
+
+def _timestamp(value: Json) -> datetime:
+    """ISO 8601; UTC when it names no zone, cut to microseconds. Numbers are not taken for instants."""
+    if isinstance(value, str):
+        if value[4:5] != "-":
+            raise Misfit  # digits alone may be anything
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise Misfit from None
+    if not isinstance(value, datetime):
+        raise Misfit
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise Misfit from None
+
+
+FITS_UNKNOWN: dict[str, Fit] = {
+    "text": as_text,
+    "bigint": _bigint,
+    "double": _double,
+    "bool": _bool,
+    "timestamp": _timestamp,
+}
+FITS_KNOWN: dict[str, Fit] = {**FITS_UNKNOWN, "bigint": _bigint_or_digits}
