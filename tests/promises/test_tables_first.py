@@ -105,3 +105,50 @@ def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
     ]
     second.close()
     assert ("workflows", "integration") in columns(file)
+
+
+def _without_tables(file: Path, *statements: str) -> None:
+    """Runs statements over the file, which is made where it is not there."""
+    with duckdb.connect(str(file)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _goes_on(file: Path) -> None:
+    """A next run makes the tables, commits a row and keeps it."""
+    following = loader(file)
+    following.ready()
+    commit(following)
+    assert following.query("SELECT id FROM paragon.workflow_executions")[1] == [("1",)]
+    following.close()
+    last = loader(file)
+    last.ready()
+    assert last.cursor() == NOW
+    last.close()
+
+
+def test_a_dataset_without_tables_is_filled(file: Path) -> None:
+    """A first run that was killed between dataset and tables, or a dataset made by hand: the next run goes on."""
+    _without_tables(file, "CREATE SCHEMA paragon")
+    _goes_on(file)
+
+
+def test_a_dataset_made_anew_by_hand_is_filled(file: Path) -> None:
+    """A file that was deleted and made again with an empty dataset, beside the working folder of the run before."""
+    first = loader(file)
+    first.ready()
+    commit(first)
+    first.close()
+    file.unlink()
+    _without_tables(file, "CREATE SCHEMA paragon")
+    _goes_on(file)
+
+
+def test_a_dataset_without_the_table_of_versions_is_filled(file: Path) -> None:
+    """Tables of dlt's own that were dropped by hand are made again, and no row is lost."""
+    first = loader(file)
+    first.ready()
+    commit(first)
+    first.close()
+    _without_tables(file, "DROP TABLE paragon._dlt_version")
+    _goes_on(file)

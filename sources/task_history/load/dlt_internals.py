@@ -171,6 +171,22 @@ def is_seen(schema: Schema, name: str) -> bool:
     return name in schema.tables and has_table_seen_data(schema.tables[name])
 
 
+def make_version_table(client: Any) -> None:
+    """Makes dlt's table of schema versions where the dataset is there and the table is not.
+
+    dlt makes it with the other tables, and asks it first whether that is needed.
+    """
+    if not client.is_storage_initialized():
+        return
+    schema = client.schema
+    ((_, stored_columns),) = client.get_storage_tables([schema.version_table_name])
+    if stored_columns:
+        return
+    columns = list(schema.get_table_columns(schema.version_table_name).values())
+    statements = client._get_table_update_sql(schema.version_table_name, columns, generate_alter=False)
+    client.sql_client.execute_many(statements)
+
+
 def columns_with(table: Any, hint: Any) -> list[str]:
     """The names of the table's columns that have the hint, in their order; of all with ``name``."""
     from dlt.common.schema.utils import get_columns_names_with_prop

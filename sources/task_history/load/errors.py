@@ -62,7 +62,7 @@ _ADVICE = (
         "BigQuery's quota is used up for now: wait, or sync less often. What was fetched is kept.",
     ),
     (
-        ("password authentication failed", "no pg_hba.conf entry", "does not exist"),
+        ("password authentication failed", "no pg_hba.conf entry", 'fatal: role "', 'fatal: database "'),
         "The warehouse does not let this user in: check user, password and database in its credentials.",
     ),
     (

@@ -91,6 +91,7 @@ class Loader:
                 dlt_internals.finish_loads(Path(self.pipeline.working_dir))
             self.pipeline.sync_destination()
             self._live = None
+            self._make_version_table()
             if self.pipeline.has_pending_data:
                 log.info("pending_package", loaded_now=True)
                 self.pipeline.run()
@@ -303,7 +304,20 @@ class Loader:
             self.pipeline.schemas.save_schema(known or wanted)
             if self.pipeline.default_schema_name is None:
                 self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
+        self._live = None
+        self._make_version_table()
         self.pipeline.sync_schema(name)
+
+    def _make_version_table(self) -> None:
+        """Makes dlt's table of schema versions in a dataset that lacks it, which dlt asks before it makes any table.
+
+        A dataset is there without tables when a first run was killed between the two, or when it was made by hand.
+        """
+        schema = self._schema()
+        if schema is None:
+            return
+        with self.pipeline.destination_client(schema.name) as client:
+            dlt_internals.make_version_table(client)
 
     def _mend(self) -> None:
         """Puts back tables and columns that somebody dropped; dlt would go on as if they were there.
