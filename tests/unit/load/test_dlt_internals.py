@@ -124,6 +124,7 @@ METHODS = {
     "SqlClientBase": (
         "is_dbapi_exception", "open_connection", "close_connection", "execute_query", "execute_sql", "execute_many",
     ),
+    "SqlJobClientBase": ("is_storage_initialized", "get_storage_tables", "_get_table_update_sql"),
     "FollowupJobRequestImpl": ("new_file_path",),
     "FinalizedLoadJobWithFollowupJobs": ("from_file_path",),
     "ParsedLoadJobFileName": ("new_file_id", "file_name"),
