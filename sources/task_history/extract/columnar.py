@@ -38,8 +38,7 @@ class _Group:
     """Texts, numbers and truths by the vendor's keys, exactly as they were sent."""
     starts: pa.Array
     """When each began, in microseconds, UTC."""
-    identity: str
-    """The key of their ids."""
+    ids: list[str]
     others: Mapping[str, list[Json]]
     """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
 
@@ -74,8 +73,7 @@ class ColumnarRows:
     @property
     def ids(self) -> list[str]:
         """The ids, in order."""
-        ids: list[str] = self.table[self.group.identity].to_pylist()
-        return ids
+        return self.group.ids[self.first : self.end]
 
     @property
     def span(self) -> tuple[datetime, datetime] | None:
@@ -108,7 +106,7 @@ class ColumnarRows:
         group = _Group(
             self.table.take(places),
             starts.take(places),
-            self.group.identity,
+            [self.group.ids[self.first + at] for at in places.to_pylist()],
             {name: [values[at] for at in places.to_pylist()] for name, values in self.others.items()},
         )
         return ColumnarRows(group, 0, len(places))
@@ -147,7 +145,7 @@ def merged(parts: Iterable[ColumnarRows]) -> list[ColumnarRows]:
         group = _Group(
             pa.concat_tables([part.table for part in several]),
             pa.concat_arrays([part.starts for part in several]),
-            several[0].group.identity,
+            [identity for part in several for identity in part.ids],
             {
                 name: [value for part in several for value in part.others[name]]
                 for name in several[0].group.others
@@ -189,7 +187,9 @@ class ColumnReader:
             or starts.null_count
         ):
             raise ValueError("a row without id or start, or a page without rows or count")
-        group = _Group(rows.drop_columns(others), starts, self.identity, self._parsed(bodies, others))
+        group = _Group(
+            rows.drop_columns(others), starts, identities.to_pylist(), self._parsed(bodies, others)
+        )
         ends = list(accumulate(lengths, initial=0))
         return [
             Page(Rows([ColumnarRows(group, *place)]), total, None, body)
