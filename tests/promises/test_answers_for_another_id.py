@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UnusableId
-from task_history.systems.ids import LONGEST_ID, check_id, path_of
+from task_history.systems.ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.between import Between
 from tests.support.place import Place
@@ -37,7 +37,7 @@ SINGLE = {
     "b3os": [r"(/v1/executions/)(?!stats)[^/?]+()$", r"(/v1/runs/)[^/?]+()$"],
 }
 """Where the id stands in the target of a single read that names it in its answer."""
-USABLE = ("x", "a/b", "a.b", "...", "%2e%2e", "ä", "a b", "?x#y", "\u202e", "x" * LONGEST_ID)
+USABLE = ("x", "a/b", "a.b", "...", "%2e%2e", "ä", "a b", "?x#y", "\u202e", "x" * MAX_ID_CHARS)
 UNUSABLE = (
     "",
     ".",
@@ -50,7 +50,7 @@ UNUSABLE = (
     "\x7f",
     "\x85",
     "\ud800",
-    "x" * (LONGEST_ID + 1),
+    "x" * (MAX_ID_CHARS + 1),
 )
 
 
@@ -117,7 +117,7 @@ def test_another_id_is_named_with_its_place(name: str, what: str, data: Any, pla
     """Wherever the documented answer names what it is about, another id there is an unexpected answer."""
     with pytest.raises(UnexpectedResponse) as caught:
         check_id(what, where(name, what), data, "A")
-    assert f"'B' stands at {place}," in str(caught.value)
+    assert f"{place} is 'B'," in str(caught.value)
 
 
 def test_an_answer_without_ids_is_let_pass() -> None:
@@ -184,7 +184,7 @@ def test_an_answer_for_another_id_is_not_believed(tmp_path: Path, behind: tuple[
         hostile = place.sync()
         assert hostile["left"]["details"] or not system.details.come_with_execution
         if system.details.come_with_execution:
-            assert "stands at $" in hostile["stderr"]
+            assert "is about another" in hostile["stderr"]
             assert [place.query(sql) for sql in elsewhere] == before
         assert open_ones(place) <= was_open
         assert not place.query(
@@ -237,7 +237,7 @@ def test_a_row_with_such_an_id_holds_nothing_up(
         assert place.query(f"SELECT count(*), sum(is_open::INT) FROM {table}") == [(len(truth), 0)]
         noted = place.query(f"SELECT id, outcome, unreadable_reason FROM {ledger} WHERE outcome <> 'loaded'")
         assert [row[:2] for row in noted] == [(identity, "unreadable")]
-        assert "cannot stand in a request's path" in noted[0][2]
+        assert "cannot be part of a request's path" in noted[0][2]
         assert place.query(f"SELECT count(*) FROM {ledger}") == [(len(truth),)]
         assert first["complete"]
         assert "unreadable" not in place.sync()["stderr"]
@@ -261,7 +261,7 @@ def test_parts_with_such_an_id_hold_nothing_up(tmp_path: Path) -> None:
             [(reason,)] = place.query(
                 "SELECT unreadable_reason FROM paragon.step_payloads WHERE step_execution_id = '..'"
             )
-            assert "cannot stand in a request's path" in reason
+            assert "cannot be part of a request's path" in reason
             assert (first["complete"], first["left"]["payloads"]) == (True, 0)
             assert not place.sync()["payloads"]
             assert not [target for target in between.asked if target.endswith(("/..", "step-executions/"))]
@@ -362,7 +362,7 @@ def test_a_list_of_another_workflow_is_not_believed(tmp_path: Path) -> None:
             between.asks = lambda target: target.replace(f"/{wrong}/", f"/{other}/")
             place = Place(tmp_path, sandbox, system="sailpoint", base_url=between.url)
             told = place.sync(expect=None)
-            assert "stands at $[0].workflowId" in told["stderr"]
+            assert "$[0].workflowId is" in told["stderr"]
             held = "SELECT workflow_id, count(*) FROM sailpoint.workflow_executions GROUP BY workflow_id"
             assert dict(place.query(held)) == {key: number for key, number in numbers.items() if key != wrong}
             between.asks = lambda target: target
@@ -380,7 +380,7 @@ def test_a_workflow_with_such_an_id_costs_its_list_only(tmp_path: Path) -> None:
             between.answers = lambda _, body: body.replace(f'"{lost}"'.encode(), b'".."')
             place = Place(tmp_path, sandbox, system="sailpoint", base_url=between.url)
             told = place.sync()
-            assert "cannot stand in a request's path" in told["stderr"]
+            assert "cannot be part of a request's path" in told["stderr"]
             held = "SELECT workflow_id, count(*) FROM sailpoint.workflow_executions GROUP BY workflow_id"
             assert dict(place.query(held)) == {key: number for key, number in numbers.items() if key != lost}
             assert place.query("SELECT count(*) FROM sailpoint.workflows WHERE id = '..'") == [(1,)]
@@ -399,7 +399,7 @@ def test_an_integration_by_an_answer_of_another_workflow_is_asked_again(tmp_path
                 r"(workflowId=)([^&]+)&integration=[^&]+", lambda found: found[1] + pairs[found[2]], target
             )
             place = Place(tmp_path, sandbox, base_url=between.url)
-            assert "is of another workflow" in place.sync()["stderr"]
+            assert "is about another workflow" in place.sync()["stderr"]
             assert {row[1] for row in place.query(right)} == {None}
             between.asks = lambda target: target
             place.sync()

@@ -22,7 +22,7 @@ from ..runtime.run import run as started
 if TYPE_CHECKING:
     from task_history.runs.audit import Audit, Difference
 
-_SHOWN = 20
+_MAX_SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -159,25 +159,25 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     text += [
         f"Not covered, so not compared: {output.at(gap['from'])} to {output.at(gap['until'])} UTC "
         "(task-history backfill loads it)."
-        for gap in found["not_covered"][:_SHOWN]
+        for gap in found["not_covered"][:_MAX_SHOWN]
     ]
     if found["purged"]:
         did = "marked in purged_at_source" if found["repair"] else "--repair marks them in purged_at_source"
         text.append(f"{found['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
-    for one in found["differences"][:_SHOWN]:
+    for one in found["differences"][:_MAX_SHOWN]:
         text.append(
             f"  {one['from'].isoformat(timespec='milliseconds')} to {one['until'].isoformat(timespec='milliseconds')}"
         )
         text += [
-            f"    {word} {identity}" for word in ("missing", "surplus") for identity in one[word][:_SHOWN]
+            f"    {word} {identity}" for word in ("missing", "surplus") for identity in one[word][:_MAX_SHOWN]
         ]
         text += [
             f"    different {key}: {', '.join(columns)}"
-            for key, columns in list(one["different"].items())[:_SHOWN]
+            for key, columns in list(one["different"].items())[:_MAX_SHOWN]
         ]
-    if len(found["differences"]) > _SHOWN:
-        text.append(f"  … and {len(found['differences']) - _SHOWN} more windows; --json gives all.")
-    for window in found["unverified"][:_SHOWN]:
+    if len(found["differences"]) > _MAX_SHOWN:
+        text.append(f"  … and {len(found['differences']) - _MAX_SHOWN} more windows; --json gives all.")
+    for window in found["unverified"][:_MAX_SHOWN]:
         text.append(
             f"  kept changing while it was compared: {output.at(window['from'])} to {output.at(window['until'])}"
         )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MOST = 100
 """More than so many are only replayed when somebody says how many."""
-_MOST_SKIPPED = 20
+_MAX_SKIPPED_SHOWN = 20
 """How many of those that are skipped a person is shown."""
 NOT_KNOWN = "not in the warehouse"
 
@@ -252,9 +252,9 @@ def _skipped(skipped: list[dict[str, str]]) -> list[str]:
         return []
     kinds = Counter(_kind(one["reason"]) for one in skipped)
     found = [f"Skipped: {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}."]
-    found += [f"  {one['id']}  {one['reason']}" for one in skipped[:_MOST_SKIPPED]]
-    if len(skipped) > _MOST_SKIPPED:
-        found.append(f"  and {len(skipped) - _MOST_SKIPPED:,} more, which --json lists.")
+    found += [f"  {one['id']}  {one['reason']}" for one in skipped[:_MAX_SKIPPED_SHOWN]]
+    if len(skipped) > _MAX_SKIPPED_SHOWN:
+        found.append(f"  and {len(skipped) - _MAX_SKIPPED_SHOWN:,} more, which --json lists.")
     return [*found, ""]
 
 

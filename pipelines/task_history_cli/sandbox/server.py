@@ -39,7 +39,7 @@ class Said:
 
 Handler = Callable[[Asked], Said]
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_LONGEST_BODY = 1_000_000
+_MAX_BODY_BYTES = 1_000_000
 
 
 class Connection(asyncio.Protocol):
@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
             for line in head[1:]:
                 name, _, value = line.partition(":")
                 headers[name.strip().lower()] = value.strip()
-            length = min(int(headers.get("content-length") or 0), _LONGEST_BODY)
+            length = min(int(headers.get("content-length") or 0), _MAX_BODY_BYTES)
             if len(self._buffer) < end + 4 + length:
                 return
             body = bytes(self._buffer[end + 4 : end + 4 + length])

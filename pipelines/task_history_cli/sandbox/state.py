@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-_LOGGED = 200_000
+_MAX_LOGGED = 200_000
 
 
 class Clock:
@@ -105,7 +105,7 @@ class State:
     """Good answers by the id of what was read singly."""
     posts: Counter[str] = field(default_factory=Counter)
     """Requests to run an execution again that arrived, by its id, whatever was answered."""
-    log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_LOGGED))
+    log: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_MAX_LOGGED))
     is_revoked: bool = False
     random: random.Random = field(default_factory=random.Random)
 

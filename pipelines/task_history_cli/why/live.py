@@ -30,7 +30,7 @@ from .absent import Told
 from .coverage import Known, Loaded, filter_values
 
 MOST = 2
-_LONGEST_HOLD_S = 60.0
+_MAX_HOLD_S = 60.0
 """How long a person waits because the vendor asks for it."""
 
 
@@ -61,7 +61,7 @@ def ask(
         TaskHistoryError: the vendor cannot be asked.
     """
     system = settings.system
-    with connected(settings, StopSignal(max_requests=MOST), longest_hold_s=_LONGEST_HOLD_S) as (client, _):
+    with connected(settings, StopSignal(max_requests=MOST), longest_hold_s=_MAX_HOLD_S) as (client, _):
         told = _single(client, settings, execution_id, integrations)
         if client.vendor_clock_offset_s is not None and settings.retention is not None:
             by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)

@@ -11,7 +11,7 @@ from ..console import output
 from .history import REQUESTS
 from .present import counted, shown
 
-_MOST_WINDOWS = 6
+_MAX_WINDOWS_SHOWN = 6
 _NOTHING = "Nothing."
 
 
@@ -101,10 +101,10 @@ def _loaded(loaded: Mapping[str, Any]) -> list[str]:
     text = []
     spans = [("", pair) for pair in loaded["windows"]]
     spans += [(f", only {name}", pair) for name, pairs in loaded["under_filters"].items() for pair in pairs]
-    for name, (start, end) in spans[-_MOST_WINDOWS:]:
+    for name, (start, end) in spans[-_MAX_WINDOWS_SHOWN:]:
         text.append(f"  loaded       {_time(start)} to {_time(end)} UTC{name}")
-    if len(spans) > _MOST_WINDOWS:
-        text.append(f"  and {len(spans) - _MOST_WINDOWS} ranges before; --json has them all")
+    if len(spans) > _MAX_WINDOWS_SHOWN:
+        text.append(f"  and {len(spans) - _MAX_WINDOWS_SHOWN} ranges before; --json has them all")
     for start, end in loaded["lost"]:
         text.append(f"  lost         {_time(start)} to {_time(end)} UTC")
     return text

@@ -1,4 +1,4 @@
-"""Arrow types of dlt's data types, columns of rows, and texts read as instants."""
+"""Arrow types by dlt data type, rows in columns, and timestamps parsed by Arrow."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 _YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
-"""Microseconds since 1970."""
+"""First and last instant that databases store, in microseconds since 1970."""
 
 Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
-"""One column, as Python has it or as Arrow does."""
+"""The values of one column, as a Python list or an Arrow array."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowColumns:
-    """Rows in columns, by the vendor's keys or, for what it does not send, by name."""
+    """Rows in columns: by the vendor's key, or by our name where the vendor has no such field."""
 
     columns: Mapping[str, Values]
     size: int
-    """How many rows they are."""
+    """Number of rows."""
 
 
 def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """Texts in ISO 8601 as instants; None when one of them needs a closer look."""
+    """ISO 8601 texts parsed as instants; None when Arrow cannot parse one of them."""
     try:
         return in_years(pc.cast(texts, ARROW["timestamp"]))
     except pa.ArrowInvalid:
@@ -43,7 +43,7 @@ def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | 
 
 
 def in_years(instants: pa.Array) -> pa.Array | None:
-    """The instants, unless one lies in UTC outside the years that databases have."""
+    """The instants; None when one lies outside the years 1 to 9999, UTC."""
     ends = pc.min_max(instants)
     first, last = ends["min"].value, ends["max"].value
     return instants if first is None or (first >= _YEAR_1 and last < _YEAR_10000) else None

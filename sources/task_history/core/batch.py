@@ -1,4 +1,4 @@
-"""What is written together: rows, the coverage that speaks of them, and the cursor."""
+"""Batches: the rows, coverage and cursor that one commit writes together."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ if TYPE_CHECKING:
     from .arrow import RowColumns
 
 
-_COSTS_S = 10.0
-"""What a kill may cost where a commit is cheap, in seconds of the budget."""
+_LOST_BUDGET_S = 10.0
+"""Seconds of request budget that a killed run may lose, where a commit is cheap."""
 
-_MANY_FIELDS, _FIELD_BYTES = 100, 1_000
-"""Each field beyond counts as so many bytes of text: so much a row takes until it is written."""
+_FREE_FIELDS, _FIELD_BYTES = 100, 1_000
+"""Each field of a row beyond the first 100 counts as 1,000 bytes: the memory it takes until it is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """How much one commit holds: what a kill can cost, against what a commit costs in that warehouse."""
+    """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more."""
 
     rows: int = 60_000
     least_rows: int = 5_000
-    """So many even where the budget gives fewer."""
+    """Lower bound of ``rows``, also where the budget yields fewer."""
     bytes: int = 16_000_000
-    """Of free text."""
+    """Bytes of free text."""
     seconds: float = 60.0
-    """What was fetched is committed after that long at the latest."""
+    """Fetched rows are committed after this many seconds at the latest."""
     details: int = 500
     """Requests for details."""
 
     def paced(self, limit: int, period_s: float, *, page_size: int) -> Commits:
-        """The same for a budget: what it gives in ten seconds, so that a kill costs no more of it.
+        """Limits for a request budget: at most the rows that ten seconds of it yield.
 
         ``limit`` is requests in a period, 0 for any number.
         """
         if not limit:
             return self
-        rows = round(_COSTS_S * limit / period_s) * page_size
+        rows = round(_LOST_BUDGET_S * limit / period_s) * page_size
         return replace(self, rows=min(self.rows, max(self.least_rows, rows)))
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A little work that is done."""
+    """The rows, notes and cursor of one finished piece of work."""
 
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
-    """By table."""
+    """Rows by table."""
     columnar: Mapping[str, Sequence[RowColumns]] = field(default_factory=dict)
     """Rows in columns, by table."""
     notes: Mapping[str, list[Row]] = field(default_factory=dict)
@@ -62,22 +62,22 @@ class Chunk:
     size: int = 0
     """Bytes of free text in it, about."""
     is_quiet: bool = False
-    """Whether nothing in it makes anything else wanted."""
+    """Whether its rows add nothing to the backlog."""
     is_due: bool = False
     """Whether it is time to commit."""
     is_end: bool = False
-    """Whether what comes next has to find it in the warehouse."""
+    """Whether it must be in the warehouse before the next chunk is made."""
 
 
 END = Chunk(is_end=True)
-"""What follows asks the warehouse: everything before has to be in it."""
+"""Asks for a commit that is complete before the run goes on, because the next step queries the warehouse."""
 
 DUE = Chunk(is_due=True)
-"""Enough was read since the last commit."""
+"""Asks for a commit because enough was read since the last one."""
 
 
 class CommitProgress:
-    """How many batches of a run were handed out, and how many of them are in the warehouse."""
+    """Counts the batches of a run that were handed out and those that were committed."""
 
     def __init__(self) -> None:
         self.handed_out = 0
@@ -85,17 +85,17 @@ class CommitProgress:
         self._last: Future[None] | None = None
 
     def begin(self, commit: Future[None]) -> None:
-        """The batch that was handed out last is being committed."""
+        """Registers the commit of the batch that was handed out last."""
         self._last = commit
 
     def wait(self) -> None:
-        """Returns once all of them are in the warehouse. Raises what a commit raised."""
+        """Waits until every batch is in the warehouse. Raises the error of a failed commit."""
         if self._last is not None:
             self._last.result()
 
 
 class Batch:
-    """Chunks that become one commit."""
+    """The chunks of one commit."""
 
     def __init__(self, most: Commits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
@@ -106,13 +106,13 @@ class Batch:
         self._bytes = 0
         self._most = most
         self.is_quiet = True
-        """Whether the warehouse would say of what is left what it says without this batch."""
+        """Whether the backlog that the warehouse reports is the same with and without this batch."""
 
     def add(self, chunk: Chunk) -> None:
         for table, rows in chunk.rows.items():
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
-            self._bytes += _FIELD_BYTES * sum(max(0, len(row) - _MANY_FIELDS) for row in rows)
+            self._bytes += _FIELD_BYTES * sum(max(0, len(row) - _FREE_FIELDS) for row in rows)
             self.is_quiet &= chunk.is_quiet or not rows
         for table, parts in chunk.columnar.items():
             self.columnar.setdefault(table, []).extend(parts)
@@ -125,23 +125,23 @@ class Batch:
 
     def note(self, rows: Mapping[str, list[Row]]) -> None:
         """Adds rows that alone are no reason to commit."""
-        for table, noted in rows.items():
-            self.rows.setdefault(table, []).extend(noted)
+        for table, table_rows in rows.items():
+            self.rows.setdefault(table, []).extend(table_rows)
 
     @property
     def filled(self) -> set[str]:
-        """The tables of which it holds rows."""
+        """Names of the tables that have rows in this batch."""
         return {table for table, parts in (*self.rows.items(), *self.columnar.items()) if parts}
 
     def rows_by_table(self) -> Counter[str]:
-        """How many rows it holds of each table that it holds any of."""
+        """Number of rows by table, without tables that have none."""
         counts = Counter({table: len(rows) for table, rows in self.rows.items()})
         for table, parts in self.columnar.items():
             counts[table] += sum(part.size for part in parts)
         return +counts
 
     def is_full(self, now: float) -> bool:
-        """Whether it is time to commit: a commit never holds more than a bounded amount of work."""
+        """Whether a limit of the commit (rows, bytes or seconds) is reached."""
         return (
             self._count >= self._most.rows
             or self._bytes >= self._most.bytes
@@ -150,9 +150,9 @@ class Batch:
 
     @property
     def share(self) -> float:
-        """How much it holds of what a commit may hold."""
+        """Fill level: the larger of rows and bytes, as a share of the limit."""
         return max(self._count / self._most.rows, self._bytes / self._most.bytes)
 
     def __len__(self) -> int:
-        """Rows that came from the vendor."""
+        """Number of rows from the vendor."""
         return self._count

@@ -1,4 +1,4 @@
-"""How a further Python process is started: from what is installed, and with an environment that holds no secret."""
+"""Command line and environment of child Python processes: installed code only, no secrets in the environment."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _PREFIXES = ("LC_", "XDG_")
 
 
 def command(module: str, *words: str) -> list[str]:
-    """The words that run a module; a file of its name in the current folder is not what runs.
+    """The command line that runs an installed module, never a file of the same name in the current folder.
 
     https://docs.python.org/3/using/cmdline.html#cmdoption-P
     """
@@ -50,22 +50,23 @@ def command(module: str, *words: str) -> list[str]:
 
 
 def environment(root: Path, *, prefixes: Collection[str] = (), **more: str) -> dict[str, str]:
-    """The environment of such a process: what no secret stands in, names with those prefixes, and ``more``.
+    """The environment of a child process: variables known to hold no secret, those with ``prefixes``, and ``more``.
 
-    It imports from ``root`` and from where this process does, but for folders that are named relative to the
-    current one.
+    The child imports from ``root`` and from this process's PYTHONPATH, without the relative folders in it.
     """
-    known = (*_PREFIXES, *prefixes)
-    kept = {
-        name: value for name, value in os.environ.items() if name in _NAMES or name.upper().startswith(known)
+    allowed_prefixes = (*_PREFIXES, *prefixes)
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _NAMES or name.upper().startswith(allowed_prefixes)
     }
-    own = Path(__file__).parents[2]
+    package_root = Path(__file__).parents[2]
     folders = [
         folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(folder).is_absolute()
     ]
     return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(root), str(own), *folders])),
-        "PYTHONSAFEPATH": "1",  # for what that process starts in its turn
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(root), str(package_root), *folders])),
+        "PYTHONSAFEPATH": "1",  # for the child's own children
         **more,
     }

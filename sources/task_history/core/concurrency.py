@@ -1,4 +1,4 @@
-"""Work in several threads: a bounded map that keeps the order, and results in the order in which they come."""
+"""Maps over a thread pool: one bounded and ordered, one that yields results as they complete."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _HELD_UP_CHECK_S = 0.05
 
 
 class OrderedMap(Iterator[T]):
-    """The results of ``works``, in their order; up to ``ahead`` of them are handed to the pool before they are asked for.
+    """Iterator over the results of ``works`` in order; up to ``ahead`` of them are submitted before they are asked for.
 
-    Once something is in ``failures`` no more work is handed in. While ``is_held_up()``, threads of the pool wait for
-    results to be drawn: a result that is asked for and that no thread has begun is then worked out by who asks.
+    Once ``failures`` is not empty, no more work is submitted. While ``is_held_up()``, threads of the pool wait for
+    results to be consumed: a result that no thread has begun is then computed by the thread that asks for it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class OrderedMap(Iterator[T]):
         """How many results were asked for; the last of them may still be waited for."""
 
     def submit(self) -> None:
-        """Hands to the pool what may be ahead. Raises what drawing the works raises."""
+        """Submits work until ``ahead`` results are pending. Raises the errors of the iterator ``works``."""
         while not self._failures and len(self._futures) < self._ahead:
             work = next(self._works, None)
             if work is None:
@@ -50,7 +50,7 @@ class OrderedMap(Iterator[T]):
             self._handed_in.append(work)
 
     def is_next_ready(self, within_s: float) -> bool:
-        """Whether the next result comes within so many seconds; waits for it until then."""
+        """Waits up to ``within_s`` seconds for the next result; returns whether it is there."""
         return bool(self._futures) and bool(wait([self._futures[0]], within_s).done)
 
     def __next__(self) -> T:
@@ -67,7 +67,7 @@ class OrderedMap(Iterator[T]):
         return future.result()
 
     def close(self) -> None:
-        """Cancels what has not begun; no more work is handed in."""
+        """Cancels work that has not begun and submits no more."""
         self._failures.append(Stopped("the results are not asked for any more"))
         while self._futures:
             self._futures.pop().cancel()
@@ -78,9 +78,9 @@ class OrderedMap(Iterator[T]):
 
 
 def unordered(work: deque[Callable[[], T]], *, threads: int) -> Iterator[T]:
-    """The results as they come, so that slow work holds nothing else up; ``work`` may grow meanwhile.
+    """Yields results as they complete, so that slow work delays no other; ``work`` may grow meanwhile.
 
-    Raises what the first one raised, once those that had begun are over.
+    Raises the first error, once all work that had begun is over.
     """
     running: set[Future[T]] = set()
     error: BaseException | None = None

@@ -1,4 +1,4 @@
-"""Which names a dataset may have: those that dlt leaves as they are and that nothing else takes. Pure."""
+"""Rules for dataset names: unchanged by dlt's normalisation, and not taken by another dataset. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .errors import ConfigurationError
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""
 LANES = ("audit", "backfill", "replay")
-"""What works beside a sync: each has a pipeline and a staging dataset of its own, named ``<account's>_<lane>``."""
-LONGEST_NAME = 101
-"""Characters."""
-_OF_DATABASES = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})
-"""Schemas that DuckDB or Postgres has already."""
-_REDUCED = str.maketrans("+-*@|", "x_xal")
+"""Commands that run beside a sync, each with a pipeline and a staging dataset of its own: ``<account's>_<lane>``."""
+MAX_NAME_CHARS = 101
+"""Maximum length of a dataset name, in characters."""
+_DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})
+"""Names of schemas that exist in every DuckDB or Postgres database."""
+_CHARACTER_REPLACEMENTS = str.maketrans("+-*@|", "x_xal")
 
 
 def normalised(name: str) -> str:
-    """The name that dlt makes of it (its naming convention ``snake_case``).
+    """The name as dlt's naming convention ``snake_case`` normalises it.
 
     https://dlthub.com/docs/general-usage/naming-convention
     """
-    name = re.sub(r"[^a-zA-Z0-9_]+", "_", name.strip().translate(_REDUCED))
+    name = re.sub(r"[^a-zA-Z0-9_]+", "_", name.strip().translate(_CHARACTER_REPLACEMENTS))
     name = re.sub(r"([^_])([A-Z][a-z]+)", r"\1_\2", name)
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
     name = f"_{name}" if re.match("[0-9]", name) else name
@@ -32,9 +32,9 @@ def normalised(name: str) -> str:
 
 
 def check_dataset(name: str, what: str, *, others: Mapping[str, str]) -> None:
-    """Raises ConfigurationError, with a name that would work, when a dataset cannot be named so.
+    """Raises ConfigurationError, which suggests a valid name, unless ``name`` is a valid name of a dataset.
 
-    ``what`` is the setting that names it; ``others`` are the datasets of the other accounts, and whose they are.
+    ``what`` is the setting that names it; ``others`` maps the datasets of the other accounts to their owners.
     """
     reason = _dataset_reason(name, others)
     if reason is not None:
@@ -45,9 +45,9 @@ def check_dataset(name: str, what: str, *, others: Mapping[str, str]) -> None:
 
 
 def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> None:
-    """Raises ConfigurationError, with a name that would work, when a further account cannot be named so.
+    """Raises ConfigurationError, which suggests a valid name, unless ``name`` is a valid name of a further account.
 
-    ``dataset`` is that of the first account.
+    ``dataset`` is the dataset of the first account.
     """
     reason = _name_reason(name) or _dataset_reason(f"{dataset}_{name}", others)
     if re.fullmatch(rf"(.+_)?({'|'.join(LANES)})", name):
@@ -62,36 +62,36 @@ def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> Non
 
 
 def _free(name: str, others: Mapping[str, str], prefix: str = "") -> str:
-    """A name near that one that can be had."""
-    name = name[: LONGEST_NAME - len(prefix) - 10].rstrip("_") or "data"
+    """A valid name that is close to ``name``."""
+    name = name[: MAX_NAME_CHARS - len(prefix) - 10].rstrip("_") or "data"
     while _dataset_reason(prefix + name, others) or name.endswith(LANES):
         name += "_data"
     return name
 
 
 def _dataset_reason(name: str, others: Mapping[str, str]) -> str | None:
-    """Why no dataset can have that name; None when one can."""
-    stem, _, last = name.rpartition("_")
+    """The reason why the name is no valid name of a dataset; None when it is valid."""
+    stem, _, suffix = name.rpartition("_")
     if (reason := _name_reason(name)) is not None:
         return reason
     if name == VIEWS_DATASET:
         return "the views are made there"
-    if name in _OF_DATABASES:
+    if name in _DATABASE_SCHEMAS:
         return "the database has a schema of that name"
-    if stem and last == "staging":
+    if stem and suffix == "staging":
         return f"rows on their way into {stem} are staged there"
     if name in others:
         return f"that is the dataset of {others[name]}"
-    if last in LANES and stem in others:
-        return f"the {last} of {others[stem]} stages its rows under that name"
+    if suffix in LANES and stem in others:
+        return f"the {suffix} of {others[stem]} stages its rows under that name"
     return None
 
 
 def _name_reason(name: str) -> str | None:
-    """Why nothing here can have that name; None when something can."""
+    """The reason why neither a dataset nor an account can have the name; None when the name is valid."""
     if not name:
         return "it is empty"
-    if len(name) > LONGEST_NAME:
-        return f"it is longer than {LONGEST_NAME} characters"
-    made = normalised(name)
-    return None if made == name else f"the warehouse would call it {made or 'nothing'}"
+    if len(name) > MAX_NAME_CHARS:
+        return f"it is longer than {MAX_NAME_CHARS} characters"
+    normalised_name = normalised(name)
+    return None if normalised_name == name else f"the warehouse would call it {normalised_name or 'nothing'}"

@@ -28,19 +28,19 @@ from .exit_codes import ExitCode
 
 
 class TaskHistoryError(Exception):
-    """Anything this connector stops for on purpose."""
+    """Base class of all errors that this connector raises on purpose."""
 
     exit_code: ExitCode = ExitCode.UNEXPECTED
 
 
 class UsageError(TaskHistoryError):
-    """A command was called with words it does not take."""
+    """A command was called with unknown or contradictory arguments."""
 
     exit_code = ExitCode.USAGE
 
 
 class ConfigurationError(TaskHistoryError):
-    """A setting is missing or has a value that cannot work; names the setting and its place."""
+    """A setting is missing or invalid; the message names the setting and its place."""
 
     exit_code = ExitCode.CONFIGURATION
 
@@ -54,13 +54,13 @@ class AuthenticationError(ConfigurationError):
 
 
 class VendorError(TaskHistoryError):
-    """The vendor, or the network on the way to it, did not do its part."""
+    """The vendor or the network failed."""
 
     exit_code = ExitCode.UNAVAILABLE
 
 
 class VendorUnavailable(VendorError):
-    """Faults went on for longer than ``fault_deadline_s``."""
+    """Requests kept failing for longer than ``fault_deadline_s``."""
 
 
 class Unconfirmed(VendorUnavailable):
@@ -75,7 +75,7 @@ class Unconfirmed(VendorUnavailable):
 
 
 class UnexpectedResponse(VendorError):
-    """An answer does not have the documented form; names the JSON path, never the body."""
+    """An answer does not have the documented form; the message names the JSON path, never the body."""
 
 
 class PaginationLoop(UnexpectedResponse):
@@ -83,7 +83,7 @@ class PaginationLoop(UnexpectedResponse):
 
 
 class Rejected(VendorError):
-    """One request was refused for its own sake (4xx other than 401, 403, 408, 425 and 429)."""
+    """The vendor refused one request (4xx other than 401, 403, 408, 425 and 429)."""
 
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
@@ -91,7 +91,7 @@ class Rejected(VendorError):
 
 
 class UnusableId(Rejected):
-    """An id that the vendor gave, or a user, cannot stand in a request's path: nothing was sent."""
+    """An id, of the vendor or a user, cannot be part of a request's path: nothing was sent."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=0)
@@ -114,7 +114,7 @@ class AlreadyRunning(TaskHistoryError):
 
 
 class Stopped(Exception):
-    """The run is to end now, in good order: a signal came or a limit of the run is reached."""
+    """The run must end in good order now: a signal came or a limit of the run is reached."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

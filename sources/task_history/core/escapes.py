@@ -1,4 +1,4 @@
-"""Text as it may be printed: what a terminal would obey, or not show, stands there as an escape."""
+"""Text made safe to print: control and invisible characters are replaced by escapes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def visible(text: str) -> str:
 
 
 def visible_lines(text: str) -> str:
-    """The same for text of several lines: line breaks stay."""
+    """The text with escapes in place of control and invisible characters; line breaks stay."""
     return _HIDDEN_BUT_NEWLINE.sub(_escape, text)
 
 
 def visible_json(text: str) -> str:
-    """JSON that means the same, with escapes of JSON within its strings."""
+    """JSON of equal value, with JSON escapes in place of invisible characters in its strings."""
     return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

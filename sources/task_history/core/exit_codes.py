@@ -1,4 +1,4 @@
-"""The exit codes of the command: what each means, for schedulers that go by them."""
+"""The exit codes of the command, for schedulers that react to them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """How a command ended."""
+    """Exit code of a command."""
 
     DONE = 0
     UNEXPECTED = 1
@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
     @property
     def meaning(self) -> str:
-        """What it says, in a few words."""
+        """The meaning of the code in a few words."""
         return _MEANINGS[self]
 
 

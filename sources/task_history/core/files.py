@@ -1,4 +1,4 @@
-"""Files opened by a name that a setting, the command line or a shared folder gives, and who may read them.
+"""Safe file access: regular files of this user only, no links followed, and private permissions for new files.
 
 A file that is read must be a regular file of bounded size: a pipe would hang, ``/dev/zero`` would fill the
 memory. Links are followed when reading (Kubernetes mounts its files as links) and never when writing. What is
@@ -27,11 +27,11 @@ _NOT_REGULAR = "is not a regular file"
 
 
 class NotOurs(OSError):
-    """What stands at that name is not what may be read or written; the text says why, after the name."""
+    """The path is not a regular file or folder of this user; the message gives the reason after the name."""
 
 
 def umask(environ: Mapping[str, str]) -> int:
-    """The rights that new files and folders do not get: all of group and others, unless TASK_HISTORY_UMASK says so.
+    """The umask for new files and folders: TASK_HISTORY_UMASK, by default all rights of group and others.
 
     Raises:
         ConfigurationError: it is not an octal number, or would take rights from the owner.
@@ -53,7 +53,7 @@ def umask(environ: Mapping[str, str]) -> int:
 
 @contextmanager
 def with_umask(mask: int) -> Iterator[None]:
-    """New files and folders of this process lack the rights in ``mask`` for as long as the block lasts."""
+    """Context manager: sets the umask of this process to ``mask`` within the block."""
     before = os.umask(mask)
     try:
         yield
@@ -67,7 +67,7 @@ def read_text(path: Path, *, max_bytes: int, encoding: str = "utf-8") -> str:
 
 
 def read_bytes(path: Path, *, max_bytes: int) -> bytes:
-    """What a regular file holds.
+    """The bytes of a regular file.
 
     Raises:
         NotOurs: it is a pipe, a device or a folder, or longer than ``max_bytes``.
@@ -84,7 +84,7 @@ def read_bytes(path: Path, *, max_bytes: int) -> bytes:
 
 
 def open_own(path: Path, *, mode: int) -> int:
-    """A descriptor to read and write a regular file of this user in its place; made if there is none.
+    """Opens a regular file of this user for reading and writing, and creates it if it is missing.
 
     Raises:
         NotOurs: it is a link, has a second name, is no regular file, or belongs to another user.
@@ -93,11 +93,11 @@ def open_own(path: Path, *, mode: int) -> int:
     check_own(path)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | _NOFOLLOW | _NONBLOCK, mode)
     try:
-        found = os.fstat(handle)
-        _check_regular(found)
-        if found.st_nlink > 1:
+        status = os.fstat(handle)
+        _check_regular(status)
+        if status.st_nlink > 1:
             raise NotOurs(0, "has a second name (a hard link)")
-        _check_owner(found)
+        _check_owner(status)
     except BaseException:
         os.close(handle)
         raise
@@ -105,7 +105,7 @@ def open_own(path: Path, *, mode: int) -> int:
 
 
 def make_own(path: Path) -> None:
-    """Makes an empty file that only this user can read where there is none; one that is there must be this user's.
+    """Creates an empty private file unless it exists; an existing file must belong to this user.
 
     No descriptor of a file that is there is opened: closing it would end the locks that this process holds on it.
 
@@ -123,17 +123,17 @@ def make_own(path: Path) -> None:
 
 
 def check_own(path: Path) -> None:
-    """Raises NotOurs when something stands there that is not a regular file of this user."""
+    """Raises NotOurs when the path exists and is not a regular file of this user."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
-    _check_regular(found)
-    _check_owner(found)
+    _check_regular(status)
+    _check_owner(status)
 
 
 def make_folder(path: Path, *, mode: int) -> None:
-    """Makes the folder where there is none; one that is there must be this user's.
+    """Creates the folder unless it exists; an existing folder must belong to this user.
 
     Raises:
         NotOurs: it is a link, no folder, or belongs to another user.
@@ -143,14 +143,14 @@ def make_folder(path: Path, *, mode: int) -> None:
     with suppress(FileExistsError):
         path.mkdir(mode=mode)
     # Not followed: in a folder that all may write to, anybody can have laid a link.
-    found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotOurs(0, _LINK if stat.S_ISLNK(found.st_mode) else "is not a folder")
-    _check_owner(found)
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotOurs(0, _LINK if stat.S_ISLNK(status.st_mode) else "is not a folder")
+    _check_owner(status)
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Writes a file where there is none, following no link.
+    """Writes a new file, following no link.
 
     Raises:
         OSError: there is one, or it cannot be written.
@@ -161,7 +161,7 @@ def write_new(path: Path, content: bytes) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all, in place of a regular file or of nothing.
+    """Writes a file atomically; it may replace a regular file, and nothing else.
 
     Raises:
         NotOurs: a link, a folder, a pipe or a device stands there.
@@ -179,16 +179,16 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raises NotOurs when something stands there that is no regular file."""
+    """Raises NotOurs when the path exists and is not a regular file."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return
-    _check_regular(found)
+    _check_regular(status)
 
 
 def head(path: Path, size: int) -> bytes | None:
-    """The first bytes of a regular file, no link followed; None where there is no file. Raises OSError."""
+    """The first bytes of a regular file, following no link; None when it is missing. Raises OSError."""
     try:
         handle = os.open(path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK)
     except FileNotFoundError:
@@ -199,24 +199,24 @@ def head(path: Path, size: int) -> bytes | None:
 
 
 def is_open_to_others(path: Path, mask: int) -> bool:
-    """Whether a file or folder that is there has rights that one made now would not get."""
+    """Whether an existing file or folder grants rights that the umask would remove from a new one."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return False
-    return bool(stat.S_IMODE(found.st_mode) & mask)
+    return bool(stat.S_IMODE(status.st_mode) & mask)
 
 
 def _beside(path: Path) -> Path:
-    """A name in the same folder that is not taken."""
+    """An unused name in the same folder."""
     return path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}")
 
 
-def _check_regular(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise NotOurs(0, _LINK if stat.S_ISLNK(found.st_mode) else _NOT_REGULAR)
+def _check_regular(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotOurs(0, _LINK if stat.S_ISLNK(status.st_mode) else _NOT_REGULAR)
 
 
-def _check_owner(found: os.stat_result) -> None:
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
-        raise NotOurs(0, f"belongs to user {found.st_uid}, not to {os.getuid()}")
+def _check_owner(status: os.stat_result) -> None:
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
+        raise NotOurs(0, f"belongs to user {status.st_uid}, not to {os.getuid()}")

@@ -1,4 +1,4 @@
-"""Rules about windows, pages and positions. Pure."""
+"""Arithmetic of windows (split, merge, gaps, overlap), page offsets and start instants. Pure functions."""
 
 from __future__ import annotations
 
@@ -36,62 +36,62 @@ def days(window: Window) -> Iterator[Window]:
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
-    """The same instants in as few windows as possible, in order."""
-    found: list[Window] = []
+    """The windows in order, with those that overlap or touch joined."""
+    joined: list[Window] = []
     for window in sorted(windows):
         if window.is_empty:
             continue
-        if found and window.start <= found[-1].end:
-            found[-1] = Window(found[-1].start, max(found[-1].end, window.end))
+        if joined and window.start <= joined[-1].end:
+            joined[-1] = Window(joined[-1].start, max(joined[-1].end, window.end))
         else:
-            found.append(window)
-    return found
+            joined.append(window)
+    return joined
 
 
 def gaps(window: Window, covered: Iterable[Window]) -> list[Window]:
-    """What of the window lies in none of those, in order."""
-    found = []
-    at = window.start
-    for known in merged(covered):
-        if known.end <= at or known.start >= window.end:
+    """The parts of the window that lie in none of the ``covered`` windows, in order."""
+    uncovered_windows = []
+    position = window.start
+    for loaded in merged(covered):
+        if loaded.end <= position or loaded.start >= window.end:
             continue
-        if known.start > at:
-            found.append(Window(at, known.start))
-        at = max(at, known.end)
-    if at < window.end:
-        found.append(Window(at, window.end))
-    return found
+        if loaded.start > position:
+            uncovered_windows.append(Window(position, loaded.start))
+        position = max(position, loaded.end)
+    if position < window.end:
+        uncovered_windows.append(Window(position, window.end))
+    return uncovered_windows
 
 
 def overlap(window: Window, other: Window) -> Window:
-    """What lies in both; empty when nothing does."""
+    """The intersection of two windows; empty when they have none."""
     start = max(window.start, other.start)
     return Window(start, max(start, min(window.end, other.end)))
 
 
 def is_ascending(instants: Iterable[datetime | None]) -> bool:
-    """Whether no instant lies before one that stands before it; those unknown do not count."""
-    last: datetime | None = None
+    """Whether the instants are in ascending order; None values are skipped."""
+    previous: datetime | None = None
     for instant in instants:
         if instant is not None:
-            if last is not None and instant < last:
+            if previous is not None and instant < previous:
                 return False
-            last = instant
+            previous = instant
     return True
 
 
 def uncovered(pages: Mapping[int, int], upto: int) -> int | None:
     """The first position below ``upto`` that no page holds; ``pages`` maps offsets to rows."""
-    at = 0
+    position = 0
     for offset in sorted(pages):
-        if offset > at:
+        if offset > position:
             break
-        at = max(at, offset + pages[offset])
-    return at if at < upto else None
+        position = max(position, offset + pages[offset])
+    return position if position < upto else None
 
 
 class Starts:
-    """Ids by the instant at which their executions began, for counting in windows."""
+    """Index of executions by start instant, for counting in windows."""
 
     def __init__(self, starts: Mapping[str, datetime]) -> None:
         pairs = sorted((instant, identity) for identity, instant in starts.items())
@@ -99,11 +99,11 @@ class Starts:
         self._ids: Sequence[str] = [identity for _, identity in pairs]
 
     def count(self, window: Window) -> int:
-        """How many lie in the window."""
+        """Number of executions that started in the window."""
         return bisect_left(self._instants, window.end) - bisect_left(self._instants, window.start)
 
     def ids(self, window: Window) -> set[str]:
-        """Which lie in the window."""
+        """Ids of the executions that started in the window."""
         return set(
             self._ids[bisect_left(self._instants, window.start) : bisect_left(self._instants, window.end)]
         )

@@ -1,4 +1,4 @@
-"""Values as JSON text: exact, encodable whatever they hold, and of bounded size."""
+"""Writing values as JSON text: exact, always valid UTF-8, and cut to a maximum size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .models import Json
 
 @dataclass(frozen=True, slots=True)
 class PayloadText:
-    """JSON text that fits; ``bytes`` is its size in UTF-8 before it was cut."""
+    """JSON text within a maximum size; ``bytes`` is its size in UTF-8 before it was cut."""
 
     text: str
     bytes: int
@@ -37,24 +37,24 @@ def _exact(value: object) -> object:
 
 
 def _json_parts(value: Json) -> Iterator[str]:
-    """What the fast writer refuses: any depth, any integer, lone surrogates."""
-    todo: list[Iterator[tuple[str, Json]]] = [iter([("", value)])]
+    """Writes the values that orjson refuses: any depth, any integer, lone surrogates."""
+    pending: list[Iterator[tuple[str, Json]]] = [iter([("", value)])]
     ends = [""]
-    while todo:
-        before, item = next(todo[-1], (None, None))
+    while pending:
+        before, item = next(pending[-1], (None, None))
         if before is None:
-            todo.pop()
+            pending.pop()
             yield ends.pop()
         elif isinstance(item, dict):
             yield before + "{"
-            todo.append(
-                (f"{',' * (at > 0)}{_json_scalar(str(name))}:", inner)
-                for at, (name, inner) in enumerate(item.items())
+            pending.append(
+                (f"{',' * (index > 0)}{_json_scalar(str(name))}:", inner)
+                for index, (name, inner) in enumerate(item.items())
             )
             ends.append("}")
         elif isinstance(item, list | tuple):
             yield before + "["
-            todo.append(("," * (at > 0), inner) for at, inner in enumerate(item))
+            pending.append(("," * (index > 0), inner) for index, inner in enumerate(item))
             ends.append("]")
         else:
             yield before + _json_scalar(item)
@@ -91,24 +91,24 @@ def to_text(value: Json, max_bytes: int = 65_536) -> PayloadText:
         return PayloadText(exact_json(_whole_cut(size, max_bytes)), size, True)
 
 
-def _whole_cut(size: int, room: int) -> str:
-    return next(mark for mark in (f"[cut {size} bytes]", "[cut]", "") if len(mark) + 2 <= room)
+def _whole_cut(size: int, max_bytes: int) -> str:
+    return next(mark for mark in (f"[cut {size} bytes]", "[cut]", "") if len(mark) + 2 <= max_bytes)
 
 
 class _Cut:
-    """Cuts one value; knows the sizes of all its parts."""
+    """Shortens one value to a maximum size, by the sizes of all its parts."""
 
     FLOOR = 48
-    """The least room a part is given: enough for any statement of what was cut."""
+    """Minimum size of a part in bytes: enough for the note about what was cut."""
 
     def __init__(self, value: Json) -> None:
         self._sizes: dict[int, int] = {}
         self._size(value)
 
     def _size(self, value: Json) -> int:
-        known = self._sizes.get(id(value)) if isinstance(value, dict | list) else None
-        if known is not None:
-            return known
+        cached = self._sizes.get(id(value)) if isinstance(value, dict | list) else None
+        if cached is not None:
+            return cached
         if isinstance(value, dict):
             size = (
                 1
@@ -122,33 +122,33 @@ class _Cut:
         self._sizes[id(value)] = size
         return size
 
-    def fit(self, value: Json, room: int) -> Json:
+    def fit(self, value: Json, max_bytes: int) -> Json:
         """The value in at most ``room`` bytes."""
-        if self._size(value) <= room:
+        if self._size(value) <= max_bytes:
             return value
         if isinstance(value, str):
-            return _cut_string(value, room)
+            return _cut_string(value, max_bytes)
         if isinstance(value, list):
-            cut: Json = self._cut_list(value, room)
+            cut: Json = self._cut_list(value, max_bytes)
         elif isinstance(value, dict):
-            cut = self._cut_object(value, room)
+            cut = self._cut_object(value, max_bytes)
         else:
             cut = "[cut number]"
-        if _text_size(cut) <= room:
+        if _text_size(cut) <= max_bytes:
             return cut
-        return _whole_cut(self._size(value), room)
+        return _whole_cut(self._size(value), max_bytes)
 
-    def _cut_list(self, value: list[Json], room: int) -> list[Json]:
+    def _cut_list(self, value: list[Json], max_bytes: int) -> list[Json]:
         sizes = [self._size(inner) for inner in value]
-        kept, level = _share(sizes, [1] * len(sizes), room - 2, self.FLOOR)
-        new = [self.fit(value[at], level) for at in kept]
+        kept, level = _share(sizes, [1] * len(sizes), max_bytes - 2, self.FLOOR)
+        new = [self.fit(value[index], level) for index in kept]
         return new if len(kept) == len(value) else [*new, f"[cut {len(value) - len(kept)} items]"]
 
-    def _cut_object(self, value: dict[str, Json], room: int) -> dict[str, Json]:
+    def _cut_object(self, value: dict[str, Json], max_bytes: int) -> dict[str, Json]:
         names = list(value)
         sizes = [self._size(inner) for inner in value.values()]
-        kept, level = _share(sizes, [_text_size(name) + 2 for name in names], room - 2, self.FLOOR)
-        new = {names[at]: self.fit(value[names[at]], level) for at in kept}
+        kept, level = _share(sizes, [_text_size(name) + 2 for name in names], max_bytes - 2, self.FLOOR)
+        new = {names[index]: self.fit(value[names[index]], level) for index in kept}
         if len(kept) < len(names):
             new[unused_name("[cut]", new)] = f"[cut {len(names) - len(kept)} keys]"
         return new
@@ -158,37 +158,37 @@ def _text_size(value: Json) -> int:
     return len(exact_json(value).encode())
 
 
-def _share(sizes: list[int], extra: list[int], room: int, floor: int) -> tuple[list[int], int]:
-    """Which parts are kept, and the size to which each may grow: small ones whole, large ones alike."""
+def _share(sizes: list[int], extra: list[int], max_bytes: int, floor: int) -> tuple[list[int], int]:
+    """The indexes of the kept parts, and the maximum size of each: small parts stay whole, large ones share alike."""
     kept = list(range(len(sizes)))
-    if sum(extra) + sum(min(size, floor) for size in sizes) > room:
-        room -= floor
+    if sum(extra) + sum(min(size, floor) for size in sizes) > max_bytes:
+        max_bytes -= floor
         kept, used = [], 0
-        for at, size in enumerate(sizes):
-            need = extra[at] + min(size, floor)
-            if used + need <= room:
-                kept.append(at)
+        for index, size in enumerate(sizes):
+            need = extra[index] + min(size, floor)
+            if used + need <= max_bytes:
+                kept.append(index)
                 used += need
-    left = room - sum(extra[at] for at in kept)
-    ordered = sorted(sizes[at] for at in kept)
-    for at, size in enumerate(ordered):
-        if size * (len(ordered) - at) > left:
-            return kept, max(floor, left // (len(ordered) - at))
-        left -= size
+    room_left = max_bytes - sum(extra[index] for index in kept)
+    ordered = sorted(sizes[index] for index in kept)
+    for index, size in enumerate(ordered):
+        if size * (len(ordered) - index) > room_left:
+            return kept, max(floor, room_left // (len(ordered) - index))
+        room_left -= size
     return kept, max(ordered, default=floor)
 
 
-def _cut_string(text: str, room: int) -> str:
-    low, high = 0, min(len(text), room)
+def _cut_string(text: str, max_bytes: int) -> str:
+    low, high = 0, min(len(text), max_bytes)
     best = ""
     while low <= high:
         middle = (low + high) // 2
         cut = f"{text[:middle]}…[cut {len(text) - middle} characters]"
-        if _text_size(cut) <= room:
+        if _text_size(cut) <= max_bytes:
             best, low = cut, middle + 1
         else:
             high = middle - 1
-    return best or ("…" if room >= 5 else "")
+    return best or ("…" if max_bytes >= 5 else "")
 
 
 def unused_name(name: str, names: Iterable[str]) -> str:

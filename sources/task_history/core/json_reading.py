@@ -1,4 +1,4 @@
-"""JSON as vendors send it → values: numbers exact, nothing nested deeper than can be handled."""
+"""Parsing of the JSON that vendors send: exact numbers, repaired text, bounded depth."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import orjson
 from .models import Json
 
 MAX_DEPTH = 100
-"""Levels of lists and objects in an answer; what lies deeper is kept as text."""
-_DEEP_CHARS = 1_000
-"""Characters that are kept of what lies deeper."""
+"""Maximum levels of lists and objects in an answer; deeper values are kept as text."""
+_MAX_DEEP_CHARS = 1_000
+"""Maximum characters of a value that is kept as text because of its depth."""
 _INT_DIGITS = 4_300
 """Python converts no longer digits to int; they stay exact as Decimal."""
-_HALF_PAIR = re.compile(
+_LONE_SURROGATE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)", re.DOTALL
 )
 _NOT_SYNTAX = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
@@ -26,7 +26,7 @@ _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{}]', re.DOTALL)
 
 
 class SentNumber(Decimal):
-    """A number that a float does not write as the vendor did: 1.50, 1e5, 1e999999999."""
+    """A number whose text a float does not reproduce: 1.50, 1e5, 1e999999999."""
 
     __slots__ = ("_text",)
     _text: str
@@ -49,7 +49,7 @@ def parse(body: bytes) -> Json:
     """
     text = body.decode("utf-8-sig", errors="replace")
     if "\\u" in text:
-        text = _HALF_PAIR.sub(_whole_escape, text)
+        text = _LONE_SURROGATE.sub(_whole_escape, text)
     return parse_text(text)
 
 
@@ -80,7 +80,7 @@ def _whole_escape(escape: re.Match[str]) -> str:
 
 
 def shallow(body: bytes) -> bytes:
-    """The JSON with what is nested deeper than ``MAX_DEPTH`` levels as text, cut; the very same if nothing is.
+    """The JSON with values deeper than ``MAX_DEPTH`` levels as shortened text; the same object if there are none.
 
     Readers of JSON call themselves for each level: Arrow's ends the process at some ten thousand.
     """
@@ -99,7 +99,7 @@ def _is_shallow(body: bytes) -> bool:
 
 
 def around_strings(body: bytes) -> list[bytes]:
-    """What stands outside and what stands within strings, in turn, without what is escaped there."""
+    """The pieces of the text outside and inside JSON strings, alternating, without escape sequences."""
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     return body.split(b'"')
@@ -126,6 +126,6 @@ def _with_deep_as_text(body: bytes) -> bytes:
 
 def _as_cut_string(raw: bytes) -> bytes:
     text = raw.decode(errors="replace")
-    if len(text) > _DEEP_CHARS:
-        text = f"{text[:_DEEP_CHARS]}…[cut {len(text) - _DEEP_CHARS} characters]"
+    if len(text) > _MAX_DEEP_CHARS:
+        text = f"{text[:_MAX_DEEP_CHARS]}…[cut {len(text) - _MAX_DEEP_CHARS} characters]"
     return json.dumps(text).encode()

@@ -18,7 +18,7 @@ NAME = "task_history"
 
 
 class Log:
-    """Writes events. structlog is imported by the first one that is written, not by a command that writes none."""
+    """Writes log events. structlog is imported with the first event, to keep commands without events fast."""
 
     def debug(self, event: str, /, **fields: object) -> None:
         _write(logging.DEBUG, event, fields)
@@ -37,7 +37,7 @@ log = Log()
 
 
 def as_text(event: str, fields: Mapping[str, object]) -> str:
-    """The event on one line, visible: its name, then ``key=value``, with quotes where needed; ``-`` for None."""
+    """The event on one line: its name, then ``key=value`` pairs, quoted where needed; ``-`` for None."""
     values = {key: "-" if value is None else _plain(value) for key, value in fields.items()}
     return visible(f"{event} {_logfmt()(None, '', values)}" if values else event)
 
@@ -75,7 +75,7 @@ def _logfmt() -> Any:
 def _to_record(
     _: object, __: str, event_dict: MutableMapping[str, Any]
 ) -> tuple[tuple[str], dict[str, dict[str, Any]]]:
-    """What the standard library's logger is called with. % is doubled by nobody: there are no arguments."""
+    """The arguments for the standard library's logger. Percent signs stay single: there are no format arguments."""
     fields = dict(event_dict)
     event = str(fields.pop("event"))
     return (as_text(event, fields),), {"extra": {"event": event, "fields": fields}}

@@ -1,4 +1,4 @@
-"""The values that modules hand to each other. Frozen, no logic beyond their own arithmetic."""
+"""The data classes that all modules share: windows, requests, answers, pages, columns, tables."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 Json = Any
-"""Whatever a vendor sends; only ``systems`` modules look inside."""
+"""Any JSON value of a vendor; only ``systems`` modules look inside."""
 
 Row = dict[str, Json]
-"""One record, as the vendor sends it or as a table takes it."""
+"""One row, by the vendor's keys or by the columns of a table."""
 
 MS = timedelta(milliseconds=1)
 
@@ -49,7 +49,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which executions something is about: those that began in the window and fit all filters."""
+    """A selection of executions: those that began in the window and match all filters."""
 
     window: Window | None = None
     """None for any time."""
@@ -59,41 +59,41 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose details are wanted: ``all``, ``failed`` or ``none`` of each."""
+    """The executions whose steps and payloads are loaded: ``all``, ``failed`` or ``none``."""
 
     steps: str
     payloads: str
     first: Literal["newest", "oldest"] = "newest"
-    """Which come first, after those that failed."""
+    """The order of the executions that did not fail, which come after the failed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to a vendor. ``path`` is relative to the configured base URL."""
+    """One request to a vendor. ``path`` is relative to the configured base URL."""
 
     kind: str
-    """What it is for: ``list``, ``execution``, ``payload`` … Requests are counted by it."""
+    """The purpose by which requests are counted: ``list``, ``execution``, ``payload`` …"""
     path: str
     params: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
     is_once: bool = False
-    """Whether it has effects: then it leaves this machine at most once, whatever comes back or does not."""
+    """Whether it changes something at the vendor. Such a request is sent at most once, whatever the outcome."""
     body: Json = None
-    """What is sent as JSON; None for nothing."""
+    """The JSON body; None for no body."""
     is_partial: bool = False
-    """Whether it asks for one part of many: refused with 403, the credentials may be right for all others."""
+    """Whether it reads one part of many: after a 403, the credentials may still be right for the others."""
     patience_s: float | None = None
     """How long server errors are met with another attempt, where they may mean this one thing only: then it is
     refused. None for as long as for any request."""
     instead: Request | None = None
-    """The same question in another form, for a vendor that does not know this one."""
+    """An alternative form of the request, for a vendor that does not know this one."""
     unknown: tuple[int, ...] = (400,)
     """The statuses by which the vendor says that it does not know this form."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good (2xx) answer, already read and found to be JSON."""
+    """A successful (2xx) answer that was read completely and is JSON."""
 
     data: Json
     """None, too, where it was to be given raw: then only its ends were seen to be those of a list or an object."""
@@ -109,20 +109,20 @@ class Page:
 
     rows: Sequence[Row]
     total: int | None
-    """How many rows match the whole question, where the vendor tells."""
+    """Number of rows in the whole listing, where the vendor states it."""
     more: bool | None
-    """Whether the vendor says that another page follows; None when it says nothing."""
+    """Whether the vendor states that another page follows; None when it does not state it."""
     body: bytes = field(default=b"", repr=False, compare=False)
-    """The answer that it was read from, where it is at hand."""
+    """The answer that the page was read from, where it was kept."""
 
     def of(self, body: bytes) -> Page:
-        """The page with the answer that it was read from."""
+        """The page, read from the answer and keeping it."""
         return replace(self, body=body)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its type is one of dlt's ``text bigint double bool timestamp``."""
+    """One column of a table, with one of dlt's types ``text bigint double bool timestamp``."""
 
     name: str
     type: str
@@ -130,7 +130,7 @@ class Column:
     source: str | None = None
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
     is_free: bool = False
-    """Whether customers write what stands in it: it is redacted, cut at ``payload_max_bytes`` and kept as text."""
+    """Whether it holds customer data, which is redacted, cut at ``payload_max_bytes`` and stored as text."""
 
 
 OTHER_FIELDS = "other_fields"
@@ -139,24 +139,24 @@ OTHER_FIELDS = "other_fields"
 
 @dataclass(frozen=True, slots=True)
 class ColumnLimits:
-    """What becomes a column of the fields that a vendor sends and that no column is declared for."""
+    """Limits for columns that are made of undeclared fields of a vendor."""
 
     columns: int = 200
-    """So many of a table at most."""
+    """Maximum number of such columns in a table."""
     name_length: int = 63
     """Characters of a column's name. https://www.postgresql.org/docs/current/limits.html"""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table of the warehouse, complete with a sentence for every column."""
+    """One table of the warehouse, with a description of every column."""
 
     name: str
     description: str
     primary_key: tuple[str, ...]
     columns: tuple[Column, ...]
     newest: str
-    """The column whose highest value wins when one key arrives twice in a commit."""
+    """The column whose highest value wins when a primary key occurs twice in a commit."""
     partition: str | None = None
     """The timestamp by whose day the table is partitioned, where the warehouse can; None for a small table."""
     may_move: bool = False
@@ -166,16 +166,16 @@ class Table:
 
 
 class Sender(Protocol):
-    """What reading needs of a client."""
+    """The interface of a client, as readers need it."""
 
     def send(self, request: Request) -> Answer:
-        """The answer, however many attempts it takes."""
+        """Sends the request, with retries, and returns the answer."""
         ...
 
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
     ) -> Iterator[Answer | Exception]:
-        """The answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
+        """Yields the answers in order; with ``is_raw``, ``data`` may be None and the body unread, see ``Answer``.
 
         With ``ahead`` so many are asked for at once, before the first is waited for.
         """

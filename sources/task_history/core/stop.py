@@ -1,4 +1,4 @@
-"""How a run is asked to end: by a signal or by a limit of its own."""
+"""Stopping a run: by a signal, or by its limit of requests or time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from .errors import Stopped
 
-_SLICE_S = 1.0
-"""Longest sleep in one piece: a sleeping thread notices a suspended machine this long after it wakes."""
+_MAX_SLEEP_S = 1.0
+"""Maximum seconds of one sleep: after the machine wakes from suspend, threads notice it within this time."""
 
 _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 
@@ -20,7 +20,7 @@ def uptime_s() -> float:
 
 
 class StopSignal:
-    """Says whether the run is to end; shared by everything in it that waits or sends.
+    """The stop flag and limits of a run, shared by all its threads that wait or send requests.
 
     ``max_requests`` is how many requests may be sent (None: any number), ``max_s`` how many seconds
     from now the run may take (None: any). ``clock`` gives seconds that are never set back.
@@ -44,18 +44,18 @@ class StopSignal:
 
     @property
     def reason(self) -> str | None:
-        """Why the run is to end; None while it may go on."""
+        """The reason to stop; None while the run may go on."""
         if self._reason is None and self._deadline is not None and self._clock() >= self._deadline:
             self._end("--max-minutes reached")
         return self._reason
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether the run is to end because ``request`` was called, and not by a limit of its own."""
+        """Whether ``request`` was called, as opposed to a limit being reached."""
         return self._is_interrupted
 
     def request(self, reason: str) -> None:
-        """Asks everything that waits or is about to send to stop; the first reason given stays.
+        """Requests the stop; the first reason given stays.
 
         Safe to call from a signal handler and from any thread.
         """
@@ -68,13 +68,13 @@ class StopSignal:
             self._asked.notify_all()
 
     def check(self) -> None:
-        """Raises Stopped when the run is to end."""
+        """Raises Stopped when the run must end."""
         reason = self.reason
         if reason is not None:
             raise Stopped(reason)
 
     def spend(self) -> None:
-        """Counts one request. Raises Stopped when the run is to end or may send no more."""
+        """Counts one request. Raises Stopped when the run must end or may send no more."""
         self.check()
         with self._asked:
             if self._max_requests is None or self._spent < self._max_requests:
@@ -84,9 +84,9 @@ class StopSignal:
         self.check()
 
     def wait(self, seconds: float, *, given_up: Callable[[], bool] = lambda: False) -> None:
-        """Sleeps. Raises Stopped as soon as the run is to end, and at once if it would be before waking.
+        """Sleeps. Raises Stopped as soon as the run must end, and at once if its time limit comes before waking.
 
-        ``given_up`` is asked about once a second: whether nobody needs this sleeper's work any more.
+        ``given_up`` is called about once a second; when it returns true, the sleep ends early.
         """
         end = self._clock() + seconds
         if self._deadline is not None and end > self._deadline:
@@ -95,9 +95,9 @@ class StopSignal:
             self.check()
             if given_up():
                 raise Stopped("nobody waits for it any more")
-            left = end - self._clock()
-            if left <= 0:
+            seconds_left = end - self._clock()
+            if seconds_left <= 0:
                 return
             with self._asked:
                 if self._reason is None:
-                    self._asked.wait(min(left, _SLICE_S))
+                    self._asked.wait(min(seconds_left, _MAX_SLEEP_S))

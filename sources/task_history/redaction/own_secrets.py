@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 from ..core.json import exact_json
 from .edits import MARK, Edit, applied
 
-_LEAST_CHARS = 4
+_MIN_SECRET_CHARS = 4
 """Shorter secrets would take words and numbers of the vendor's with them."""
 _PART_CHARS = (8, 12)
 """A part is half of a secret, and at least and at most so many characters."""
@@ -69,7 +69,7 @@ class OwnSecrets:
     def add(self, *secrets: str) -> None:
         """From now on these are found, too."""
         with self._lock:
-            new = [one for one in secrets if len(one) >= _LEAST_CHARS and one not in MARK]
+            new = [one for one in secrets if len(one) >= _MIN_SECRET_CHARS and one not in MARK]
             if set(new) <= set(self._secrets):
                 return
             self._secrets = tuple(dict.fromkeys([*self._secrets, *new]))

@@ -1,4 +1,4 @@
-"""The systems: each module here that ends in ``SYSTEM = System(…)`` is one; ``protocol`` says what a system states."""
+"""The systems: one package per vendor, each ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> System:
-    """The system of that name.
+    """The system called ``name``.
 
     Raises:
         UsageError: there is none, or it leaves something out; the message lists those there are, or what is missing.

@@ -1,4 +1,4 @@
-"""Ids in requests and answers: the path that asks for one, and whether an answer is of the one that was asked for."""
+"""Ids in requests and answers: safe paths, and the check that an answer is about the requested id."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from urllib.parse import quote
 from ..core.errors import UnexpectedResponse, UnusableId
 from ..core.models import Json
 
-LONGEST_ID = 1_024
-"""Characters of an id that is asked for; servers refuse addresses of several thousand."""
+MAX_ID_CHARS = 1_024
+"""Maximum characters of an id in a request; servers refuse URLs of several thousand characters."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SHOWN_WHOLE, _SHOWN = 16, 12
+_MAX_SHOWN_CHARS, _SHORTENED_CHARS = 16, 12
 """Characters of an id that an error shows whole, and of a longer one: a vendor may send anything for an id."""
 
 
 def path_of(prefix: str, *ids: str) -> str:
-    """The path below ``prefix`` with each id, percent-encoded, as one segment: none leads out of its folder.
+    """The path ``prefix`` plus one percent-encoded segment per id; no id can leave its folder.
 
     Slashes and backslashes within an id are encoded, but what stands between them is looked at as well: servers
     and proxies may decode a path before they resolve its dots. https://url.spec.whatwg.org/#double-dot-path-segment
@@ -31,8 +31,8 @@ def path_of(prefix: str, *ids: str) -> str:
 def _segment(text: str) -> str:
     if not text:
         fault = "it is empty"
-    elif len(text) > LONGEST_ID:
-        fault = f"it has {len(text):,} characters, and {LONGEST_ID:,} are the most"
+    elif len(text) > MAX_ID_CHARS:
+        fault = f"it has {len(text):,} characters, and {MAX_ID_CHARS:,} are the most"
     elif _CONTROL.search(text):
         fault = "it has a control character"
     elif any(part in (".", "..") for part in re.split(r"[/\\]", text)):
@@ -42,38 +42,38 @@ def _segment(text: str) -> str:
             return quote(text, safe="")
         except UnicodeEncodeError:
             fault = "it has half of a surrogate pair"
-    raise UnusableId(f"The id {shown(text)} cannot stand in a request's path: {fault}. Nothing was asked.")
+    raise UnusableId(f"The id {shown(text)} cannot be part of a request's path: {fault}. Nothing was sent.")
 
 
-def check_id(what: str, paths: Sequence[str], data: Json, asked: str) -> None:
-    """Checks that an answer is of the execution, step or kind of statistics (``what``) that was asked for.
+def check_id(what: str, paths: Sequence[str], data: Json, expected: str) -> None:
+    """Checks that an answer is about the requested execution, step or kind of statistics (``what``).
 
     ``paths`` are the JSON paths, such as ``data.events.executionId``, under which an answer names it; lists on the way
-    are entered. An answer that leaves one out is let pass: what has to be there, the system's reading demands.
+    are entered. An answer without one of them passes; the system's reader checks required fields.
 
     Raises:
         UnexpectedResponse: it names another; the message has the JSON path and both ids, shortened.
     """
     for path in paths:
-        for place, value in _values(data, path.split("."), "$"):
-            if value not in (None, "") and str(value) != asked:
+        for json_path, value in _values(data, path.split("."), "$"):
+            if value not in (None, "") and str(value) != expected:
                 raise UnexpectedResponse(
-                    f"The answer is of another {what}: {shown(str(value))} stands at {place}, and {shown(asked)} was "
-                    "asked for. Nothing of it was loaded; it is asked for again."
+                    f"The answer is about another {what}: {json_path} is {shown(str(value))}, {shown(expected)} was "
+                    "requested. Nothing of it was loaded; it will be requested again."
                 )
 
 
-def _values(data: Json, names: Sequence[str], place: str) -> Iterator[tuple[str, Json]]:
-    """What stands under these names, in every item of a list, and where."""
+def _values(data: Json, names: Sequence[str], json_path: str) -> Iterator[tuple[str, Json]]:
+    """The values under the path of names, with the JSON path of each; lists are entered."""
     if isinstance(data, list):
-        for at, item in enumerate(data):
-            yield from _values(item, names, f"{place}[{at}]")
+        for index, item in enumerate(data):
+            yield from _values(item, names, f"{json_path}[{index}]")
     elif not names:
-        yield place, data
+        yield json_path, data
     elif isinstance(data, dict) and names[0] in data:
-        yield from _values(data[names[0]], names[1:], f"{place}.{names[0]}")
+        yield from _values(data[names[0]], names[1:], f"{json_path}.{names[0]}")
 
 
 def shown(text: str) -> str:
-    """The id as an error shows it: its beginning, what does not print as escapes."""
-    return repr(text if len(text) <= _SHOWN_WHOLE else text[:_SHOWN] + "…")
+    """The id as an error shows it: shortened, with escapes for characters that do not print."""
+    return repr(text if len(text) <= _MAX_SHOWN_CHARS else text[:_SHORTENED_CHARS] + "…")

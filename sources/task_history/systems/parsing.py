@@ -1,4 +1,4 @@
-"""What several vendors' answers have in common: instants, lists of rows, an error's text. Pure."""
+"""Parsing shared by several vendors: instants, lists of rows, error texts. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core.models import Column, Json, Row
 
 
 def error_in(column: str) -> str:
-    """The error in a JSON text, as SQL of ``Shown``: the text that it is, or that an object holds under a usual name."""
+    """SQL for ``Shown`` that takes the error from a JSON text: the text itself, or an object's field of a usual name."""
     parsed = f"TRY_CAST({column} AS JSON)"
     return (
         f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
@@ -23,7 +23,7 @@ def error_in(column: str) -> str:
 
 
 def instant(value: Json) -> datetime | None:
-    """An ISO 8601 instant as the vendor sends it; UTC when it names no zone, None when it is none."""
+    """Parses an ISO 8601 instant; UTC when it names no zone, None when it is not an instant."""
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str):
@@ -40,35 +40,35 @@ _LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
 
 
 def timed(row: Row, names: Sequence[str]) -> Row:
-    """The row with these fields as instants: ISO 8601, or milliseconds since 1970 where they are numbers.
+    """The row with these fields parsed as instants: ISO 8601 texts, or numbers of milliseconds since 1970.
 
     Absent, ``null``, empty and Go's zero time are all "not set". What is finer than a microsecond stays beside it,
     exactly as sent, under the field's name with ``Exact`` added; what is no instant stays as it is.
     """
-    found = dict(row)
+    parsed = dict(row)
     for name in names:
-        value = found.get(name)
-        at = instant_or_millis(value)
-        if at is not None and at.year == _ZERO_YEAR:
-            found[name] = None
-        elif at is not None:
+        value = parsed.get(name)
+        moment = instant_or_millis(value)
+        if moment is not None and moment.year == _ZERO_YEAR:
+            parsed[name] = None
+        elif moment is not None:
             if isinstance(value, str) and _LONG_FRACTION.search(value):
-                found[f"{name}Exact"] = value
-            found[name] = at
+                parsed[f"{name}Exact"] = value
+            parsed[name] = moment
         elif value == "":
-            found[name] = None
-    return found
+            parsed[name] = None
+    return parsed
 
 
 def instant_or_millis(value: Json) -> datetime | None:
-    """A text as an instant of ISO 8601, a number as milliseconds since 1970; None when it is neither."""
+    """Parses a text as ISO 8601, or a number as milliseconds since 1970; None when it is neither."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return millis(float(value) if isinstance(value, Decimal) else value)
     return instant(value)
 
 
 def millis(value: float) -> datetime | None:
-    """Milliseconds since 1970 as an instant; None beyond what there is."""
+    """Converts milliseconds since 1970 to an instant; None outside the years 1 to 9999."""
     try:
         return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
     except (OverflowError, ValueError):
@@ -76,17 +76,17 @@ def millis(value: float) -> datetime | None:
 
 
 _NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
-"""What an error may show as the name of a field: long ones with digits may be tokens."""
+"""Field names that an error may show; long ones with digits may be tokens."""
 
 
 def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
-    """The list of objects under the first of ``keys`` that is there, or the answer itself if it is a list.
+    """The list of objects under the first of ``keys`` that is present, or the answer itself if it is a list.
 
     Raises:
         UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
     """
     if isinstance(data, list):
-        found: Json = data
+        rows: Json = data
         path = "$"
     elif not keys:
         raise UnexpectedResponse(
@@ -102,12 +102,12 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
                 f"{what}: expected the key {' or '.join(map(repr, keys))} in the answer, found "
                 f"{names[:8]}. The vendor's API may have changed; nothing was loaded from this answer."
             )
-        found = data[path]
+        rows = data[path]
     else:
         raise UnexpectedResponse(f"{what}: expected an object, found {type(data).__name__}.")
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return found
+    return rows
 
 
 UNREADABLE = Column(

@@ -1,4 +1,4 @@
-"""What a vendor's module states of its API, as values and pure functions.
+"""The interface of a system: a vendor's API described by values and pure functions.
 
 A system is a value of ``System``: facts, and functions that turn a question into a request and an answer into rows.
 Nothing here or in a vendor's module opens a connection, reads a clock or knows dlt. What a vendor can do besides listing
@@ -35,12 +35,12 @@ Filters = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One way to ask for some executions only."""
+    """A filter of the vendor's list of executions."""
 
     name: str
-    """As a user names it: status, workflow, user, integration."""
+    """The user's name for it: status, workflow, user, integration."""
     param: str
-    """As the vendor names it."""
+    """The vendor's name for it."""
     column: str | None
     """The column of ``executions`` that holds it; None where only the workflow's row tells."""
     text: str
@@ -48,7 +48,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What the vendor says when it runs an execution again."""
+    """The vendor's answer to a replay."""
 
     execution_id: str | None
     status: str | None
@@ -58,7 +58,7 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What a single read of one execution holds."""
+    """The content of a single read of one execution."""
 
     execution: Row
     """The fields that a listing's row has too; empty where the read does not repeat them."""
@@ -68,14 +68,14 @@ class Detail:
     children: Mapping[str, list[Row]] = field(default_factory=dict)
     """Rows of further tables, by the table's name."""
     more: tuple[Request, ...] = ()
-    """What else has to be asked before the detail is whole; ``read_detail`` reads these answers too."""
+    """Further requests that the detail needs; ``read_detail`` reads their answers, too."""
     unreadable: tuple[str, ...] = ()
-    """Why parts of it cannot be asked for."""
+    """Reasons why parts of it cannot be requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """The request that makes a token: ``form`` is sent as its body, ``headers`` with it."""
+    """The request for a token: ``form`` is sent as its body, with ``headers``."""
 
     request: Request
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -84,7 +84,7 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a login gave; ``expires_in_s`` is None where it does not say how long that is good."""
+    """A token from a login; ``expires_in_s`` is None where the vendor does not state its lifetime."""
 
     value: str = field(repr=False)
     expires_in_s: float | None = None
@@ -92,12 +92,12 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A step's input and output, still exactly as sent."""
+    """A step's input and output, exactly as sent."""
 
     input: Json
     output: Json
     flags: Row = field(default_factory=dict)
-    """What else the vendor says of it."""
+    """Other fields that the vendor sends with it."""
 
 
 STATUSES: Mapping[str, str] = {
@@ -117,26 +117,26 @@ STATUSES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How the views show one kind of a system's rows, as SQL that DuckDB takes and sqlglot carries to BigQuery.
+    """One kind of a system's rows in the views, as DuckDB SQL that sqlglot translates to BigQuery.
 
     Instants that partition the tables are given as the bare column, so that filters by them prune.
     """
 
     rows: str
-    """What stands after FROM; tables of the dataset in braces: ``{workflow_executions} AS e``."""
+    """The FROM clause, with the dataset's tables in braces: ``{workflow_executions} AS e``."""
     columns: Mapping[str, str]
-    """The views' column → an expression over ``rows``. What a system does not have is left out, and is NULL."""
+    """Expressions over ``rows`` by column of the views. A column that is left out is NULL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """What the views over all systems show of this one; ``views/relations.py`` names the columns that there are."""
+    """A system's part of the views over all systems; ``views/relations.py`` lists the possible columns."""
 
     statuses: Mapping[str, str]
     """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
     executions: Shown
     steps: Shown | None = None
-    """None where the vendor has none."""
+    """None where the vendor has no payloads."""
     payloads: Shown | None = None
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
@@ -144,43 +144,43 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class PageForm:
-    """The documented form of a list's answer, an object, and what tells of its rows whether they are open."""
+    """The documented form of a list's answer, an object, and the fields that show whether a row is open."""
 
     rows: str
-    """The key under which the rows stand, objects of texts, numbers and truths."""
+    """The key of the rows, which are objects of texts, numbers and booleans."""
     total: str
-    """The key of the number of rows that match the whole question."""
+    """The key of the total number of rows."""
     status: str
-    """A row's key of its status."""
+    """The key of a row's status."""
     ended: str
-    """A row's key of what is there once it is over."""
+    """The key of a row's field that is set once the execution has ended."""
     terminal: frozenset[str]
-    """The statuses of what is over."""
+    """The terminal statuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access(Generic[S]):
-    """Where the API is, and how a request is let in."""
+    """Address and authentication of the API."""
 
     default_base_url: str = ""
     address: str = "base_url"
     """The settings that say where the API is, as errors name them."""
     base_url: Callable[[S], str] = lambda values: values.base_url or ""
-    """Where the API is by these settings; empty for the default."""
+    """The API's URL by these settings; empty for the default."""
     credential: Callable[[S], str]
-    """What the vendor counts its rate limit by; only told apart, never written."""
+    """The identity that the vendor's rate limit applies to; only compared, never written."""
     headers: Callable[[S, str], dict[str, str]]
     """The headers that authenticate a request, with the token that a login gave; empty where there is no login."""
     hint: Callable[[int], str]
-    """What a user should look at when the vendor refuses with 401 or 403."""
+    """The hint for a user when the vendor refuses with 401 or 403."""
     check: Callable[[S], None] = lambda values: None
-    """Raises ConfigurationError where settings do not go together."""
+    """Raises ConfigurationError where settings contradict each other."""
     warnings: Callable[[S], tuple[str, ...]] = lambda values: ()
-    """What a user should know of these settings although they work."""
+    """Warnings about settings that are valid."""
     login: Callable[[S], Login | None] = lambda values: None
-    """How a token is made of the credentials; None where they are sent as they are."""
+    """The login that exchanges the credentials for a token; None where they are sent as they are."""
     read_login: Callable[[Json], Token] | None = None
-    """A login's answer. Raises UnexpectedResponse."""
+    """Reads a login's answer. Raises UnexpectedResponse."""
     status_in: Callable[[Json], int | None] | None = None
     """The status of an error within an answer that says success; None where the answer's own status always tells."""
 
@@ -208,11 +208,11 @@ class Listing(Generic[S]):
     page_size: int
     request: PageRequest[S]
     read: Callable[[Json], Page]
-    """A page. Raises UnexpectedResponse when the answer has not the documented form."""
+    """Reads a page. Raises UnexpectedResponse when the answer does not have the documented form."""
     page_form: PageForm | None = None
     """The form of pages that are read in columns; None where each row has to be looked at."""
     filters: tuple[Filter, ...] = ()
-    """By what a listing can be narrowed."""
+    """The filters of the listing."""
     filters_by_status: bool = False
     """Whether one listing shows all executions that have a status."""
     partitioned_by: str = ""
@@ -238,7 +238,7 @@ class Listing(Generic[S]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Details(Generic[S]):
-    """How the vendor tells of one execution: its state by a single read, and its steps."""
+    """Reading one execution: its state by a single read, and its steps."""
 
     steps: Table
     log: Table
@@ -248,17 +248,17 @@ class Details(Generic[S]):
     execution_request: Callable[[S, str, str], Request]
     """The single read of an execution (its id, its partition)."""
     read_execution: Callable[[Json], Detail]
-    """Its answer. Raises UnexpectedResponse."""
+    """Reads its answer. Raises UnexpectedResponse."""
     execution_ids: tuple[str, ...]
-    """Where its answer names the execution, as JSON paths: see ``ids.check_id``."""
+    """JSON paths of the execution's id in the answer, see ``ids.check_id``."""
     list_only_columns: tuple[str, ...] = ()
     """Columns of ``executions`` whose value a single read does not give as a listing does."""
     steps_request: Callable[[S, str, str], Request] | None = None
     """The request for the steps of an execution; None where the single read brings them."""
     read_steps: Callable[[S, Request, Json], Detail] | None = None
-    """The answer to it, or to one of its ``more``; None where the single read brings all. Raises UnexpectedResponse."""
+    """Reads the steps' answers, those of ``Detail.more`` included; None where the single read has all steps."""
     is_gone: Callable[[int, str], bool] = lambda status, message: status in (404, 410)
-    """Whether that refusal of a single read (status, message) says that the vendor holds the execution no longer."""
+    """Whether a refused single read (status, message) means that the vendor no longer has the execution."""
 
     @property
     def come_with_execution(self) -> bool:
@@ -267,7 +267,7 @@ class Details(Generic[S]):
 
     @property
     def has_more(self) -> bool:
-        """Whether what comes with the execution may have to be asked for in further requests."""
+        """Whether steps that come with the execution may need further requests."""
         return self.steps_request is None and self.read_steps is not None
 
     def request(self, values: S, execution_id: str, partition: str) -> Request:
@@ -275,39 +275,39 @@ class Details(Generic[S]):
         return (self.steps_request or self.execution_request)(values, execution_id, partition)
 
     def read(self, values: S, request: Request, data: Json) -> Detail:
-        """The answer to it, or to one of its ``more``. Raises UnexpectedResponse."""
+        """Reads the answer to ``request`` or to one of ``Detail.more``. Raises UnexpectedResponse."""
         return self.read_steps(values, request, data) if self.read_steps else self.read_execution(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payloads(Generic[S]):
-    """How the vendor gives inputs and outputs of steps."""
+    """Reading the inputs and outputs of steps."""
 
     table: Table
     request: Callable[[S, str, str], Request]
-    """The request for one step's (the execution's id, the step's id)."""
+    """The request for the payload of a step (the execution's id, the step's id)."""
     read: Callable[[Json], Payload]
-    """Its answer. Raises UnexpectedResponse."""
+    """Reads its answer. Raises UnexpectedResponse."""
     execution_ids: tuple[str, ...] = ()
-    """Where its answer names the execution, as JSON paths."""
+    """JSON paths of the execution's id in the answer."""
     step_ids: tuple[str, ...] = ()
-    """Where its answer names the step."""
+    """JSON paths of the step's id in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay(Generic[S]):
-    """How the vendor runs an execution again. The request has effects, and must be sent once."""
+    """Running an execution again. The request has effects and must be sent at most once."""
 
     caveat: str
-    """What a person has to know before that."""
+    """The warning that a person must see before a replay."""
     request: Callable[[S, str], Request]
     read: Callable[[Json], Replayed]
-    """A replay's answer; the execution runs again, also where the answer has another form."""
+    """Reads a replay's answer; the execution runs again even where the answer has an unexpected form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers(Generic[S]):
-    """How an execution that waits for a person is answered. The request has effects, and must be sent once."""
+    """Answering an execution that waits for a person. The request has effects and must be sent at most once."""
 
     request: Callable[[S, str, str, Mapping[str, str], str], Request]
     """The request (execution's id, input's id, answers by field, partition)."""
@@ -327,41 +327,41 @@ class ReadStatistics(Protocol[S_contra]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics(Generic[S]):
-    """How the vendor gives statistics that it keeps itself."""
+    """Reading the vendor's own statistics."""
 
     tables: tuple[Table, ...]
-    """The first has a row per bucket of time."""
+    """The tables of the statistics; the first has one row per bucket of time."""
     buckets: Callable[[S], tuple[str, timedelta]]
-    """What the column ``granularity`` says, and how long a bucket is: from midnight on, UTC."""
+    """The value of the column ``granularity``, and the length of a bucket, counted from midnight UTC."""
     request: Callable[[S, Window], Request]
     """The request for a window of whole buckets."""
     read: ReadStatistics[S]
     granularity_ids: tuple[str, ...] = ()
-    """Where its answer names the granularity, as JSON paths."""
+    """JSON paths of the granularity in the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflows(Generic[S]):
-    """How the vendor lists workflows."""
+    """Listing of the workflows."""
 
     table: Table
     """One row per workflow."""
     request: Callable[[S, str, int], Request]
     """The request for the workflows of a partition, from an offset on; ``""`` where settings name no partition."""
     read: Callable[[Json], Page]
-    """Its answer. Raises UnexpectedResponse."""
+    """Reads its answer. Raises UnexpectedResponse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Integrations(Generic[S]):
-    """How it is learned to which integration a workflow belongs, where executions do not name it."""
+    """Finding the integration of a workflow, where executions do not name it."""
 
     table: Table
     """One row per workflow that ran."""
     names: Callable[[S], tuple[str, ...]]
     """The integrations that are asked for."""
     map_file: Callable[[S], str | None]
-    """The file that names them instead; None where there is none."""
+    """The file that maps workflows to integrations instead; None without one."""
     request: Callable[[S, str, str], Request]
     """The request whose count tells whether executions of a workflow belong to an integration."""
 
@@ -374,12 +374,12 @@ class System(Generic[S]):
     title: str
     docs_url: str
     settings: type[S]
-    """What a user may set of it."""
+    """The class of its settings."""
     access: Access[S]
     rate_limit: tuple[int, float]
-    """The vendor's limit: requests, in this many seconds."""
+    """The vendor's rate limit: number of requests, and seconds of the period."""
     retention: timedelta | None = None
-    """How long the vendor keeps an execution; None when it does not say."""
+    """Time for which the vendor keeps an execution; None when it does not state one."""
     executions: Table
     identity: Callable[[Row], str]
     """The execution's id, as text."""
@@ -392,7 +392,7 @@ class System(Generic[S]):
     workflow_column: str
     """The column of ``executions`` that names the workflow."""
     open_statuses: tuple[str, ...] = ()
-    """The statuses by which the vendor lists open executions."""
+    """The statuses of open executions, as values of the vendor's filter."""
     failed_statuses: tuple[str, ...]
     listing: Listing[S]
     details: Details[S]
@@ -405,4 +405,4 @@ class System(Generic[S]):
     companions: tuple[System, ...] = ()
     """Further listings of the same account, synced after this one into the same dataset."""
     views: Views | None = None
-    """What the analysts' views show of it; None where they leave it out."""
+    """Its part of the views; None where views leave it out."""

@@ -1,4 +1,4 @@
-"""What a user may set of a system, stated once: typed fields, each with its text, default and bounds.
+"""Declaration of a system's settings: typed fields, each with its description, default and bounds.
 
 Checks and their errors, ``task-history systems``, the signatures of the dlt sources, the tables of the README and
 ``.dlt/config.toml`` are made from these fields (``make settings-docs``).
@@ -17,7 +17,7 @@ from ..core.models import ColumnLimits
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing a user may set."""
+    """One setting."""
 
     name: str
     type: type
@@ -30,11 +30,11 @@ class Setting:
     least: float | None = None
     most: float | None = None
     example: Any = None
-    """A value as a user writes it, for one whose default shows nothing."""
+    """An example value, for a setting whose default is no example."""
     unset: str = ""
-    """What holds while it is not set, in words, where there is no default."""
+    """The behaviour while it is not set, in words, where there is no default."""
     is_of_command: bool = False
-    """Whether only the command heeds it: a dlt source is told by its pipeline."""
+    """Whether only the command uses it: a dlt source takes it from its pipeline."""
 
 
 def setting(
@@ -50,7 +50,7 @@ def setting(
     unset: str = "",
     is_of_command: bool = False,
 ) -> Any:
-    """A field of a class of settings: see ``Setting``. ``text`` is one sentence that says what it means."""
+    """Declares a setting as a field of a settings class, see ``Setting``. ``text`` is a description of one sentence."""
     stated = {
         "text": text,
         "is_secret": is_secret,
@@ -67,7 +67,7 @@ def setting(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemSettings:
-    """What a user may set of every system. A system's own class adds what is its own.
+    """The settings that every system has; each system's own class adds to them.
 
     Defaults that are facts of the system (its address, limit and retention) are stated there.
     """
@@ -149,17 +149,18 @@ class SystemSettings:
 
 
 def stated(settings: type[SystemSettings]) -> tuple[Setting, ...]:
-    """The settings of a class: those of the system first, then those that all have."""
+    """The settings of a class: the system's own first, then those that all systems have."""
     hints = get_type_hints(settings)
-    common = {one.name for one in fields(SystemSettings)}
-    found = [
-        Setting(one.name, _plain(hints[one.name]), one.default, **one.metadata) for one in fields(settings)
+    common = {field_.name for field_ in fields(SystemSettings)}
+    own = [
+        Setting(field_.name, _plain(hints[field_.name]), field_.default, **field_.metadata)
+        for field_ in fields(settings)
     ]
-    return tuple(sorted(found, key=lambda one: one.name in common))
+    return tuple(sorted(own, key=lambda field_: field_.name in common))
 
 
 def _plain(hint: Any) -> type:
-    """The type without None and without what a list holds."""
+    """The type without its None alternative and without type arguments."""
     kinds = (hint,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
     kind = next(kind for kind in kinds if kind is not NoneType)
     plain: type = get_origin(kind) or kind

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.errors import WarehouseUnavailable
 
-_PATIENCE_S = 15.0
+_LOCK_WAIT_S = 15.0
 """A sync holds the file only while it commits or asks."""
 _SETTINGS = (
     "GLOBAL TimeZone = 'UTC'",
@@ -36,7 +36,7 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
     """
     import duckdb
 
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + _LOCK_WAIT_S
     while True:
         try:
             connection = duckdb.connect(str(file), read_only=True, config={"threads": 2})

@@ -21,7 +21,7 @@ from .tables import COVERAGE, RUNS
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with the values for its ``%s``; gives the columns' names and the rows."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_IDS_AT_ONCE = 500
+_MAX_IDS_PER_QUERY = 500
 _GRACE = timedelta(days=7)
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
@@ -221,8 +221,8 @@ class Warehouse:
     def stored(self, ids: Sequence[str]) -> dict[str, Row]:
         """The executions' rows by id, by the names of the warehouse's columns."""
         rows_by_id: dict[str, Row] = {}
-        for at in range(0, len(ids), _IDS_AT_ONCE):
-            part = ids[at : at + _IDS_AT_ONCE]
+        for at in range(0, len(ids), _MAX_IDS_PER_QUERY):
+            part = ids[at : at + _MAX_IDS_PER_QUERY]
             marks = ", ".join(["%s"] * len(part))
             rows = self._records(f"SELECT e.* FROM {self._executions} AS e WHERE e.id IN ({marks})", *part)
             rows_by_id |= {str(row["id"]): row for row in rows}

@@ -68,20 +68,22 @@ def is_gone(status: int, message: str) -> bool:
 
 def read_page(data: Json) -> Page:
     what = "list"
-    found = _data(data, what=what)
-    more: Json = data.get("hasMore")
-    if isinstance(found, dict):
-        if "items" not in found:
-            rows_under(found, ("items",), what=what)
-        more = found.get("hasMore")
+    content = _data(data, what=what)
+    has_more: Json = data.get("hasMore")
+    if isinstance(content, dict):
+        if "items" not in content:
+            rows_under(content, ("items",), what=what)
+        has_more = content.get("hasMore")
         # Go encodes an empty list as null.
-        found = found["items"] if found["items"] is not None else []
-    rows = rows_under(found, (), what=what)
+        content = content["items"] if content["items"] is not None else []
+    rows = rows_under(content, (), what=what)
     for row in rows:
         if row.get("id") in (None, ""):
             raise UnexpectedResponse("list: a row has no 'id'.")
     return Page(
-        [timed(row, _TIMES) for row in rows], total=None, more=more if isinstance(more, bool) else None
+        [timed(row, _TIMES) for row in rows],
+        total=None,
+        more=has_more if isinstance(has_more, bool) else None,
     )
 
 
@@ -114,12 +116,12 @@ def read_run(data: Json) -> Detail:
     definition = run.get("workflowDefinition")
     named = definition.get("sensitivePropKeys") if isinstance(definition, dict) else None
     secret = [key for node in nodes for key in _keys(node.get("secretKeys"))] + _keys(named)
-    others = {
+    other_fields = {
         name: _masked(value, secret)
         for name, value in run.items()
         if name not in _LIST_FIELDS and name != "executionState"
     }
-    return Detail(timed(fields, _TIMES), {"workflowDefinition": None, **others}, nodes)
+    return Detail(timed(fields, _TIMES), {"workflowDefinition": None, **other_fields}, nodes)
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions
@@ -140,14 +142,14 @@ def execution_request(values: B3osSettings, execution_id: str, partition: str) -
 
 
 def read_execution(data: Json) -> Detail:
-    found = _data(data, what="execution")
-    execution = found.get("execution") if isinstance(found, dict) else None
+    content = _data(data, what="execution")
+    execution = content.get("execution") if isinstance(content, dict) else None
     if not isinstance(execution, dict) or execution.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'execution' under 'data'.")
-    events = rows_under({"events": found.get("events") or []}, ("events",), what="execution")
+    events = rows_under({"events": content.get("events") or []}, ("events",), what="execution")
     identity = str(execution["id"])
-    rows = [_event(identity, at, event) for at, event in enumerate(events)]
-    return Detail(timed(execution, _TIMES), {"message": found.get("message")}, rows)
+    rows = [_event(identity, index, event) for index, event in enumerate(events)]
+    return Detail(timed(execution, _TIMES), {"message": content.get("message")}, rows)
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions-stats
@@ -160,23 +162,23 @@ def stats_buckets(values: B3osSettings) -> tuple[str, timedelta]:
 
 def stats_request(values: B3osSettings, window: Window) -> Request:
     ends = (("from", window.start), ("to", window.end))
-    params = tuple((name, str(round(at.timestamp() * 1000))) for name, at in ends)
+    params = tuple((name, str(round(instant.timestamp() * 1000))) for name, instant in ends)
     return Request("stats", "/v1/executions/stats", (*params, ("granularity", values.stats_granularity)))
 
 
 def read_stats(
     values: B3osSettings, window: Window, data: Json, *, settled_before: datetime
 ) -> Mapping[str, list[Row]]:
-    found = _data(data, what="statistics")
-    if not isinstance(found, dict) or "timeSeries" not in found:
+    content = _data(data, what="statistics")
+    if not isinstance(content, dict) or "timeSeries" not in content:
         raise UnexpectedResponse("statistics: expected an object with the key 'timeSeries' under 'data'.")
     granularity = values.stats_granularity
     span: Row = {"granularity": granularity, "window_start": window.start, "window_end": window.end}
     parts = {
-        name: rows_under({name: found.get(name) or []}, (name,), what="statistics")
+        name: rows_under({name: content.get(name) or []}, (name,), what="statistics")
         for name in ("timeSeries", "statuses", "sourceSystems", "recentFailures")
     }
-    summary = found.get("summary")
+    summary = content.get("summary")
     if summary is not None and not isinstance(summary, dict):
         raise UnexpectedResponse("statistics: expected an object under 'summary'.")
     return {
@@ -194,18 +196,18 @@ def read_stats(
 def _buckets(
     values: B3osSettings, window: Window, rows: Sequence[Row], settled_before: datetime
 ) -> Iterator[Row]:
-    """A row per bucket of the window, those too that the vendor leaves out."""
+    """One row per bucket of the window, also for buckets that the vendor leaves out."""
     granularity, width = stats_buckets(values)
-    given: dict[datetime, Row] = {}
+    rows_by_start: dict[datetime, Row] = {}
     for row in rows:
         at = instant_or_millis(row.get("bucketStart"))
         if at is None:
             raise UnexpectedResponse("statistics: a row of 'timeSeries' has no instant under 'bucketStart'.")
-        given[at] = {name: value for name, value in row.items() if name != "bucketStart"}
+        rows_by_start[at] = {name: value for name, value in row.items() if name != "bucketStart"}
     empty = dict.fromkeys(("total", "succeeded", "failed", "cancelled"), 0)
     starts = {window.start + at * width for at in range(-(-(window.end - window.start) // width))}
-    for at in sorted(starts | {at for at in given if at in window}):
-        row = _rated(given.get(at, empty))
+    for at in sorted(starts | {at for at in rows_by_start if at in window}):
+        row = _rated(rows_by_start.get(at, empty))
         is_over = at + width <= settled_before and _ended(row) >= (row.get("total") or 0)
         yield {
             **row,
@@ -213,7 +215,7 @@ def _buckets(
             "bucket_start": at,
             "bucket_end": at + width,
             "is_closed": is_over,
-            "is_filled": at not in given,
+            "is_filled": at not in rows_by_start,
         }
 
 
@@ -222,7 +224,7 @@ def _paged(offset: int) -> tuple[tuple[str, str], ...]:
 
 
 def _data(data: Json, *, what: str) -> Json:
-    """What stands in the envelope. Its ``code`` is 200 or 0 for success, and says nothing."""
+    """The content of the envelope. Its ``code`` is ignored: both 200 and 0 mean success."""
     if not isinstance(data, dict) or "data" not in data:
         raise UnexpectedResponse(
             f"{what}: expected an object with the key 'data'. The vendor's API may have changed; nothing was loaded "
@@ -232,9 +234,9 @@ def _data(data: Json, *, what: str) -> Json:
 
 
 def _is_set(value: Json) -> bool:
-    """Whether there is an instant; Go writes year 1 for none."""
-    found = timed({"at": value}, ("at",))["at"] if value is not None else None
-    return found is not None and found != ""
+    """Whether the value is an instant; Go writes a missing one as year 1."""
+    parsed = timed({"at": value}, ("at",))["at"] if value is not None else None
+    return parsed is not None and parsed != ""
 
 
 def _event(execution_id: str, position: int, event: Row) -> Row:
@@ -250,7 +252,7 @@ def _event(execution_id: str, position: int, event: Row) -> Row:
 def _nodes(
     run_id: str, state: Mapping[str, Json], *, parent: str | None, iteration: int | None
 ) -> Iterator[Row]:
-    """The nodes of a run or of one iteration of a loop, each followed by those within it."""
+    """The nodes of a run or of one loop iteration, each followed by its inner nodes."""
     for node_id, node in state.items():
         if not isinstance(node, dict):
             raise UnexpectedResponse("run: expected an object for each node under 'executionState'.")
@@ -269,9 +271,9 @@ def _nodes(
             "node_id": node_id,
         }
         loops = node.get("iterations")
-        for at, inner in enumerate(loops if isinstance(loops, list) else ()):
+        for index, inner in enumerate(loops if isinstance(loops, list) else ()):
             if isinstance(inner, dict):
-                yield from _nodes(run_id, inner, parent=path, iteration=at)
+                yield from _nodes(run_id, inner, parent=path, iteration=index)
 
 
 def _keys(keys: Json) -> list[str]:
@@ -279,7 +281,7 @@ def _keys(keys: Json) -> list[str]:
 
 
 def _masked(value: Json, keys: Json) -> Json:
-    """The value without what the vendor itself calls secret, at any depth, in texts that are JSON too."""
+    """The value without fields that the vendor marks as secret, at any depth, also in texts of JSON."""
     secret = set(_keys(keys))
     if not secret:
         return value

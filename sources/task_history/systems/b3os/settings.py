@@ -1,4 +1,4 @@
-"""What a user may set of B3OS."""
+"""Settings of B3OS."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import timedelta
 from ..settings import SystemSettings, setting
 
 BUCKETS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
-"""How long a bucket of the vendor's statistics is, by its granularity."""
+"""Length of a bucket of the vendor's statistics, by granularity."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class B3osSettings(SystemSettings):
-    """B3OS's own settings, beside those that all systems have."""
+    """Settings of B3OS, in addition to those of every system."""
 
     api_key: str = setting(
         "An API key, beginning with b3sk_; the scope read is enough.", is_secret=True, is_required=True

@@ -1,4 +1,4 @@
-"""The tables of B3OS, and what the views show of them."""
+"""The tables of B3OS, and the SQL by which views read them."""
 
 from __future__ import annotations
 

@@ -152,9 +152,9 @@ def replay_request(values: ParagonSettings, execution_id: str) -> Request:
 
 def read_replay(data: Json) -> Replayed:
     # Documented is 201 with the execution that was started; whether its id is a new one is not.
-    found = data if isinstance(data, dict) else {}
-    identity, status = (str(found[name]) if found.get(name) else None for name in ("id", "status"))
-    fields = {name: value for name, value in found.items() if name in _ROW_FIELDS}
+    content = data if isinstance(data, dict) else {}
+    identity, status = (str(content[name]) if content.get(name) else None for name in ("id", "status"))
+    fields = {name: value for name, value in content.items() if name in _ROW_FIELDS}
     return Replayed(identity, status, {"dateEnded": None, "runDuration": None, "taskCount": None, **fields})
 
 

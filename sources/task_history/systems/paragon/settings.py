@@ -1,4 +1,4 @@
-"""What a user may set of Paragon Task History."""
+"""Settings of Paragon Task History."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..settings import SystemSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParagonSettings(SystemSettings):
-    """Paragon Task History's own settings, beside those that all systems have."""
+    """Settings of Paragon Task History, in addition to those of every system."""
 
     project_id: str = setting(
         "The project's id, from the dashboard's address bar.", is_required=True, example="…"

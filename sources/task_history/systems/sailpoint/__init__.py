@@ -130,19 +130,19 @@ def workflows_request(values: SailPointSettings, partition: str, offset: int) ->
 
 def read_workflows(data: Json) -> Page:
     rows = rows_under(data, (), what="list of workflows")
-    found = []
+    workflows = []
     for row in rows:
         if row.get("id") in (None, ""):
             raise UnexpectedResponse("list of workflows: a row has no 'id'.")
         trigger, owner = row.get("trigger"), row.get("owner")
-        found.append(
+        workflows.append(
             {
                 **timed(row, ("created", "modified")),
                 "trigger_type": trigger.get("type") if isinstance(trigger, dict) else None,
                 "owner_name": owner.get("name") if isinstance(owner, dict) else None,
             }
         )
-    return Page(found, total=None, more=bool(rows) and len(rows) % PAGE == 0)
+    return Page(workflows, total=None, more=bool(rows) and len(rows) % PAGE == 0)
 
 
 def list_request(
@@ -155,8 +155,8 @@ def list_request(
     request: Request | None = None
     # https://github.com/sailpoint-oss/api-specs/issues/67: the filter's name and form differ by version; the
     # last resort is none, and the caller cuts.
-    for words in reversed(list(_filters(window, filters.get("status")))):
-        params = (*paging, ("filters", words)) if words else paging
+    for filter_text in reversed(list(_filters(window, filters.get("status")))):
+        params = (*paging, ("filters", filter_text)) if filter_text else paging
         request = Request("list", path, params, is_partial=True, instead=request)
     assert request is not None  # noqa: S101 - there is always one form
     return request
@@ -196,26 +196,26 @@ def steps_request(values: SailPointSettings, execution_id: str, partition: str) 
 
 def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detail:
     extra: Row = {}
-    found: Json = data
+    history: Json = data
     if isinstance(data, dict):
         if "history" not in data:
             raise UnexpectedResponse(
                 "history: expected a list of events, or an object with the key 'history'."
             )
-        found = data["history"] if data["history"] is not None else []
+        history = data["history"] if data["history"] is not None else []
         extra = {name: value for name, value in data.items() if name != "history"}
-    if isinstance(found, dict):
-        found = [found]
-    events = rows_under(found, (), what="history")
+    if isinstance(history, dict):
+        history = [history]
+    events = rows_under(history, (), what="history")
     execution_id = _execution_id(request)
-    first = next((int(value) for name, value in request.params if name == "offset"), 0)
-    more: tuple[Request, ...] = ()
+    offset = next((int(value) for name, value in request.params if name == "offset"), 0)
+    further: tuple[Request, ...] = ()
     if isinstance(data, list) and len(events) == PAGE:
         # A page as long as one may be: older servers know no parameters, and then it was all.
         path = request.path.removesuffix("-v2")
-        more = (Request("execution", path, _paged(first + PAGE), is_partial=True),)
-    rows = [_event(execution_id, first + at, event) for at, event in enumerate(events)]
-    return Detail({}, extra, rows, more=more)
+        further = (Request("execution", path, _paged(offset + PAGE), is_partial=True),)
+    rows = [_event(execution_id, offset + index, event) for index, event in enumerate(events)]
+    return Detail({}, extra, rows, more=further)
 
 
 def _path(version: str, service: str) -> str:
@@ -231,7 +231,7 @@ def _paged(offset: int) -> tuple[tuple[str, str], ...]:
 
 
 def _filters(window: Window | None, status: str | None) -> Iterable[str]:
-    """The filter in the forms that servers were seen to know, the likeliest first, and at last none."""
+    """The filter in each form that servers are known to accept, the most likely first, and no filter last."""
     state = [f'status eq "{_quoted(status)}"'] if status else []
     if window is None:
         yield " and ".join(state)
@@ -257,21 +257,21 @@ def _execution_id(request: Request) -> str:
 
 
 def _event(execution_id: str, position: int, event: Row) -> Row:
-    """An event as a row. Its attributes' names are not documented: those that clients use become columns."""
+    """An event as a row. Attribute names are undocumented; those that clients use become columns."""
     attributes = event.get("attributes")
-    known = attributes if isinstance(attributes, dict) else {}
+    by_name = attributes if isinstance(attributes, dict) else {}
     kind = str(event.get("type") or "")
-    last = _LAST_WORD.search(kind)
+    outcome = _LAST_WORD.search(kind)
     return {
         **timed(event, ("timestamp",)),
         "id": f"{execution_id}:{position}",
         "workflow_execution_id": execution_id,
         "position": position,
-        "status": last[0] if last else None,
-        "step_name": known.get("stepName"),
-        "display_name": known.get("displayName"),
-        "technical_name": known.get("technicalName"),
-        "error": known.get("error"),
+        "status": outcome[0] if outcome else None,
+        "step_name": by_name.get("stepName"),
+        "display_name": by_name.get("displayName"),
+        "technical_name": by_name.get("technicalName"),
+        "error": by_name.get("error"),
     }
 
 

@@ -1,4 +1,4 @@
-"""What a user may set of SailPoint."""
+"""Settings of SailPoint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VERSIONS = ("v2025", "v2026", "v2024", "v3", "beta", "v1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SailPointSettings(SystemSettings):
-    """SailPoint's own settings, beside those that all systems have."""
+    """Settings of SailPoint, in addition to those of every system."""
 
     tenant: str | None = setting(
         "The tenant: the word before .api.identitynow.com; or set base_url.", example="acme"

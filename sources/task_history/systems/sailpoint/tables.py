@@ -1,4 +1,4 @@
-"""The tables of SailPoint, and what the views show of them."""
+"""The tables of SailPoint, and the SQL by which views read them."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 
 PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
-_LEAST_PAGE = 10
-"""What a server gives that heeds no page size."""
+_MIN_PAGE_SIZE = 10
+"""Rows per page of a server that ignores the page size."""
 ENDED = frozenset(
     {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "TIMED_OUT", "TERMINATED", "CANCELED", "CANCELLED"}
 )
@@ -53,7 +53,7 @@ _TIMES = ("_createdAt", "_updatedAt")
 
 
 def check(values: TwinitSettings) -> None:
-    where = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
+    place = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
     if not values.base_url:
         raise ConfigurationError(
             "The setting base_url of twinit is missing: each environment has a host of its own, such as "
@@ -65,7 +65,7 @@ def check(values: TwinitSettings) -> None:
         if not getattr(values, name):
             raise ConfigurationError(
                 f"The setting {name} of twinit is missing: a token is made of access_key, secret_key and "
-                f"application_id. Set all three, or token alone, {where.strip()}."
+                f"application_id. Set all three, or token alone, {place.strip()}."
             )
 
 
@@ -79,13 +79,13 @@ def login(values: TwinitSettings) -> Login | None:
 
 
 def read_login(data: Json) -> Token:
-    found = data.get("access_token") if isinstance(data, dict) else None
-    if not isinstance(found, str) or not found:
+    token = data.get("access_token") if isinstance(data, dict) else None
+    if not isinstance(token, str) or not token:
         raise UnexpectedResponse("token: expected an object with the key 'access_token'.")
     life = data.get("expires_in")
     if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
         life = None
-    return Token(found, life)
+    return Token(token, life)
 
 
 def hint(status: int) -> str:
@@ -99,10 +99,10 @@ def hint(status: int) -> str:
 
 def status_in(data: Json) -> int | None:
     # StoredStatus when a session ends: success outside, the error within.
-    found = data.get("errorResult") if isinstance(data, dict) else None
-    if not isinstance(found, dict):
+    result = data.get("errorResult") if isinstance(data, dict) else None
+    if not isinstance(result, dict):
         return None
-    status = found.get("status")
+    status = result.get("status")
     is_status = isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600
     return int(str(status)) if is_status else 500
 
@@ -112,8 +112,8 @@ def workflows_request(values: TwinitSettings, partition: str, offset: int) -> Re
 
 
 def read_workflows(data: Json) -> Page:
-    rows, more = _page(data, what="list of definitions")
-    return Page([timed(row, _TIMES) for row in rows], total=None, more=more is not False)
+    rows, has_more = _page(data, what="list of definitions")
+    return Page([timed(row, _TIMES) for row in rows], total=None, more=has_more is not False)
 
 
 def list_request(
@@ -127,8 +127,8 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows, more = _page(data, what="list of runs")
-    return Page([_run(row) for row in rows], total=None, more=more)
+    rows, has_more = _page(data, what="list of runs")
+    return Page([_run(row) for row in rows], total=None, more=has_more)
 
 
 def started_at(row: Row) -> datetime | None:
@@ -157,35 +157,35 @@ def read_execution(data: Json) -> Detail:
 
 def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     namespace = dict(request.params).get("nsfilter", "")
-    words = [unquote(word) for word in request.path.removeprefix(_ROOT).split("/")]
-    run_id = words[2]
+    segments = [unquote(segment) for segment in request.path.removeprefix(_ROOT).split("/")]
+    run_id = segments[2]
     if request.kind == "execution":
         detail = read_execution(data)
         further, unreadable = _more(values, namespace, run_id, detail.steps)
         return Detail(detail.execution, {}, detail.steps, more=further, unreadable=unreadable)
-    task_id = words[4]
-    first = next((int(value) for name, value in request.params if name == "_offset"), 0)
+    task_id = segments[4]
+    offset = next((int(value) for name, value in request.params if name == "_offset"), 0)
     what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
-    rows, follows = _page(data, what=what, asked=first)
-    more: tuple[Request, ...] = ()
+    rows, follows = _page(data, what=what, requested=offset)
+    next_page: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
-    if rows and (follows if follows is not None else len(rows) >= _LEAST_PAGE):
-        more = (_of_task(request.kind, namespace, run_id, task_id, first + len(rows)),)
+    if rows and (follows if follows is not None else len(rows) >= _MIN_PAGE_SIZE):
+        next_page = (_of_task(request.kind, namespace, run_id, task_id, offset + len(rows)),)
     if request.kind == "loop_tasks":
         tasks = list(_tasks(rows, run_id, parent=task_id))
         further, unreadable = _more(values, namespace, run_id, tasks)
-        return Detail({}, {}, tasks, more=(*more, *further), unreadable=unreadable)
+        return Detail({}, {}, tasks, more=(*next_page, *further), unreadable=unreadable)
     lines = [
         {
             **timed(row, ("timestamp",)),
-            "id": f"{task_id}:{first + at}",
+            "id": f"{task_id}:{offset + index}",
             "task_id": task_id,
             "workflow_execution_id": run_id,
-            "position": first + at,
+            "position": offset + index,
         }
-        for at, row in enumerate(rows)
+        for index, row in enumerate(rows)
     ]
-    return Detail({}, {}, [], {LOGS.name: lines}, more=more)
+    return Detail({}, {}, [], {LOGS.name: lines}, more=next_page)
 
 
 def _more(
@@ -213,12 +213,12 @@ def _is_logged(values: TwinitSettings, status: str) -> bool:
 def _run(row: Row) -> Row:
     """A run as a row; its tasks are read with its details."""
     fields = {name: value for name, value in row.items() if name not in ("_tasks", "_status")}
-    found = timed(fields, _TIMES)
-    created, updated = started_at(found), instant(found.get("_updatedAt"))
+    parsed = timed(fields, _TIMES)
+    created, updated = started_at(parsed), instant(parsed.get("_updatedAt"))
     is_later = bool(created and updated and updated - created >= MS)
     spaces = row.get("_namespaces")
     return {
-        **found,
+        **parsed,
         "status": row.get("_status"),
         "namespace": str(spaces[0]) if isinstance(spaces, list) and spaces else None,
         "finished_at_estimate": updated if is_later and not is_open(row) else None,
@@ -250,7 +250,7 @@ def answer_request(
 
 
 def _in(values: TwinitSettings, partition: str) -> tuple[tuple[str, str], ...]:
-    """The namespace in which something is asked for; the first one where it is not known."""
+    """The namespace for a request; the first configured one where the execution's is unknown."""
     return (("nsfilter", partition or str((values.namespaces or ("",))[0])),)
 
 
@@ -261,43 +261,43 @@ def _listing(kind: str, path: str, namespace: str, offset: int) -> Request:
 
 
 def _of_task(kind: str, namespace: str, run_id: str, task_id: str, offset: int) -> Request:
-    """The loop's tasks or the log of a task. The documentation spells the path in two ways."""
-    last = "loopovertasks" if kind == "loop_tasks" else "logs"
+    """The request for a loop's tasks or a task's log. The documentation spells the path in two ways."""
+    segment = "loopovertasks" if kind == "loop_tasks" else "logs"
     params = (("nsfilter", namespace), ("_pageSize", str(PAGE)), ("_offset", str(offset)))
     singular = None
     if kind == "loop_tasks":
         task = path_of(f"{path_of(f'{_ROOT}/workflow', run_id)}/task", task_id)
-        singular = Request(kind, f"{task}/{last}", params, is_partial=True)
+        singular = Request(kind, f"{task}/{segment}", params, is_partial=True)
     task = path_of(f"{path_of(f'{_ROOT}/workflows', run_id)}/tasks", task_id)
-    return Request(kind, f"{task}/{last}", params, is_partial=True, instead=singular, unknown=(404,))
+    return Request(kind, f"{task}/{segment}", params, is_partial=True, instead=singular, unknown=(404,))
 
 
 def _holds(value: Json, text: str) -> bool:
-    """Whether one of the values within is that text."""
+    """Whether a value at any depth equals the text."""
     if isinstance(value, list | dict):
         return any(_holds(inner, text) for inner in (value.values() if isinstance(value, dict) else value))
     return value is not None and str(value) == text
 
 
-def _page(data: Json, *, what: str, asked: int = 0) -> tuple[list[Row], bool | None]:
-    """The rows of a bare list or of the envelope, and whether more follow, where that is told."""
+def _page(data: Json, *, what: str, requested: int = 0) -> tuple[list[Row], bool | None]:
+    """The rows of a bare list or of the envelope, and whether more follow; None where that is not stated."""
     if isinstance(data, list):
-        rows, more = rows_under(data, (), what=what), None
+        rows, has_more = rows_under(data, (), what=what), None
     else:
         rows = rows_under(data, ("_list",), what=what)
         total, offset = data.get("_total"), data.get("_offset")
-        is_told = all(isinstance(one, int) and not isinstance(one, bool) for one in (total, offset))
-        more = bool(rows) and max(offset, asked) + len(rows) < total if is_told else None
+        is_told = all(isinstance(number, int) and not isinstance(number, bool) for number in (total, offset))
+        has_more = bool(rows) and max(offset, requested) + len(rows) < total if is_told else None
     if what != "task logs":
         for row in rows:
             if row.get("_id") in (None, ""):
                 raise UnexpectedResponse(f"{what}: a row has no '_id'.")
-    return rows, more
+    return rows, has_more
 
 
-def _tasks(found: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
-    """Tasks and the tasks that stand within them, at any depth: how they are nested is not documented."""
-    for task in found if isinstance(found, list) else ():
+def _tasks(container: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
+    """Tasks and their inner tasks at any depth; the nesting is not documented."""
+    for task in container if isinstance(container, list) else ():
         if not isinstance(task, dict) or task.get("_id") in (None, ""):
             continue
         nested = {
@@ -325,7 +325,7 @@ def _has_tasks(value: Json) -> bool:
 
 
 def _flat(value: Json) -> Iterator[Row]:
-    """The tasks within lists and objects that are none themselves."""
+    """The tasks inside lists and objects that are not tasks themselves."""
     if _is_task(value):
         yield value
     elif isinstance(value, list | dict):

@@ -1,4 +1,4 @@
-"""What a user may set of Twinit."""
+"""Settings of Twinit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..settings import SystemSettings, setting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinitSettings(SystemSettings):
-    """Twinit's own settings, beside those that all systems have."""
+    """Settings of Twinit, in addition to those of every system."""
 
     namespaces: tuple[str, ...] = setting(
         "The namespaces of the projects: each is a list of its own.",

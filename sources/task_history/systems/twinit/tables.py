@@ -1,4 +1,4 @@
-"""The tables of Twinit, and what the views show of them."""
+"""The tables of Twinit, and the SQL by which views read them."""
 
 from __future__ import annotations
 
