@@ -1,6 +1,6 @@
 """Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
 
-``paragon()`` and its like are the dlt sources (see ``source``); ``sync`` loads one in many commits (``sync_source``).
+``paragon()`` and its like are the dlt sources (see ``source``); ``sync`` loads one in many commits (``sync_pipeline``).
 The rooms, from the lowest on; each imports only those that stand before it (``make check``)::
 
     core         values and tools: models, errors, intervals, JSON, batches, concurrency, stop
@@ -21,13 +21,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .runs.result import RunResult
+    from .runs.run_result import RunResult
     from .source import b3os, paragon, sailpoint, twinit
-    from .sync_source import sync
+    from .sync_pipeline import sync
 
 __all__ = ["RunResult", "b3os", "paragon", "sailpoint", "sync", "twinit"]
 
-_MODULES = {"RunResult": "runs.result", "sync": "sync_source"}
+_MODULES = {"RunResult": "runs.result", "sync": "sync_pipeline"}
 """Where names stand that are not dlt sources."""
 
 

@@ -23,7 +23,7 @@ from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import Writer, made, resources
 from .runs.context import Context, new_run_id
-from .runs.session import Session
+from .runs.run_loop import RunLoop
 from .runs.sync import Sync
 from .settings import Settings, build
 
@@ -312,11 +312,11 @@ class _Late(Writer):
                 cost=loader.backend.cost,
                 run_id=run_id,
             )
-            session = Session(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
-            yield from session.batches()
+            loop = RunLoop(context, Sync(context, cursor=loader.cursor(), rounds=1), is_committed=False)
+            yield from loop.batches()
         tally = context.tally
-        if session.error is not None:
+        if loop.error is not None:
             if not (tally.executions or tally.settled or tally.steps or tally.payloads):
-                raise session.error
+                raise loop.error
             # Raised here, it would throw away what was fetched.
-            log.error("incomplete", reason=str(session.error), hint="what was read is written; run it again")
+            log.error("incomplete", reason=str(loop.error), hint="what was read is written; run it again")

@@ -15,14 +15,14 @@ import pytest
 from task_history.core import errors
 from task_history.core.errors import AlreadyRunning, TaskHistoryError
 from task_history.core.exit_codes import ExitCode
-from task_history.runs.lock import only_one
+from task_history.runs.lock import run_lock
 from tests.support.place import ROOT, Place
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from task_history.runs.lock import only_one
-with only_one(Path(sys.argv[1]), "p"):
+from task_history.runs.lock import run_lock
+with run_lock(Path(sys.argv[1]), "p"):
     print("held", flush=True)
     time.sleep(300)
 """
@@ -76,21 +76,21 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         for _ in range(2):  # who asks in vain does not take away what the next one is told
-            with pytest.raises(AlreadyRunning, match=rf"process {holder.pid}\)"), only_one(path, "p"):
+            with pytest.raises(AlreadyRunning, match=rf"process {holder.pid}\)"), run_lock(path, "p"):
                 pass
         holder.send_signal(kill)
         holder.wait(timeout=60)
         holder.stdout.close()
-        with only_one(path, "p"):
+        with run_lock(path, "p"):
             assert path.read_text() == str(os.getpid())
 
 
 def test_the_lock_is_free_after_an_error(tmp_path: Path) -> None:
     """Also within one process: held twice it is refused, and what fails lets it go."""
     path = tmp_path / "work" / "p.lock"
-    with only_one(path, "p"), pytest.raises(AlreadyRunning), only_one(path, "p"):
+    with run_lock(path, "p"), pytest.raises(AlreadyRunning), run_lock(path, "p"):
         pass
-    with pytest.raises(ZeroDivisionError), only_one(path, "p"):
+    with pytest.raises(ZeroDivisionError), run_lock(path, "p"):
         _ = 1 // 0
-    with only_one(path, "p"):
+    with run_lock(path, "p"):
         pass

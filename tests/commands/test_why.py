@@ -70,14 +70,14 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
     """Loads a range as a backfill does."""
     from task_history import settings
     from task_history.runs.backfill import Backfill
-    from task_history.runs.run import BACKFILL, commits
-    from task_history_cli.runtime import run as running
+    from task_history.runs.runner import BACKFILL, commit_batches
+    from task_history_cli.runtime import command_run
     from task_history_cli.runtime import target as destination
 
     with as_in(place):
         found = settings.load("paragon")
         target = destination.find(None, found.pipeline_name)
-        with running.run(
+        with command_run.start_command(
             found,
             target,
             lambda context, _: Backfill(context),
@@ -85,7 +85,7 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
             lane=BACKFILL,
             selection=Selection(Window(start, end), filters),
         ) as current:
-            commits(current, lambda rows, seconds: None)
+            commit_batches(current, lambda rows, seconds: None)
 
 
 def change(place: Place, sql: str, *values: Any) -> None:

@@ -21,7 +21,7 @@ from task_history.core.errors import TaskHistoryError, UnexpectedResponse
 from task_history.extract import rows as records
 from task_history.extract.rows import Stamp, Undeclared
 from task_history.redaction.redactor import MARK, Redactor
-from task_history.runs.session import Session
+from task_history.runs.run_loop import RunLoop
 from task_history.systems.parsing import rows_under
 from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
@@ -173,7 +173,7 @@ def test_numbers_that_are_the_key_are_taken_out() -> None:
 def test_secret_in_an_error_is_not_kept_as_the_reason(error: TaskHistoryError) -> None:
     """What is stored as the reason of a run holds no secret, whoever wrote the error."""
     context = SimpleNamespace(redactor=Redactor(secrets=[KEY]))
-    session = Session(cast(Any, context), cast(Any, None))
+    session = RunLoop(cast(Any, context), cast(Any, None))
     session.error = error
     outcome, reason = session._outcome()
     assert (outcome, MARK in str(reason)) == ("failed", True)

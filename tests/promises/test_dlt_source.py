@@ -21,8 +21,8 @@ from dlt.extract import DltSource
 import task_history
 from task_history import paragon, systems
 from task_history.core.errors import AlreadyRunning, UsageError
-from task_history.runs.lock import only_one
-from task_history.sync_source import settings_of
+from task_history.runs.lock import run_lock
+from task_history.sync_pipeline import settings_of
 from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import truth
@@ -262,7 +262,7 @@ def test_a_second_sync_of_a_pipeline_is_refused(tmp_path: Path) -> None:
     with SandboxProcess(executions=10, seed=5, **WORLD) as sandbox:
         pipeline = _pipeline(tmp_path)
         with (
-            only_one(Path(pipeline.pipelines_dir) / "task_history_paragon.lock", "task_history_paragon"),
+            run_lock(Path(pipeline.pipelines_dir) / "task_history_paragon.lock", "task_history_paragon"),
             pytest.raises(AlreadyRunning, match="task_history_paragon"),
         ):
             task_history.sync(pipeline, paragon(**sandbox.settings))

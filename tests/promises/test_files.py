@@ -16,7 +16,7 @@ from task_history.client.rate_limit import Budget
 from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from task_history.extract.integrations import read_map
-from task_history.runs.lock import only_one
+from task_history.runs.lock import run_lock
 from task_history_cli.commands import explore
 from task_history_cli.commands.report import MARK
 from task_history_cli.sandbox.process import SandboxProcess
@@ -90,7 +90,7 @@ def test_a_lock_file_that_is_something_else_is_refused(tmp_path: Path, kind: str
     precious.write_bytes(PRECIOUS)
     folder.mkdir()
     _lay(kind, folder / "p.lock", precious)
-    with pytest.raises(WarehouseUnavailable, match=r"p\.lock"), only_one(folder / "p.lock", "p"):
+    with pytest.raises(WarehouseUnavailable, match=r"p\.lock"), run_lock(folder / "p.lock", "p"):
         pass
     assert precious.read_bytes() == PRECIOUS
     assert not (tmp_path / "nowhere").exists()
@@ -110,7 +110,7 @@ def test_a_working_folder_that_is_not_ours_is_refused(tmp_path: Path, kind: str)
         os.chown(folder, 12_345, -1)
     else:
         pytest.skip("only root can give a folder away")
-    with pytest.raises(WarehouseUnavailable, match="DLT_DATA_DIR"), only_one(folder / "p.lock", "p"):
+    with pytest.raises(WarehouseUnavailable, match="DLT_DATA_DIR"), run_lock(folder / "p.lock", "p"):
         pass
     assert list((tmp_path / "real").iterdir()) == []
 

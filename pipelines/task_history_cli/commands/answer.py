@@ -22,7 +22,7 @@ from ..runtime.probe import probing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
+    arguments.add_system(parser)
     parser.add_argument("run_id", metavar="RUN", help="the run that waits")
     parser.add_argument("input_id", metavar="USER_INPUT_ID", help="what it waits for")
     parser.add_argument(

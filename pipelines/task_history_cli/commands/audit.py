@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from task_history import settings as configuration
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import gaps
-from task_history.runs.run import AUDIT, commits
+from task_history.runs.runner import AUDIT, commit_batches
 
 from ..console import arguments, output
 from ..console import date_range as ranges
 from ..runtime import target as destination
+from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
-from ..runtime.run import run as started
 
 if TYPE_CHECKING:
     from task_history.runs.audit import Audit, Difference
@@ -26,19 +26,19 @@ _MAX_SHOWN = 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
-    ranges.of_range(parser)
-    ranges.of_filters(parser)
+    arguments.add_system(parser)
+    ranges.add_range(parser)
+    ranges.add_filters(parser)
     parser.add_argument(
         "--sample",
-        type=arguments.whole,
+        type=arguments.whole_number,
         default=0,
         metavar="N",
         help="also compare about N rows at random places field by field; all, if there are no more",
     )
     parser.add_argument("--repair", action="store_true", help="write what the API shows where it differs")
-    arguments.of_warehouse(parser)
-    arguments.of_limits(parser)
+    arguments.add_warehouse(parser)
+    arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -82,7 +82,7 @@ def audit(
     from task_history.runs.audit import Audit
 
     began = time.monotonic()
-    with started(
+    with start_command(
         settings,
         target,
         lambda context, _: Audit(context, is_repairing=is_repairing, sample=sample),
@@ -93,16 +93,16 @@ def audit(
         max_minutes=max_minutes,
     ) as current:
         with Progress(current) as progress:
-            commits(current, progress.committed)
-        work = current.session.work
+            commit_batches(current, progress.committed)
+        work = current.loop.work
         assert isinstance(work, Audit)  # noqa: S101 - made above
         stats = current.client.stats
-        stopped = current.session.stopped
+        stopped = current.loop.stopped
         return {
             "command": "audit",
             "system": settings.system.name,
             "instance": settings.instance,
-            "run_id": current.session.context.run_id,
+            "run_id": current.loop.context.run_id,
             "range": {"name": asked.name, "from": asked.window.start, "until": asked.window.end},
             "filters": filters,
             "complete": stopped is None,
@@ -157,7 +157,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         f"compared field by field, with {found['requests']:,} requests."
     ]
     text += [
-        f"Not covered, so not compared: {output.at(gap['from'])} to {output.at(gap['until'])} UTC "
+        f"Not covered, so not compared: {output.minute(gap['from'])} to {output.minute(gap['until'])} UTC "
         "(task-history backfill loads it)."
         for gap in found["not_covered"][:_MAX_SHOWN]
     ]
@@ -179,7 +179,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
         text.append(f"  … and {len(found['differences']) - _MAX_SHOWN} more windows; --json gives all.")
     for window in found["unverified"][:_MAX_SHOWN]:
         text.append(
-            f"  kept changing while it was compared: {output.at(window['from'])} to {output.at(window['until'])}"
+            f"  kept changing while it was compared: {output.minute(window['from'])} to {output.minute(window['until'])}"
         )
     if found["stopped"]:
         text.append(f"Stopped: {found['stopped']}. What is listed here is what was found so far.")

@@ -10,23 +10,23 @@ from typing import Any
 
 from task_history import settings as configuration
 from task_history.core.models import Scope, Window
-from task_history.runs.run import BACKFILL, Run, commits
+from task_history.runs.runner import BACKFILL, Run, commit_batches
 
 from ..console import arguments, output
 from ..console import date_range as ranges
-from ..runtime import run_result as results
+from ..runtime import result_output as results
 from ..runtime import target as destination
+from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
-from ..runtime.run import run as started
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
-    ranges.of_range(parser)
-    ranges.of_filters(parser)
-    arguments.of_details(parser)
-    arguments.of_warehouse(parser)
-    arguments.of_limits(parser)
+    arguments.add_system(parser)
+    ranges.add_range(parser)
+    ranges.add_filters(parser)
+    arguments.add_details(parser)
+    arguments.add_warehouse(parser)
+    arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,7 +68,7 @@ def backfill(
     from task_history.runs.backfill import Backfill
 
     began = time.monotonic()
-    with started(
+    with start_command(
         settings,
         target,
         lambda context, _: Backfill(context),
@@ -81,9 +81,9 @@ def backfill(
     ) as current:
         for line in ranges.lines(asked):
             output.tell(line)
-        _tell_gaps(current.session.context.gaps(asked.window), asked)
+        _tell_gaps(current.loop.context.gaps(asked.window), asked)
         with Progress(current) as progress:
-            commits(current, progress.committed)
+            commit_batches(current, progress.committed)
         return results.result(current, target, time.monotonic() - began) | _about(current, asked)
 
 
@@ -91,13 +91,13 @@ def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:
     if not gaps:
         output.tell("All of it is covered: nothing has to be listed again.")
     elif list(gaps) != [asked.window]:
-        spans = ", ".join(f"{output.at(gap.start)} to {output.at(gap.end)}" for gap in gaps[:5])
+        spans = ", ".join(f"{output.minute(gap.start)} to {output.minute(gap.end)}" for gap in gaps[:5])
         more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
         output.tell(f"The rest is covered; to be listed: {spans}{more}.")
 
 
 def _about(current: Run, asked: ranges.Range) -> dict[str, Any]:
-    context = current.session.context
+    context = current.loop.context
     window = asked.window
     return {
         "range": {"name": asked.name, "from": window.start, "until": window.end, "timezone": asked.zone},

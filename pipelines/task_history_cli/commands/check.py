@@ -23,8 +23,8 @@ from ..runtime.probe import probing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
-    arguments.of_warehouse(parser)
+    arguments.add_system(parser)
+    arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -167,11 +167,11 @@ def lines(result: dict[str, Any]) -> list[str]:
         pages = -(-result["executions"] // 100)
         pace = ""
         if limit["requests"]:
-            pace = f", about {output.spelled(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
+            pace = f", about {output.duration(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
         found.append(f"Listing all of them takes {pages:,} requests{pace}.")
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
         found.append(
-            f"Note: the vendor's clock differs from this machine's by {output.spelled(abs(offset))}."
+            f"Note: the vendor's clock differs from this machine's by {output.duration(abs(offset))}."
         )
     return found

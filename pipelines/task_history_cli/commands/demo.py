@@ -17,7 +17,7 @@ from task_history.core.errors import UsageError
 from ..console import arguments, output
 from ..console.invocation import called_as, shown_path
 from ..runtime import reader as reading
-from ..runtime import run_result as results
+from ..runtime import result_output as results
 from ..runtime import target as destination
 from ..sandbox.paragon_world import INTEGRATIONS
 from ..sandbox.process import SandboxProcess
@@ -67,7 +67,7 @@ QUESTIONS: dict[str, tuple[str, list[str]]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--executions",
-        type=arguments.whole,
+        type=arguments.whole_number,
         default=3_000,
         metavar="N",
         help="size of the world (default 3000)",

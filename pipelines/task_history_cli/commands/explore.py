@@ -35,9 +35,9 @@ ADVICE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
     parser.add_argument(
-        "--port", type=arguments.whole, default=2718, metavar="P", help="on 127.0.0.1 (default 2718)"
+        "--port", type=arguments.whole_number, default=2718, metavar="P", help="on 127.0.0.1 (default 2718)"
     )
     parser.add_argument("--headless", action="store_true", help="open no browser")
     parser.add_argument(

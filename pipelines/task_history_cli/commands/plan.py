@@ -28,11 +28,11 @@ _DAYS_OF_SYNCS = 7
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
-    ranges.of_range(parser)
-    ranges.of_filters(parser)
-    arguments.of_details(parser)
-    arguments.of_warehouse(parser)
+    arguments.add_system(parser)
+    ranges.add_range(parser)
+    ranges.add_filters(parser)
+    arguments.add_details(parser)
+    arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -211,13 +211,13 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             else ""
         )
         text.append(
-            f"  time        about {output.spelled(found['seconds'])} at {budget['limit']:,} requests in "
-            f"{output.spelled(budget['period_s'])}{syncs}"
+            f"  time        about {output.duration(found['seconds'])} at {budget['limit']:,} requests in "
+            f"{output.duration(budget['period_s'])}{syncs}"
         )
-    text.append(f"  size        about {output.sized(found['bytes'])}")
+    text.append(f"  size        about {output.size(found['bytes'])}")
     if found["at_risk"]:
         text.append(
-            f"  at risk     what began before {output.at(found['at_risk']['before'])} UTC "
+            f"  at risk     what began before {output.minute(found['at_risk']['before'])} UTC "
             f"({found['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
             "take steps = failed or none, or begin at once"
         )

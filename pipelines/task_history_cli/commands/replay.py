@@ -13,7 +13,7 @@ from task_history import settings as configuration
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, judged
-from task_history.runs.run import Lane, commits
+from task_history.runs.runner import Lane, commit_batches
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
 
@@ -21,8 +21,8 @@ from ..console import arguments, output
 from ..console import date_range as ranges
 from ..runtime import reader as reading
 from ..runtime import target as destination
+from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
-from ..runtime.run import run as started
 from . import replay_text as replay_words
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class Choice:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
+    arguments.add_system(parser)
     parser.add_argument("ids", nargs="*", metavar="ID", help="executions to run again")
     parser.add_argument(
         "--failed", action="store_true", help="all that failed in a month or range, instead of ids"
     )
-    ranges.of_range(parser)
-    ranges.of_filters(parser, but=("status",))
+    ranges.add_range(parser)
+    ranges.add_filters(parser, but=("status",))
     parser.add_argument(
         "--error",
         metavar="TEXT",
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"send nothing when it would be more than that many (default {replay_words.MOST})",
     )
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -157,7 +157,7 @@ def _carried_out(
     ids = [one.id for one in choice.candidates]
     works: list[Replay] = []
 
-    def makes(context: Context, loader: Loader) -> Replay:
+    def make_work(context: Context, loader: Loader) -> Replay:
         candidates = Candidates(loader.query, loader.names, settings.system)
         works.append(Replay(context, candidates, ids, again=args.again))
         return works[0]
@@ -165,10 +165,10 @@ def _carried_out(
     began = time.monotonic()
     error: TaskHistoryError | None = None
     try:
-        with started(
+        with start_command(
             settings,
             target,
-            makes,
+            make_work,
             command="replay",
             lane=REPLAY,
             selection=choice.selection,
@@ -176,7 +176,7 @@ def _carried_out(
         ) as current:
             try:
                 with Progress(current) as progress:
-                    commits(current, progress.committed)
+                    commit_batches(current, progress.committed)
             except TaskHistoryError as failure:
                 error = failure
             told = replay_words.done(current, works[0], choice, error, time.monotonic() - began)

@@ -13,7 +13,7 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
-from task_history.runs.run import Run
+from task_history.runs.runner import Run
 from task_history.settings import Settings
 from task_history.systems.protocol import System
 
@@ -143,7 +143,9 @@ def lines_shown(told: Mapping[str, Any]) -> list[str]:
     budget = told["budget"]
     left = ""
     if budget is not None and budget["left"] is not None:
-        left = f"; {budget['left']:,} of {budget['limit']:,} in {output.spelled(budget['period_s'])} are left"
+        left = (
+            f"; {budget['left']:,} of {budget['limit']:,} in {output.duration(budget['period_s'])} are left"
+        )
         left += ", the rest has to wait" if budget["waits"] else ""
     return [
         *found,
@@ -160,7 +162,7 @@ def done(
     """What came of it."""
     from task_history.runs.replay import counted
 
-    session, context = current.session, current.session.context
+    loop, context = current.loop, current.loop.context
     counts = counted(work.results)
     code = ExitCode.UNAVAILABLE if counts["refused"] or counts["unknown"] else ExitCode.DONE
     usage = current.budget.usage()
@@ -172,7 +174,7 @@ def done(
         "sent": True,
         "exit_code": error.exit_code if error is not None else code,
         "complete": error is None and not work.left,
-        "stopped": session.stopped.reason if session.stopped else None,
+        "stopped": loop.stopped.reason if loop.stopped else None,
         "error": str(error) if error is not None else None,
         "is_recorded": not isinstance(error, WarehouseUnavailable),
         **counts,
@@ -213,7 +215,7 @@ def lines_done(told: Mapping[str, Any]) -> list[str]:
     found += _skipped(told["skipped"])
     found.append(
         f"{told['replayed']:,} replayed, {told['refused']:,} refused, {told['unknown']:,} unknown, "
-        f"with {_requests(told['requests'])} in {output.spelled(told['duration_s'])}."
+        f"with {_requests(told['requests'])} in {output.duration(told['duration_s'])}."
     )
     if told["unknown"]:
         found.append(

@@ -26,7 +26,7 @@ ADVICE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
     parser.add_argument(
         "--month", metavar="YYYY-MM", help=f"the month, UTC; the last {_DAYS} days if not given"
     )
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         output.tell(
-            f"{args.out}: {found.totals['executions']:,} executions, {output.sized(len(page.encode()))}. It opens in any "
+            f"{args.out}: {found.totals['executions']:,} executions, {output.size(len(page.encode()))}. It opens in any "
             "browser, offline."
         )
     return 0

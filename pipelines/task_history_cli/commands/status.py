@@ -28,7 +28,7 @@ _DAYS = 120
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", nargs="?", metavar="SYSTEM", help="only this one")
     parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -190,8 +190,8 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     rows = found["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
-        f"  covered   {output.at(found['covered_from'])} to {output.at(found['covered_until'])}"
-        + (f" ({output.spelled(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
+        f"  covered   {output.minute(found['covered_from'])} to {output.minute(found['covered_until'])}"
+        + (f" ({output.duration(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
         f"  open      {found['open_executions']:,} executions",
         f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
     ]
@@ -204,23 +204,24 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             f"  unresolved {found['unresolved']:,} executions were open as the vendor's retention passed over them"
         )
     text += [
-        f"  lost      {output.at(one['lost_from'])} to {output.at(one['lost_until'])}, purged before a sync read it"
+        f"  lost      {output.minute(one['lost_from'])} to {output.minute(one['lost_until'])}, "
+        "purged before a sync read it"
         for one in found["lost"]
     ]
     text += [
-        f"  unfinished backfill of {output.at(one['window_start'])} to {output.at(one['window_end'])}"
+        f"  unfinished backfill of {output.minute(one['window_start'])} to {output.minute(one['window_end'])}"
         + (f" ({one['filters']})" if one["filters"] else "")
         + f", {one['outcome']}: the same command goes on"
         for one in found["unfinished"]
     ]
     text += [
-        f"  only {one['filters']}: {output.at(one['from'])} to {output.at(one['until'])}"
+        f"  only {one['filters']}: {output.minute(one['from'])} to {output.minute(one['until'])}"
         for one in found["filtered_coverage"]
     ]
     if found["budget"]:
         used, limit = found["budget"]["used"], found["budget"]["limit"]
         text.append(
-            f"  budget    {used:,} of {limit:,} requests used in the last {output.spelled(found['budget']['period_s'])}"
+            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(found['budget']['period_s'])}"
             if limit
             else "  budget    no limit"
         )
@@ -239,7 +240,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     ]
     runs = [
         [
-            output.at(row["started_at"]),
+            output.minute(row["started_at"]),
             row["command"],
             row["outcome"],
             f"{row['executions'] or 0:,}",
@@ -247,7 +248,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             f"{row['steps'] or 0:,}",
             f"{row['payloads'] or 0:,}",
             f"{row['requests'] or 0:,}",
-            output.spelled((row["duration_ms"] or 0) / 1000),
+            output.duration((row["duration_ms"] or 0) / 1000),
         ]
         for row in found["runs"]
     ]

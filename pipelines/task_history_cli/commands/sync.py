@@ -7,20 +7,20 @@ import time
 from typing import Any
 
 from task_history import settings as configuration
-from task_history.runs.run import commits
+from task_history.runs.runner import commit_batches
 
 from ..console import arguments, output
-from ..runtime import run_result as results
+from ..runtime import result_output as results
 from ..runtime import target as destination
 from ..runtime import views as viewing
+from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
-from ..runtime.run import run as started
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
-    arguments.of_warehouse(parser)
-    arguments.of_limits(parser)
+    arguments.add_system(parser)
+    arguments.add_warehouse(parser)
+    arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +50,7 @@ def sync(
     began = time.monotonic()
     from task_history.runs.sync import Sync
 
-    with started(
+    with start_command(
         settings,
         target,
         lambda context, loader: Sync(context, cursor=loader.cursor()),
@@ -59,6 +59,6 @@ def sync(
         max_minutes=max_minutes,
     ) as current:
         with Progress(current) as progress:
-            commits(current, progress.committed)
+            commit_batches(current, progress.committed)
         viewing.after(current)
         return results.result(current, target, time.monotonic() - began)

@@ -20,7 +20,7 @@ from ..runtime import views as viewing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--print", action="store_true", help="print the views' SQL instead; opens no warehouse")
     what.add_argument("--check", action="store_true", help="check uniqueness, references and totals instead")

@@ -36,7 +36,7 @@ _IN_ADDRESS = re.compile(r"/(?:workflow-)?executions/([^/?#\s]+)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    arguments.of_system(parser)
+    arguments.add_system(parser)
     parser.add_argument(
         "id", metavar="EXECUTION_ID", help="the execution's id, or its address in the dashboard"
     )
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="UTC",
         help="the zone of --around, such as Europe/Berlin (default UTC)",
     )
-    arguments.of_warehouse(parser)
+    arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:

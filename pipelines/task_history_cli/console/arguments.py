@@ -10,13 +10,13 @@ from task_history.settings import Settings
 from task_history.systems import names
 
 
-def of_system(parser: argparse.ArgumentParser) -> None:
+def add_system(parser: argparse.ArgumentParser) -> None:
     """The system, and which account of it."""
     parser.add_argument("system", metavar="SYSTEM", help=f"one of {', '.join(names())}")
     parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
 
 
-def of_warehouse(parser: argparse.ArgumentParser) -> None:
+def add_warehouse(parser: argparse.ArgumentParser) -> None:
     """Where the tables are."""
     parser.add_argument(
         "--destination",
@@ -25,7 +25,7 @@ def of_warehouse(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_details(parser: argparse.ArgumentParser) -> None:
+def add_details(parser: argparse.ArgumentParser) -> None:
     """Whose details are wanted, where that is not what the settings say."""
     for name in ("steps", "payloads"):
         parser.add_argument(
@@ -42,11 +42,11 @@ def scope(args: argparse.Namespace, settings: Settings) -> Scope:
     )
 
 
-def of_limits(parser: argparse.ArgumentParser) -> None:
+def add_limits(parser: argparse.ArgumentParser) -> None:
     """When a run ends although work is left."""
     parser.add_argument(
         "--max-requests",
-        type=whole,
+        type=whole_number,
         metavar="N",
         help="stop after that many requests; go on with the next run",
     )
@@ -58,7 +58,7 @@ def of_limits(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def whole(text: str) -> int:
+def whole_number(text: str) -> int:
     """A number of 0 or more."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise argparse.ArgumentTypeError(f"{text} is no whole number of 0 or more")

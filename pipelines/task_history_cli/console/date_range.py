@@ -43,7 +43,7 @@ class Range:
     """The vendor has purged what of it began before; None where all of it should be there."""
 
 
-def of_range(parser: argparse.ArgumentParser) -> None:
+def add_range(parser: argparse.ArgumentParser) -> None:
     """A month, or from when until when."""
     parser.add_argument("--month", metavar="YYYY-MM", help="all executions that began in that month")
     parser.add_argument(
@@ -58,7 +58,7 @@ def of_range(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def of_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
+def add_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
     """Only some executions; a system takes those filters that it has, ``but`` for some."""
     known = {one.name: one.text for name in systems.names() for one in systems.find(name).listing.filters}
     for name, text in known.items():
@@ -144,13 +144,13 @@ def lines(asked: Range) -> list[str]:
     window = asked.window
     zone = "" if asked.zone.upper() == "UTC" else f", in {asked.zone}"
     found = [
-        f"{asked.name}{zone}: {output.at(window.start)} to {output.at(window.end)} UTC, the end excluded."
+        f"{asked.name}{zone}: {output.minute(window.start)} to {output.minute(window.end)} UTC, the end excluded."
     ]
     if asked.is_cut:
         found.append("What is younger may still become visible late; task-history sync reads it.")
     if asked.purged_before:
         found.append(
-            f"What began before {output.at(asked.purged_before)} UTC is probably purged at the vendor; whatever it "
+            f"What began before {output.minute(asked.purged_before)} UTC is probably purged at the vendor; whatever it "
             "still shows is read."
         )
     return found

@@ -198,12 +198,12 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def at(instant: datetime | None) -> str:
+def minute(instant: datetime | None) -> str:
     """``2026-09-01 12:00``, UTC."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else "nothing"
 
 
-def spelled(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``47 s``, ``3 min``, ``2 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -216,11 +216,11 @@ def spelled(seconds: float) -> str:
     return f"{hours // 24} days {hours % 24} h"
 
 
-def sized(count: float) -> str:
+def size(count: float) -> str:
     """``400 KB``, ``14 MB``, ``2.3 GB``."""
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}" if count < 10 * size else f"{count / size:.0f} {unit}"
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}" if count < 10 * factor else f"{count / factor:.0f} {unit}"
     return f"{count:.0f} bytes"
 
 

@@ -14,7 +14,7 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from ..console.output import at, scrubbed, spelled
+from ..console.output import duration, minute, scrubbed
 from .charts import charts
 from .data import BEFORE, QUIET, TOP, Report, Rows
 
@@ -54,7 +54,7 @@ def page(report: Report, title: str) -> str:
         template.render(
             title=title,
             period=f"{report.window.start:%Y-%m-%d} to {last:%Y-%m-%d}",
-            made_at=f"{at(report.made_at)} UTC",
+            made_at=f"{minute(report.made_at)} UTC",
             systems=_systems(report.freshness),
             figures=_figures(report.totals),
             sections=_sections(report, drawn.keys()),
@@ -76,7 +76,7 @@ def _script(value: Any) -> str:
 
 
 def _systems(freshness: Rows) -> str:
-    found = [f"{_whose(row)} is loaded until {at(row['loaded_until'])} UTC." for row in freshness]
+    found = [f"{_whose(row)} is loaded until {minute(row['loaded_until'])} UTC." for row in freshness]
     return " ".join(found)
 
 
@@ -181,7 +181,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
                 [
                     row["user_id"],
                     _whose(row),
-                    at(row["last_execution_at"]),
+                    minute(row["last_execution_at"]),
                     _number(row["executions"]),
                     _number(row["failures"]),
                 ]
@@ -205,7 +205,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
                     _workflow(row),
                     row["user_id"] or "",
                     row["vendor_status"] or "",
-                    at(row["started_at"]),
+                    minute(row["started_at"]),
                     _took(row["open_ms"]),
                     _took(row["p99_duration_ms"]),
                 ]
@@ -230,7 +230,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
                     row["state"],
                     _number(row["executions"]),
                     _number(row["api_total"]),
-                    at(row["checked_at"]) if row["checked_at"] else "",
+                    minute(row["checked_at"]) if row["checked_at"] else "",
                 ]
                 for row in report.coverage
             ],
@@ -267,11 +267,11 @@ def _limits(report: Report) -> list[str]:
 def _lacking(row: Mapping[str, Any]) -> list[str]:
     found = []
     if row["loaded_from"]:
-        found.append(f"nothing is loaded of what began before {at(row['loaded_from'])} UTC.")
+        found.append(f"nothing is loaded of what began before {minute(row['loaded_from'])} UTC.")
     if row["lost_from"]:
         found.append(
-            f"what began from {at(row['lost_from'])} to {at(row['lost_until'])} UTC was purged by the vendor before it "
-            "was read."
+            f"what began from {minute(row['lost_from'])} to {minute(row['lost_until'])} UTC was purged by the "
+            "vendor before it was read."
         )
     for column, words in (
         ("filtered_days", "of {n} days something is loaded under filters only, such as failed executions."),
@@ -328,4 +328,4 @@ def _rate(value: float | None) -> str:
 def _took(milliseconds: int | None) -> str:
     if milliseconds is None:
         return ""
-    return f"{milliseconds / 1000:.1f} s" if abs(milliseconds) < 90_000 else spelled(milliseconds / 1000)
+    return f"{milliseconds / 1000:.1f} s" if abs(milliseconds) < 90_000 else duration(milliseconds / 1000)

@@ -2,8 +2,8 @@
 
 target          which warehouse; target_dlt where dlt alone knows it
 reader          a warehouse that is only read; reader_dlt through dlt
-run             the lock, the signals and the pipeline of a run
-progress        what a run is doing; run_result what it did
+command_run     starts a run for a command: its lock, signals and dlt pipeline
+progress        shows a run while it works; result_output prints its result
 views           the analysts' views, kept in the warehouse
 probe           a few questions to a vendor, while a person waits
 dlt_config      how dlt is run here; dlt_settings what a project folder may not set

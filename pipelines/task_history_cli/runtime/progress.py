@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from task_history.client.rate_limit import Usage
 from task_history.core.log import NAME, log
 from task_history.runs.estimate import Pace, seconds
-from task_history.runs.run import Run
+from task_history.runs.runner import Run
 
-from ..console.output import is_json, spelled
+from ..console.output import duration, is_json
 
 if TYPE_CHECKING:
-    from ..console.live import Shown
+    from ..console.live_line import Shown
 
 
 class Progress:
@@ -32,7 +32,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         if self._is_live:
-            from ..console.live import LiveLine
+            from ..console.live_line import LiveLine
 
             logger = logging.getLogger(NAME)
             self._live.callback(logger.setLevel, logger.level)
@@ -48,7 +48,7 @@ class Progress:
 
     def committed(self, rows: int, seconds: float) -> None:
         """A commit is done."""
-        tally = self._run.session.context.tally
+        tally = self._run.loop.context.tally
         usage = self._run.usage()
         left = self._seconds_left(usage)
         log.info(
@@ -71,29 +71,29 @@ class Progress:
         return sum(self._run.client.stats.sent.values())
 
     def _shown(self) -> Shown:
-        from ..console.live import Shown
+        from ..console.live_line import Shown
 
-        tally = self._run.session.context.tally
+        tally = self._run.loop.context.tally
         usage = self._run.usage()
         sent = self._sent
         total = None if tally.to_come is None else sent + round(tally.to_come)
         parts = []
         left = self._seconds_left(usage)
         if left is not None:
-            parts.append(f"{spelled(left)} left")
+            parts.append(f"{duration(left)} left")
         parts.append(f"{tally.executions:,} executions, {tally.steps:,} steps, {tally.payloads:,} payloads")
         of_total = f" of about {total:,}" if tally.to_come else ""
         parts.append(f"{sent:,}{of_total} requests{_spare(usage)}")
         if usage and usage.hold_s:
-            parts.append(f"told to wait {spelled(usage.hold_s)}")
+            parts.append(f"told to wait {duration(usage.hold_s)}")
         elif usage and usage.next_free_in_s > 1:
-            parts.append(f"next in {spelled(usage.next_free_in_s)}")
-        title = f"{self._run.session.context.settings.system.name} {tally.phase}"
+            parts.append(f"next in {duration(usage.next_free_in_s)}")
+        title = f"{self._run.loop.context.settings.system.name} {tally.phase}"
         return Shown(title, " · ".join(parts), done=sent, total=total)
 
     def _seconds_left(self, usage: Usage | None) -> float | None:
         """By the budget where it is what limits, otherwise by the pace so far."""
-        to_come = self._run.session.context.tally.to_come
+        to_come = self._run.loop.context.tally.to_come
         if to_come is None:
             return None
         budget, free = self._run.budget, usage.left if usage else None

@@ -21,7 +21,7 @@ from .target import Target
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
-    from task_history.runs.run import Run
+    from task_history.runs.runner import Run
 
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 
@@ -38,7 +38,7 @@ def after(current: Run) -> None:
 
 
 def _after(current: Run) -> None:
-    context, loader = current.session.context, current.loader
+    context, loader = current.loop.context, current.loader
     access = _access(loader)
     if access.dialect not in DIALECTS:
         return
@@ -48,7 +48,7 @@ def _after(current: Run) -> None:
         loader.settle()
     made = refresh(access)
     own = [one for one in made.shown if one.name == context.settings.dataset_name]
-    if not own or not has_changed or current.session.stopped:
+    if not own or not has_changed or current.loop.stopped:
         return
     since = _oldest(access, context.run_id, context.warehouse.since)
     if since is None:
@@ -130,7 +130,7 @@ def opened(target: Target) -> Iterator[Access]:
     from task_history.load.errors import failures
     from task_history.load.pipeline import Loader
 
-    from .run import working_folder
+    from .command_run import working_folder
 
     with failures():
         pipeline = dlt.pipeline(

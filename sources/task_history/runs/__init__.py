@@ -1,14 +1,16 @@
-"""What a command does: as phases over a context, in batches.
+"""Runs: the work of each command that loads rows, from its lock to its result.
 
-In the order in which a run meets them::
+In the order in which a run uses them::
 
-    context             what a run has at hand: settings, client, warehouse, partitions
-    session             the loop of one run: chunks of its work → batches that are committed
-    partitions          the partitions of a listing, each read for itself, side by side
-    phases              what several commands do alike: list, settle, learn integrations, load details
-    statistics          what the vendor counts itself
-    sync, backfill, audit, replay   the work of each command
-    plan, estimate      what a backfill would cost
-    replay_candidates   which executions may be run again
-    summary             what a run did, as it is watched and as its row keeps it
+    lock                one run at a time per pipeline
+    runner              starts a run and commits its batches
+    context             settings, client, warehouse, partitions and counters of one run
+    run_loop            groups the chunks of the work into batches; ends at a stop or an error
+    sync, backfill, audit, replay   the work of each command, as chunks of rows
+    partitions          reads the partitions of a listing concurrently
+    phases              what several commands share: list, settle, learn integrations, load details
+    statistics          loads the counts that the vendor publishes
+    replay_candidates   selects the executions that may be run again
+    plan, estimate      what a backfill would cost, without running it
+    tally, run_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

@@ -1,4 +1,4 @@
-"""What the work of one run has at hand: who is asked, what is held, what was done so far."""
+"""The context of one run: its settings, client, warehouse, partitions and counters."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_o
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
-from .summary import Tally
+from .tally import Tally
 
 _SECOND = timedelta(seconds=1)
 RETENTION_MARGIN = timedelta(days=1)
-"""What passes the vendor's retention while it is counted must not look like a difference."""
+"""Distance from the vendor's retention at which nothing is compared: rows may be purged during the comparison."""
 
 
 def new_run_id() -> str:
-    """A name for a run."""
+    """A new random id of a run, 16 hexadecimal digits."""
     return uuid.uuid4().hex[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One of the listings of a system, with its own coverage; the only one has the empty name."""
+    """One listing of an account, with its own coverage. The name is empty where the account has only one."""
 
     name: str
     filters: Mapping[str, str]
@@ -76,7 +76,7 @@ class Context:
         root: Context | None = None,
     ) -> None:
         self.is_only_listing = root is None and not settings.system.companions
-        """Whether the account has no other listing."""
+        """Whether the account has one listing: its system has no companions."""
         self.settings = settings
         self.client = client
         self.warehouse = warehouse
@@ -85,11 +85,11 @@ class Context:
         self.lane = lane
         self.selection = selection or Selection()
         self.label = {} if root is None else {LIST: settings.system.executions.name}
-        """What tells this list's coverage from that of the other lists of the account."""
+        """Filters that distinguish the coverage of this listing from those of the account's other listings."""
         self.filters = filters_text({**self.selection.filters, **self.label})
         self.scope = scope or Scope(settings.values.steps, settings.values.payloads)
         integrations = settings.system.integrations
-        self.named = read_map(integrations.map_file(settings.values) if integrations else None)
+        self.workflow_map = read_map(integrations.map_file(settings.values) if integrations else None)
         self.commits: Commits = (
             root.commits
             if root
@@ -108,8 +108,10 @@ class Context:
         self.system = settings.system
         self.sender: Sender = root.sender if root else FallbackSender(client)
         self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
-        """All that was covered when the run began."""
-        self._known = [day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")]
+        """The coverage that was stored when the run began."""
+        self._stored_coverage = [
+            day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")
+        ]
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=piece_of(self.commits.rows)
         )
@@ -144,7 +146,7 @@ class Context:
 
     @cached_property
     def companions(self) -> list[Context]:
-        """The account's further lists, as contexts of the same run."""
+        """Contexts of the account's other listings, which share this run."""
         return [
             Context(
                 replace(self.settings, system=system),
@@ -162,42 +164,50 @@ class Context:
 
     @property
     def all(self) -> list[Context]:
-        """This one and those of its companions."""
+        """This context and those of its companions."""
         return [self, *self.companions]
 
     def partition(self, name: str) -> Partition:
-        """The partition of that name; the empty one where one listing shows all executions."""
+        """The partition ``name``; the empty name is that of the only listing."""
         if name not in self._partitions:
             filters = dict(self.selection.filters)
             if self.system.listing.partitioned_by:
                 filters[self.system.listing.partitioned_by] = name
-            coverage = Coverage(self._known, lane=self.lane, filters=filters_text({**filters, **self.label}))
+            coverage = Coverage(
+                self._stored_coverage, lane=self.lane, filters=filters_text({**filters, **self.label})
+            )
             self._partitions[name] = Partition(name, filters, coverage, self._readers.of(filters))
         return self._partitions[name]
 
     def gaps(self, window: Window) -> list[Window]:
-        """What of the window is not covered, of any partition, as far as partitions are known."""
+        """The parts of the window that at least one partition does not cover.
+
+        Before the partitions are listed, those that the stored coverage names are considered.
+        """
         partitioned_by = self.system.listing.partitioned_by
         if not partitioned_by:
             return self.partition("").coverage.gaps(window)
         if not self._partitions:
-            covered = [part for day in whole(self._known, partitioned_by) for part in day.windows]
+            covered = [span for day in whole(self._stored_coverage, partitioned_by) for span in day.windows]
             return gaps(window, covered)
         return merged(
             gap for partition in self._partitions.values() for gap in partition.coverage.gaps(window)
         )
 
     def covered(self) -> list[Row]:
-        """The rows of ``coverage`` that are to be written, of all partitions; each is given once."""
-        partitions = [part for context in self.all for part in context._partitions.values()]
-        return [row for part in partitions for row in part.coverage.changes(self.run_id)]
+        """Rows of ``coverage`` that changed since the last call, of all partitions."""
+        partitions = [partition for context in self.all for partition in context._partitions.values()]
+        return [row for partition in partitions for row in partition.coverage.changes(self.run_id)]
 
     def stamp(self) -> Stamp:
-        """Who reads something, now."""
+        """The provenance of rows that are read now: run id, instant, undeclared fields."""
         return Stamp(self.run_id, self.now(), self._undeclared)
 
     def edge(self) -> datetime:
-        """Now: by the vendor's clock once it answered. Its seconds are cut, so that one is added."""
+        """The present instant, by the vendor's clock once an answer has shown it.
+
+        One second is added, because the vendor's Date header is cut to whole seconds.
+        """
         offset = self.client.vendor_clock_offset_s
         if offset is None:
             return floor_ms(self.now())
@@ -205,40 +215,40 @@ class Context:
 
     @property
     def horizon(self) -> datetime | None:
-        """What began before may be purged at the vendor; None when it keeps everything."""
+        """The instant before which the vendor may have purged executions; None when it keeps all."""
         retention = self.settings.retention
         return None if retention is None else self.edge() - retention
 
     def is_kept(self, window: Window) -> bool:
-        """Whether all that began in the window is still at the vendor, and stays while it is counted."""
+        """Whether the vendor still has every execution of the window, and keeps it during a comparison."""
         return self.horizon is None or window.start >= self.horizon + RETENTION_MARGIN
 
     def is_expired(self, started_at: datetime | None) -> bool:
-        """Whether the vendor need not hold any more what began then."""
+        """Whether an execution that began at ``started_at`` is older than the vendor's retention."""
         horizon = self.horizon
         return horizon is not None and started_at is not None and started_at < horizon
 
     def phase(self, name: str) -> None:
-        """From now on the run is busy with that."""
+        """Sets the phase that progress lines show."""
         self.tally.phase = name
 
     @property
     def first_start(self) -> datetime:
-        """Where a first sync begins."""
+        """The instant at which a first sync begins, by the setting start_date."""
         return floor_ms(self.settings.start(self.started_at))
 
     @cached_property
     def workflows_known(self) -> set[str]:
-        """The workflows of which the integration is known or was asked for."""
+        """Ids of workflows whose integration is known or was requested."""
         return {key for key, row in self.warehouse.workflows().items() if row}
 
     @cached_property
     def rates(self) -> Rates:
-        """What the executions are like that were held when it was first asked."""
+        """Averages over the stored executions, such as steps per execution; read once per run."""
         return self.warehouse.rates()
 
     def expect_listing(self, rest_rows: int) -> None:
-        """So many executions are still to be listed: what that and their details probably take."""
+        """Estimates the requests to come when ``rest_rows`` executions are still to be listed."""
         tally = self.tally
         rows = tally.listed + rest_rows
         if rows <= self.system.listing.page_size:
@@ -249,9 +259,11 @@ class Context:
         tally.to_come = pages + sum(wanted)
 
     def expect_details(self, executions: int, failed: int, payloads: int) -> None:
-        """So many details are still wanted; those of executions bring payloads that are not yet known of."""
-        _, more = details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
-        self.tally.to_come = executions + payloads + more
+        """Estimates the requests to come for details, and for the payloads that new steps will have."""
+        _, new_payloads = (
+            details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
+        )
+        self.tally.to_come = executions + payloads + new_payloads
 
     def window_read(
         self,
@@ -263,7 +275,7 @@ class Context:
         filters: str,
         order: str | None = None,
     ) -> Row:
-        """The note that a window was read from a listing."""
+        """The row of ``window_reads`` for a window that was read from a listing."""
         return {
             "read_id": f"{self.run_id}-{next(self._window_reads)}",
             "run_id": self.run_id,
@@ -278,8 +290,8 @@ class Context:
             "read_at": self.now(),
         }
 
-    def about(self) -> Mapping[str, object]:
-        """What the run's row says of its range."""
+    def range_columns(self) -> Mapping[str, object]:
+        """Columns of the run's row in ``sync_runs`` for its range, filters and bytes."""
         window = self.selection.window
         return {
             "window_start": window.start if window else None,
@@ -290,6 +302,6 @@ class Context:
         }
 
 
-def without(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
-    """Those that were not skipped before."""
+def not_skipped(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
+    """The wanted details whose ids are not in ``skipped``."""
     return [item for item in wanted if (item.step_id or item.execution_id) not in skipped]

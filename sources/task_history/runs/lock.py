@@ -12,7 +12,7 @@ from ..core.errors import AlreadyRunning, WarehouseUnavailable
 
 
 @contextmanager
-def only_one(path: Path, pipeline: str) -> Iterator[None]:
+def run_lock(path: Path, pipeline: str) -> Iterator[None]:
     """Holds the lock in the file at ``path``; the system lets it go when the process dies, however it dies.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What several kinds of run do alike: write what a listing gave, settle, learn integrations, load details."""
+"""Phases that several commands share: list windows, settle open executions, learn integrations, load details."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import READS, STATES
-from .context import Context, Partition, without
+from .context import Context, Partition, not_skipped
 
 MAX_VANISHED = 200
 """Executions that a listing shows no more and that are read singly after one comparison."""
@@ -215,7 +215,7 @@ def workflows(context: Context) -> Iterator[Chunk]:
     requests = sum(context.client.stats.sent.values())
     for row in learn(
         known,
-        named=context.named,
+        named=context.workflow_map,
         integrations=integrations.names(context.settings.values),
         asks=_belongs(context, integrations),
         stamp=context.stamp,
@@ -256,21 +256,21 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
         context.expect_details(left.details, left.failed, left.payloads)
         known = details.skipped | in_flight.ids()
         limit = most + len(known)
-        payloads = without(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
+        payloads = not_skipped(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
         for chunk in details.inputs_and_outputs(payloads):
             in_flight.add(chunk)
             tally.payloads += 1
             tally.redactions = details.redactions
-            tally.came()
+            tally.count_answer()
             yield chunk
         wanted = (
-            without(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
+            not_skipped(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
             if left.details
             else []
         )
         for chunk in details.steps(wanted):
             in_flight.add(chunk)
-            tally.came()
+            tally.count_answer()
             yield counted(context, chunk)
         if payloads or wanted:
             is_sure = False

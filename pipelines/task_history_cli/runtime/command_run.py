@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from task_history.core.stop import StopSignal
 from task_history.load.memory import keep_flat
-from task_history.runs.lock import only_one
-from task_history.runs.run import SYNC, Lane, Makes, Run, started
+from task_history.runs.lock import run_lock
+from task_history.runs.runner import SYNC, Lane, Run, WorkFactory, start_run
 from task_history.settings import Settings
 
 from ..console.output import keep_secret
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def run(
+def start_command(
     settings: Settings,
     target: Target,
-    makes: Makes,
+    make_work: WorkFactory,
     *,
     command: str,
     lane: Lane = SYNC,
@@ -49,7 +49,7 @@ def run(
         stack.enter_context(_signals(stop))
         folder = working_folder(target)
         name = lane.pipeline(settings)
-        stack.enter_context(only_one(folder / f"{name}.lock", name))
+        stack.enter_context(run_lock(folder / f"{name}.lock", name))
         configure_dlt()
         keep_flat()
         keep_secret(settings.secrets)
@@ -72,10 +72,10 @@ def run(
         os.environ.setdefault("LOAD__WORKERS", str(backend.workers))
         os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not backend.empties_late).lower())
         current = stack.enter_context(
-            started(
+            start_run(
                 settings,
                 pipeline,
-                makes,
+                make_work,
                 stop=stop,
                 command=command,
                 lane=lane,

@@ -1,4 +1,4 @@
-"""``task_history.sync``: everything since the last sync of a dlt source, in many commits, as the command does it."""
+"""``task_history.sync(pipeline, source)``: loads everything since the last sync, in many commits, as the command does."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import SystemResource
 from .runs.context import Context
-from .runs.lock import only_one
-from .runs.result import RunResult, result
-from .runs.run import commits, started
+from .runs.lock import run_lock
+from .runs.run_result import RunResult, result_of
+from .runs.runner import commit_batches, start_run
 from .runs.sync import Sync
 from .settings import Settings
 
@@ -50,12 +50,12 @@ def sync(
     settings = settings_of(source)
     stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
     name = pipeline.pipeline_name
-    with only_one(Path(pipeline.pipelines_dir) / f"{name}.lock", name):
+    with run_lock(Path(pipeline.pipelines_dir) / f"{name}.lock", name):
         # Another pipeline of this process may have been made since: dlt looks settings up by the active one's name.
         pipeline.activate()
-        with started(settings, pipeline, _work, stop=stop, command="sync") as run:
-            commits(run)
-            return result(run, time.monotonic() - began)
+        with start_run(settings, pipeline, _work, stop=stop, command="sync") as run:
+            commit_batches(run)
+            return result_of(run, time.monotonic() - began)
 
 
 def settings_of(source: DltSource) -> Settings:
@@ -65,9 +65,13 @@ def settings_of(source: DltSource) -> Settings:
             f"task_history.sync takes a source such as task_history.paragon(), and was given a {type(source).__name__}."
         )
     resources: list[DltResource] = list(source.resources.values())
-    own = [one for one in resources if isinstance(one, SystemResource)]
+    own = [resource for resource in resources if isinstance(resource, SystemResource)]
     settings = own[0].settings if own else None
-    if settings is None or any(one.settings is not settings for one in own) or len(own) != len(resources):
+    if (
+        settings is None
+        or any(resource.settings is not settings for resource in own)
+        or len(own) != len(resources)
+    ):
         raise UsageError(
             f"task_history.sync takes what task_history.paragon(), sailpoint(), twinit() or b3os() gave, and the source "
             f"{source.name!r} is another one, or holds other resources beside. Load those with pipeline.run()."
@@ -77,7 +81,7 @@ def settings_of(source: DltSource) -> Settings:
             f"The source {source.name!r} was renamed: task_history.sync keeps the cursor of {settings.system.name} under "
             "that name. Take the source as it is; two accounts have two pipelines."
         )
-    changed = [one.name for one in own if one.is_changed]
+    changed = [resource.name for resource in own if resource.is_changed]
     changed += sorted(set(source.resources) - set(source.selected_resources))
     if changed:
         raise UsageError(

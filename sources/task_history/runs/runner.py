@@ -1,4 +1,7 @@
-"""One run of one system, from a dlt pipeline to its last commit; the commands and ``task_history.sync`` use it."""
+"""Starts a run of one system over a dlt pipeline, and commits its batches.
+
+The commands and ``task_history.sync`` both use it; the lock is the caller's (``lock``).
+"""
 
 from __future__ import annotations
 
@@ -26,14 +29,14 @@ if TYPE_CHECKING:
     from ..core.models import Scope, Selection
     from ..load.pipeline import Loader
     from .context import Context
-    from .session import Session, Work
+    from .run_loop import RunLoop, Work
 
 
 @dataclass(slots=True)
 class Run:
-    """What a command works with."""
+    """A run that is started: its loop, loader, client, budget and stop signal."""
 
-    session: Session
+    loop: RunLoop
     loader: Loader
     client: Client
     budget: Budget
@@ -51,10 +54,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Who works on a dataset: each lane has one process at a time, and all of them share it."""
+    """A kind of run on a dataset. Each lane has one process at a time; all lanes may run side by side."""
 
     name: str
-    """As coverage names it."""
+    """The value of the column ``lane`` in coverage."""
     has_cursor: bool
     """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
     budget: Share = Share.FOREGROUND
@@ -69,18 +72,18 @@ SYNC = Lane("sync", has_cursor=True)
 BACKFILL = Lane("backfill", has_cursor=False, budget=Share.BACKGROUND)
 AUDIT = Lane("audit", has_cursor=False, budget=Share.BACKGROUND)
 
-_WORTH_COLLECTING = 0.1
-"""Of a full commit: to look for garbage takes a fifth of the time of a small one."""
+_COMMITS_PER_COLLECTION = 0.1
+"""Full commits after which garbage is collected: doing it after each small one takes a fifth of its time."""
 
-Makes = Callable[["Context", "Loader"], "Work"]
-"""Makes the work of a command."""
+WorkFactory = Callable[["Context", "Loader"], "Work"]
+"""Returns the work of a command for a context and a loader."""
 
 
 @contextmanager
-def started(
+def start_run(
     settings: Settings,
     pipeline: Any,
-    makes: Makes,
+    make_work: WorkFactory,
     *,
     stop: StopSignal,
     command: str,
@@ -88,7 +91,9 @@ def started(
     selection: Selection | None = None,
     scope: Scope | None = None,
 ) -> Iterator[Run]:
-    """Everything ready for the first batch, the warehouse checked before a request is spent.
+    """Checks the settings and the warehouse, then yields a run that is ready for its first batch.
+
+    No request is sent before the warehouse is ready.
 
     ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``).
 
@@ -97,7 +102,7 @@ def started(
     """
     from ..load.pipeline import Loader
     from .context import Context, new_run_id
-    from .session import Session
+    from .run_loop import RunLoop
 
     with ExitStack() as stack:
         for text in settings.system.access.warnings(settings.values):
@@ -131,24 +136,24 @@ def started(
             cost=loader.backend.cost,
             run_id=run_id,
         )
-        yield Run(Session(context, makes(context, loader)), loader, client, budget, stop)
+        yield Run(RunLoop(context, make_work(context, loader)), loader, client, budget, stop)
 
 
-def _silent(rows: int, seconds: float) -> None:
+def _no_report(rows: int, seconds: float) -> None:
     del rows, seconds
 
 
-def commits(run: Run, after: Callable[[int, float], None] = _silent) -> None:
-    """Commits batch after batch, each while the next is fetched; ``after`` gets each one's rows and seconds.
+def commit_batches(run: Run, on_commit: Callable[[int, float], None] = _no_report) -> None:
+    """Commits batch after batch, each while the next is fetched; ``on_commit`` gets the rows and seconds of each.
 
-    Raises the error that ended the session, once everything it had fetched is written.
+    Raises the error that ended the run, once everything that was fetched is written.
     """
-    progress, garbage = run.session.context.progress, 0.0
+    progress, uncollected = run.loop.context.progress, 0.0
 
     def commit(batch: Batch) -> None:
-        nonlocal garbage
+        nonlocal uncollected
         rows, by_table = len(batch), batch.rows_by_table()
-        garbage += batch.share
+        uncollected += batch.share
         began = time.monotonic()
         try:
             run.loader.commit(batch)
@@ -158,18 +163,18 @@ def commits(run: Run, after: Callable[[int, float], None] = _silent) -> None:
             raise
         progress.committed += 1
         run.rows.update(by_table)
-        after(rows, time.monotonic() - began)
-        if garbage >= _WORTH_COLLECTING:
+        on_commit(rows, time.monotonic() - began)
+        if uncollected >= _COMMITS_PER_COLLECTION:
             give_back(is_thorough=True)
-            garbage = 0.0
+            uncollected = 0.0
 
     with (
         ThreadPoolExecutor(1, thread_name_prefix="commit") as committer,
-        closing(run.session.batches()) as batches,
+        closing(run.loop.batches()) as batches,
     ):
         for batch in batches:
             progress.wait()
             progress.begin(committer.submit(commit, batch))
         progress.wait()
-    if run.session.error is not None:
-        raise run.session.error
+    if run.loop.error is not None:
+        raise run.loop.error

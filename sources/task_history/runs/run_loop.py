@@ -1,6 +1,6 @@
-"""One run: the work of a command in batches, which are committed one by one.
+"""The loop of one run: groups the chunks of its work into batches that are committed one by one.
 
-A stop or an error ends the run after the batch that it interrupted: nothing fetched is thrown away.
+A stop or an error ends the loop after the batch that it interrupted, so that everything fetched is written.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from ..core.errors import Stopped, TaskHistoryError
 from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, RUNS
 from .context import Context
-from .summary import Left, Run
+from .run_row import RunRow
+from .tally import Left
 
 
 class Work(Protocol):
-    """What a command does."""
+    """The work of a command, as a sequence of chunks to write."""
 
     @property
     def selection(self) -> Selection | None:
-        """Whose details it loads; None when it loads none."""
+        """The executions whose details the work loads; None when it loads no details."""
         ...
 
     def chunks(self) -> Iterator[Chunk]:
@@ -30,8 +31,8 @@ class Work(Protocol):
         ...
 
 
-class Session:
-    """Runs ``work`` and keeps the books: coverage, and the run's own row.
+class RunLoop:
+    """Draws the chunks of ``work``, and adds coverage and the run's own row to each batch.
 
     ``is_committed`` says that each batch is in the warehouse before the next is drawn; otherwise it is not known
     at the end what is left.
@@ -42,7 +43,7 @@ class Session:
         self.error: TaskHistoryError | None = None
         self.stopped: Stopped | None = None
         self.left: Left | None = None
-        """What is left; None for a work that leaves nothing, or where it is not known."""
+        """What is not loaded at the end; None before the end, or where it is not counted."""
         self.work = work
         self._is_committed = is_committed
         self._interrupted: list[Row] = []
@@ -120,24 +121,24 @@ class Session:
         scope = self.context.scope
         left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
         self.left = Left(
-            sum(one.open_executions for one in left),
-            sum(one.details for one in left),
-            sum(one.payloads for one in left),
+            sum(listing.open_executions for listing in left),
+            sum(listing.details for listing in left),
+            sum(listing.payloads for listing in left),
         )
 
     def _run(self, *, is_over: bool) -> Row:
         context = self.context
         outcome, reason = ("running", None) if not is_over else self._outcome()
-        run = Run(context.run_id, context.command, context.started_at, outcome, reason)
-        row = run.row(
+        run = RunRow(context.run_id, context.command, context.started_at, outcome, reason)
+        row = run.current(
             context.tally,
             context.client.stats,
             now=context.now(),
             seconds=time.monotonic() - self._began,
         )
-        row |= context.about()
+        row |= context.range_columns()
         if is_over:
-            row |= run.ending(
+            row |= run.final(
                 self.left, now=context.now(), is_complete=self.is_complete if self._is_committed else None
             )
         return row

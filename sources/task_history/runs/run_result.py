@@ -1,4 +1,4 @@
-"""What a run did, as ``task_history.sync`` gives it back and as the commands print it with ``--json``."""
+"""The result of a run, as ``task_history.sync`` returns it and as the commands print it with ``--json``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ..core.models import Window
-from .run import Run
-from .summary import Left
+from .runner import Run
+from .tally import Left
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +131,19 @@ class RunResult:
         }
 
 
-def result(run: Run, seconds: float) -> RunResult:
-    """What the run did in so many seconds."""
-    session, context, budget = run.session, run.session.context, run.budget
+def result_of(run: Run, seconds: float) -> RunResult:
+    """The result of a run that took ``seconds``."""
+    loop, context, budget = run.loop, run.loop.context, run.budget
     tally, stats, cost, usage = context.tally, run.client.stats, context.cost, run.usage()
-    left = session.left or Left(0, 0, 0)
+    left = loop.left or Left(0, 0, 0)
     details_left = left.details + left.payloads
     return RunResult(
         command=context.command,
         system=context.system.name,
         instance=context.settings.instance,
         run_id=context.run_id,
-        is_complete=session.is_complete,
-        stopped=session.stopped.reason if session.stopped else None,
+        is_complete=loop.is_complete,
+        stopped=loop.stopped.reason if loop.stopped else None,
         covered_until=tally.cursor,
         executions=tally.executions,
         late=tally.late,

@@ -1,0 +1,63 @@
+"""Counters of a run: what it has done so far, and what is left at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..core.models import Row, Window
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run has done so far; ``phase`` is what it is doing now."""
+
+    phase: str = "starting"
+    executions: int = 0
+    settled: int = 0
+    late: int = 0
+    steps: int = 0
+    payloads: int = 0
+    redactions: int = 0
+    unverified: int = 0
+    unresolved: int = 0
+    lost: Window | None = None
+    """The time of which the vendor purged executions before a sync could read them."""
+    listed: int = 0
+    """Executions that the vendor's listings returned."""
+    failed: int = 0
+    """Executions among ``listed`` that failed."""
+    rows_ahead: int = 0
+    """Estimated executions in the windows that are still to be listed after the present one."""
+    to_come: float | None = None
+    """Estimated requests until the run ends; None while there is no estimate."""
+    cursor: datetime | None = None
+
+    def count_listed(self, rows: Sequence[Row], failed_statuses: Sequence[str]) -> None:
+        """Counts the rows that a listing returned."""
+        self.add_listed(len(rows), sum(row.get("status") in failed_statuses for row in rows))
+
+    def add_listed(self, executions: int, failed: int) -> None:
+        """Counts executions that a listing returned, ``failed`` of them failed."""
+        self.listed += executions
+        self.failed += failed
+
+    def count_answer(self) -> None:
+        """Takes one answered request off the estimate."""
+        if self.to_come:
+            self.to_come -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is not loaded when a run ends."""
+
+    open_executions: int
+    details: int
+    payloads: int
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no detail is left to load. Open executions do not count: only the vendor can end them."""
+        return not self.details and not self.payloads
