@@ -6,6 +6,7 @@ text         texts that are no JSON
 values       where a value that follows a name begins and ends
 names        by which names secrets go
 lookalikes   letters that look like Latin ones
+folding      texts with letters that are escaped or written otherwise, as they read
 patterns     what secrets look like, and what stands around them
 own_secrets  the run's own, wherever a vendor repeats them
 columns      the same in Arrow columns

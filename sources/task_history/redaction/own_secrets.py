@@ -7,31 +7,41 @@ import re
 import threading
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator
+from html import escape
 from urllib.parse import quote, quote_plus
 
 from ..core.json import exact_json
-from .edits import MARK, Edit, applied
+from .edits import MARK, Edit, Origin, applied, without_overlaps
+from .folding import NOT_PLAIN, escapes_of, folded, folds, lowered
+from .lookalikes import in_latin
 
 _MIN_SECRET_CHARS = 4
 """Shorter secrets would take words and numbers of the vendor's with them."""
 _PART_CHARS = (8, 12)
 """A part is half of a secret, and at least and at most so many characters."""
 _BASE64_PART_CHARS = 16
+_HEX_PART_BYTES = 12
 _ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3})?)\Z")
 
 
 class _Form:
-    """One way in which a secret is written; ``part`` is how many characters of it give it away."""
+    """One way in which a secret is written, in lower case if the case of letters ``is_free``.
 
-    def __init__(self, text: str, part: int) -> None:
-        self.text = text
+    ``part`` is how many characters of it give it away; ``between`` parts its letters, and is none of it.
+    """
+
+    def __init__(self, text: str, part: int, *, is_free: bool = False, between: str = "") -> None:
+        self.text = lowered(text) if is_free else text
         self.part = min(part, len(text))
+        self.is_free = is_free
+        self._written = text
+        self._between = between
 
     def anchors(self) -> Iterator[tuple[str, int]]:
-        """The least pieces, and their places, of which every part holds one."""
+        """The least pieces in lower case, and their places, of which every part holds one."""
         size = (self.part + 1) // 2 if self.part < len(self.text) else self.part
         for place in range(0, len(self.text) - size + 1, size):
-            yield self.text[place : place + size], place
+            yield lowered(self.text[place : place + size]), place
 
     def span_at(self, text: str, at: int, place: int) -> tuple[int, int] | None:
         """Where a part of the form stands that has its character ``place`` at ``at``; None when it is too short."""
@@ -39,14 +49,17 @@ class _Form:
         begin, end = at, at
         while begin > 0 and place > 0 and text[begin - 1] == form[place - 1]:
             begin, place = begin - 1, place - 1
-        place += end - begin
+        first, place = place, place + end - begin
         while end < len(text) and place < len(form) and text[end] == form[place]:
             end, place = end + 1, place + 1
+        if self._between:
+            begin, end = begin + (text[begin] == self._between), end - (text[end - 1] == self._between)
         size = end - begin
         if size < self.part or text[begin:end] in MARK:
             return None
         # One word of a secret that is more than letters may stand anywhere.
-        is_word = size < len(form) and _is_word(text[begin:end]) and not form.isalpha()
+        written = self._written[first : first + size]
+        is_word = size < len(form) and _is_word(written) and not form.isalpha()
         return None if is_word else (begin, end)
 
 
@@ -59,6 +72,7 @@ class OwnSecrets:
         self._anchors: dict[str, list[tuple[_Form, int]]] = {}
         self._sizes: tuple[int, ...] = ()
         self._search: re.Pattern[str] | None = None
+        self._escapes: re.Pattern[str] | None = None
         self.digits: frozenset[str] = frozenset()
         """Those that are numbers, which a vendor may send as such."""
         self.add(*secrets)
@@ -80,6 +94,7 @@ class OwnSecrets:
             self._sizes = tuple(sorted(set(map(len, anchors))))
             self._anchors = anchors
             self.digits = frozenset(one for one in self._secrets if one.isascii() and one.isdigit())
+            self._escapes = escapes_of(self._secrets)
             self._search = re.compile(_alternatives(anchors))
 
     @property
@@ -90,16 +105,39 @@ class OwnSecrets:
     @property
     def pattern(self) -> str:
         """A regular expression that matches in every text that holds one, and in few others."""
-        return "" if self._search is None else self._search.pattern
+        if self._search is None or self._escapes is None:
+            return ""
+        return f"(?i:{self._search.pattern})|{self._escapes.pattern}|{NOT_PLAIN.pattern}"
 
     def edits(self, text: str) -> list[Edit]:
         """What to replace in the text."""
         if self._search is None:
             return []
+        lower = lowered(text)
+        found = self._edits(text, lower) if self._search.search(lower) else []
+        is_plain = text.isascii() and "%" not in text and "\\" not in text and "#" not in text
+        if is_plain or not self._may_be_folded(text) or not self._search.search(folded(text)):
+            return found
+        letters = folds(text)
+        plain = applied(text, letters)
+        origin = Origin(letters)
+        more = [
+            Edit(*_with_whole_escapes(text, *origin.span(edit.begin, edit.end)))
+            for edit in self._edits(plain, lowered(plain))
+        ]
+        return without_overlaps(sorted([*found, *more]))
+
+    def _may_be_folded(self, text: str) -> bool:
+        """Whether letters of a secret may be written otherwise than by themselves."""
+        if not text.isascii() and NOT_PLAIN.search(text):
+            return True
+        return self._escapes is not None and self._escapes.search(text) is not None
+
+    def _edits(self, text: str, lower: str) -> list[Edit]:
         found: list[Edit] = []
         at = 0
-        while match := self._search.search(text, at):
-            span = self._longest(text, match.start())
+        while self._search is not None and (match := self._search.search(lower, at)):
+            span = self._longest(text, lower, match.start())
             if span is None:
                 at = match.start() + 1
                 continue
@@ -113,12 +151,12 @@ class OwnSecrets:
         """The text without them."""
         return applied(text, self.edits(text))
 
-    def _longest(self, text: str, at: int) -> tuple[int, int] | None:
+    def _longest(self, text: str, lower: str, at: int) -> tuple[int, int] | None:
         spans = [
             span
             for size in self._sizes
-            for form, place in self._anchors.get(text[at : at + size], ())
-            if (span := form.span_at(text, at, place)) is not None
+            for form, place in self._anchors.get(lower[at : at + size], ())
+            if (span := form.span_at(lower if form.is_free else text, at, place)) is not None
         ]
         return (min(begin for begin, _ in spans), max(end for _, end in spans)) if spans else None
 
@@ -148,13 +186,27 @@ def _forms(secret: str) -> list[_Form]:
         exact_json(secret)[1:-1],
         json.dumps(secret)[1:-1],
         quote(secret, safe=""),
+        in_latin(secret),
+        escape(secret),
         quote(secret),
         quote_plus(secret),
         re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quote(secret, safe="")),
     }
-    forms = [_Form(text, max(least, min(most, -(-len(text) // 2)))) for text in sorted(plain)]
+    # Words are found as they are; a random key gives itself away in any case of its letters.
+    is_free = len(secret) >= least and any(map(str.isdigit, secret)) and any(map(str.isalpha, secret))
+    forms = [
+        _Form(text, max(least, min(most, -(-len(text) // 2))), is_free=is_free)
+        for text in sorted(plain)
+        if len(text) >= _MIN_SECRET_CHARS
+    ]
     if len(secret) >= least:
         forms += [_Form(text, _BASE64_PART_CHARS) for text in sorted(_base64(secret))]
+        data = secret.encode("utf-8", "replace")
+        for sign in ("", " ", ":"):
+            text = data.hex(sign) if sign else data.hex()
+            forms.append(
+                _Form(text, _HEX_PART_BYTES * (2 + len(sign)) - len(sign), is_free=True, between=sign)
+            )
     return forms
 
 

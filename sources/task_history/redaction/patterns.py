@@ -168,14 +168,8 @@ SAYING = re.compile(
     r"(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"
 )
 
-# Letters of a name may be escaped, by their number in hexadecimal, or in decimal.
-MAY_BE_ESCAPED = re.compile(r"\\[uUx]|%[4-7]|&#")
-ESCAPED = re.compile(
-    r"\\\\{0,15}u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\{1,16}u[dD][c-fC-F][0-9a-fA-F]{2})"
-    r"|\\\\{0,15}(?:u\{0{0,4}(?P<braced>[0-9a-fA-F]{2,5})\}|u(?P<four>[0-9a-fA-F]{4})|U000(?P<eight>[0-9a-fA-F]{5})"
-    r"|x(?P<two>[0-9a-fA-F]{2}))|%(?P<url>[4-7][0-9A-Fa-f])"
-    r"|&#(?:[xX]0{0,4}(?P<html>[0-9a-fA-F]{2,5})|0{0,4}(?P<decimal>[0-9]{2,6}));"
-)
+# Whether letters of a name may be escaped.
+MAY_BE_ESCAPED = re.compile(r"[\\%&;](?:[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
 IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from . import patterns
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
-from .lookalikes import MAY_BE_ALIKE, in_latin, latin
+from .folding import folded, folds, lowered
 from .names import FAMILIAR, HEADINGS, IN_URL, Kind, is_random, is_secret, kind_of, squash
 from .own_secrets import OwnSecrets
 from .values import closing, value_span, word_span
@@ -45,7 +45,7 @@ class _Draft:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.lower = _lower(text)
+        self.lower = lowered(text)
         self.edits: list[Edit] = []
         self.count = 0
 
@@ -57,7 +57,7 @@ class _Draft:
             self.count += len(edits)
             self.edits = joined(self.edits, edits)
             self.text = applied(text, edits)
-            self.lower = _lower(self.text)
+            self.lower = lowered(self.text)
 
 
 class TextPass:
@@ -84,8 +84,7 @@ class TextPass:
         """What to replace so that all names are in plain letters; nothing where there is no name."""
         if text.isascii() and not patterns.MAY_BE_ESCAPED.search(text):
             return []
-        plain = in_latin(patterns.ESCAPED.sub(_unescaped, text))
-        return _letters(text) if self._stems.search(_lower(plain)) else []
+        return _letters(text) if self._stems.search(folded(text)) else []
 
     def _cut_all(self, draft: _Draft) -> None:
         if own := self._own.edits(draft.text):
@@ -216,21 +215,12 @@ class TextPass:
 
 def _letters(text: str) -> list[Edit]:
     """What to replace so that letters which are escaped, look like Latin ones or show nothing are plain."""
-    found = [Edit(*match.span(), latin(_unescaped(match))) for match in patterns.ESCAPED.finditer(text)]
-    if not text.isascii():
-        found += (Edit(*match.span(), latin(match[0])) for match in MAY_BE_ALIKE.finditer(text))
-        found.sort()
-    # Nothing else may come of it: a quotation mark would end a value before its end.
-    return [edit for edit in found if patterns.IN_NAMES.fullmatch(edit.new)]
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    code = match[match.lastgroup or 0]
-    if match.lastgroup == "pair":
-        high, low = int(code[:4], 16), int(code[-4:], 16)
-        return chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF))
-    number = int(code, 10 if match.lastgroup == "decimal" else 16)
-    return chr(number) if number < 0x110000 else match[0]
+    # Nothing else may come of it: a quotation mark would end a value before its end, and a sign of a URL parts it.
+    return [
+        edit
+        for edit in folds(text)
+        if patterns.IN_NAMES.fullmatch(edit.new) and not (edit.new in (":", "=") and text[edit.begin] == "%")
+    ]
 
 
 # Shapes
@@ -317,11 +307,6 @@ def _long_run(match: re.Match[str]) -> str:
     rest = FAMILIAR.sub("", match[0])
     is_mixed = any(map(str.isdigit, rest)) and any(map(str.isalpha, rest))
     return MARK if len(rest) >= 20 and is_mixed else match[0]
-
-
-def _lower(text: str) -> str:
-    # The one letter that grows in lower case would shift every position behind it.
-    return text.replace("\u0130", "I").lower()
 
 
 def _is_report(name: str, value: str, match: re.Match[str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from urllib.parse import quote, quote_plus
 
@@ -30,6 +31,68 @@ FORMS = {
     "base64 with more behind it": base64.b64encode(f"us:{KEY}:x".encode()).decode(),
     "part of base64": base64.b64encode(KEY.encode()).decode()[:20],
 }
+
+
+def _hex_of_each(text: str, form: str) -> str:
+    return "".join(form.format(ord(letter)) for letter in text)
+
+
+# How a vendor, or what it ran, may write each letter of the key.
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "escaped in JSON": lambda text: _hex_of_each(text, "\\u{:04x}"),
+    "escaped in JSON twice": lambda text: _hex_of_each(text, "\\\\u{:04X}"),
+    "escaped in braces": lambda text: _hex_of_each(text, "\\u{{{:x}}}"),
+    "escaped in bytes": lambda text: _hex_of_each(text, "\\x{:02x}"),
+    "escaped in octal": lambda text: _hex_of_each(text, "\\{:03o}"),
+    "escaped in a URL": lambda text: _hex_of_each(text, "%{:02x}"),
+    "escaped in a URL twice": lambda text: _hex_of_each(text, "%25{:02X}"),
+    "some letters escaped": lambda text: "".join(f"{a}%{ord(b):02x}" for a, b in batched(text)),
+    "entities": lambda text: _hex_of_each(text, "&#{};"),
+    "entities in hexadecimal": lambda text: _hex_of_each(text, "&#x{:x};"),
+    "entities escaped": lambda text: _hex_of_each(text, "&amp;#{};"),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "hexadecimal in upper case": lambda text: text.encode().hex().upper(),
+    "hexadecimal in pairs": lambda text: text.encode().hex(" "),
+    "hexadecimal with colons": lambda text: text.encode().hex(":"),
+    "upper case": str.upper,
+    "lower case": str.lower,
+    "other case": str.swapcase,
+    "zero width": "\u200b".join,
+    "soft hyphens": "\u00ad".join,
+    "full width": lambda text: "".join(chr(ord(letter) + 0xFEE0) for letter in text),
+    "full width escaped": lambda text: _hex_of_each(
+        "".join(chr(ord(letter) + 0xFEE0) for letter in text), "\\u{:04x}"
+    ),
+}
+
+
+def batched(text: str) -> Iterator[tuple[str, str]]:
+    return zip(text[::2], text[1::2], strict=True)
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_other_spellings(spell: Callable[[str], str]) -> None:
+    """A key is gone however its letters are written, whole and by half, in texts, JSON and columns; all else stays."""
+    own = OwnSecrets([KEY])
+    for part in (KEY, KEY[:16], KEY[16:]):
+        text = f'größe %20 "\\u00e9" &#233; was {spell(part)}: ok ＡＢ 50%'
+        expected = text.replace(spell(part), MARK)
+        assert expected == own.without(text)
+        table = pa.table({"a": ["b", text, None]})
+        assert {"a": ["b", expected, None]} == without_own(table, own).to_pydict()
+    document = json.dumps({"a": f"was {spell(KEY)}, ok", "b": [1.0]})
+    assert json.dumps({"a": f"was {MARK}, ok", "b": [1.0]}) == Redactor(secrets=own).text(document)[0]
+
+
+def test_words_in_other_case_stay() -> None:
+    """A secret of words alone, and words within a random one, are found in their own case only."""
+    own = OwnSecrets(["Organization-9fQ2xLw71kPp", "correct horse battery"])
+    for text in (
+        "ORGANIZATION and organization",
+        "Correct Horse Battery",
+        "70 72 6f 67, 50% off \\u0070 &#112;",
+    ):
+        assert text is own.without(text)
 
 
 def _shows(text: str, key: str, size: int = 12) -> bool:
