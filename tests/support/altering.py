@@ -39,9 +39,9 @@ def altering(url: str, alter: Alter) -> Iterator[str]:
                     status, headers, body = answer.status, answer.headers, alter(self.path, answer.read())
             except urllib.error.HTTPError as error:
                 status, headers, body = error.code, error.headers, error.read()
-            self.send_response(status)
+            self.send_response_only(status)
             for name, value in headers.items():
-                if name.lower() in ("content-type", "retry-after") or name.lower().startswith("x-"):
+                if name.lower() in ("content-type", "date", "retry-after") or name.lower().startswith("x-"):
                     self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -131,6 +131,8 @@ class Column:
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
     is_free: bool = False
     """Whether it holds customer data, which is redacted, cut at ``payload_max_bytes`` and stored as text."""
+    former_name: str | None = None
+    """The name that an earlier version gave it: that column stays, and its values are copied into this one once."""
 
 
 OTHER_FIELDS = "other_fields"

@@ -22,7 +22,7 @@ from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.queries import Names, Warehouse
-from . import destinations, dlt_internals
+from . import destinations, dlt_internals, former_columns
 from . import load_package as packing
 from .connection import LONG_PATIENCE_S, Holder
 from .errors import failures
@@ -98,6 +98,7 @@ class Loader:
             if not self._has_tables():
                 self._make_tables()
             self._mend()
+            self._copy_former_columns()
             self.describe()
         # From now on there is something to lose.
         self._holder.patience_s = LONG_PATIENCE_S
@@ -319,6 +320,22 @@ class Loader:
         with self.pipeline.destination_client(schema.name) as client:
             dlt_internals.make_version_table(client)
 
+    def _copy_former_columns(self) -> None:
+        """Copies what an earlier version wrote under a column's former name.
+
+        The note that it is done is written after the values: a run that is killed between the two copies them again.
+        """
+        schema = self._schema()
+        former = former_columns.not_copied(tables.of(self.system), schema.tables)
+        if not former:
+            return
+        self.execute(former_columns.statements(former, self.qualified))
+        with self.pipeline.managed_state():
+            self.pipeline.schemas.save_schema(former_columns.noted(schema, former))
+        self.pipeline.sync_schema(self.system.name)
+        self._live = None
+        log.info("former_columns_copied", tables=",".join(sorted(former)))
+
     def _mend(self) -> None:
         """Puts back tables and columns that somebody dropped; dlt would go on as if they were there.
 
@@ -391,6 +408,11 @@ def _sentences(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[st
     for table in own:
         found[(table.name, "")] = table.description
         known = {column.name: column.description for column in table.columns}
+        known |= {
+            column.former_name: f"The former name of {column.name}: what earlier versions wrote."
+            for column in table.columns
+            if column.former_name is not None
+        }
         for column in stored.get(table.name, {}).get("columns", {}):
             base, _, rest = column.partition("__v_text")
             if column in known:

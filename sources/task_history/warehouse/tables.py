@@ -42,6 +42,7 @@ RUNS = Table(
             "waited_retry_after_ms",
             "bigint",
             "Milliseconds in which it waited because the vendor asked for it.",
+            former_name="waited_told_ms",
         ),
         Column("waited_budget_ms", "bigint", "Milliseconds in which it waited for the budget."),
         Column("executions", "bigint", "Rows of executions it wrote."),
