@@ -112,11 +112,14 @@ class Transport:
             VendorUnavailable: the certificate is not trusted.
             ConfigurationError: the proxy wants a login.
         """
+        # reqwest states no length where there is no body, and some servers refuse a POST without one (411).
+        length = {} if content or method in ("GET", "HEAD") else {"Content-Length": "0"}
         request = httpx.Request(
             method,
             self._url,
-            headers={**_HEADERS, **headers},
-            content=content,
+            headers={**_HEADERS, **headers, **length},
+            # Not ``content``: for it httpx makes all headers anew. reqwest adds the host and the length of a body.
+            stream=httpx.ByteStream(content or b""),
             extensions={"target": target.encode()},
         )
         began = time.monotonic()
@@ -152,7 +155,9 @@ class Transport:
 
     def _read(self, response: httpx.Response, when_large: Callable[[], None]) -> RawAnswer:
         headers: dict[str, str] = {}
-        for name, value in response.headers.multi_items():
+        # As bytes: to give texts, httpx first tries which encoding all of them have.
+        for raw_name, raw_value in response.headers.raw:
+            name, value = raw_name.decode("ascii").lower(), raw_value.decode("ascii")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         is_success = 200 <= response.status_code < 300
         bound = self._answer_max_bytes if is_success else min(ERROR_BODY_MAX_BYTES, self._answer_max_bytes)
@@ -195,9 +200,10 @@ class ReqwestTransport(httpx.BaseTransport):
         if client is None:
             raise ClientClosedError("closed", {"causes": None})
         url = f"{request.url.scheme}://{request.url.netloc.decode()}{request.extensions['target'].decode()}"
-        builder = client.request(request.method, url).headers(request.headers.multi_items())
+        headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
+        builder = client.request(request.method, url).headers(headers)
         stack = ExitStack()
-        response = stack.enter_context(builder.body_bytes(request.content).build_streamed())
+        response = stack.enter_context(builder.body_bytes(request.read()).build_streamed())
         return httpx.Response(response.status, headers=_header_items(response), stream=_Body(response, stack))
 
     def close(self) -> None:

@@ -552,7 +552,7 @@ def test_what_has_effects_goes_over_a_connection_of_its_own(tmp_path: Path) -> N
 
 
 def test_what_is_sent(tmp_path: Path) -> None:
-    """The address as it was given, values percent-encoded, a body as JSON, no cookie that an answer set."""
+    """The address as it was given, values percent-encoded, a body as JSON, its length, no cookie that an answer set."""
 
     def say(connection: socket.socket, _: int) -> bool:
         connection.sendall(whole(BODY, "Set-Cookie: a=b"))
@@ -562,7 +562,8 @@ def test_what_is_sent(tmp_path: Path) -> None:
         client.send(Request("list", "/a b/%2Fc", params=(("q", "x y/+é"),)))
         client.send(Request("answer", "c", method="POST", body={"é": 1}))
         client.send(Request("token", "t", method="POST"), form={"grant": "a b"}, headers={"Accept": "*/*"})
-    first, second, third = (head.decode() for head in talk.asked)
+        client.send(Request("replay", "r", method="POST"))
+    first, second, third, fourth = (head.decode() for head in talk.asked)
     assert first.startswith("GET /base/a%20b/%2Fc?q=x%20y%2F%2B%C3%A9 HTTP/1.1\r\n")
     assert f"\r\nAuthorization: Bearer {KEY}\r\n" in first
     assert "\r\nAccept-Encoding: gzip, deflate\r\n" in first
@@ -572,7 +573,10 @@ def test_what_is_sent(tmp_path: Path) -> None:
     assert third.endswith("\r\n\r\ngrant=a+b")
     assert "\r\nAccept: */*\r\n" in third
     assert "Authorization" not in third
-    assert not any("cookie" in head.lower() for head in (first, second, third))
+    assert "\r\nContent-Length: 0\r\n" in fourth
+    assert "\r\nContent-Length: " not in first
+    assert all(head.count("\r\nHost: ") == 1 for head in (first, second, third, fourth))
+    assert not any("cookie" in head.lower() for head in (first, second, third, fourth))
 
 
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
