@@ -1,15 +1,15 @@
-"""The ``task-history`` command: which words it takes, and how it ends."""
+"""The ``task-history`` command: its arguments, and its exit codes."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import gc
 import importlib
 import logging
 import os
 import platform
 import sys
-import textwrap
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,39 +17,38 @@ from typing import Any, NoReturn
 
 from task_history.core import files
 from task_history.core.errors import Stopped, TaskHistoryError, UsageError
-from task_history.core.escapes import visible
 from task_history.core.exit_codes import ExitCode
 
 from .console import output
 
 COMMANDS = {
-    "demo": "sandbox → sync → DuckDB → what you would ask; no key needed",
-    "systems": "the systems, their tables and their settings",
-    "check": "is the key right, and what does the API hold; at most 3 requests",
-    "sync": "bring the warehouse up to date; run it as often as you like",
-    "plan": "what a backfill of a month or range would cost; at most 5 requests",
-    "backfill": "load a month or range of the past, once; killed, it goes on where it was",
-    "audit": "compare the warehouse with the API; --repair mends what differs",
-    "status": "what is loaded, what is left, what it cost",
-    "views": "the views that analysts ask: make them anew, print their SQL, check them",
-    "explore": "the views as a marimo app in the browser, or a notebook of your own",
-    "report": "one HTML file that says how a month went; opens offline",
-    "why": "which window, run and request brought an execution, or why it is not there",
-    "replay": "run executions again at the vendor; shows what it would do until you say --yes",
-    "answer": "answer a run that waits for a person; shows what it would send until you say --yes",
-    "sandbox": "a vendor's API as a local server, for trying and testing",
+    "demo": "try it without a key: sync a sandbox into DuckDB and query it",
+    "systems": "list the supported systems, their tables and their settings",
+    "check": "check the credentials and count executions; at most 3 requests",
+    "sync": "load everything new since the last sync",
+    "plan": "estimate the cost of a backfill; at most 5 requests",
+    "backfill": "load a past month or range; resumes where it stopped",
+    "audit": "compare the warehouse with the API; --repair fixes differences",
+    "status": "show what is loaded, what is left and the budget used",
+    "views": "create the analysts' views, print their SQL, or check them",
+    "explore": "open the views in a marimo app or a notebook of your own",
+    "report": "write a report on one month as a single HTML file",
+    "why": "explain where an execution came from, or why it is missing",
+    "replay": "rerun executions at the vendor; a dry run without --yes",
+    "answer": "answer a run that waits for a person; a dry run without --yes",
+    "sandbox": "serve a fake vendor API on this machine, for tests",
 }
-EXITS = textwrap.fill(f"exit codes: {', '.join(f'{code:d} {code.meaning}' for code in ExitCode)}", width=100)
+EXIT_CODES = "\n".join(["exit codes:", *(f"  {code:<5d}{code.meaning}" for code in ExitCode)])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and gives its exit code."""
+    """Runs one command and returns its exit code."""
     with output.escaped_streams():
         return _run(argv)
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    # To look for garbage while modules are imported takes a tenth of that time, and there is none.
+    # Collecting garbage during imports takes a tenth of their time and frees nothing.
     gc.set_threshold(200_000)
     words = list(sys.argv[1:] if argv is None else argv)
     output.start_logging("info", "json" if _wants_json(words) else "text")
@@ -65,33 +64,38 @@ def _run(argv: Sequence[str] | None) -> int:
     except TaskHistoryError as error:
         return _failed(args, error.exit_code, str(error))
     except Stopped as stopped:
-        return _failed(args, ExitCode.DONE, f"stopped: {stopped.reason}")
+        return _failed(args, ExitCode.DONE, f"Stopped: {stopped.reason}")
     except KeyboardInterrupt:
-        return _failed(args, ExitCode.INTERRUPTED, "interrupted")
+        return _failed(args, ExitCode.INTERRUPTED, "Stopped by Ctrl-C.")
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception as error:  # noqa: BLE001 - the last one to know
+    except Exception as error:  # noqa: BLE001 - reported with the exit code for unexpected errors
         if args.log_level == "debug":
             output.tell(*traceback.format_exc().splitlines())
         where = traceback.extract_tb(error.__traceback__)[-1]
         return _failed(
             args,
             ExitCode.UNEXPECTED,
-            f"Unexpected {type(error).__name__} in {where.name}: {error}. This is a fault of task-history; what was "
-            "committed is safe. Run again with --log-level debug and report what it prints.",
+            f"Unexpected {type(error).__name__} in {where.name}: {error}. This is a bug in task-history; "
+            "committed rows are safe. Run the command again with --log-level debug and report the output.",
         )
     return int(code)
 
 
 def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """What the words say. A command that takes ``ids`` finds them before, between and after its options."""
+    """Parses the arguments; positional ``ids`` may stand before, between and after options."""
+    command = words[0] if words else "--help"
+    if not command.startswith("-") and command not in COMMANDS:
+        similar = difflib.get_close_matches(command, COMMANDS, n=1)
+        parser.error(f"unknown command {command!r}." + (f" Did you mean {similar[0]}?" if similar else ""))
     args, rest = parser.parse_known_args(words)
     if "ids" in args:
         args.ids = [*args.ids, *(word for word in rest if not word.startswith("-"))]
         rest = [word for word in rest if word.startswith("-")]
     if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.prog = " ".join(filter(None, (parser.prog, args.command)))
+        parser.error(f"unknown argument{'s' * (len(rest) > 1)}: {' '.join(rest)}.")
     return args
 
 
@@ -106,17 +110,17 @@ def _failed(args: argparse.Namespace, code: int, text: str) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong with the words in the form of all other lines."""
+    """Reports wrong arguments in one line, or as JSON, with the command that prints the help."""
 
     def error(self, message: str) -> NoReturn:
-        if output.is_json():
-            output.tell(f"{self.prog}: {message}", level=logging.ERROR, exit_code=UsageError.exit_code)
-            self.exit(UsageError.exit_code)
-        super().error(visible(message))
+        message = message.replace("the following arguments are required:", "missing argument:")
+        text = f"{self.prog}: {message}{'' if message.endswith(('.', '?')) else '.'} See {self.prog} --help."
+        output.tell(text, level=logging.ERROR, exit_code=UsageError.exit_code)
+        self.exit(UsageError.exit_code)
 
 
 class _Version(argparse.Action):
-    """Prints the version of the installed distribution and of what it runs on."""
+    """Prints the versions of task-history, dlt, DuckDB and Python, then exits."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
         super().__init__(option_strings, dest, nargs=0, **options)
@@ -132,39 +136,46 @@ class _Version(argparse.Action):
 
 
 def _wants_json(words: Sequence[str]) -> bool:
-    """Whether lines on stderr shall be JSON: known before the words are understood."""
+    """Whether lines on stderr shall be JSON; looked up before the arguments are parsed."""
     return "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     shared = _Parser(add_help=False)
     shared.add_argument(
-        "--json", action="store_true", help="print one JSON object on stdout, nothing else there"
+        "--json", action="store_true", help="print one JSON object on stdout and nothing else"
     )
     shared.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="form of the lines on stderr"
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="format of the log on stderr (default text)",
     )
     shared.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="which lines"
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="lowest level to log (default info)",
     )
     parser = _Parser(
         prog="task-history",
-        description="Sync workflow task history from vendor APIs into a warehouse.",
-        epilog=EXITS,
+        description="Sync workflow task history from vendor APIs into a warehouse.\n"
+        "See task-history COMMAND --help for the options of a command.",
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, help="print the version and end")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
             parents=[shared],
-            epilog=EXITS,
+            epilog=EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        # Only the module of the command that is called: the others need what takes long to import.
+        # Only the module of the command that is called is imported: the others import slow libraries.
         if name in words:
             _module(name).add_arguments(command)
     return parser

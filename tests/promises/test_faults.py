@@ -162,11 +162,11 @@ def test_wrong_words_end_with_usage(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("sync", "paragon", "--max-requests", "abc"), "abc is no whole number"),
-        (("sync", "paragon", "--max-requests", "1.5"), "1.5 is no whole number"),
-        (("sync", "paragon", "--max-minutes", "abc"), "abc is no number of minutes"),
-        (("sync", "paragon", "--max-minutes", "inf"), "inf is no number of minutes"),
-        (("demo", "--executions", "many"), "many is no whole number"),
+        (("sync", "paragon", "--max-requests", "abc"), "abc must be a whole number ≥ 0"),
+        (("sync", "paragon", "--max-requests", "1.5"), "1.5 must be a whole number ≥ 0"),
+        (("sync", "paragon", "--max-minutes", "abc"), "abc must be a number of minutes ≥ 0"),
+        (("sync", "paragon", "--max-minutes", "inf"), "inf must be a number of minutes ≥ 0"),
+        (("demo", "--executions", "many"), "many must be a whole number ≥ 0"),
         (("sandbox", "paragon", "--executions", "many"), "many is no whole number"),
         (("sandbox", "paragon", "--failed", "many"), "many is no number"),
         (("sandbox", "paragon", "--now", "today"), "today is no instant"),

@@ -1,1 +1,1 @@
-"""What is typed and what is printed: arguments, ranges of time, lines, tables, the live line."""
+"""Command-line input and output: arguments, date ranges, log lines, tables, the live progress line."""

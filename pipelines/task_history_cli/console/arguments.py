@@ -1,4 +1,4 @@
-"""Arguments that several commands take."""
+"""Command-line arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from task_history.systems import names
 
 
 def add_system(parser: argparse.ArgumentParser) -> None:
-    """The system, and which account of it."""
+    """Adds SYSTEM and --instance."""
     parser.add_argument("system", metavar="SYSTEM", help=f"one of {', '.join(names())}")
-    parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
+    parser.add_argument("--instance", metavar="NAME", help="another account of the same system, by its name")
 
 
 def add_warehouse(parser: argparse.ArgumentParser) -> None:
-    """Where the tables are."""
+    """Adds --destination."""
     parser.add_argument(
         "--destination",
         metavar="NAME",
-        help="the warehouse: duckdb (default), bigquery, or another SQL destination of dlt",
+        help="warehouse: duckdb (default), bigquery, or another SQL destination of dlt",
     )
 
 
 def add_details(parser: argparse.ArgumentParser) -> None:
-    """Whose details are wanted, where that is not what the settings say."""
+    """Adds --steps and --payloads, which override the settings of those names."""
     for name in ("steps", "payloads"):
         parser.add_argument(
             f"--{name}",
             choices=("all", "failed", "none"),
-            help=f"whose {name}; as the setting {name} if not given",
+            help=f"load {name} of these executions (default: the setting {name})",
         )
 
 
 def scope(args: argparse.Namespace, settings: Settings) -> Scope:
-    """Whose details are wanted; the oldest first, which are the next that the vendor purges."""
+    """The details to load, by arguments or settings; oldest first, because the vendor purges those next."""
     return Scope(
         args.steps or settings.values.steps, args.payloads or settings.values.payloads, first="oldest"
     )
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """When a run ends although work is left."""
+    """Adds --max-requests and --max-minutes."""
     parser.add_argument(
         "--max-requests",
         type=whole_number,
         metavar="N",
-        help="stop after that many requests; go on with the next run",
+        help="stop after N requests; the next run continues",
     )
     parser.add_argument(
         "--max-minutes",
         type=_minutes,
         metavar="M",
-        help="stop after that many minutes; go on with the next run",
+        help="stop after M minutes; the next run continues",
     )
 
 
 def whole_number(text: str) -> int:
-    """A number of 0 or more."""
+    """The whole number ≥ 0 that ``text`` is; at most 18 digits. Raises ArgumentTypeError."""
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"{text} is no whole number of 0 or more")
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number ≥ 0")
     return int(text)
 
 
@@ -71,5 +71,5 @@ def _minutes(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+        raise argparse.ArgumentTypeError(f"{text} must be a number of minutes ≥ 0")
     return value

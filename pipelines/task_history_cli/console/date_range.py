@@ -1,4 +1,4 @@
-"""Which executions a command is about: a month or a range of time, and filters."""
+"""Date ranges and filters of a command: --month, --from, --to, --timezone, --status and the like."""
 
 from __future__ import annotations
 
@@ -22,142 +22,143 @@ from . import output
 
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
 _YEARS = range(1970, 9001)
-"""Years that a range may name: no arithmetic leaves the years of Python and of the warehouses."""
+"""Years that a range may name; within them no sum leaves the range of Python or of a warehouse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What was asked for, and what of it can be had."""
+    """A range that a user requested, and the part of it that can be loaded."""
 
-    asked: Window
+    requested: Window
     window: Window
-    """Without the future and what may still become visible late."""
+    """The requested window without the future and without executions that may still become visible late."""
     name: str
-    """As the user said it."""
+    """The range as the user wrote it."""
     zone: str
     is_cut: bool
-    """Whether the end was moved back."""
+    """Whether ``window`` ends before ``requested``."""
     words: tuple[str, ...]
-    """The options that name it."""
+    """The command-line options that name the range."""
     purged_before: datetime | None
-    """The vendor has purged what of it began before; None where all of it should be there."""
+    """The instant before which the vendor has purged executions of the range; None when it has purged none."""
 
 
 def add_range(parser: argparse.ArgumentParser) -> None:
-    """A month, or from when until when."""
-    parser.add_argument("--month", metavar="YYYY-MM", help="all executions that began in that month")
+    """Adds --month, --from, --to and --timezone."""
+    parser.add_argument("--month", metavar="YYYY-MM", help="executions that began in that month")
     parser.add_argument(
-        "--from", dest="start", metavar="WHEN", help="from that day or instant on, such as 2026-09-01"
+        "--from", dest="start", metavar="WHEN", help="first day or instant, such as 2026-09-01"
     )
-    parser.add_argument("--to", dest="end", metavar="WHEN", help="until that day or instant, itself excluded")
+    parser.add_argument("--to", dest="end", metavar="WHEN", help="end day or instant, excluded")
     parser.add_argument(
         "--timezone",
         metavar="ZONE",
         default="UTC",
-        help="where days and months begin, such as Europe/Berlin (default UTC)",
+        help="time zone of days and months, such as Europe/Berlin (default UTC)",
     )
 
 
 def add_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
-    """Only some executions; a system takes those filters that it has, ``but`` for some."""
-    known = {one.name: one.text for name in systems.names() for one in systems.find(name).listing.filters}
-    for name, text in known.items():
+    """Adds an option for each filter of any system, except those named in ``but``."""
+    texts = {kind.name: kind.text for name in systems.names() for kind in systems.find(name).listing.filters}
+    for name, text in texts.items():
         if name in but:
             continue
-        parser.add_argument(f"--{name}", metavar=name[0].upper(), help=f"only those: {text}")
+        parser.add_argument(f"--{name}", metavar=name[0].upper(), help=f"filter by {name}: {text}")
 
 
 def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
-    """The filters that were given. Raises UsageError where the system has no such filter."""
-    known = {one.name for name in systems.names() for one in systems.find(name).listing.filters}
-    given = {name: str(getattr(args, name)) for name in sorted(known) if getattr(args, name, None)}
-    own = {one.name for one in settings.system.listing.filters}
+    """The filters that the arguments set. Raises UsageError when the system does not support one."""
+    all_names = {kind.name for name in systems.names() for kind in systems.find(name).listing.filters}
+    given = {name: str(getattr(args, name)) for name in sorted(all_names) if getattr(args, name, None)}
+    supported = {kind.name for kind in settings.system.listing.filters}
     for name in given:
-        if name not in own:
+        if name not in supported:
             raise UsageError(
-                f"{settings.system.name} cannot be asked by --{name}: it has {', '.join(sorted(own))}."
+                f"{settings.system.name} does not support --{name}; it supports "
+                f"{', '.join(f'--{other}' for other in sorted(supported))}."
             )
     return given
 
 
-def selection(asked: Range, chosen: Mapping[str, str]) -> Selection:
-    """Both as one."""
-    return Selection(asked.window, dict(chosen))
+def selection(date_range: Range, chosen: Mapping[str, str]) -> Selection:
+    """The executions of the range that match the filters."""
+    return Selection(date_range.window, dict(chosen))
 
 
 def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookback: bool = True) -> Range:
-    """The range that was asked for, without what has not happened yet.
+    """The range that the arguments name, cut to the past.
 
-    What may still become visible late belongs to a sync, which looks at it again: with ``lookback`` a range
-    ends that long before now.
+    With ``lookback`` it ends that setting before now: a sync compares those executions again, because some may
+    become visible late.
 
     Raises:
-        UsageError: there is no such range, or nothing of it can be had.
+        UsageError: the arguments name no range, or no part of it can be loaded.
     """
     zone = _zone(args.timezone)
     if args.month and (args.start or args.end):
-        raise UsageError("Give either --month or --from and --to, not both.")
+        raise UsageError("Use either --month, or --from with --to, not both.")
     if args.month:
-        asked, name = month(args.month, zone), args.month
+        requested, name = month(args.month, zone), args.month
     elif args.start and args.end:
-        asked = _window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
+        requested = _window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
         name = f"{args.start} to {args.end}"
     else:
         raise UsageError(
-            "Say which time: --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded)."
+            "No range given. Use --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded)."
         )
-    if asked.is_empty:
+    if requested.is_empty:
         raise UsageError(
-            f"--from {args.start} is not before --to {args.end}: nothing lies between them. The end is excluded; "
-            "for one day give the day after as --to."
+            f"--from {args.start} is not before --to {args.end}. The end is excluded: "
+            "for a single day, use the next day as --to."
         )
     latest = floor_ms(now - settings.lookback if lookback else now)
-    if asked.start >= latest:
+    if requested.start >= latest:
         raise UsageError(
             f"{name} has not happened yet: now is {_shown(now)}."
-            if asked.start >= now
-            else f"{name} is too young: executions of the last {settings.values.lookback_minutes:g} minutes may still "
-            "become visible. task-history sync reads them."
+            if requested.start >= now
+            else f"{name} is too recent: executions of the last {settings.values.lookback_minutes:g} minutes may still "
+            "become visible late. task-history sync loads them."
         )
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
-    if horizon is not None and asked.end <= horizon:
+    if horizon is not None and requested.end <= horizon:
         raise UsageError(
             f"{name} is purged: {settings.system.title} keeps {settings.values.retention_days:g} days, and everything "
-            f"before {_shown(horizon)} is gone. If yours keeps more, set retention_days."
+            f"before {_shown(horizon)} is gone. If your account keeps more, set retention_days."
         )
     return Range(
-        asked,
-        Window(asked.start, min(asked.end, latest)),
+        requested,
+        Window(requested.start, min(requested.end, latest)),
         name,
         str(args.timezone),
-        asked.end > latest,
+        requested.end > latest,
         (
             *(("--month", args.month) if args.month else ("--from", args.start, "--to", args.end)),
             *(("--timezone", args.timezone) if args.timezone.upper() != "UTC" else ()),
         ),
-        horizon if horizon is not None and asked.start < horizon else None,
+        horizon if horizon is not None and requested.start < horizon else None,
     )
 
 
-def lines(asked: Range) -> list[str]:
-    """The range for a person, and what of it cannot be had."""
-    window = asked.window
-    zone = "" if asked.zone.upper() == "UTC" else f", in {asked.zone}"
-    found = [
-        f"{asked.name}{zone}: {output.minute(window.start)} to {output.minute(window.end)} UTC, the end excluded."
+def lines(date_range: Range) -> list[str]:
+    """Lines that state the range, and the part of it that cannot be loaded."""
+    window = date_range.window
+    zone = "" if date_range.zone.upper() == "UTC" else f", in {date_range.zone}"
+    text = [
+        f"{date_range.name}{zone}: {output.minute(window.start)} to {output.minute(window.end)} UTC, the end excluded."
     ]
-    if asked.is_cut:
-        found.append("What is younger may still become visible late; task-history sync reads it.")
-    if asked.purged_before:
-        found.append(
-            f"What began before {output.minute(asked.purged_before)} UTC is probably purged at the vendor; whatever it "
-            "still shows is read."
+    if date_range.is_cut:
+        text.append("Later executions may still become visible late; task-history sync loads them.")
+    if date_range.purged_before:
+        text.append(
+            f"What began before {output.minute(date_range.purged_before)} UTC is probably purged at the "
+            "vendor; what the vendor still shows is read."
         )
-    return found
+    return text
 
 
 def around(text: str, zone_name: str, option: str = "--around") -> Window:
-    """The day that is named, or the millisecond of an instant. Raises UsageError."""
+    """The window of a day, or the millisecond of an instant. Raises UsageError."""
     start = _when(text, _zone(zone_name), option)
     is_instant = len(text.strip()) > len("2026-09-01")
     return _window(start, start.add(microseconds=1_000) if is_instant else start.add(days=1))
@@ -165,10 +166,10 @@ def around(text: str, zone_name: str, option: str = "--around") -> Window:
 
 def month(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone = pendulum.UTC) -> Window:
     """The month ``2026-09`` as it begins and ends in that time zone. Raises UsageError."""
-    found = _MONTH.fullmatch(text.strip())
-    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) not in _YEARS:
-        raise UsageError(f"--month {text} is no month: write it like 2026-09.")
-    first = pendulum.datetime(int(found[1]), int(found[2]), 1, tz=zone)
+    match = _MONTH.fullmatch(text.strip())
+    if match is None or not 1 <= int(match[2]) <= 12 or int(match[1]) not in _YEARS:
+        raise UsageError(f"--month {text} is not a month. Write it like 2026-09.")
+    first = pendulum.datetime(int(match[1]), int(match[2]), 1, tz=zone)
     return _window(first, first.add(months=1))
 
 
@@ -177,9 +178,11 @@ def _zone(name: str) -> pendulum.Timezone | pendulum.FixedTimezone:
     try:
         return pendulum.timezone("UTC" if name.upper() == "UTC" else name)
     except (InvalidTimezone, ValueError, OSError):
-        near = difflib.get_close_matches(name, sorted(timezones()), n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else "It must be a name such as Europe/Berlin."
-        raise UsageError(f"There is no time zone {name!r}. {hint}") from None
+        similar = difflib.get_close_matches(name, sorted(timezones()), n=3)
+        hint = (
+            f"Did you mean {' or '.join(similar)}?" if similar else "It must be a name such as Europe/Berlin."
+        )
+        raise UsageError(f"Unknown time zone {name!r}. {hint}") from None
 
 
 def _when(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone, option: str) -> pendulum.DateTime:
@@ -188,10 +191,10 @@ def _when(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone, option: s
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
         raise UsageError(
-            f"{option} {text} is no day or instant: write it like 2026-09-01 or 2026-09-01T12:00."
+            f"{option} {text} is not a date or time. Write it like 2026-09-01 or 2026-09-01T12:00."
         ) from None
     if instant.year not in _YEARS:
-        raise UsageError(f"{option} {text} lies outside the years {_YEARS[0]} to {_YEARS[-1]}.")
+        raise UsageError(f"{option} {text} is outside the years {_YEARS[0]} to {_YEARS[-1]}.")
     return pendulum.instance(instant, tz=zone)
 
 

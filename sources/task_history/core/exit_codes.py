@@ -24,12 +24,12 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.DONE: "done (also when stopped at a limit with work left)",
-    ExitCode.UNEXPECTED: "unexpected",
-    ExitCode.USAGE: "usage",
+    ExitCode.DONE: "done; also when stopped by a limit or signal",
+    ExitCode.UNEXPECTED: "unexpected error",
+    ExitCode.USAGE: "wrong command, option or value",
     ExitCode.CONFIGURATION: "configuration or credentials",
     ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
-    ExitCode.ALREADY_RUNNING: "another run is at work",
-    ExitCode.DIFFERENCES: "an audit found differences, or a check of the views rows that break it",
-    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.ALREADY_RUNNING: "another run of the same command is active",
+    ExitCode.DIFFERENCES: "audit found differences, or a check of the views failed",
+    ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
 }
