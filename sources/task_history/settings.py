@@ -1,4 +1,4 @@
-"""What a user may set: found in the environment and ``.dlt/``, checked, every error naming the setting.
+"""Settings of a run: read from the environment and ``.dlt/`` and checked; every error names the setting.
 
 The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
 importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
@@ -24,36 +24,36 @@ from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
 from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
-from .settings_suggestions import OF_DLT, SECTION, mistake
+from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
 from .systems.protocol import System
 from .systems.settings import Setting, SystemSettings, stated
 
 PLACEHOLDER = "<configure me>"
-"""What ``dlt init`` writes for a text that is not set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
+"""The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
 _MAX_TOML_BYTES = 1_000_000
 _LOGIN = re.compile(r"//[^/@\s'\"]*@")
-"""A user and perhaps a key in a web address."""
+"""User and password in a URL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a run of one system goes by."""
+    """All settings of a run of one system."""
 
     system: System
     instance: str | None
     values: SystemSettings = field(repr=False)
-    """What is set, or holds by default: an instance of the system's own class."""
+    """The set or default values: an instance of the system's settings class."""
     secrets: OwnSecrets = field(init=False, repr=False, compare=False)
-    """What must appear nowhere: the secrets that are set, and a token once there is one."""
+    """Texts to redact everywhere: the configured secrets, and a token once there is one."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "secrets", OwnSecrets(self._secret_values()))
 
     @property
     def base_url(self) -> str:
-        """Where the API is."""
+        """The API's URL."""
         return self.system.access.base_url(self.values)
 
     @property
@@ -68,13 +68,13 @@ class Settings:
 
     @property
     def retention(self) -> timedelta | None:
-        """How long the vendor keeps an execution; None when it does not say."""
+        """Time for which the vendor keeps an execution; None when it does not state one."""
         days = self.values.retention_days
         return timedelta(days=days) if days else None
 
     @property
     def column_limits(self) -> ColumnLimits:
-        """What becomes a column of the fields that no column is declared for."""
+        """Limits for columns made of undeclared fields."""
         return ColumnLimits(self.values.max_columns, self.values.max_name_length)
 
     @property
@@ -82,7 +82,7 @@ class Settings:
         return timedelta(minutes=self.values.lookback_minutes)
 
     def start(self, now: datetime) -> datetime:
-        """Where the first sync begins: ``start_date``, or 30 days back within the vendor's retention."""
+        """Start of the first sync: ``start_date``, or 30 days ago, within the vendor's retention."""
         if self.values.start_date is not None:
             return self.values.start_date
         back = timedelta(days=30)
@@ -100,7 +100,7 @@ class Settings:
 
 
 def settings_of(system: System) -> dict[str, Setting]:
-    """All settings of a system by name, its own first; defaults that are facts of the system filled in."""
+    """All settings of a system by name, its own first, with the system's default values."""
     limit, period_s = system.rate_limit
     facts = {
         "base_url": system.access.default_base_url,
@@ -123,9 +123,9 @@ def load(
     environ: Mapping[str, str] | None = None,
     lacking: bool = False,
 ) -> Settings:
-    """The settings of the system of that name.
+    """Reads the settings of the system called ``name``.
 
-    ``lacking`` lets required settings be missing.
+    With ``lacking``, required settings may be missing.
 
     Raises:
         UsageError: there is no such system.
@@ -134,43 +134,43 @@ def load(
     system = find(name)
     pipeline = "_".join(filter(None, ("task_history", name, instance)))
     settings = settings_of(system)
-    found: dict[str, tuple[Any, str]] = {}
-    looked_in = places(os.environ if environ is None else environ, folder)
+    values: dict[str, tuple[Any, str]] = {}
+    looked_in = config_sources(os.environ if environ is None else environ, folder)
     for place in looked_in:
         _check_sections(place, settings, name)
-        for key, value, where in place.of(pipeline, name):
+        for key, value, source in place.of(pipeline, name):
             if key.partition("__")[0] in OF_DLT:
                 continue
             if key not in settings:
-                raise _unknown(key, where, settings, name)
-            found.setdefault(key, (value, where))
-    checked = Settings(system, instance, _checked(system, found, lacking=lacking))
+                raise _unknown(key, source, settings, name)
+            values.setdefault(key, (value, source))
+    checked = Settings(system, instance, _checked(system, values, lacking=lacking))
     others = {_dataset_of(other, looked_in): other for other in names() if other != name}
     if checked.values.dataset_name:
-        where = found["dataset_name"][1]
-        check_dataset(checked.values.dataset_name, f"dataset_name (in {where})", others=others)
+        source = values["dataset_name"][1]
+        check_dataset(checked.values.dataset_name, f"dataset_name (in {source})", others=others)
     if instance is not None:
         check_instance(instance, checked.values.dataset_name or name, others=others)
     return checked
 
 
 def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:
-    """The settings from values that are at hand. Raises ConfigurationError."""
-    found = {
+    """Makes settings from given values. Raises ConfigurationError."""
+    values = {
         key: (value, _place_of_placeholder(key) if _is_placeholder(value) else "the call")
         for key, value in given.items()
         if value is not None
     }
-    return Settings(system, instance, _checked(system, found, lacking=False))
+    return Settings(system, instance, _checked(system, values, lacking=False))
 
 
-def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: bool) -> SystemSettings:
+def _checked(system: System, given: Mapping[str, tuple[Any, str]], *, lacking: bool) -> SystemSettings:
     values: dict[str, Any] = {}
     for setting in settings_of(system).values():
-        value, where = found.get(setting.name, (None, ""))
+        value, source = given.get(setting.name, (None, ""))
         if _is_placeholder(value) and not lacking:
             raise ConfigurationError(
-                f"{setting.name}: {PLACEHOLDER!r} is no value (in {where}): set it, or take the line away where it is "
+                f"{setting.name}: {PLACEHOLDER!r} is no value (in {source}): set it, or take the line away where it is "
                 f"not needed. {setting.text}"
             )
         if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
@@ -178,7 +178,7 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
                 raise _missing(system, setting)
             values[setting.name] = setting.default
         else:
-            values[setting.name] = _value(setting, value, where)
+            values[setting.name] = _value(setting, value, source)
     values.setdefault("payloads", "none")
     checked: SystemSettings = system.settings(**values)
     if not lacking:
@@ -187,28 +187,28 @@ def _checked(system: System, found: Mapping[str, tuple[Any, str]], *, lacking: b
 
 
 def _is_placeholder(value: Any) -> bool:
-    """Whether it is what ``dlt init`` writes for a value that somebody has to set."""
+    """Whether the value is the placeholder of ``dlt init`` for a value to set."""
     if isinstance(value, list | tuple):
         return any(map(_is_placeholder, value))
     return isinstance(value, str) and value.strip().strip("[]\"'").strip() == PLACEHOLDER
 
 
 def _place_of_placeholder(name: str) -> str:
-    """Where a placeholder stands that dlt took for a setting: dlt looks in more sections, and does not say in which."""
-    for place in places(os.environ):
+    """The place of a placeholder that dlt read as a setting; dlt searches more sections and does not report which."""
+    for place in config_sources(os.environ):
         for path, is_table in place.paths():
             if not is_table and path[-1] == name and _is_placeholder(place.get(*path)):
                 return f"{place.name}: {place.spelled(path, is_table=False)}"
     return "the call"
 
 
-def _dataset_of(name: str, looked_in: Sequence[Place]) -> str:
+def _dataset_of(name: str, looked_in: Sequence[ConfigSource]) -> str:
     """The dataset of a system's first account."""
     pipeline = f"task_history_{name}"
-    given = (
+    values = (
         value for place in looked_in for key, value, _ in place.of(pipeline, name) if key == "dataset_name"
     )
-    return str(next(given, "")).strip() or name
+    return str(next(values, "")).strip() or name
 
 
 def _missing(system: System, setting: Setting) -> ConfigurationError:
@@ -220,47 +220,47 @@ def _missing(system: System, setting: Setting) -> ConfigurationError:
     )
 
 
-def _unknown(key: str, where: str, settings: Mapping[str, Setting], system: str) -> ConfigurationError:
+def _unknown(key: str, source: str, settings: Mapping[str, Setting], system: str) -> ConfigurationError:
     near = difflib.get_close_matches(key, settings, n=1)
     advice = f"Did you mean {near[0]}?" if near else f"Settings of {system}: {', '.join(sorted(settings))}."
-    return ConfigurationError(f"There is no setting {key!r} (in {where}). {advice}")
+    return ConfigurationError(f"There is no setting {key!r} (in {source}). {advice}")
 
 
-def _check_sections(place: Place, settings: Mapping[str, Setting], system: str) -> None:
-    """Raises ConfigurationError when something stands where nobody looks, and was meant to be found."""
-    # A setting that stands beside the sections was meant for the system that is asked for.
-    known_first = sorted(names(), key=lambda name: name != system)
+def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system: str) -> None:
+    """Raises ConfigurationError for a misspelled section, or a setting in the wrong section."""
+    # A setting outside all systems' sections is suggested for the current system first.
+    ordered_systems = sorted(names(), key=lambda name: name != system)
     for path, is_table in place.paths():
-        found = mistake(path, is_table=is_table, systems=known_first, settings=settings)
-        if found is None:
+        suggestion = suggestion_for(path, is_table=is_table, systems=ordered_systems, settings=settings)
+        if suggestion is None:
             continue
         advice = f"Systems: {', '.join(names())}."
-        if found.meant is not None:
-            advice = f"Did you mean {place.spelled(found.meant, is_table=found.is_section)}?"
-        what = f"{'section' if is_table else 'setting'} {place.spelled(path, is_table=is_table)}"
-        raise ConfigurationError(f"There is no {what} (in {place.name}). {advice}")
+        if suggestion.path is not None:
+            advice = f"Did you mean {place.spelled(suggestion.path, is_table=suggestion.is_section)}?"
+        entry = f"{'section' if is_table else 'setting'} {place.spelled(path, is_table=is_table)}"
+        raise ConfigurationError(f"There is no {entry} (in {place.name}). {advice}")
 
 
-def _value(setting: Setting, value: Any, where: str) -> Any:
+def _value(setting: Setting, value: Any, source: str) -> Any:
     shown = "its value" if setting.is_secret else _LOGIN.sub("//", repr(value))
     try:
-        found = _READ[setting.type](value)
+        converted = _READ[setting.type](value)
     except (ValueError, TypeError, OverflowError):
         raise ConfigurationError(
-            f"{setting.name}: {shown} is not {_WORDS[setting.type]} (in {where})."
+            f"{setting.name}: {shown} is not {_WORDS[setting.type]} (in {source})."
         ) from None
-    if setting.choices and found not in setting.choices:
+    if setting.choices and converted not in setting.choices:
         raise ConfigurationError(
-            f"{setting.name}: {shown} is not one of {', '.join(setting.choices)} (in {where})."
+            f"{setting.name}: {shown} is not one of {', '.join(setting.choices)} (in {source})."
         )
-    if setting.least is not None and not found >= setting.least:
-        raise ConfigurationError(f"{setting.name}: {shown} is below {setting.least:g} (in {where}).")
-    if setting.most is not None and not found <= setting.most:
-        raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:,.10g} (in {where}).")
-    if setting.type is datetime and not _EPOCH <= found <= datetime.now(UTC):
-        when = "before 1970" if found < _EPOCH else "in the future"
-        raise ConfigurationError(f"{setting.name}: {value} is {when} (in {where}).")
-    return found
+    if setting.least is not None and not converted >= setting.least:
+        raise ConfigurationError(f"{setting.name}: {shown} is below {setting.least:g} (in {source}).")
+    if setting.most is not None and not converted <= setting.most:
+        raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:,.10g} (in {source}).")
+    if setting.type is datetime and not _EPOCH <= converted <= datetime.now(UTC):
+        when = "before 1970" if converted < _EPOCH else "in the future"
+        raise ConfigurationError(f"{setting.name}: {value} is {when} (in {source}).")
+    return converted
 
 
 def _text(value: Any) -> str:
@@ -276,10 +276,10 @@ def _whole(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    found = float(value)
-    if isinstance(value, bool) or not math.isfinite(found):
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError
-    return found
+    return number
 
 
 def _list(value: Any) -> tuple[str, ...]:
@@ -291,7 +291,7 @@ def _list(value: Any) -> tuple[str, ...]:
 
 
 def instant(value: Any) -> datetime:
-    """A date or an instant of ISO 8601; UTC when it names no zone. Raises ValueError, TypeError."""
+    """Parses a date or an instant of ISO 8601; UTC when it names no zone. Raises ValueError, TypeError."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value.strip())
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -318,14 +318,14 @@ _WORDS = {
 
 
 def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
-    """The systems by the names of their datasets, of first accounts. Raises ConfigurationError."""
-    found = (load(name, environ=environ, folder=folder, lacking=True) for name in names())
-    return {settings.dataset_name: settings.system.name for settings in found}
+    """The systems by dataset of their first account. Raises ConfigurationError."""
+    first_accounts = (load(name, environ=environ, folder=folder, lacking=True) for name in names())
+    return {settings.dataset_name: settings.system.name for settings in first_accounts}
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The environment as a place of settings."""
+    """Settings in environment variables."""
 
     environ: Mapping[str, str] = field(repr=False)
 
@@ -340,12 +340,12 @@ class Environment:
     name = "the environment"
 
     def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
-        """Where something stands, and whether that is a section."""
+        """The paths of all entries, and whether each is a section."""
         for name in self.environ:
             yield tuple(name.lower().split("__")), False
 
     def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
-        """The place as one writes it here."""
+        """The path in the notation of this source."""
         return "__".join(path).upper() + "__…" * is_table
 
     def get(self, *path: str) -> Any:
@@ -354,7 +354,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class TomlFile:
-    """A file of dlt as a place of settings."""
+    """Settings in one of dlt's TOML files."""
 
     path: Path
     data: Mapping[str, Any] = field(repr=False)
@@ -362,9 +362,9 @@ class TomlFile:
     def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
         own = ("sources", "task_history", system)
         for sections in ((pipeline, *own), own):
-            found = self.get(*sections)
-            if isinstance(found, dict):
-                for key, value in found.items():
+            section = self.get(*sections)
+            if isinstance(section, dict):
+                for key, value in section.items():
                     yield key, value, f"{_shown(self.path)} [{'.'.join(sections)}]"
 
     @property
@@ -372,20 +372,20 @@ class TomlFile:
         return _shown(self.path)
 
     def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
-        """Where something stands, and whether that is a section."""
+        """The paths of all entries, and whether each is a section."""
         return _nodes((), self.data)
 
     def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
-        """The place as one writes it here."""
+        """The path in the notation of this source."""
         if is_table:
             return f"[{'.'.join(path)}]"
         return f"{path[-1]} under [{'.'.join(path[:-1])}]"
 
     def get(self, *path: str) -> Any:
-        found: Any = self.data
+        value: Any = self.data
         for part in path:
-            found = found.get(part) if isinstance(found, dict) else None
-        return found
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
 
 
 def _nodes(path: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
@@ -396,31 +396,35 @@ def _nodes(path: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[tuple[tup
             yield from _nodes((*path, key), value)
 
 
-Place = Environment | TomlFile
+ConfigSource = Environment | TomlFile
 
 
-def places(environ: Mapping[str, str], folder: Path | None = None) -> list[Place]:
-    """Where settings are looked for, the first to win first. Raises ConfigurationError."""
+def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> list[ConfigSource]:
+    """The sources of settings in order of precedence. Raises ConfigurationError."""
     project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
-    found: list[Place] = [Environment(environ)]
+    sources: list[ConfigSource] = [Environment(environ)]
     for name in ("secrets.toml", "config.toml"):
         for parent in (project / ".dlt", _global_folder(environ)):
             path = parent / name
             try:
-                found.append(TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES))))
+                sources.append(
+                    TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES)))
+                )
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigurationError(f"{_shown(path)} cannot be read: {type(error).__name__}.") from None
             except tomllib.TOMLDecodeError as error:
                 raise ConfigurationError(f"{_shown(path)} is not TOML: {_at(error)}.") from None
-    return found
+    return sources
 
 
 def _at(error: tomllib.TOMLDecodeError) -> str:
-    """What is wrong, without the line itself: it may hold a key."""
-    words = str(error)
-    return words if "(at line" in words and '"' not in words and "'" not in words else "see its syntax"
+    """The error without the line's text, which may hold a key."""
+    message = str(error)
+    return (
+        message if "(at line" in message and '"' not in message and "'" not in message else "see its syntax"
+    )
 
 
 def _shown(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Sections that look like those of this source and are none: whatever stands in them would be ignored silently. Pure.
+"""Suggestions for misspelled sections and settings in .dlt files, which dlt would ignore silently. Pure functions.
 
 dlt has sections of its own beside and within them, and a user may have other sources and pipelines.
 https://dlthub.com/docs/general-usage/credentials/advanced
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 
 SOURCES, OWN = SECTION = ("sources", "task_history")
 OF_DLT = frozenset({"data_writer", "extract", "load", "normalize", "schema"})
-"""What dlt looks for within the section of a source."""
+"""Sections of dlt itself within the section of a source."""
 
 Path = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Mistake:
-    """Something stands where nobody looks; which place was probably meant."""
+class Suggestion:
+    """A misplaced section or setting, and the suggested path."""
 
-    meant: Path | None
-    """None where nothing is near."""
+    path: Path | None
+    """The suggested path; None where no name is similar."""
     is_section: bool
-    """Whether what was meant is a section."""
+    """Whether the suggestion is a section."""
 
 
-def mistake(
+def suggestion_for(
     path: Sequence[str], *, is_table: bool, systems: Collection[str], settings: Collection[str]
-) -> Mistake | None:
-    """What is wrong with the place of a value, or of a section; None where it is right, or somebody else's.
+) -> Suggestion | None:
+    """The suggestion for the path of a value or section; None where it is right or not part of this source.
 
     ``settings`` are the names of all settings that any system has.
     """
@@ -42,38 +42,38 @@ def mistake(
         head, name, *inner = rest
         if (head, name) != SECTION:
             if bool(inner) and inner[0] in systems and _near(head, (SOURCES,)) and _near(name, (OWN,)):
-                return Mistake((*prefix, *SECTION, *inner), is_table)
+                return Suggestion((*prefix, *SECTION, *inner), is_table)
             continue
-        meant = _meant(inner, is_table=is_table, systems=systems, settings=settings)
-        if meant is not None:
-            is_section = is_table or meant[1:] == ()
-            return Mistake((*prefix, *SECTION, *meant) if meant else None, is_section)
+        suggested = _suggested(inner, is_table=is_table, systems=systems, settings=settings)
+        if suggested is not None:
+            is_section = is_table or suggested[1:] == ()
+            return Suggestion((*prefix, *SECTION, *suggested) if suggested else None, is_section)
     return None
 
 
-def _meant(
+def _suggested(
     inner: Sequence[str], *, is_table: bool, systems: Collection[str], settings: Collection[str]
 ) -> Path | None:
-    """What should stand within the section of this source: nothing known (empty), or None where all is right."""
+    """The suggested path within the section of this source: empty without a suggestion, None if it is right."""
     if not inner or inner[0] in OF_DLT:
         return None
-    first, *rest = inner
+    head, *rest = inner
     if rest or is_table:
-        if first in systems:
+        if head in systems:
             return None
-        near = _near(first, systems)
+        near = _near(head, systems)
         return (near, *rest) if near else ()
     # A value that stands beside the sections of the systems.
-    if first in systems:
-        return (first,)
+    if head in systems:
+        return (head,)
     for system in systems:
-        word = first.removeprefix(f"{system}_")
-        if setting := _near(word, settings):
+        name = head.removeprefix(f"{system}_")
+        if setting := _near(name, settings):
             return (system, setting)
-    near = _near(first, systems)
+    near = _near(head, systems)
     return (near,) if near else None
 
 
-def _near(word: str, known: Collection[str]) -> str | None:
-    found = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.75)
-    return found[0] if found else None
+def _near(name: str, candidates: Collection[str]) -> str | None:
+    matches = difflib.get_close_matches(name.lower(), candidates, n=1, cutoff=0.75)
+    return matches[0] if matches else None

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from task_history.core import files
 from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
-from task_history.settings import Place, places
+from task_history.settings import ConfigSource, config_sources
 
 from .dlt_settings import check_dlt_settings
 
@@ -105,7 +105,7 @@ def find(
     check_dlt_settings(
         folder or Path((os.environ if environ is None else environ).get("DLT_PROJECT_DIR") or ".")
     )
-    found = places(os.environ if environ is None else environ, folder)
+    found = config_sources(os.environ if environ is None else environ, folder)
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
         file = _file(DEFAULT_FILE if value is None else value)
@@ -143,7 +143,7 @@ def _key(value: Any) -> str | None:
     return text
 
 
-def _first(found: Sequence[Place], paths: Sequence[tuple[str, ...]], name: str) -> Any:
+def _first(found: Sequence[ConfigSource], paths: Sequence[tuple[str, ...]], name: str) -> Any:
     for place in found:
         for path in paths:
             value = place.get(*path, "credentials")

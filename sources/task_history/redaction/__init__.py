@@ -1,4 +1,4 @@
-"""Secrets are taken out before anything is written, in the order in which a value meets these modules.
+"""Redaction of secrets before anything is written; modules in the order in which a value meets them.
 
 redactor     values and texts without their secrets
 json_text    JSON within a text, with the place of each value

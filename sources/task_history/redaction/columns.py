@@ -1,4 +1,4 @@
-"""The run's own secrets in Arrow columns: looked for in all values of a table before it is written."""
+"""Redaction of the run's own secrets in the columns of an Arrow table."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .own_secrets import OwnSecrets
 
 
 def without_own(table: pa.Table, own: OwnSecrets) -> pa.Table:
-    """The table without the secrets, in whichever column they stand; the very same one where it holds none.
+    """The table with the run's secrets redacted in every column; the same object if it holds none.
 
     A number that is a secret becomes NULL.
     """
     if not own:
         return table
-    for place, field in enumerate(table.schema):
-        column = table.column(place)
+    for index, field in enumerate(table.schema):
+        column = table.column(index)
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             new = _texts(column, own)
         elif own.digits and (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
@@ -26,7 +26,7 @@ def without_own(table: pa.Table, own: OwnSecrets) -> pa.Table:
         else:
             continue
         if new is not column:
-            table = table.set_column(place, field, new)
+            table = table.set_column(index, field, new)
     return table
 
 
@@ -38,22 +38,24 @@ def _texts(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Arr
 
 
 def _may_hold(chunk: pa.Array, pattern: str) -> bool:
-    """Whether the pattern matches in the values, or where one ends and the next begins.
+    """Whether the pattern matches in a value, or across the border of two values.
 
-    All values are looked through as one text: of a first sync's columns that takes a third of the time.
+    It searches all values as one text, which takes a third of the time for the columns of a first sync.
     """
     _, offsets, data = chunk.buffers()
     if data is None or not len(chunk):
         return False
-    places = memoryview(offsets).cast("q" if pa.types.is_large_string(chunk.type) else "i")
-    begin, end = places[chunk.offset], places[chunk.offset + len(chunk)]
+    positions = memoryview(offsets).cast("q" if pa.types.is_large_string(chunk.type) else "i")
+    begin, end = positions[chunk.offset], positions[chunk.offset + len(chunk)]
     bounds = pa.py_buffer(struct.pack("=qq", 0, end - begin))
     text = pa.Array.from_buffers(pa.large_string(), 1, [None, bounds, data.slice(begin, end - begin)])
     return bool(pc.match_substring_regex(text, pattern)[0].as_py())
 
 
 def _numbers(column: pa.ChunkedArray, own: OwnSecrets) -> pa.ChunkedArray | pa.Array:
-    is_own = pc.is_in(pc.cast(column, pa.float64(), safe=False), pa.array([float(one) for one in own.digits]))
+    is_own = pc.is_in(
+        pc.cast(column, pa.float64(), safe=False), pa.array([float(number) for number in own.digits])
+    )
     if not pc.any(is_own).as_py():
         return column
     texts = pc.cast(column, pa.string()).to_pylist()

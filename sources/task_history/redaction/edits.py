@@ -1,4 +1,4 @@
-"""Replacements in a text as data: applied, put one after the other, and carried back to an earlier form of the text."""
+"""Replacements in a text as data: apply them, compose them, and map positions back to the original text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARK = "[redacted]"
 
 
 class Edit(NamedTuple):
-    """``new`` in place of what stands from ``begin`` to ``end``."""
+    """Replaces the characters from ``begin`` to ``end`` by ``new``."""
 
     begin: int
     end: int
@@ -21,7 +21,7 @@ Span = tuple[int, int]
 
 
 def applied(text: str, edits: Sequence[Edit]) -> str:
-    """The text with its replacements, which are in order and do not overlap."""
+    """Applies replacements, which must be in order and must not overlap."""
     if not edits:
         return text
     parts = []
@@ -33,7 +33,7 @@ def applied(text: str, edits: Sequence[Edit]) -> str:
 
 
 class Origin:
-    """Where what stands in the text after ``edits`` stood before them."""
+    """Maps spans of the text after ``edits`` to spans of the text before them."""
 
     def __init__(self, edits: Sequence[Edit]) -> None:
         self._edits = edits
@@ -44,33 +44,33 @@ class Origin:
             shift += len(edit.new) - (edit.end - edit.begin)
 
     def span(self, begin: int, end: int) -> Span:
-        """The span from which it came; a replacement that it touches is in it whole."""
+        """The original span, which includes every replacement that it touches."""
         return self._place(begin)[0], self._place(end - 1)[1]
 
     def around(self, begin: int, end: int) -> tuple[str, str]:
-        """What a replacement that the span touches holds before it, and after it."""
+        """The text before and after the span in the replacements that it touches."""
         return self._replacement(begin)[0], self._replacement(end - 1)[1]
 
-    def _place(self, at: int) -> Span:
-        index = bisect_right(self._begins, at) - 1
+    def _place(self, position: int) -> Span:
+        index = bisect_right(self._begins, position) - 1
         if index < 0:
-            return at, at + 1
+            return position, position + 1
         edit, begin = self._edits[index], self._begins[index]
-        if at < begin + len(edit.new):
+        if position < begin + len(edit.new):
             return edit.begin, edit.end
-        place = at - begin - len(edit.new) + edit.end
+        place = position - begin - len(edit.new) + edit.end
         return place, place + 1
 
-    def _replacement(self, at: int) -> tuple[str, str]:
-        index = bisect_right(self._begins, at) - 1
+    def _replacement(self, position: int) -> tuple[str, str]:
+        index = bisect_right(self._begins, position) - 1
         if index < 0:
             return "", ""
-        new, offset = self._edits[index].new, at - self._begins[index]
+        new, offset = self._edits[index].new, position - self._begins[index]
         return (new[:offset], new[offset + 1 :]) if offset < len(new) else ("", "")
 
 
 def joined(first: Sequence[Edit], second: Sequence[Edit]) -> list[Edit]:
-    """One list of replacements that does what ``first`` does, and then ``second`` in the text after it."""
+    """Composes two lists of replacements: ``first``, then ``second`` on its result."""
     if not first or not second:
         return list(first or second)
     origin = Origin(first)
@@ -83,7 +83,7 @@ def joined(first: Sequence[Edit], second: Sequence[Edit]) -> list[Edit]:
 
 
 def without_overlaps(edits: Iterable[Edit]) -> list[Edit]:
-    """The replacements in order, those that overlap as one."""
+    """The replacements in order, with overlapping ones joined."""
     result: list[Edit] = []
     for edit in edits:
         if result and edit.begin < result[-1].end:
@@ -94,7 +94,7 @@ def without_overlaps(edits: Iterable[Edit]) -> list[Edit]:
 
 
 def _merged(edits: list[Edit], first_later: int) -> list[Edit]:
-    """Both lists as one in order; an earlier replacement within a later one is left out."""
+    """Merges both lists in order, without earlier replacements that lie within a later one."""
     ends = [edit.end for edit in edits[first_later:]]
     begins = [edit.begin for edit in edits[first_later:]]
     result = edits[first_later:]

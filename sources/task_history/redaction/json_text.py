@@ -1,4 +1,4 @@
-"""JSON within a text, with the place of each value: whole or cut off, one document or many, among other text."""
+"""Reader of JSON inside other text, with the position of each value; documents may be cut off or several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STRUCTURE = re.compile(r'\{\s*+["}]|\[\s*+(?:["{\[\]\-0-9]|true|false|null)')
 _STRING = re.compile(r'[\s\ufeff]*+"')
 _ONE_STRING = re.compile(r'[\s\ufeff]*+(?P<string>"(?:[^"\\]++|\\.)*+"?)[\s\ufeff]*+', re.DOTALL)
 _BLANK = re.compile(r"[\s\ufeff\x1e,]*+")
-"""What may stand between two documents."""
+"""Characters between two documents."""
 _TOKEN = re.compile(
     r'\s*+(?:(?P<open>[{\[])|(?P<close>[}\]])|(?P<sign>[,:])|(?P<string>"(?:[^"\\]++|\\.)*+"?)'
     r"|(?P<scalar>true|false|null|-?Infinity|NaN|-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)(?![\w.]))",
@@ -36,7 +36,7 @@ _UNSEEN = str.maketrans("01", "\u200b\u200c")
 
 @dataclass(slots=True)
 class Part:
-    """One value and where it stands; ``name`` is where its name stands, if it has one."""
+    """One value with its span in the text, and the span of its name (``name``) if it has one."""
 
     value: Json
     begin: int
@@ -45,14 +45,14 @@ class Part:
     parts: list[Part] = field(default_factory=list)
 
     def replaced(self, text: str, new: str) -> Edit:
-        """Other JSON in its place; a string that was cut off stays so."""
+        """The replacement of the value by other JSON; a string that was cut off stays cut off."""
         is_cut = text[self.begin] == '"' and not _is_closed(text, self.begin, self.end)
         return Edit(self.begin, self.end, new[:-1] if is_cut and new[-1:] == '"' else new)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read of one value, all of it if it ``is_whole``; ``end`` is where the next may begin."""
+    """The part of a document that was read, complete if ``is_whole``; the next may begin at ``end``."""
 
     root: Part
     end: int
@@ -60,32 +60,32 @@ class Document:
 
 
 def may_hold(text: str) -> bool:
-    """Whether there may be JSON with names or texts in it."""
+    """Whether the text may contain JSON with names or strings."""
     return '"' in text and (_STRUCTURE.search(text) or _STRING.match(text)) is not None
 
 
-def next_begin(text: str, at: int) -> int | None:
-    """Where the next document begins; a string is one only where the text holds nothing else."""
-    if at == 0 and (string := _ONE_STRING.fullmatch(text)):
+def next_begin(text: str, position: int) -> int | None:
+    """Start of the next document; a string is a document only if the text holds nothing else."""
+    if position == 0 and (string := _ONE_STRING.fullmatch(text)):
         return string.start("string")
-    match = _STRUCTURE.search(text, at)
+    match = _STRUCTURE.search(text, position)
     return match.start() if match else None
 
 
 def is_blank(text: str, begin: int, end: int) -> bool:
-    """Whether nothing stands there."""
+    """Whether the span holds only blanks and separators."""
     match = _BLANK.match(text, begin)
     return match is not None and match.end() >= end
 
 
 def parse(text: str, begin: int) -> tuple[Json, int]:
-    """The plain JSON that begins there, and where it ends. Raises ValueError, RecursionError."""
+    """Parses the valid JSON at the position; returns it with its end. Raises ValueError, RecursionError."""
     value, end = _DECODER.raw_decode(text, begin)
     return value, end
 
 
 def read(text: str, begin: int) -> Document:
-    """What can be read of the value that begins there, up to where it is JSON no longer."""
+    """Reads the value at the position as far as it is valid JSON."""
     reading = _Reading(text, begin)
     while reading.take():
         pass
@@ -98,13 +98,13 @@ def read(text: str, begin: int) -> Document:
 
 
 def escapes(text: str, part: Part) -> list[Edit]:
-    """What to replace within the quotes of a string so that it stands without escapes."""
+    """The replacements that resolve the escapes in a JSON string."""
     end = part.end - _is_closed(text, part.begin, part.end)
     return list(_escapes(text[part.begin + 1 : end]))
 
 
 class _Reading:
-    """One value while it is read, with the containers that are open."""
+    """State of reading one value: the open lists and objects."""
 
     def __init__(self, text: str, begin: int) -> None:
         self.text = text
@@ -115,11 +115,11 @@ class _Reading:
         self._name: tuple[str, Span] | None = None
         self._wanted = "value"
         self.last_string: int | None = None
-        """Where the last token begins, if it is a string."""
+        """Start of the last token, if it is a string."""
         self._repeated: dict[int, int] = {}
 
     def take(self) -> bool:
-        """Reads the next token; False at the end of the value, and at what does not belong to it."""
+        """Reads the next token; False at the end of the value or at a token that is not part of it."""
         token = _TOKEN.match(self.text, self.at)
         kind = token.lastgroup if token else None
         if token is None or kind is None:
@@ -145,7 +145,7 @@ class _Reading:
         return bool(self._open)
 
     def cut_off(self) -> None:
-        """What is still open ends where the reading did."""
+        """Closes the open strings, lists and objects at the end of the text that was read."""
         for part in self._open:
             part.end = self.at
 
@@ -173,7 +173,7 @@ class _Reading:
         return bool(self._open)
 
     def _free(self, name: str) -> str:
-        """The name; of one that the object has already, another that reads the same."""
+        """The name; for a duplicate in its object, a distinct name that looks the same."""
         inner = self._open[-1].value
         if name not in inner:
             return name
@@ -210,7 +210,7 @@ def _scalar(token: str) -> Json:
 
 
 def _is_closed(text: str, begin: int, end: int) -> bool:
-    """Whether the string has its second quotation mark."""
+    """Whether the string has its closing quotation mark."""
     if end - begin < 2 or text[end - 1] != '"':
         return False
     inner = text[begin + 1 : end - 1]
@@ -239,10 +239,10 @@ def _exact_int(digits: str) -> int | Decimal:
 
 
 def _no_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    parsed = dict(pairs)
+    if len(parsed) != len(pairs):
         raise ValueError("a name stands twice in one object")
-    return found
+    return parsed
 
 
 _DECODER = simplejson.JSONDecoder(parse_float=Decimal, parse_int=_exact_int, object_pairs_hook=_no_duplicates)

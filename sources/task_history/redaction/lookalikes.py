@@ -1,4 +1,4 @@
-"""Letters that look like Latin ones, as data, and names written in Latin letters alone.
+"""Characters that look like Latin letters, and the conversion of names to plain Latin letters.
 
 A name is read as a person reads it: ``раssword`` with Cyrillic letters, ``ｐａｓｓｗｏｒｄ`` in full width and
 ``pass\\u200bword`` with a character that shows nothing are all ``password``.
@@ -37,7 +37,7 @@ MAY_BE_ALIKE = re.compile(
 
 @cache
 def latin(letter: str) -> str:
-    """The Latin letters that it looks like; itself where there are none, and nothing where it shows nothing."""
+    """The Latin letters that the character looks like, or itself; empty for an invisible character."""
     if letter.isascii():
         return letter
     if letter in _LATIN:
@@ -52,7 +52,7 @@ def latin(letter: str) -> str:
 
 
 class _Letters(dict[int, str]):
-    """What ``str.translate`` replaces each character by, looked up as it comes."""
+    """A table for ``str.translate`` that computes each entry on first use."""
 
     def __missing__(self, code: int) -> str:
         self[code] = new = latin(chr(code))
@@ -63,5 +63,5 @@ _LETTERS = _Letters()
 
 
 def in_latin(name: str) -> str:
-    """The name in the Latin letters that it seems to be written in."""
+    """The name with look-alikes replaced by Latin letters."""
     return name if name.isascii() else name.translate(_LETTERS)

@@ -1,4 +1,4 @@
-"""By which names secrets go, and what a name says of the value under it.
+"""Names of secrets: classifies a field's name as secret, harmless, or secret depending on its value.
 
 This is the one list of such names: ``patterns`` makes what it looks for in text from it.
 
@@ -20,7 +20,7 @@ from .lookalikes import in_latin
 
 
 class Kind(IntEnum):
-    """What a name says of the value under it."""
+    """Classification of a name by the value expected under it."""
 
     HARMLESS = 0
     SECRET = 1
@@ -105,12 +105,12 @@ def squash(name: str) -> str:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name in lower case, parted by separators and humps."""
+    """The words of a name in lower case, split at separators and camel-case humps."""
     return [word.lower() for word in _CAMEL.findall(in_latin(name))]
 
 
 def kind_of(name: str) -> Kind:
-    """Whether the value under ``name`` is a secret, by the name alone."""
+    """Classifies the name, without looking at the value."""
     name = in_latin(name)
     camel = words_of(name)
     kind = _kind_of_words(camel)
@@ -129,10 +129,10 @@ def _kind_of_words(words: list[str]) -> Kind:
     if len(words) < 2 and (alone := ALONE.get("".join(words))) is not None:
         return alone
     joined = f" {' '.join(words)} "
-    last = words[-1]
-    if last in ABOUT:
+    last_word = words[-1]
+    if last_word in ABOUT:
         return Kind.HARMLESS
-    if last == "id" and not ID_IS_SECRET.intersection(words):
+    if last_word == "id" and not ID_IS_SECRET.intersection(words):
         return Kind.HARMLESS
     if any(f" {phrase} " in joined for phrase in SECRET_PHRASES):
         return Kind.SECRET
@@ -140,16 +140,16 @@ def _kind_of_words(words: list[str]) -> Kind:
         single = PLURALS.get(word, word)
         if single not in SECRET_WORDS or (single == "token" and PAGING.intersection(words)):
             continue
-        return Kind.SECRET if single == word or word != last else Kind.SECRET_UNLESS_NUMBER
+        return Kind.SECRET if single == word or word != last_word else Kind.SECRET_UNLESS_NUMBER
     if any(before in KEY_KINDS and word in ("key", "keys") for before, word in pairwise(words)):
         return Kind.SECRET
-    if last in LAST_WORDS:
+    if last_word in LAST_WORDS:
         return Kind.SECRET_UNLESS_NUMBER
     return Kind.HARMLESS
 
 
 def stems() -> list[str]:
-    """The fewest lower-case words of which every name of a secret holds one."""
+    """The minimal set of lower-case words such that every name of a secret contains one."""
     phrases = {phrase.split()[-1] for phrase in SECRET_PHRASES}
     words = {*SECRET_WORDS, *LAST_WORDS, *filter(None, ALONE), *phrases}
     return sorted(word for word in words if not any(other in word for other in words - {word}))
@@ -166,7 +166,7 @@ _SPACE = re.compile(r"\s")
 
 
 def is_random(value: Json) -> bool:
-    """Whether what stands under a bare ``key`` is a secret."""
+    """Whether a value looks random, which makes it a secret under a bare ``key``."""
     if not isinstance(value, str) or len(value) < 8 or _SPACE.search(value):
         return False
     return _NO_WORD.search(FAMILIAR.sub("-", value)) is not None
@@ -177,7 +177,7 @@ def is_number(text: str) -> bool:
 
 
 def is_secret(kind: Kind, text: str) -> bool:
-    """Whether a text under a name of that kind is a secret."""
+    """Whether a value under a name of this kind is a secret."""
     if kind is Kind.SECRET_UNLESS_NUMBER:
         return not is_number(text)
     if kind is Kind.SECRET_IF_RANDOM:

@@ -1,4 +1,4 @@
-"""The run's own secrets (keys, client secrets, tokens) wherever a vendor repeats them: whole, in part, or encoded."""
+"""Detection of the run's own secrets (keys, client secrets, tokens) in text: whole, in part, or encoded."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .folding import NOT_PLAIN, escapes_of, folded, folds, lowered
 from .lookalikes import in_latin
 
 _MIN_SECRET_CHARS = 4
-"""Shorter secrets would take words and numbers of the vendor's with them."""
+"""Shorter secrets are ignored: they would match the vendor's words and numbers."""
 _PART_CHARS = (8, 12)
-"""A part is half of a secret, and at least and at most so many characters."""
+"""Minimum and maximum characters of a detectable part, which is half of a secret."""
 _BASE64_PART_CHARS = 16
 _HEX_PART_BYTES = 12
 _ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3})?)\Z")
@@ -40,18 +40,18 @@ class _Form:
     def anchors(self) -> Iterator[tuple[str, int]]:
         """The least pieces in lower case, and their places, of which every part holds one."""
         size = (self.part + 1) // 2 if self.part < len(self.text) else self.part
-        for place in range(0, len(self.text) - size + 1, size):
-            yield lowered(self.text[place : place + size]), place
+        for offset in range(0, len(self.text) - size + 1, size):
+            yield lowered(self.text[offset : offset + size]), offset
 
-    def span_at(self, text: str, at: int, place: int) -> tuple[int, int] | None:
-        """Where a part of the form stands that has its character ``place`` at ``at``; None when it is too short."""
+    def span_at(self, text: str, position: int, offset: int) -> tuple[int, int] | None:
+        """The longest match whose character ``offset`` is at ``position``; None when it is too short."""
         form = self.text
-        begin, end = at, at
-        while begin > 0 and place > 0 and text[begin - 1] == form[place - 1]:
-            begin, place = begin - 1, place - 1
-        first, place = place, place + end - begin
-        while end < len(text) and place < len(form) and text[end] == form[place]:
-            end, place = end + 1, place + 1
+        begin, end = position, position
+        while begin > 0 and offset > 0 and text[begin - 1] == form[offset - 1]:
+            begin, offset = begin - 1, offset - 1
+        first, offset = offset, offset + end - begin
+        while end < len(text) and offset < len(form) and text[end] == form[offset]:
+            end, offset = end + 1, offset + 1
         if self._between:
             begin, end = begin + (text[begin] == self._between), end - (text[end - 1] == self._between)
         size = end - begin
@@ -64,7 +64,7 @@ class _Form:
 
 
 class OwnSecrets:
-    """Finds the secrets of a run in texts; safe to use from many threads, also while one adds a token."""
+    """Finds the secrets of a run in texts. Thread-safe, also while a token is added."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
@@ -74,26 +74,26 @@ class OwnSecrets:
         self._search: re.Pattern[str] | None = None
         self._escapes: re.Pattern[str] | None = None
         self.digits: frozenset[str] = frozenset()
-        """Those that are numbers, which a vendor may send as such."""
+        """Secrets of digits only, which a vendor may send as numbers."""
         self.add(*secrets)
 
     def __bool__(self) -> bool:
         return self._search is not None
 
     def add(self, *secrets: str) -> None:
-        """From now on these are found, too."""
+        """Adds secrets to find."""
         with self._lock:
-            new = [one for one in secrets if len(one) >= _MIN_SECRET_CHARS and one not in MARK]
+            new = [value for value in secrets if len(value) >= _MIN_SECRET_CHARS and value not in MARK]
             if set(new) <= set(self._secrets):
                 return
             self._secrets = tuple(dict.fromkeys([*self._secrets, *new]))
             anchors: dict[str, list[tuple[_Form, int]]] = {}
             for form in (form for secret in self._secrets for form in _forms(secret)):
-                for anchor, place in form.anchors():
-                    anchors.setdefault(anchor, []).append((form, place))
+                for anchor, offset in form.anchors():
+                    anchors.setdefault(anchor, []).append((form, offset))
             self._sizes = tuple(sorted(set(map(len, anchors))))
             self._anchors = anchors
-            self.digits = frozenset(one for one in self._secrets if one.isascii() and one.isdigit())
+            self.digits = frozenset(value for value in self._secrets if value.isascii() and value.isdigit())
             self._escapes = escapes_of(self._secrets)
             self._search = re.compile(_alternatives(anchors))
 
@@ -104,20 +104,20 @@ class OwnSecrets:
 
     @property
     def pattern(self) -> str:
-        """A regular expression that matches in every text that holds one, and in few others."""
+        """A regular expression that matches every text with a secret, and few others."""
         if self._search is None or self._escapes is None:
             return ""
         return f"(?i:{self._search.pattern})|{self._escapes.pattern}|{NOT_PLAIN.pattern}"
 
     def edits(self, text: str) -> list[Edit]:
-        """What to replace in the text."""
+        """The replacements that redact the secrets."""
         if self._search is None:
             return []
         lower = lowered(text)
-        found = self._edits(text, lower) if self._search.search(lower) else []
+        edits = self._edits(text, lower) if self._search.search(lower) else []
         is_plain = text.isascii() and "%" not in text and "\\" not in text and "#" not in text
         if is_plain or not self._may_be_folded(text) or not self._search.search(folded(text)):
-            return found
+            return edits
         letters = folds(text)
         plain = applied(text, letters)
         origin = Origin(letters)
@@ -125,7 +125,7 @@ class OwnSecrets:
             Edit(*_with_whole_escapes(text, *origin.span(edit.begin, edit.end)))
             for edit in self._edits(plain, lowered(plain))
         ]
-        return without_overlaps(sorted([*found, *more]))
+        return without_overlaps(sorted([*edits, *more]))
 
     def _may_be_folded(self, text: str) -> bool:
         """Whether letters of a secret may be written otherwise than by themselves."""
@@ -148,21 +148,21 @@ class OwnSecrets:
         return found
 
     def without(self, text: str) -> str:
-        """The text without them."""
+        """The text with the secrets redacted."""
         return applied(text, self.edits(text))
 
-    def _longest(self, text: str, lower: str, at: int) -> tuple[int, int] | None:
+    def _longest(self, text: str, lower: str, position: int) -> tuple[int, int] | None:
         spans = [
             span
             for size in self._sizes
-            for form, place in self._anchors.get(lower[at : at + size], ())
-            if (span := form.span_at(lower if form.is_free else text, at, place)) is not None
+            for form, offset in self._anchors.get(lower[position : position + size], ())
+            if (span := form.span_at(lower if form.is_free else text, position, offset)) is not None
         ]
         return (min(begin for begin, _ in spans), max(end for _, end in spans)) if spans else None
 
 
 def _with_whole_escapes(text: str, begin: int, end: int) -> tuple[int, int]:
-    """The span with those escapes of JSON that it would cut in two, which would break the JSON around it."""
+    """The span, extended so that it splits no JSON escape, which would break the JSON around it."""
     floor = max(0, begin - 32)
     if begun := _ESCAPE_BEGUN.search(text[floor:begin]):
         begin = floor + begun.start("cut")
@@ -172,7 +172,7 @@ def _with_whole_escapes(text: str, begin: int, end: int) -> tuple[int, int]:
 
 
 def _alternatives(anchors: Iterable[str]) -> str:
-    """A pattern that Python's engine and Arrow's both read; one branch a letter, which is searched faster."""
+    """A pattern for both Python's and Arrow's engine, with one branch per first letter, for speed."""
     tails: dict[str, list[str]] = {}
     for anchor in sorted(anchors):
         tails.setdefault(anchor[0], []).append(re.escape(anchor[1:]))
@@ -211,7 +211,7 @@ def _forms(secret: str) -> list[_Form]:
 
 
 def _base64(secret: str) -> set[str]:
-    """What of its base64 is the same whatever stands before and after it."""
+    """The parts of its base64 that do not depend on the bytes before and after it."""
     data = secret.encode("utf-8", "replace")
     return {
         encode(bytes(before) + data).decode()[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]

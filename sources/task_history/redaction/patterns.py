@@ -1,4 +1,4 @@
-"""What secrets in text look like: shapes, and what stands around them. Words and patterns only."""
+"""Regular expressions for secrets in text: by their shape, and by the words and signs around them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ TELEGRAM = re.compile(r":(?<=[0-9]{8}:)[\w-]{35}(?![\w-])")
 MAILCHIMP = re.compile(r"-us(?<=[0-9a-f]{32}-us)[0-9]{1,2}(?![A-Za-z0-9])")
 TERRAFORM = re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{8}\.atlasv1\.)[\w-]{20,}")
 WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 32))
-"""A sign of the shape, the shape, and how many letters and digits before the match belong to it at most."""
+"""A substring of the shape, the pattern, and the maximum number of characters before the match that belong to it."""
 
 # What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
 LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
@@ -174,7 +174,7 @@ IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
 
 
 def _by_first(words: Iterable[str]) -> str:
-    """Alternatives, one branch a letter: see _by_first_letter."""
+    """The alternatives with one branch per first letter, see _by_first_letter."""
     tails: dict[str, list[str]] = {}
     for word in words:
         tails.setdefault(word[0], []).append(re.escape(word[1:]))
@@ -182,7 +182,7 @@ def _by_first(words: Iterable[str]) -> str:
 
 
 def stems(extra_names: Iterable[str]) -> re.Pattern[str]:
-    """Finds, in lower-case text, words that may be part of a secret's name, the user's ``extra_names`` included."""
+    """A pattern for lower-case text that finds words of secrets' names, the user's ``extra_names`` included."""
     own = "".join(
         "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
     )

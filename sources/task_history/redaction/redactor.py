@@ -1,4 +1,4 @@
-"""What never leaves this process: secrets in payloads, taken out before anything is written.
+"""The redactor: removes secrets from payloads and texts before anything is written.
 
 ``Redactor`` takes them out of parsed JSON, by the names they stand under (``names``) and, in texts, by
 their shapes and what stands around them (``text``, ``patterns``), before ``json_text`` cuts
@@ -26,26 +26,26 @@ from .text import Known, TextPass
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
 MAX_DEPTH = 150
-"""Levels, those of JSON within strings included; what lies deeper is redacted whole."""
+"""Maximum levels, those of JSON inside strings included; deeper values are redacted whole."""
 _NAMES_KEPT = 20_000
 _FAILURES = 8
-"""After how many documents of one text that are no plain JSON, or hold secrets, the fast parser is asked no more."""
+"""Documents of one text that may be invalid or hold secrets before the fast parser is no longer tried."""
 _KEY_CHARS = 128
-"""How many characters of a key say whether it is one of a name/value pair."""
+"""Maximum characters of a key that can mark a name/value pair."""
 
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A value without its secrets, and how many were taken out."""
+    """A redacted value, and the number of secrets that were removed."""
 
     value: Json
     count: int
 
 
 class Redactor:
-    """Takes secrets out of values and texts; knows them by name, by shape, and by ``secrets`` literally.
+    """Removes secrets from values and texts: by name, by shape, and the literal ``secrets``.
 
     ``extra_names`` are names of fields, whole, in any case and separation.
     """
@@ -57,7 +57,7 @@ class Redactor:
         self._plain_names: set[str] = set()
 
     def payload(self, value: Json) -> Redacted:
-        """The parsed JSON value without its secrets; the very same object when it holds none."""
+        """Redacts a parsed JSON value; returns the same object if it holds no secret."""
         work = _Pass(self._known, self._sound_names)
         try:
             return Redacted(work.value(value, 0), work.count)
@@ -65,16 +65,16 @@ class Redactor:
             return Redacted(MARK, 1)
 
     def text(self, text: str) -> tuple[str, int]:
-        """The text without its secrets, and how many were taken out. JSON text stays JSON text."""
-        found = self.payload(text)
-        return found.value, found.count
+        """Redacts a text. JSON text stays JSON text."""
+        redacted = self.payload(text)
+        return redacted.value, redacted.count
 
     def kind(self, name: str) -> Kind:
-        """What the name says of the value under it."""
+        """Classifies the name, see ``names.Kind``."""
         return self._known.kind(name)
 
     def is_sound(self, name: str, value: Json) -> bool:
-        """Whether a field plainly holds no secret, told at a glance; what is not may be sound all the same."""
+        """Quick check that a field holds no secret; False means that it needs the full check."""
         if name not in self._plain_names and not self._is_plain(name):
             return False
         if value is None or value is True or value is False:
@@ -94,7 +94,7 @@ class Redactor:
 
 
 class _Pass(TextPass):
-    """One pass over one value."""
+    """State of redacting one value."""
 
     def __init__(self, known: Known, sound_names: set[str]) -> None:
         super().__init__(known)
@@ -117,14 +117,14 @@ class _Pass(TextPass):
         return value
 
     def whole(self, value: Json) -> Json:
-        """The mark in place of the value, unless there is nothing in it."""
+        """The redaction mark in place of the value; an empty value stays."""
         if value is None or isinstance(value, bool) or value in ("", [], {}, MARK):
             return value
         self.count += 1
         return MARK
 
     def under(self, kind: Kind, value: Json, depth: int) -> Json:
-        """The value as it may stay under a name of that kind."""
+        """Redacts the value according to the kind of its name."""
         if kind is Kind.SECRET:
             return self.whole(value)
         if kind is Kind.SECRET_UNLESS_NUMBER and not isinstance(value, int | float | Decimal):
@@ -155,7 +155,7 @@ class _Pass(TextPass):
         return new if is_changed else value
 
     def _name(self, name: str, *taken: dict[str, Json]) -> str:
-        """The name itself, or another when it holds a secret: tokens are used as keys."""
+        """The name, redacted if it contains a secret: tokens are used as keys."""
         if name in self._sound_names:
             return name
         edits = self.plain(name)
@@ -168,7 +168,7 @@ class _Pass(TextPass):
         return unused_name(applied(name, edits), {key for names in taken for key in names})
 
     def _pair_kind(self, value: dict[str, Json]) -> Kind:
-        """What ``{"key": "Authorization", "value": …}`` says of its value."""
+        """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``."""
         if len(value) < 2:
             return Kind.HARMLESS
         for by, name in value.items():
@@ -186,13 +186,13 @@ class _Pass(TextPass):
             return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
         new = [self.value(inner, depth) for inner in value]
         is_gluing = bool(value) and isinstance(value[0], str) and patterns.GLUING_COMMAND.search(value[0])
-        for at, flag in enumerate(value):
+        for index, flag in enumerate(value):
             if isinstance(flag, str) and flag[:1] == "-":
-                if at + 1 < len(value) and (kind := self._kind(flag)):
-                    new[at + 1] = self.under(kind, new[at + 1], depth)
+                if index + 1 < len(value) and (kind := self._kind(flag)):
+                    new[index + 1] = self.under(kind, new[index + 1], depth)
                 elif is_gluing and flag[:2] == "-p" and len(flag) > 2 and flag[2:] != MARK:
                     self.count += 1
-                    new[at] = f"-p{MARK}"
+                    new[index] = f"-p{MARK}"
         return _unless_same(value, new)
 
     def _named(self, name: str, pair: list[Json], depth: int) -> list[Json]:
@@ -201,12 +201,12 @@ class _Pass(TextPass):
         return pair if first is name and second is pair[1] else [first, second]
 
     def _flat_pairs(self, value: list[Json], depth: int) -> list[Json]:
-        """Names and values in turn, as Node gives the headers of a request."""
+        """Redacts a list of alternating names and values, such as Node's ``rawHeaders``."""
         new = [
             self.under(self._kind(name), inner, depth)
-            if at % 2 and isinstance(name, str)
+            if index % 2 and isinstance(name, str)
             else self.value(inner, depth)
-            for at, (name, inner) in enumerate(zip(["", *value], value, strict=False))
+            for index, (name, inner) in enumerate(zip(["", *value], value, strict=False))
         ]
         return _unless_same(value, new)
 
@@ -218,12 +218,12 @@ class _Pass(TextPass):
         return applied(text, self._edits(text, depth))
 
     def _edits(self, text: str, depth: int) -> list[Edit]:
-        """What to replace in the text, and nowhere else: in its JSON, if it holds any, and around it."""
+        """The replacements in the text: inside its JSON documents, and in the text around them."""
         if depth >= MAX_DEPTH or not json_text.may_hold(text):
             return self.plain(text)
-        if known := self._edited.get((depth, text)):
-            self.count += known[1]
-            return known[0]
+        if cached := self._edited.get((depth, text)):
+            self.count += cached[1]
+            return cached[0]
         before = self.count
         edits, is_json = self._documents(text, depth + 1)
         if not is_json:
@@ -233,15 +233,15 @@ class _Pass(TextPass):
         return edits
 
     def _documents(self, text: str, depth: int) -> tuple[list[Edit], bool]:
-        """What to replace in the values of JSON within the text, and whether it is JSON and nothing else."""
+        """The replacements in the text's JSON documents, and whether the text is JSON only."""
         edits: list[Edit] = []
         is_json = True
-        at = failures = 0
-        while (begin := json_text.next_begin(text, at)) is not None:
-            is_json = is_json and json_text.is_blank(text, at, begin)
+        position = failures = 0
+        while (begin := json_text.next_begin(text, position)) is not None:
+            is_json = is_json and json_text.is_blank(text, position, begin)
             # Each failure of the fast parser takes as long as all the text before it.
             if failures < _FAILURES and (end := self._end_of_clean(text, begin, depth)) is not None:
-                at = end
+                position = end
                 continue
             failures += 1
             document = json_text.read(text, begin)
@@ -252,12 +252,12 @@ class _Pass(TextPass):
                 # It is no JSON, and the mark reads better by itself.
                 inner = [edit if text[edit.begin] == '"' else edit._replace(new=MARK) for edit in inner]
             edits += inner
-            at = document.end
+            position = document.end
             is_json = is_json and document.is_whole
-        return without_overlaps(sorted(edits)), is_json and json_text.is_blank(text, at, len(text))
+        return without_overlaps(sorted(edits)), is_json and json_text.is_blank(text, position, len(text))
 
     def _end_of_clean(self, text: str, begin: int, depth: int) -> int | None:
-        """Where a document of plain JSON ends that holds no secret; None when it is another."""
+        """The end of a valid document without secrets; None for any other."""
         before = self.count
         try:
             value, end = json_text.parse(text, begin)
@@ -269,7 +269,7 @@ class _Pass(TextPass):
         return None
 
     def _differences(self, text: str, part: json_text.Part, new: Json, depth: int, edits: list[Edit]) -> None:
-        """Adds what to replace in the text so that the part says ``new``."""
+        """Adds the replacements that turn the part's value into ``new``."""
         old = part.value
         if new is old:
             return
@@ -287,7 +287,7 @@ class _Pass(TextPass):
             edits += self._within_string(text, part, new, depth) or [part.replaced(text, exact_json(new))]
 
     def _within_string(self, text: str, part: json_text.Part, new: Json, depth: int) -> list[Edit]:
-        """What to replace in a string of JSON, its other characters as they were sent; nothing if that is not it."""
+        """The replacements inside a JSON string that leave its other characters as sent; empty if there are none."""
         old = part.value
         if not isinstance(old, str) or new == MARK:
             return []
@@ -313,7 +313,7 @@ _squashed = lru_cache(_NAMES_KEPT)(squash)
 
 
 def _pair_word(name: str) -> str:
-    """Which key of a name/value pair the name is; empty when it is none."""
+    """The name as the key of a name/value pair, normalised; empty if it is no such key."""
     word = _squashed(name) if len(name) <= _KEY_CHARS else ""
     return word if word in PAIR_NAMES or word == "type" else ""
 

@@ -1,4 +1,4 @@
-"""Secrets in text that is no JSON: where they are, and the text without them."""
+"""Redaction of secrets in free text that is not JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .values import closing, value_span, word_span
 
 _NAMES_KEPT = 20_000
 _NAME_CHARS = 256
-"""How far before the word that tells a secret its name begins at most."""
+"""Maximum characters of a name before the word that marks it as a secret's."""
 
 
 class Known:
-    """What is known of secrets: their names, the user's own ``extra_names``, and those of the run itself."""
+    """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
 
     def __init__(self, extra_names: Iterable[str], own: OwnSecrets) -> None:
         extra_names = tuple(extra_names)
@@ -29,7 +29,7 @@ class Known:
         self._kinds: dict[str, Kind] = {}
 
     def kind(self, name: str) -> Kind:
-        """What the name says of the value under it."""
+        """Classifies the name, see ``names.Kind``."""
         kind = self._kinds.get(name)
         if kind is None:
             kind = Kind.SECRET if squash(name) in self._extra else kind_of(name)
@@ -41,7 +41,7 @@ class Known:
 
 
 class _Draft:
-    """A text from which secrets are taken out step by step, and what was done to it so far."""
+    """A text that is redacted step by step, with the replacements made so far."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -50,7 +50,7 @@ class _Draft:
         self.count = 0
 
     def cut(self, spans: Iterable[Span]) -> None:
-        """Replaces what stands there by the mark."""
+        """Replaces the spans by the redaction mark."""
         text = self.text
         edits = [Edit(begin, end) for begin, end in spans if text[begin:end] != MARK]
         if edits:
@@ -61,7 +61,7 @@ class _Draft:
 
 
 class TextPass:
-    """One pass over texts, which counts what it took out."""
+    """Redacts texts and counts the secrets that it removes."""
 
     def __init__(self, known: Known) -> None:
         self._kind = known.kind
@@ -70,7 +70,7 @@ class TextPass:
         self.count = 0
 
     def plain(self, text: str) -> list[Edit]:
-        """What to replace in the text, which is no JSON."""
+        """The replacements that redact a text that is not JSON."""
         letters = self._letters(text)
         draft = _Draft(applied(text, letters))
         self._cut_all(draft)
@@ -81,7 +81,7 @@ class TextPass:
         return without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in draft.edits)
 
     def _letters(self, text: str) -> list[Edit]:
-        """What to replace so that all names are in plain letters; nothing where there is no name."""
+        """The replacements that turn names into plain letters; empty where the text has no secret's name."""
         if text.isascii() and not patterns.MAY_BE_ESCAPED.search(text):
             return []
         return _letters(text) if self._stems.search(folded(text)) else []
@@ -102,7 +102,7 @@ class TextPass:
             draft.cut(_schemes(draft.text, draft.lower))
         _cut_shapes(draft)
 
-    # Forms that a sign tells
+    # Forms with a characteristic sign
 
     def _where_signs_are(self, draft: _Draft) -> None:
         if "://" in draft.text:
@@ -131,13 +131,13 @@ class TextPass:
 
     def _raw_headers(self, text: str) -> Iterator[Span]:
         """``rawHeaders: ['X-Api-Key', '…']``: names and values in turn."""
-        at = 0
-        while head := patterns.RAW_HEADERS.search(text, at):
-            at = head.end()
+        position = 0
+        while head := patterns.RAW_HEADERS.search(text, position):
+            position = head.end()
             name = None
-            while item := patterns.NEXT_TEXT.match(text, at):
+            while item := patterns.NEXT_TEXT.match(text, position):
                 begin, end = item.end(), closing(text, item["open"], item.end())
-                at = end + len(item["open"])
+                position = end + len(item["open"])
                 if name is None:
                     name = text[begin:end]
                     continue
@@ -149,14 +149,14 @@ class TextPass:
 
     def _pairs(self, text: str, lower: str) -> Iterator[Span]:
         """Values after a secret name in text: ``name=value``, ``name: value``, ``"name": "value"``."""
-        at = done = 0
-        while stem := self._stems.search(lower, at):
+        position = done = 0
+        while stem := self._stems.search(lower, position):
             start = _name_start(text, stem.start(), done)
-            at = _name_end(text, stem.end())
-            if match := patterns.PARTING.match(lower, at):
-                at = match.end("sep")
+            position = _name_end(text, stem.end())
+            if match := patterns.PARTING.match(lower, position):
+                position = match.end("sep")
                 span = self._span_after(text, lower, match, start)
-            elif match := patterns.SAYING.match(lower, at):
+            elif match := patterns.SAYING.match(lower, position):
                 span = self._span_said(text, match, start)
             else:
                 continue
@@ -164,10 +164,10 @@ class TextPass:
                 continue
             begin, end = span
             if text.startswith(MARK, begin):
-                at = begin + len(MARK)
+                position = begin + len(MARK)
                 continue
             yield span
-            at = done = end
+            position = done = end
 
     def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
@@ -204,17 +204,17 @@ class TextPass:
         return Kind.HARMLESS
 
     def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
-        """What the name says, or it and the word before it: ``API key``."""
+        """The kind of the name, or of the name with the word before it: ``API key``."""
         kind = self._kind(name)
         if kind not in (Kind.HARMLESS, Kind.SECRET_IF_RANDOM) or start < 2 or text[start - 1] != " ":
             return kind
-        first = _name_start(text, start - 1, max(0, start - 32))
-        more = self._kind(f"{text[first : start - 1]} {name}") if first < start - 1 else kind
-        return more or kind
+        begin = _name_start(text, start - 1, max(0, start - 32))
+        phrase_kind = self._kind(f"{text[begin : start - 1]} {name}") if begin < start - 1 else kind
+        return phrase_kind or kind
 
 
 def _letters(text: str) -> list[Edit]:
-    """What to replace so that letters which are escaped, look like Latin ones or show nothing are plain."""
+    """The replacements that turn escaped, look-alike and invisible letters into plain ones."""
     # Nothing else may come of it: a quotation mark would end a value before its end, and a sign of a URL parts it.
     return [
         edit
@@ -241,11 +241,11 @@ def _cut_shapes(draft: _Draft) -> None:
 
 
 def _pem(text: str) -> Iterator[Span]:
-    at = 0
-    while begin := patterns.PEM_BEGIN.search(text, at):
+    position = 0
+    while begin := patterns.PEM_BEGIN.search(text, position):
         end = patterns.PEM_END.search(text, begin.end())
-        at = end.end() if end else len(text)
-        yield begin.start(), at
+        position = end.end() if end else len(text)
+        yield begin.start(), position
 
 
 def _shapes(text: str) -> Iterator[Span]:
@@ -298,8 +298,8 @@ def _is_assigned(lower: str, match: re.Match[str], value: str) -> bool:
 
 
 def without_long_runs(text: str) -> str:
-    """The text without runs of twenty characters or more in which letters and digits mix: nobody can tell whose
-    they are. UUIDs and dates stay."""
+    """The text without runs of twenty characters or more in which letters and digits mix, since their meaning is
+    unknown. UUIDs and dates stay."""
     return patterns.LONG_RUN.sub(_long_run, text)
 
 

@@ -1,4 +1,4 @@
-"""Where a value that follows a name in text begins and ends: quoted, one word, a header's line, lines of YAML."""
+"""The span of a value after a name in text: quoted, one word, a header's line, or lines of YAML."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
 def word_span(text: str, match: re.Match[str]) -> tuple[int, int]:
-    """Where a value begins and ends that is a secret only if it looks random: it holds no other name and value."""
+    """The span of a value that is a secret only if it looks random; it contains no further name and value."""
     begin = match.end()
     if match["open"]:
         return begin, closing(text, match["open"], begin)
-    found = _WORD.match(text, begin)
-    return begin, found.end() if found else begin
+    matched = _WORD.match(text, begin)
+    return begin, matched.end() if matched else begin
 
 
 def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int]:
-    """Where the value after a name begins and ends."""
+    """The span of the value after a name."""
     begin = match.end()
     if match["open"]:
         return begin, closing(text, match["open"], begin)
@@ -44,9 +44,9 @@ def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple
     name = lower[start : match.start()]
     if match["sep"][0] == ":" and (end := _indented_end(text, match, start)) > begin:
         return begin, end
-    found = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
-    end = found.end() if found else begin
-    if found and match["sep"][0] != "%":
+    matched = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
+    end = matched.end() if matched else begin
+    if matched and match["sep"][0] != "%":
         if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
             return begin, closing(text, text[end], end + 1)
         end = _header_end(text, name, match, start, end)
@@ -56,7 +56,7 @@ def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple
 
 
 def _header_end(text: str, name: str, match: re.Match[str], start: int, end: int) -> int:
-    """Where the value of a header ends that is more than one word; ``end`` is the end of its first word."""
+    """The end of a header's value of several words; ``end`` is the end of its first word."""
     begin = match.end()
     is_header = name.endswith(SCHEMED_HEADERS)
     around = text[start - 1] if start and text[start - 1] in "\"'`" else ""
@@ -83,13 +83,13 @@ def _header_end(text: str, name: str, match: re.Match[str], start: int, end: int
 
 
 def _line_end(text: str, begin: int, around: str) -> int:
-    """Where the line ends, or the quotation within it that ``around`` opened."""
-    found = _LINE[around].match(text, begin)
-    return found.end() if found else begin
+    """The end of the line, or of the quotation in it that ``around`` opened."""
+    matched = _LINE[around].match(text, begin)
+    return matched.end() if matched else begin
 
 
 def _indented_end(text: str, match: re.Match[str], start: int) -> int:
-    """Where the lines end that YAML takes for the value: those further in than the name's own line."""
+    """The end of a YAML block value: the lines that are indented deeper than the name's line."""
     begin = match.end()
     if escaped := _ESCAPED_BLOCK.match(text, begin):
         return escaped.end()
@@ -99,33 +99,33 @@ def _indented_end(text: str, match: re.Match[str], start: int) -> int:
         return begin
     line = text[max(text.rfind("\n", 0, start) + 1, start - 200) : start]
     indent = len(line) - len(line.lstrip(" \t"))
-    at = block.end() if block else text.rfind("\n", match.end("sep"), begin) + 1
+    position = block.end() if block else text.rfind("\n", match.end("sep"), begin) + 1
     end = begin
-    while at < len(text):
-        stop = text.find("\n", at)
+    while position < len(text):
+        stop = text.find("\n", position)
         stop = len(text) if stop < 0 else stop
-        line = text[at:stop].rstrip()
+        line = text[position:stop].rstrip()
         if line and len(line) - len(line.lstrip(" \t")) <= indent:
             break
-        end = at + len(line) if line else end
-        at = stop + 1
+        end = position + len(line) if line else end
+        position = stop + 1
     return end
 
 
 def closing(text: str, mark: str, begin: int) -> int:
-    """Where the quotation ends that ``mark`` opened; the end of the text when it was cut off."""
+    """The end of the quotation that ``mark`` opened; the end of the text when it is cut off."""
     sign = mark[-1] if mark[-1] in "\"'`" else mark
     escapes = len(mark) - len(sign)
-    at = text.find(sign, begin)
-    while at >= 0:
-        slashes = at
+    position = text.find(sign, begin)
+    while position >= 0:
+        slashes = position
         while slashes > begin and text[slashes - 1] == "\\":
             slashes -= 1
-        if (at - slashes <= escapes and (at - slashes) % 2 == escapes % 2) or len(sign) > 1:
-            return at - escapes if at - slashes == escapes else slashes
-        if escapes == 0 and (at - slashes) % 2 == 0:
-            return at
-        at = text.find(sign, at + 1)
+        if (position - slashes <= escapes and (position - slashes) % 2 == escapes % 2) or len(sign) > 1:
+            return position - escapes if position - slashes == escapes else slashes
+        if escapes == 0 and (position - slashes) % 2 == 0:
+            return position
+        position = text.find(sign, position + 1)
     return len(text)
 
 

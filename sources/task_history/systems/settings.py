@@ -151,12 +151,12 @@ class SystemSettings:
 def stated(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     """The settings of a class: the system's own first, then those that all systems have."""
     hints = get_type_hints(settings)
-    common = {field_.name for field_ in fields(SystemSettings)}
+    common = {declared.name for declared in fields(SystemSettings)}
     own = [
-        Setting(field_.name, _plain(hints[field_.name]), field_.default, **field_.metadata)
-        for field_ in fields(settings)
+        Setting(declared.name, _plain(hints[declared.name]), declared.default, **declared.metadata)
+        for declared in fields(settings)
     ]
-    return tuple(sorted(own, key=lambda field_: field_.name in common))
+    return tuple(sorted(own, key=lambda declared: declared.name in common))
 
 
 def _plain(hint: Any) -> type:

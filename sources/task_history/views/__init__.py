@@ -1,4 +1,4 @@
-"""The views that analysts ask: one question per ``.sql`` file, over all systems that are loaded.
+"""The analysts' views: one ``.sql`` file per question, over all systems that are loaded.
 
 files.py        a file: its question, its grain, a sentence for every column, its SQL
 relations.py    what the files read: each system's rows as it says in ``systems/``, over the datasets that exist

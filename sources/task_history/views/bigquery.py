@@ -1,4 +1,4 @@
-"""The text of a view as BigQuery takes it.
+"""Translation of a view's SQL from DuckDB to BigQuery.
 
 sqlglot carries it; what it leaves as it was, or would carry to something else, is put right here.
 """
@@ -14,7 +14,7 @@ _NAME = "bigquery"
 
 
 def from_duckdb(sql: str, *, project: str | None) -> str:
-    """DuckDB's SQL in BigQuery's; ``project`` is what the names of tables begin with, None leaves them without."""
+    """Translates DuckDB SQL to BigQuery; ``project`` is put before table names, None adds none."""
     tree: Any = sqlglot.parse_one(sql, read="duckdb").transform(_part)
     if project is not None:
         for table in tree.find_all(exp.Table):
@@ -25,7 +25,7 @@ def from_duckdb(sql: str, *, project: str | None) -> str:
 
 
 def _part(node: Any) -> Any:
-    """One part of a view as BigQuery has it."""
+    """Translates one node of the syntax tree."""
     if isinstance(node, exp.TryCast) and node.to.is_type("JSON"):
         # A number beyond a double's digits is no reason to have nothing.
         return sqlglot.parse_one(
@@ -49,7 +49,7 @@ def _part(node: Any) -> Any:
 
 
 def _nearest_rank(node: Any) -> Any:
-    """BigQuery has exact percentiles as window functions only."""
+    """An exact percentile as an aggregate, which BigQuery offers as a window function only."""
     value = node.this.sql(_NAME)
     hundredths = round(float(node.expression.name) * 100)
     return sqlglot.parse_one(

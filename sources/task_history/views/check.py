@@ -1,4 +1,4 @@
-"""What must hold in the warehouse: each check is a query for the rows that break it."""
+"""Integrity checks of the warehouse: each is a query for the rows that violate it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EVER = "1900-01-01 00:00:00+00:00"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found."""
+    """Result of a check."""
 
     check: Check
     sql: str
-    """The query, as anybody can run it."""
+    """The query, ready to run."""
     columns: list[str]
     rows: list[tuple[Any, ...]]
-    """The first rows that break it; none when it holds."""
+    """The first rows that violate it; empty when it holds."""
 
     @property
     def is_well(self) -> bool:
@@ -44,7 +44,7 @@ def findings(
     since: datetime | None = None,
     project: str | None = None,
 ) -> Iterator[Finding]:
-    """Runs the checks; with ``since`` those that can look at what began from then on only, and at that alone.
+    """Runs the checks; with ``since`` only those that can be limited to executions from then on, limited so.
 
     Raises:
         WarehouseUnavailable: the views are not there, or the warehouse cannot answer.
@@ -72,7 +72,7 @@ def findings(
 
 
 def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
-    """The names of the checks whose query gives rows."""
+    """The names of the checks that are violated."""
     parts = [
         f"SELECT '{name}' AS name, COUNT(*) AS found FROM (\n{sql}\n) AS broken"
         for name, sql in texts.items()
@@ -83,7 +83,7 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 
 @lru_cache(maxsize=64)
 def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
-    """The check over all time."""
+    """The check's SQL in the dialect, over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
     own = relations([replace(dataset, since=_EVER) for dataset in datasets])
     return carried(text, dialect, relations=own, views=views().keys(), project=project)

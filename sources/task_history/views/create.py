@@ -1,4 +1,4 @@
-"""Which views the warehouse has and should have, and the statements between."""
+"""Creating and refreshing the views: compares the existing ones with the wanted ones and runs the statements."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from .files import FOLDER, View, views
 from .relations import Dataset, found, of_name, relations
 
 CATALOGUE = "questions"
-"""The view that says which there are; made last, so that its fingerprint speaks for all."""
+"""The view that lists all views; created last, so that its fingerprint covers all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A warehouse in which views can be made."""
+    """Access to a warehouse in which views can be created."""
 
     dialect: str
     query: Query
     execute: Callable[[Iterable[str]], None]
     """Runs statements in order."""
     describe: Callable[[Sequence[View]], None] = lambda _: None
-    """Gives the views' columns their sentences, where that takes more than statements."""
+    """Sets the descriptions of the views' columns, where statements cannot."""
     project: str | None = None
-    """BigQuery's, as the views' names begin."""
+    """BigQuery's project, which prefixes the views' names."""
     owners: Mapping[str, str] | None = None
-    """The systems by the names of their datasets, where they are not the systems' own."""
+    """The systems by dataset, for datasets that are not named like their system."""
     datasets: Callable[[], Sequence[str]] = tuple
-    """BigQuery's datasets: one after the other is asked, since all at once takes rights in the whole project."""
+    """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What is there after a refresh."""
+    """Result of a refresh."""
 
     shown: tuple[Dataset, ...]
     views: tuple[str, ...]
     is_new: bool
-    """Whether they were made now."""
+    """Whether the views were created by this refresh."""
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The names of what they show."""
-        return tuple(one.name for one in self.shown)
+        """The names of the datasets that the views show."""
+        return tuple(dataset.name for dataset in self.shown)
 
 
 def refresh(access: Access, *, anew: bool = False) -> Made:
-    """Makes the views over the datasets that are there, if they are not there as they should be.
+    """Creates the views over the existing datasets unless they are up to date.
 
     ``anew`` makes them whatever is there.
 
@@ -65,13 +65,13 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     for text in incomplete:
         log.warning("views_without", dataset=text, hint="the next sync of it mends that")
     wanted = tuple(views()) if shown else ()
-    made = Made(tuple(shown), wanted, is_new=False)
+    result = Made(tuple(shown), wanted, is_new=False)
     if not shown:
-        return made
-    there = {table for dataset, table, _ in names if dataset == DATASET}
+        return result
+    existing = {table for dataset, table, _ in names if dataset == DATASET}
     mark = fingerprint(shown, access)
-    if not anew and there.issuperset(wanted) and _stored_mark(access) == mark:
-        return made
+    if not anew and existing.issuperset(wanted) and _stored_mark(access) == mark:
+        return result
     made_of = statements(
         shown, access.dialect, project=access.project, mark=mark, has_schema=DATASET in access.datasets()
     )
@@ -79,8 +79,8 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         access.execute([statement])
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
-    log.info("views", made=len(wanted), datasets=",".join(made.datasets))
-    return Made(made.shown, wanted, is_new=True)
+    log.info("views", made=len(wanted), datasets=",".join(result.datasets))
+    return Made(result.shown, wanted, is_new=True)
 
 
 def datasets(access: Access) -> list[Dataset]:
@@ -89,53 +89,55 @@ def datasets(access: Access) -> list[Dataset]:
 
 
 def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
-    """The SELECT of every view, by its name, in the order in which they can be made."""
+    """The SELECT of every view by name, in an order in which they can be created."""
     return _texts(tuple(shown), dialect, project, mark="")
 
 
 def statements(
     shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str, has_schema: bool = False
 ) -> Iterator[str]:
-    """What makes the dataset and every view in it, each with its sentence.
+    """The statements that create the dataset and every view in it, with descriptions.
 
     DuckDB's columns have theirs from them too; BigQuery's from ``Access.describe``.
     """
-    made = [(views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()]
+    selects = [
+        (views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()
+    ]
     schema = f"CREATE SCHEMA IF NOT EXISTS {_name('', dialect, project)}"
     if dialect == BIGQUERY:
         # One job, since each takes seconds; the last view, which says that all are there, apart.
-        *others, last = [_bigquery_view(view, sql, project) for view, sql in made]
+        *others, last = [_bigquery_view(view, sql, project) for view, sql in selects]
         # To make a dataset takes a right in the project, even where it is there.
         yield ";\n".join([*([] if has_schema else [schema]), *others])
         yield last
     else:
         yield schema
-        yield from (_duckdb_view(view, sql) for view, sql in made)
+        yield from (_duckdb_view(view, sql) for view, sql in selects)
 
 
 def fingerprint(shown: Sequence[Dataset], access: Access) -> str:
-    """What the views are made from, in short: another one means that they are to be made anew."""
+    """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
-    parts += [f"{one.name} {sorted(one.lacking)} {one.system.views!r}" for one in shown]
+    parts += [f"{dataset.name} {sorted(dataset.lacking)} {dataset.system.views!r}" for dataset in shown]
     return _short("\n".join(parts))
 
 
 @lru_cache(maxsize=8)
 def _texts(shown: tuple[Dataset, ...], dialect: str, project: str | None, *, mark: str) -> dict[str, str]:
-    known = views()
-    own = relations(shown, known.values(), fingerprint=mark)
-    order = sorted(known.values(), key=lambda view: view.name == CATALOGUE)
+    all_views = views()
+    own = relations(shown, all_views.values(), fingerprint=mark)
+    order = sorted(all_views.values(), key=lambda view: view.name == CATALOGUE)
     return {
-        view.name: carried(view.sql, dialect, relations=own, views=known.keys(), project=project)
+        view.name: carried(view.sql, dialect, relations=own, views=all_views.keys(), project=project)
         for view in order
     }
 
 
 @cache
 def _files() -> str:
-    """Everything that has a say in the views' texts, but for the systems."""
-    found = sorted([*FOLDER.glob("*.sql"), *FOLDER.glob("*.py")])
-    return _short("\n".join(path.read_text(encoding="utf-8") for path in found))
+    """The files that define the views, those of the systems apart."""
+    files = sorted([*FOLDER.glob("*.sql"), *FOLDER.glob("*.py")])
+    return _short("\n".join(path.read_text(encoding="utf-8") for path in files))
 
 
 def _short(text: str) -> str:

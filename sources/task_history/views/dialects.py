@@ -1,4 +1,4 @@
-"""The one text of a view, as DuckDB or BigQuery takes it.
+"""Rendering of a view's SQL for DuckDB or BigQuery.
 
 It is written for DuckDB: there only names are put in, and nothing is parsed, which takes longer than a sync.
 """
@@ -13,7 +13,7 @@ from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name
 
 DIALECTS = (DUCKDB, BIGQUERY)
 DATASET = VIEWS_DATASET
-"""Where the views are."""
+"""The dataset of the views."""
 
 _PLACE = re.compile(
     r"""
@@ -25,7 +25,7 @@ _PLACE = re.compile(
     re.VERBOSE,
 )
 _UTC_DAY = re.compile(r"CAST\(([a-z_.]+) AT TIME ZONE 'UTC' AS DATE\)")
-"""DuckDB asks a calendar for the zone of each row, which takes nine times as long as to count microseconds."""
+"""DuckDB looks up the time zone for every row, which takes nine times as long as counting microseconds."""
 _CTE = re.compile(r"\b([a-z_]+) AS \(")
 
 
@@ -37,7 +37,7 @@ def carried(
     views: Collection[str],
     project: str | None = None,
 ) -> str:
-    """The SQL with every relation put in and every view's full name, in that dialect.
+    """The SQL in the dialect, with relations inserted and views' names qualified.
 
     ``project`` is what BigQuery's names begin with; None leaves them without.
     """
@@ -52,14 +52,14 @@ def carried(
 def _named(sql: str, relations: Mapping[str, str], views: Collection[str]) -> str:
     own = set(_CTE.findall(sql))
 
-    def put(place: re.Match[str]) -> str:
-        name = place["name"]
-        if place["systems"]:
-            what = f"(\n{relations[name]}\n)"
+    def put(match: re.Match[str]) -> str:
+        name = match["name"]
+        if match["systems"]:
+            replacement = f"(\n{relations[name]}\n)"
         elif name is not None and name in views and name not in own:
-            what = f"{quoted_name(DATASET)}.{name}"
+            replacement = f"{quoted_name(DATASET)}.{name}"
         else:
-            return place[0]
-        return f"{place['word']} {what}{place['alias'] or f' AS {name}'}"
+            return match[0]
+        return f"{match['word']} {replacement}{match['alias'] or f' AS {name}'}"
 
     return _PLACE.sub(put, sql)

@@ -1,4 +1,4 @@
-"""Every table, view and column with its sentence: as a page for people, and as dbt's sources."""
+"""The data dictionary: descriptions of all tables, views and columns, as Markdown and as dbt sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .relations import by_default
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One table or view as the dictionary has it."""
+    """One table or view in the dictionary."""
 
     name: str
     description: str
@@ -28,19 +28,19 @@ class Entry:
 
 
 def of_views() -> list[Entry]:
-    """The views, those that others are made of first."""
+    """The entries of the views; those that others read come first."""
     first = ("executions", "steps")
     order = sorted(views().values(), key=lambda view: (view.name not in first, view.name))
     return [Entry(view.name, view.grain, view.note, view.columns, view.question) for view in order]
 
 
 def of_tables(system: System) -> list[Entry]:
-    """The tables of a system's dataset."""
+    """The entries of the tables of a system's dataset."""
     return [_entry(table) for table in tables.of(system)]
 
 
 def _entry(table: Table) -> Entry:
-    columns = [ViewColumn(one.name, one.type, one.description) for one in table.columns]
+    columns = [ViewColumn(column.name, column.type, column.description) for column in table.columns]
     return Entry(table.name, table.description, "", columns, key=table.primary_key)
 
 
@@ -150,10 +150,10 @@ Tests = dict[str, list[Any]]
 def _dbt(entry: Entry, tests: Tests) -> dict[str, Any]:
     columns = []
     for column in entry.columns:
-        found: dict[str, Any] = {"name": column.name, "description": column.description}
+        source: dict[str, Any] = {"name": column.name, "description": column.description}
         if tests.get(column.name):
-            found["data_tests"] = tests[column.name]
-        columns.append(found)
+            source["data_tests"] = tests[column.name]
+        columns.append(source)
     text = " ".join(filter(None, (entry.question, entry.description, entry.note)))
     return {"name": entry.name, "description": text, "columns": columns}
 
@@ -166,7 +166,7 @@ def _view_tests(entry: Entry) -> Tests:
     if entry.name == "questions":
         tests["view_name"] = ["unique", "not_null"]
     names = {column.name for column in entry.columns}
-    return {name: found for name, found in tests.items() if name in names}
+    return {name: column_tests for name, column_tests in tests.items() if name in names}
 
 
 def _table_tests(system: System, entry: Entry) -> Tests:

@@ -1,4 +1,4 @@
-"""A view as its file says it: the question, the grain, a sentence for every column, the SQL."""
+"""Parser of the ``.sql`` files of views and checks: header (question, grain, columns) and SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ViewColumn:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One view. ``sql`` is DuckDB's, over other views and the relations of ``systems``."""
+    """One view. ``sql`` is DuckDB SQL over other views and the relations of ``systems``."""
 
     name: str
     question: str
@@ -36,22 +36,22 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What must hold. ``sql`` gives the rows that break it."""
+    """An integrity check. ``sql`` selects the rows that violate it."""
 
     name: str
     promise: str
     level: str
-    """``broken`` when a row means that something is wrong, ``notice`` when it only has to be known."""
+    """``broken`` when a row is an error, ``notice`` when it is only information."""
     reads_all: bool
-    """Whether it reads every day although it looks at some: too dear after each sync where reading is billed."""
+    """Whether it reads all days although it checks few: too expensive after each sync where reading is billed."""
     sql: str
 
 
 @cache
 def views() -> Mapping[str, View]:
-    """All views by name, those that others read first."""
-    found = [_view(path) for path in sorted(FOLDER.glob("*.sql"))]
-    return {view.name: view for view in _in_order(found)}
+    """All views by name; those that others read come first."""
+    unordered = [_view(path) for path in sorted(FOLDER.glob("*.sql"))]
+    return {view.name: view for view in _in_order(unordered)}
 
 
 @cache
@@ -65,32 +65,32 @@ def header(text: str) -> tuple[dict[str, str], list[str], str]:
     fields: dict[str, str] = {}
     columns: list[str] = []
     lines = text.splitlines()
-    last = ""
-    at = 0
-    while at < len(lines) and lines[at].startswith("--"):
-        line = lines[at].removeprefix("--")
-        at += 1
+    current = ""
+    index = 0
+    while index < len(lines) and lines[index].startswith("--"):
+        line = lines[index].removeprefix("--")
+        index += 1
         named = re.fullmatch(r" ([A-Z][a-z]+): ?(.*)", line)
         if named:
-            last = named[1]
-            fields[last] = named[2]
-        elif last == "Columns":
+            current = named[1]
+            fields[current] = named[2]
+        elif current == "Columns":
             columns.append(line.strip())
-        elif last and line.startswith("   "):
-            fields[last] += " " + line.strip()
+        elif current and line.startswith("   "):
+            fields[current] += " " + line.strip()
         else:
             raise ValueError(f"a header's line is neither a field nor goes on with one: {line!r}")
-    return fields, columns, "\n".join(lines[at:]).strip()
+    return fields, columns, "\n".join(lines[index:]).strip()
 
 
 def _view(path: Path) -> View:
     fields, lines, sql = header(path.read_text(encoding="utf-8"))
     columns = []
     for line in lines:
-        found = _COLUMN.fullmatch(line)
-        if found is None:
+        match = _COLUMN.fullmatch(line)
+        if match is None:
             raise ValueError(f"{path.name}: {line!r} is no column with a type and a sentence")
-        columns.append(ViewColumn(found[1], found[2], found[3]))
+        columns.append(ViewColumn(match[1], match[2], match[3]))
     return View(path.stem, fields["Question"], fields["Grain"], fields.get("Note", ""), tuple(columns), sql)
 
 
@@ -99,19 +99,19 @@ def _check(path: Path) -> Check:
     return Check(path.stem, fields["Promise"], fields.get("Level", "broken"), "Reads" in fields, sql)
 
 
-def _in_order(found: list[View]) -> list[View]:
-    """Each after those that it reads."""
-    left = {view.name: view for view in found}
-    needs = {name: _read_by(view, left.keys()) for name, view in left.items()}
+def _in_order(unordered: list[View]) -> list[View]:
+    """Sorts the views so that each comes after those that it reads."""
+    pending = {view.name: view for view in unordered}
+    needs = {name: _read_by(view, pending.keys()) for name, view in pending.items()}
     done: list[View] = []
-    while left:
-        ready = [name for name in left if not needs[name] & left.keys()]
+    while pending:
+        ready = [name for name in pending if not needs[name] & pending.keys()]
         if not ready:
-            raise ValueError(f"views read each other in a circle: {', '.join(left)}")
-        done += [left.pop(name) for name in ready]
+            raise ValueError(f"views read each other in a circle: {', '.join(pending)}")
+        done += [pending.pop(name) for name in ready]
     return done
 
 
 def _read_by(view: View, names: object) -> set[str]:
-    words = re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b(?!\.)", view.sql)
-    return {word for word in words if word in names and word != view.name}  # type: ignore[operator]
+    relations = re.findall(r"\b(?:FROM|JOIN)\s+([a-z_]+)\b(?!\.)", view.sql)
+    return {relation for relation in relations if relation in names and relation != view.name}  # type: ignore[operator]

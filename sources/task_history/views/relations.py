@@ -1,4 +1,4 @@
-"""What the views read: the rows of all systems in one form each, over the datasets that exist.
+"""The relations that views read: rows of all systems in a common form, over the existing datasets.
 
 In the files they stand as ``systems.executions`` and the like. Each system says in its own module how its
 tables are shown; each dataset of it is one branch of a union.
@@ -42,7 +42,7 @@ EXECUTIONS = {
     "fetched_at": "timestamp",
     "run_id": "text",
 }
-"""The columns that a system may give for its executions, with their types."""
+"""Columns of executions with their types; a system may leave some out."""
 
 STEPS = {
     "step_execution_id": "text",
@@ -60,7 +60,7 @@ STEPS = {
     "fetched_at": "timestamp",
     "run_id": "text",
 }
-"""… for its steps …"""
+"""Columns of steps with their types; a system may leave some out."""
 
 PAYLOADS = {
     "step_execution_id": "text",
@@ -77,13 +77,13 @@ PAYLOADS = {
     "fetched_at": "timestamp",
     "run_id": "text",
 }
-"""… and for what went into its steps and came out."""
+"""Columns of steps' payloads with their types; a system may leave some out."""
 
 REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
-"""What each of them has to give, where it is among its columns."""
+"""Columns that no system may leave out."""
 
 LISTED = {"listed_at": "timestamp"}
-"""One row per row of the list that coverage speaks of, with the instant by which it cuts windows."""
+"""Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
 
 DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint", "billing_caveat": "text"}
 
@@ -95,55 +95,55 @@ class Dataset:
     name: str
     system: System
     instance: str
-    """Empty for the first account."""
+    """The account's ``--instance``; empty for the first account."""
     lacking: frozenset[tuple[str, str]] = frozenset()
-    """Tables and columns that an older version of this connector did not make; the next sync does."""
+    """Tables and columns that an older version of this connector did not create; the next sync does."""
     since: str = ""
-    """From when on partitioned tables are read, as an instant; empty for a view, whose reader says it."""
+    """The instant from which partitioned tables are read; empty for a view, whose reader filters."""
 
 
 def by_default() -> list[Dataset]:
     """The first account of every system that the views show."""
-    found = [Dataset(name, systems.find(name), "") for name in systems.names()]
-    return [dataset for dataset in found if dataset.system.views is not None]
+    first_accounts = [Dataset(name, systems.find(name), "") for name in systems.names()]
+    return [dataset for dataset in first_accounts if dataset.system.views is not None]
 
 
 def found(
     columns: Iterable[tuple[str, str, str]], owners: Mapping[str, str] | None = None
 ) -> tuple[list[Dataset], list[str]]:
-    """The datasets that can be shown, of what the warehouse holds, and those that lack tables or columns.
+    """The warehouse's datasets that views can show, and those that lack tables or columns.
 
     ``columns`` are names of dataset, table and column; ``owners`` are the systems by the names of their datasets.
     """
-    there: dict[str, dict[str, set[str]]] = {}
+    existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
-        there.setdefault(dataset, {}).setdefault(table, set()).add(column)
+        existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
     shown: list[Dataset] = []
     incomplete: list[str] = []
-    for name in sorted(there):
-        one = of_name(name, owners)
+    for name in sorted(existing):
+        owner = of_name(name, owners)
         # Staging has no loads.
-        if one is None or one.system.views is None or "_dlt_loads" not in there[name]:
+        if owner is None or owner.system.views is None or "_dlt_loads" not in existing[name]:
             continue
         lacking = {
             (table.name, column.name)
-            for table in tables.of(one.system)
+            for table in tables.of(owner.system)
             for column in table.columns
-            if column.name not in there[name].get(table.name, ())
+            if column.name not in existing[name].get(table.name, ())
         }
-        needed = sorted(".".join(names) for names in lacking & _shown_columns(one.system))
+        needed = sorted(".".join(names) for names in lacking & _shown_columns(owner.system))
         if needed:
             incomplete.append(f"{name} lacks {', '.join(needed[:3])}")
         else:
-            shown.append(replace(one, lacking=frozenset(lacking)))
+            shown.append(replace(owner, lacking=frozenset(lacking)))
     return shown, incomplete
 
 
 def _shown_columns(system: System) -> set[tuple[str, str]]:
-    """The columns without which the system's rows cannot be shown."""
+    """The columns that views need to show the system's rows."""
     own = _views(system)
     shown = (own.executions, own.steps, own.payloads)
-    text = " ".join(part for one in shown if one for part in (one.rows, *one.columns.values()))
+    text = " ".join(part for rows in shown if rows for part in (rows.rows, *rows.columns.values()))
     used = set(re.findall(r"\w\.\"?(\w+)", text))
     named = set(re.findall(r"{(\w+)}", text))
     return {
@@ -161,7 +161,7 @@ def _views(system: System) -> Views:
 
 
 def of_name(name: str, owners: Mapping[str, str] | None = None) -> Dataset | None:
-    """Whose dataset that is; None when it is nobody's."""
+    """The dataset's system and account; None when it belongs to neither."""
     owners = owners or {system: system for system in systems.names()}
     for own in sorted(owners, key=len, reverse=True):
         if name == own or name.startswith(f"{own}_"):
@@ -185,7 +185,7 @@ def relations(
         ),
         tables.RUNS.name: _copied(datasets, tables.RUNS),
         tables.REPLAYS.name: _copied(
-            [one for one in datasets if one.system.replay is not None], tables.REPLAYS
+            [dataset for dataset in datasets if dataset.system.replay is not None], tables.REPLAYS
         ),
     }
 
@@ -205,7 +205,7 @@ def _questions(views: Iterable[View], fingerprint: str) -> str:
 
 
 Branch = tuple[str, Mapping[str, str]]
-"""What stands after FROM, and the expression of each column."""
+"""The FROM clause, and the expression of each column."""
 
 
 def _facts(dataset: Dataset) -> Branch:
@@ -229,7 +229,7 @@ def _listed(dataset: Dataset) -> Branch:
 
 def _shown(datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], Shown | None]) -> str:
     has_status = "vendor_status" in types
-    own = {dataset.name: found for dataset in datasets if (found := of(_views(dataset.system))) is not None}
+    own = {dataset.name: rows for dataset in datasets if (rows := of(_views(dataset.system))) is not None}
 
     def branch(dataset: Dataset) -> Branch:
         shown = own[dataset.name]
@@ -249,11 +249,13 @@ def _copied(
     more: Mapping[str, str] | None = None,
     of: Callable[[System], Mapping[str, str]] = lambda _: {},
 ) -> str:
-    """The table of every dataset; ``more`` are further columns that a system's expressions give."""
+    """The union of one table of all datasets; ``more`` adds columns by expressions."""
 
     def columns(dataset: Dataset) -> dict[str, str]:
-        there = [one.name for one in table.columns if (table.name, one.name) not in dataset.lacking]
-        return {name: f"t.{quoted_name(name)}" for name in there}
+        present = [
+            declared.name for declared in table.columns if (table.name, declared.name) not in dataset.lacking
+        ]
+        return {name: f"t.{quoted_name(name)}" for name in present}
 
     return _union(
         [dataset for dataset in datasets if columns(dataset)],
@@ -263,7 +265,7 @@ def _copied(
 
 
 def _parted(system: System) -> Mapping[str, str]:
-    """Which part of a system's list coverage speaks of, and whether of the whole of it.
+    """The part of a system's list that a coverage row is about, and whether it covers that part whole.
 
     Where a list cannot be had without a filter, each of its values has coverage of its own.
     """
@@ -290,19 +292,20 @@ _WHOSE = {"system": "text", "instance": "text"}
 
 
 def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
-    given = {
+    expressions = {
         "system": quoted_text(dataset.system.name),
         "instance": quoted_text(dataset.instance),
         **{name: columns.get(name, f"CAST(NULL AS {SQL_TYPES[kind]})") for name, kind in types.items()},
     }
-    shown = ",\n    ".join(f"{value} AS {name}" for name, value in given.items())
+    shown = ",\n    ".join(f"{value} AS {name}" for name, value in expressions.items())
     return f"SELECT\n    {shown}\nFROM {rows}"
 
 
 def _status(column: str, statuses: Mapping[str, str]) -> str:
-    """Our status for the vendor's, however that is capitalised."""
+    """SQL that maps the vendor's status, in any capitals, to the views' status."""
     cases = " ".join(
-        f"WHEN {quoted_text(theirs.upper())} THEN {quoted_text(ours)}" for theirs, ours in statuses.items()
+        f"WHEN {quoted_text(vendor_status.upper())} THEN {quoted_text(status)}"
+        for vendor_status, status in statuses.items()
     )
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
 

@@ -1,4 +1,4 @@
-"""What the warehouse says is still to be done: open executions, details that are wanted, and how many are left."""
+"""The backlog of a dataset: open executions, details that are not loaded yet, and their numbers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Open:
     started_at: datetime | None
     status: str
     seen: StoredStatus | None = None
-    """The state in which it is stored."""
+    """The stored status."""
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A detail or payload that is wanted."""
+    """A detail or payload that is in scope and not loaded."""
 
     execution_id: str
     started_at: datetime | None
@@ -35,12 +35,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is not yet loaded."""
+    """Numbers of open executions and of details and payloads that are not loaded."""
 
     open_executions: int
     details: int
-    """Executions whose steps are wanted."""
+    """Executions in scope whose steps are not loaded."""
     failed: int
-    """Those of them that failed."""
+    """Failed executions among ``details``."""
     payloads: int
-    """Steps whose payload is wanted, among those that are known."""
+    """Stored steps in scope whose payload is not loaded."""

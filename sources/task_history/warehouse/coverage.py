@@ -1,4 +1,4 @@
-"""Which windows are loaded: a row a day and lane, kept with the rows that it speaks of.
+"""Coverage: the record of loaded windows, one row per day and lane, committed with the rows it covers.
 
 A lane is who writes: ``sync`` behind the live cursor, ``backfill`` in ranges of its own, ``audit`` what it
 compared. Each lane has one writer at a time, so that two that run at once, also on two machines, never
@@ -19,39 +19,39 @@ from ..core.models import Row, Window, iso_ms
 
 SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
 LIST = "list"
-"""Among filters it names the list, where an account has several."""
+"""The filter name under which coverage keeps the list, where an account has several."""
 
 
 def filters_text(filters: Mapping[str, str]) -> str:
-    """A set of filters as coverage names it: ``integration=slack&status=FAILED``; empty for none."""
+    """Filters as text: ``integration=slack&status=FAILED``; empty for none."""
     return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(filters.items()))
 
 
 def list_of(filters: str) -> str:
-    """Which of an account's lists coverage under these filters speaks of; empty for the first."""
+    """The account's list that these filters name; empty for the first one."""
     return next(
-        (word.removeprefix(f"{LIST}=") for word in filters.split("&") if word.startswith(f"{LIST}=")), ""
+        (part.removeprefix(f"{LIST}=") for part in filters.split("&") if part.startswith(f"{LIST}=")), ""
     )
 
 
-def _excludes(filters: str, others: str) -> bool:
-    """Whether no execution fits both."""
-    wanted, given = (
-        dict(word.split("=", 1) for word in text.split("&") if word) for text in (filters, others)
+def _excludes(filters: str, other_filters: str) -> bool:
+    """Whether no execution can match both sets of filters."""
+    wanted, other = (
+        dict(part.split("=", 1) for part in text.split("&") if part) for text in (filters, other_filters)
     )
-    return any(given.get(name, value) != value for name, value in wanted.items())
+    return any(other.get(name, value) != value for name, value in wanted.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What one lane noted of one day."""
+    """The coverage of one day by one lane."""
 
     day: datetime
-    """Its midnight."""
+    """Midnight UTC at which the day begins."""
     lane: str
     filters: str
     windows: tuple[Window, ...]
-    """Disjoint, in order."""
+    """The covered windows, disjoint and in order."""
     executions: int
     api_total: int | None
     is_verified: bool
@@ -59,15 +59,15 @@ class Day:
 
     @property
     def covered(self) -> timedelta:
-        """How much of the day is loaded."""
+        """Total covered time of the day."""
         return sum((window.end - window.start for window in self.windows), timedelta())
 
 
 class Coverage:
-    """The coverage as it is known now, and what this lane added since it was last written."""
+    """The coverage known to a run, and this lane's changes that are not written yet."""
 
-    def __init__(self, known: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
-        self._known = list(known)
+    def __init__(self, days: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
+        self._known = list(days)
         self._lane = lane
         self.filters = filters
         self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
@@ -81,13 +81,13 @@ class Coverage:
 
     @property
     def unbroken(self) -> Window | None:
-        """The last stretch of this lane without a gap."""
+        """The last window of this lane that has no gap."""
         windows = self.own
         return windows[-1] if windows else None
 
     @property
     def covered(self) -> list[Window]:
-        """Where every execution under the filters is loaded, by any lane and with the same or fewer filters."""
+        """The windows loaded completely under the filters, by any lane with the same or fewer filters."""
         wanted = set(filter(None, self.filters.split("&")))
         others = [
             window
@@ -99,18 +99,18 @@ class Coverage:
 
     @property
     def doubted(self) -> list[Window]:
-        """This lane's days that are not verified, as far as they are covered; longest not looked at first."""
+        """The covered windows of this lane's unverified days, the least recently checked first."""
         unverified = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
         windows = [self._days[day].windows for _, day in unverified]
         return [Window(parts[0].start, parts[-1].end) for parts in windows]
 
     @property
     def own(self) -> list[Window]:
-        """Where this lane has loaded every execution under the filters."""
+        """The windows that this lane has loaded completely under its filters."""
         return merged(window for day in self._days.values() for window in day.windows)
 
     def touched(self, window: Window) -> Window | None:
-        """The part of the window in which executions were stored when this run began, by any lane; None for nothing.
+        """The part of the window in which any lane had stored executions when this run began; None without any.
 
         What was loaded under other filters counts, but where they name another value of the same filter.
         """
@@ -118,13 +118,13 @@ class Coverage:
             part
             for day in self._known
             if day.lane != AUDIT and not _excludes(self.filters, day.filters)
-            for known in day.windows
-            if not (part := overlap(window, known)).is_empty
+            for stored in day.windows
+            if not (part := overlap(window, stored)).is_empty
         ]
         return Window(min(parts).start, max(part.end for part in parts)) if parts else None
 
     def gaps(self, window: Window) -> list[Window]:
-        """What of the window is not covered, oldest first."""
+        """The parts of the window that are not covered, oldest first."""
         return gaps(window, self.covered)
 
     def add(
@@ -161,37 +161,39 @@ class Coverage:
         is_verified: bool,
         checked_at: datetime,
     ) -> None:
-        """The window, within one day, was compared: that is all that this lane knows of the day now."""
+        """Replaces this lane's coverage of the day by the window, which was compared and lies within one day."""
         day = midnight(window.start)
         self._put(
             Day(day, self._lane, self.filters, (window,), executions, api_total, is_verified, checked_at)
         )
 
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
-        """Executions that became visible in windows that were covered before."""
+        """Adds executions that became visible late, in windows that were covered before."""
         for day, number in by_midnight(starts).items():
-            known = self._days.get(day)
-            if known is not None:
-                total = None if known.api_total is None else known.api_total + number
-                executions = known.executions + number
-                self._put(replace(known, executions=executions, api_total=total, checked_at=checked_at))
+            earlier = self._days.get(day)
+            if earlier is not None:
+                total = None if earlier.api_total is None else earlier.api_total + number
+                executions = earlier.executions + number
+                self._put(replace(earlier, executions=executions, api_total=total, checked_at=checked_at))
 
     def checked_at(self, instant: datetime) -> datetime:
-        """When the instant's day was last read or compared. Raises KeyError when it is not covered."""
+        """Time at which the instant's day was last read or compared. Raises KeyError when it is not covered."""
         return self._days[midnight(instant)].checked_at
 
     def compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
         """The window was compared. Days that lie in it whole are as verified as that; others can only be doubted."""
         for part in days(window):
-            known = self._days.get(midnight(part.start))
-            if known is None:
+            earlier = self._days.get(midnight(part.start))
+            if earlier is None:
                 continue
-            is_whole = all(part.start <= one.start and one.end <= part.end for one in known.windows)
-            is_sure = is_verified if is_whole else known.is_verified and is_verified
-            self._put(replace(known, is_verified=is_sure, checked_at=checked_at))
+            is_whole = all(
+                part.start <= stretch.start and stretch.end <= part.end for stretch in earlier.windows
+            )
+            is_sure = is_verified if is_whole else earlier.is_verified and is_verified
+            self._put(replace(earlier, is_verified=is_sure, checked_at=checked_at))
 
     def changes(self, run_id: str) -> list[Row]:
-        """The rows of ``coverage`` that are to be written; each is given once."""
+        """The rows of ``coverage`` to write; each is returned once."""
         changed, self._changed = sorted(self._changed), set()
         return [_row(self._days[day], run_id) for day in changed]
 
@@ -200,24 +202,24 @@ class Coverage:
         self._changed.add(entry.day)
 
 
-def _joined(known: Day | None, fresh: Day) -> Day:
-    """Both as one entry.
+def _joined(earlier: Day | None, fresh: Day) -> Day:
+    """Joins two entries of the same day.
 
     What is listed twice replaces what was noted before where it contains it; elsewhere no execution is in
     both: what is read twice is compared, not listed.
     """
     (window,) = fresh.windows
-    if known is None or all(
-        window.start <= known_part.start and known_part.end <= window.end for known_part in known.windows
+    if earlier is None or all(
+        window.start <= known_part.start and known_part.end <= window.end for known_part in earlier.windows
     ):
         return fresh
-    is_counted = known.api_total is not None and fresh.api_total is not None
+    is_counted = earlier.api_total is not None and fresh.api_total is not None
     return replace(
         fresh,
-        windows=tuple(merged((*known.windows, window))),
-        executions=known.executions + fresh.executions,
-        api_total=(known.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
-        is_verified=known.is_verified and fresh.is_verified,
+        windows=tuple(merged((*earlier.windows, window))),
+        executions=earlier.executions + fresh.executions,
+        api_total=(earlier.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
+        is_verified=earlier.is_verified and fresh.is_verified,
     )
 
 
@@ -239,7 +241,7 @@ def _row(entry: Day, run_id: str) -> Row:
 
 
 def read_windows(text: str) -> tuple[Window, ...]:
-    """The windows as a row of ``coverage`` holds them. Raises ValueError."""
+    """Parses the windows of a row of ``coverage``. Raises ValueError."""
     return tuple(
         Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
     )
@@ -247,7 +249,7 @@ def read_windows(text: str) -> tuple[Window, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One day over all lanes."""
+    """Coverage of one day over all lanes."""
 
     day: datetime
     covered: timedelta
@@ -257,31 +259,31 @@ class Summary:
     checked_at: datetime
 
 
-def whole(known: Iterable[Day], partition: str = "") -> list[Day]:
-    """What is loaded of the first list without filters; where it is parted, what is loaded of every part.
+def whole(every_day: Iterable[Day], partition: str = "") -> list[Day]:
+    """The windows of the first list that are loaded without filters, or in every part where the list has parts.
 
     A part of which nothing is noted on a day was not there then.
     """
     if not partition:
-        return [day for day in known if not day.filters]
+        return [day for day in every_day if not day.filters]
     groups: dict[tuple[datetime, str], list[Day]] = {}
-    for day in known:
+    for day in every_day:
         if is_part(day.filters, partition):
             groups.setdefault((day.day, day.lane), []).append(day)
     return [_common(days) for days in groups.values()]
 
 
 def is_part(filters: str, partition: str) -> bool:
-    """Whether coverage under these filters is that of a whole part, or of a whole list."""
-    words = [word.partition("=")[0] for word in filters.split("&") if word]
-    return sorted(words) == sorted([partition] if partition else []) or words == [LIST]
+    """Whether these filters name a whole list or a whole part of one."""
+    filter_names = [part.partition("=")[0] for part in filters.split("&") if part]
+    return sorted(filter_names) == sorted([partition] if partition else []) or filter_names == [LIST]
 
 
 def _common(parts: Sequence[Day]) -> Day:
     windows = list(parts[0].windows)
     for part in parts[1:]:
-        both = [overlap(one, two) for one in windows for two in part.windows]
-        windows = [window for window in both if not window.is_empty]
+        overlaps = [overlap(first, second) for first in windows for second in part.windows]
+        windows = [window for window in overlaps if not window.is_empty]
     return replace(
         parts[0],
         filters="",
@@ -293,11 +295,11 @@ def _common(parts: Sequence[Day]) -> Day:
     )
 
 
-def by_day(known: Sequence[Day]) -> list[Summary]:
-    """What is loaded whole of each day, over all lanes; the last audit's word is the newest where it came later."""
+def by_day(days: Sequence[Day]) -> list[Summary]:
+    """Summaries by day of the complete coverage of all lanes; a later audit's verdict overrides an earlier one."""
     summaries = []
-    for day in sorted({entry.day for entry in known if not entry.filters and entry.lane != AUDIT}):
-        entries = [entry for entry in known if entry.day == day and not entry.filters]
+    for day in sorted({entry.day for entry in days if not entry.filters and entry.lane != AUDIT}):
+        entries = [entry for entry in days if entry.day == day and not entry.filters]
         loaded = [entry for entry in entries if entry.lane != AUDIT]
         windows = merged(window for entry in loaded for window in entry.windows)
         newest = max(entries, key=lambda entry: entry.checked_at)
@@ -320,7 +322,7 @@ def by_day(known: Sequence[Day]) -> list[Summary]:
 
 
 def by_midnight(starts: Iterable[datetime]) -> Counter[datetime]:
-    """How many lie in each day, UTC, by its midnight."""
+    """Number of instants per day, by midnight UTC."""
     return Counter(map(midnight, starts))
 
 

@@ -1,4 +1,4 @@
-"""A DuckDB file that is only read: opened in one place, so that no reader's SQL reaches anything but its tables."""
+"""Read-only connections to a DuckDB file, whose SQL can reach nothing but the file's tables."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from ..core.errors import WarehouseUnavailable
 
 _LOCK_WAIT_S = 15.0
-"""A sync holds the file only while it commits or asks."""
+"""Maximum seconds to wait for the file's lock; a sync holds it only while it commits or queries."""
 _SETTINGS = (
     "GLOBAL TimeZone = 'UTC'",
     "python_enable_replacements = false",
     "enable_external_access = false",
     "lock_configuration = true",
 )
-"""In this order: a time zone cannot be set once external access is off, and nothing once all is locked."""
+"""Settings in order: the time zone must be set before external access is off, everything before the lock."""
 _SETTING = Lock()
 
 
 def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
-    """A connection that reads the tables of the file and nothing else; instants are UTC.
+    """Opens a connection that can read the tables of the file and nothing else; instants are UTC.
 
     It reads and writes no other file, opens no address, loads no extension and, if ``is_locked``, keeps its settings:
     https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
@@ -56,9 +56,9 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
 
 
 def _explained(file: Path, error: Exception) -> str:
-    words = str(error).splitlines()[0]
-    if "lock" in words.lower():
+    message = str(error).splitlines()[0]
+    if "lock" in message.lower():
         return (
-            f"{file} is open for writing in another process: close it there, or wait for its end. ({words})"
+            f"{file} is open for writing in another process: close it there, or wait for its end. ({message})"
         )
-    return f"{file} cannot be opened as a DuckDB file: name another one, or move it away. ({words})"
+    return f"{file} cannot be opened as a DuckDB file: name another one, or move it away. ({message})"

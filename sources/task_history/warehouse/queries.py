@@ -1,4 +1,4 @@
-"""What the warehouse is asked: it is the memory of what is open and what still lacks details.
+"""Queries of the warehouse: open executions, missing details, coverage, counts and ids.
 
 SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 """
@@ -19,7 +19,7 @@ from .status_history import StoredStatus
 from .tables import COVERAGE, RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
-"""Runs SQL with the values for its ``%s``; gives the columns' names and the rows."""
+"""Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_IDS_PER_QUERY = 500
 _GRACE = timedelta(days=7)
@@ -28,7 +28,7 @@ _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
 @dataclass(frozen=True, slots=True)
 class _Where:
-    """A condition, and the values that it binds."""
+    """An SQL condition and its bound values."""
 
     sql: str
     values: tuple[Any, ...] = ()
@@ -36,20 +36,20 @@ class _Where:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """How tables are named in SQL."""
+    """Qualified table names in SQL."""
 
     qualified: Callable[[str], str]
     """A table's full name."""
     literal: Callable[[datetime], str] | None = None
-    """An instant as a constant, where reading is billed by what is read; None elsewhere."""
+    """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
     since: datetime | None = None
-    """What began before is settled for good."""
+    """Executions that began before this instant no longer change."""
 
     def __call__(self, name: str) -> str:
         return self.qualified(name)
 
     def recent(self, table: Table, *, day: datetime | None = None) -> str:
-        """What of the table may still change or be lacking: all of it where reading costs nothing.
+        """The part of the table that may still change or be incomplete; all of it where reading is not billed.
 
         ``day`` narrows it to that one.
         """
@@ -89,61 +89,63 @@ class Warehouse:
         self._start = system.started_column
 
     def reaching(self, retention: timedelta | None) -> Warehouse:
-        """The same warehouse, where reading is billed read only as far back as something may still change.
+        """This warehouse, limited to executions that may still change where reading is billed.
 
         That is the vendor's retention, as it was when the last sync came to its end, and a week.
         """
         if self._name.literal is None or retention is None:
             return self
-        last = _utc(
+        last_complete = _utc(
             self._value(
                 f"SELECT max(started_at) FROM {self._name(RUNS.name)} WHERE command = 'sync' AND outcome = 'complete'"
             )
         )
-        since = None if last is None else last - retention - _GRACE
+        since = None if last_complete is None else last_complete - retention - _GRACE
         return Warehouse(
             self._query, replace(self._name, since=since), self._system, selection=self._selection
         )
 
     @property
     def since(self) -> datetime:
-        """How far back is looked for what may still change."""
+        """The instant from which rows may still change; None without a limit."""
         return self._name.since or _EVER
 
     def within(self, selection: Selection) -> Warehouse:
-        """The same warehouse, of which only these executions are looked at."""
+        """This warehouse, limited to a selection of executions."""
         return Warehouse(self._query, self._name, self._system, selection=selection)
 
     def of(self, system: System) -> Warehouse:
-        """The same dataset, as another list of its account sees it."""
+        """This dataset, seen as another list of its account."""
         return Warehouse(self._query, self._name, system)
 
     def count(self, window: Window) -> int:
-        """Executions that began in the window and that the vendor still had when last asked."""
-        where = self._held(window)
-        return self._number(f"SELECT count(*) FROM {self._all} AS e WHERE {where.sql}", *where.values)
+        """Number of executions that began in the window, without purged ones."""
+        condition = self._held(window)
+        return self._number(f"SELECT count(*) FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
-        """The same for each of these windows, asked at once."""
+        """Numbers of executions that began in each window, without purged ones, by one query."""
         if not windows:
             return []
         cases = ", ".join(
             [f"sum(CASE WHEN e.{self._start} >= %s AND e.{self._start} < %s THEN 1 ELSE 0 END)"]
             * len(windows)
         )
-        where = self._held(Window(min(windows).start, max(window.end for window in windows)))
+        condition = self._held(Window(min(windows).start, max(window.end for window in windows)))
         bounds = [instant for window in windows for instant in (window.start, window.end)]
-        rows = self._rows(f"SELECT {cases} FROM {self._all} AS e WHERE {where.sql}", *bounds, *where.values)
+        rows = self._rows(
+            f"SELECT {cases} FROM {self._all} AS e WHERE {condition.sql}", *bounds, *condition.values
+        )
         return [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
 
     def ids(self, window: Window) -> set[str]:
-        """Their ids."""
-        where = self._held(window)
-        rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {where.sql}", *where.values)
+        """Ids of the executions that began in the window, without purged ones."""
+        condition = self._held(window)
+        rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
         return {str(row[0]) for row in rows}
 
     def seen(self, window: Window) -> dict[str, StoredStatus]:
-        """In which state those that began in the window are stored, by id, purged ones too."""
+        """Stored statuses by id of the executions that began in the window, purged ones included."""
         rows = self._records(
             f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} "
             f"WHERE {self._start} >= %s AND {self._start} < %s",
@@ -153,11 +155,11 @@ class Warehouse:
         return {str(row["id"]): seen for row in rows if (seen := StoredStatus.in_row(row)) is not None}
 
     def by_partition(self, window: Window) -> dict[str, dict[str, datetime]]:
-        """When those that began in the window did, by partition and id; without purged ones."""
-        where = self._held(window)
+        """Start instants by partition and id of the executions that began in the window, without purged ones."""
+        condition = self._held(window)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {where.sql}",
-            *where.values,
+            f"SELECT e.id, e.{self._start}, {self._partition('e')} FROM {self._all} AS e WHERE {condition.sql}",
+            *condition.values,
         )
         starts: dict[str, dict[str, datetime]] = {}
         for identity, start, partition in rows:
@@ -165,7 +167,7 @@ class Warehouse:
         return starts
 
     def stats_read_until(self, granularity: str) -> datetime | None:
-        """The first bucket of the vendor's statistics that is to be asked for again; None before the first."""
+        """The first bucket of the vendor's statistics that must be read again; None before the first read."""
         assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
         rows = self._rows(
             "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
@@ -175,18 +177,18 @@ class Warehouse:
         return _utc(rows[0][0]) or _utc(rows[0][1]) if rows else None
 
     def newest_start(self) -> datetime | None:
-        """When the newest execution began."""
+        """Start of the newest execution; None without any."""
         return _utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
 
     def open_executions(self, *, not_read_by: str) -> list[Open]:
-        """All that were open when last read, but those that this run has read; oldest first."""
-        where = self._chosen("e")
+        """Executions that were open when last read, without those that this run has read; oldest first."""
+        condition = self._chosen("e")
         rows = self._rows(
             f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id, "
-            f"{self._partition('e')} FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {where.sql} "
+            f"{self._partition('e')} FROM {self._executions} AS e WHERE e.is_open AND e.run_id <> %s AND {condition.sql} "
             f"ORDER BY e.{self._start}",
             not_read_by,
-            *where.values,
+            *condition.values,
         )
         return [
             Open(
@@ -200,7 +202,7 @@ class Warehouse:
         ]
 
     def ranks(self, opens: Sequence[Open]) -> dict[str, tuple[int, int]]:
-        """The places that their instants take among all executions since the oldest of them, by their starts."""
+        """First and last rank of each open execution's start among all executions since the oldest open one."""
         oldest = min((execution.started_at for execution in opens if execution.started_at), default=None)
         if oldest is None:
             return {}
@@ -219,41 +221,41 @@ class Warehouse:
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
 
     def stored(self, ids: Sequence[str]) -> dict[str, Row]:
-        """The executions' rows by id, by the names of the warehouse's columns."""
+        """The stored rows of the executions by id, with the warehouse's column names."""
         rows_by_id: dict[str, Row] = {}
-        for at in range(0, len(ids), _MAX_IDS_PER_QUERY):
-            part = ids[at : at + _MAX_IDS_PER_QUERY]
+        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
+            part = ids[start : start + _MAX_IDS_PER_QUERY]
             marks = ", ".join(["%s"] * len(part))
             rows = self._records(f"SELECT e.* FROM {self._executions} AS e WHERE e.id IN ({marks})", *part)
             rows_by_id |= {str(row["id"]): row for row in rows}
         return rows_by_id
 
     def details_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
-        """Settled executions in scope whose steps were not asked for: failed ones first."""
+        """Settled executions in scope whose steps were not requested yet, failed ones first."""
         if scope.steps == "none":
             return []
-        where = self._details_wanted(scope)
+        condition = self._details_wanted(scope)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {where.sql} "
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {condition.sql} "
             f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
-            *where.values,
+            *condition.values,
         )
         return [Wanted(str(row[0]), _utc(row[1]), status=row[2], partition=str(row[3] or "")) for row in rows]
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
-        """Steps in scope whose payload was not asked for."""
+        """Steps in scope whose payload was not requested yet."""
         if scope.payloads == "none" or self._system.payloads is None:
             return []
-        where = self._payloads_wanted(scope)
+        condition = self._payloads_wanted(scope)
         rows = self._rows(
-            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id FROM {where.sql} "
+            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id FROM {condition.sql} "
             f"ORDER BY s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
-            *where.values,
+            *condition.values,
         )
         return [Wanted(str(row[0]), _utc(row[1]), str(row[2])) for row in rows]
 
     def left(self, scope: Scope) -> Backlog:
-        """What is open, and what of the scope is wanted and not loaded, asked at once."""
+        """The backlog of the scope, by one query."""
         chosen = self._chosen("e")
         parts = [
             _Where(
@@ -279,24 +281,24 @@ class Warehouse:
         return Backlog(*(int(value or 0) for value in rows[0])) if rows else Backlog(0, 0, 0, 0)
 
     def workflows(self) -> dict[str, Row]:
-        """What is known of workflows, by id; those without an entry have None."""
+        """Rows of workflows by id; None for workflows that only executions name."""
         if self._system.integrations is None:
             return {}
         table = self._name(self._system.integrations.table.name)
         column = self._system.workflow_column
         rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
-        known: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
+        by_id: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
         seen = self._rows(
             f"SELECT DISTINCT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL"
         )
-        return {str(value): known.get(str(value), {}) for (value,) in seen}
+        return {str(value): by_id.get(str(value), {}) for (value,) in seen}
 
     def rates(self) -> Rates:
-        """What is known of the executions that are held."""
+        """Rates of steps, failures and payloads of the stored executions."""
         name = self._name
         system = self._system
         failed = self._failed("e")
-        whole = self._rows(
+        totals = self._rows(
             f"SELECT count(*), sum({failed}), sum(CASE WHEN e.is_open THEN 1 ELSE 0 END) FROM {self._executions} AS e"
         )
         detailed = self._rows(
@@ -311,11 +313,11 @@ class Warehouse:
                 "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
                 f"FROM {name.recent(system.payloads.table)} AS p WHERE p.outcome = 'loaded'"
             )
-        numbers = [int(value or 0) for rows in (whole, detailed, payloads) for value in (rows or [()])[0]]
+        numbers = [int(value or 0) for rows in (totals, detailed, payloads) for value in (rows or [()])[0]]
         return Rates(*numbers) if len(numbers) == 10 else Rates()
 
     def coverage(self) -> list[Day]:
-        """Which windows are loaded."""
+        """The coverage of the dataset."""
         rows = self._rows(
             "SELECT day, lane, filters, windows, executions, api_total, is_verified, checked_at "
             f"FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL"
@@ -335,7 +337,7 @@ class Warehouse:
         ]
 
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
-        """Runs of these commands that say that they are running."""
+        """Runs of these commands whose outcome is ``running``."""
         marks = ", ".join(["%s"] * len(commands))
         return self._records(
             f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
@@ -343,12 +345,12 @@ class Warehouse:
         )
 
     def _held(self, window: Window) -> _Where:
-        where = self._chosen("e")
-        sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {where.sql}"
-        return _Where(sql, (window.start, window.end, *where.values))
+        condition = self._chosen("e")
+        sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {condition.sql}"
+        return _Where(sql, (window.start, window.end, *condition.values))
 
     def _chosen(self, alias: str) -> _Where:
-        """The selection as a condition on rows of executions."""
+        """The selection as an SQL condition on executions."""
         parts: list[str] = ["TRUE"]
         values: list[Any] = []
         window = self._selection.window
@@ -372,25 +374,25 @@ class Warehouse:
 
     def _details_wanted(self, scope: Scope) -> _Where:
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
-        where = self._chosen("e")
+        condition = self._chosen("e")
         return _Where(
             f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start}) "
-            f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {where.sql}",
-            where.values,
+            f"AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {condition.sql}",
+            condition.values,
         )
 
     def _payloads_wanted(self, scope: Scope) -> _Where:
         assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
-        where = self._chosen("e")
+        condition = self._chosen("e")
         return _Where(
             f"{self._name.recent(self._system.details.steps)} AS s "
             f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
-            f"WHERE p.step_execution_id IS NULL{only} AND {where.sql}",
-            where.values,
+            f"WHERE p.step_execution_id IS NULL{only} AND {condition.sql}",
+            condition.values,
         )
 
     def _partition(self, alias: str) -> str:
@@ -411,7 +413,7 @@ class Warehouse:
         return f"CASE WHEN {alias}.status IN ({names}) THEN 1 ELSE 0 END"
 
     def _records(self, sql: str, *values: Any) -> list[Row]:
-        """Rows by the names of their columns, without dlt's own."""
+        """Rows as mappings by column name, without dlt's own columns."""
         names, rows = self._query(sql, *values)
         return [
             {

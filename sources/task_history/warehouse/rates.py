@@ -1,4 +1,4 @@
-"""What is known of the executions that are held: how many have steps, failed steps, payloads, and of what size."""
+"""Rates measured on stored executions: steps per execution, share of failures, bytes per payload."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ _PAYLOAD_BYTES = 700
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What is known of the executions that are held."""
+    """Counts of stored executions, steps and payloads, and the rates that follow from them."""
 
     executions: int = 0
     failed: int = 0
     open: int = 0
     detailed: int = 0
-    """Executions whose steps are held."""
+    """Executions whose steps are stored."""
     steps: int = 0
     """Their steps."""
     failed_steps: int = 0
     """Those of their steps that failed."""
     detailed_failed: int = 0
-    """Failed executions whose steps are held."""
+    """Failed executions whose steps are stored."""
     steps_of_failed: int = 0
     """Their steps."""
     payloads: int = 0

@@ -1,4 +1,4 @@
-"""Names and texts as they stand in SQL: quoted here and nowhere else, by the rules of each dialect."""
+"""Quoting of identifiers and literals in SQL, by the rules of each dialect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ DUCKDB, BIGQUERY = "duckdb", "bigquery"
 
 
 def quoted_name(*parts: str, dialect: str = DUCKDB) -> str:
-    """The parts as one name, such as ``"paragon"."workflows"``; DuckDB's form is that of Postgres too.
+    """The parts as one quoted identifier, such as ``"paragon"."workflows"``; DuckDB and Postgres quote alike.
 
     https://duckdb.org/docs/stable/sql/dialect/keywords_and_identifiers
     https://cloud.google.com/bigquery/docs/reference/standard-sql/lexical#quoted_identifiers
@@ -17,7 +17,7 @@ def quoted_name(*parts: str, dialect: str = DUCKDB) -> str:
 
 
 def quoted_text(text: str, dialect: str = DUCKDB) -> str:
-    """The text as a literal."""
+    """The text as a quoted literal."""
     if dialect == BIGQUERY:
         return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
     return "'" + text.replace("'", "''") + "'"

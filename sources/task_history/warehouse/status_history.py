@@ -1,4 +1,4 @@
-"""In which states an execution was seen: the newest is in its row, the earlier ones in a table of their own."""
+"""Status history of executions: the latest status is in the execution's row, earlier ones in a separate table."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..core.models import Json, Row
 
 @dataclass(frozen=True, slots=True)
 class StoredStatus:
-    """A state in which an execution is stored."""
+    """A stored status of an execution, with the time and run of its readings."""
 
     status: str
     since: datetime | None
-    """When it was first seen so."""
+    """Time of the first reading with this status."""
     at: datetime | None
-    """When it was last seen so."""
+    """Time of the last reading with this status."""
     read_by: str | None
     run_id: str | None
 
     @classmethod
     def in_row(cls, row: Mapping[str, Json]) -> StoredStatus | None:
-        """The state that a stored row tells; None when there is no row."""
+        """The status in a stored row; None without a row."""
         if not row:
             return None
         since, at = row.get("status_seen_at"), row.get("fetched_at")
@@ -31,7 +31,7 @@ class StoredStatus:
 
 
 def earlier_state(execution_id: str, before: StoredStatus | None, status: Json) -> list[Row]:
-    """The row that keeps the state ``before`` when the execution has another status now."""
+    """The history row for the status ``before``, when the execution has a different one now."""
     if before is None or before.since is None or before.status == str(status or ""):
         return []
     return [
