@@ -1,4 +1,4 @@
-"""The systems as dlt sources, for scripts of your own.
+"""The dlt sources ``paragon``, ``sailpoint``, ``twinit`` and ``b3os``, for use in pipeline scripts.
 
 ``pipeline.run(paragon())`` is one commit: everything new, what was open, and one round of the backlog.
 Run it again for the next round. ``task_history.sync(pipeline, paragon())`` brings everything in many commits under a
@@ -272,17 +272,17 @@ def b3os(
 
 
 def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
-    """The resources of the system of that name, by the settings that dlt found."""
+    """The resources of the system ``name``, with the settings that dlt resolved."""
     settings = build(systems.find(name), given)
     system = settings.system
-    loader = _Late(settings)
-    batches = (made(system, batch, loader) for batch in loader.batches())
-    found = resources(system, batches, loader, cursor=system.started_column)
-    return [resource.made_with(settings) for resource in found]
+    writer = _LazyWriter(settings)
+    batches = (made(system, batch, writer) for batch in writer.batches())
+    unbound = resources(system, batches, writer, cursor=system.started_column)
+    return [resource.made_with(settings) for resource in unbound]
 
 
-class _Late(Writer):
-    """Looks at the pipeline when rows are drawn: only then is it known."""
+class _LazyWriter(Writer):
+    """A writer that is set up when the first batch is drawn: dlt knows the pipeline only from then on."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -300,7 +300,7 @@ class _Late(Writer):
         writer = loader.writer()
         super().__init__(writer.stored, writer.normalize, writer.secrets, limits=settings.column_limits)
         stop = StopSignal()
-        # Whoever draws the batches takes the time that it takes.
+        # The consumer of the batches may wait for long between two of them.
         with closing(loader), connected(settings, stop) as (client, _), loader.let_go():
             context = Context(
                 settings,
@@ -318,5 +318,5 @@ class _Late(Writer):
         if loop.error is not None:
             if not (tally.executions or tally.settled or tally.steps or tally.payloads):
                 raise loop.error
-            # Raised here, it would throw away what was fetched.
+            # An error raised here would discard the rows that were fetched.
             log.error("incomplete", reason=str(loop.error), hint="what was read is written; run it again")

@@ -1,10 +1,10 @@
-"""The work of an audit: does the warehouse hold what the API shows? And, if it is to, mend what differs.
+"""The work of an audit: compares the warehouse with the API, and with ``--repair`` writes the rows that differ.
 
-What is covered of a range is compared, partition by partition. Where the vendor counts and sorts, one request counts a
-window and two more look at rows in its midst, whose places tell whether differences cancel each other in the count;
-only where one of them differs is each day counted, and halved until the rows that differ are read. Other listings are
-read, but where the vendor's own statistics agree with the copy. Rows are compared field by field wherever they are
-read; a sample reads more of them.
+The covered part of a range is compared, partition by partition. Where the vendor counts and sorts, one request counts a
+window, and two more read a page at a random offset, because a missing and a surplus row cancel each other in a count.
+Only where one of them differs is each day counted, and halved until the rows that differ are read. Other listings are
+read whole, except where the vendor's own statistics agree with the warehouse. Every row that is read is compared field
+by field; ``sample`` reads more rows.
 """
 
 from __future__ import annotations
@@ -30,53 +30,53 @@ from ..warehouse.tables import STATES
 from . import phases
 from .context import Context, Partition
 from .partitions import Partitions
-from .statistics import bucket, read
+from .statistics import bucket_start, read_buckets
 
-_PLACES = 2
-"""Pages in its midst by which the longest window is looked at."""
-_AT_ONCE = 500
-"""Rows or windows of which the warehouse is asked at once."""
+_PAGES_CHECKED = 2
+"""Pages at random offsets that are read of the longest window."""
+_MAX_PER_QUERY = 500
+"""Rows or windows in one query to the warehouse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A window in which the warehouse and the API are not alike."""
+    """A window in which the warehouse and the API differ."""
 
     window: Window
     missing: tuple[str, ...] = ()
-    """Ids that only the API has."""
+    """Ids that are in the API and not in the warehouse."""
     surplus: tuple[str, ...] = ()
-    """Ids that only the warehouse has."""
+    """Ids that are in the warehouse and not in the API."""
     different: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Ids that both have, with the columns that differ."""
+    """Ids that are in both, with the names of the columns that differ."""
 
     @property
     def rows(self) -> int:
-        """How many rows differ."""
+        """Number of rows that differ."""
         return len(self.missing) + len(self.surplus) + len(self.different)
 
 
 @dataclass(slots=True)
 class Findings:
-    """What an audit found."""
+    """The result of an audit."""
 
     compared: list[Window] = field(default_factory=list)
     executions: int = 0
-    """Held in what was compared."""
+    """Executions that the warehouse holds in the compared windows."""
     api_total: int | None = 0
-    """The vendor's count for it; None where it gives none."""
+    """The vendor's count for the compared windows; None where the vendor does not count."""
     differences: list[Difference] = field(default_factory=list)
     purged: int = 0
-    """Rows beyond the retention that the vendor no longer has; no difference."""
+    """Rows that the vendor purged by its retention; they do not count as differences."""
     unverified: list[Window] = field(default_factory=list)
-    """Windows whose rows kept changing while they were compared."""
+    """Windows whose rows changed during the comparison."""
     rows_compared: int = 0
-    """Rows that were compared field by field."""
+    """Number of rows that were compared field by field."""
     repaired: int = 0
-    """Rows that were mended."""
+    """Number of rows that were repaired."""
 
     def add(self, other: Findings) -> None:
-        """Takes what was found in another list of the same account."""
+        """Adds the findings in another listing of the same account."""
         self.executions += other.executions
         self.differences += other.differences
         self.purged += other.purged
@@ -86,20 +86,20 @@ class Findings:
 
     @property
     def differing(self) -> int:
-        """Rows that differed."""
+        """Number of rows that differed, repaired ones included."""
         return sum(difference.rows for difference in self.differences)
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing differs any more."""
+        """Whether every difference is repaired and every window was verified."""
         return self.differing == self.repaired and not self.unverified
 
 
 class Audit:
-    """Compares what is covered of the context's selection; ``sample`` is how many rows are read besides."""
+    """Compares the covered part of the context's selection; ``sample`` is the number of further rows to read."""
 
     selection: Selection | None = None
-    """It loads no details."""
+    """None: an audit loads no details."""
 
     def __init__(
         self, context: Context, *, is_repairing: bool = False, sample: int = 0, seed: int | None = None
@@ -110,12 +110,12 @@ class Audit:
         self._random = random.Random(seed)
         self._compared: list[tuple[Coverage, Window, Warehouse]] = []
         self._read: dict[str, Row] = {}
-        """Rows that were read, by id."""
+        """Rows that were read from the API, by id."""
         self._fresh: dict[str, Row] = {}
-        """Those of them that are not stored."""
+        """Rows that were read from the API and are not stored, by id."""
         self.findings = Findings()
         self.covered: list[Window] = []
-        """What is compared."""
+        """The windows to compare."""
 
     def chunks(self) -> Iterator[Chunk]:
         """What there is to write, in order. Raises what ends the run."""
@@ -137,46 +137,46 @@ class Audit:
             self.findings.add(other.findings)
 
     def _compare_partition(self, partition: Partition) -> None:
-        """Compares what is covered of the partition."""
+        """Compares the windows that the partition covers."""
         findings, window = self.findings, self._context.selection.window
         held = self._context.warehouse.within(Selection(None, partition.filters))
         covered = [
-            part
-            for known in partition.coverage.covered
-            if window and not (part := overlap(known, window)).is_empty
+            span
+            for stored_span in partition.coverage.covered
+            if window and not (span := overlap(stored_span, window)).is_empty
         ]
-        longest = max(covered, key=lambda part: part.end - part.start, default=None)
+        longest = max(covered, key=lambda span: span.end - span.start, default=None)
         if not self._context.system.listing.is_countable and self._context.system.statistics is None:
             findings.api_total = None
         before = self.covered
         done: list[Window] = []
-        for at, part in enumerate(covered):
-            self.covered = merged([*before, *done, *covered[at:]])
-            places = [self._random.random() for _ in range(_PLACES if part is longest else 0)]
+        for index, span in enumerate(covered):
+            self.covered = merged([*before, *done, *covered[index:]])
+            places = [self._random.random() for _ in range(_PAGES_CHECKED if span is longest else 0)]
             try:
-                part = self._compare(partition.reader, part, held, places)  # noqa: PLW2901 - as far as it was
+                span = self._compare(partition.reader, span, held, places)  # noqa: PLW2901 - the span that was compared
             except Rejected as error:
                 if self._context.system.listing.partitioned_by:
                     log.warning("partition_refused", partition=partition.name or "all", status=error.status)
-                    findings.unverified.append(part)
+                    findings.unverified.append(span)
                     continue
                 raise
-            findings.executions += held.count(part)
-            findings.compared.append(part)
-            done.append(part)
-            self._compared.append((partition.coverage, part, held))
+            findings.executions += held.count(span)
+            findings.compared.append(span)
+            done.append(span)
+            self._compared.append((partition.coverage, span, held))
         self.covered = merged([*before, *done])
         if self._sample and self._context.system.listing.is_countable:
             self._compare_sample(partition.reader, done, held)
 
     def _compare(self, reader: WindowReader, window: Window, held: Warehouse, places: list[float]) -> Window:
-        """Compares the window, or what of it can be; gives that."""
+        """Compares the window; returns the part that was compared."""
         findings = self.findings
         window, total, doubted = self._doubted_by_statistics(window, held)
-        for part in doubted:
-            comparison = reader.audit(part, held, places=places)
+        for span in doubted:
+            comparison = reader.audit(span, held, places=places)
             total = comparison.total if total is None else total
-            self._take(comparison, part, held, is_narrowed=not self._context.system.listing.is_countable)
+            self._take(comparison, span, held, is_narrowed=not self._context.system.listing.is_countable)
         if findings.api_total is not None:
             findings.api_total = None if total is None else findings.api_total + total
         return window
@@ -184,36 +184,39 @@ class Audit:
     def _doubted_by_statistics(
         self, window: Window, held: Warehouse
     ) -> tuple[Window, int | None, list[Window]]:
-        """What of the window is compared, the vendor's count for it, and what of that has to be read for it.
+        """The part of the window to compare, the vendor's count for it, and the parts to read from the listing.
 
-        Where the vendor keeps statistics, that is where they count others than are stored, and what lies after the
-        last whole bucket. What lies before the first is not compared: the whole listing would have to be read for it.
+        Where the vendor has statistics, the listing is read from the oldest bucket whose count differs from the
+        warehouse, and always after the last whole bucket. The time before the first whole bucket is not compared: it
+        would take reading the whole listing.
         """
         context, statistics = self._context, self._context.system.statistics
         if statistics is None or self._sample or context.selection.filters:
             return window, None, [window]
         granularity, width = statistics.buckets(context.settings.values)
-        start, end = bucket(window.start, width), bucket(window.end, width)
+        start, end = bucket_start(window.start, width), bucket_start(window.end, width)
         start = start if start == window.start else start + width
-        answer = read(context, statistics, Window(start, end), settled_before=end) if start < end else None
+        answer = (
+            read_buckets(context, statistics, Window(start, end), settled_before=end) if start < end else None
+        )
         if answer is None:
             return window, None, [window]
         rows = answer.rows[statistics.tables[0].name]
         buckets = [Window(row["bucket_start"], row["bucket_end"]) for row in rows]
         stored = [
             count
-            for at in range(0, len(buckets), _AT_ONCE)
-            for count in held.counts(buckets[at : at + _AT_ONCE])
+            for start_index in range(0, len(buckets), _MAX_PER_QUERY)
+            for count in held.counts(buckets[start_index : start_index + _MAX_PER_QUERY])
         ]
         totals = [int(row.get("total") or 0) for row in rows]
-        differ = [part for part, total, count in zip(buckets, totals, stored, strict=True) if total != count]
+        differ = [span for span, total, count in zip(buckets, totals, stored, strict=True) if total != count]
         log.info("compared_by_statistics", granularity=granularity, buckets=len(rows), differ=len(differ))
         # The listing is read from its newest end: one reading takes as long as that of the oldest bucket that differs.
         doubted = Window(min(differ).start, window.end) if differ else Window(end, window.end)
         return Window(start, window.end), sum(totals), [] if doubted.is_empty else [doubted]
 
     def _compare_sample(self, reader: WindowReader, windows: list[Window], held: Warehouse) -> None:
-        """Reads rows at random places and compares them; everything, if the sample is as large."""
+        """Reads pages at random offsets and compares their rows; all rows if the sample is as large as the range."""
         size = self._context.system.listing.page_size
         if self._sample >= self.findings.executions:
             for window in windows:
@@ -226,29 +229,31 @@ class Audit:
         ]
         chosen = self._random.sample(places, min(len(places), -(-self._sample // size)))
         for window in windows:
-            for _, page in reader.pages.many(window, sorted(offset for of, offset in chosen if of == window)):
+            for _, page in reader.pages.many(
+                window, sorted(offset for chosen_window, offset in chosen if chosen_window == window)
+            ):
                 if isinstance(page, Exception):
                     raise page
                 self._note_read(page.rows, window)
 
     def _take(self, comparison: Comparison, window: Window, held: Warehouse, *, is_narrowed: bool) -> None:
-        """Notes what a comparison found; ``is_narrowed`` says that windows that differ are cut to milliseconds."""
+        """Adds a comparison to the findings; ``is_narrowed`` cuts windows that differ to milliseconds."""
         system, findings = self._context.system, self.findings
         self._note_read(comparison.read, window)
         findings.unverified += comparison.unverified
         fresh = {system.identity(row): row for row in comparison.fresh}
-        known = {
+        noted_ids = {
             identity
             for difference in findings.differences
             for identity in (*difference.missing, *difference.surplus)
         }
         if system.listing.partitioned_by:
-            # One that several partitions show is stored for the first of them.
-            known |= self._context.warehouse.stored(sorted(fresh)).keys()
-        self._fresh |= {key: row for key, row in fresh.items() if key not in known}
+            # An execution that several partitions list is stored for the first of them.
+            noted_ids |= self._context.warehouse.stored(sorted(fresh)).keys()
+        self._fresh |= {key: row for key, row in fresh.items() if key not in noted_ids}
         for leaf in comparison.leaves:
-            missing = tuple(key for key in leaf.missing if key not in known)
-            surplus = tuple(key for key in leaf.surplus if key not in known)
+            missing = tuple(key for key in leaf.missing if key not in noted_ids)
+            surplus = tuple(key for key in leaf.surplus if key not in noted_ids)
             if missing or surplus:
                 cut = Leaf(leaf.window, missing, surplus)
                 findings.differences += (
@@ -258,38 +263,38 @@ class Audit:
                 )
 
     def _narrowed(self, leaf: Leaf, rows: dict[str, Row], held: Warehouse) -> Iterator[Difference]:
-        """The milliseconds of a long window in which something differs."""
+        """One difference for each millisecond of the leaf in which rows differ."""
         system = self._context.system
         starts = {key: system.started_at(rows[key]) for key in leaf.missing}
         starts |= {key: row.get(system.started_column) for key, row in held.stored(leaf.surplus).items()}
-        for at in sorted({at for at in starts.values() if at is not None}):
+        for start in sorted({start for start in starts.values() if start is not None}):
             yield Difference(
-                Window(at, at + MS),
-                tuple(key for key in leaf.missing if starts.get(key) == at),
-                tuple(key for key in leaf.surplus if starts.get(key) == at),
+                Window(start, start + MS),
+                tuple(key for key in leaf.missing if starts.get(key) == start),
+                tuple(key for key in leaf.surplus if starts.get(key) == start),
             )
 
     def _note_read(self, rows: Iterable[Row], window: Window) -> None:
-        """Rows that were read are compared with those that are stored, at the end."""
+        """Keeps rows of the window that were read, for the comparison with the stored rows at the end."""
         system = self._context.system
         self._read |= {
             system.identity(row): row
             for row in rows
-            if (at := system.started_at(row)) is None or at in window
+            if (start := system.started_at(row)) is None or start in window
         }
 
     def _note_different(self) -> None:
-        """Compares all rows that were read, field by field. What is stored open is settling's."""
+        """Compares all rows that were read, field by field, except stored open ones: a sync settles those."""
         context, system, findings = self._context, self._context.system, self.findings
         missing = {identity for difference in findings.differences for identity in difference.missing}
         wanted = [identity for identity in self._read if identity not in missing]
-        for at in range(0, len(wanted), _AT_ONCE):
-            part = wanted[at : at + _AT_ONCE]
-            stored = context.warehouse.stored(part)
-            for identity in part:
+        for index in range(0, len(wanted), _MAX_PER_QUERY):
+            ids = wanted[index : index + _MAX_PER_QUERY]
+            stored = context.warehouse.stored(ids)
+            for identity in ids:
                 held, row = stored.get(identity), self._read[identity]
                 if held is None:
-                    # It lies beyond the window's edge, or was read in a page that no count called for.
+                    # It began beyond the window's end, or was in a page that was read for another row.
                     start = system.started_at(row) or context.edge()
                     self._fresh[identity] = row
                     findings.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
@@ -304,7 +309,7 @@ class Audit:
                     )
 
     def _purged(self) -> Iterator[Chunk]:
-        """What is surplus because it is beyond the vendor's retention is no difference: it is marked."""
+        """Takes rows older than the vendor's retention out of the differences; a repair marks them as purged."""
         context, system = self._context, self._context.system
         horizon = context.horizon
         if horizon is None:
@@ -334,7 +339,7 @@ class Audit:
         self.findings.differences = kept
 
     def _repaired(self) -> Iterator[Chunk]:
-        """Writes what the API shows for the rows that differ; nothing else is asked for again."""
+        """Writes the API's rows for those that differ. Only surplus rows are requested again."""
         context, system, findings = self._context, self._context.system, self.findings
         context.phase("repairing")
         again: list[str] = []
@@ -348,7 +353,7 @@ class Audit:
                 rows.append(records.execution(system, row, stamp, read_by=records.REPAIR, before=before))
                 earlier += earlier_state(key, before, row.get("status"))
                 if before is not None and before.status != str(row.get("status") or ""):
-                    again.append(key)  # its steps are of another state
+                    again.append(key)  # its steps belong to the old status
             findings.repaired += len(rows)
             context.tally.executions += len(rows)
             log.info("repaired", window=described(difference.window), rows=len(rows))
@@ -356,23 +361,23 @@ class Audit:
             again += difference.surplus
             findings.repaired += len(difference.surplus)
         yield END
-        # What is surplus is asked for singly: gone, it is marked; there, it is written as it is.
+        # A surplus execution is read singly: marked when it is gone, written when it exists.
         for chunk in context.open_executions.read(again):
             yield phases.counted(context, chunk)
 
     def _note_coverage(self) -> None:
-        """Each day that was compared, as an audit saw it."""
+        """Notes in coverage, for each compared day, its count and whether it is verified."""
         context, findings = self._context, self.findings
-        bad = [
+        doubtful = [
             *findings.unverified,
             *(difference.window for difference in findings.differences if not self._is_repairing),
         ]
         for coverage, window, held in self._compared:
-            parts = list(days(window))
-            for part, count in zip(parts, held.counts(parts), strict=True):
-                is_good = all(overlap(part, other).is_empty for other in bad)
+            window_days = list(days(window))
+            for day, count in zip(window_days, held.counts(window_days), strict=True):
+                is_good = all(overlap(day, other).is_empty for other in doubtful)
                 coverage.noted(
-                    part,
+                    day,
                     count,
                     count if is_good and findings.api_total is not None else None,
                     is_verified=is_good,

@@ -20,14 +20,14 @@ from .partitions import Event, Partitions
 
 
 class Backfill:
-    """Everything that the context's selection names, each part of it once."""
+    """Loads the executions of the context's selection that are not covered yet."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     @property
     def selection(self) -> Selection:
-        """Whose details it loads."""
+        """The executions whose details the backfill loads."""
         return self._context.selection
 
     def chunks(self) -> Iterator[Chunk]:
@@ -60,11 +60,11 @@ class Backfill:
             day for day in coverage.doubted if not overlap(day, window).is_empty and context.is_kept(day)
         ]
         missing = coverage.gaps(window)
-        for at, gap in enumerate(missing):
+        for index, gap in enumerate(missing):
             pieces = 0
             for piece in reader.pieces(gap, in_columns=True, held=held):
                 if is_countable:
-                    self._look_ahead(piece, gap, missing[:at], missing[at + 1 :])
+                    self._look_ahead(piece, gap, missing[:index], missing[index + 1 :])
                 yield piece
                 pieces += 1
             if pieces > 1 and is_countable and reader.pages.has_counts:

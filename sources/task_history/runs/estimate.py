@@ -1,4 +1,4 @@
-"""How many requests, minutes and bytes something takes, from what the vendor counts and the warehouse knows. Pure."""
+"""Estimates of requests, seconds and bytes, as pure functions of counts and of averages over stored rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ..core.models import Scope
 from ..warehouse.rates import Rates
 
 _ROWS_PER_PIECE = 10_000
-_BYTES = {"execution": 60, "step": 90, "ledger": 40}
-"""Of a row on disk, compressed, as DuckDB and BigQuery keep it; measured on worlds of 100,000."""
-_SURE_FROM = 200
-"""Executions whose steps are known, from which on their averages are taken for granted."""
+_BYTES_PER_ROW = {"execution": 60, "step": 90, "ledger": 40}
+"""Bytes of a row on disk, compressed, in DuckDB and BigQuery; measured over 100,000 executions."""
+_MIN_FOR_GOOD_ESTIMATE = 200
+"""Executions with known steps from which on an estimate from their averages is called good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,13 @@ class Costs:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Requests of all kinds."""
         return self.list + self.execution + self.payload + self.integration
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """Executions of some time."""
+    """Numbers of executions: all of them, the failed and the open ones."""
 
     executions: int
     failed: int
@@ -46,7 +46,7 @@ def list_requests(rows: int, page_size: int) -> int:
 
 
 def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:
-    """Requests for single executions and for payloads that so many executions want."""
+    """Estimated requests for single executions, and for payloads, of ``amount`` executions."""
     settled = max(0, amount.executions - amount.open)
     executions = {"all": settled, "failed": amount.failed, "none": 0}[scope.steps]
     if executions == 0:
@@ -62,17 +62,17 @@ def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:
 
 
 def stored_bytes(executions: int, costs: Costs, scope: Scope, rates: Rates) -> int:
-    """What so many executions and their details take in the warehouse."""
+    """Estimated bytes of executions and their details in the warehouse."""
     each = rates.steps_each if scope.steps == "all" else rates.steps_of_failed_each
     return round(
-        executions * _BYTES["execution"]
-        + costs.execution * (_BYTES["ledger"] + each * _BYTES["step"])
+        executions * _BYTES_PER_ROW["execution"]
+        + costs.execution * (_BYTES_PER_ROW["ledger"] + each * _BYTES_PER_ROW["step"])
         + costs.payload * rates.bytes_each
     )
 
 
 def seconds(requests: float, *, limit: int, period_s: float, free: int | None) -> float | None:
-    """How long so many requests take; None without a limit.
+    """Seconds that the requests take at the budget; None without a limit.
 
     ``free`` is how many may be sent at once.
     """
@@ -82,9 +82,9 @@ def seconds(requests: float, *, limit: int, period_s: float, free: int | None) -
 
 
 class Pace:
-    """How fast requests went lately, for saying how long the rest takes."""
+    """The recent rate of requests, to estimate how long the rest of a run takes."""
 
-    _SHORTEST_S = 10.0
+    _MIN_LOOKBACK_S = 10.0
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
@@ -98,7 +98,7 @@ class Pace:
         a shorter look would take the burst at the start of each period for the pace. ``by_budget`` is what the
         budget allows at best.
         """
-        look_s = max(self._SHORTEST_S, 2 * period_s)
+        look_s = max(self._MIN_LOOKBACK_S, 2 * period_s)
         self._marks.append((now_s, sent))
         while len(self._marks) > 2 and self._marks[1][0] <= now_s - look_s:
             self._marks.popleft()
@@ -122,6 +122,6 @@ def sureness(scope: Scope, rates: Rates) -> str:
             else "five steps per execution"
         )
         return f"a guess: no steps are held yet, so {what} was assumed"
-    if known < _SURE_FROM:
+    if known < _MIN_FOR_GOOD_ESTIMATE:
         return f"rough: from the steps of {known:,} executions that are held"
     return f"good: from the steps of {known:,} executions that are held"

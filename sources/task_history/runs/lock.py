@@ -1,4 +1,4 @@
-"""One run at a time per pipeline: two would settle and load the same rows."""
+"""The lock of a run: one run at a time per pipeline, because two would settle and load the same rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..core.errors import AlreadyRunning, WarehouseUnavailable
 
 @contextmanager
 def run_lock(path: Path, pipeline: str) -> Iterator[None]:
-    """Holds the lock in the file at ``path``; the system lets it go when the process dies, however it dies.
+    """Holds the lock in the file at ``path``; the operating system releases it when the process dies.
 
     Raises:
         AlreadyRunning: another process holds it.
-        WarehouseUnavailable: the file cannot be made.
+        WarehouseUnavailable: the file cannot be created.
     """
     try:
         files.make_folder(path.parent, mode=0o777)
@@ -33,14 +33,14 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
     try:
         os.close(files.open_own(path, mode=0o666))
         lock.acquire()
-        _note_holder(path)
+        _write_holder(path)
     except Timeout:
         raise AlreadyRunning(
-            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it brings what this one would bring."
+            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it loads what this run would load."
         ) from None
     except OSError as error:
         raise WarehouseUnavailable(
-            f"The lock file {path} cannot be used ({error.strerror}): look at what it is and remove it, or set "
+            f"The lock file {path} cannot be used ({error.strerror}): remove it if no run uses it, or set "
             "DLT_DATA_DIR to a folder of your own."
         ) from error
     try:
@@ -49,15 +49,15 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
         lock.release()
 
 
-def _note_holder(path: Path) -> None:
-    """Writes this process's number into the lock file, for the message that another one gives."""
+def _write_holder(path: Path) -> None:
+    """Writes this process's id into the lock file, for the error message of other processes."""
     with os.fdopen(files.open_own(path, mode=0o666), "r+b") as file:
         file.truncate()
         file.write(str(os.getpid()).encode())
 
 
 def _holder(path: Path) -> str:
-    """Which process holds the lock; nothing where that is not to be read."""
+    """The process that holds the lock, in parentheses; empty when the file does not say."""
     with suppress(OSError, ValueError):
         return f" (process {int(files.read_text(path, max_bytes=20))})"
     return ""

@@ -1,7 +1,7 @@
-"""The partitions of a system's executions: each read for itself, side by side.
+"""Reads the partitions of an account's listing concurrently, each with its own coverage and cursor.
 
-A partition that is slow takes one place, and one that is refused is left out: neither holds up the others. Each has
-coverage, and so a cursor, of its own. A system that has one listing of all executions has one partition.
+A slow partition occupies one thread and a refused one is skipped, so that neither delays the others. A system with one
+listing of all executions has one partition.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from ..warehouse.status_history import StoredStatus
 from . import phases
 from .context import Context, Partition
 
-_MAX_FAILED = 2
-"""Partitions that fail one after the other: it is the vendor, not the partition."""
+_MAX_FAILED_IN_A_ROW = 2
+"""Partitions that fail one after the other before the run ends: then the vendor is down, not the partition."""
 
 Event = Piece | Late | Chunk
-"""What reading a partition gives: a window's executions, a window that was compared, or a chunk as it is."""
+"""An event of reading a partition: executions of a window, a compared window, or a chunk to write as it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What came of one step of reading a partition."""
+    """The outcome of one step of reading a partition: an event, an error, or None for its end."""
 
     partition: Partition
     events: Iterator[Event]
@@ -40,35 +40,35 @@ class _Step:
 
 
 class Partitions:
-    """Reads what is wanted of each partition of one context's system."""
+    """Reads the partitions of one context's listing."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self.names: tuple[str, ...] = ()
-        """The partitions there are."""
+        """Names of all partitions, set by ``workflows``."""
         self.refused: dict[str, Rejected] = {}
-        """Those that the vendor does not give, and why."""
+        """Errors of partitions that the vendor refused, by name."""
         self.failed: dict[str, TaskHistoryError] = {}
-        """Those that could not be read, and why."""
+        """Errors of partitions that could not be read, by name."""
         self.vanished: list[str] = []
-        """Ids that are stored and were not shown any more."""
+        """Ids of stored executions that their listing no longer shows."""
 
     def __iter__(self) -> Iterator[Partition]:
-        """Those that are to be read."""
+        """The partitions to read: all, or the one that the filters name."""
         chosen = self._context.selection.filters.get(self._context.system.listing.partitioned_by)
         return map(self._context.partition, self.names if chosen is None else (chosen,))
 
     def readable(self, name: str) -> WindowReader | None:
-        """The partition's reader; None where it is not to be had."""
+        """The reader of a partition; None where the partition is gone or refused."""
         if name not in self.names or name in self.refused:
             return None
         return self._context.partition(name).reader
 
     def workflows(self) -> Iterator[Chunk]:
-        """The workflows as the vendor lists them; gives the partitions their names.
+        """Lists the workflows as chunks, and sets ``names``.
 
         Raises:
-            UnexpectedResponse: the vendor has workflows and gives them no ids.
+            UnexpectedResponse: the vendor lists workflows without ids.
         """
         context, system = self._context, self._context.system
         values, workflows = context.settings.values, system.workflows
@@ -102,9 +102,9 @@ class Partitions:
     def chunks(
         self, events: Callable[[Partition], Iterator[Event]], *, lookback: Window | None = None
     ) -> Iterator[Chunk]:
-        """What ``events`` gives of each partition, as it comes. Raises what stops all of them.
+        """The chunks of ``events`` of all partitions, in the order in which they arrive. Raises what stops all of them.
 
-        ``lookback`` is the time of which executions are stored and that is read once more.
+        ``lookback`` is a window that is read again although its executions are stored.
         """
         context, partitions = self._context, list(self)
         stored = _Stored(context, lookback)
@@ -117,13 +117,13 @@ class Partitions:
             partition, error = step.partition, step.error
             if error is not None:
                 failed += not isinstance(error, Rejected)
-                if failed >= _MAX_FAILED or (len(partitions) == 1 and context.is_only_listing):
+                if failed >= _MAX_FAILED_IN_A_ROW or (len(partitions) == 1 and context.is_only_listing):
                     raise error
-                self._note(partition, error)
+                self._note_error(partition, error)
             elif step.event is not None:
                 failed = 0
                 yield from self._chunks_of(partition, step.event, stored)
-                # What follows waits for its turn behind the others.
+                # The next step of this partition goes to the end of the queue.
                 steps.append(partial(_next, partition, step.events))
         if self.refused and len(self.refused) == len(partitions):
             self._raise_refused()
@@ -141,8 +141,8 @@ class Partitions:
             self.vanished += vanished
             yield chunk
 
-    def _note(self, partition: Partition, error: TaskHistoryError) -> None:
-        """One partition less: the others come all the same."""
+    def _note_error(self, partition: Partition, error: TaskHistoryError) -> None:
+        """Logs the error of one partition; the others are still read."""
         name = partition.name or "all"
         if not isinstance(error, Rejected):
             self.failed[partition.name] = error
@@ -157,7 +157,7 @@ class Partitions:
         log.warning("partition_refused", partition=name, status=error.status, hint=hint)
 
     def _raise_refused(self) -> None:
-        """Not one partition was given: that is no matter of single ones."""
+        """Raises the error of the account when the vendor refused every partition."""
         errors, system = list(self.refused.values()), self._context.system
         if any(error.status == 403 for error in errors):
             raise AuthenticationError(
@@ -172,7 +172,7 @@ class Partitions:
 
 
 def _next(partition: Partition, events: Iterator[Event]) -> _Step:
-    """The partition's next event."""
+    """Reads the next event of the partition."""
     try:
         return _Step(partition, events, next(events, None))
     except TaskHistoryError as error:
@@ -180,8 +180,11 @@ def _next(partition: Partition, events: Iterator[Event]) -> _Step:
 
 
 class _Stored:
-    """In which state executions are stored. What is looked at again is asked for once, for all partitions together:
-    a question for each of many takes longer than their answers from the vendor."""
+    """Stored statuses and starts of executions.
+
+    Those of the lookback are queried once for all partitions: a query for each partition would take longer than the
+    vendor's answers.
+    """
 
     def __init__(self, context: Context, lookback: Window | None) -> None:
         self._warehouse = context.warehouse
@@ -191,7 +194,7 @@ class _Stored:
         self._starts: dict[str, dict[str, datetime]] | None = None
 
     def seen(self, window: Window) -> dict[str, StoredStatus]:
-        """The states of those that began in the window, and perhaps of others, by id."""
+        """Stored statuses of executions that began in the window, by id; others may be among them."""
         lookback = self._lookback
         if lookback is None or window.start < lookback.start or window.end > lookback.end:
             return self._warehouse.seen(window)
@@ -200,7 +203,10 @@ class _Stored:
         return self._seen
 
     def starts(self, partition: Partition) -> dict[str, datetime]:
-        """When those of the partition began that are looked at again, where their listing shows that one is gone."""
+        """Starts of the partition's executions in the lookback, by id.
+
+        Empty where the listing cannot show that an execution is gone.
+        """
         if self._lookback is None or not self._is_filtered_by_time:
             return {}
         if self._starts is None:

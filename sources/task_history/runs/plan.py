@@ -1,4 +1,4 @@
-"""What a backfill would cost: a few counts of the vendor's, the rest from what the warehouse knows."""
+"""The cost of a backfill: estimated from a few counts of the vendor's and averages over the warehouse."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STEPS = 500
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the warehouse says of the range."""
+    """Facts of the warehouse about the range."""
 
     gaps: Sequence[Window]
     """What is not covered."""

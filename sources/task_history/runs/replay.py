@@ -29,16 +29,16 @@ from ..warehouse.tables import REPLAYS, STATES
 from .context import Context
 from .replay_candidates import Candidates, Earlier
 
-_AT_ONCE = 20
-"""Intents in one commit: as many may be left in doubt when the process is killed."""
-_MOST_IN_A_ROW = 20
-"""So many without a proper answer are a fault of the whole."""
+_INTENTS_PER_COMMIT = 20
+"""Intents in one commit; after a kill as many replays may be in doubt."""
+_MAX_UNANSWERED_IN_A_ROW = 20
+"""Replays in a row without a proper answer that end the run."""
 _ANSWER_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one execution."""
+    """The outcome of the replay of one execution."""
 
     id: str
     outcome: str
@@ -84,8 +84,8 @@ class Replay:
             self.skipped = self._candidates.earlier(self._ids)
         ids = self.left
         self._context.phase("replaying")
-        for at in range(0, len(ids), _AT_ONCE):
-            yield from self._group(ids[at : at + _AT_ONCE])
+        for index in range(0, len(ids), _INTENTS_PER_COMMIT):
+            yield from self._group(ids[index : index + _INTENTS_PER_COMMIT])
 
     def _group(self, ids: Sequence[str]) -> Iterator[Chunk]:
         context = self._context
@@ -93,13 +93,15 @@ class Replay:
         intents = [Result(identity, "intended", context.now()) for identity in ids]
         yield Chunk({REPLAYS.name: [self._row(intent) for intent in intents]})
         yield END
-        for at, intent in enumerate(intents):
+        for index, intent in enumerate(intents):
             try:
                 yield self._sent(intent, stored.get(intent.id))
                 self._check()
             except (Stopped, TaskHistoryError):
                 done = len(self.results) and self.results[-1].id == intent.id
-                unsent = [self._row(replace(one, outcome="unsent")) for one in intents[at + bool(done) :]]
+                unsent = [
+                    self._row(replace(rest, outcome="unsent")) for rest in intents[index + bool(done) :]
+                ]
                 yield Chunk({REPLAYS.name: unsent})
                 raise
 
@@ -149,7 +151,7 @@ class Replay:
         is_moved = isinstance(error, Unconfirmed) and error.status is not None and 300 <= error.status < 400
         if isinstance(error, AuthenticationError) or (is_moved and error is not None):
             raise error
-        if self._in_a_row >= _MOST_IN_A_ROW:
+        if self._in_a_row >= _MAX_UNANSWERED_IN_A_ROW:
             raise VendorUnavailable(
                 f"{self._in_a_row} replays in a row had no proper answer, so no more were sent. The last one: {error}"
             )

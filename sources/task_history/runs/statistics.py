@@ -1,4 +1,4 @@
-"""Statistics that the vendor keeps itself: each bucket once it is closed, those that are open again."""
+"""Loads the vendor's own statistics: each closed bucket once, open buckets again in every sync."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..systems.protocol import Statistics
 from ..warehouse.coverage import midnight
 from .context import Context
 
-_LONGEST = timedelta(days=365)
-"""No vendor is asked for more at once."""
-_OPEN_FOR = timedelta(days=90)
-"""What is still not closed by then stays as it is."""
+_MAX_SPAN = timedelta(days=365)
+"""Longest window in one request for statistics."""
+_MAX_REREAD = timedelta(days=90)
+"""Age after which an open bucket is not read again."""
 
 
-def fed(context: Context) -> Iterator[Chunk]:
-    """The vendor's statistics since the last sync. Raises what the client raises."""
+def load_statistics(context: Context) -> Iterator[Chunk]:
+    """Chunks of the vendor's statistics since the last sync. Raises what the client raises."""
     statistics, values = context.system.statistics, context.settings.values
     if statistics is None:
         return
@@ -30,21 +30,23 @@ def fed(context: Context) -> Iterator[Chunk]:
     edge = context.edge()
     read_until = context.warehouse.stats_read_until(granularity)
     start = context.settings.start(context.started_at) if read_until is None else read_until
-    start = bucket(start if read_until is None else max(start, edge - _OPEN_FOR), width)
+    start = bucket_start(start if read_until is None else max(start, edge - _MAX_REREAD), width)
     while start < edge:
-        end = min(start + _LONGEST, bucket(edge, width) + width)
-        chunk = read(context, statistics, Window(start, end), settled_before=edge - context.settings.lookback)
+        end = min(start + _MAX_SPAN, bucket_start(edge, width) + width)
+        chunk = read_buckets(
+            context, statistics, Window(start, end), settled_before=edge - context.settings.lookback
+        )
         if chunk is None:
-            # What came after it would be taken for all until there.
+            # Later buckets would make the missing ones look loaded.
             return
         yield chunk
         start = end
 
 
-def read(
+def read_buckets(
     context: Context, statistics: Statistics, window: Window, *, settled_before: datetime
 ) -> Chunk | None:
-    """The statistics of whole buckets, as rows; None where the vendor refuses them or gives others."""
+    """A chunk with the statistics of whole buckets; None where the vendor refuses them or answers for others."""
     values = context.settings.values
     tables = {table.name: table for table in statistics.tables}
     try:
@@ -68,7 +70,7 @@ def read(
     )
 
 
-def bucket(instant: datetime, width: timedelta) -> datetime:
+def bucket_start(instant: datetime, width: timedelta) -> datetime:
     """The start of the bucket that the instant lies in."""
     day = midnight(instant)
     return day + (instant - day) // width * width

@@ -18,7 +18,7 @@ from ..extract.pages import described
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
-from .statistics import fed
+from .statistics import load_statistics
 
 _COMPARED_EVERY = timedelta(hours=24)
 _MAX_UNVERIFIED_DAYS = 3
@@ -26,7 +26,7 @@ _MAX_UNVERIFIED_DAYS = 3
 
 
 class Sync:
-    """Everything since the last sync, partition by partition, then what is open, then details.
+    """Lists everything new, partition by partition, then settles open executions, then loads details.
 
     ``cursor`` is where the last sync got, as dlt's state has it; ``rounds`` is how often the backlog of details is
     asked for, see ``phases.backlog``.
@@ -51,7 +51,7 @@ class Sync:
             yield from self._new(listing, partitions)
         yield self._at_cursor(Chunk())
         try:
-            yield from fed(context)
+            yield from load_statistics(context)
         except UnexpectedResponse as error:
             # Statistics stand beside the executions: these come all the same.
             log.warning("statistics_unreadable", reason=str(error))
@@ -69,7 +69,7 @@ class Sync:
 
     @property
     def selection(self) -> Selection:
-        """Whose details it loads: what a backfill brought from before is the backfill's."""
+        """The executions whose details the sync loads: those it lists, not those of backfills."""
         coverages = [partition.coverage for partitions in self._accounts for partition in partitions]
         starts = [span.start for coverage in coverages if (span := coverage.span)]
         return Selection(Window(min(starts), self._context.edge() + AHEAD)) if starts else Selection()
