@@ -121,5 +121,5 @@ def check_waits(client: Client, args: argparse.Namespace, settings: configuratio
 
 
 def _said(data: Any) -> str:
-    found = data.get("message") if isinstance(data, dict) else None
-    return str(found)[:200] if found else "without a message"
+    message = data.get("message") if isinstance(data, dict) else None
+    return str(message)[:200] if message else "without a message"

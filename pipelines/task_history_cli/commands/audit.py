@@ -119,78 +119,87 @@ def audit(
 
 
 def _found(work: Audit) -> dict[str, Any]:
-    found = work.findings
+    findings = work.findings
     return {
-        "clean": found.is_clean,
-        "executions": found.executions,
-        "api_total": found.api_total,
-        "rows_compared": found.rows_compared,
-        "missing": sum(len(one.missing) for one in found.differences),
-        "surplus": sum(len(one.surplus) for one in found.differences),
-        "different": sum(len(one.different) for one in found.differences),
-        "purged": found.purged,
-        "repaired": found.repaired,
-        "unverified": [{"from": window.start, "until": window.end} for window in found.unverified],
-        "differences": [_difference(one) for one in sorted(found.differences, key=lambda one: one.window)],
+        "clean": findings.is_clean,
+        "executions": findings.executions,
+        "api_total": findings.api_total,
+        "rows_compared": findings.rows_compared,
+        "missing": sum(len(difference.missing) for difference in findings.differences),
+        "surplus": sum(len(difference.surplus) for difference in findings.differences),
+        "different": sum(len(difference.different) for difference in findings.differences),
+        "purged": findings.purged,
+        "repaired": findings.repaired,
+        "unverified": [{"from": window.start, "until": window.end} for window in findings.unverified],
+        "differences": [
+            _difference(difference)
+            for difference in sorted(findings.differences, key=lambda difference: difference.window)
+        ],
     }
 
 
-def _difference(one: Difference) -> dict[str, Any]:
+def _difference(difference: Difference) -> dict[str, Any]:
     return {
-        "from": one.window.start,
-        "until": one.window.end,
-        "missing": list(one.missing),
-        "surplus": list(one.surplus),
-        "different": {identity: list(columns) for identity, columns in one.different},
+        "from": difference.window.start,
+        "until": difference.window.end,
+        "missing": list(difference.missing),
+        "surplus": list(difference.surplus),
+        "different": {identity: list(columns) for identity, columns in difference.different},
     }
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(result: Mapping[str, Any]) -> list[str]:
     """The findings for a person."""
     total = (
         "the vendor gives no count"
-        if found["api_total"] is None
-        else f"the vendor counts {found['api_total']:,}"
+        if result["api_total"] is None
+        else f"the vendor counts {result['api_total']:,}"
     )
     text = [
-        f"{found['executions']:,} executions are held in what is covered, {total}; {found['rows_compared']:,} rows were "
-        f"compared field by field, with {found['requests']:,} requests."
+        f"{result['executions']:,} executions are held in what is covered, {total}; "
+        f"{result['rows_compared']:,} rows were "
+        f"compared field by field, with {result['requests']:,} requests."
     ]
     text += [
         f"Not covered, so not compared: {output.minute(gap['from'])} to {output.minute(gap['until'])} UTC "
         "(task-history backfill loads it)."
-        for gap in found["not_covered"][:_MAX_SHOWN]
+        for gap in result["not_covered"][:_MAX_SHOWN]
     ]
-    if found["purged"]:
-        did = "marked in purged_at_source" if found["repair"] else "--repair marks them in purged_at_source"
-        text.append(f"{found['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
-    for one in found["differences"][:_MAX_SHOWN]:
+    if result["purged"]:
+        did = "marked in purged_at_source" if result["repair"] else "--repair marks them in purged_at_source"
+        text.append(f"{result['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
+    for difference in result["differences"][:_MAX_SHOWN]:
         text.append(
-            f"  {one['from'].isoformat(timespec='milliseconds')} to {one['until'].isoformat(timespec='milliseconds')}"
+            f"  {difference['from'].isoformat(timespec='milliseconds')} to "
+            f"{difference['until'].isoformat(timespec='milliseconds')}"
         )
         text += [
-            f"    {word} {identity}" for word in ("missing", "surplus") for identity in one[word][:_MAX_SHOWN]
+            f"    {kind} {identity}"
+            for kind in ("missing", "surplus")
+            for identity in difference[kind][:_MAX_SHOWN]
         ]
         text += [
             f"    different {key}: {', '.join(columns)}"
-            for key, columns in list(one["different"].items())[:_MAX_SHOWN]
+            for key, columns in list(difference["different"].items())[:_MAX_SHOWN]
         ]
-    if len(found["differences"]) > _MAX_SHOWN:
-        text.append(f"  … and {len(found['differences']) - _MAX_SHOWN} more windows; --json gives all.")
-    for window in found["unverified"][:_MAX_SHOWN]:
+    if len(result["differences"]) > _MAX_SHOWN:
+        text.append(f"  … and {len(result['differences']) - _MAX_SHOWN} more windows; --json gives all.")
+    for window in result["unverified"][:_MAX_SHOWN]:
         text.append(
             f"  kept changing while it was compared: {output.minute(window['from'])} to {output.minute(window['until'])}"
         )
-    if found["stopped"]:
-        text.append(f"Stopped: {found['stopped']}. What is listed here is what was found so far.")
-    return [*text, _verdict(found)]
+    if result["stopped"]:
+        text.append(f"Stopped: {result['stopped']}. What is listed here is what was found so far.")
+    return [*text, _verdict(result)]
 
 
-def _verdict(found: Mapping[str, Any]) -> str:
-    count = found["missing"] + found["surplus"] + found["different"]
+def _verdict(result: Mapping[str, Any]) -> str:
+    count = result["missing"] + result["surplus"] + result["different"]
     if not count:
-        return "No differences." if found["clean"] else "No differences in what could be compared."
-    what = f"{found['missing']:,} missing, {found['surplus']:,} surplus, {found['different']:,} different"
-    if found["clean"]:
-        return f"Repaired: {what}. What was surplus is marked or was read again; nothing was deleted."
-    return f"Differences: {what}. task-history audit with --repair mends exactly these."
+        return "No differences." if result["clean"] else "No differences in what could be compared."
+    counts = (
+        f"{result['missing']:,} missing, {result['surplus']:,} surplus, {result['different']:,} different"
+    )
+    if result["clean"]:
+        return f"Repaired: {counts}. What was surplus is marked or was read again; nothing was deleted."
+    return f"Differences: {counts}. task-history audit with --repair mends exactly these."

@@ -92,8 +92,8 @@ def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:
         output.tell("All of it is covered: nothing has to be listed again.")
     elif list(gaps) != [asked.window]:
         spans = ", ".join(f"{output.minute(gap.start)} to {output.minute(gap.end)}" for gap in gaps[:5])
-        more = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
-        output.tell(f"The rest is covered; to be listed: {spans}{more}.")
+        others = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
+        output.tell(f"The rest is covered; to be listed: {spans}{others}.")
 
 
 def _about(current: Run, asked: ranges.Range) -> dict[str, Any]:

@@ -29,16 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = configuration.load(args.system, instance=args.instance)
-    said = []
+    captured = []
     if args.destination:
         output.keep_secret(settings.secrets)
         target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-        said = reading.probed(target, settings)
-    result = {**check(settings), "warehouse": said}
+        captured = reading.probed(target, settings)
+    result = {**check(settings), "warehouse": captured}
     if args.json:
         output.emit(result)
     else:
-        for line in [*said, *lines(result)]:
+        for line in [*captured, *lines(result)]:
             output.say(line)
     return 0
 
@@ -63,7 +63,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         if everything.total is not None and everything.total > len(everything.rows):
             newest = pages.one(Window(floor_ms(now - back), ahead), everything.total - 1)
         rows = [*everything.rows, *(newest.rows if newest else ())]
-        starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
+        starts = sorted(start for row in rows if (start := system.started_at(row)) is not None)
         return {
             "command": "check",
             "system": system.name,
@@ -99,17 +99,17 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
             names = system.listing.partitions(values, workflows)
         rows: list[Row] = []
         shown: Page | None = None
-        for one in (system, *system.companions):
-            left = 3 - sum(client.stats.sent.values())
-            for name in names[:left]:
+        for listing in (system, *system.companions):
+            requests_left = 3 - sum(client.stats.sent.values())
+            for name in names[:requests_left]:
                 filters = {system.listing.partitioned_by: name} if system.listing.partitioned_by else {}
                 try:
-                    found = Pages(asking, one, values, filters=filters).one(None)
+                    page = Pages(asking, listing, values, filters=filters).one(None)
                 except Rejected as error:
                     raise _refused(settings, name, error) from None
-                shown = shown or found
-                rows += found.rows if one is system else []
-        starts = sorted(at for row in rows if (at := system.started_at(row)) is not None)
+                shown = shown or page
+                rows += page.rows if listing is system else []
+        starts = sorted(start for row in rows if (start := system.started_at(row)) is not None)
         return {
             "command": "check",
             "system": system.name,
@@ -159,9 +159,9 @@ def lines(result: dict[str, Any]) -> list[str]:
         found.append(f"The API holds no executions of the last {days:g} days for this project.")
     else:
         found.append(f"The API holds {count} executions.")
-    for name, word in (("oldest_started_at", "Oldest"), ("newest_started_at", "Newest")):
+    for name, label in (("oldest_started_at", "Oldest"), ("newest_started_at", "Newest")):
         if result[name]:
-            found.append(f"{word}: {result[name].isoformat(timespec='milliseconds').replace('+00:00', 'Z')}")
+            found.append(f"{label}: {result[name].isoformat(timespec='milliseconds').replace('+00:00', 'Z')}")
     if result["executions"]:
         limit = result["rate_limit"]
         pages = -(-result["executions"] // 100)

@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int:
     for title, (_, heads) in QUESTIONS.items():
         rows = [[_shown(value) for value in row.values()] for row in answers[title]]
         numbers = {
-            at
-            for at, value in enumerate(next(iter(answers[title]), {}).values())
+            index
+            for index, value in enumerate(next(iter(answers[title]), {}).values())
             if isinstance(value, int | float)
         }
         output.say("", title, *output.table(rows, heads=heads, right=numbers))
@@ -131,20 +131,20 @@ def _remove_earlier(file: Path) -> None:
 
 
 def _asked(target: destination.Target, settings: configuration.Settings) -> dict[str, list[dict[str, Any]]]:
-    found = {}
+    answers = {}
     with reading.queried(target, settings) as reader:
         if reader is None:
             return {title: [] for title in QUESTIONS}
         for title, (sql, _) in QUESTIONS.items():
             names, rows = reader.query(sql)
-            found[title] = [
+            answers[title] = [
                 {
                     name: float(v) if type(v).__name__ == "Decimal" else v
                     for name, v in zip(names, row, strict=True)
                 }
                 for row in rows
             ]
-    return found
+    return answers
 
 
 def _shown(value: Any) -> str:

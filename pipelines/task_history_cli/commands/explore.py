@@ -56,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
     _check_port(args.port)
     token = secrets.token_urlsafe(32)
     address = f"http://127.0.0.1:{args.port}/?access_token={token}"
-    words = ["edit" if args.edit else "run", "--headless", "--host", "127.0.0.1", "--port", str(args.port)]
+    command = ["edit" if args.edit else "run", "--headless", "--host", "127.0.0.1", "--port", str(args.port)]
     process = subprocess.Popen(  # noqa: S603 - our own words # nosec B603
-        child_python.command(SERVER, "--quiet", "--yes", *words, str(app.absolute())),
+        child_python.command(SERVER, "--quiet", "--yes", *command, str(app.absolute())),
         env=_environment(args.destination, target),
         stdin=subprocess.PIPE,
         text=True,
@@ -95,15 +95,15 @@ def _check_port(port: int) -> None:
 
 def _environment(destination_name: str | None, target: destination.Target) -> dict[str, str]:
     """The app reads the warehouse and needs no more: no vendor's key, and of a DuckDB file only its place."""
-    more = {
+    variables = {
         "MARIMO_SKIP_UPDATE_CHECK": "1",
         "RUNTIME__DLTHUB_TELEMETRY": os.environ.get("RUNTIME__DLTHUB_TELEMETRY", "false"),
     }
     if destination_name:
-        more["TASK_HISTORY_DESTINATION"] = destination_name
+        variables["TASK_HISTORY_DESTINATION"] = destination_name
     prefixes: tuple[str, ...] = ()
     if target.file is not None:
-        more["DESTINATION__DUCKDB__CREDENTIALS"] = str(target.file)
+        variables["DESTINATION__DUCKDB__CREDENTIALS"] = str(target.file)
     else:
         # The app opens it by itself, with what dlt finds.
         prefixes = (
@@ -114,7 +114,7 @@ def _environment(destination_name: str | None, target: destination.Target) -> di
             "CLOUDSDK_",
         )
         prefixes += ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-    return child_python.environment(APP.parents[2], prefixes=prefixes, **more)
+    return child_python.environment(APP.parents[2], prefixes=prefixes, **variables)
 
 
 def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:

@@ -75,13 +75,13 @@ def plan(
     held, syncs = _held(settings, target, selection, scope, now)
     with probing(settings, most=MOST_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values, filters=filters)
-        found = Planner(pages, settings.system, settings.values).plan(selection, scope, held)
+        estimate = Planner(pages, settings.system, settings.values).plan(selection, scope, held)
         limit, period_s = budget.limit, budget.period_s
     share = min(0.9, syncs * period_s / limit) if limit else 0.0
     free = usage(settings).left
     own = max(1, round(limit * (1 - share))) if limit else 0
-    whole_s = seconds(found.costs.total, limit=own, period_s=period_s, free=free)
-    listing_s = seconds(found.costs.list, limit=own, period_s=period_s, free=free)
+    whole_s = seconds(estimate.costs.total, limit=own, period_s=period_s, free=free)
+    listing_s = seconds(estimate.costs.list, limit=own, period_s=period_s, free=free)
     risk = at_risk(
         asked.window,
         now=now,
@@ -105,22 +105,22 @@ def plan(
         "payloads": scope.payloads,
         "covered_executions": held.executions,
         "gaps": [{"from": gap.start, "until": gap.end} for gap in held.gaps],
-        "executions": found.amount.executions,
-        "is_counted": found.is_counted,
-        "failed": found.amount.failed,
-        "requests": found.costs.total,
+        "executions": estimate.amount.executions,
+        "is_counted": estimate.is_counted,
+        "failed": estimate.amount.failed,
+        "requests": estimate.costs.total,
         "requests_by_kind": {
-            "list": found.costs.list,
-            "execution": found.costs.execution,
-            "payload": found.costs.payload,
-            "integration": found.costs.integration,
+            "list": estimate.costs.list,
+            "execution": estimate.costs.execution,
+            "payload": estimate.costs.payload,
+            "integration": estimate.costs.integration,
         },
         "details_estimate": sureness(scope, held.rates),
         "seconds": None if whole_s is None else round(whole_s),
         "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
-        "bytes": stored_bytes(found.amount.executions, found.costs, scope, held.rates),
+        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, held.rates),
         "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
-        "asked": found.asked,
+        "asked": estimate.asked,
         "words": _words(settings, asked, filters, scope),
     }
 
@@ -136,22 +136,22 @@ def _held(
     window = selection.window
     assert window is not None  # noqa: S101 - a range has one
     with reading.queried(target, settings) as reader:
-        found = None if reader is None else reading.warehouse(reader, settings)
-        if reader is None or found is None:
+        warehouse = None if reader is None else reading.warehouse(reader, settings)
+        if reader is None or warehouse is None:
             return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
-        coverage = Coverage(found.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
-        own = found.within(selection)
+        coverage = Coverage(warehouse.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
+        own = warehouse.within(selection)
         gaps = coverage.gaps(window)
         executions = own.count(window) - sum(own.count(gap) for gap in gaps)
-        left = own.left(scope)
+        backlog = own.left(scope)
         held = Held(
             gaps,
             executions,
-            left.details,
-            left.failed,
-            left.payloads,
-            found.rates(),
-            frozenset(key for key, row in found.workflows().items() if row),
+            backlog.details,
+            backlog.failed,
+            backlog.payloads,
+            warehouse.rates(),
+            frozenset(key for key, row in warehouse.workflows().items() if row),
         )
         since = now - timedelta(days=_DAYS_OF_SYNCS)
         _, rows = reader.query(
@@ -169,19 +169,19 @@ def _words(
     settings: configuration.Settings, asked: ranges.Range, filters: Mapping[str, str], scope: Scope
 ) -> str:
     """The command that does it."""
-    words = ["task-history", "backfill", settings.system.name]
+    command = ["task-history", "backfill", settings.system.name]
     if settings.instance:
-        words += ["--instance", settings.instance]
-    words += asked.words
+        command += ["--instance", settings.instance]
+    command += asked.words
     for name, value in filters.items():
-        words += [f"--{name}", value]
-    words += ["--steps", scope.steps, "--payloads", scope.payloads]
-    return " ".join(words)
+        command += [f"--{name}", value]
+    command += ["--steps", scope.steps, "--payloads", scope.payloads]
+    return " ".join(command)
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(result: Mapping[str, Any]) -> list[str]:
     """The plan for a person."""
-    kinds, budget = found["requests_by_kind"], found["budget"]
+    kinds, budget = result["requests_by_kind"], result["budget"]
     parts = [
         f"{kinds['list']:,} to list",
         f"{kinds['execution']:,} for steps",
@@ -189,20 +189,20 @@ def lines(found: Mapping[str, Any]) -> list[str]:
     ]
     if kinds["integration"]:
         parts.append(f"{kinds['integration']:,} for integrations")
-    how = "the vendor counts them" if found["is_counted"] else "estimated: the vendor does not count them"
+    how = "the vendor counts them" if result["is_counted"] else "estimated: the vendor does not count them"
     text = []
-    if not found["gaps"]:
-        text.append(f"  covered     all of it, {found['covered_executions']:,} executions")
-    elif found["covered_executions"] or len(found["gaps"]) > 1:
+    if not result["gaps"]:
+        text.append(f"  covered     all of it, {result['covered_executions']:,} executions")
+    elif result["covered_executions"] or len(result["gaps"]) > 1:
         text.append(
-            f"  covered     {found['covered_executions']:,} executions of it need not be listed again"
+            f"  covered     {result['covered_executions']:,} executions of it need not be listed again"
         )
     text += [
-        f"  executions  {found['executions']:,} to list ({how}), {found['failed']:,} of them failed",
-        f"  requests    {found['requests']:,}: {', '.join(parts)}",
-        f"  details     {found['details_estimate']}",
+        f"  executions  {result['executions']:,} to list ({how}), {result['failed']:,} of them failed",
+        f"  requests    {result['requests']:,}: {', '.join(parts)}",
+        f"  details     {result['details_estimate']}",
     ]
-    if found["seconds"] is None:
+    if result["seconds"] is None:
         text.append("  time        as fast as the vendor answers: there is no limit")
     else:
         syncs = (
@@ -211,15 +211,15 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             else ""
         )
         text.append(
-            f"  time        about {output.duration(found['seconds'])} at {budget['limit']:,} requests in "
+            f"  time        about {output.duration(result['seconds'])} at {budget['limit']:,} requests in "
             f"{output.duration(budget['period_s'])}{syncs}"
         )
-    text.append(f"  size        about {output.size(found['bytes'])}")
-    if found["at_risk"]:
+    text.append(f"  size        about {output.size(result['bytes'])}")
+    if result["at_risk"]:
         text.append(
-            f"  at risk     what began before {output.minute(found['at_risk']['before'])} UTC "
-            f"({found['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
+            f"  at risk     what began before {output.minute(result['at_risk']['before'])} UTC "
+            f"({result['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
             "take steps = failed or none, or begin at once"
         )
-    text += [f"This took {found['asked']} requests. Nothing was loaded. To do it:", f"  {found['words']}"]
+    text += [f"This took {result['asked']} requests. Nothing was loaded. To do it:", f"  {result['words']}"]
     return text

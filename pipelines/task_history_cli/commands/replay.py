@@ -120,30 +120,34 @@ def choose(args: argparse.Namespace, settings: configuration.Settings, target: d
                     f"--failed chooses from the warehouse, and {settings.system.name} is not synced yet into "
                     f"{target.place}. Start with: task-history sync {settings.system.name}"
                 )
-            return Choice([Candidate(one, is_known=False) for one in ids], [], selection, None)
-        known = Candidates(reader.query, reader.names, settings.system, selection=selection)
-        found = known.failed(args.error) if args.failed else known.given(ids)
-        names = [one.id for one in found]
+            return Choice([Candidate(candidate, is_known=False) for candidate in ids], [], selection, None)
+        candidates = Candidates(reader.query, reader.names, settings.system, selection=selection)
+        considered = candidates.failed(args.error) if args.failed else candidates.given(ids)
+        names = [candidate.id for candidate in considered]
         has_replays = any(table == REPLAYS.name for table, _ in reader.columns())
-        earlier = known.earlier(names) if has_replays else {}
+        earlier = candidates.earlier(names) if has_replays else {}
         horizon = None if settings.retention is None else now - settings.retention
-        found = judged(found, earlier, horizon=horizon)
-        reasons = {one.id: _obstacle(one, again=args.again) for one in found}
-        chosen = [one for one in found if reasons[one.id] is None]
+        considered = judged(considered, earlier, horizon=horizon)
+        reasons = {candidate.id: _obstacle(candidate, again=args.again) for candidate in considered}
+        chosen = [candidate for candidate in considered if reasons[candidate.id] is None]
         return Choice(
-            known.with_errors(chosen) if len(chosen) <= args.max else chosen,
-            [(one, reason) for one in found if (reason := reasons[one.id]) is not None],
+            candidates.with_errors(chosen) if len(chosen) <= args.max else chosen,
+            [
+                (candidate, reason)
+                for candidate in considered
+                if (reason := reasons[candidate.id]) is not None
+            ],
             selection,
             asked,
-            known.unheard() if args.error is not None else 0,
+            candidates.unheard() if args.error is not None else 0,
         )
 
 
-def _obstacle(one: Candidate, *, again: bool) -> str | None:
-    if not _can_be_asked_for(one.id):
+def _obstacle(candidate: Candidate, *, again: bool) -> str | None:
+    if not _can_be_asked_for(candidate.id):
         return "no address can hold its id"
-    before = str(one.earlier) if one.earlier is not None and not again else None
-    return one.obstacle or before
+    before = str(candidate.earlier) if candidate.earlier is not None and not again else None
+    return candidate.obstacle or before
 
 
 def _carried_out(
@@ -154,7 +158,7 @@ def _carried_out(
     from task_history.runs.context import Context
     from task_history.runs.replay import Replay
 
-    ids = [one.id for one in choice.candidates]
+    ids = [candidate.id for candidate in choice.candidates]
     works: list[Replay] = []
 
     def make_work(context: Context, loader: Loader) -> Replay:
@@ -179,7 +183,7 @@ def _carried_out(
                     commit_batches(current, progress.committed)
             except TaskHistoryError as failure:
                 error = failure
-            told = replay_words.done(current, works[0], choice, error, time.monotonic() - began)
+            result = replay_words.done(current, works[0], choice, error, time.monotonic() - began)
     except AlreadyRunning:
         raise AlreadyRunning(
             f"Another replay of {settings.pipeline_name} is at work. Nothing was sent: run the same command when it "
@@ -187,13 +191,13 @@ def _carried_out(
         ) from None
     if args.json and error is not None:
         output.tell(f"task-history replay: {error}")
-    _tell(args, told, replay_words.lines_done(told))
-    return int(told["exit_code"])
+    _tell(args, result, replay_words.lines_done(result))
+    return int(result["exit_code"])
 
 
-def _tell(args: argparse.Namespace, told: dict[str, Any], lines: Sequence[str]) -> None:
+def _tell(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[str]) -> None:
     if args.json:
-        output.emit(told)
+        output.emit(result)
         return
     for line in lines:
         output.say(line)
@@ -201,9 +205,9 @@ def _tell(args: argparse.Namespace, told: dict[str, Any], lines: Sequence[str]) 
 
 def _ids(args: argparse.Namespace) -> list[str]:
     """Each id once, in the order in which they were given."""
-    for one in args.ids:
-        if not one.isprintable() or one.split() != [one] or not _can_be_asked_for(one):
-            raise UsageError(f"{one!r} is no id of an execution.")
+    for identity in args.ids:
+        if not identity.isprintable() or identity.split() != [identity] or not _can_be_asked_for(identity):
+            raise UsageError(f"{identity!r} is no id of an execution.")
     return list(dict.fromkeys(args.ids))
 
 

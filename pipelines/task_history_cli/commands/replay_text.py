@@ -43,8 +43,8 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
         "sent": False,
         "exit_code": 0,
         "executions": [],
-        "would_replay": [_candidate(one) for one in choice.candidates],
-        "skipped": [{"id": one.id, "reason": reason} for one, reason in choice.skipped],
+        "would_replay": [_candidate(candidate) for candidate in choice.candidates],
+        "skipped": [{"id": candidate.id, "reason": reason} for candidate, reason in choice.skipped],
         "without_outputs": choice.unheard,
         "requests": number,
         "budget": _budget(settings, number),
@@ -56,16 +56,16 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
     }
 
 
-def _candidate(one: Candidate) -> dict[str, Any]:
-    remarks = [] if one.is_known else [NOT_KNOWN]
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    remarks = [] if candidate.is_known else [NOT_KNOWN]
     return {
-        "id": one.id,
-        "workflow_id": one.workflow_id,
-        "integration": one.integration,
-        "status": one.status,
-        "started_at": one.started_at,
-        "error": one.error or None,
-        "remark": "; ".join([*remarks, *([str(one.earlier)] if one.earlier else [])]) or None,
+        "id": candidate.id,
+        "workflow_id": candidate.workflow_id,
+        "integration": candidate.integration,
+        "status": candidate.status,
+        "started_at": candidate.started_at,
+        "error": candidate.error or None,
+        "remark": "; ".join([*remarks, *([str(candidate.earlier)] if candidate.earlier else [])]) or None,
     }
 
 
@@ -91,68 +91,69 @@ def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
 
 def go_on(args: argparse.Namespace, choice: Choice) -> str:
     """The command that replays exactly what was shown."""
-    words = ["task-history", "replay", args.system]
+    command = ["task-history", "replay", args.system]
     for name in ("instance", "destination"):
         if getattr(args, name):
-            words += [f"--{name}", getattr(args, name)]
+            command += [f"--{name}", getattr(args, name)]
     if choice.asked is None:
-        words += args.ids
+        command += args.ids
     else:
-        words.append("--failed")
+        command.append("--failed")
         if choice.asked.is_cut:
             # What begins from now on was not shown.
-            words += ["--from", iso_ms(choice.asked.window.start), "--to", iso_ms(choice.asked.window.end)]
+            command += ["--from", iso_ms(choice.asked.window.start), "--to", iso_ms(choice.asked.window.end)]
         else:
             ends = (("month", args.month), ("from", args.start), ("to", args.end))
-            words += [word for name, value in ends if value for word in (f"--{name}", value)]
-            words += [] if args.timezone == "UTC" else ["--timezone", args.timezone]
+            command += [argument for name, value in ends if value for argument in (f"--{name}", value)]
+            command += [] if args.timezone == "UTC" else ["--timezone", args.timezone]
         for name, value in sorted(choice.selection.filters.items()):
-            words += [f"--{name}", value]
-        words += [] if args.error is None else ["--error", args.error]
-    words += ["--again"] if args.again else []
-    words += ["--max", str(args.max)] if len(choice.candidates) > MOST else []
-    return shlex.join([*words, "--yes"])
+            command += [f"--{name}", value]
+        command += [] if args.error is None else ["--error", args.error]
+    command += ["--again"] if args.again else []
+    command += ["--max", str(args.max)] if len(choice.candidates) > MOST else []
+    return shlex.join([*command, "--yes"])
 
 
-def lines_shown(told: Mapping[str, Any]) -> list[str]:
+def lines_shown(result: Mapping[str, Any]) -> list[str]:
     """The same for a person."""
-    chosen = told["would_replay"]
-    found = []
+    chosen = result["would_replay"]
+    text = []
     if chosen:
         rows = [
             [
-                one["id"],
-                one["workflow_id"] or "",
-                one["integration"] or "",
-                one["status"] or "",
-                _at(one["started_at"]),
-                "; ".join(filter(None, (one["remark"], one["error"]))),
+                execution["id"],
+                execution["workflow_id"] or "",
+                execution["integration"] or "",
+                execution["status"] or "",
+                _at(execution["started_at"]),
+                "; ".join(filter(None, (execution["remark"], execution["error"]))),
             ]
-            for one in chosen
+            for execution in chosen
         ]
         heads = ["id", "workflow", "integration", "status", "started (UTC)", "error"]
-        found += [*output.table(rows, heads=heads), ""]
-    found += _skipped(told["skipped"])
-    if told["without_outputs"]:
-        found.append(
-            f"--error cannot see {told['without_outputs']:,} failed executions of this range: no output of a failed "
+        text += [*output.table(rows, heads=heads), ""]
+    text += _skipped(result["skipped"])
+    if result["without_outputs"]:
+        text.append(
+            f"--error cannot see {result['without_outputs']:,} failed executions of this range: no output of a failed "
             "step of theirs is loaded (setting payloads, or not synced yet)."
         )
     if not chosen:
-        return [*found, "Nothing to replay; nothing was sent."]
-    budget = told["budget"]
-    left = ""
+        return [*text, "Nothing to replay; nothing was sent."]
+    budget = result["budget"]
+    budget_left = ""
     if budget is not None and budget["left"] is not None:
-        left = (
+        budget_left = (
             f"; {budget['left']:,} of {budget['limit']:,} in {output.duration(budget['period_s'])} are left"
         )
-        left += ", the rest has to wait" if budget["waits"] else ""
+        budget_left += ", the rest has to wait" if budget["waits"] else ""
     return [
-        *found,
-        f"{told['system']} would be asked to run {_executions(len(chosen))} again: {_requests(len(chosen))}{left}.",
-        told["caveat"],
+        *text,
+        f"{result['system']} would be asked to run {_executions(len(chosen))} again: {_requests(len(chosen))}"
+        f"{budget_left}.",
+        result["caveat"],
         "Nothing was sent. To do it:",
-        f"  {told['go_on']}",
+        f"  {result['go_on']}",
     ]
 
 
@@ -180,17 +181,17 @@ def done(
         **counts,
         "executions": [
             {
-                "id": one.id,
-                "outcome": one.outcome,
-                "new_execution_id": one.new_execution_id,
-                "status_code": one.status_code,
-                "answer": one.answer,
-                "answered_at": one.answered_at,
+                "id": outcome.id,
+                "outcome": outcome.outcome,
+                "new_execution_id": outcome.new_execution_id,
+                "status_code": outcome.status_code,
+                "answer": outcome.answer,
+                "answered_at": outcome.answered_at,
             }
-            for one in work.results
+            for outcome in work.results
         ],
         "skipped": [
-            *({"id": one.id, "reason": reason} for one, reason in choice.skipped),
+            *({"id": outcome.id, "reason": reason} for outcome, reason in choice.skipped),
             *({"id": identity, "reason": str(earlier)} for identity, earlier in work.skipped.items()),
         ],
         "left": work.left,
@@ -202,49 +203,49 @@ def done(
     }
 
 
-def lines_done(told: Mapping[str, Any]) -> list[str]:
+def lines_done(result: Mapping[str, Any]) -> list[str]:
     """The same for a person."""
     rows = [
-        [one["id"], one["outcome"], one["new_execution_id"] or "", _because(one)]
-        for one in told["executions"]
+        [execution["id"], execution["outcome"], execution["new_execution_id"] or "", _because(execution)]
+        for execution in result["executions"]
     ]
-    found = []
+    text = []
     if rows:
         heads = ["id", "outcome", "new id", "because"]
-        found += [*output.table(rows, heads=heads), ""]
-    found += _skipped(told["skipped"])
-    found.append(
-        f"{told['replayed']:,} replayed, {told['refused']:,} refused, {told['unknown']:,} unknown, "
-        f"with {_requests(told['requests'])} in {output.duration(told['duration_s'])}."
+        text += [*output.table(rows, heads=heads), ""]
+    text += _skipped(result["skipped"])
+    text.append(
+        f"{result['replayed']:,} replayed, {result['refused']:,} refused, {result['unknown']:,} unknown, "
+        f"with {_requests(result['requests'])} in {output.duration(result['duration_s'])}."
     )
-    if told["unknown"]:
-        found.append(
+    if result["unknown"]:
+        text.append(
             "Unknown means that the answer was lost: it may or may not run again. Look at the vendor's side; later "
             "runs skip it unless you say --again."
         )
-    if told["left"]:
-        because = told["stopped"] or told["error"] or ""
-        found.append(
-            f"Not sent: {_executions(len(told['left']))}, because of: {because.rstrip('.')}. The same command goes on "
+    if result["left"]:
+        because = result["stopped"] or result["error"] or ""
+        text.append(
+            f"Not sent: {_executions(len(result['left']))}, because of: {because.rstrip('.')}. The same command goes on "
             "there."
         )
-    elif told["error"]:
-        found.append(told["error"])
-    if not told["is_recorded"]:
-        found.append(
+    elif result["error"]:
+        text.append(result["error"])
+    if not result["is_recorded"]:
+        text.append(
             "What is listed here could not all be written down: in the table replays some may stay as intended, and "
             "later runs skip them."
         )
-    if told["replayed"]:
-        found.append(f"The next task-history sync {told['system']} brings what they do. {told['caveat']}")
-    return found
+    if result["replayed"]:
+        text.append(f"The next task-history sync {result['system']} brings what they do. {result['caveat']}")
+    return text
 
 
-def _because(one: Mapping[str, Any]) -> str:
+def _because(execution: Mapping[str, Any]) -> str:
     """The answer without what is the same for all of them."""
-    if one["outcome"] == "replayed":
+    if execution["outcome"] == "replayed":
         return ""
-    short = one["answer"].partition(" It may or may not")[0].rstrip(".")
+    short = execution["answer"].partition(" It may or may not")[0].rstrip(".")
     _, at, status = short.partition(" with HTTP ")
     return f"HTTP {status}" if at else short.partition(": ")[2] or short
 
@@ -252,12 +253,12 @@ def _because(one: Mapping[str, Any]) -> str:
 def _skipped(skipped: list[dict[str, str]]) -> list[str]:
     if not skipped:
         return []
-    kinds = Counter(_kind(one["reason"]) for one in skipped)
-    found = [f"Skipped: {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}."]
-    found += [f"  {one['id']}  {one['reason']}" for one in skipped[:_MAX_SKIPPED_SHOWN]]
+    kinds = Counter(_kind(execution["reason"]) for execution in skipped)
+    text = [f"Skipped: {', '.join(f'{number:,} {kind}' for kind, number in kinds.most_common())}."]
+    text += [f"  {execution['id']}  {execution['reason']}" for execution in skipped[:_MAX_SKIPPED_SHOWN]]
     if len(skipped) > _MAX_SKIPPED_SHOWN:
-        found.append(f"  and {len(skipped) - _MAX_SKIPPED_SHOWN:,} more, which --json lists.")
-    return [*found, ""]
+        text.append(f"  and {len(skipped) - _MAX_SKIPPED_SHOWN:,} more, which --json lists.")
+    return [*text, ""]
 
 
 def _kind(reason: str) -> str:

@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
 
     target = destination.find(args.destination, "task_history_views")
     with viewing.asked(target) as access:
-        found = report_data.report(access, window, now=now)
+        report = report_data.report(access, window, now=now)
     title = args.month or f"the last {_DAYS} days"
-    page = report_page.page(found, title)
+    page = report_page.page(report, title)
     _write(args.out, page)
     if args.json:
         output.emit(
@@ -63,12 +63,12 @@ def run(args: argparse.Namespace) -> int:
                 "bytes": len(page.encode()),
                 "from": window.start,
                 "until": window.end,
-                "totals": found.totals,
+                "totals": report.totals,
             }
         )
     else:
         output.tell(
-            f"{args.out}: {found.totals['executions']:,} executions, {output.size(len(page.encode()))}. It opens in any "
+            f"{args.out}: {report.totals['executions']:,} executions, {output.size(len(page.encode()))}. It opens in any "
             "browser, offline."
         )
     return 0

@@ -33,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     names = (args.system,) if args.system else systems.names()
-    found = [status(name, args.instance, args.destination) for name in names]
+    statuses = [status(name, args.instance, args.destination) for name in names]
     if args.json:
-        output.emit({"command": "status", "systems": found})
+        output.emit({"command": "status", "systems": statuses})
         return 0
-    for entry in found:
+    for entry in statuses:
         for line in lines(entry):
             output.say(line)
     return 0
@@ -52,7 +52,7 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
     settings = configuration.load(name, instance=instance, lacking=True)
     output.keep_secret(settings.secrets)
     target = destination.find(destination_name, settings.pipeline_name, dataset=settings.dataset_name)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "system": name,
         "instance": instance,
         "destination": target.name,
@@ -65,22 +65,22 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
     with reading.queried(target, settings) as reader:
         warehouse = None if reader is None else reading.warehouse(reader, settings)
         if reader is not None and warehouse is not None:
-            found |= {"loaded": True, **_loaded(reader, warehouse, settings)}
-    return found
+            result |= {"loaded": True, **_loaded(reader, warehouse, settings)}
+    return result
 
 
 def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
-    noted = warehouse.coverage()
-    known = [day for day in whole(noted, system.listing.partitioned_by) if day.windows]
-    span = Coverage(known).span
+    coverage = warehouse.coverage()
+    loaded_days = [day for day in whole(coverage, system.listing.partitioned_by) if day.windows]
+    span = Coverage(loaded_days).span
     counts = reader.counts(
         [
             table.name
-            for one in (system, *system.companions)
-            for table in of_one(one)
-            if table is not one.details.log
+            for dataset in (system, *system.companions)
+            for table in of_one(dataset)
+            if table is not dataset.details.log
         ]
     )
     # What a backfill brought from before the syncs is the backfill's to complete.
@@ -89,22 +89,26 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
         [warehouse, *map(warehouse.of, system.companions)],
     )
     own = Selection(Window(span.start, span.end)) if span else Selection()
-    left = [one.within(own).left(scope) for one in all_of_it]
+    backlogs = [dataset.within(own).left(scope) for dataset in all_of_it]
     runs = reader.names(RUNS.name)
     _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
-        "covered_from": min((day.windows[0].start for day in known if not day.filters), default=None),
+        "covered_from": min((day.windows[0].start for day in loaded_days if not day.filters), default=None),
         "covered_until": span.end if span else None,
         "lag_s": round((datetime.now(UTC) - span.end).total_seconds()) if span else None,
         "rows": counts,
-        "open_executions": sum(one.left(Scope("none", "none")).open_executions for one in all_of_it),
+        "open_executions": sum(dataset.left(Scope("none", "none")).open_executions for dataset in all_of_it),
         "unresolved": int(unresolved[0][0] or 0),
-        "details_left": sum(one.details for one in left),
-        "payloads_left": sum(one.payloads for one in left),
+        "details_left": sum(dataset.details for dataset in backlogs),
+        "payloads_left": sum(dataset.payloads for dataset in backlogs),
         "read_whole": _read_whole(reader, settings),
-        "coverage": [_day(day) for day in by_day(known)],
+        "coverage": [_day(day) for day in by_day(loaded_days)],
         "filtered_coverage": _filtered(
-            [day for day in noted if day.filters and not is_part(day.filters, system.listing.partitioned_by)]
+            [
+                day
+                for day in coverage
+                if day.filters and not is_part(day.filters, system.listing.partitioned_by)
+            ]
         ),
         "lost": _rows(
             query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
@@ -143,12 +147,12 @@ def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any
     ]
 
 
-def _filtered(known: Sequence[Day]) -> list[dict[str, Any]]:
+def _filtered(days: Sequence[Day]) -> list[dict[str, Any]]:
     """What is loaded under filters only."""
     return [
         {"filters": filters, "from": window.start, "until": window.end}
-        for filters in sorted({day.filters for day in known if day.filters})
-        for window in merged(part for day in known if day.filters == filters for part in day.windows)
+        for filters in sorted({day.filters for day in days if day.filters})
+        for window in merged(part for day in days if day.filters == filters for part in day.windows)
     ]
 
 
@@ -180,52 +184,52 @@ def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
     }
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
+def lines(result: Mapping[str, Any]) -> list[str]:
     """The status for a person."""
-    name = found["system"] + (f" ({found['instance']})" if found["instance"] else "")
-    if not found["loaded"]:
+    name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
+    if not result["loaded"]:
         return [
-            f"{name}: not synced yet into {found['place']}. Start with: task-history sync {found['system']}"
+            f"{name}: not synced yet into {result['place']}. Start with: task-history sync {result['system']}"
         ]
-    rows = found["rows"]
+    rows = result["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
-        f"  covered   {output.minute(found['covered_from'])} to {output.minute(found['covered_until'])}"
-        + (f" ({output.duration(max(0, found['lag_s']))} ago)" if found["lag_s"] is not None else ""),
-        f"  open      {found['open_executions']:,} executions",
-        f"  left      {found['details_left']:,} executions without steps, {found['payloads_left']:,} payloads",
+        f"  covered   {output.minute(result['covered_from'])} to {output.minute(result['covered_until'])}"
+        + (f" ({output.duration(max(0, result['lag_s']))} ago)" if result["lag_s"] is not None else ""),
+        f"  open      {result['open_executions']:,} executions",
+        f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
     ]
     text += [
-        f"  whole     {one} is read to its end each time: it was not seen to come newest first"
-        for one in found["read_whole"]
+        f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
+        for entry in result["read_whole"]
     ]
-    if found["unresolved"]:
+    if result["unresolved"]:
         text.append(
-            f"  unresolved {found['unresolved']:,} executions were open as the vendor's retention passed over them"
+            f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"
         )
     text += [
-        f"  lost      {output.minute(one['lost_from'])} to {output.minute(one['lost_until'])}, "
+        f"  lost      {output.minute(entry['lost_from'])} to {output.minute(entry['lost_until'])}, "
         "purged before a sync read it"
-        for one in found["lost"]
+        for entry in result["lost"]
     ]
     text += [
-        f"  unfinished backfill of {output.minute(one['window_start'])} to {output.minute(one['window_end'])}"
-        + (f" ({one['filters']})" if one["filters"] else "")
-        + f", {one['outcome']}: the same command goes on"
-        for one in found["unfinished"]
+        f"  unfinished backfill of {output.minute(entry['window_start'])} to {output.minute(entry['window_end'])}"
+        + (f" ({entry['filters']})" if entry["filters"] else "")
+        + f", {entry['outcome']}: the same command goes on"
+        for entry in result["unfinished"]
     ]
     text += [
-        f"  only {one['filters']}: {output.minute(one['from'])} to {output.minute(one['until'])}"
-        for one in found["filtered_coverage"]
+        f"  only {entry['filters']}: {output.minute(entry['from'])} to {output.minute(entry['until'])}"
+        for entry in result["filtered_coverage"]
     ]
-    if found["budget"]:
-        used, limit = found["budget"]["used"], found["budget"]["limit"]
+    if result["budget"]:
+        used, limit = result["budget"]["used"], result["budget"]["limit"]
         text.append(
-            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(found['budget']['period_s'])}"
+            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(result['budget']['period_s'])}"
             if limit
             else "  budget    no limit"
         )
-    text += ["  days      " + line for line in _calendar(found["coverage"], datetime.now(UTC).date())]
+    text += ["  days      " + line for line in _calendar(result["coverage"], datetime.now(UTC).date())]
     text.append("  last runs (UTC)")
     heads = [
         "started",
@@ -250,7 +254,7 @@ def lines(found: Mapping[str, Any]) -> list[str]:
             f"{row['requests'] or 0:,}",
             output.duration((row["duration_ms"] or 0) / 1000),
         ]
-        for row in found["runs"]
+        for row in result["runs"]
     ]
     text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
     return text
@@ -260,14 +264,14 @@ def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:
     """One mark a day until today, the last days only, weeks from Monday."""
     if not days:
         return ["none covered"]
-    known = {day["day"]: day for day in days}
+    by_day = {day["day"]: day for day in days}
     last = date.fromisoformat(days[-1]["day"])
     first = max(date.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
     monday = first - timedelta(days=first.weekday())
     weeks = []
     while monday <= last:
-        week = [monday + timedelta(days=at) for at in range(7)]
-        marks = "".join(_mark(known.get(day.isoformat())) for day in week if day <= max(today, last))
+        week = [monday + timedelta(days=weekday) for weekday in range(7)]
+        marks = "".join(_mark(by_day.get(day.isoformat())) for day in week if day <= max(today, last))
         weeks.append(f"{monday.isoformat()}  {marks}")
         monday += timedelta(days=7)
     return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]

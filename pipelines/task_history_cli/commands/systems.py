@@ -20,11 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     names = (args.system,) if args.system else systems.names()
-    found = [described(name) for name in names]
+    described_systems = [described(name) for name in names]
     if args.json:
-        output.emit({"systems": found})
+        output.emit({"systems": described_systems})
         return 0
-    for system in found:
+    for system in described_systems:
         limit = system["rate_limit"]
         output.say(f"{system['name']}: {system['title']} ({system['docs_url']})")
         output.say(

@@ -21,15 +21,17 @@ from ..runtime import views as viewing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_warehouse(parser)
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--print", action="store_true", help="print the views' SQL instead; opens no warehouse")
-    what.add_argument("--check", action="store_true", help="check uniqueness, references and totals instead")
-    what.add_argument(
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--print", action="store_true", help="print the views' SQL instead; opens no warehouse"
+    )
+    modes.add_argument("--check", action="store_true", help="check uniqueness, references and totals instead")
+    modes.add_argument(
         "--dictionary",
         action="store_true",
         help="print every table, view and column with its sentence instead",
     )
-    what.add_argument("--dbt", action="store_true", help="print dbt's sources.yml for them instead")
+    modes.add_argument("--dbt", action="store_true", help="print dbt's sources.yml for them instead")
     parser.add_argument(
         "--dialect", choices=DIALECTS, help="of --print: duckdb or bigquery; as the destination if not given"
     )
@@ -51,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(args: argparse.Namespace) -> int:
     dialect = args.dialect or ("bigquery" if args.destination == "bigquery" else "duckdb")
-    found = creating.texts(by_default(), dialect)
-    chosen = {name: sql for name, sql in found.items() if not args.name or name in args.name}
+    selects = creating.texts(by_default(), dialect)
+    chosen = {name: sql for name, sql in selects.items() if not args.name or name in args.name}
     if args.json:
         output.emit({"command": "views", "dialect": dialect, "views": chosen})
         return 0
@@ -66,18 +68,18 @@ def _print(args: argparse.Namespace) -> int:
 
 def _make(args: argparse.Namespace, target: destination.Target) -> int:
     with viewing.opened(target) as access:
-        made = creating.refresh(access, anew=True)
+        result = creating.refresh(access, anew=True)
     if args.json:
-        output.emit({"command": "views", "datasets": made.datasets, "views": made.views})
+        output.emit({"command": "views", "datasets": result.datasets, "views": result.views})
         return 0
-    if not made.views:
+    if not result.views:
         output.tell(
             f"Nothing is loaded in {target.place} yet: task-history sync makes the tables and the views."
         )
         return 0
-    output.tell(f"{len(made.views)} views over {', '.join(made.datasets)} in the dataset {DATASET}:")
+    output.tell(f"{len(result.views)} views over {', '.join(result.datasets)} in the dataset {DATASET}:")
     output.say(
-        *output.table([[name, views()[name].question] for name in made.views], heads=["view", "answers"])
+        *output.table([[name, views()[name].question] for name in result.views], heads=["view", "answers"])
     )
     return 0
 
@@ -87,33 +89,37 @@ def _check(args: argparse.Namespace, target: destination.Target) -> int:
         datasets = creating.datasets(access)
         if not datasets:
             raise WarehouseUnavailable(f"Nothing is loaded in {target.place} yet: task-history sync does it.")
-        found = list(findings(access.query, datasets, access.dialect, project=access.project))
-    broken = [one for one in found if not one.is_well and one.check.level == BROKEN]
+        results = list(findings(access.query, datasets, access.dialect, project=access.project))
+    broken = [finding for finding in results if not finding.is_well and finding.check.level == BROKEN]
     if args.json:
-        output.emit({"command": "views", "broken": len(broken), "checks": [_value(one) for one in found]})
+        output.emit(
+            {"command": "views", "broken": len(broken), "checks": [_value(finding) for finding in results]}
+        )
     else:
         rows = [
-            ["holds" if one.is_well else one.check.level, one.check.name, one.check.promise] for one in found
+            ["holds" if finding.is_well else finding.check.level, finding.check.name, finding.check.promise]
+            for finding in results
         ]
         output.say(*output.table(rows, heads=["", "check", "promise"]))
-        for one in found:
-            if not one.is_well:
-                cells = [[_shown(value) for value in row] for row in one.rows]
+        for finding in results:
+            if not finding.is_well:
+                cells = [[_shown(value) for value in row] for row in finding.rows]
                 output.say(
-                    "", f"{one.check.level}: {one.check.name}. {one.check.promise} Rows that break it:"
+                    "",
+                    f"{finding.check.level}: {finding.check.name}. {finding.check.promise} Rows that break it:",
                 )
-                output.say(*output.table(cells, heads=list(one.columns)), "", *one.sql.splitlines())
+                output.say(*output.table(cells, heads=list(finding.columns)), "", *finding.sql.splitlines())
     return ExitCode.DIFFERENCES if broken else ExitCode.DONE
 
 
-def _value(one: Finding) -> dict[str, Any]:
+def _value(finding: Finding) -> dict[str, Any]:
     return {
-        "name": one.check.name,
-        "promise": one.check.promise,
-        "level": one.check.level,
-        "holds": one.is_well,
-        "rows": [dict(zip(one.columns, row, strict=True)) for row in one.rows],
-        "query": one.sql,
+        "name": finding.check.name,
+        "promise": finding.check.promise,
+        "level": finding.check.level,
+        "holds": finding.is_well,
+        "rows": [dict(zip(finding.columns, row, strict=True)) for row in finding.rows],
+        "query": finding.sql,
     }
 
 

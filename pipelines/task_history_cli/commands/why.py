@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
 def execution_id(text: str) -> str:
     """The id in what somebody pasted. Raises UsageError when there is none."""
     text = text.strip()
-    found = _IN_ADDRESS.search(text)
-    if found is not None:
-        text = unquote(found[1]).strip()
+    match = _IN_ADDRESS.search(text)
+    if match is not None:
+        text = unquote(match[1]).strip()
     elif "://" in text:
         raise UsageError(
             f"The address {text} names no execution: it must end like …/executions/EXECUTION_ID."
@@ -126,7 +126,7 @@ def why(
     if facts.row is not None:
         reason, remarks = _present(words, facts, facts.row, told)
     else:
-        given = Absent(
+        absent_facts = Absent(
             words,
             loaded,
             target.place,
@@ -137,7 +137,7 @@ def why(
             traces=facts.traces,
             other=facts.other,
         )
-        reason, remarks = absent(given), []
+        reason, remarks = absent(absent_facts), []
     return {
         "command": "why",
         "system": settings.system.name,
@@ -175,46 +175,46 @@ def _story(settings: configuration.Settings, asking: Asking, facts: Facts, row: 
     seen = sightings.timeline(row, facts.states)
     integration = facts.integrations.get(str(row.get(system.workflow_column)))
     known = Known(filter_values(system, row, integration), row.get("date_ended"))
-    found = sightings.brought(seen, facts.reads, known, system, run_then=facts.run_then)
-    request, position = _request(settings, asking, found, row)
-    read = found.read or {}
+    origin = sightings.brought(seen, facts.reads, known, system, run_then=facts.run_then)
+    request, position = _request(settings, asking, origin, row)
+    read = origin.read or {}
     names = ("lane", "filters", "window_start", "window_end", "executions", "api_total", "read_at")
     return {
         "integration": integration,
         "timeline": [_state(state, facts.runs) for state in seen],
         "brought_by": {
-            "read_by": found.read_by,
-            **_run(found.run_id, facts.runs),
+            "read_by": origin.read_by,
+            **_run(origin.run_id, facts.runs),
             **{name: read.get(name) for name in names},
             "position": position,
             "request": request,
-            "missed_read_at": found.missed["read_at"] if found.missed else None,
+            "missed_read_at": origin.missed["read_at"] if origin.missed else None,
         },
     }
 
 
 def _request(
-    settings: configuration.Settings, asking: Asking, found: sightings.Brought, row: Row
+    settings: configuration.Settings, asking: Asking, origin: sightings.Brought, row: Row
 ) -> tuple[dict[str, Any] | None, int | None]:
     """The request that showed it, as far as it can be rebuilt, and its place in the window."""
     system = settings.system
     # A path may hold what is not set here; what is secret stands for itself by its name.
     names: dict[str, Any] = {
-        one.name: one.name.upper()
-        for one in stated(system.settings)
-        if one.is_secret or (one.is_required and not getattr(settings.values, one.name))
+        setting.name: setting.name.upper()
+        for setting in stated(system.settings)
+        if setting.is_secret or (setting.is_required and not getattr(settings.values, setting.name))
     }
     values = replace(settings.values, **names)
     started_at = row.get(system.started_column)
-    if found.read is not None and started_at is not None:
-        window = Window(found.read["window_start"], found.read["window_end"])
-        filters = str(found.read.get("filters") or "")
-        place = asking.rank(window, filters, started_at, str(row["id"]))
-        offset = place // system.listing.page_size * system.listing.page_size
+    if origin.read is not None and started_at is not None:
+        window = Window(origin.read["window_start"], origin.read["window_end"])
+        filters = str(origin.read.get("filters") or "")
+        rank = asking.rank(window, filters, started_at, str(row["id"]))
+        offset = rank // system.listing.page_size * system.listing.page_size
         return _shown(
             system.listing.request(values, window, offset=offset, filters=read_filters(filters))
-        ), place + 1
-    if found.read_by == "execution":
+        ), rank + 1
+    if origin.read_by == "execution":
         return _shown(system.details.execution_request(values, str(row["id"]), "")), None
     return None, None
 

@@ -34,7 +34,7 @@ def dataset(name: str | None = None) -> Any:
 
 def schema() -> Schema:
     """The views as dlt knows tables: names, types and sentences."""
-    found = Schema(DATASET)
+    views_schema = Schema(DATASET)
     for view in views().values():
         columns: Any = {
             column.name: {
@@ -45,7 +45,7 @@ def schema() -> Schema:
             }
             for column in view.columns
         }
-        found.update_table(
+        views_schema.update_table(
             {"name": view.name, "resource": view.name, "write_disposition": "append", "columns": columns}
         )
-    return found
+    return views_schema

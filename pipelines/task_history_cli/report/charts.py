@@ -16,14 +16,14 @@ _NONE = "(not known)"
 
 def charts(report: Report) -> Mapping[str, dict[str, Any]]:
     """Each chart's Vega-Lite, by the section that it belongs to; none for what has no rows."""
-    found = {
+    specs = {
         "days": _days(report.days) if report.days else None,
         "rates": _rates(report.days) if report.days else None,
         "integrations": _integrations(report.integrations) if report.integrations else None,
         "steps": _steps(report.steps) if report.steps else None,
         "coverage": _coverage(report.coverage) if report.coverage else None,
     }
-    return {name: _whole(chart) for name, chart in found.items() if chart is not None}
+    return {name: _whole(chart) for name, chart in specs.items() if chart is not None}
 
 
 def _whole(chart: Any) -> dict[str, Any]:
@@ -46,8 +46,8 @@ def _whole(chart: Any) -> dict[str, Any]:
         .configure_legend(**ink)
         .configure_view(stroke=None)
     )
-    found: dict[str, Any] = made.to_dict()
-    return found
+    spec: dict[str, Any] = made.to_dict()
+    return spec
 
 
 def _chart(values: list[dict[str, Any]], *, height: int) -> Any:

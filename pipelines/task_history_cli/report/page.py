@@ -66,8 +66,8 @@ def page(report: Report, title: str) -> str:
 
 def _library() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
-    found: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub wants what has a default
-    return re.sub(r"</(?=script)", r"<\\/", found, flags=re.IGNORECASE)
+    script: str = vl_convert.javascript_bundle()  # type: ignore[call-arg] # the stub wants what has a default
+    return re.sub(r"</(?=script)", r"<\\/", script, flags=re.IGNORECASE)
 
 
 def _script(value: Any) -> str:
@@ -76,8 +76,8 @@ def _script(value: Any) -> str:
 
 
 def _systems(freshness: Rows) -> str:
-    found = [f"{_whose(row)} is loaded until {minute(row['loaded_until'])} UTC." for row in freshness]
-    return " ".join(found)
+    sentences = [f"{_whose(row)} is loaded until {minute(row['loaded_until'])} UTC." for row in freshness]
+    return " ".join(sentences)
 
 
 def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -93,10 +93,10 @@ def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
-    there = set(drawn)
+    available = set(drawn)
 
     def of(*names: str) -> list[str]:
-        return [name for name in names if name in there]
+        return [name for name in names if name in available]
 
     return [
         Section(
@@ -246,34 +246,34 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
 def _limits(report: Report) -> list[str]:
     """What a reader has to know before the figures are believed."""
     states = [row["state"] for row in report.coverage]
-    found = []
-    for state, words in (
+    sentences = []
+    for state, description in (
         ("missing", "Of {days} in this time nothing is loaded: what is not loaded shows 0."),
         ("partial", "Of {days} only a part is loaded."),
         ("unverified", "Of {days} the vendor counts others than are loaded, or gave no count."),
     ):
         if number := states.count(state):
-            found.append(words.format(days=f"{number} day{'s' if number > 1 else ''}"))
+            sentences.append(description.format(days=f"{number} day{'s' if number > 1 else ''}"))
     for row in report.freshness:
-        found += [f"{_whose(row)}: {text}" for text in _lacking(row)]
-    found += report.caveats
-    found.append(
+        sentences += [f"{_whose(row)}: {text}" for text in _lacking(row)]
+    sentences += report.caveats
+    sentences.append(
         "Reasons are known of failed steps whose output was loaded; users, workflows and integrations as the vendor "
         "names them."
     )
-    return found
+    return sentences
 
 
 def _lacking(row: Mapping[str, Any]) -> list[str]:
-    found = []
+    sentences = []
     if row["loaded_from"]:
-        found.append(f"nothing is loaded of what began before {minute(row['loaded_from'])} UTC.")
+        sentences.append(f"nothing is loaded of what began before {minute(row['loaded_from'])} UTC.")
     if row["lost_from"]:
-        found.append(
+        sentences.append(
             f"what began from {minute(row['lost_from'])} to {minute(row['lost_until'])} UTC was purged by the "
             "vendor before it was read."
         )
-    for column, words in (
+    for column, description in (
         ("filtered_days", "of {n} days something is loaded under filters only, such as failed executions."),
         (
             "executions_without_start",
@@ -288,10 +288,10 @@ def _lacking(row: Mapping[str, Any]) -> list[str]:
         ),
     ):
         if row[column]:
-            found.append(words.format(n=_number(row[column])))
+            sentences.append(description.format(n=_number(row[column])))
     if row["last_run_outcome"] not in ("complete", None):
-        found.append(f"the last sync ended as {row['last_run_outcome']}.")
-    return found
+        sentences.append(f"the last sync ended as {row['last_run_outcome']}.")
+    return sentences
 
 
 def _counts(row: Mapping[str, Any]) -> list[str]:
@@ -313,8 +313,8 @@ def _workflow(row: Mapping[str, Any]) -> str:
 
 def _reasons(reasons: Rows, workflow: Mapping[str, Any]) -> list[str]:
     keys: Sequence[str] = ("system", "instance", "workflow_id")
-    found = [row for row in reasons if all(row[key] == workflow[key] for key in keys)]
-    return [f"{row['reason']} ({_number(row['failures'])})" for row in found]
+    matching = [row for row in reasons if all(row[key] == workflow[key] for key in keys)]
+    return [f"{row['reason']} ({_number(row['failures'])})" for row in matching]
 
 
 def _number(value: int | None) -> str:

@@ -79,42 +79,42 @@ class B3os(PlainApi):
                 return "run"
         return "other"
 
-    def row(self, at: int, now: int) -> dict[str, Any]:
+    def row(self, index: int, now: int) -> dict[str, Any]:
         world = self.world
-        is_open = world.is_open(at, now)
-        status = _ENDED[world.finals[at]] if not is_open else "workflow_running"
-        if self._state.switches["partial"] and not is_open and at % 17 == 0 and not world.finals[at]:
+        is_open = world.is_open(index, now)
+        status = _ENDED[world.finals[index]] if not is_open else "workflow_running"
+        if self._state.switches["partial"] and not is_open and index % 17 == 0 and not world.finals[index]:
             status = "workflow_partial"
-        found: dict[str, Any] = {
-            "id": f"exec_{world.identity(at)}",
+        row: dict[str, Any] = {
+            "id": f"exec_{world.identity(index)}",
             "organizationId": self.organization_id,
-            "workflowId": f"wf_{world.workflow(at)}",
-            "runId": f"run_{world.identity(at)}",
-            "sourceSystem": _SOURCES[at % 3],
+            "workflowId": f"wf_{world.workflow(index)}",
+            "runId": f"run_{world.identity(index)}",
+            "sourceSystem": _SOURCES[index % 3],
             "sourceEntityType": "order",
-            "sourceEntityId": str(at),
+            "sourceEntityId": str(index),
             "status": status,
-            "statusReason": "node failed" if world.finals[at] == 1 and not is_open else "",
-            "requestPayload": {"sku": "A1", "password": f"hunter2-{at}-secret"},
+            "statusReason": "node failed" if world.finals[index] == 1 and not is_open else "",
+            "requestPayload": {"sku": "A1", "password": f"hunter2-{index}-secret"},
             "responsePayload": None if is_open else {"ok": True},
             "clientSafeMetadata": {},
-            **self._time("createdAt", world.starts[at]),
-            **self._time("startedAt", world.starts[at] + 5),
-            **self._time("finishedAt", None if is_open else world.ends[at]),
-            **self._time("updatedAt", now if is_open else world.ends[at]),
+            **self._time("createdAt", world.starts[index]),
+            **self._time("startedAt", world.starts[index] + 5),
+            **self._time("finishedAt", None if is_open else world.ends[index]),
+            **self._time("updatedAt", now if is_open else world.ends[index]),
         }
-        return {**found, "chainId": 8453} if self._state.switches["extra_fields"] else found
+        return {**row, "chainId": 8453} if self._state.switches["extra_fields"] else row
 
-    def run(self, at: int, now: int) -> dict[str, Any]:
+    def run(self, index: int, now: int) -> dict[str, Any]:
         """The run as the list shows it."""
         world = self.world
-        is_open = world.is_open(at, now)
+        is_open = world.is_open(index, now)
         return {
-            "id": f"run_{world.identity(at)}",
-            "workflowId": f"wf_{world.workflow(at)}",
+            "id": f"run_{world.identity(index)}",
+            "workflowId": f"wf_{world.workflow(index)}",
             "workflowName": "Pay order",
             "workflowVersion": 3,
-            "status": "waiting" if is_open else _RUN_ENDED[world.finals[at]],
+            "status": "waiting" if is_open else _RUN_ENDED[world.finals[index]],
             "triggerSource": "webhook",
             "triggeredBy": "",
             "totalCu": 2.5,
@@ -122,22 +122,22 @@ class B3os(PlainApi):
             "isSimulation": False,
             "sourceRunId": "",
             "summary": "",
-            **self._time("startedAt", world.starts[at] + 5),
-            **self._time("finishedAt", None if is_open else world.ends[at]),
+            **self._time("startedAt", world.starts[index] + 5),
+            **self._time("finishedAt", None if is_open else world.ends[index]),
         }
 
-    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+    def children(self, index: int, now: int) -> list[dict[str, Any]]:
         """The events."""
         world = self.world
-        identity = world.identity(at)
-        number = 1 + at % 3
-        last = "node.failed" if world.finals[at] == 1 and not world.is_open(at, now) else "node.done"
+        identity = world.identity(index)
+        number = 1 + index % 3
+        last = "node.failed" if world.finals[index] == 1 and not world.is_open(index, now) else "node.done"
         return [
             {
                 "id": f"evt_{identity}_{place}",
                 "executionId": f"exec_{identity}",
                 "runId": f"run_{identity}",
-                "workflowId": f"wf_{world.workflow(at)}",
+                "workflowId": f"wf_{world.workflow(index)}",
                 "organizationId": self.organization_id,
                 "nodeId": "send",
                 "requestId": "req_9",
@@ -146,7 +146,7 @@ class B3os(PlainApi):
                 "title": "Node",
                 "message": "insufficient balance",
                 "data": {"apiKey": "hush-hush-99", "code": place},
-                **self._time("createdAt", world.starts[at] + 10 + place),
+                **self._time("createdAt", world.starts[index] + 10 + place),
             }
             for place in range(number)
         ]
@@ -173,10 +173,10 @@ class B3os(PlainApi):
         if kind in ("list", "runs"):
             data: Any = self._page(asked, kind, now)
         elif kind == "execution":
-            at = self._found(identity, "exec_")
+            index = self._found(identity, "exec_")
             data = {
-                "execution": self.row(at, now),
-                "events": self.children(at, now) or None,
+                "execution": self.row(index, now),
+                "events": self.children(index, now) or None,
                 "message": "done",
             }
         elif kind == "run":
@@ -210,35 +210,35 @@ class B3os(PlainApi):
         self.moved()
         numbers = self.ordered(self.shown(-NEVER, NEVER))
         made = self.row if kind == "list" else self.run
-        rows = [made(at, now) for at in numbers[start : start + size]]
+        rows = [made(index, now) for index in numbers[start : start + size]]
         switches = self._state.switches
         is_more = start + size < len(numbers) or switches["has_more"] == "always"
         items = rows if rows or switches["empty"] == "list" else None
         return {"items": items, "limit": size, "offset": start, "hasMore": is_more}
 
-    def _run(self, at: int, now: int) -> dict[str, Any]:
+    def _run(self, index: int, now: int) -> dict[str, Any]:
         world = self.world
-        failed = world.finals[at] == 1 and not world.is_open(at, now)
+        failed = world.finals[index] == 1 and not world.is_open(index, now)
         inner = {
-            "log": {"type": "log", "status": "success", **self._time("startedAt", world.starts[at] + 20)}
+            "log": {"type": "log", "status": "success", **self._time("startedAt", world.starts[index] + 20)}
         }
         state: dict[str, Any] = {
             "root": {"type": "webhook", "status": "success", "result": {"body": {"amount": "42.00"}}},
-            "loop": {"type": "for-each", "status": "success", "iterations": [inner] * (at % 3)},
+            "loop": {"type": "for-each", "status": "success", "iterations": [inner] * (index % 3)},
             "send": {
                 "type": "send-token",
                 "status": "failure" if failed else "success",
-                "input": {"to": "0x0", "pin": f"hunter2-{at}-pin"},
+                "input": {"to": "0x0", "pin": f"hunter2-{index}-pin"},
                 "secretKeys": ["pin"],
                 "context": {"storage": {"token": "hush-hush-99"}},
                 "result": {"error": "insufficient balance"} if failed else {"ok": True},
-                **self._time("startedAt", world.starts[at] + 30),
-                **self._time("finishedAt", None if world.is_open(at, now) else world.ends[at]),
+                **self._time("startedAt", world.starts[index] + 30),
+                **self._time("finishedAt", None if world.is_open(index, now) else world.ends[index]),
             },
         }
         definition = {"nodes": {"root": {"type": "webhook", "payload": {}, "children": ["loop", "send"]}}}
         return {
-            **self.run(at, now),
+            **self.run(index, now),
             "organizationId": self.organization_id,
             "executionState": state,
             "workflowDefinition": definition,
@@ -258,10 +258,10 @@ class B3os(PlainApi):
         statuses: dict[str, int] = {}
         sources: dict[str, dict[str, int]] = {}
         failures = []
-        for at in self.shown(low, high):
-            row = self.row(at, now)
+        for index in self.shown(low, high):
+            row = self.row(index, now)
             statuses[row["status"]] = statuses.get(row["status"], 0) + 1
-            start = self.world.starts[at] // width * width
+            start = self.world.starts[index] // width * width
             for found in (buckets.setdefault(start, {}), sources.setdefault(row["sourceSystem"], {})):
                 for name in ("total", _word(row["status"])):
                     found[name] = found.get(name, 0) + 1

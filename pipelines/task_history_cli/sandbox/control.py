@@ -81,7 +81,7 @@ class Control:
         return {"unstarted": len(self._api.world.unstarted)}
 
     def _numbers(self, data: Any) -> set[int]:
-        return {at for identity in data["ids"] if (at := self._api.world.number(identity)) is not None}
+        return {index for identity in data["ids"] if (index := self._api.world.number(identity)) is not None}
 
     def _get_counters(self, _: Any, __: Any) -> Any:
         state = self._state
@@ -108,12 +108,12 @@ class Control:
         world = self._api.world
         now = self._state.clock.now_ms()
         low, high, _hidden = world.shown(-NEVER, NEVER, now)
-        found: list[str] = []
-        for at in range(low, high):
-            if len(found) >= int(query.get("least", 200)):
+        secrets: list[str] = []
+        for index in range(low, high):
+            if len(secrets) >= int(query.get("least", 200)):
                 break
-            if world.finals[at] == 1 and not world.is_open(at, now):
-                for place, step in enumerate(world.steps(at, now)):
+            if world.finals[index] == 1 and not world.is_open(index, now):
+                for position, step in enumerate(world.steps(index, now)):
                     if step["status"] == "FAILED":
-                        found += payload(world.spec.seed, at, place, is_failed=True).secrets
-        return found
+                        secrets += payload(world.spec.seed, index, position, is_failed=True).secrets
+        return secrets

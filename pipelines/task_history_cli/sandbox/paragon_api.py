@@ -141,12 +141,12 @@ class Paragon:
         low, high, hidden = self.world.shown(-NEVER, NEVER, now)
         skip = set(hidden)
         rows = []
-        for at in range(low, high):
-            if at in skip:
+        for index in range(low, high):
+            if index in skip:
                 continue
-            row = self._row(at, now)
+            row = self._row(index, now)
             if with_steps:
-                row = orjson.dumps({**orjson.loads(row), "_steps": self.world.steps(at, now)})
+                row = orjson.dumps({**orjson.loads(row), "_steps": self.world.steps(index, now)})
             rows.append(row)
         return rows
 
@@ -186,7 +186,7 @@ class Paragon:
             numbers = list(found.at(start, end))
         if switches["ties"] == "unstable":
             numbers = self._swapped(found, start, end, is_descending=is_descending)
-        rows = [self._row(at, now) for at in numbers]
+        rows = [self._row(index, now) for index in numbers]
         return self._envelope(rows, asked, offset + len(rows), found.total, more=end < found.total)
 
     def _change(self, now: int) -> None:
@@ -194,12 +194,12 @@ class Paragon:
         switches, world = self._state.switches, self.world
         if switches["purge_while_paging"]:
             low, high, hidden = world.shown(-NEVER, NEVER, now)
-            left = [at for at in range(low, min(high, low + 200)) if at not in set(hidden)]
+            left = [index for index in range(low, min(high, low + 200)) if index not in set(hidden)]
             world.gone.update(left[: int(switches["purge_while_paging"])])
         number = int(switches["insert_late_while_paging"])
         if number:
-            for at in sorted(world.held_back)[:number]:
-                world.held_back.discard(at)
+            for index in sorted(world.held_back)[:number]:
+                world.held_back.discard(index)
 
     def hold_back(self, number: int) -> None:
         """Hides that many executions, spread over all, until paging lets them go."""
@@ -219,7 +219,7 @@ class Paragon:
         if not filters:
             return _Found(high - low - len(hidden), partial(_window, low, hidden))
         skip = set(hidden)
-        chosen = [at for at in self._candidates(filters, low, high, now) if at not in skip]
+        chosen = [index for index in self._candidates(filters, low, high, now) if index not in skip]
         return _Found(len(chosen), lambda start, end: chosen[start:end])
 
     def _candidates(self, filters: Mapping[str, str], low: int, high: int, now: int) -> Sequence[int]:
@@ -239,29 +239,29 @@ class Paragon:
                 if isinstance(numbers, range):
                     numbers = known[bisect_left(known, low) : bisect_left(known, high)]
                 else:
-                    numbers = [at for at in numbers if of(at) == filters[name]]
+                    numbers = [index for index in numbers if of(index) == filters[name]]
         if wanted is not None:
-            numbers = [at for at in numbers if self._status(at, now) == wanted]
+            numbers = [index for index in numbers if self._status(index, now) == wanted]
         return numbers
 
     def _numbers(self, name: str, value: str, of: Callable[[int], str | None]) -> list[int]:
         if (name, value) not in self._by:
-            self._by[(name, value)] = [at for at in range(len(self.world)) if of(at) == value]
+            self._by[(name, value)] = [index for index in range(len(self.world)) if of(index) == value]
         return self._by[(name, value)]
 
-    def _workflow_id(self, at: int) -> str:
-        return self.world.workflow_ids[self.world.workflow(at)]
+    def _workflow_id(self, index: int) -> str:
+        return self.world.workflow_ids[self.world.workflow(index)]
 
-    def _integration(self, at: int) -> str:
-        return self.world.integration(self.world.workflow(at))
+    def _integration(self, index: int) -> str:
+        return self.world.integration(self.world.workflow(index))
 
-    def _user(self, at: int) -> str | None:
-        return self.world.user(at)
+    def _user(self, index: int) -> str | None:
+        return self.world.user(index)
 
-    def _status(self, at: int, now: int) -> str:
-        if self._state.switches["extra_statuses"] and self.world.starts[at] > now - 30_000:
-            return "QUEUED" if self.world.is_open(at, now) else self.world.status(at, now)
-        return self.world.status(at, now)
+    def _status(self, index: int, now: int) -> str:
+        if self._state.switches["extra_statuses"] and self.world.starts[index] > now - 30_000:
+            return "QUEUED" if self.world.is_open(index, now) else self.world.status(index, now)
+        return self.world.status(index, now)
 
     def _swapped(self, found: _Found, start: int, end: int, *, is_descending: bool) -> list[int]:
         """The positions with those of one millisecond in another order on every request."""
@@ -270,63 +270,63 @@ class Paragon:
         world = self.world
         low, high = max(0, start - 300), min(found.total, end + 300)
         numbers = list(found.at(low, high))
-        keyed = [(world.starts[at], self._state.random.random(), at) for at in numbers]
+        keyed = [(world.starts[index], self._state.random.random(), index) for index in numbers]
         # Groups that reach beyond what was looked at stay as they are.
         keyed.sort()
-        part = [at for _, _, at in keyed][start - low : end - low]
+        part = [index for _, _, index in keyed][start - low : end - low]
         return part[::-1] if is_descending else part
 
-    def _row(self, at: int, now: int) -> bytes:
-        cached = self._rows[at]
+    def _row(self, index: int, now: int) -> bytes:
+        cached = self._rows[index]
         world = self.world
-        if cached is not None and now >= world.ends[at]:
+        if cached is not None and now >= world.ends[index]:
             return cached
-        if now < world.ends[at] or self._state.switches["extra_fields"]:
-            return orjson.dumps(self._fields(at, now))
+        if now < world.ends[index] or self._state.switches["extra_fields"]:
+            return orjson.dumps(self._fields(index, now))
         # The hot path: the same text as of the fields, written at once.
-        start, end = world.starts[at], world.ends[at]
+        start, end = world.starts[index], world.ends[index]
         made = (
-            f'{{"id":"{world.identity(at)}","userId":{self._users[world.user(at)]},'
-            f'"taskCount":{world.tasks(at)},"runDuration":{end - start},'
-            f'"workflowId":"{self._workflow_id(at)}","status":"{world.status(at, end)}",'
+            f'{{"id":"{world.identity(index)}","userId":{self._users[world.user(index)]},'
+            f'"taskCount":{world.tasks(index)},"runDuration":{end - start},'
+            f'"workflowId":"{self._workflow_id(index)}","status":"{world.status(index, end)}",'
             f'"dateEnded":"{iso(end)}","dateStarted":"{iso(start)}"}}'
         ).encode()
-        self._rows[at] = made
+        self._rows[index] = made
         return made
 
-    def _fields(self, at: int, now: int) -> dict[str, Any]:
+    def _fields(self, index: int, now: int) -> dict[str, Any]:
         world, switches = self.world, self._state.switches
-        row: dict[str, Any] = {"id": world.identity(at), "userId": world.user(at)}
-        is_open = world.is_open(at, now)
-        took = world.ends[at] - world.starts[at]
+        row: dict[str, Any] = {"id": world.identity(index), "userId": world.user(index)}
+        is_open = world.is_open(index, now)
+        took = world.ends[index] - world.starts[index]
         if not is_open:
-            row |= {"taskCount": world.tasks(at), "runDuration": took}
+            row |= {"taskCount": world.tasks(index), "runDuration": took}
         elif switches["open_rows"] == "null":
             row |= {"taskCount": None, "runDuration": None}
-        row["workflowId"] = self._workflow_id(at)
-        row["status"] = self._status(at, now)
+        row["workflowId"] = self._workflow_id(index)
+        row["status"] = self._status(index, now)
         if not is_open:
-            row["dateEnded"] = iso(world.ends[at])
+            row["dateEnded"] = iso(world.ends[index])
         elif switches["open_rows"] == "null":
             row["dateEnded"] = None
-        row["dateStarted"] = iso(world.starts[at])
+        row["dateStarted"] = iso(world.starts[index])
         if switches["extra_fields"]:
             row |= {
-                "integration": self._integration(at),
-                "attempt": 1 + at % 3,
-                "tags": ["a", {"b": at % 7}],
-                "costUnits": at / 8,
-                "billedTo": str(10**20 + at),
+                "integration": self._integration(index),
+                "attempt": 1 + index % 3,
+                "tags": ["a", {"b": index % 7}],
+                "costUnits": index / 8,
+                "billedTo": str(10**20 + index),
             }
         return row
 
     def _execution(self, identity: str) -> dict[str, Any]:
-        at, now = self._shown(identity)
+        index, now = self._shown(identity)
         share = self._state.switches["detail_404_share"]
         if share and random.Random(identity).random() < share:
             raise Refused(404, "Workflow execution not found")
-        row = self._fields(at, now)
-        if at in self.world.unstarted:
+        row = self._fields(index, now)
+        if index in self.world.unstarted:
             return {
                 "id": identity,
                 "userId": row["userId"],
@@ -335,24 +335,26 @@ class Paragon:
             }
         if row.get("runDuration") is not None:
             row["runDuration"] = round(row["runDuration"] / 1000)
-        return {**row, "stepExecutions": self.world.steps(at, now)}
+        return {**row, "stepExecutions": self.world.steps(index, now)}
 
     def _payload(self, identity: str, step_id: str) -> dict[str, Any]:
-        at, now = self._shown(identity)
-        steps = self.world.steps(at, now)
+        index, now = self._shown(identity)
+        steps = self.world.steps(index, now)
         step = next((step for step in steps if step["id"] == step_id), None)
         if step is None or self._state.switches["payload_expired"]:
             raise Refused(404, "Step execution not found")
-        return payload(self.world.spec.seed, at, steps.index(step), is_failed=step["status"] == "FAILED").body
+        return payload(
+            self.world.spec.seed, index, steps.index(step), is_failed=step["status"] == "FAILED"
+        ).body
 
     def _replay(self, identity: str) -> dict[str, Any]:
-        at, now = self._shown(identity)
+        index, now = self._shown(identity)
         is_failing = bool(self._state.switches["replay_fails"])
         if self._state.switches["replay_same_id"]:
-            new = self.replays.in_place(at, now, is_failing=is_failing)
-            self._rows[at] = None
+            new = self.replays.in_place(index, now, is_failing=is_failing)
+            self._rows[index] = None
         else:
-            new = self.replays.anew(at, now, is_failing=is_failing)
+            new = self.replays.anew(index, now, is_failing=is_failing)
             self._rows.insert(new, None)
             self._by.clear()
         row = self._fields(new, now)
@@ -360,10 +362,10 @@ class Paragon:
 
     def _shown(self, identity: str) -> tuple[int, int]:
         now = self._state.clock.now_ms()
-        at = self.world.number(identity)
-        if at is None or not self.world.is_shown(at, now) or at in self.world.held_back:
+        index = self.world.number(identity)
+        if index is None or not self.world.is_shown(index, now) or index in self.world.held_back:
             raise Refused(404, "Workflow execution not found")
-        return at, now
+        return index, now
 
     def _offset(self, text: str | None) -> int:
         try:
@@ -423,18 +425,18 @@ def _window(low: int, hidden: list[int], start: int, end: int) -> list[int]:
     if not hidden:
         return list(range(low + start, low + end))
     found: list[int] = []
-    at = low + start
+    index = low + start
     place = 0
     # Every hidden one at or before the start moves it by one.
-    while place < len(hidden) and hidden[place] <= at:
-        at += 1
+    while place < len(hidden) and hidden[place] <= index:
+        index += 1
         place += 1
     while len(found) < end - start:
-        if place < len(hidden) and hidden[place] == at:
+        if place < len(hidden) and hidden[place] == index:
             place += 1
         else:
-            found.append(at)
-        at += 1
+            found.append(index)
+        index += 1
     return found
 
 

@@ -28,9 +28,9 @@ class Payload:
     secrets: list[str]
 
 
-def payload(seed: int, at: int, place: int, *, is_failed: bool) -> Payload:
+def payload(seed: int, index: int, step: int, *, is_failed: bool) -> Payload:
     """The payload of that step of that execution."""
-    rng = random.Random(f"{seed}/{at}/{place}/payload")
+    rng = random.Random(f"{seed}/{index}/{step}/payload")
     secrets: list[str] = []
 
     def word(length: int) -> str:
@@ -52,12 +52,12 @@ def payload(seed: int, at: int, place: int, *, is_failed: bool) -> Payload:
         },
         lambda: {"body": f"grant_type=client_credentials&client_secret={word(28)}"},
     )
-    inputs: dict[str, Any] = {"method": "GET", "items": [at % 7, place, 12345678901234567890]}
+    inputs: dict[str, Any] = {"method": "GET", "items": [index % 7, step, 12345678901234567890]}
     for kind in rng.sample(kinds, 3):
         inputs |= kind()
     output: Any
     if is_failed:
-        reason = _ERRORS[(at // 3 + place) % len(_ERRORS)]
+        reason = _ERRORS[(index // 3 + step) % len(_ERRORS)]
         output = f"Error: {reason}; sent with Authorization: Bearer {word(40)}"
     else:
         output = rng.choice(
@@ -66,7 +66,7 @@ def payload(seed: int, at: int, place: int, *, is_failed: bool) -> Payload:
                     "response": {
                         "statusCode": 200,
                         "headers": {"set-cookie": [f"sid={word(26)}"]},
-                        "body": {"n": at},
+                        "body": {"n": index},
                     }
                 },
                 ["a", {"b": None}, 1.5],

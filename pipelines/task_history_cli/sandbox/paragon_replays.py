@@ -18,7 +18,7 @@ class Replays:
     began: dict[str, list[str]] = field(default_factory=dict)
     """By the id of what was run again: the ids that began."""
 
-    def anew(self, at: int, now_ms: int, *, is_failing: bool) -> int:
+    def anew(self, index: int, now_ms: int, *, is_failing: bool) -> int:
         """A new execution like that one begins now; its number. Numbers of what begins later move by one."""
         world = self.world
         new = bisect_right(world.starts, now_ms)
@@ -32,20 +32,20 @@ class Replays:
         world.ends.insert(new, now_ms + TAKES_MS)
         world.visible.insert(new, now_ms)
         world.finals.insert(new, is_failing)
-        world.like[new] = world.like.get(at, at)
-        self._note(at, new)
+        world.like[new] = world.like.get(index, index)
+        self._note(index, new)
         return new
 
-    def in_place(self, at: int, now_ms: int, *, is_failing: bool) -> int:
+    def in_place(self, index: int, now_ms: int, *, is_failing: bool) -> int:
         """The execution itself begins again, with the start that it had; its number."""
         world = self.world
-        world.again[at] = now_ms
-        world.ends[at] = now_ms + TAKES_MS
-        world.finals[at] = is_failing
-        if at not in world.slow:
-            insort(world.slow, at)
-        self._note(at, at)
-        return at
+        world.again[index] = now_ms
+        world.ends[index] = now_ms + TAKES_MS
+        world.finals[index] = is_failing
+        if index not in world.slow:
+            insort(world.slow, index)
+        self._note(index, index)
+        return index
 
-    def _note(self, at: int, new: int) -> None:
-        self.began.setdefault(self.world.identity(at), []).append(self.world.identity(new))
+    def _note(self, index: int, new: int) -> None:
+        self.began.setdefault(self.world.identity(index), []).append(self.world.identity(new))

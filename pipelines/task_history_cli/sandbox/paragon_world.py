@@ -69,12 +69,12 @@ class World:
         first = self.now_ms - int(spec.days * DAY_MS)
         span = int(spec.days * DAY_MS + spec.future_hours * 3_600_000)
         starts = sorted(first + int(rng.random() * span) for _ in range(spec.executions))
-        for at in range(1, len(starts)):
+        for index in range(1, len(starts)):
             if rng.random() < spec.ties:
-                starts[at] = starts[at - 1]
+                starts[index] = starts[index - 1]
         middle = len(starts) // 2
-        for at in range(middle, min(middle + spec.tie_burst, len(starts))):
-            starts[at] = starts[middle]
+        for index in range(middle, min(middle + spec.tie_burst, len(starts))):
+            starts[index] = starts[middle]
         starts.sort()
         self.starts = array("q", starts)
         self.ends = array("q", bytes(8 * len(starts)))
@@ -84,18 +84,18 @@ class World:
         self.slow: list[int] = []
         """Those that stay open for long, in order."""
         self.late: list[int] = []
-        for at, start in enumerate(starts):
+        for index, start in enumerate(starts):
             if rng.random() < spec.open_days:
-                self.ends[at] = start + int(rng.uniform(0.1, 5.0) * DAY_MS)
-                self.slow.append(at)
+                self.ends[index] = start + int(rng.uniform(0.1, 5.0) * DAY_MS)
+                self.slow.append(index)
             else:
-                self.ends[at] = start + int(rng.uniform(100, _MINUTE_MS))
+                self.ends[index] = start + int(rng.uniform(100, _MINUTE_MS))
             dice = rng.random()
-            self.finals[at] = 1 if dice < spec.failed else 2 if dice < spec.failed + spec.cancelled else 0
+            self.finals[index] = 1 if dice < spec.failed else 2 if dice < spec.failed + spec.cancelled else 0
             if rng.random() < spec.late:
-                self.visible[at] = start + int(spec.late_s * 1000)
-                self.late.append(at)
-        self.workflow_ids = [_uuid("workflow", spec.seed, at) for at in range(spec.workflows)]
+                self.visible[index] = start + int(spec.late_s * 1000)
+                self.late.append(index)
+        self.workflow_ids = [_uuid("workflow", spec.seed, index) for index in range(spec.workflows)]
         self.held_back: set[int] = set()
         """Not visible until somebody lets them go."""
         self.gone: set[int] = set()
@@ -115,50 +115,50 @@ class World:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def identity(self, at: int) -> str:
+    def identity(self, index: int) -> str:
         """The execution's id: a UUID from which its number can be found again."""
-        mixed = ((at + 1) * _ODD) & _MASK
+        mixed = ((index + 1) * _ODD) & _MASK
         word = f"{(mixed * _MIX >> 16) & _MASK:012x}"
         return f"{word[:8]}-{word[8:]}-{self._middle}-{mixed:012x}"
 
     def number(self, identity: str) -> int | None:
         """The execution of that id; None when there is none."""
         try:
-            at = ((int(identity[-12:], 16) * _INVERSE) & _MASK) - 1
+            index = ((int(identity[-12:], 16) * _INVERSE) & _MASK) - 1
         except ValueError:
             return None
-        return at if 0 <= at < len(self.starts) and self.identity(at) == identity else None
+        return index if 0 <= index < len(self.starts) and self.identity(index) == identity else None
 
-    def workflow(self, at: int) -> int:
+    def workflow(self, index: int) -> int:
         # Some workflows run far more often than others.
-        dice = (self.like.get(at, at) * 2_654_435_761 >> 7) % 1_000
+        dice = (self.like.get(index, index) * 2_654_435_761 >> 7) % 1_000
         return dice * dice * self.spec.workflows // 1_000_000
 
-    def user(self, at: int) -> str | None:
-        return USERS[(self.like.get(at, at) * 40_503 >> 5) % len(USERS)]
+    def user(self, index: int) -> str | None:
+        return USERS[(self.like.get(index, index) * 40_503 >> 5) % len(USERS)]
 
-    def tasks(self, at: int) -> int:
-        return 0 if self.finals[at] == 1 else 1 + at % 5
+    def tasks(self, index: int) -> int:
+        return 0 if self.finals[index] == 1 else 1 + index % 5
 
     def integration(self, workflow: int) -> str:
         return INTEGRATIONS[workflow % len(INTEGRATIONS)]
 
-    def is_open(self, at: int, now_ms: int) -> bool:
-        return now_ms < self.ends[at]
+    def is_open(self, index: int, now_ms: int) -> bool:
+        return now_ms < self.ends[index]
 
-    def status(self, at: int, now_ms: int) -> str:
-        if now_ms >= self.ends[at]:
-            return ("SUCCEEDED", "FAILED", "CANCELLED")[self.finals[at]]
-        start = self.again.get(at, self.starts[at])
-        is_waiting = self.ends[at] - start > _MINUTE_MS and now_ms - start > 10 * _MINUTE_MS
+    def status(self, index: int, now_ms: int) -> str:
+        if now_ms >= self.ends[index]:
+            return ("SUCCEEDED", "FAILED", "CANCELLED")[self.finals[index]]
+        start = self.again.get(index, self.starts[index])
+        is_waiting = self.ends[index] - start > _MINUTE_MS and now_ms - start > 10 * _MINUTE_MS
         return "DELAYED" if is_waiting else "EXECUTING"
 
-    def is_shown(self, at: int, now_ms: int) -> bool:
+    def is_shown(self, index: int, now_ms: int) -> bool:
         """Whether the API shows it."""
         return (
-            self.visible[at] <= now_ms
-            and self.starts[at] >= now_ms - self.spec.retention_days * DAY_MS
-            and at not in self.gone
+            self.visible[index] <= now_ms
+            and self.starts[index] >= now_ms - self.spec.retention_days * DAY_MS
+            and index not in self.gone
         )
 
     def shown(self, low_ms: int, high_ms: int, now_ms: int) -> tuple[int, int, list[int]]:
@@ -167,61 +167,61 @@ class World:
         low = bisect_left(self.starts, low_ms)
         high = max(low, bisect_left(self.starts, min(high_ms, now_ms + 1)))
         recent = bisect_left(self.starts, int(now_ms - self.spec.late_s * 1000) - 1)
-        hidden = {at for at in self.gone if low <= at < high}
-        hidden |= {at for at in range(max(low, recent), high) if self.visible[at] > now_ms}
+        hidden = {index for index in self.gone if low <= index < high}
+        hidden |= {index for index in range(max(low, recent), high) if self.visible[index] > now_ms}
         for some in (self.held_back, self.unlisted, self.unstarted):
-            hidden |= {at for at in some if low <= at < high}
+            hidden |= {index for index in some if low <= index < high}
         return low, high, sorted(hidden)
 
     def open_numbers(self, low: int, high: int, now_ms: int) -> Iterator[int]:
         """The open ones of those numbers, in order."""
         quick = bisect_left(self.starts, now_ms - _MINUTE_MS - 1)
-        for at in self.slow[bisect_left(self.slow, low) : bisect_left(self.slow, min(high, quick))]:
-            if now_ms < self.ends[at]:
-                yield at
-        for at in range(max(low, quick), high):
-            if now_ms < self.ends[at]:
-                yield at
+        for index in self.slow[bisect_left(self.slow, low) : bisect_left(self.slow, min(high, quick))]:
+            if now_ms < self.ends[index]:
+                yield index
+        for index in range(max(low, quick), high):
+            if now_ms < self.ends[index]:
+                yield index
 
-    def steps(self, at: int, now_ms: int) -> list[dict[str, Any]]:
+    def steps(self, index: int, now_ms: int) -> list[dict[str, Any]]:
         """The execution's steps as the API gives them."""
-        rng = random.Random(f"{self.spec.seed}/{at}")
+        rng = random.Random(f"{self.spec.seed}/{index}")
         number = 2 + rng.randrange(5)
-        identity = self.identity(at)
-        workflow = self.workflow(at)
-        start = self.again.get(at, self.starts[at])
-        pace = max(1, (min(self.ends[at], start + _MINUTE_MS) - start) // (number + 1))
-        run = (start,) if at in self.again else ()
-        ids = [_uuid("step", identity, *run, place) for place in range(number)]
-        found = []
-        for place in range(number):
-            began = start + 10 + place * pace
+        identity = self.identity(index)
+        workflow = self.workflow(index)
+        start = self.again.get(index, self.starts[index])
+        pace = max(1, (min(self.ends[index], start + _MINUTE_MS) - start) // (number + 1))
+        run = (start,) if index in self.again else ()
+        ids = [_uuid("step", identity, *run, position) for position in range(number)]
+        steps = []
+        for position in range(number):
+            began = start + 10 + position * pace
             if began > now_ms:
                 break
-            is_last = place == number - 1
+            is_last = position == number - 1
             ended = began + max(1, pace - 5)
-            if is_last and not self.is_open(at, now_ms):
-                ended = self.ends[at]
-            status = "FAILED" if is_last and self.finals[at] == 1 else "SUCCEEDED"
-            kind = TRIGGERS[workflow % 3] if place == 0 else TYPES[(workflow + place) % len(TYPES)]
-            if is_last and self.ends[at] - start > _MINUTE_MS:
+            if is_last and not self.is_open(index, now_ms):
+                ended = self.ends[index]
+            status = "FAILED" if is_last and self.finals[index] == 1 else "SUCCEEDED"
+            kind = TRIGGERS[workflow % 3] if position == 0 else TYPES[(workflow + position) % len(TYPES)]
+            if is_last and self.ends[index] - start > _MINUTE_MS:
                 kind = "ACTION/DELAY"
-            found.append(
+            steps.append(
                 {
-                    "id": ids[place],
-                    "stepId": _uuid("stepdef", workflow, place),
+                    "id": ids[position],
+                    "stepId": _uuid("stepdef", workflow, position),
                     "workflowExecutionId": identity,
                     "status": status if ended <= now_ms else "EXECUTING",
                     "type": kind,
                     "start": iso(began),
                     "end": iso(ended) if ended <= now_ms else None,
-                    "next": [] if is_last else [ids[place + 1]],
-                    "prev": ids[place - 1] if place else None,
+                    "next": [] if is_last else [ids[position + 1]],
+                    "prev": ids[position - 1] if position else None,
                     "inputSize": str(rng.randrange(20, 5_000)),
                     "outputSize": str(rng.randrange(20, 50_000)),
                 }
             )
-        return found
+        return steps
 
 
 @lru_cache(maxsize=4_096)
@@ -243,6 +243,6 @@ def _uuid(*words: object) -> str:
 
 def parse(text: str) -> int:
     """An ISO 8601 instant in milliseconds; UTC when it names no zone. Raises ValueError."""
-    found = datetime.fromisoformat(text)
-    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
-    return round((found - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    instant = datetime.fromisoformat(text)
+    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+    return round((instant - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))

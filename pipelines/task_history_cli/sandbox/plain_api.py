@@ -56,15 +56,15 @@ class PlainApi:
 
     def once(self, asked: Asked, kind: str) -> str | None:
         """What is asked for, if nobody has a reason to ask for it twice."""
-        at = self.number_in(asked) if kind in self.read_once else None
-        return None if at is None or self.world.is_open(at, self.now()) else asked.target
+        index = self.number_in(asked) if kind in self.read_once else None
+        return None if index is None or self.world.is_open(index, self.now()) else asked.target
 
     def number_in(self, asked: Asked) -> int | None:
         """The execution that a path names."""
-        for word in asked.path.split("/"):
-            at = self.world.number(word.rpartition("_")[2])
-            if at is not None:
-                return at
+        for segment in asked.path.split("/"):
+            index = self.world.number(segment.rpartition("_")[2])
+            if index is not None:
+                return index
         return None
 
     def kind(self, asked: Asked) -> str:
@@ -83,16 +83,16 @@ class PlainApi:
     def truth(self, *, with_steps: bool = False) -> list[bytes]:
         """What a perfect copy holds now."""
         now = self.now()
-        found = []
-        for at in self.shown(-NEVER, NEVER):
-            row = self.row(at, now)
-            found.append(orjson.dumps({**row, "_steps": self.children(at, now)} if with_steps else row))
-        return found
+        rows = []
+        for index in self.shown(-NEVER, NEVER):
+            row = self.row(index, now)
+            rows.append(orjson.dumps({**row, "_steps": self.children(index, now)} if with_steps else row))
+        return rows
 
-    def row(self, at: int, now: int) -> dict[str, Any]:
+    def row(self, index: int, now: int) -> dict[str, Any]:
         raise NotImplementedError
 
-    def children(self, at: int, now: int) -> Any:  # noqa: ARG002 - most have some
+    def children(self, index: int, now: int) -> Any:  # noqa: ARG002 - most have some
         return []
 
     def now(self) -> int:
@@ -102,45 +102,45 @@ class PlainApi:
         """The numbers of the executions that began in the window and are shown, oldest first."""
         low, high, hidden = self.world.shown(low_ms, high_ms, self.now())
         skip = set(hidden)
-        return [at for at in range(low, high) if at not in skip]
+        return [index for index in range(low, high) if index not in skip]
 
     def ordered(self, numbers: Sequence[int]) -> list[int]:
         """As the switch ``order`` says: newest, oldest, any (the same each time), or random."""
         order = self._state.switches["order"]
-        found = list(numbers)
+        sorted_numbers = list(numbers)
         if order == "newest":
-            found.reverse()
+            sorted_numbers.reverse()
         elif order == "any":
-            found.sort(key=self.world.identity)
+            sorted_numbers.sort(key=self.world.identity)
         elif order == "random":
-            self._state.random.shuffle(found)
-        return found
+            self._state.random.shuffle(sorted_numbers)
+        return sorted_numbers
 
     def find(self, identity: str) -> int:
         """The execution's number. Raises Refused."""
-        at = self.world.number(identity)
-        if at is None or not self.world.is_shown(at, self.now()) or at in self.world.held_back:
+        index = self.world.number(identity)
+        if index is None or not self.world.is_shown(index, self.now()) or index in self.world.held_back:
             raise Refused(404, "Not found")
-        return at
+        return index
 
     def moved(self) -> None:
         """What happens while somebody pages."""
         number = int(self._state.switches.get("insert_late_while_paging") or 0)
-        for at in sorted(self.world.held_back)[:number]:
-            self.world.held_back.discard(at)
+        for index in sorted(self.world.held_back)[:number]:
+            self.world.held_back.discard(index)
 
     def token(self) -> tuple[str, float]:
         """A new token, and how many seconds it is good for."""
         life_s = float(self._state.switches["token_life_s"])
-        made = f"sandbox-token-{random.Random(len(self._tokens)).getrandbits(96):024x}"
-        self._tokens[made] = time.monotonic() + life_s
-        return made, life_s
+        token = f"sandbox-token-{random.Random(len(self._tokens)).getrandbits(96):024x}"
+        self._tokens[token] = time.monotonic() + life_s
+        return token, life_s
 
     def is_let_in(self, asked: Asked) -> bool:
         """Whether the request carries a token that is still good."""
         given = asked.headers.get("authorization", "").removeprefix("Bearer ")
         return not self._state.is_revoked and time.monotonic() < self._tokens.get(given, 0.0)
 
-    def fine(self, at: int, ms: int) -> str:
+    def fine(self, index: int, ms: int) -> str:
         """The instant with nine digits behind the second, of which the last six follow from the number."""
-        return f"{iso(ms)[:-1]}{(at * 7_919 + 13) % 1_000_000:06d}Z"
+        return f"{iso(ms)[:-1]}{(index * 7_919 + 13) % 1_000_000:06d}Z"

@@ -25,32 +25,32 @@ class SandboxProcess:
     def __init__(
         self, system: str = "paragon", *, switch: dict[str, Any] | None = None, **options: Any
     ) -> None:
-        words = child_python.command(_PACKAGE, system, "--port", "0")
+        command = child_python.command(_PACKAGE, system, "--port", "0")
         for name, value in options.items():
             option = f"--{name.replace('_', '-')}"
-            words += [option] if value is True else [option, str(value)]
+            command += [option] if value is True else [option, str(value)]
         for name, value in (switch or {}).items():
-            words += ["--switch", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+            command += ["--switch", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
         self._process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=child_python.environment(_ROOT)
+            command, stdout=subprocess.PIPE, text=True, cwd=_ROOT, env=child_python.environment(_ROOT)
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the sandbox did not start: exit code {self._process.wait()}")
-        told = json.loads(line)
-        self.base_url: str = told["base_url"]
-        self.evil_url: str = told["evil_url"]
-        self.control_url: str = told["control_url"]
-        self.told: dict[str, str] = told
+        connection = json.loads(line)
+        self.base_url: str = connection["base_url"]
+        self.evil_url: str = connection["evil_url"]
+        self.control_url: str = connection["control_url"]
+        self.told: dict[str, str] = connection
         self.settings = {
             name: value
-            for name, value in told.items()
+            for name, value in connection.items()
             if name == "base_url" or not (name == "system" or name.endswith("_url"))
         }
         """What somebody has to set who wants to be let in."""
-        self.project_id: str = told.get("project_id", "")
-        self.api_key: str = told.get("api_key", "")
+        self.project_id: str = connection.get("project_id", "")
+        self.api_key: str = connection.get("api_key", "")
 
     def __enter__(self) -> SandboxProcess:
         return self
@@ -93,12 +93,12 @@ class SandboxProcess:
         self.post("limit", {"requests": requests, "period_s": period_s})
 
     def counters(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.get("counters")
-        return found
+        counters: dict[str, Any] = self.get("counters")
+        return counters
 
     def requests(self, limit: int = 100_000) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get(f"requests?limit={limit}")
-        return found
+        requests: list[dict[str, Any]] = self.get(f"requests?limit={limit}")
+        return requests
 
     def replays(self) -> dict[str, Any]:
         """How often a replay of each id was asked for, and which ids began for it."""

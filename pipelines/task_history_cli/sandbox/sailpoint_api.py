@@ -85,10 +85,10 @@ class SailPoint(PlainApi):
     def kind(self, asked: Asked) -> str:
         if asked.path == "/oauth/token":
             return "token"
-        found = self._split(asked.path)
-        if found is None or asked.method != "GET":
+        match = self._split(asked.path)
+        if match is None or asked.method != "GET":
             return "other"
-        _, service, words = found
+        _, service, words = match
         if service == "workflows":
             return {0: "workflows", 1: "workflow"}.get(
                 len(words), "list" if words[1:] == ["executions"] else "other"
@@ -97,63 +97,63 @@ class SailPoint(PlainApi):
             return "history"
         return "execution" if len(words) == 1 else "other"
 
-    def row(self, at: int, now: int) -> dict[str, Any]:
+    def row(self, index: int, now: int) -> dict[str, Any]:
         world, switches = self.world, self._state.switches
-        is_open = world.is_open(at, now)
-        found: dict[str, Any] = {
-            "id": world.identity(at),
-            "workflowId": world.workflow_ids[world.workflow(at)],
-            "requestId": f"{at:032x}",
-            "startTime": self.fine(at, world.starts[at]),
+        is_open = world.is_open(index, now)
+        row: dict[str, Any] = {
+            "id": world.identity(index),
+            "workflowId": world.workflow_ids[world.workflow(index)],
+            "requestId": f"{index:032x}",
+            "startTime": self.fine(index, world.starts[index]),
         }
         if not is_open:
-            found["closeTime"] = self.fine(at, world.ends[at])
+            row["closeTime"] = self.fine(index, world.ends[index])
         elif switches["open_close_time"] == "null":
-            found["closeTime"] = None
-        found["status"] = ("Completed", "Failed", "Canceled")[world.finals[at]]
+            row["closeTime"] = None
+        row["status"] = ("Completed", "Failed", "Canceled")[world.finals[index]]
         if is_open:
-            is_new = switches["queued"] and now - world.starts[at] < 5_000
-            found["status"] = "Queued" if is_new else switches["running"]
+            is_new = switches["queued"] and now - world.starts[index] < 5_000
+            row["status"] = "Queued" if is_new else switches["running"]
         if switches["extra_fields"]:
-            found |= {"tenantNote": "x", "attempt": 1 + at % 3}
-        return found
+            row |= {"tenantNote": "x", "attempt": 1 + index % 3}
+        return row
 
-    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+    def children(self, index: int, now: int) -> list[dict[str, Any]]:
         """The history."""
         world = self.world
-        begun, end = world.starts[at], min(world.ends[at], now)
-        number = 2 + at % 3 if not self._state.switches["busy_history"] else 130
+        begun, end = world.starts[index], min(world.ends[index], now)
+        number = 2 + index % 3 if not self._state.switches["busy_history"] else 130
         pace = max(1, (min(end, begun + 60_000) - begun) // (number + 1))
-        events: list[dict[str, Any]] = [self._event("WorkflowExecutionStarted", at, begun, {})]
+        events: list[dict[str, Any]] = [self._event("WorkflowExecutionStarted", index, begun, {})]
         for place in range(number):
-            name = _STEPS[(at + place) % len(_STEPS)]
+            name = _STEPS[(index + place) % len(_STEPS)]
             attributes: dict[str, Any] = {
                 "displayName": name,
                 "stepName": name,
                 "technicalName": "sp:send-email",
             }
-            is_failed = world.finals[at] == 1 and place == number - 1
-            events.append(self._event("ActivityTaskScheduled", at, begun + place * pace, attributes))
+            is_failed = world.finals[index] == 1 and place == number - 1
+            events.append(self._event("ActivityTaskScheduled", index, begun + place * pace, attributes))
             done = "ActivityTaskFailed" if is_failed else "ActivityTaskCompleted"
             if is_failed:
                 attributes = {
                     **attributes,
-                    "error": {"message": "no recipient", "password": f"hunter2-{at}-secret"},
+                    "error": {"message": "no recipient", "password": f"hunter2-{index}-secret"},
                 }
-            events.append(self._event(done, at, begun + (place + 1) * pace, attributes))
-        if not world.is_open(at, now):
-            last = ("Completed", "Failed", "Canceled")[world.finals[at]]
-            events.append(self._event(f"WorkflowExecution{last}", at, world.ends[at], {}))
+            events.append(self._event(done, index, begun + (place + 1) * pace, attributes))
+        if not world.is_open(index, now):
+            last = ("Completed", "Failed", "Canceled")[world.finals[index]]
+            events.append(self._event(f"WorkflowExecution{last}", index, world.ends[index], {}))
         return events
 
-    def _event(self, kind: str, at: int, ms: int, attributes: dict[str, Any]) -> dict[str, Any]:
-        return {"type": kind, "timestamp": self.fine(at, ms), "attributes": attributes}
+    def _event(self, kind: str, index: int, ms: int, attributes: dict[str, Any]) -> dict[str, Any]:
+        return {"type": kind, "timestamp": self.fine(index, ms), "attributes": attributes}
 
     def _split(self, path: str) -> tuple[str, str, list[str]] | None:
         for pattern in _PATHS:
-            if found := pattern.fullmatch(path):
-                words = [word for word in (found["rest"] or "").split("/") if word]
-                return found["version"], found["service"], words
+            if match := pattern.fullmatch(path):
+                words = [word for word in (match["rest"] or "").split("/") if word]
+                return match["version"], match["service"], words
         return None
 
     def _answered(self, asked: Asked, kind: str) -> Said:
@@ -161,10 +161,10 @@ class SailPoint(PlainApi):
             return self._token(asked)
         if not self.is_let_in(asked):
             raise Refused(401, "JWT validation failed: JWT is expired")
-        found = self._split(asked.path)
-        if found is None or kind == "other":
+        parts = self._split(asked.path)
+        if parts is None or kind == "other":
             raise Refused(404, "The server did not find a current representation for the target resource.")
-        version, _, words = found
+        version, _, words = parts
         delay_s = 0.0
         if kind == "workflows":
             data: Any = self._workflows(version, asked)
@@ -199,16 +199,16 @@ class SailPoint(PlainApi):
         count = len(self.world.workflow_ids)
         if version in ("v3", "beta"):
             start, size = self._place(asked)
-            return [self._workflow(at) for at in range(count)[start : start + size]]
+            return [self._workflow(index) for index in range(count)[start : start + size]]
         if asked.query:
             raise Refused(400, "This endpoint takes no parameters")
-        return [self._workflow(at) for at in range(count)[:PAGE]]
+        return [self._workflow(index) for index in range(count)[:PAGE]]
 
-    def _workflow(self, at: int) -> dict[str, Any]:
-        kind = ("EVENT", "SCHEDULED", "EXTERNAL", "")[at % 4]
+    def _workflow(self, index: int) -> dict[str, Any]:
+        kind = ("EVENT", "SCHEDULED", "EXTERNAL", "")[index % 4]
         return {
-            "id": self.world.workflow_ids[at],
-            "name": f"Workflow {at}",
+            "id": self.world.workflow_ids[index],
+            "name": f"Workflow {index}",
             "executionCount": 2,
             "failureCount": 0,
             "created": "2022-01-10T16:06:16.636381447Z",
@@ -220,7 +220,7 @@ class SailPoint(PlainApi):
                 "start": "a",
                 "steps": {"a": {"type": "action", "attributes": {"apiKey": "hush-hush-99"}}},
             },
-            "enabled": at % 3 > 0,
+            "enabled": index % 3 > 0,
             "trigger": {"type": kind, "displayName": None, "attributes": None},
         }
 
@@ -243,13 +243,13 @@ class SailPoint(PlainApi):
         now = self.now()
         world = self.world
         numbers = [
-            at
-            for at in self.shown(low - 1, high + 1)
-            if world.workflow(at) == workflow and fits(self.row(at, now))
+            index
+            for index in self.shown(low - 1, high + 1)
+            if world.workflow(index) == workflow and fits(self.row(index, now))
         ]
         size = PAGE * 1_000 if switches["limit"] == "ignored" else min(size, int(switches["page_cap"]))
         start = 0 if switches["offset"] == "ignored" else start
-        rows = [self.row(at, now) for at in self.ordered(numbers)[start : start + size]]
+        rows = [self.row(index, now) for index in self.ordered(numbers)[start : start + size]]
         return rows, float(switches["slow_s"]) if workflow < int(switches["slow_workflows"]) else 0.0
 
     def _place(self, asked: Asked) -> tuple[int, int]:
@@ -270,10 +270,10 @@ class SailPoint(PlainApi):
         low, high = -NEVER, NEVER
         tests: list[Callable[[dict[str, Any]], bool]] = []
         for term in text.split(" and "):
-            found = _COMPARED.fullmatch(term.strip())
-            if found is None:
+            comparison = _COMPARED.fullmatch(term.strip())
+            if comparison is None:
                 raise Refused(400, "This filter is not understood")
-            name, sign, value = found.groups()
+            name, sign, value = comparison.groups()
             if name == "status" and sign == "eq":
                 wanted = value.strip('"').lower()
                 tests.append(lambda row, wanted=wanted: str(row["status"]).lower() == wanted)  # type: ignore[misc]

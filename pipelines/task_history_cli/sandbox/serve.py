@@ -88,11 +88,11 @@ def run(args: argparse.Namespace, ready: Callable[[dict[str, Any]], None] = lamb
         ) from error
 
 
-def _switch(pair: str, known: Mapping[str, Any]) -> tuple[str, Any]:
+def _switch(pair: str, switches: Mapping[str, Any]) -> tuple[str, Any]:
     name, is_given, text = pair.partition("=")
     if not is_given:
         raise UsageError(f"--switch {pair} has no value: write it like {pair}=true.")
-    return name, _value(known.get(name), text)
+    return name, _value(switches.get(name), text)
 
 
 def _whole(text: str) -> int:
@@ -103,20 +103,20 @@ def _whole(text: str) -> int:
 
 
 def _port(text: str) -> int:
-    found = _whole(text)
-    if not 0 <= found <= 65_535:
+    number = _whole(text)
+    if not 0 <= number <= 65_535:
         raise argparse.ArgumentTypeError(f"{text} is no port: they go from 0 to 65535")
-    return found
+    return number
 
 
 def _number(text: str) -> float:
     try:
-        found = float(text)
+        number = float(text)
     except ValueError:
-        found = math.nan
-    if not math.isfinite(found):
+        number = math.nan
+    if not math.isfinite(number):
         raise argparse.ArgumentTypeError(f"{text} is no number")
-    return found
+    return number
 
 
 def _instant(text: str) -> datetime:

@@ -106,10 +106,10 @@ class Connection(asyncio.Protocol):
         elif said.manner == "stall":
             await asyncio.sleep(3600)
         elif said.manner == "drip":
-            for at in range(len(whole := _bytes(said))):
+            for index in range(len(whole := _bytes(said))):
                 if self._transport is None:
                     return
-                self._transport.write(whole[at : at + 1])
+                self._transport.write(whole[index : index + 1])
                 await asyncio.sleep(1)
         else:
             self._write(said)

@@ -89,53 +89,55 @@ class Twinit(PlainApi):
                 return "answer" if asked.method == "POST" else "other"
         return "other"
 
-    def spaces(self, at: int) -> list[str]:
+    def spaces(self, index: int) -> list[str]:
         """The namespaces of a run."""
-        return list(self.namespaces) if at % 10 == 0 else [self.namespaces[at % 2]]
+        return list(self.namespaces) if index % 10 == 0 else [self.namespaces[index % 2]]
 
-    def row(self, at: int, now: int) -> dict[str, Any]:
+    def row(self, index: int, now: int) -> dict[str, Any]:
         world = self.world
-        is_open = world.is_open(at, now)
+        is_open = world.is_open(index, now)
         return {
-            "_id": world.identity(at),
-            "_workflowDefId": world.workflow_ids[world.workflow(at)],
-            "_name": f"run {at}",
-            "_namespaces": self.spaces(at),
+            "_id": world.identity(index),
+            "_workflowDefId": world.workflow_ids[world.workflow(index)],
+            "_name": f"run {index}",
+            "_namespaces": self.spaces(index),
             "_userType": "iaq",
-            "_tasks": [] if self._state.switches["tasks"] == "absent" else self.children(at, now),
-            "_result": None if is_open else {"ok": True, "password": f"hunter2-{at}-secret"},
+            "_tasks": [] if self._state.switches["tasks"] == "absent" else self.children(index, now),
+            "_result": None if is_open else {"ok": True, "password": f"hunter2-{index}-secret"},
             "_timeoutSeconds": None,
             "_timeoutPolicy": None,
-            "_status": "RUNNING" if is_open else _ENDED[world.finals[at]],
-            "_createdAt": self.fine(at, world.starts[at]),
-            "_updatedAt": self.fine(at, world.starts[at] if is_open else world.ends[at]),
+            "_status": "RUNNING" if is_open else _ENDED[world.finals[index]],
+            "_createdAt": self.fine(index, world.starts[index]),
+            "_updatedAt": self.fine(index, world.starts[index] if is_open else world.ends[index]),
         }
 
-    def children(self, at: int, now: int) -> list[dict[str, Any]]:
+    def children(self, index: int, now: int) -> list[dict[str, Any]]:
         """The tasks, without those of loops."""
         world = self.world
-        is_failed = world.finals[at] == 1 and not world.is_open(at, now)
-        first = self._task(at, "a", "REST_CONNECTOR", "COMPLETED", 1)
-        last = self._task(at, "b", "SCRIPT_EXECUTION", "FAILED" if is_failed else "COMPLETED", 3)
+        is_failed = world.finals[index] == 1 and not world.is_open(index, now)
+        first = self._task(index, "a", "REST_CONNECTOR", "COMPLETED", 1)
+        last = self._task(index, "b", "SCRIPT_EXECUTION", "FAILED" if is_failed else "COMPLETED", 3)
         tasks = [first, last]
-        if at % 3 == 0:
-            tasks.insert(1, self._task(at, "c", "DO_WHILE", "COMPLETED", 2))
-        if world.is_open(at, now):
-            tasks.append(self._task(at, "u", "USER_INPUT", "IN_PROGRESS", 4))
+        if index % 3 == 0:
+            tasks.insert(1, self._task(index, "c", "DO_WHILE", "COMPLETED", 2))
+        if world.is_open(index, now):
+            tasks.append(self._task(index, "u", "USER_INPUT", "IN_PROGRESS", 4))
         if self._state.switches["tasks"] == "nested":
-            return [{**self._task(at, "f", "FORK_JOIN", "COMPLETED", 0), "_forkTasks": [[first], tasks[1:]]}]
+            return [
+                {**self._task(index, "f", "FORK_JOIN", "COMPLETED", 0), "_forkTasks": [[first], tasks[1:]]}
+            ]
         return tasks
 
-    def _task(self, at: int, mark: str, kind: str, status: str, place: int) -> dict[str, Any]:
+    def _task(self, index: int, mark: str, kind: str, status: str, place: int) -> dict[str, Any]:
         return {
-            "_id": f"{self.world.identity(at)}-{mark}",
+            "_id": f"{self.world.identity(index)}-{mark}",
             "_name": None if place == 3 else f"task_{place}",
             "_type": kind,
             "_sequenceno": place,
             "_status": status,
             "_inputParams": {
                 "_url": "https://reqres.in",
-                "_auth": {"_type": "Basic", "_password": f"hunter2-{at}-in"},
+                "_auth": {"_type": "Basic", "_password": f"hunter2-{index}-in"},
             },
             "_result": {"data": {}},
         }
@@ -152,7 +154,7 @@ class Twinit(PlainApi):
         now = self.now()
         if kind == "definitions":
             data: Any = self._paged(
-                [self._definition(at) for at in range(len(self.world.workflow_ids))], asked
+                [self._definition(index) for index in range(len(self.world.workflow_ids))], asked
             )
         elif kind == "list":
             data = self._list(asked, str(namespace), now)
@@ -168,8 +170,8 @@ class Twinit(PlainApi):
         if kind == "loop_tasks":
             if (words[0] == "workflow") != (self._state.switches["path"] == "singular"):
                 raise Refused(404, "no such endpoint")
-            at = self._found(words[1])
-            loops = [self._task(at, f"c{n}", "REST_CONNECTOR", "COMPLETED", 1) for n in range(at % 4)]
+            index = self._found(words[1])
+            loops = [self._task(index, f"c{n}", "REST_CONNECTOR", "COMPLETED", 1) for n in range(index % 4)]
             return self._paged(loops if words[3].endswith("-c") else [], asked)
         if kind == "logs":
             return self._paged(self._lines(self._found(words[1])), asked)
@@ -198,12 +200,12 @@ class Twinit(PlainApi):
         except Refused:
             raise Refused(int(self._state.switches["missing"]), "Workflow not found") from None
 
-    def _definition(self, at: int) -> dict[str, Any]:
+    def _definition(self, index: int) -> dict[str, Any]:
         return {
-            "_id": self.world.workflow_ids[at],
-            "_name": f"definition {at}",
+            "_id": self.world.workflow_ids[index],
+            "_name": f"definition {index}",
             "_description": "Publishes.",
-            "_namespaces": [self.namespaces[at % 2]],
+            "_namespaces": [self.namespaces[index % 2]],
             "_userType": "publish",
             "_taskDefs": [{"_type": "MQTT_PUBLISH", "_inputParams": {"_password": "hush-hush-99"}}],
             "_createdAt": "2025-08-15T21:18:38.295172Z",
@@ -216,14 +218,14 @@ class Twinit(PlainApi):
         if "sort" in asked.query and switches["sort"] == "refused":
             raise Refused(400, "unknown parameter sort")
         self.moved()
-        numbers = [at for at in self.shown(-NEVER, NEVER) if namespace in self.spaces(at)]
+        numbers = [index for index in self.shown(-NEVER, NEVER) if namespace in self.spaces(index)]
         is_sorted = "sort" in asked.query and switches["sort"] == "heeded"
         ordered = numbers[::-1] if is_sorted else self.ordered(numbers)
-        return self._paged([(self, at, now) for at in ordered], asked)
+        return self._paged([(self, index, now) for index in ordered], asked)
 
-    def _lines(self, at: int) -> list[dict[str, Any]]:
+    def _lines(self, index: int) -> list[dict[str, Any]]:
         line = {"timestamp": "2026-03-10 17:26:08", "level": "INFO"}
-        secret = f'headers: {{"x-api-key": "hunter2-{at}-log0123456789"}}\nsecond line'
+        secret = f'headers: {{"x-api-key": "hunter2-{index}-log0123456789"}}\nsecond line'
         count = int(self._state.switches["lines"])
         return [{**line, "message": secret if place == 1 else f"line {place}"} for place in range(count)]
 

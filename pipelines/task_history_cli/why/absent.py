@@ -93,8 +93,8 @@ def absent(facts: Absent) -> Reason:
     reason = _by_spot(facts, loaded, spot, when)
     is_partly_loaded = any(not overlap(window, when).is_empty for window in loaded.whole)
     if is_partly_loaded and spot.kind not in ("covered", "blind"):
-        first = reason.next_step[:1].lower() + reason.next_step[1:].rstrip(".")
-        step = f"If it began where nothing is loaded: {first}. If not, add --live to ask the vendor."
+        next_step = reason.next_step[:1].lower() + reason.next_step[1:].rstrip(".")
+        step = f"If it began where nothing is loaded: {next_step}. If not, add --live to ask the vendor."
         return replace(reason, next_step=step)
     return reason
 
@@ -105,8 +105,8 @@ def _when(facts: Absent) -> Window | None:
         return Window(facts.told.started_at, facts.told.started_at + MS)
     if facts.replay is not None:
         # The vendor starts it while it answers.
-        at: datetime = facts.replay.get("answered_at") or facts.replay["intended_at"]
-        return Window(at, at + MS)
+        replayed_at: datetime = facts.replay.get("answered_at") or facts.replay["intended_at"]
+        return Window(replayed_at, replayed_at + MS)
     return facts.around
 
 
@@ -157,8 +157,8 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
             f"keeps, then {words.days('backfill', when)}"
         )
     if spot.kind in ("before", "purged"):
-        first = min((w.start for w in loaded.whole), default=None)
-        since = f"is loaded from {shown(first)} on" if first else "is loaded under filters only"
+        first_loaded = min((w.start for w in loaded.whole), default=None)
+        since = f"is loaded from {shown(first_loaded)} on" if first_loaded else "is loaded under filters only"
         return Reason("before_coverage", f"{began}, and {words.system.name} {since}.", fetch)
     return Reason(
         "in_gap", f"{began}, and {span(gap)} is not loaded: it lies between two ranges that are.", fetch
@@ -240,9 +240,13 @@ def _purged(words: Words, began: str, loaded: Loaded) -> Reason:
 
 def _deleted(facts: Absent, traces: Row) -> Reason:
     words, told = facts.words, facts.told
-    at: datetime | None = told.started_at if told else None
-    at = at or traces.get(words.system.started_column)
-    mend = f"Compare and mend that day: {words.days('audit', Window(at, at + MS), '--repair')}" if at else ""
+    began_at: datetime | None = told.started_at if told else None
+    began_at = began_at or traces.get(words.system.started_column)
+    mend = (
+        f"Compare and mend that day: {words.days('audit', Window(began_at, began_at + MS), '--repair')}"
+        if began_at
+        else ""
+    )
     if told is not None and not told.is_there:
         mend = "The vendor does not hold it any more: only a backup of the warehouse does."
     return Reason(

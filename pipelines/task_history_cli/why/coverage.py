@@ -78,8 +78,8 @@ class Loaded:
 
     def checked_at(self, instant: datetime) -> datetime | None:
         """When the windows around the instant were last read or compared."""
-        found = [d.checked_at for d in self.days if not d.filters and any(instant in w for w in d.windows)]
-        return max(found, default=None)
+        times = [d.checked_at for d in self.days if not d.filters and any(instant in w for w in d.windows)]
+        return max(times, default=None)
 
     def spot(self, when: Window, system: System, known: Known | None = None) -> Spot:
         """Where something lies that began within ``when``: what of it is not covered says it."""
@@ -136,14 +136,14 @@ def filter_values(
     system: System, row: Mapping[str, object], integration: str | None
 ) -> dict[str, str | None]:
     """What the row, as the warehouse names it, says to each filter of the system."""
-    found: dict[str, str | None] = {}
-    for one in system.listing.filters:
-        if one.column is not None:
-            value = row.get(one.column)
-            found[one.name] = None if value is None else str(value)
-        elif integration is not None and one.name == "integration":
-            found[one.name] = integration
-    return found
+    values: dict[str, str | None] = {}
+    for filter_ in system.listing.filters:
+        if filter_.column is not None:
+            value = row.get(filter_.column)
+            values[filter_.name] = None if value is None else str(value)
+        elif integration is not None and filter_.name == "integration":
+            values[filter_.name] = integration
+    return values
 
 
 def blind(reads: Iterable[tuple[Window, datetime]], retention: timedelta | None) -> list[Window]:
@@ -151,8 +151,8 @@ def blind(reads: Iterable[tuple[Window, datetime]], retention: timedelta | None)
     if retention is None:
         return []
     reads = list(reads)
-    in_time = [Window(max(window.start, at - retention), window.end) for window, at in reads]
-    too_late = merged(Window(window.start, min(window.end, at - retention)) for window, at in reads)
+    in_time = [Window(max(window.start, read_at - retention), window.end) for window, read_at in reads]
+    too_late = merged(Window(window.start, min(window.end, read_at - retention)) for window, read_at in reads)
     return [part for window in too_late for part in gaps(window, in_time)]
 
 
@@ -166,10 +166,10 @@ def fits(
     filters: Mapping[str, str], known: Known, system: System, *, read_at: datetime | None
 ) -> bool | None:
     """Whether a listing under the filters showed it at ``read_at``; None when that cannot be told."""
-    found = [_fits(name, value, known, system, read_at) for name, value in filters.items()]
-    if False in found:
+    matches = [_fits(name, value, known, system, read_at) for name, value in filters.items()]
+    if False in matches:
         return False
-    return None if None in found else True
+    return None if None in matches else True
 
 
 def _fits(name: str, value: str, known: Known, system: System, read_at: datetime | None) -> bool | None:

@@ -54,8 +54,8 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
         newest = warehouse.newest_start()
         back = min(unbroken.end, newest + MS if newest else unbroken.end) - settings.lookback
         rechecked = max(filter(None, (back, unbroken.start, horizon)))
-    known = [day for day in days if day.lane != AUDIT]
-    return Loaded(known, (), settings.start(now), horizon, rechecked)
+    relevant = [day for day in days if day.lane != AUDIT]
+    return Loaded(relevant, (), settings.start(now), horizon, rechecked)
 
 
 class Asking:
@@ -76,51 +76,51 @@ class Asking:
                 f"tell in read_by, fetched_at and run_id how they came: look at {self._system.executions.name}."
             )
         self._check()
-        found = Facts(execution_id, self._loaded(now))
-        known = self._system.integrations
-        workflows = self._records(known.table.name, "integration IS NOT NULL") if known else []
-        found.integrations = {str(row["workflow_id"]): str(row["integration"]) for row in workflows}
-        found.row = self._row(execution_id)
-        if found.row is not None:
-            found.execution_id = str(found.row["id"])
-        found.replay = self._first(
-            REPLAYS.name, "new_execution_id", found.execution_id, order="intended_at DESC"
+        facts = Facts(execution_id, self._loaded(now))
+        integrations = self._system.integrations
+        workflows = self._records(integrations.table.name, "integration IS NOT NULL") if integrations else []
+        facts.integrations = {str(row["workflow_id"]): str(row["integration"]) for row in workflows}
+        facts.row = self._row(execution_id)
+        if facts.row is not None:
+            facts.execution_id = str(facts.row["id"])
+        facts.replay = self._first(
+            REPLAYS.name, "new_execution_id", facts.execution_id, order="intended_at DESC"
         )
-        if found.row is None:
-            found.traces = self._first(self._system.details.log.name, "id", execution_id)
-            found.other = self._other(execution_id)
+        if facts.row is None:
+            facts.traces = self._first(self._system.details.log.name, "id", execution_id)
+            facts.other = self._other(execution_id)
         else:
-            self._of_row(found, found.row)
-        return found
+            self._of_row(facts, facts.row)
+        return facts
 
-    def _of_row(self, found: Facts, row: Row) -> None:
-        found.states = self._records(STATES.name, "execution_id = %s ORDER BY seen_at", found.execution_id)
+    def _of_row(self, facts: Facts, row: Row) -> None:
+        facts.states = self._records(STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id)
         started_at = row.get(self._system.started_column)
         if started_at is not None:
-            found.reads = self._records(
+            facts.reads = self._records(
                 READS.name, "window_start <= %s AND window_end > %s ORDER BY read_at", started_at, started_at
             )
         if self._system.replay is not None:
-            found.replayed = self._records(
-                REPLAYS.name, "execution_id = %s ORDER BY intended_at", found.execution_id
+            facts.replayed = self._records(
+                REPLAYS.name, "execution_id = %s ORDER BY intended_at", facts.execution_id
             )
-        first = min(
-            [state["seen_at"] for state in found.states] + [row.get("status_seen_at") or row["fetched_at"]]
+        earliest = min(
+            [state["seen_at"] for state in facts.states] + [row.get("status_seen_at") or row["fetched_at"]]
         )
-        found.run_then = self._run_at(first)
-        found.details = self._details(found, row)
-        ids = {one.get("run_id") for one in (row, *found.states, *found.reads)} | {found.run_then}
-        found.runs = self._runs([str(one) for one in ids if one])
+        facts.run_then = self._run_at(earliest)
+        facts.details = self._details(facts, row)
+        ids = {run_id.get("run_id") for run_id in (row, *facts.states, *facts.reads)} | {facts.run_then}
+        facts.runs = self._runs([str(run_id) for run_id in ids if run_id])
 
     def _check(self) -> None:
         """A warehouse of an earlier version lacks tables and columns until the next sync."""
         names = [table.name for table in (STATES, READS, COVERAGE)]
-        there = self._reader.columns()
+        columns = self._reader.columns()
         needed = {
             (name, column) for name, column in zip(names, ("seen_at", "read_at", "windows"), strict=True)
         }
         needed.add((self._system.executions.name, "status_seen_at"))
-        if lacking := sorted(".".join(one) for one in needed - there):
+        if lacking := sorted(".".join(one) for one in needed - columns):
             raise WarehouseUnavailable(
                 f"The warehouse lacks {', '.join(lacking)}: an earlier version wrote it, or somebody dropped them. The "
                 f"next sync adds them: {self._words.call('sync')}"
@@ -148,9 +148,9 @@ class Asking:
         unseen = blind(windows, self._settings.retention)
         return replace(loaded(self._settings, now, self._warehouse), lost=lost, blind=unseen)
 
-    def _details(self, found: Facts, row: Row) -> Details:
+    def _details(self, facts: Facts, row: Row) -> Details:
         system, scope = self._system, Scope(self._settings.values.steps, self._settings.values.payloads)
-        identity = found.execution_id
+        identity = facts.execution_id
         day = row.get(system.started_column)
         steps = self._records(system.details.steps.name, "workflow_execution_id = %s", identity, day=day)
         payloads = []
@@ -162,7 +162,7 @@ class Asking:
                 columns="step_execution_id, outcome",
                 day=day,
             )
-        there = {payload["step_execution_id"] for payload in payloads}
+        loaded_steps = {payload["step_execution_id"] for payload in payloads}
         wanted = [
             step
             for step in steps
@@ -170,13 +170,13 @@ class Asking:
             or (scope.payloads == "failed" and step.get("status") in system.failed_statuses)
         ]
         outcomes = [str(payload.get("outcome") or "loaded") for payload in payloads]
-        is_live, mend = self._mend(row.get(system.started_column), found.loaded)
+        is_live, mend = self._mend(row.get(system.started_column), facts.loaded)
         return Details(
             scope,
             self._first(system.details.log.name, "id", identity),
             len(steps),
             {outcome: outcomes.count(outcome) for outcome in outcomes},
-            sum(step["id"] not in there for step in wanted),
+            sum(step["id"] not in loaded_steps for step in wanted),
             self._warehouse.left(scope).details,
             self._passed_over(row, "sync" if is_live else "backfill"),
             mend,
@@ -188,22 +188,24 @@ class Asking:
         if started_at is None or (ends and started_at >= min(ends)):
             return True, self._words.call("sync")
         window = Window(started_at, started_at + MS)
-        under = next((name for name, read in loaded.by_filters.items() if not gaps(window, read)), "")
+        filters = next((name for name, read in loaded.by_filters.items() if not gaps(window, read)), "")
         if not gaps(window, loaded.whole):
-            under = ""
-        options = [word for name, value in read_filters(under).items() for word in (f"--{name}", value)]
+            filters = ""
+        options = [
+            argument for name, value in read_filters(filters).items() for argument in (f"--{name}", value)
+        ]
         return False, self._words.days("backfill", window, *map(shlex.quote, options))
 
     def _passed_over(self, row: Row, command: str) -> Row | None:
         """The newest run that came to its end after the execution had, and left details."""
-        found = self._records(
+        runs = self._records(
             RUNS.name,
             "command = %s AND outcome = 'complete' AND details_left > 0 AND ended_at > %s "
             "ORDER BY ended_at DESC LIMIT 1",
             command,
             row["fetched_at"],
         )
-        return found[0] if found else None
+        return runs[0] if runs else None
 
     def _other(self, identity: str) -> Reason | None:
         """What else the id names."""
@@ -226,34 +228,34 @@ class Asking:
 
     def _run_at(self, instant: datetime) -> str | None:
         """The only run that was at work then; None when there were several."""
-        found = self._records(
+        runs = self._records(
             RUNS.name,
             "started_at <= %s AND coalesce(ended_at, written_at) >= %s LIMIT 2",
             instant,
             instant,
         )
-        return str(found[0]["run_id"]) if len(found) == 1 else None
+        return str(runs[0]["run_id"]) if len(runs) == 1 else None
 
     def _runs(self, ids: Sequence[str]) -> dict[str, Row]:
         marks = ", ".join(["%s"] * len(ids))
-        found = self._records(RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
-        return {str(run["run_id"]): run for run in found}
+        runs = self._records(RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
+        return {str(run["run_id"]): run for run in runs}
 
     def _first(self, table: str, column: str, value: str, *, order: str = "1") -> Row | None:
         if table == REPLAYS.name and not self._system.replay is not None:
             return None
-        found = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
-        return found[0] if found else None
+        rows = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
+        return rows[0] if rows else None
 
     def _name(self, table: str, day: datetime | None = None) -> str:
-        found = next(one for one in of(self._system) if one.name == table)
-        return self._reader.names.recent(found, day=day)
+        declared = next(candidate for candidate in of(self._system) if candidate.name == table)
+        return self._reader.names.recent(declared, day=day)
 
     def _records(
-        self, table: str, where: str, *values: object, columns: str = "*", day: datetime | None = None
+        self, table: str, condition: str, *values: object, columns: str = "*", day: datetime | None = None
     ) -> list[Row]:
         """Rows of the table; of that day of its partitions, where it is known."""
-        sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {where}"
+        sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {condition}"
         names, rows = self._reader.query(sql, *values)
         return [
             {

@@ -39,7 +39,7 @@ class Brought:
 
 def timeline(row: Row, earlier: Sequence[Row]) -> list[StoredStatus]:
     """The states of an execution as it was seen in them, oldest first; ``earlier`` are those of the other table."""
-    found = {
+    by_start = {
         state["seen_at"]: StoredStatus(
             str(state.get("status") or ""),
             state["seen_at"],
@@ -53,11 +53,11 @@ def timeline(row: Row, earlier: Sequence[Row]) -> list[StoredStatus]:
     if now is not None and now.since is not None:
         is_purged = row.get("purged_at_source") is not None
         if not is_purged:
-            found[now.since] = now
-        elif now.since not in found:
+            by_start[now.since] = now
+        elif now.since not in by_start:
             # What it says of the last read is of the one that found nothing.
-            found[now.since] = StoredStatus(now.status, now.since, None, None, None)
-    return [found[since] for since in sorted(found)]
+            by_start[now.since] = StoredStatus(now.status, now.since, None, None, None)
+    return [by_start[since] for since in sorted(by_start)]
 
 
 def brought(
@@ -68,29 +68,29 @@ def brought(
     ``reads`` are those of windows that hold its start, ``run_then`` is the run that was at work when it was
     first seen.
     """
-    first = seen[0] if seen else None
-    since = first.since if first else None
-    if first is None or since is None:
+    earliest = seen[0] if seen else None
+    since = earliest.since if earliest else None
+    if earliest is None or since is None:
         return Brought(None, None, None)
     statuses = {state.status for state in seen}
     fitting = sorted((read for read in reads if _showed(read, known, statuses, system)), key=_read_at)
     missed = next((read for read in fitting if _read_at(read) < since), None)
-    then = [read for read in fitting if since <= _read_at(read) <= since + _NOTED_WITHIN]
-    if then and first.read_by != records.LATE:
-        read = then[0]
-        kind = records.REPAIR if first.read_by == records.REPAIR else records.LIST
+    near = [read for read in fitting if since <= _read_at(read) <= since + _NOTED_WITHIN]
+    if near and earliest.read_by != records.LATE:
+        read = near[0]
+        kind = records.REPAIR if earliest.read_by == records.REPAIR else records.LIST
         return Brought(kind, read, read.get("run_id"))
     # A state is kept with the run that last saw it so.
-    is_first = first.at == since
-    if first.read_by in (records.LATE, records.REPAIR, records.EXECUTION) or is_first:
-        run_id = first.run_id if is_first else run_then or first.run_id
-        return Brought(first.read_by, None, run_id, missed)
+    is_first = earliest.at == since
+    if earliest.read_by in (records.LATE, records.REPAIR, records.EXECUTION) or is_first:
+        run_id = earliest.run_id if is_first else run_then or earliest.run_id
+        return Brought(earliest.read_by, None, run_id, missed)
     return Brought(None, None, run_then, missed)
 
 
 def _read_at(read: Row) -> datetime:
-    at: datetime = read["read_at"]
-    return at
+    read_at: datetime = read["read_at"]
+    return read_at
 
 
 def _showed(read: Row, known: Known, statuses: set[str], system: System) -> bool:

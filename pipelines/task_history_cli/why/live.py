@@ -66,9 +66,9 @@ def ask(
         if client.vendor_clock_offset_s is not None and settings.retention is not None:
             by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)
             loaded = replace(loaded, horizon=floor_ms(by_vendor - settings.retention))
-        at = told.started_at
-        if not has_row and at is not None:
-            window = Window(at, at + MS)
+        started_at = told.started_at
+        if not has_row and started_at is not None:
+            window = Window(started_at, started_at + MS)
             if loaded.spot(window, system, told.known).kind == "covered":
                 told = replace(told, is_listed=_is_listed(client, settings, execution_id, window))
         return Answered(told, sum(client.stats.sent.values()), loaded)

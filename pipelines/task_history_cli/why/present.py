@@ -90,14 +90,14 @@ def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
             "Nothing: it is not asked for again. If it should be there, ask the vendor.",
         )
     if purged_at is not None or is_purged_now:
-        found = (
+        outcome = (
             f"the vendor held it no longer at {shown(purged_at)}"
             if purged_at
             else "the vendor holds it no longer"
         )
         return Reason(
             "purged_at_source",
-            f"It is loaded as {status}; {found}.",
+            f"It is loaded as {status}; {outcome}.",
             "The row stays as it is."
             if not row.get("is_open")
             else f"The next sync marks it so: {words.call('sync')}",
@@ -155,12 +155,12 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
                 f"details_{outcome}", f"Its steps were asked for at {at}: {why}.", "Nothing brings them back."
             )
         ]
-    number, said = facts.steps, ledger.get("steps")
-    if said is not None and number != said:
+    number, stated = facts.steps, ledger.get("steps")
+    if stated is not None and number != stated:
         return [
             Reason(
                 "details_altered",
-                f"{said} steps were loaded at {at}, and {number} are there: rows were deleted or added by hand.",
+                f"{stated} steps were loaded at {at}, and {number} are there: rows were deleted or added by hand.",
                 "Nothing here reads them again while execution_details says that they are loaded.",
             )
         ]
@@ -204,15 +204,15 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
 def _payloads(facts: Details) -> list[Reason]:
     scope = facts.scope.payloads
     loaded, gone = facts.payloads.get("loaded", 0), facts.payloads.get("gone", 0)
-    found = []
+    reasons = []
     if loaded:
-        found.append(
+        reasons.append(
             Reason(
                 "payloads_loaded", f"Inputs and outputs are loaded: of {counted(loaded, 'step')}.", "Nothing."
             )
         )
     if gone:
-        found.append(
+        reasons.append(
             Reason(
                 "payloads_gone",
                 f"The vendor no longer held the inputs and outputs of {counted(gone, 'step')}.",
@@ -220,7 +220,7 @@ def _payloads(facts: Details) -> list[Reason]:
             )
         )
     if unreadable := facts.payloads.get("unreadable", 0):
-        found.append(
+        reasons.append(
             Reason(
                 "payloads_unreadable",
                 f"Inputs and outputs of {counted(unreadable, 'step')} cannot be asked for: no address can hold the id.",
@@ -228,15 +228,15 @@ def _payloads(facts: Details) -> list[Reason]:
             )
         )
     if facts.payloads_missing:
-        found.append(
+        reasons.append(
             Reason(
                 "payloads_missing",
                 f"Inputs and outputs of {counted(facts.payloads_missing, 'step')} are wanted and not there yet.",
                 f"They come with {facts.mend}",
             )
         )
-    if not found:
-        found.append(
+    if not reasons:
+        reasons.append(
             Reason(
                 "payloads_not_wanted",
                 f"No inputs and outputs are wanted of its steps: the setting payloads is {scope!r}"
@@ -244,27 +244,27 @@ def _payloads(facts: Details) -> list[Reason]:
                 'Set payloads = "all" to have those of every step.',
             )
         )
-    return found
+    return reasons
 
 
 def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reason]:
     """That it is a replay of another execution, and that it was replayed itself."""
-    found = []
+    reasons = []
     if named_by is not None and named_by["execution_id"] != named_by["new_execution_id"]:
-        other = str(named_by["execution_id"])
-        found.append(
+        original_id = str(named_by["execution_id"])
+        reasons.append(
             Reason(
                 "is_a_replay",
-                f"It is the replay of {other}, asked for at {shown(named_by['intended_at'])}.",
-                f"The other: {words.call('why', other)}",
+                f"It is the replay of {original_id}, asked for at {shown(named_by['intended_at'])}.",
+                f"The other: {words.call('why', original_id)}",
             )
         )
     for replay in own:
         new, outcome = replay.get("new_execution_id"), replay.get("outcome")
-        said = f"Asked to run again at {shown(replay['intended_at'])}: {outcome}"
+        sentence = f"Asked to run again at {shown(replay['intended_at'])}: {outcome}"
         step = f"The new one: {words.call('why', str(new))}" if new else "Nothing."
-        found.append(Reason("was_replayed", said + (f", as {new}." if new else "."), step))
-    return found
+        reasons.append(Reason("was_replayed", sentence + (f", as {new}." if new else "."), step))
+    return reasons
 
 
 def counted(number: int, noun: str) -> str:

@@ -18,13 +18,13 @@ _NOTHING = "Nothing."
 def lines(result: Mapping[str, Any]) -> list[str]:
     """The result as lines: the answer first, then what it rests on."""
     name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
-    found = [
+    text = [
         f"{name} {result['id']}: {result['code']}",
         f"  {result['sentence']}",
         f"  → {result['next_step']}",
     ]
     if result["execution"] is not None:
-        found += [
+        text += [
             "",
             *_execution(result),
             "",
@@ -33,14 +33,14 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             *_brought(result["brought_by"]),
         ]
     elif result["loaded"]["windows"] or result["loaded"]["under_filters"]:
-        found += ["", *_loaded(result["loaded"])]
-    for at, remark in enumerate(result["remarks"]):
-        found += [*([""] if at == 0 else []), f"  {remark['sentence']}"]
+        text += ["", *_loaded(result["loaded"])]
+    for index, remark in enumerate(result["remarks"]):
+        text += [*([""] if index == 0 else []), f"  {remark['sentence']}"]
         if remark["next_step"] != _NOTHING:
-            found.append(f"  → {remark['next_step']}")
+            text.append(f"  → {remark['next_step']}")
     if result["live"] is not None:
-        found += ["", f"  vendor       {_live(result['live'])} ({counted(result['requests'], 'request')})"]
-    return found
+        text += ["", f"  vendor       {_live(result['live'])} ({counted(result['requests'], 'request')})"]
+    return text
 
 
 def _execution(result: Mapping[str, Any]) -> list[str]:
@@ -69,28 +69,28 @@ def _states(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
     return output.table(rows, heads=heads, indent=2)
 
 
-def _brought(found: Mapping[str, Any]) -> list[str]:
-    by = REQUESTS.get(found["read_by"])
+def _brought(brought: Mapping[str, Any]) -> list[str]:
+    by = REQUESTS.get(brought["read_by"])
     if by is None:
-        run = f" by {_run(found)}" if found["run_id"] else ""
+        run = f" by {_run(brought)}" if brought["run_id"] else ""
         return [f"  brought{run}; which request it was is not noted any more"]
-    text = [f"  brought by   {by}, in {_run(found)}"]
-    if found["missed_read_at"] is not None and found["read_at"] is None:
+    text = [f"  brought by   {by}, in {_run(brought)}"]
+    if brought["missed_read_at"] is not None and brought["read_at"] is None:
         text.append(
-            f"               its time had been read {_time(found['missed_read_at'])}, before it was visible"
+            f"               its time had been read {_time(brought['missed_read_at'])}, before it was visible"
         )
-    if found["read_at"] is not None:
-        total = "" if found["api_total"] is None else f"; the vendor counted {found['api_total']:,}"
-        under = f" under {found['filters']}" if found["filters"] else ""
+    if brought["read_at"] is not None:
+        total = "" if brought["api_total"] is None else f"; the vendor counted {brought['api_total']:,}"
+        suffix = f" under {brought['filters']}" if brought["filters"] else ""
         text += [
-            f"  window       {_time(found['window_start'])} to {_time(found['window_end'])} UTC{under}",
-            f"  read         {_time(found['read_at'])} UTC: {counted(found['executions'] or 0, 'execution')}{total}; "
-            f"this one about number {found['position']:,}",
+            f"  window       {_time(brought['window_start'])} to {_time(brought['window_end'])} UTC{suffix}",
+            f"  read         {_time(brought['read_at'])} UTC: {counted(brought['executions'] or 0, 'execution')}{total}; "
+            f"this one about number {brought['position']:,}",
         ]
-    request = found["request"]
+    request = brought["request"]
     if request is not None:
         query = urlencode(request["params"], safe=":@/")
-        about = "about " if found["read_at"] is not None else ""
+        about = "about " if brought["read_at"] is not None else ""
         text.append(
             f"  request      {about}{request['method']} {request['path']}{'?' + query if query else ''}"
         )
