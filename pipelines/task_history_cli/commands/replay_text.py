@@ -1,4 +1,4 @@
-"""What ``task-history replay`` says: what it would do, and what came of it."""
+"""Output of ``task-history replay``: the planned requests, and their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vendors' APIs that there are, and what every one of them has."""
+"""Registry of the vendors' sandbox APIs, and their common interface."""
 
 from __future__ import annotations
 

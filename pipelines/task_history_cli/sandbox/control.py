@@ -1,4 +1,4 @@
-"""What ``/_sandbox/`` answers: it sets and tells what the vendor would not."""
+"""Control endpoints under ``/_sandbox/``: they read and change the server's state."""
 
 from __future__ import annotations
 

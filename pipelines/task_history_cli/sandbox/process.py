@@ -61,7 +61,7 @@ class SandboxProcess:
         self.stop()
 
     def stop(self) -> None:
-        """Ends it; gives back when it is over."""
+        """Ends the process and waits for its end."""
         self._process.terminate()
         self._process.wait(timeout=20)
 

@@ -1,4 +1,4 @@
-"""Words on the command line → a running server."""
+"""The sandbox command: parses its options and runs the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one server goes by: its clock, its switches, its faults, its rate limit and what it counted."""
+"""State of a sandbox server: clock, switches, faults, rate limit and counters."""
 
 from __future__ import annotations
 

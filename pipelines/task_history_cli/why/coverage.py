@@ -1,4 +1,4 @@
-"""Where the start of an execution lies in what is loaded. Pure."""
+"""Position of an execution's start relative to the loaded windows. Pure functions."""
 
 from __future__ import annotations
 

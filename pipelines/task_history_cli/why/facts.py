@@ -1,4 +1,4 @@
-"""What the warehouse knows of one execution, for ``why``. Only reads."""
+"""Reads all facts about one execution from the warehouse, for ``why``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When an execution was seen in which state, and what brought it. Pure."""
+"""Status timeline of an execution, and the run or listing that brought it. Pure functions."""
 
 from __future__ import annotations
 
