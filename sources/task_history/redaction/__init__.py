@@ -3,6 +3,7 @@
 redactor     values and texts without their secrets
 json_text    JSON within a text, with the place of each value
 text         texts that are no JSON
+tables       tables in text, such as CSV
 values       where a value that follows a name begins and ends
 names        by which names secrets go
 lookalikes   letters that look like Latin ones

@@ -26,7 +26,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _ESCAPE = re.compile(
-    r"\\(?:u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|u(?P<code>[0-9a-fA-F]{4})|(?P<sign>.))",
+    r"\\(?:u(?P<pair>[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|u(?P<code>[0-9a-fA-F]{4})"
+    # No JSON, but what JavaScript and Python read beside it.
+    r"|x(?P<byte>[0-9a-fA-F]{2})|(?P<octal>[01][0-7]{2})|(?P<sign>.))",
     re.DOTALL,
 )
 _SIGNS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -227,8 +229,10 @@ def _escapes(inner: str) -> Iterator[Edit]:
         if pair := match["pair"]:
             high, low = int(pair[:4], 16), int(pair[-4:], 16)
             new = chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF))
-        elif code := match["code"]:
+        elif code := match["code"] or match["byte"]:
             new = chr(int(code, 16))
+        elif octal := match["octal"]:
+            new = chr(int(octal, 8))
         else:
             new = _SIGNS.get(match["sign"], match["sign"])
         yield Edit(*match.span(), new)

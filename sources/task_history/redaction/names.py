@@ -162,6 +162,7 @@ TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2}
 DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
 FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
 _NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
+_CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
 _SPACE = re.compile(r"\s")
 
 
@@ -183,3 +184,8 @@ def is_secret(kind: Kind, text: str) -> bool:
     if kind is Kind.SECRET_IF_RANDOM:
         return is_random(text)
     return kind is Kind.SECRET
+
+
+def is_no_name(text: str) -> bool:
+    """Whether a text beside a secret's name, where another name may stand as well, is the secret."""
+    return len(text) >= 4 and any(map(str.isdigit, text)) and not _CODE.fullmatch(text)

@@ -120,6 +120,64 @@ PAIR = re.compile(
 )
 # ('Authorization', '…'), as Python prints headers.
 TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
+# ['password', '…'], which may be a list of names, too.
+LIST = re.compile(r"\[[\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)[\"']\]")
+FLAG = re.compile(
+    rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,512}}+)[ \t]+"
+    rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
+)
+XML = re.compile(
+    r"<(?P<name>[A-Za-z][\w:.-]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+)
+_LT, _GT = (
+    rf"(?:&(?:amp;){{0,3}}(?:{name}t|#{ord(sign)}|#x{ord(sign):x});|\\{{1,16}}(?:u00|x){ord(sign):x}|%(?:25){{0,3}}{ord(sign):x})"
+    for name, sign in (("l", "<"), ("g", ">"))
+)
+ESCAPED_XML = re.compile(
+    rf"(?i){_LT}(?P<name>[a-z][\w:.-]{{0,512}}+)(?:(?:\s|%20|\+)(?:(?!{_GT})[^<>]){{0,200}})?{_GT}"
+    rf"(?P<value>(?:(?!{_LT})[^<>])++)"
+)
+
+
+def _xml_pair(lt: str, gt: str) -> re.Pattern[str]:
+    """``<name>password</name><value>…``, and ``<key>``, ``<string>`` of Apple's lists."""
+    return re.compile(
+        rf"(?i){lt}(?:[\w-]{{1,64}}:)?(?:{_NAMES}){gt}\s{{0,200}}(?P<name>[\w.-]{{1,512}}+)\s{{0,200}}"
+        rf"{lt}/[\w:-]{{1,99}}{gt}\s{{0,200}}{lt}(?:[\w-]{{1,64}}:)?(?:{_VALUES}|string){gt}(?P<value>(?:(?!{lt})[^<>])++)"
+    )
+
+
+XML_PAIR, ESCAPED_XML_PAIR = _xml_pair("<", ">"), _xml_pair(_LT, _GT)
+FORM = re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{8}\.atlasv1\.)[\w-]{20,}")
+WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 32))
+"""A sign of the shape, the shape, and how many letters and digits before the match belong to it at most."""
+
+# What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
+LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
+
+# In a text with none of these, in lower case, SCHEME matches nowhere.
+SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
+SCHEME = re.compile(
+    r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
+)
+LOGIN_FLAG = re.compile(
+    r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,128}:(?P<value>[^\s\"']+)"
+)
+# "name": "Authorization", "value": "…" where it is no whole JSON: name=…&value=…, attributes of XML.
+_Q = r"(?:\\{0,8}[\"'])?"
+_SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
+# Shorter ones stand for too much else in text.
+_NAMES, _VALUES = (
+    "|".join(sorted((word for word in words if len(word) > 2), reverse=True))
+    for words in (names.PAIR_NAMES, names.PAIR_VALUES)
+)
+PAIR = re.compile(
+    rf"(?i)(?<![a-z])(?:{_NAMES}){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
+    rf"{_Q}(?:{_VALUES}){_Q}\s{{0,32}}[:=]\s{{0,32}}(?P<open>\\{{0,8}}[\"'])?"
+    rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
+)
+# ('Authorization', '…'), as Python prints headers.
+TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
 FLAG = re.compile(
     rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,512}}+)[ \t]+"
     rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
@@ -143,7 +201,15 @@ RAW_HEADERS = re.compile(rf"(?i:{'|'.join(sorted(names.FLAT_PAIRS))})(?:\\{{0,16
 NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 
 # Which of these to try when a text, in lower case, holds the sign.
-NAMED = (("<", XML), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE))
+NAMED = (
+    *(("<", XML), ("<", XML_PAIR)),
+    *(
+        (sign, xml)
+        for sign in ("lt;", "#60;", "u003c", "x3c", "%3c", "%253c")
+        for xml in (ESCAPED_XML, ESCAPED_XML_PAIR)
+    ),
+    *(("[", LIST), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE)),
+)
 
 # "token: expired" reports; it does not reveal. A lower-case word of this list after a colon stays.
 REPORTING = set_of(
@@ -158,11 +224,19 @@ REPORTING = set_of(
 # The rest of the word in which a stem stands.
 NAME_REST = re.compile(r"[\w.\-]*+")
 # What parts a name from the value that follows it. No blank is looked at twice.
+_QUOTE = r"\\{0,16}[\"'`]|%(?:25){0,3}2[27]|&(?:amp;){0,3}(?:quot|apos|#34|#39|#x22|#x27);"
+_COMMENT = r"/\*[^*]{0,200}+\*/"
+# PHP says of what type, and how long, the next value is.
+_PHP_TYPE = r";(?:s:[0-9]{1,9}:(?=\\{0,16}[\"'])|[id]:(?=[0-9.-])|a:[0-9]{1,9}:(?=\{))"
 PARTING = re.compile(
-    r"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>\\{0,16}[\"'`]|%22|&quot;|&#34;)?\]?"
-    r"\s*+(?P<sep>=>|:=|={1,3}(?!=)|:(?!:|//)|(?:%3[ad]){1,2})[ \t\u00a0]*+(?:\r?\n[ \t]++)?"
-    r"(?:[ubr](?=[\"']))?(?P<open>\\{0,16}[\"'`]|%22|&quot;|&#34;)?"
+    rf"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>(?P<twice>\"\"(?!\"))|{_QUOTE})?\]?\*{{0,3}}+"
+    rf"(?:\s++|%(?:25){{0,3}}20)*+(?:{_COMMENT}\s*+)?"
+    rf"(?P<sep>=>|->|[→⇒]|:=|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
+    rf"(?:\*{{1,3}}+(?=[ \t]))?(?:[ \t\u00a0]|%(?:25){{0,3}}20|\+(?=%))*+(?:{_COMMENT}[ \t]*+)?(?:\r?\n[ \t]++)?"
+    rf"(?:[ubr](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
 )
+# Between types and in the flow of data such signs part names from other names.
+ALSO_BETWEEN_NAMES = frozenset({"->", "→", "⇒", "::"})
 # … or, in prose: password 'hunter2', API key provided (abc123).
 SAYING = re.compile(
     r"(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"

@@ -19,7 +19,17 @@ from ..core.json import exact_json, unused_name
 from ..core.models import Json
 from . import json_text, patterns
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
-from .names import FAMILIAR, FIELD_TYPES, FLAT_PAIRS, PAIR_NAMES, PAIR_VALUES, Kind, is_random, squash
+from .names import (
+    FAMILIAR,
+    FIELD_TYPES,
+    FLAT_PAIRS,
+    PAIR_NAMES,
+    PAIR_VALUES,
+    Kind,
+    is_no_name,
+    is_random,
+    squash,
+)
 from .own_secrets import OwnSecrets
 from .text import Known, TextPass
 
@@ -184,6 +194,11 @@ class _Pass(TextPass):
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         ):
             return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
+        if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str):
+            # Beside a name there may stand another one.
+            name, inner = value
+            if is_no_name(inner) and self._kind(name) and not self._kind(inner):
+                return self._named(name, value, depth)
         new = [self.value(inner, depth) for inner in value]
         is_gluing = bool(value) and isinstance(value[0], str) and patterns.GLUING_COMMAND.search(value[0])
         for index, flag in enumerate(value):

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from . import patterns
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .folding import folded, folds, lowered
-from .names import FAMILIAR, HEADINGS, IN_URL, Kind, is_random, is_secret, kind_of, squash
+from .names import FAMILIAR, HEADINGS, IN_URL, Kind, is_no_name, is_random, is_secret, kind_of, squash
 from .own_secrets import OwnSecrets
+from .tables import secrets_in_columns
 from .values import closing, value_span, word_span
 
 _NAMES_KEPT = 20_000
@@ -97,6 +98,8 @@ class TextPass:
             draft.cut(_pem(draft.text))
         if self._stems.search(draft.lower):
             draft.cut(self._pairs(draft.text, draft.lower))
+            if "\n" in draft.text:
+                draft.cut(secrets_in_columns(draft.text, self._kind))
         self._where_signs_are(draft)
         if any(scheme in draft.lower for scheme in patterns.SCHEMES):
             draft.cut(_schemes(draft.text, draft.lower))
@@ -126,6 +129,8 @@ class TextPass:
             if not value.strip() or not is_secret(self._kind(match["name"]), value):
                 continue
             if pattern is patterns.FLAG and value.lower() in patterns.REPORTING:
+                continue
+            if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
                 continue
             yield match.span("value")
 
@@ -180,6 +185,8 @@ class TextPass:
             begin, end = value_span(text, lower, match, start)
         value = text[begin:end]
         if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
+            return None
+        if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not match["open"] and not is_no_name(value):
             return None
         if not value or not is_secret(kind, value) or (not match["open"] and _is_report(name, value, match)):
             return None

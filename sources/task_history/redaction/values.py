@@ -114,6 +114,9 @@ def _indented_end(text: str, match: re.Match[str], start: int) -> int:
 
 def closing(text: str, mark: str, begin: int) -> int:
     """The end of the quotation that ``mark`` opened; the end of the text when it is cut off."""
+    if mark in ('""', '"""', "'''"):
+        end = text.find(mark, begin)
+        return end if end >= 0 else len(text)
     sign = mark[-1] if mark[-1] in "\"'`" else mark
     escapes = len(mark) - len(sign)
     position = text.find(sign, begin)

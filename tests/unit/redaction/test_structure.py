@@ -178,6 +178,61 @@ ASSIGNED = {
     "phrase": "code verifier: {}",
 }
 
+OF_OTHER_LANGUAGES = {
+    "URL-encoded JSON with a blank": "%7B%22{name}%22%3A%20%22{secret}%22%7D",
+    "URL-encoded JSON with a plus": "%7B%22{name}%22%3A+%22{secret}%22%7D",
+    "JSON encoded twice for a URL": "%257B%2522{name}%2522%253A%2520%2522{secret}%2522%257D",
+    "URL-encoded in single quotes": "%7B%27{name}%27%3A%20%27{secret}%27%7D",
+    "JSON in HTML": "{{&#x22;{name}&#x22;: &#x22;{secret}&#x22;}}",
+    "three quotation marks": '{name} = """{secret}"""',
+    "three single marks": "{name} = '''{secret}''' ",
+    "doubled quotation marks": '"{{""a"":1,""{name}"":""{secret}"",""b"":""c""}}"',
+    "two colons": "{name}::{secret}",
+    "emphasis": "**{name}**: {secret}",
+    "emphasis with its colon": "- **{name}:** {secret}",
+    "thin arrow": "{name} -> {secret}",
+    "arrow": "{name} → {secret}",
+    "fat arrow": "{name} => {secret}",
+    "comment before the colon": '{{"{name}" /* c */: "{secret}"}}',
+    "comment after the colon": '{{"{name}": /* c */ "{secret}", "a": 1}}',
+    "XML in HTML": "&lt;{name}&gt;{secret}&lt;/{name}&gt;",
+    "XML in HTML twice": "&amp;lt;{name} a='1'&amp;gt;{secret}&amp;lt;/{name}&amp;gt;",
+    "XML in a URL": "%3C{name}%3E{secret}%3C/{name}%3E",
+    "XML in JSON": "\\u003c{name}\\u003e{secret}\\u003c/{name}\\u003e",
+    "pair of elements": "<name>{name}</name><value>{secret}</value>",
+    "pair of elements in lines": "<ns:key>{name}</ns:key>\n  <ns:value>{secret}</ns:value>",
+    "list of Apple": "<key>{name}</key>\n\t<string>{secret}</string>",
+    "pair of elements in HTML": "&lt;name&gt;{name}&lt;/name&gt;&lt;value&gt;{secret}&lt;/value&gt;",
+    "list of two": '["{name}","{secret}"]',
+    "list of two in text": 'see ["{name}", "{secret}"] there',
+    "list of two in Python": "see ['{name}', '{secret}'] there",
+    "list of two among others": '[["a"],["{name}","{secret}"],1]',
+    "CSV": "user,{name}\nbob,{secret}\nal,{secret}\n",
+    "CSV with quotes": '"id";"{name}";"user"\r\n1;"{secret}";"b;c"\r\n',
+    "CSV in text": "rows:\nuser,{name}\nbob,{secret}\nend of it",
+    "columns parted by tabs": "id\tuser\t{name}\n1\tbob\t{secret}",
+    "PHP": 'a:1:{{s:8:"{name}";s:14:"{secret}";s:1:"a";i:1;}}',
+    "PHP in JSON": '{{"a": "s:8:\\"{name}\\";s:14:\\"{secret}\\";"}}',
+}
+
+
+@pytest.mark.parametrize("form", OF_OTHER_LANGUAGES.values(), ids=OF_OTHER_LANGUAGES)
+@pytest.mark.parametrize("name", ["password", "api_key", "clientSecret"])
+def test_secret_in_other_languages(form: str, name: str) -> None:
+    """A secret beside its name, as other formats and languages write the two, is gone, and nothing else is."""
+    new, count = REDACTOR.text(form.format(name=name, secret=SECRET))
+    assert form.format(name=name, secret=MARK) == new
+    assert form.count("{secret}") == count
+    assert (new, 0) == REDACTOR.text(new)
+    nested = json.dumps({"a": form.format(name=name, secret=SECRET)})
+    assert "hunter2" not in redacted(nested)
+
+
+@pytest.mark.parametrize("name", ["\\x70assword", "\\160assword", "p\\x61ssw\\157rd"])
+def test_escapes_that_are_no_json(name: str) -> None:
+    """Escapes of other languages in what else is JSON are read, too."""
+    assert f'{{"{name}": "{MARK}", "a": 1}}' == redacted(f'{{"{name}": "{SECRET}", "a": 1}}')
+
 
 @pytest.mark.parametrize("text", ASSIGNED.values(), ids=ASSIGNED)
 def test_secret_after_a_name(text: str) -> None:
@@ -250,6 +305,18 @@ def test_a_secret_takes_nothing_with_it(text: str) -> None:
 
 
 KEPT = (
+    "std::string token::value, Auth::OAuth2::Client, Token::new(1), auth::v2::login",
+    "token -> user, session => {}, this->token->get(2)",
+    "session -> s3.bucket, secret → see above",
+    "**Password**: required. **Session:** Opening",
+    '{"required": ["password", "email"], "fields": ["password", "password2"]}',
+    "['password', 'email'] and ['token', 'v2']",
+    "Enter user, password\\nplease, 12345678",
+    "Enter user, password\nplease, 12345678\n",
+    "user,password\nid,token\n",
+    "user,password\nthen a line without it 1234\nbob,12345678",
+    "<name>title</name><value>x1234567</value> &lt;b&gt;password&lt;/b&gt;",
+    's:4:"name";s:8:"password";',
     "if token == other: return",
     "x = cGFzc3dvcmQtAbToken== next",
     '{"data":"AbToken==","x":"y"} ok',
@@ -329,6 +396,23 @@ HOSTILE = {
     "own secret in pieces": "Zq7-huZq7-hunter",
     "percent": "%70",
     "html": "&#112;&#x70",
+    "comments": "password/*",
+    "whole comments": "password/**/ ",
+    "names and comments": '"password" /* password */ ',
+    "XML in HTML": "&lt;password&gt;",
+    "XML in HTML with attributes": "&lt;password a",
+    "pairs of elements": "<name>password</name>",
+    "three quotation marks": 'password="""',
+    "doubled quotation marks": '""password"":""x',
+    "lines of names": "user,password\n",
+    "one line of names": "user,password,",
+    "lists of two": '["password","x1234',
+    "emphasis": "**password**",
+    "PHP": 's:8:"password";s:1:"',
+    "own secret in other case": "zQ7-HUzq7-hunter",
+    "own secret escaped": "\\u005a%71&#55;",
+    "own secret and what shows nothing": "Z\u200bq7-hunter2",
+    "own secret in hexadecimal": "5a71372d68756e74",
 }
 
 
