@@ -269,7 +269,7 @@ def _parted(system: System) -> Mapping[str, str]:
 
     Where a list cannot be had without a filter, each of its values has coverage of its own.
     """
-    partition: str = getattr(system, "partition", "")
+    partition = system.listing.partitioned_by
     if not partition:
         return {"part": "''", "is_whole": "t.filters = ''"}
     is_part = f"starts_with(t.filters, '{partition}=') AND strpos(t.filters, '&') = 0"
