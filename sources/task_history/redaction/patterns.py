@@ -203,11 +203,6 @@ NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 # Which of these to try when a text, in lower case, holds the sign.
 NAMED = (
     *(("<", XML), ("<", XML_PAIR)),
-    *(
-        (sign, xml)
-        for sign in ("lt;", "#60;", "u003c", "x3c", "%3c", "%253c")
-        for xml in (ESCAPED_XML, ESCAPED_XML_PAIR)
-    ),
     *(("[", LIST), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE)),
 )
 

@@ -101,6 +101,7 @@ class TextPass:
             if "\n" in draft.text:
                 draft.cut(secrets_in_columns(draft.text, self._kind))
         self._where_signs_are(draft)
+        self._escaped_xml(draft)
         if any(scheme in draft.lower for scheme in patterns.SCHEMES):
             draft.cut(_schemes(draft.text, draft.lower))
         _cut_shapes(draft)
@@ -122,6 +123,11 @@ class TextPass:
             draft.cut(self._raw_headers(draft.text))
         if "-p" in draft.text and any(command in draft.lower for command in patterns.GLUING_COMMANDS):
             draft.cut(_glued_flags(draft.text))
+
+    def _escaped_xml(self, draft: _Draft) -> None:
+        if "3c" in draft.lower or "lt;" in draft.lower or "#60;" in draft.lower:
+            for pattern in (patterns.ESCAPED_XML, patterns.ESCAPED_XML_PAIR):
+                draft.cut(self._after_signs(draft.text, pattern))
 
     def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
         for match in pattern.finditer(text):
