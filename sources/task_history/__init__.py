@@ -1,7 +1,7 @@
 """Task history: every execution of a workflow and its steps, from vendor APIs into a warehouse.
 
 ``paragon()`` and its like are the dlt sources (see ``source``); ``sync`` loads one in many commits (``sync_pipeline``).
-The rooms, from the lowest on; each imports only those that stand before it (``make check``)::
+The packages, lowest first; each imports only those above it in this list (``make check``)::
 
     core         values and tools: models, errors, intervals, JSON, batches, concurrency, stop
     systems      one package per vendor: what it says and how it is asked
@@ -10,7 +10,7 @@ The rooms, from the lowest on; each imports only those that stand before it (``m
     client       all that speaks HTTP to a vendor, within the budget of its key
     warehouse    what the tables are and what they are asked
     extract      what a vendor is asked for and when an answer is believed; rows, details, open executions
-    load         rows → Arrow → dlt → the warehouse; the only room that imports dlt
+    load         rows → Arrow → dlt → the warehouse; the only one of these packages that imports dlt
     views        what analysts ask: one question per file, made in the warehouse, checked, described
     runs         what a command does: sync, backfill, audit, replay, plan; in batches, over partitions
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunResult", "b3os", "paragon", "sailpoint", "sync", "twinit"]
 
-_MODULES = {"RunResult": "runs.result", "sync": "sync_pipeline"}
-"""Where names stand that are not dlt sources."""
+_MODULES = {"RunResult": "runs.run_result", "sync": "sync_pipeline"}
+"""Modules of exports that are not dlt sources."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,5 +1,7 @@
 """Settings of a run: read from the environment and ``.dlt/`` and checked; every error names the setting.
 
+Which settings there are is declared in ``systems/shared_settings`` and each ``systems/<system>/settings``.
+
 The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
 importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
 global folder. Within each, a section of the pipeline's name comes before the general one.
@@ -27,7 +29,7 @@ from .redaction.own_secrets import OwnSecrets
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
 from .systems.protocol import System
-from .systems.settings import Setting, SystemSettings, stated
+from .systems.shared_settings import Setting, SystemSettings, stated
 
 PLACEHOLDER = "<configure me>"
 """The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""

@@ -16,7 +16,7 @@ from typing import Any
 from task_history import systems
 from task_history.settings import settings_of
 from task_history.systems.protocol import System
-from task_history.systems.settings import Setting, SystemSettings, stated
+from task_history.systems.shared_settings import Setting, SystemSettings, stated
 
 ROOT = Path(__file__).parents[2]
 FIRST = "paragon"

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from task_history import settings as configuration
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
-from task_history.systems.settings import stated
+from task_history.systems.shared_settings import stated
 from task_history.warehouse.status_history import StoredStatus
 
 from ..console import arguments, output

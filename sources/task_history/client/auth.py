@@ -12,7 +12,7 @@ from ..core.errors import AuthenticationError, ConfigurationError, Rejected
 from ..core.models import Answer
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import Login, System, Token
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .responses import describe
 
 Send = Callable[[Login], Answer]

@@ -14,7 +14,7 @@ from ..core.models import Answer, Request, Row, Sender
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from ..warehouse.backlog import Wanted
 from . import rows as records
 from .rows import PayloadRecord, Payloads, Stamp, Tolerance

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held
 from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since

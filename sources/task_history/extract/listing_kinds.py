@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.models import Sender
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .listing import WindowReader

@@ -21,7 +21,7 @@ from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from ..warehouse.backlog import Open
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state

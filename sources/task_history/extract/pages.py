@@ -20,7 +20,7 @@ from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.ids import check_id
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .evidence import is_last
 from .listed_rows import Rows
 

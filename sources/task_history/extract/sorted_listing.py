@@ -16,7 +16,7 @@ from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
 from .evidence import Evidence, by, contradicts, is_all, unverified
 from .incremental import Known, recent

@@ -16,7 +16,7 @@ from ..core.intervals import halves, is_ascending
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window, floor_ms
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import CHAIN, Evidence, PageLengths, unverified
 from .listed_rows import Rows

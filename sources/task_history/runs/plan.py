@@ -10,7 +10,7 @@ from ..core.errors import Rejected
 from ..core.models import Page, Scope, Selection, Window
 from ..extract.pages import Pages, after
 from ..systems.protocol import System
-from ..systems.settings import SystemSettings
+from ..systems.shared_settings import SystemSettings
 from ..warehouse.rates import Rates
 from .estimate import Amount, Costs, details, list_requests
 

@@ -9,7 +9,7 @@ from functools import cache
 from ..core.errors import UsageError
 from .protocol import System
 
-_SHARED = {"ids", "parsing", "protocol", "settings"}
+_SHARED = {"ids", "parsing", "protocol", "shared_settings"}
 
 
 @cache

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from ..core.models import Json, Page, Request, Row, Table, Window
-from .settings import SystemSettings
+from .shared_settings import SystemSettings
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar

@@ -20,7 +20,7 @@ from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, rows_under, timed
 from ..protocol import Access, Detail, Details, Filters, Listing, Statistics, System
-from .settings import BUCKETS, B3osSettings
+from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
     BY_SOURCE,
     BY_STATUS,
@@ -329,8 +329,6 @@ _ACCESS = Access(
     headers=headers,
     hint=hint,
 )
-# https://docs.b3os.org/api/introduction names a limit per organization and no number
-_RATE_LIMIT = (300, 60.0)
 
 _RUNS = System(
     name="b3os",
@@ -338,7 +336,7 @@ _RUNS = System(
     docs_url=_DOCS_URL,
     settings=B3osSettings,
     access=_ACCESS,
-    rate_limit=_RATE_LIMIT,
+    rate_limit=RATE_LIMIT,
     executions=RUNS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("startedAt")),
@@ -364,7 +362,7 @@ SYSTEM = System(
     docs_url=_DOCS_URL,
     settings=B3osSettings,
     access=_ACCESS,
-    rate_limit=_RATE_LIMIT,
+    rate_limit=RATE_LIMIT,
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("createdAt")),

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ..settings import SystemSettings, setting
+from ..shared_settings import SystemSettings, setting
+
+RATE_LIMIT = (300, 60.0)
+"""Default rate limit: number of requests, and seconds of the period. The vendor
+documents a limit per organization and no number: https://docs.b3os.org/api/introduction"""
 
 BUCKETS = {"hourly": timedelta(hours=1), "daily": timedelta(days=1)}
 """Length of a bucket of the vendor's statistics, by granularity."""

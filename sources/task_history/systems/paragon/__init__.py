@@ -25,7 +25,7 @@ from ..protocol import (
     Replayed,
     System,
 )
-from .settings import ParagonSettings
+from .settings import RATE_LIMIT, ParagonSettings
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
 
 # Task History filters by four statuses; the dashboard knows more. A status not listed here is
@@ -174,7 +174,7 @@ SYSTEM = System(
         hint=hint,
         check=check,
     ),
-    rate_limit=(1_000, 600.0),
+    rate_limit=RATE_LIMIT,
     retention=timedelta(days=90),
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),

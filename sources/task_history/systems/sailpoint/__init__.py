@@ -29,7 +29,7 @@ from ..protocol import (
     Token,
     Workflows,
 )
-from .settings import SailPointSettings
+from .settings import RATE_LIMIT, SailPointSettings
 from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
@@ -291,8 +291,7 @@ SYSTEM = System(
         login=login,
         read_login=read_login,
     ),
-    # https://developer.sailpoint.com/docs/api/rate-limiting: per client id and version of the API
-    rate_limit=(100, 10.0),
+    rate_limit=RATE_LIMIT,
     retention=timedelta(days=90),
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),

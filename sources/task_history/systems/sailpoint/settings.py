@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..settings import SystemSettings, setting
+from ..shared_settings import SystemSettings, setting
+
+RATE_LIMIT = (100, 10.0)
+"""Default rate limit: number of requests, and seconds of the period. The vendor's,
+per client id and version of the API: https://developer.sailpoint.com/docs/api/rate-limiting"""
 
 VERSIONS = ("v2025", "v2026", "v2024", "v3", "beta", "v1")
 """``v1`` is the style of paths that names the service first: /workflows/v1."""

@@ -30,7 +30,7 @@ from ..protocol import (
     Token,
     Workflows,
 )
-from .settings import TwinitSettings
+from .settings import RATE_LIMIT, TwinitSettings
 from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 
 PAGE = 100
@@ -347,8 +347,7 @@ SYSTEM = System(
         read_login=read_login,
         status_in=status_in,
     ),
-    # No limit is documented.
-    rate_limit=(300, 60.0),
+    rate_limit=RATE_LIMIT,
     executions=RUNS,
     identity=lambda row: str(row["_id"]),
     started_at=started_at,
