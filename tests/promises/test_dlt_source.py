@@ -58,6 +58,8 @@ thread.join()
 SYNC_INTERRUPTED = (
     HEAD
     + """
+# A shell that starts tests in the background has SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 handlers = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
 try:
     task_history.sync(pipeline, source())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from .models import MS, Window, floor_ms
 
@@ -38,7 +39,7 @@ def days(window: Window) -> Iterator[Window]:
 def merged(windows: Iterable[Window]) -> list[Window]:
     """The windows in order, with those that overlap or touch joined."""
     joined: list[Window] = []
-    for window in sorted(windows):
+    for window in sorted(windows, key=attrgetter("start")):
         if window.is_empty:
             continue
         if joined and window.start <= joined[-1].end:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from ..core.batch import DUE, END, Chunk
-from ..core.intervals import gaps, overlap
+from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
@@ -43,7 +43,7 @@ def listed(
     """
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     window = partition.reader.over(piece, context.edge())
-    covered = [part for known in coverage.covered if not (part := overlap(window, known)).is_empty]
+    covered = coverage.covered_within(window)
     touched = coverage.touched(_reach(system, window, piece.outside))
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
@@ -55,7 +55,7 @@ def listed(
     made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in covered)]
-    own = coverage.own
+    own = coverage.own_within(window)
     coverage.found_late((at for at in late if any(at in known for known in own)), checked_at=stamp.at)
     # What another lane covers and has stored is counted there.
     uncounted = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
@@ -88,14 +88,28 @@ class Coverage:
     @property
     def covered(self) -> list[Window]:
         """The windows loaded completely under the filters, by any lane with the same or fewer filters."""
+        return merged((*self._own_windows(), *self._other_windows()))
+
+    def covered_within(self, window: Window) -> list[Window]:
+        """The parts of the window that are covered."""
+        return _parts(window, (*self._own_windows(), *self._other_windows()))
+
+    def own_within(self, window: Window) -> list[Window]:
+        """The parts of the window that this lane has loaded completely under its filters."""
+        return _parts(window, self._own_windows())
+
+    def _own_windows(self) -> Iterator[Window]:
+        return (window for day in self._days.values() for window in day.windows)
+
+    def _other_windows(self) -> Iterator[Window]:
+        """What any lane with the same or fewer filters had loaded when this run began."""
         wanted = set(filter(None, self.filters.split("&")))
-        others = [
+        return (
             window
             for day in self._known
             if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= wanted
             for window in day.windows
-        ]
-        return merged(self.own + others)
+        )
 
     @property
     def doubted(self) -> list[Window]:
@@ -107,7 +121,7 @@ class Coverage:
     @property
     def own(self) -> list[Window]:
         """The windows that this lane has loaded completely under its filters."""
-        return merged(window for day in self._days.values() for window in day.windows)
+        return merged(self._own_windows())
 
     def touched(self, window: Window) -> Window | None:
         """The part of the window in which any lane had stored executions when this run began; None without any.
@@ -200,6 +214,12 @@ class Coverage:
     def _put(self, entry: Day) -> None:
         self._days[entry.day] = entry
         self._changed.add(entry.day)
+
+
+def _parts(window: Window, stored_windows: Iterable[Window]) -> list[Window]:
+    """The parts of the window that lie in the stored windows. An account has thousands of those, a window few."""
+    near = (stored for stored in stored_windows if stored.start < window.end and window.start < stored.end)
+    return merged(overlap(window, stored) for stored in near)
 
 
 def _joined(earlier: Day | None, fresh: Day) -> Day:
