@@ -1,12 +1,13 @@
 """The ``task-history`` command.
 
-``cli`` reads the words and calls one module of ``commands``. The rooms, each importing only those after it::
+``cli`` parses the command line and calls one module of ``commands``. The packages, lowest first; each imports only
+those above it in this list (``make check``)::
 
-    commands    one module per command
-    explore     the views as a marimo app and as a dlt dataset
-    report      the HTML report: data, charts, page
-    why         what is known of one execution, and what follows from it
-    runtime     where the warehouse is, how it is read, how a run is started and watched
-    console     arguments, ranges of time, what is printed and how
     sandbox     the vendors' APIs as local servers
+    console     arguments, ranges of time, what is printed and how
+    runtime     where the warehouse is, how it is read, how a run is started and watched
+    why         what is known of one execution, and what follows from it
+    report      the HTML report: data, charts, page
+    explore     the views as a marimo app and as a dlt dataset
+    commands    one module per command
 """

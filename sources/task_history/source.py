@@ -73,8 +73,8 @@ def paragon(
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
         concurrency: requests under way at a time.
-        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
-        payloads: of which steps input and output are read: one request each (``all``, ``failed``,
+        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
+        payloads: which steps' inputs and outputs to read: one request each (``all``, ``failed``,
             ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
@@ -133,7 +133,7 @@ def sailpoint(
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
         concurrency: requests under way at a time.
-        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
             other_fields.
@@ -195,7 +195,7 @@ def twinit(
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
         concurrency: requests under way at a time.
-        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
             other_fields.
@@ -251,7 +251,7 @@ def b3os(
         rate_limit_period_s: seconds in which the requests are counted.
         reserved_share: share of the budget that a backfill leaves free for a sync.
         concurrency: requests under way at a time.
-        steps: whose steps are read: one request each (``all``, ``failed``, ``none``).
+        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
         payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
         max_columns: columns of a table for fields that the vendor does not document; more go into
             other_fields.

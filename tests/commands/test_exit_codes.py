@@ -43,6 +43,15 @@ def test_help_names_each_code(tmp_path: Path) -> None:
         assert vars(errors)[name].exit_code == int(code)
 
 
+def test_the_readme_states_each_code() -> None:
+    """The table of exit codes in the README begins each meaning with the sentence of the command's help."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", readme, re.MULTILINE))
+    assert set(table) == {f"{code:d}" for code in ExitCode}
+    for code in ExitCode:
+        assert table[f"{code:d}"].startswith(code.meaning)
+
+
 def test_no_command_has_a_code_of_its_own() -> None:
     """No number but 0 is given back: the others have names."""
     folder = ROOT / "pipelines" / "task_history_cli"

@@ -202,4 +202,4 @@ def _verdict(result: Mapping[str, Any]) -> str:
     )
     if result["clean"]:
         return f"Repaired: {counts}. What was surplus is marked or was read again; nothing was deleted."
-    return f"Differences: {counts}. task-history audit with --repair mends exactly these."
+    return f"Differences: {counts}. task-history audit with --repair repairs exactly these."

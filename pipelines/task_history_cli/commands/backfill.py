@@ -1,4 +1,4 @@
-"""``task-history backfill SYSTEM --month 2026-09``: a range of the past, once; killed, it goes on where it was."""
+"""``task-history backfill SYSTEM --month 2026-09``: a range of the past, once; resumes if killed."""
 
 from __future__ import annotations
 

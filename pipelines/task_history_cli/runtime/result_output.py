@@ -68,7 +68,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     if result["unverified_windows"]:
         text.append(
             f"Not verified: {result['unverified_windows']} windows of which the vendor did not let all rows be seen, "
-            f"or counts others; they are marked in coverage. {_next_run(result)} compares them again."
+            f"or reports a different count; they are marked in coverage. {_next_run(result)} compares them again."
         )
     return text
 

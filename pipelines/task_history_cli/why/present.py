@@ -191,7 +191,7 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
         return Reason(
             "details_refused",
             f"Its steps are missing: run {facts.passed_over_by['run_id']} came to its end and left it, because the "
-            "vendor refused them or sent what cannot be read. The log of the run says which (skipped id=…).",
+            "vendor refused them or sent what cannot be read. The log of the run says which (row_skipped id=…).",
             f"Each run asks again: {facts.mend}",
         )
     return Reason(

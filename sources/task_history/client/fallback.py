@@ -76,6 +76,6 @@ class FallbackSender:
             with self._lock:
                 # Several that were asked at once found out the same.
                 self._forms[request.kind] = max(self._forms.get(request.kind, 0), level + tried)
-            log.info("form_unknown", kind=request.kind, status=first.status, asked="otherwise")
+            log.info("request_fallback", kind=request.kind, status=first.status, asked="otherwise")
             return answer
         raise first

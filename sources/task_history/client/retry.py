@@ -39,7 +39,7 @@ BY_STATUS: Mapping[int, Action] = {
     503: Action.WAIT_IF_ASKED,
 }
 BY_HUNDRED: Mapping[int, Action] = {2: Action.READ, 3: Action.REDIRECT, 4: Action.REJECT}
-"""Of every other status, by its first digit; what stands in neither is tried again."""
+"""Of every other status, by its first digit; statuses in neither table are retried."""
 
 
 def action_of(status: int, *, asks_to_wait: bool) -> Action:

@@ -1,4 +1,4 @@
-"""Values and tools that every room uses; nothing here asks a vendor or a warehouse::
+"""Values and tools that every package uses; nothing here asks a vendor or a warehouse::
 
 models          what modules hand to each other: windows, pages, requests, answers, tables
 errors          errors, grouped by who must act; exit_codes what the command makes of them

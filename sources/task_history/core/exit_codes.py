@@ -26,10 +26,10 @@ class ExitCode(IntEnum):
 _MEANINGS = {
     ExitCode.DONE: "done; also when stopped by a limit or signal",
     ExitCode.UNEXPECTED: "unexpected error",
-    ExitCode.USAGE: "wrong command, option or value",
-    ExitCode.CONFIGURATION: "configuration or credentials",
+    ExitCode.USAGE: "invalid command or argument",
+    ExitCode.CONFIGURATION: "invalid configuration or credentials",
     ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
     ExitCode.ALREADY_RUNNING: "another run of the same command is active",
-    ExitCode.DIFFERENCES: "audit found differences, or a check of the views failed",
+    ExitCode.DIFFERENCES: "an audit found differences, or a view check failed",
     ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
 }

@@ -4,7 +4,9 @@ In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
     evidence            when what was read of a window is believed to be all of it
-    bulk, columnar      pages of a window in columns, and the first page of the next one
+    columnar            pages of a window in columns
+    read_ahead          the next windows' pages, requested while one window is processed
+    listed_rows         the rows of a page, in columns or one by one, with their checks
     listing             what reads a listing in windows: the protocol of the three kinds, and what they give
     sorted_listing      filtered by time, oldest first, counted where the vendor counts
     uncounted_listing   the same where the vendor does not count

@@ -2,7 +2,7 @@
 
 ``count``: as many distinct ids came as the vendor counts, by the same count on every page, and every position was read.
 ``chain``: where the vendor does not count, each page began with rows of the one before, and the end was shown.
-What is not believed is loaded all the same, with the reason, and compared again.
+Unverified windows are still loaded, marked, and compared again.
 """
 
 from __future__ import annotations

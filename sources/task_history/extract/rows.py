@@ -334,4 +334,4 @@ class Tolerance:
         self.skipped.add(identity)
         if self._in_a_row >= _MOST_REFUSED:
             raise error
-        log.warning("skipped", id=identity, reason=str(error))
+        log.warning("row_skipped", id=identity, reason=str(error))

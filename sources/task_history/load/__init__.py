@@ -1,4 +1,4 @@
-"""Rows → Arrow → dlt → the warehouse; the only room that imports dlt. In the order in which a batch meets them::
+"""Rows → Arrow → dlt → the warehouse; the only package that imports dlt. In the order in which a batch meets them::
 
 arrow             rows as one Arrow table, nothing lost
 resources         a batch as dlt resources, with the cursor

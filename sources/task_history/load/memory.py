@@ -1,4 +1,4 @@
-"""What is freed is given back: glibc keeps what many small blocks held, 40 MB of a large commit."""
+"""Return freed memory to the operating system: glibc keeps what many small blocks held, 40 MB of a large commit."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
 """The work of an audit: compares the warehouse with the API, and with ``--repair`` writes the rows that differ.
 
-The covered part of a range is compared, partition by partition. Where the vendor counts and sorts, one request counts a
-window, and two more read a page at a random offset, because a missing and a surplus row cancel each other in a count.
-Only where one of them differs is each day counted, and halved until the rows that differ are read. Other listings are
-read whole, except where the vendor's own statistics agree with the warehouse. Every row that is read is compared field
-by field; ``sample`` reads more rows.
+The covered part of a range is compared, partition by partition.
+
+- A counted, sorted listing: one request counts the window. Two more read a page at a random offset, because a missing
+  and a surplus row cancel each other in a count. If any differs, each day is counted and halved until the rows that
+  differ are read.
+- Other listings are read whole, except where the vendor's own statistics agree with the warehouse.
+- Every row that is read is compared field by field; ``sample`` reads more rows.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
         _write_holder(path)
     except Timeout:
         raise AlreadyRunning(
-            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it loads what this run would load."
+            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it loads the same data."
         ) from None
     except OSError as error:
         raise WarehouseUnavailable(

@@ -169,7 +169,7 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
     starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
     if rows:
-        log.info("late", window=described(window), rows=len(rows))
+        log.info("late_executions", window=described(window), rows=len(rows))
     coverage.found_late(starts, checked_at=stamp.at)
     coverage.compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:

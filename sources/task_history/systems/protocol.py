@@ -5,7 +5,7 @@ Nothing here or in a vendor's module opens a connection, reads a clock or knows 
 executions and telling their steps is one small object each (``Payloads``, ``Replay``, ``Statistics``, ``Answers``,
 ``Workflows``, ``Integrations``); what it cannot do stays None.
 
-To add a system, write one module in this folder that ends in ``SYSTEM = System(…)``. What has no default has to be
+To add a system, write one package in this folder that ends in ``SYSTEM = System(…)``. What has no default has to be
 stated: Python and mypy name what is missing.
 """
 

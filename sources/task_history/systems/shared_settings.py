@@ -108,10 +108,10 @@ class SystemSettings:
     )
     concurrency: int = setting("Requests under way at a time.", default=8, least=1, most=64)
     steps: str = setting(
-        "Whose steps are read: one request each.", default="all", choices=("all", "failed", "none")
+        "Which executions' steps to read: one request each.", default="all", choices=("all", "failed", "none")
     )
     payloads: str = setting(
-        "Of which steps input and output are read: one request each.",
+        "Which steps' inputs and outputs to read: one request each.",
         default="failed",
         choices=("all", "failed", "none"),
     )

@@ -63,7 +63,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
     names = _names(access)
     shown, incomplete = found(names, access.owners)
     for text in incomplete:
-        log.warning("views_without", dataset=text, hint="the next sync of it mends that")
+        log.warning("dataset_left_out_of_views", dataset=text, hint="its next sync repairs that")
     wanted = tuple(views()) if shown else ()
     result = Made(tuple(shown), wanted, is_new=False)
     if not shown:
@@ -79,7 +79,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         access.execute([statement])
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
-    log.info("views", made=len(wanted), datasets=",".join(result.datasets))
+    log.info("views_created", made=len(wanted), datasets=",".join(result.datasets))
     return Made(result.shown, wanted, is_new=True)
 
 

@@ -19,7 +19,7 @@ def test_a_sync_makes_views_once(bigquery: Emulator, tmp_path: Path) -> None:
     with SandboxProcess(executions=60, freeze=True) as sandbox, Recorder(bigquery.url) as recorder:
         place = BigQueryPlace(tmp_path, sandbox, recorder, payloads="none", steps="failed")
         said = place.sync()["stderr"]
-        assert "views made=" in said
+        assert "views_created made=" in said
         assert "views_failed" not in said
         assert "level=broken" not in said
         tables = {table.table_id for table in place.client.list_tables("task_history")}
@@ -27,5 +27,5 @@ def test_a_sync_makes_views_once(bigquery: Emulator, tmp_path: Path) -> None:
         rows = place.client.query("SELECT COUNT(*) FROM task_history.executions").result()
         assert [row[0] for row in rows] == [60]
         again = place.sync()["stderr"]
-        assert "views made=" not in again
+        assert "views_created made=" not in again
         assert "views_failed" not in again

@@ -18,7 +18,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with SandboxProcess(executions=300, freeze=True) as sandbox:
         place = Place(tmp_path_factory.mktemp("views"), sandbox, steps="failed", payloads="none")
         said = place.sync()["stderr"]
-        assert "views made=" in said
+        assert "views_created made=" in said
         assert "check name=" not in said
         yield place
 
@@ -52,8 +52,8 @@ def test_a_broken_view_fails_no_sync(synced: Place) -> None:
     with duckdb.connect(str(synced.file)) as connection:
         connection.execute("DROP TABLE task_history.executions")
     found = synced.sync()
-    assert "views made=" in found["stderr"]
-    assert "views made=" not in synced.sync()["stderr"]
+    assert "views_created made=" in found["stderr"]
+    assert "views_created made=" not in synced.sync()["stderr"]
 
 
 def test_the_command_checks_and_prints(synced: Place) -> None:
