@@ -29,7 +29,7 @@ from .redaction.own_secrets import OwnSecrets
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
 from .systems.protocol import System
-from .systems.shared_settings import Setting, SystemSettings, stated
+from .systems.shared_settings import Setting, SystemSettings, settings_in
 
 PLACEHOLDER = "<configure me>"
 """The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
@@ -96,7 +96,7 @@ class Settings:
         return any(True for _ in self._secret_values())
 
     def _secret_values(self) -> Iterator[str]:
-        for setting in stated(self.system.settings):
+        for setting in settings_in(self.system.settings):
             if setting.is_secret and (value := getattr(self.values, setting.name)):
                 yield str(value)
 
@@ -112,7 +112,7 @@ def settings_of(system: System) -> dict[str, Setting]:
     }
     return {
         setting.name: replace(setting, default=facts.get(setting.name, setting.default))
-        for setting in stated(system.settings)
+        for setting in settings_in(system.settings)
         if setting.name != "payloads" or system.payloads is not None
     }
 
@@ -123,11 +123,11 @@ def load(
     instance: str | None = None,
     folder: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    lacking: bool = False,
+    allow_missing: bool = False,
 ) -> Settings:
     """Reads the settings of the system called ``name``.
 
-    With ``lacking``, required settings may be missing.
+    With ``allow_missing``, required settings may be missing.
 
     Raises:
         UsageError: there is no such system.
@@ -146,7 +146,7 @@ def load(
             if key not in settings:
                 raise _unknown(key, source, settings, name)
             values.setdefault(key, (value, source))
-    checked = Settings(system, instance, _checked(system, values, lacking=lacking))
+    checked = Settings(system, instance, _checked(system, values, allow_missing=allow_missing))
     others = {_dataset_of(other, looked_in): other for other in names() if other != name}
     if checked.values.dataset_name:
         source = values["dataset_name"][1]
@@ -163,27 +163,27 @@ def build(system: System, given: Mapping[str, Any], *, instance: str | None = No
         for key, value in given.items()
         if value is not None
     }
-    return Settings(system, instance, _checked(system, values, lacking=False))
+    return Settings(system, instance, _checked(system, values, allow_missing=False))
 
 
-def _checked(system: System, given: Mapping[str, tuple[Any, str]], *, lacking: bool) -> SystemSettings:
+def _checked(system: System, given: Mapping[str, tuple[Any, str]], *, allow_missing: bool) -> SystemSettings:
     values: dict[str, Any] = {}
     for setting in settings_of(system).values():
         value, source = given.get(setting.name, (None, ""))
-        if _is_placeholder(value) and not lacking:
+        if _is_placeholder(value) and not allow_missing:
             raise ConfigurationError(
                 f"{setting.name}: {PLACEHOLDER!r} is no value (in {source}): set it, or take the line away where it is "
                 f"not needed. {setting.text}"
             )
         if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
-            if setting.is_required and not lacking:
+            if setting.is_required and not allow_missing:
                 raise _missing(system, setting)
             values[setting.name] = setting.default
         else:
             values[setting.name] = _value(setting, value, source)
     values.setdefault("payloads", "none")
     checked: SystemSettings = system.settings(**values)
-    if not lacking:
+    if not allow_missing:
         system.access.check(checked)
     return checked
 
@@ -321,7 +321,7 @@ _WORDS = {
 
 def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
     """The systems by dataset of their first account. Raises ConfigurationError."""
-    first_accounts = (load(name, environ=environ, folder=folder, lacking=True) for name in names())
+    first_accounts = (load(name, environ=environ, folder=folder, allow_missing=True) for name in names())
     return {settings.dataset_name: settings.system.name for settings in first_accounts}
 
 

@@ -185,7 +185,7 @@ def fill(
     _insert(
         connection,
         dataset,
-        tables.RUNS.name,
+        tables.SYNC_RUNS.name,
         {
             "run_id": "'run'",
             "command": "'sync'",

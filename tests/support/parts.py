@@ -11,7 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from task_history.client.rate_limit_rule import Instant, Lane
+from task_history.client.rate_limit_rule import BudgetShare, Instant
 from task_history.core.errors import Stopped
 
 KEY = "key-that-is-nowhere-written"
@@ -54,10 +54,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 from task_history.client.rate_limit import Budget
 from task_history.core.errors import Stopped
-from task_history.client.rate_limit_rule import Lane
+from task_history.client.rate_limit_rule import BudgetShare
 from task_history.core.stop import StopSignal
 name, port, limit, period, threads, seconds, requests, lane, state_dir, key = sys.argv[1:]
-budget = Budget(int(limit), float(period), origin="o", key=key, lane=Lane[lane], state_dir=Path(state_dir))
+budget = Budget(int(limit), float(period), origin="o", key=key, lane=BudgetShare[lane], state_dir=Path(state_dir))
 stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
 def work():
     connection = HTTPConnection("127.0.0.1", int(port))
@@ -127,7 +127,7 @@ def worker(
     threads: int,
     seconds: float,
     requests: int = 1_000_000,
-    lane: Lane = Lane.FOREGROUND,
+    lane: BudgetShare = BudgetShare.FOREGROUND,
 ) -> subprocess.Popen[bytes]:
     """A process that sends flat out; at its end it prints the seconds from its first wish to its last answer."""
     words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, lane.name, tmp_path, KEY)

@@ -16,14 +16,14 @@ from typing import Any
 from task_history import systems
 from task_history.settings import settings_of
 from task_history.systems.protocol import System
-from task_history.systems.shared_settings import Setting, SystemSettings, stated
+from task_history.systems.shared_settings import Setting, SystemSettings, settings_in
 
 ROOT = Path(__file__).parents[2]
 FIRST = "paragon"
 """The system whose sections list what all systems have, too."""
 ORDER = (FIRST, "sailpoint", "twinit", "b3os")
 MARK = "made by make settings-docs"
-COMMON = {one.name for one in stated(SystemSettings)}
+COMMON = {one.name for one in settings_in(SystemSettings)}
 TYPES: dict[type, str] = {str: "str", int: "int", float: "float", tuple: "list[str]", datetime: "str"}
 
 
@@ -37,7 +37,7 @@ def ordered() -> list[System]:
 
 def source(system: System) -> str:
     """The function of a dlt source."""
-    found = [one for one in settings_of(system).values() if not one.is_of_command]
+    found = [one for one in settings_of(system).values() if not one.command_only]
     found.sort(key=lambda one: not one.is_required)
     parameters = "".join(f"    {one.name}: {_annotated(one)},\n" for one in found)
     arguments = "".join(
@@ -84,7 +84,7 @@ def own_table() -> str:
 def common_table() -> str:
     """The settings that all systems have, with the defaults of each where they differ."""
     rows = []
-    for one in stated(SystemSettings):
+    for one in settings_in(SystemSettings):
         found = {
             system.name: _default(settings_of(system)[one.name])
             for system in ordered()

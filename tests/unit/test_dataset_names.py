@@ -24,7 +24,7 @@ def _load(system: str, folder: Path, dataset: str | None = None, instance: str |
     prefix = f"SOURCES__TASK_HISTORY__{system.upper()}__"
     if dataset is not None:
         environ[prefix + "DATASET_NAME"] = dataset
-    return load(system, instance=instance, folder=folder, environ=environ, lacking=True)
+    return load(system, instance=instance, folder=folder, environ=environ, allow_missing=True)
 
 
 @given(

@@ -210,7 +210,7 @@ def test_settings_are_stated_once(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_setting_has_a_field_of_its_type(tmp_path: Path, name: str) -> None:
     """What is set is an instance of the system's own class, each value of the type that is stated."""
-    values = load(name, folder=tmp_path, environ={}, lacking=True).values
+    values = load(name, folder=tmp_path, environ={}, allow_missing=True).values
     assert isinstance(values, find(name).settings)
     for setting in settings_of(find(name)).values():
         value = getattr(values, setting.name)
@@ -231,7 +231,7 @@ def test_placeholders_are_refused_with_their_file(tmp_path: Path, file: str) -> 
     environ["DLT_DATA_DIR"] = str(tmp_path / "global")
     with pytest.raises(ConfigurationError, match=rf"^{name}: '<configure me>' .*{re.escape(file)}"):
         load("paragon", folder=tmp_path, environ=environ)
-    assert getattr(load("paragon", folder=tmp_path, environ=environ, lacking=True).values, name) is None
+    assert getattr(load("paragon", folder=tmp_path, environ=environ, allow_missing=True).values, name) is None
 
 
 @pytest.mark.parametrize("value", ['"<configure me>"', '["<configure me>"]', '["a", " <configure me> "]'])

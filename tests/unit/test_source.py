@@ -89,5 +89,5 @@ def test_parameters_are_the_settings(name: str) -> None:
     """An editor and mypy see each setting as a parameter, but for what only the command heeds."""
     parameters = inspect.signature(getattr(task_history, name)).parameters
     settings = settings_of(systems.find(name))
-    assert set(parameters) == {one.name for one in settings.values() if not one.is_of_command}
+    assert set(parameters) == {one.name for one in settings.values() if not one.command_only}
     assert all(parameter.annotation is not inspect.Parameter.empty for parameter in parameters.values())

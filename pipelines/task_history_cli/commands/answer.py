@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, lacking=not args.yes)
+    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.yes)
     output.keep_secret(settings.secrets)
     request = asked(args, settings)
     shown = {

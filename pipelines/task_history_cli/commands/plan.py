@@ -16,7 +16,7 @@ from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
-from task_history.warehouse.tables import RUNS
+from task_history.warehouse.tables import SYNC_RUNS
 
 from ..console import arguments, output
 from ..console import date_range as ranges
@@ -155,7 +155,7 @@ def _held(
         )
         since = now - timedelta(days=_DAYS_OF_SYNCS)
         _, rows = reader.query(
-            f"SELECT sum(requests), min(started_at) FROM {reader.names(RUNS.name)} "
+            f"SELECT sum(requests), min(started_at) FROM {reader.names(SYNC_RUNS.name)} "
             "WHERE command = 'sync' AND started_at >= %s",
             since,
         )

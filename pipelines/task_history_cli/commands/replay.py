@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, lacking=not args.yes)
+    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.yes)
     output.keep_secret(settings.secrets)
     if not settings.system.replay is not None:
         raise UsageError(f"{settings.system.title} cannot run executions again.")

@@ -13,9 +13,9 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
-from task_history.warehouse.coverage import Coverage, Day, Summary, by_day, is_part, whole
+from task_history.warehouse.coverage import Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import READS, RUNS, of_one
+from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
 from ..console import arguments, output
 from ..runtime import reader as reading
@@ -49,7 +49,7 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
     Raises:
         TaskHistoryError: its settings or the warehouse cannot be read.
     """
-    settings = configuration.load(name, instance=instance, lacking=True)
+    settings = configuration.load(name, instance=instance, allow_missing=True)
     output.keep_secret(settings.secrets)
     target = destination.find(destination_name, settings.pipeline_name, dataset=settings.dataset_name)
     result: dict[str, Any] = {
@@ -73,7 +73,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
     coverage = warehouse.coverage()
-    loaded_days = [day for day in whole(coverage, system.listing.partitioned_by) if day.windows]
+    loaded_days = [day for day in unfiltered(coverage, system.listing.partitioned_by) if day.windows]
     span = Coverage(loaded_days).span
     counts = reader.counts(
         [
@@ -90,7 +90,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     )
     own = Selection(Window(span.start, span.end)) if span else Selection()
     backlogs = [dataset.within(own).left(scope) for dataset in all_of_it]
-    runs = reader.names(RUNS.name)
+    runs = reader.names(SYNC_RUNS.name)
     _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
     return {
         "covered_from": min((day.windows[0].start for day in loaded_days if not day.filters), default=None),
@@ -156,7 +156,7 @@ def _filtered(days: Sequence[Day]) -> list[dict[str, Any]]:
     ]
 
 
-def _day(day: Summary) -> dict[str, Any]:
+def _day(day: DaySummary) -> dict[str, Any]:
     return {
         "day": day.day.date().isoformat(),
         "executions": day.executions,

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from task_history import settings as configuration
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
-from task_history.systems.shared_settings import stated
+from task_history.systems.shared_settings import settings_in
 from task_history.warehouse.status_history import StoredStatus
 
 from ..console import arguments, output
@@ -27,7 +27,7 @@ from ..why import facts as why_facts
 from ..why import history as sightings
 from ..why import present as reasons
 from ..why import text as why_text
-from ..why.absent import Absent, Told, absent
+from ..why.absent import Absent, VendorReply, absent
 from ..why.coverage import Known, Loaded, filter_values, read_filters
 from ..why.facts import Asking, Facts
 from ..why.present import Reason, Words
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, lacking=not args.live)
+    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.live)
     output.keep_secret(settings.secrets)
     result = why(
         settings,
@@ -158,7 +158,7 @@ def why(
     }
 
 
-def _present(words: Words, facts: Facts, row: Row, told: Told | None) -> tuple[Reason, list[Reason]]:
+def _present(words: Words, facts: Facts, row: Row, told: VendorReply | None) -> tuple[Reason, list[Reason]]:
     is_purged = told is not None and told.status_code in (404, 410)
     remarks = reasons.changed(words, row, told.status if told else None)
     if facts.details is not None:
@@ -201,7 +201,7 @@ def _request(
     # A path may hold what is not set here; what is secret stands for itself by its name.
     names: dict[str, Any] = {
         setting.name: setting.name.upper()
-        for setting in stated(system.settings)
+        for setting in settings_in(system.settings)
         if setting.is_secret or (setting.is_required and not getattr(settings.values, setting.name))
     }
     values = replace(settings.values, **names)
@@ -251,7 +251,7 @@ def _loaded(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _live(told: Told | None) -> dict[str, Any] | None:
+def _live(told: VendorReply | None) -> dict[str, Any] | None:
     if told is None:
         return None
     return {

@@ -61,7 +61,7 @@ class Progress:
             payloads=tally.payloads,
             requests=self._sent,
             budget_left=usage.left if usage else None,
-            to_come=None if tally.to_come is None else round(tally.to_come),
+            requests_remaining=None if tally.requests_remaining is None else round(tally.requests_remaining),
             seconds_left=None if left is None else round(left),
             cursor=tally.cursor,
         )
@@ -76,13 +76,13 @@ class Progress:
         tally = self._run.loop.context.tally
         usage = self._run.usage()
         sent = self._sent
-        total = None if tally.to_come is None else sent + round(tally.to_come)
+        total = None if tally.requests_remaining is None else sent + round(tally.requests_remaining)
         parts = []
         left = self._seconds_left(usage)
         if left is not None:
             parts.append(f"{duration(left)} left")
         parts.append(f"{tally.executions:,} executions, {tally.steps:,} steps, {tally.payloads:,} payloads")
-        of_total = f" of about {total:,}" if tally.to_come else ""
+        of_total = f" of about {total:,}" if tally.requests_remaining else ""
         parts.append(f"{sent:,}{of_total} requests{_spare(usage)}")
         if usage and usage.hold_s:
             parts.append(f"told to wait {duration(usage.hold_s)}")
@@ -93,16 +93,16 @@ class Progress:
 
     def _seconds_left(self, usage: Usage | None) -> float | None:
         """By the budget where it is what limits, otherwise by the pace so far."""
-        to_come = self._run.loop.context.tally.to_come
-        if to_come is None:
+        requests_remaining = self._run.loop.context.tally.requests_remaining
+        if requests_remaining is None:
             return None
         budget, free = self._run.budget, usage.left if usage else None
         now = time.monotonic()
         return self._pace.seconds_left(
             now - self._began,
             self._sent,
-            to_come,
-            by_budget=seconds(to_come, limit=budget.limit, period_s=budget.period_s, free=free),
+            requests_remaining,
+            by_budget=seconds(requests_remaining, limit=budget.limit, period_s=budget.period_s, free=free),
             period_s=budget.period_s if budget.limit else 0.0,
         )
 

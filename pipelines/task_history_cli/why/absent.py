@@ -13,7 +13,7 @@ from .present import Reason, Words, shown, span
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class VendorReply:
     """What the vendor said when it was asked for the one execution."""
 
     status_code: int
@@ -39,7 +39,7 @@ class Absent:
     has_warehouse: bool = True
     around: Window | None = None
     """When it began, as far as somebody says so."""
-    told: Told | None = None
+    told: VendorReply | None = None
     replay: Row | None = None
     """The replay that named it as the new execution."""
     traces: Row | None = None
@@ -198,7 +198,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     )
 
 
-def _not_at_vendor(facts: Absent, told: Told) -> Reason:
+def _not_at_vendor(facts: Absent, told: VendorReply) -> Reason:
     words, loaded = facts.words, facts.loaded
     if told.status_code not in (404, 410):
         return Reason(

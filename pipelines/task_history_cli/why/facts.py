@@ -13,7 +13,7 @@ from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, RUNS, STATES, of
+from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
 
 from ..runtime.reader import Reader
 from .coverage import Loaded, blind, read_filters
@@ -139,7 +139,7 @@ class Asking:
         return next(iter(stored.values()), None)
 
     def _loaded(self, now: datetime) -> Loaded:
-        runs = self._records(RUNS.name, "lost_from IS NOT NULL AND lost_until IS NOT NULL")
+        runs = self._records(SYNC_RUNS.name, "lost_from IS NOT NULL AND lost_until IS NOT NULL")
         lost = [Window(run["lost_from"], run["lost_until"]) for run in runs]
         reads = self._records(
             READS.name, "coalesce(filters, '') = ''", columns="window_start, window_end, read_at"
@@ -199,7 +199,7 @@ class Asking:
     def _passed_over(self, row: Row, command: str) -> Row | None:
         """The newest run that came to its end after the execution had, and left details."""
         runs = self._records(
-            RUNS.name,
+            SYNC_RUNS.name,
             "command = %s AND outcome = 'complete' AND details_left > 0 AND ended_at > %s "
             "ORDER BY ended_at DESC LIMIT 1",
             command,
@@ -229,7 +229,7 @@ class Asking:
     def _run_at(self, instant: datetime) -> str | None:
         """The only run that was at work then; None when there were several."""
         runs = self._records(
-            RUNS.name,
+            SYNC_RUNS.name,
             "started_at <= %s AND coalesce(ended_at, written_at) >= %s LIMIT 2",
             instant,
             instant,
@@ -238,7 +238,7 @@ class Asking:
 
     def _runs(self, ids: Sequence[str]) -> dict[str, Row]:
         marks = ", ".join(["%s"] * len(ids))
-        runs = self._records(RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
+        runs = self._records(SYNC_RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
         return {str(run["run_id"]): run for run in runs}
 
     def _first(self, table: str, column: str, value: str, *, order: str = "1") -> Row | None:

@@ -26,7 +26,7 @@ from task_history.systems.ids import check_id
 from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
 
-from .absent import Told
+from .absent import VendorReply
 from .coverage import Known, Loaded, filter_values
 
 MOST = 2
@@ -38,7 +38,7 @@ _MAX_HOLD_S = 60.0
 class Answered:
     """What came of asking."""
 
-    told: Told
+    told: VendorReply
     requests: int
     loaded: Loaded
     """What is loaded, with the retention by the vendor's clock."""
@@ -74,14 +74,16 @@ def ask(
         return Answered(told, sum(client.stats.sent.values()), loaded)
 
 
-def _single(client: Client, settings: Settings, execution_id: str, integrations: Mapping[str, str]) -> Told:
+def _single(
+    client: Client, settings: Settings, execution_id: str, integrations: Mapping[str, str]
+) -> VendorReply:
     system = settings.system
     try:
         answer = client.send(system.details.execution_request(settings.values, execution_id, ""))
     except UnusableId as error:
         raise UsageError(str(error)) from None
     except Rejected as error:
-        return Told(error.status)
+        return VendorReply(error.status)
     except Stopped:
         raise VendorUnavailable(
             f"{client.origin} did not give a good answer within the {MOST} requests that are spent on it. Try again "
@@ -98,7 +100,7 @@ def _single(client: Client, settings: Settings, execution_id: str, integrations:
         instant(row.get("date_ended")),
     )
     status = detail.execution.get("status")
-    return Told(200, status, system.started_at(detail.execution), known)
+    return VendorReply(200, status, system.started_at(detail.execution), known)
 
 
 def _is_listed(client: Client, settings: Settings, execution_id: str, window: Window) -> bool | None:

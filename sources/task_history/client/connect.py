@@ -13,7 +13,7 @@ from . import rate_limit as budget
 from .auth import Credentials
 from .client import Client
 from .rate_limit import Budget, Usage
-from .rate_limit_rule import Lane
+from .rate_limit_rule import BudgetShare
 
 _NO_HEADERS = {"Accept": "application/json"}
 
@@ -29,7 +29,7 @@ def connected(
     settings: Settings,
     stop: StopSignal,
     *,
-    lane: Lane = Lane.FOREGROUND,
+    lane: BudgetShare = BudgetShare.FOREGROUND,
     longest_hold_s: float = math.inf,
 ) -> Iterator[tuple[Client, Budget]]:
     """The client and the budget that it spends in that lane. Raises ConfigurationError.

@@ -26,7 +26,7 @@ from types import TracebackType
 from ..core import files
 from ..core.errors import ConfigurationError
 from ..core.log import log
-from .rate_limit_rule import UNANSWERED_S, Clock, Lane, Rule, machine_clock
+from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, Rule, machine_clock
 from .rate_limit_store import Busy, Ledger, News, look
 
 Wait = Callable[[float], None]
@@ -96,7 +96,7 @@ class Budget:
         *,
         origin: str,
         key: str,
-        lane: Lane = Lane.FOREGROUND,
+        lane: BudgetShare = BudgetShare.FOREGROUND,
         reserved_share: float = 0.1,
         state_dir: Path | None = None,
         clock: Clock = machine_clock,

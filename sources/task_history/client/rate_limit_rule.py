@@ -39,7 +39,7 @@ _HORIZON = 0.95
 a request in flight may come free at the earliest, and to wait for that would be to ask all the time."""
 
 
-class Lane(IntEnum):
+class BudgetShare(IntEnum):
     """Who goes before whom."""
 
     FOREGROUND = 0
@@ -90,9 +90,9 @@ class Rule:
     owed: int = 0
 
     @classmethod
-    def of(cls, lane: Lane, limit: int, period_s: float, *, reserved_share: float) -> Rule:
+    def of(cls, lane: BudgetShare, limit: int, period_s: float, *, reserved_share: float) -> Rule:
         """The rule of that lane, where ``reserved_share`` of the limit is the foreground's."""
-        return cls(limit, period_s, owed(limit, reserved_share) if lane is Lane.BACKGROUND else 0)
+        return cls(limit, period_s, owed(limit, reserved_share) if lane is BudgetShare.BACKGROUND else 0)
 
     @property
     def span_s(self) -> float:

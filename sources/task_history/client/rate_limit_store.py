@@ -17,7 +17,7 @@ from pathlib import Path
 from ..core import files
 from ..core.errors import ConfigurationError
 from ..core.log import log
-from .rate_limit_rule import Clock, Instant, Lane, Rule, answered_when_orphaned, shift_s
+from .rate_limit_rule import BudgetShare, Clock, Instant, Rule, answered_when_orphaned, shift_s
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -100,7 +100,7 @@ class Owner:
 class Ledger:
     """The file at ``path``, for one ``lane`` and its rule; one thread at a time."""
 
-    def __init__(self, path: Path, rule: Rule, clock: Clock, *, lane: Lane) -> None:
+    def __init__(self, path: Path, rule: Rule, clock: Clock, *, lane: BudgetShare) -> None:
         self._path = path
         self._rule = rule
         self._lane = lane

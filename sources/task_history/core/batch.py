@@ -61,7 +61,7 @@ class Chunk:
     """Everything that began before is loaded, once these rows are."""
     size: int = 0
     """Bytes of free text in it, about."""
-    is_quiet: bool = False
+    leaves_backlog_unchanged: bool = False
     """Whether its rows add nothing to the backlog."""
     is_due: bool = False
     """Whether it is time to commit."""
@@ -69,10 +69,10 @@ class Chunk:
     """Whether it must be in the warehouse before the next chunk is made."""
 
 
-END = Chunk(is_end=True)
+FLUSH = Chunk(is_end=True)
 """Asks for a commit that is complete before the run goes on, because the next step queries the warehouse."""
 
-DUE = Chunk(is_due=True)
+COMMIT_NOW = Chunk(is_due=True)
 """Asks for a commit because enough was read since the last one."""
 
 
@@ -105,7 +105,7 @@ class Batch:
         self._count = 0
         self._bytes = 0
         self._most = most
-        self.is_quiet = True
+        self.leaves_backlog_unchanged = True
         """Whether the backlog that the warehouse reports is the same with and without this batch."""
 
     def add(self, chunk: Chunk) -> None:
@@ -113,12 +113,12 @@ class Batch:
             self.rows.setdefault(table, []).extend(rows)
             self._count += len(rows)
             self._bytes += _FIELD_BYTES * sum(max(0, len(row) - _FREE_FIELDS) for row in rows)
-            self.is_quiet &= chunk.is_quiet or not rows
+            self.leaves_backlog_unchanged &= chunk.leaves_backlog_unchanged or not rows
         for table, parts in chunk.columnar.items():
             self.columnar.setdefault(table, []).extend(parts)
             size = sum(part.size for part in parts)
             self._count += size
-            self.is_quiet &= chunk.is_quiet or not size
+            self.leaves_backlog_unchanged &= chunk.leaves_backlog_unchanged or not size
         self.note(chunk.notes)
         self._bytes += chunk.size
         self.cursor = chunk.cursor or self.cursor

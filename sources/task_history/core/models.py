@@ -161,7 +161,7 @@ class Table:
     """The column whose highest value wins when a primary key occurs twice in a commit."""
     partition: str | None = None
     """The timestamp by whose day the table is partitioned, where the warehouse can; None for a small table."""
-    may_move: bool = False
+    partition_may_change: bool = False
     """Whether a row may come back with another value there."""
     cluster: tuple[str, ...] = ()
     """The columns by which the rows of a partition are sorted, where the warehouse can."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ..core.models import Page
 
-_SMALLEST_CAP = 10
+_MIN_VENDOR_PAGE_SIZE = 10
 """No vendor caps its pages below."""
 
 
@@ -46,7 +46,7 @@ def unverified(reason: str) -> Evidence:
     return Evidence("", reason)
 
 
-def by(total: int | None) -> Evidence:
+def evidence_for_total(total: int | None) -> Evidence:
     """The evidence of rows that were seen to be all: the vendor's count for them, where it gives one."""
     return CHAIN if total is None else COUNT
 
@@ -94,7 +94,7 @@ class PageLengths:
         """Whether certainly nothing follows the page."""
         with self._lock:
             size = len(page.rows)
-            is_shorter = size < self._longest or size < _SMALLEST_CAP or size in self._ends
+            is_shorter = size < self._longest or size < _MIN_VENDOR_PAGE_SIZE or size in self._ends
             self._longest = max(self._longest, size)
             if not page.rows or page.more is not None:
                 return not page.rows or not page.more

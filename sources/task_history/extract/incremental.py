@@ -17,7 +17,7 @@ from ..core.errors import Rejected
 from ..core.models import MS, Page, Row, Window, floor_ms
 from ..systems.protocol import System
 from .compare import Held
-from .evidence import by, is_all
+from .evidence import evidence_for_total, is_all
 from .listed_rows import Rows
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import after, is_sorted, refused_depth, sure
@@ -115,7 +115,7 @@ def _new(
         Page(page.rows, None if count is None else count + old, page.more), system.listing.page_size
     ):
         last = max([end, *(at + MS for at in starts)])
-        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, by(count))
+        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, evidence_for_total(count))
         return
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
@@ -126,7 +126,7 @@ def _new(
     rows, last = sure(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
-        yield Piece(Window(known.newest, last), Rows.of(system, rows), number, by(number))
+        yield Piece(Window(known.newest, last), Rows.of(system, rows), number, evidence_for_total(number))
     read = len(rows)
     for piece in listing.pieces(Window(last, end), is_oldest=not known.count, in_columns=True):
         read += len(piece.rows)

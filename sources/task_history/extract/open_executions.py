@@ -72,13 +72,13 @@ class OpenExecutions:
         opens: Sequence[Open],
         readable: Callable[[str], WindowReader | None],
         *,
-        is_quiet: bool,
+        leaves_backlog_unchanged: bool,
         at_once: int,
     ) -> Iterator[Chunk]:
         """Refreshes ``opens``, oldest first.
 
-        ``readable`` gives the reader of a partition; None where it is not to be had. ``is_quiet`` says that nothing
-        new was listed: then lists that count what is stored are not read on.
+        ``readable`` gives the reader of a partition; None where it is not to be had. ``leaves_backlog_unchanged`` says
+        that nothing new was listed: then lists that count what is stored are not read on.
         """
         left = {execution.id: execution for execution in opens}
         # A listing that is not filtered by time shows nothing more cheaply than a single read.
@@ -91,7 +91,9 @@ class OpenExecutions:
         for name, reader in readers.items():
             ours = [execution for execution in opens if execution.partition == name]
             if self._system.listing.filters_by_status:
-                ours = yield from self._by_status(reader, ours, left, is_quiet=is_quiet)
+                ours = yield from self._by_status(
+                    reader, ours, left, leaves_backlog_unchanged=leaves_backlog_unchanged
+                )
             spans += [partial(_rows, reader, span) for span in self._plan(ours, by_status=False).spans]
         for rows in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
@@ -110,7 +112,12 @@ class OpenExecutions:
             yield self._executions(_rows(readers[partition], instant), left, records.LIST)
 
     def _by_status(
-        self, reader: WindowReader, opens: Sequence[Open], left: dict[str, Open], *, is_quiet: bool
+        self,
+        reader: WindowReader,
+        opens: Sequence[Open],
+        left: dict[str, Open],
+        *,
+        leaves_backlog_unchanged: bool,
     ) -> Generator[Chunk, None, list[Open]]:
         """Refreshes what lists of a status show; gives those that are still to be looked for by their starts."""
         planned, window = self._plan(opens, by_status=True), _span(opens)
@@ -119,7 +126,7 @@ class OpenExecutions:
         stored = {execution.status for execution in opens}
         # In a quiet sync those that are stored say it all, and mostly they say that nothing changed.
         heads = self._heads(reader, [status for status in planned.statuses if status in stored], window)
-        if heads is not None and is_quiet and self._is_unchanged(heads, opens):
+        if heads is not None and leaves_backlog_unchanged and self._is_unchanged(heads, opens):
             for execution in opens:
                 del left[execution.id]
             return []
@@ -279,9 +286,10 @@ class OpenExecutions:
                 )
                 earlier += earlier_state(identity, before.seen, row.get("status"))
                 self.settled += not kept[identity]["is_open"]
-        is_quiet = all(row["is_open"] for row in kept.values())
+        leaves_backlog_unchanged = all(row["is_open"] for row in kept.values())
         return Chunk(
-            {self._system.executions.name: list(kept.values()), STATES.name: earlier}, is_quiet=is_quiet
+            {self._system.executions.name: list(kept.values()), STATES.name: earlier},
+            leaves_backlog_unchanged=leaves_backlog_unchanged,
         )
 
     def _gone(self, identity: str, stored: Row | None) -> Chunk:
@@ -332,7 +340,7 @@ class OpenExecutions:
                     system.details.steps, detail, started_at, stamp
                 )
                 tables |= records.children(system, detail, started_at, stamp)
-        return Chunk(tables, is_quiet=row["is_open"])
+        return Chunk(tables, leaves_backlog_unchanged=row["is_open"])
 
     def _wants(self, row: Row) -> bool:
         if self._scope.steps == "failed":

@@ -18,7 +18,7 @@ from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
-from .evidence import Evidence, by, contradicts, is_all, unverified
+from .evidence import Evidence, contradicts, evidence_for_total, is_all, unverified
 from .incremental import Known, recent
 from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since
@@ -430,4 +430,6 @@ class SortedListing:
     ) -> Piece:
         """The rows that began in the window; those of which it is not known stay too."""
         kept = Rows.of(self._system, rows).distinct(self._system).within(self._system, window)
-        return Piece(window, kept, None if total is None else len(kept), evidence or by(total))
+        return Piece(
+            window, kept, None if total is None else len(kept), evidence or evidence_for_total(total)
+        )

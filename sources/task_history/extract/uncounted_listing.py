@@ -9,7 +9,7 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .evidence import CHAIN, by, is_all, unverified
+from .evidence import CHAIN, evidence_for_total, is_all, unverified
 from .listed_rows import Rows
 from .listing import Piece
 from .pages import Depth, Pages, after, described
@@ -23,7 +23,7 @@ def instant_piece(pages: Pages, system: System, at: datetime) -> Piece:
     """All executions of one millisecond, which may swap between pages."""
     window = Window(at, at + MS)
     rows, is_whole = pages.millisecond(window)
-    evidence = by(len(rows))
+    evidence = evidence_for_total(len(rows))
     if not is_whole:
         log.warning("listing_undecidable", window=described(window), rows=len(rows))
         evidence = _UNDECIDABLE

@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
 from .arrow import once, to_arrow
-from .destinations.base import MAY_MOVE
+from .destinations.base import PARTITION_MAY_CHANGE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
 
 Stored = Callable[[str], Mapping[str, str]]
@@ -176,8 +176,8 @@ def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> SystemResourc
     of_table: dict[str, Any] = {TABLE_DESCRIPTION_HINT: table.description}
     if table.cluster:
         of_table[CLUSTER_COLUMNS_HINT] = list(table.cluster)
-    if table.may_move:
-        of_table[MAY_MOVE] = True
+    if table.partition_may_change:
+        of_table[PARTITION_MAY_CHANGE] = True
     resource: SystemResource = made.apply_hints(additional_table_hints=of_table)
     return resource
 

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..core.batch import END, Chunk
+from ..core.batch import FLUSH, Chunk
 from ..core.errors import Rejected
 from ..core.intervals import days, merged, overlap
 from ..core.log import log
@@ -131,7 +131,7 @@ class Audit:
         yield from self._purged()
         if self._is_repairing:
             yield from self._repaired()
-            yield END
+            yield FLUSH
         self._note_coverage()
         for companion in context.companions:
             other = Audit(companion, is_repairing=self._is_repairing)
@@ -362,7 +362,7 @@ class Audit:
             yield Chunk({system.executions.name: rows, STATES.name: earlier})
             again += difference.surplus
             findings.repaired += len(difference.surplus)
-        yield END
+        yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
         for chunk in context.open_executions.read(again):
             yield phases.counted(context, chunk)
@@ -378,7 +378,7 @@ class Audit:
             window_days = list(days(window))
             for day, count in zip(window_days, held.counts(window_days), strict=True):
                 is_good = all(overlap(day, other).is_empty for other in doubtful)
-                coverage.noted(
+                coverage.replace_comparison(
                     day,
                     count,
                     count if is_good and findings.api_total is not None else None,

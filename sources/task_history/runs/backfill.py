@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
-from ..core.batch import END, Chunk
+from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
 from ..core.models import Selection, Window
@@ -38,7 +38,7 @@ class Backfill:
             partitions = Partitions(listing)
             yield from partitions.workflows()
             yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
-            yield END
+            yield FLUSH
             yield from phases.settled(
                 listing, partitions.readable, partitions.vanished, selection=self.selection
             )
@@ -57,7 +57,9 @@ class Backfill:
             return
         held = context.warehouse.within(Selection(None, partition.filters))
         unverified = [
-            day for day in coverage.doubted if not overlap(day, window).is_empty and context.is_kept(day)
+            day
+            for day in coverage.unverified_windows
+            if not overlap(day, window).is_empty and context.is_kept(day)
         ]
         missing = coverage.gaps(window)
         for index, gap in enumerate(missing):
@@ -75,7 +77,7 @@ class Backfill:
 
     def _compared(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
         """What became visible in windows that were read already, while the later ones were."""
-        yield END
+        yield FLUSH
         horizon = context.horizon
         if horizon is not None:
             window = Window(max(window.start, horizon + RETENTION_MARGIN), window.end)

@@ -25,7 +25,7 @@ from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..warehouse.backlog import Wanted
-from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, whole
+from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, unfiltered
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
@@ -188,7 +188,9 @@ class Context:
         if not partitioned_by:
             return self.partition("").coverage.gaps(window)
         if not self._partitions:
-            covered = [span for day in whole(self._stored_coverage, partitioned_by) for span in day.windows]
+            covered = [
+                span for day in unfiltered(self._stored_coverage, partitioned_by) for span in day.windows
+            ]
             return gaps(window, covered)
         return merged(
             gap for partition in self._partitions.values() for gap in partition.coverage.gaps(window)
@@ -256,14 +258,14 @@ class Context:
         failed = round(rows * tally.failed / tally.listed) if tally.listed else rows * self.rates.failed_share
         wanted = details(Amount(rows, round(failed)), self.scope, self.rates)
         pages = list_requests(rest_rows, self.system.listing.page_size) if rest_rows else 0
-        tally.to_come = pages + sum(wanted)
+        tally.requests_remaining = pages + sum(wanted)
 
     def expect_details(self, executions: int, failed: int, payloads: int) -> None:
         """Estimates the requests to come for details, and for the payloads that new steps will have."""
         _, new_payloads = (
             details(Amount(executions, failed), self.scope, self.rates) if executions else (0, 0)
         )
-        self.tally.to_come = executions + payloads + new_payloads
+        self.tally.requests_remaining = executions + payloads + new_payloads
 
     def window_read(
         self,

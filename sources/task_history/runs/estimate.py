@@ -90,9 +90,9 @@ class Pace:
         self._marks: deque[tuple[float, int]] = deque([(0.0, 0)])
 
     def seconds_left(
-        self, now_s: float, sent: int, to_come: float, *, by_budget: float | None, period_s: float
+        self, now_s: float, sent: int, requests_remaining: float, *, by_budget: float | None, period_s: float
     ) -> float | None:
-        """Seconds until ``to_come`` more are answered; None while nothing can be said.
+        """Seconds until ``requests_remaining`` more are answered; None while nothing can be said.
 
         ``now_s`` are seconds since the start. The pace is that of the last period, or ten seconds, at least;
         a shorter look would take the burst at the start of each period for the pace. ``by_budget`` is what the
@@ -104,7 +104,9 @@ class Pace:
             self._marks.popleft()
         since, before = self._marks[0]
         is_enough = now_s - since >= max(1.0, period_s)
-        by_pace = to_come * (now_s - since) / (sent - before) if is_enough and sent > before else None
+        by_pace = (
+            requests_remaining * (now_s - since) / (sent - before) if is_enough and sent > before else None
+        )
         if by_budget is None or by_pace is None:
             return by_pace if by_budget is None else by_budget
         return max(by_budget, by_pace)

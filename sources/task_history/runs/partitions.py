@@ -97,7 +97,7 @@ class Partitions:
         if workflows is not None and listed:
             stamp = context.stamp()
             rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in listed.values()]
-            yield Chunk({workflows.table.name: rows}, is_quiet=True)
+            yield Chunk({workflows.table.name: rows}, leaves_backlog_unchanged=True)
 
     def chunks(
         self, events: Callable[[Partition], Iterator[Event]], *, lookback: Window | None = None

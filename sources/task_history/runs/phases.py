@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from ..core.batch import DUE, END, Chunk
+from ..core.batch import COMMIT_NOW, FLUSH, Chunk
 from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
@@ -73,7 +73,7 @@ def listed(
             checked_at=stamp.at,
         )
     for known in covered:
-        coverage.compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
+        coverage.mark_compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
     number = len(rows)
     tally.count_listed(made, system.failed_statuses)
     in_columns = []
@@ -171,7 +171,7 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
     coverage.found_late(starts, checked_at=stamp.at)
-    coverage.compared(window, is_verified=is_verified, checked_at=stamp.at)
+    coverage.mark_compared(window, is_verified=is_verified, checked_at=stamp.at)
     if not is_verified:
         _note_unverified(context, partition, window, len(rows), reason="a comparison came to no end")
     tally.late += len(rows)
@@ -196,7 +196,10 @@ def settled(
     tally, settling = context.tally, context.open_executions
     before = tally.settled, tally.unresolved
     chunks = settling.chunks(
-        opens, readable, is_quiet=not tally.executions, at_once=context.settings.values.concurrency
+        opens,
+        readable,
+        leaves_backlog_unchanged=not tally.executions,
+        at_once=context.settings.values.concurrency,
     )
     for chunk in chunks:
         tally.settled, tally.unresolved = before[0] + settling.settled, before[1] + settling.unresolved
@@ -220,10 +223,10 @@ def workflows(context: Context) -> Iterator[Chunk]:
         asks=_belongs(context, integrations),
         stamp=context.stamp,
     ):
-        yield Chunk({integrations.table.name: [row]}, is_quiet=True)
+        yield Chunk({integrations.table.name: [row]}, leaves_backlog_unchanged=True)
     if sum(context.client.stats.sent.values()) > requests:
         # What was asked should not be asked again after a kill.
-        yield DUE
+        yield COMMIT_NOW
 
 
 def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str], bool]:
@@ -274,13 +277,13 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
             yield counted(context, chunk)
         if payloads or wanted:
             is_sure = False
-            yield DUE
+            yield COMMIT_NOW
         elif is_sure:
             return
         else:
             # What is being committed may want details too.
             is_sure = True
-            yield END
+            yield FLUSH
 
 
 class _InFlight:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..core.batch import END, Chunk
+from ..core.batch import FLUSH, Chunk
 from ..core.errors import (
     AuthenticationError,
     Rejected,
@@ -92,7 +92,7 @@ class Replay:
         stored = context.warehouse.stored(ids)
         intents = [Result(identity, "intended", context.now()) for identity in ids]
         yield Chunk({REPLAYS.name: [self._row(intent) for intent in intents]})
-        yield END
+        yield FLUSH
         for index, intent in enumerate(intents):
             try:
                 yield self._sent(intent, stored.get(intent.id))

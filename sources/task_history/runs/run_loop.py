@@ -12,7 +12,7 @@ from typing import Protocol
 from ..core.batch import Batch, Chunk
 from ..core.errors import Stopped, TaskHistoryError
 from ..core.models import Row, Selection
-from ..warehouse.tables import COVERAGE, RUNS
+from ..warehouse.tables import COVERAGE, SYNC_RUNS
 from .context import Context
 from .run_row import RunRow
 from .tally import Left
@@ -65,7 +65,7 @@ class RunLoop:
         while True:
             try:
                 chunk = next(work)
-                if chunk.is_end and batch.is_quiet:
+                if chunk.is_end and batch.leaves_backlog_unchanged:
                     self.context.progress.wait()
             except StopIteration:
                 break
@@ -76,13 +76,13 @@ class RunLoop:
                 self.error = error
                 break
             batch.add(chunk)
-            is_end = chunk.is_end and not batch.is_quiet
+            is_end = chunk.is_end and not batch.leaves_backlog_unchanged
             if len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic())):
                 yield self._sealed(batch)
                 batch = self._batch()
                 if chunk.is_end:
                     self.context.progress.wait()
-        if not batch.is_quiet:
+        if not batch.leaves_backlog_unchanged:
             yield self._sealed(batch)
             batch = self._batch()
         self.context.progress.wait()
@@ -109,7 +109,7 @@ class RunLoop:
         batch.note(
             {
                 COVERAGE.name: context.covered(),
-                RUNS.name: [*runs, self._run(is_over=is_over)],
+                SYNC_RUNS.name: [*runs, self._run(is_over=is_over)],
             }
         )
         return batch

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..client.client import Client
 from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
-from ..client.rate_limit_rule import Lane as Share
+from ..client.rate_limit_rule import BudgetShare
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..core.stop import StopSignal
@@ -60,7 +60,7 @@ class Lane:
     """The value of the column ``lane`` in coverage."""
     has_cursor: bool
     """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
-    budget: Share = Share.FOREGROUND
+    budget: BudgetShare = BudgetShare.FOREGROUND
     """Which share of the budget it spends."""
 
     def pipeline(self, settings: Settings) -> str:
@@ -69,8 +69,8 @@ class Lane:
 
 
 SYNC = Lane("sync", has_cursor=True)
-BACKFILL = Lane("backfill", has_cursor=False, budget=Share.BACKGROUND)
-AUDIT = Lane("audit", has_cursor=False, budget=Share.BACKGROUND)
+BACKFILL = Lane("backfill", has_cursor=False, budget=BudgetShare.BACKGROUND)
+AUDIT = Lane("audit", has_cursor=False, budget=BudgetShare.BACKGROUND)
 
 _COMMITS_PER_COLLECTION = 0.1
 """Full commits after which garbage is collected: doing it after each small one takes a fifth of its time."""

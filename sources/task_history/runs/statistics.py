@@ -66,7 +66,7 @@ def read_buckets(
             name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]
             for name, rows in rows_by_table.items()
         },
-        is_quiet=True,
+        leaves_backlog_unchanged=True,
     )
 
 

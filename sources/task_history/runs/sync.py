@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from ..core.batch import END, Chunk
+from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
@@ -56,7 +56,7 @@ class Sync:
             # Statistics stand beside the executions: these come all the same.
             log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
-        yield END
+        yield FLUSH
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settled(listing, partitions.readable, partitions.vanished)
         yield from phases.workflows(context)
@@ -111,7 +111,9 @@ class Sync:
     def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
         """What is new and late in one partition, then the days that an earlier sync could not verify."""
         reader, is_countable = partition.reader, context.system.listing.is_countable
-        unverified = {day.start.date() for day in partition.coverage.doubted} if is_countable else set()
+        unverified = (
+            {day.start.date() for day in partition.coverage.unverified_windows} if is_countable else set()
+        )
         if since.loaded is not None and not is_countable:
             self._note_lost(Window(since.loaded.end, since.start))
         held = context.warehouse.within(Selection(None, partition.filters))
@@ -120,10 +122,10 @@ class Sync:
         if not unverified:
             return
         # What was just read is stored by then.
-        yield END
+        yield FLUSH
         days = [
             day
-            for day in partition.coverage.doubted
+            for day in partition.coverage.unverified_windows
             if day.start.date() in unverified and context.is_kept(day)
         ]
         for day in days[:_MAX_UNVERIFIED_DAYS]:

@@ -30,7 +30,7 @@ class Tally:
     """Executions among ``listed`` that failed."""
     rows_ahead: int = 0
     """Estimated executions in the windows that are still to be listed after the present one."""
-    to_come: float | None = None
+    requests_remaining: float | None = None
     """Estimated requests until the run ends; None while there is no estimate."""
     cursor: datetime | None = None
 
@@ -45,8 +45,8 @@ class Tally:
 
     def count_answer(self) -> None:
         """Takes one answered request off the estimate."""
-        if self.to_come:
-            self.to_come -= 1
+        if self.requests_remaining:
+            self.requests_remaining -= 1
 
 
 @dataclass(frozen=True, slots=True)

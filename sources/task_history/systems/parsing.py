@@ -12,7 +12,7 @@ from ..core.models import Column, Json, Row
 
 
 def error_in(column: str) -> str:
-    """SQL for ``Shown`` that takes the error from a JSON text: the text itself, or an object's field of a usual name."""
+    """SQL for ``ViewMapping``: the error in a JSON text, the text itself or an object's usual field."""
     parsed = f"TRY_CAST({column} AS JSON)"
     return (
         f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("

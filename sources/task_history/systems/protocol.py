@@ -116,7 +116,7 @@ STATUSES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ViewMapping:
     """One kind of a system's rows in the views, as DuckDB SQL that sqlglot translates to BigQuery.
 
     Instants that partition the tables are given as the bare column, so that filters by them prune.
@@ -134,10 +134,10 @@ class Views:
 
     statuses: Mapping[str, str]
     """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
-    executions: Shown
-    steps: Shown | None = None
+    executions: ViewMapping
+    steps: ViewMapping | None = None
     """None where the vendor has no payloads."""
-    payloads: Shown | None = None
+    payloads: ViewMapping | None = None
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
 

@@ -35,7 +35,7 @@ class Setting:
     """An example value, for a setting whose default is no example."""
     unset: str = ""
     """The behaviour while it is not set, in words, where there is no default."""
-    is_of_command: bool = False
+    command_only: bool = False
     """Whether only the command uses it: a dlt source takes it from its pipeline."""
 
 
@@ -50,7 +50,7 @@ def setting(
     most: float | None = None,
     example: Any = None,
     unset: str = "",
-    is_of_command: bool = False,
+    command_only: bool = False,
 ) -> Any:
     """Declares a setting as a field of a settings class, see ``Setting``. ``text`` is a description of one sentence."""
     stated = {
@@ -62,7 +62,7 @@ def setting(
         "most": most,
         "example": example,
         "unset": unset,
-        "is_of_command": is_of_command,
+        "command_only": command_only,
     }
     return field(default=default, repr=not is_secret, metadata=stated)
 
@@ -79,7 +79,7 @@ class SystemSettings:
         "The dataset: small letters, digits and single _; named as the system when not set.",
         example="prod_history",
         unset="the system",
-        is_of_command=True,
+        command_only=True,
     )
     start_date: datetime | None = setting(  # noqa: RUF009 - a field, as the others are
         "Where the first sync begins; 30 days back when not set.", example="2026-09-01", unset="30 days back"
@@ -150,7 +150,7 @@ class SystemSettings:
     )
 
 
-def stated(settings: type[SystemSettings]) -> tuple[Setting, ...]:
+def settings_in(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     """The settings of a class: the system's own first, then those that all systems have."""
     hints = get_type_hints(settings)
     common = {declared.name for declared in fields(SystemSettings)}

@@ -179,7 +179,7 @@ def _table_tests(system: System, entry: Entry) -> Tests:
 
 
 def _freshness(entry: Entry) -> dict[str, Any]:
-    if entry.name != tables.RUNS.name:
+    if entry.name != tables.SYNC_RUNS.name:
         return {}
     # Syncs run hourly or so; their rows come also when nothing ran at the vendor.
     return {

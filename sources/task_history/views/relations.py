@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from .. import systems
 from ..core.models import Table
-from ..systems.protocol import Shown, System, Views
+from ..systems.protocol import System, ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text
 from .files import View
@@ -183,7 +183,7 @@ def relations(
         tables.COVERAGE.name: _copied(
             datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
         ),
-        tables.RUNS.name: _copied(datasets, tables.RUNS),
+        tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
         tables.REPLAYS.name: _copied(
             [dataset for dataset in datasets if dataset.system.replay is not None], tables.REPLAYS
         ),
@@ -227,7 +227,9 @@ def _listed(dataset: Dataset) -> Branch:
     return f"{_name(dataset, system.executions)} AS e", {"listed_at": f"e.{system.started_column}"}
 
 
-def _shown(datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], Shown | None]) -> str:
+def _shown(
+    datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], ViewMapping | None]
+) -> str:
     has_status = "vendor_status" in types
     own = {dataset.name: rows for dataset in datasets if (rows := of(_views(dataset.system))) is not None}
 

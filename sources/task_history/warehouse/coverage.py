@@ -112,7 +112,7 @@ class Coverage:
         )
 
     @property
-    def doubted(self) -> list[Window]:
+    def unverified_windows(self) -> list[Window]:
         """The covered windows of this lane's unverified days, the least recently checked first."""
         unverified = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
         windows = [self._days[day].windows for _, day in unverified]
@@ -166,7 +166,7 @@ class Coverage:
             )
             self._put(_joined(self._days.get(day), fresh))
 
-    def noted(
+    def replace_comparison(
         self,
         window: Window,
         executions: int,
@@ -194,8 +194,8 @@ class Coverage:
         """Time at which the instant's day was last read or compared. Raises KeyError when it is not covered."""
         return self._days[midnight(instant)].checked_at
 
-    def compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
-        """The window was compared. Days that lie in it whole are as verified as that; others can only be doubted."""
+    def mark_compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
+        """Marks the window as compared. Days wholly within it become ``is_verified``; others only unverified."""
         for part in days(window):
             earlier = self._days.get(midnight(part.start))
             if earlier is None:
@@ -268,7 +268,7 @@ def read_windows(text: str) -> tuple[Window, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class DaySummary:
     """Coverage of one day over all lanes."""
 
     day: datetime
@@ -279,7 +279,7 @@ class Summary:
     checked_at: datetime
 
 
-def whole(every_day: Iterable[Day], partition: str = "") -> list[Day]:
+def unfiltered(every_day: Iterable[Day], partition: str = "") -> list[Day]:
     """The windows of the first list that are loaded without filters, or in every part where the list has parts.
 
     A part of which nothing is noted on a day was not there then.
@@ -315,7 +315,7 @@ def _common(parts: Sequence[Day]) -> Day:
     )
 
 
-def by_day(days: Sequence[Day]) -> list[Summary]:
+def by_day(days: Sequence[Day]) -> list[DaySummary]:
     """Summaries by day of the complete coverage of all lanes; a later audit's verdict overrides an earlier one."""
     summaries = []
     for day in sorted({entry.day for entry in days if not entry.filters and entry.lane != AUDIT}):
@@ -329,7 +329,7 @@ def by_day(days: Sequence[Day]) -> list[Summary]:
             loaded = [newest]
         totals = [entry.api_total for entry in loaded]
         summaries.append(
-            Summary(
+            DaySummary(
                 day,
                 sum((window.end - window.start for window in windows), timedelta()),
                 sum(entry.executions for entry in loaded),

@@ -16,7 +16,7 @@ from .backlog import Backlog, Open, Wanted
 from .coverage import Day, midnight, read_windows
 from .rates import Rates
 from .status_history import StoredStatus
-from .tables import COVERAGE, RUNS
+from .tables import COVERAGE, SYNC_RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
@@ -97,7 +97,8 @@ class Warehouse:
             return self
         last_complete = _utc(
             self._value(
-                f"SELECT max(started_at) FROM {self._name(RUNS.name)} WHERE command = 'sync' AND outcome = 'complete'"
+                f"SELECT max(started_at) FROM {self._name(SYNC_RUNS.name)} "
+                "WHERE command = 'sync' AND outcome = 'complete'"
             )
         )
         since = None if last_complete is None else last_complete - retention - _GRACE
@@ -340,7 +341,7 @@ class Warehouse:
         """Runs of these commands whose outcome is ``running``."""
         marks = ", ".join(["%s"] * len(commands))
         return self._records(
-            f"SELECT * FROM {self._name(RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
+            f"SELECT * FROM {self._name(SYNC_RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
             *commands,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..core.models import Column, Table
 from ..systems.protocol import System
 
-RUNS = Table(
+SYNC_RUNS = Table(
     "sync_runs",
     "One row per run of this connector: what it did, what it cost and what it left.",
     ("run_id",),
@@ -195,7 +195,7 @@ def of(system: System) -> tuple[Table, ...]:
         *{table.name: table for table in own}.values(),
         STATES,
         *((REPLAYS,) if system.replay is not None else ()),
-        RUNS,
+        SYNC_RUNS,
         COVERAGE,
         READS,
     )

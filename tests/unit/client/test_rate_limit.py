@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from task_history.client.rate_limit import Budget, Slot, ledger_path, usage
-from task_history.client.rate_limit_rule import Instant, Lane, Rule, answered_when_orphaned, shift_s
+from task_history.client.rate_limit_rule import BudgetShare, Instant, Rule, answered_when_orphaned, shift_s
 from task_history.core.errors import ConfigurationError, Stopped
 from task_history.core.stop import StopSignal
 from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
@@ -345,10 +345,12 @@ def test_three_processes_share_one_budget(vendor: Vendor, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("limit", "lane"),
-    [(4, Lane.FOREGROUND), (20, Lane.FOREGROUND), (20, Lane.BACKGROUND)],
+    [(4, BudgetShare.FOREGROUND), (20, BudgetShare.FOREGROUND), (20, BudgetShare.BACKGROUND)],
     ids=["4-foreground", "20-foreground", "20-background"],
 )
-def test_a_small_process_is_not_starved(vendor: Vendor, tmp_path: Path, limit: int, lane: Lane) -> None:
+def test_a_small_process_is_not_starved(
+    vendor: Vendor, tmp_path: Path, limit: int, lane: BudgetShare
+) -> None:
     """One thread beside sixteen of another process in its lane gets its turn whenever slots come free."""
     workers = [
         worker(name, vendor, tmp_path, limit=limit, period_s=1.0, threads=threads, seconds=4.5, lane=lane)

@@ -16,7 +16,7 @@ import pytest
 
 from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget, Slot
-from task_history.client.rate_limit_rule import Lane, Rule, owed
+from task_history.client.rate_limit_rule import BudgetShare, Rule, owed
 from task_history.core.errors import Stopped
 from task_history.core.stop import StopSignal
 from task_history.settings import build
@@ -25,13 +25,13 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
 from tests.support.place import Place
 
-FORE, BACK = Lane.FOREGROUND, Lane.BACKGROUND
+FORE, BACK = BudgetShare.FOREGROUND, BudgetShare.BACKGROUND
 
 
 def lane_of(
     tmp_path: Path,
     hands: Hands,
-    lane: Lane,
+    lane: BudgetShare,
     *,
     limit: int = 100,
     period_s: float = 5.0,
@@ -353,12 +353,12 @@ def test_killed_in_any_lane(vendor: Vendor, tmp_path: Path) -> None:
     vendor.latency_s = 0.05
     rng = random.Random()
 
-    def start(lane: Lane) -> None:
+    def start(lane: BudgetShare) -> None:
         running[lane] = worker(
             lane.name, vendor, tmp_path, limit=30, period_s=1.0, threads=6, seconds=60.0, lane=lane
         )
 
-    running: dict[Lane, subprocess.Popen[bytes]] = {}
+    running: dict[BudgetShare, subprocess.Popen[bytes]] = {}
     start(BACK)
     for _ in range(4):
         start(FORE)

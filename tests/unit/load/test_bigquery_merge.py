@@ -58,7 +58,7 @@ def test_a_table_without_partitions_is_merged_by_key_alone() -> None:
 
 def test_rows_that_may_move_are_looked_for_where_they_were() -> None:
     """Their former days are asked for since a constant instant; for others the staged rows say all."""
-    fixed, moving = (_merge(partition="at", may_move=moves).days(DAY) for moves in (False, True))
+    fixed, moving = (_merge(partition="at", partition_may_change=moves).days(DAY) for moves in (False, True))
     assert fixed == "SELECT DISTINCT TIMESTAMP_TRUNC(at, DAY) FROM `p`.`s`.`t`"
     assert moving.startswith(fixed)
     assert "t.at >= TIMESTAMP '2026-09-01 00:00:00+00:00' OR t.at IS NULL" in moving

@@ -10,7 +10,7 @@ import pytest
 from task_history.core.models import MS, Scope, Window
 from task_history.systems import find
 from task_history.warehouse.coverage import BACKFILL, SYNC, Day, midnight
-from task_history_cli.why.absent import Absent, Told, absent
+from task_history_cli.why.absent import Absent, VendorReply, absent
 from task_history_cli.why.coverage import Known, Loaded, blind, fits
 from task_history_cli.why.history import brought, timeline
 from task_history_cli.why.present import Details, Words, details, present, shown
@@ -112,27 +112,27 @@ def absence(**facts: Any) -> tuple[str, str]:
 
 def test_what_the_vendor_still_shows_is_not_beyond_retention() -> None:
     """A row from before the retention that the vendor shows is told with the setting that hides it."""
-    code, step = absence(told=Told(200, "FAILED", at(2), Known({"status": "FAILED"}, at(2.1))))
+    code, step = absence(told=VendorReply(200, "FAILED", at(2), Known({"status": "FAILED"}, at(2.1))))
     assert code == "before_coverage"
     assert "retention_days" in step
-    assert absence(told=Told(200, "FAILED", at(9.2), Known({}, None)))[0] == "in_gap"
+    assert absence(told=VendorReply(200, "FAILED", at(9.2), Known({}, None)))[0] == "in_gap"
     assert (
-        absence(told=Told(200, "FAILED", at(5.1), Known({}, None), is_listed=True))[0]
+        absence(told=VendorReply(200, "FAILED", at(5.1), Known({}, None), is_listed=True))[0]
         == "missing_in_coverage"
     )
 
 
 def test_refused_ids_and_unknown_ones_differ() -> None:
     """404 and 410 say that it is not there; another refusal is about the id."""
-    assert absence(told=Told(404))[0] == absence(told=Told(410))[0] == "never_existed"
-    assert absence(told=Told(400))[0] == "id_refused"
+    assert absence(told=VendorReply(404))[0] == absence(told=VendorReply(410))[0] == "never_existed"
+    assert absence(told=VendorReply(400))[0] == "id_refused"
 
 
 def test_late_ones_come_with_the_next_sync() -> None:
     """Within the lookback the next sync is named, before it the audit."""
-    told = Told(200, "FAILED", at(11.45), Known({}, None), is_listed=True)
+    told = VendorReply(200, "FAILED", at(11.45), Known({}, None), is_listed=True)
     assert "task-history sync paragon" in absence(told=told)[1]
-    told = Told(200, "FAILED", at(10.2), Known({}, None), is_listed=True)
+    told = VendorReply(200, "FAILED", at(10.2), Known({}, None), is_listed=True)
     assert "task-history audit paragon --from 2026-09-10 --to 2026-09-11 --repair" in absence(told=told)[1]
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from ...core.batch import Commits
 from ...core.errors import WarehouseUnavailable
 
-MAY_MOVE = "x-task-history-may-move"
+PARTITION_MAY_CHANGE = "x-task-history-may-move"
 """The hint of a table whose rows may come back in another partition."""
 
-Sentences = Mapping[tuple[str, str], str]
+Descriptions = Mapping[tuple[str, str], str]
 """Descriptions by table and column; a table's own under the empty name."""
 
 
@@ -112,7 +112,7 @@ class Backend:
     def forget(self) -> None:
         """Somebody changed tables: what is known of them has to be asked again."""
 
-    def describe(self, client: Any, sentences: Sentences) -> None:
+    def describe(self, client: Any, sentences: Descriptions) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
 
     def settle(self, client: Any) -> None:

@@ -42,12 +42,12 @@ from ..dlt_internals import (
     ParsedLoadJobFileName,
 )
 from ..google_internals import bytes_processed
-from .base import MAY_MOVE, Backend, Cost, Sentences
+from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions
 from .bigquery_merge import Merge, literal
 
 _REACH = timedelta(days=120)
 """How far back a row that comes back is looked for, where the vendor keeps everything."""
-_SENTENCES = "task_history_sentences"
+_DESCRIPTIONS = "task_history_sentences"
 
 
 @configspec
@@ -248,7 +248,7 @@ class _Client(BigQueryClient):
             escaped("primary_key"),
             client.escape_column_name(newest) if newest else None,
             next(iter(escaped("partition")), None),
-            bool(table.get(MAY_MOVE)),
+            bool(table.get(PARTITION_MAY_CHANGE)),
         )
         if merge.partition is None:
             return merge.sql()
@@ -294,7 +294,7 @@ class BigQueryBackend(Backend):
         if isinstance(self.destination, BigQuery):
             self.destination.seen = _Seen()
 
-    def describe(self, client: Any, sentences: Sentences) -> None:
+    def describe(self, client: Any, sentences: Descriptions) -> None:
         connection = client.native_connection
         labels = dict(self.cost.labels) if self.cost else {}
         mark = hashlib.sha256(repr(sorted(sentences.items())).encode()).hexdigest()[:32]
@@ -307,12 +307,12 @@ class BigQueryBackend(Backend):
 
         # The last one says that all the others were done.
         *others, last = sorted(by_table)
-        if found(last).labels.get(_SENTENCES) == mark:
+        if found(last).labels.get(_DESCRIPTIONS) == mark:
             return
         for name in (*others, last):
             table = found(name)
             _describe(table, by_table[name])
-            table.labels = {**table.labels, **labels, **({_SENTENCES: mark} if name == last else {})}
+            table.labels = {**table.labels, **labels, **({_DESCRIPTIONS: mark} if name == last else {})}
             connection.update_table(table, ["schema", "description", "labels"])
 
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:

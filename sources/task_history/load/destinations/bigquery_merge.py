@@ -25,7 +25,7 @@ class Merge:
     """The column whose highest value wins where one key is staged twice."""
     partition: str | None = None
     """The column by whose day the table is partitioned."""
-    may_move: bool = False
+    partition_may_change: bool = False
     """Whether a row may come back with another value there."""
 
     def days(self, since: datetime) -> str:
@@ -34,7 +34,7 @@ class Merge:
         Those of the staged rows; and where a row may move, those in which it was stored ``since``.
         """
         sql = f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
-        if self.may_move:
+        if self.partition_may_change:
             stored = f"t.{self.partition}"
             matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
             sql += (
@@ -51,7 +51,7 @@ class Merge:
         matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
         if self.partition is not None:
             # What had no day may have one now; of rows that move, ``days`` says whether there is such a one.
-            days = days if self.may_move else {*days, None}
+            days = days if self.partition_may_change else {*days, None}
             matches += f" AND {within(f't.{self.partition}', days)}"
         settings = ", ".join(f"{name} = s.{name}" for name in self.columns)
         values = ", ".join(f"s.{name}" for name in self.columns)

@@ -27,7 +27,7 @@ from ...warehouse.sql_text import quoted_text
 from .. import dlt_internals
 from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
 from ..load_package import is_once
-from .base import Backend, Sentences
+from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
 
 _MEMORY = 48_000_000
@@ -204,7 +204,7 @@ class DuckDbBackend(Backend):
         with suppress(DatabaseException):
             client.execute_sql("CHECKPOINT")
 
-    def describe(self, client: Any, sentences: Sentences) -> None:
+    def describe(self, client: Any, sentences: Descriptions) -> None:
         rows = client.execute_sql(
             "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = %s "
             "UNION ALL SELECT table_name, '', comment FROM duckdb_tables() WHERE schema_name = %s",

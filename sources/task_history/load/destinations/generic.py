@@ -9,7 +9,7 @@ from dlt.common.destination import Destination
 from ...core.batch import Commits
 from ...core.errors import ConfigurationError, UsageError
 from ..dlt_internals import SqlJobClientBase
-from .base import Backend, Sentences
+from .base import Backend, Descriptions
 from .duckdb import commenting
 
 _COMMENTED = frozenset({"postgres", "redshift", "snowflake"})
@@ -48,6 +48,6 @@ def destination(name: str, *, staging: str) -> Any:
 class OtherBackend(Backend):
     commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
 
-    def describe(self, client: Any, sentences: Sentences) -> None:
+    def describe(self, client: Any, sentences: Descriptions) -> None:
         if self.destination.destination_type.rpartition(".")[2] in _COMMENTED:
             client.execute_many([commenting(client, *key, text) for key, text in sentences.items()])

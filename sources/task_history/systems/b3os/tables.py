@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.models import Column, Table
 from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import Shown, Views
+from ..protocol import ViewMapping, Views
 
 _STAMPS = (
     Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
@@ -107,7 +107,7 @@ EXECUTIONS = Table(
     ),
     newest="fetched_at",
     partition="created_at",
-    may_move=True,
+    partition_may_change=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -165,7 +165,7 @@ DETAILS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("id",),
 )
 
@@ -199,7 +199,7 @@ RUNS = Table(
     ),
     newest="fetched_at",
     partition="started_at",
-    may_move=True,
+    partition_may_change=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -267,7 +267,7 @@ RUN_DETAILS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("id",),
 )
 
@@ -392,7 +392,7 @@ VIEWS = Views(
         "cancelled": "cancelled",
         "skipped": "skipped",
     },
-    executions=Shown(
+    executions=ViewMapping(
         _SHOWN,
         {
             "execution_id": "e.id",
@@ -410,7 +410,7 @@ VIEWS = Views(
             "run_id": "e.run_id",
         },
     ),
-    steps=Shown(
+    steps=ViewMapping(
         "{run_nodes} AS s LEFT JOIN {runs} AS r ON r.id = s.workflow_execution_id"
         + _OF_RUN
         + "s.workflow_execution_id",
@@ -430,7 +430,7 @@ VIEWS = Views(
             "run_id": "s.run_id",
         },
     ),
-    payloads=Shown(
+    payloads=ViewMapping(
         "{run_nodes} AS p" + _OF_RUN + "p.workflow_execution_id",
         {
             "step_execution_id": "p.id",

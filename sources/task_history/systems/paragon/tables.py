@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.models import Column, Table
 from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import Filter, Shown, Views
+from ..protocol import Filter, ViewMapping, Views
 
 EXECUTIONS = Table(
     "workflow_executions",
@@ -43,7 +43,7 @@ EXECUTIONS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -154,7 +154,7 @@ DETAILS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("id",),
 )
 
@@ -189,7 +189,7 @@ VIEWS = Views(
         "CANCELLED": "cancelled",
         "CANCELED": "cancelled",
     },
-    executions=Shown(
+    executions=ViewMapping(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.workflow_id = e.workflow_id",
         {
             "execution_id": "e.id",
@@ -208,7 +208,7 @@ VIEWS = Views(
             "run_id": "e.run_id",
         },
     ),
-    steps=Shown(
+    steps=ViewMapping(
         "{step_executions} AS s",
         {
             "step_execution_id": "s.id",
@@ -225,7 +225,7 @@ VIEWS = Views(
             "run_id": "s.run_id",
         },
     ),
-    payloads=Shown(
+    payloads=ViewMapping(
         "{step_payloads} AS p",
         {
             "step_execution_id": "p.step_execution_id",

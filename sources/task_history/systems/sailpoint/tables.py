@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.models import Column, Table
 from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import Shown, Views
+from ..protocol import ViewMapping, Views
 
 EXECUTIONS = Table(
     "workflow_executions",
@@ -43,7 +43,7 @@ EXECUTIONS = Table(
     ),
     newest="fetched_at",
     partition="start_time",
-    may_move=True,
+    partition_may_change=True,
     cluster=("workflow_id", "id"),
 )
 
@@ -123,7 +123,7 @@ DETAILS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("id",),
 )
 
@@ -194,7 +194,7 @@ VIEWS = Views(
         "Initiated": "queued",
         "Started": "running",
     },
-    executions=Shown(
+    executions=ViewMapping(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.id = e.workflow_id",
         {
             "execution_id": "e.id",
@@ -210,7 +210,7 @@ VIEWS = Views(
             "run_id": "e.run_id",
         },
     ),
-    steps=Shown(
+    steps=ViewMapping(
         _STEP + " LEFT JOIN {workflow_executions} AS e ON e.id = s.workflow_execution_id",
         {
             "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || CAST(s.place AS VARCHAR)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...core.models import Column, Table
 from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import Shown, Views
+from ..protocol import ViewMapping, Views
 
 _STAMPS = (
     Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
@@ -66,7 +66,7 @@ RUNS = Table(
     ),
     newest="fetched_at",
     partition="created_at",
-    may_move=True,
+    partition_may_change=True,
     cluster=("workflow_def_id", "id"),
 )
 
@@ -137,7 +137,7 @@ DETAILS = Table(
     ),
     newest="fetched_at",
     partition="date_started",
-    may_move=True,
+    partition_may_change=True,
     cluster=("id",),
 )
 
@@ -179,7 +179,7 @@ VIEWS = Views(
         "CANCELLED": "cancelled",
         "SKIPPED": "skipped",
     },
-    executions=Shown(
+    executions=ViewMapping(
         "{workflow_runs} AS e LEFT JOIN {workflow_defs} AS w ON w.id = e.workflow_def_id",
         {
             "execution_id": "e.id",
@@ -196,7 +196,7 @@ VIEWS = Views(
         },
     ),
     # Tasks have no times: their first and last lines are what is known.
-    steps=Shown(
+    steps=ViewMapping(
         "{tasks} AS s LEFT JOIN (SELECT g.task_id, min(g.timestamp) AS first_at, max(g.timestamp) AS last_at "
         "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id "
         "LEFT JOIN {workflow_runs} AS e ON e.id = s.workflow_execution_id",
@@ -216,7 +216,7 @@ VIEWS = Views(
             "run_id": "s.run_id",
         },
     ),
-    payloads=Shown(
+    payloads=ViewMapping(
         "{tasks} AS p",
         {
             "step_execution_id": "p.id",
