@@ -82,8 +82,13 @@ class Coverage:
     @property
     def unbroken(self) -> Window | None:
         """The last window of this lane that has no gap."""
-        windows = self.own
-        return windows[-1] if windows else None
+        last: Window | None = None
+        for day in sorted(self._days, reverse=True):
+            for window in reversed(merged(self._days[day].windows)):
+                if last is not None and window.end < last.start:
+                    return last
+                last = window if last is None else Window(window.start, last.end)
+        return last
 
     @property
     def covered(self) -> list[Window]:
