@@ -72,11 +72,11 @@ def backfill(place: Place, start: datetime, end: datetime, **filters: str) -> No
     from task_history.runs.backfill import Backfill
     from task_history.runs.runner import BACKFILL, commit_batches
     from task_history_cli.runtime import command_run
-    from task_history_cli.runtime import target as destination
+    from task_history_cli.runtime.target import find_target
 
     with as_in(place):
         found = settings.load("paragon")
-        target = destination.find(None, found.pipeline_name)
+        target = find_target(None, found.pipeline_name)
         with command_run.start_command(
             found,
             target,

@@ -24,8 +24,8 @@ from task_history.views.create import Access, refresh
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
 from task_history_cli.explore import dataset as exploring
-from task_history_cli.runtime import reader as reading
-from task_history_cli.runtime.target import Target, find
+from task_history_cli.runtime.reader import queried, warehouse_of
+from task_history_cli.runtime.target import Target, find_target
 from tests.support import made_warehouse
 from tests.support.place import Place
 
@@ -69,10 +69,10 @@ def test_a_hostile_dataset_name_stays_a_name(tmp_path: Path) -> None:
         assert made.datasets == (name,)
         assert query("SELECT count(*) FROM task_history.executions")[1] == [(0,)]
     settings = Settings(systems.find("paragon"), None, ParagonSettings(dataset_name=name))
-    with reading.queried(target, settings) as reader:
+    with queried(target, settings) as reader:
         assert reader is not None
         assert reader.counts(["workflow_executions"]) == {"workflow_executions": 0}
-        found = reading.warehouse(reader, settings)
+        found = warehouse_of(reader, settings)
         assert found is not None
         assert found.newest_start() is None
     assert not written.exists()
@@ -294,7 +294,7 @@ def test_settings_of_a_folder_lead_nowhere_else(text: str, name: str, tmp_path: 
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / name).write_text(text.format(tmp_path / "elsewhere"))
     with pytest.raises(ConfigurationError, match=rf"{name} sets .*Take it out of the file\."):
-        find(None, "task_history_paragon", environ={}, folder=tmp_path)
+        find_target(None, "task_history_paragon", environ={}, folder=tmp_path)
 
 
 def test_settings_of_a_folder_write_nothing_elsewhere(place: Place, tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_settings_of_other_pipelines_stay(text: str, tmp_path: Path) -> None:
     (tmp_path / ".dlt" / "config.toml").write_text(text)
     (tmp_path / "data").mkdir()
     environ = {"DLT_DATA_DIR": str(tmp_path / "data")}
-    assert find(None, "task_history_paragon", environ=environ, folder=tmp_path).name == "duckdb"
+    assert find_target(None, "task_history_paragon", environ=environ, folder=tmp_path).name == "duckdb"
 
 
 def test_settings_of_motherduck_run_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:

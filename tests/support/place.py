@@ -128,11 +128,11 @@ class Place:
         """One sync, without the command around it."""
         from task_history import settings
         from task_history_cli.commands import sync
-        from task_history_cli.runtime import target as destination
+        from task_history_cli.runtime.target import find_target
 
         with self._inside():
             found = settings.load(self.system)
-            return sync.sync(found, destination.find(None, found.pipeline_name))
+            return sync.sync(found, find_target(None, found.pipeline_name))
 
     @contextlib.contextmanager
     def _inside(self) -> Iterator[None]:

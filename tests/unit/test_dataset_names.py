@@ -123,8 +123,8 @@ def test_a_dataset_is_not_named_as_its_file(file: str, dataset: str, tmp_path: P
     """DuckDB takes both names for one and finds neither: said before anything is sent."""
     environ = {"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / file), "DLT_DATA_DIR": str(tmp_path)}
     with pytest.raises(ConfigurationError, match=f"Name the file otherwise, such as {dataset}_warehouse"):
-        target.find(None, "any", dataset=dataset, environ=environ, folder=tmp_path)
-    assert target.find(None, "any", dataset="other", environ=environ, folder=tmp_path).file
+        target.find_target(None, "any", dataset=dataset, environ=environ, folder=tmp_path)
+    assert target.find_target(None, "any", dataset="other", environ=environ, folder=tmp_path).file
 
 
 @pytest.mark.parametrize("command", ["check", "sync", "status", "plan", "backfill", "audit", "why"])

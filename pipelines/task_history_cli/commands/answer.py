@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from task_history import settings as configuration
 from task_history.client.client import Client
 from task_history.client.urls import without_login
 from task_history.core.errors import Rejected, UnusableId, UsageError
 from task_history.core.models import Request
+from task_history.settings import Settings, load
 from task_history.systems.ids import check_id
 
 from ..console import arguments, output
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.yes)
+    settings = load(args.system, instance=args.instance, allow_missing=not args.yes)
     output.keep_secret(settings.secrets)
     request = asked(args, settings)
     shown = {
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request:
+def asked(args: argparse.Namespace, settings: Settings) -> Request:
     """The request that the words stand for. Raises UsageError."""
     system = settings.system
     if not system.answers is not None:
@@ -96,12 +96,12 @@ def asked(args: argparse.Namespace, settings: configuration.Settings) -> Request
         raise UsageError(str(error)) from None
 
 
-def _partition(args: argparse.Namespace, settings: configuration.Settings) -> str:
+def _partition(args: argparse.Namespace, settings: Settings) -> str:
     partitions = settings.system.listing.partitions(settings.values, ())
     return args.part or next(filter(None, partitions))
 
 
-def check_waits(client: Client, args: argparse.Namespace, settings: configuration.Settings) -> None:
+def check_waits(client: Client, args: argparse.Namespace, settings: Settings) -> None:
     """Asks the vendor whether the run waits for that input. Raises UsageError when it does not."""
     system, details = settings.system, settings.system.details
     try:

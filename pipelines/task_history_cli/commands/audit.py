@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from task_history import settings as configuration
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import gaps
 from task_history.runs.runner import AUDIT, commit_batches
+from task_history.settings import Settings, load
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import target as destination
+from ..console import arguments, date_range, output
 from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
+from ..runtime.target import Target, find_target
 
 if TYPE_CHECKING:
     from task_history.runs.audit import Audit, Difference
@@ -27,8 +26,8 @@ _MAX_SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_system(parser)
-    ranges.add_range(parser)
-    ranges.add_filters(parser)
+    date_range.add_range(parser)
+    date_range.add_filters(parser)
     parser.add_argument(
         "--sample",
         type=arguments.whole_number,
@@ -42,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-    asked = ranges.window(args, settings, datetime.now(UTC))
+    settings = load(args.system, instance=args.instance)
+    target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    asked = date_range.window(args, settings, datetime.now(UTC))
     result = audit(
         settings,
         target,
         asked,
-        filters=ranges.filters(args, settings),
+        filters=date_range.filters(args, settings),
         is_repairing=args.repair,
         sample=args.sample,
         max_requests=args.max_requests,
@@ -58,15 +57,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit(result)
     else:
-        for line in ranges.lines(asked) + lines(result):
+        for line in date_range.lines(asked) + lines(result):
             output.say(line)
     return ExitCode.DONE if result["clean"] else ExitCode.DIFFERENCES
 
 
 def audit(
-    settings: configuration.Settings,
-    target: destination.Target,
-    asked: ranges.Range,
+    settings: Settings,
+    target: Target,
+    asked: date_range.Range,
     *,
     filters: dict[str, str],
     is_repairing: bool = False,
@@ -88,7 +87,7 @@ def audit(
         lambda context, _: Audit(context, is_repairing=is_repairing, sample=sample),
         command="audit",
         lane=AUDIT,
-        selection=ranges.selection(asked, filters),
+        selection=date_range.selection(asked, filters),
         max_requests=max_requests,
         max_minutes=max_minutes,
     ) as current:

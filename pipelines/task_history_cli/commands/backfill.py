@@ -8,36 +8,35 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from task_history import settings as configuration
 from task_history.core.models import Scope, Window
 from task_history.runs.runner import BACKFILL, Run, commit_batches
+from task_history.settings import Settings, load
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import result_output as results
-from ..runtime import target as destination
+from ..console import arguments, date_range, output
+from ..runtime import result_output
 from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
+from ..runtime.target import Target, find_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_system(parser)
-    ranges.add_range(parser)
-    ranges.add_filters(parser)
+    date_range.add_range(parser)
+    date_range.add_filters(parser)
     arguments.add_details(parser)
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-    asked = ranges.window(args, settings, datetime.now(UTC))
+    settings = load(args.system, instance=args.instance)
+    target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    asked = date_range.window(args, settings, datetime.now(UTC))
     result = backfill(
         settings,
         target,
         asked,
-        filters=ranges.filters(args, settings),
+        filters=date_range.filters(args, settings),
         scope=arguments.scope(args, settings),
         max_requests=args.max_requests,
         max_minutes=args.max_minutes,
@@ -45,15 +44,15 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.emit(result)
     else:
-        for line in results.lines(result):
+        for line in result_output.lines(result):
             output.tell(line)
     return 0
 
 
 def backfill(
-    settings: configuration.Settings,
-    target: destination.Target,
-    asked: ranges.Range,
+    settings: Settings,
+    target: Target,
+    asked: date_range.Range,
     *,
     filters: dict[str, str],
     scope: Scope,
@@ -74,20 +73,20 @@ def backfill(
         lambda context, _: Backfill(context),
         command="backfill",
         lane=BACKFILL,
-        selection=ranges.selection(asked, filters),
+        selection=date_range.selection(asked, filters),
         scope=scope,
         max_requests=max_requests,
         max_minutes=max_minutes,
     ) as current:
-        for line in ranges.lines(asked):
+        for line in date_range.lines(asked):
             output.tell(line)
         _tell_gaps(current.loop.context.gaps(asked.window), asked)
         with Progress(current) as progress:
             commit_batches(current, progress.committed)
-        return results.result(current, target, time.monotonic() - began) | _about(current, asked)
+        return result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
 
 
-def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:
+def _tell_gaps(gaps: Sequence[Window], asked: date_range.Range) -> None:
     if not gaps:
         output.tell("All of it is covered: nothing has to be listed again.")
     elif list(gaps) != [asked.window]:
@@ -96,7 +95,7 @@ def _tell_gaps(gaps: Sequence[Window], asked: ranges.Range) -> None:
         output.tell(f"The rest is covered; to be listed: {spans}{others}.")
 
 
-def _about(current: Run, asked: ranges.Range) -> dict[str, Any]:
+def _about(current: Run, asked: date_range.Range) -> dict[str, Any]:
     context = current.loop.context
     window = asked.window
     return {

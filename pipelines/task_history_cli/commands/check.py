@@ -9,17 +9,17 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from task_history import settings as configuration
 from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
 from task_history.extract.pages import Pages
+from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime import reader as reading
-from ..runtime import target as destination
 from ..runtime.probe import probing
+from ..runtime.reader import probed
+from ..runtime.target import find_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance)
+    settings = load(args.system, instance=args.instance)
     captured = []
     if args.destination:
         output.keep_secret(settings.secrets)
-        target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-        captured = reading.probed(target, settings)
+        target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+        captured = probed(target, settings)
     result = {**check(settings), "warehouse": captured}
     if args.json:
         output.emit(result)
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def check(settings: configuration.Settings) -> dict[str, Any]:
+def check(settings: Settings) -> dict[str, Any]:
     """Asks for what the retention holds and for the newest executions.
 
     Raises:
@@ -82,7 +82,7 @@ def check(settings: configuration.Settings) -> dict[str, Any]:
         }
 
 
-def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
+def _of_lists(settings: Settings) -> dict[str, Any]:
     """Asks for the workflows and for the first page of the lists, as far as three requests go."""
     system, values = settings.system, settings.values
     with probing(settings, most=3) as (client, _):
@@ -130,9 +130,7 @@ def _of_lists(settings: configuration.Settings) -> dict[str, Any]:
         }
 
 
-def _refused(
-    settings: configuration.Settings, name: str, error: Rejected, *, what: str = "executions"
-) -> TaskHistoryError:
+def _refused(settings: Settings, name: str, error: Rejected, *, what: str = "executions") -> TaskHistoryError:
     """The credentials are right, and one of the lists may not be read."""
     of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(

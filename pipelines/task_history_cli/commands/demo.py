@@ -9,16 +9,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from task_history import settings as configuration
 from task_history import systems
 from task_history.core import files
 from task_history.core.errors import UsageError
+from task_history.settings import Settings, build
 
 from ..console import arguments, output
 from ..console.invocation import called_as, shown_path
-from ..runtime import reader as reading
-from ..runtime import result_output as results
-from ..runtime import target as destination
+from ..runtime import result_output
+from ..runtime.reader import queried
+from ..runtime.target import Target
 from ..sandbox.paragon_world import INTEGRATIONS
 from ..sandbox.process import SandboxProcess
 from . import sync
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ["TASK_HISTORY_STATE_DIR"] = folder
         output.tell(f"A local Paragon server with {args.executions:,} executions of the last 30 days …")
         with SandboxProcess(executions=args.executions, freeze=True) as sandbox:
-            settings = configuration.build(
+            settings = build(
                 systems.find("paragon"),
                 {
                     "base_url": sandbox.base_url,
@@ -94,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
                     "integrations": list(INTEGRATIONS),
                 },
             )
-            target = destination.Target("duckdb", args.file.absolute())
+            target = Target("duckdb", args.file.absolute())
             result = sync.sync(settings, target)
-            for line in results.lines(result):
+            for line in result_output.lines(result):
                 output.tell(line)
         answers = _asked(target, settings)
     if args.json:
@@ -130,9 +130,9 @@ def _remove_earlier(file: Path) -> None:
         file.with_name(name).unlink(missing_ok=True)
 
 
-def _asked(target: destination.Target, settings: configuration.Settings) -> dict[str, list[dict[str, Any]]]:
+def _asked(target: Target, settings: Settings) -> dict[str, list[dict[str, Any]]]:
     answers = {}
-    with reading.queried(target, settings) as reader:
+    with queried(target, settings) as reader:
         if reader is None:
             return {title: [] for title in QUESTIONS}
         for title, (sql, _) in QUESTIONS.items():

@@ -23,8 +23,8 @@ from task_history.core.errors import ConfigurationError, UsageError
 
 from ..console import arguments, output
 from ..explore.server import REFUSED
-from ..runtime import target as destination
-from ..runtime import views as viewing
+from ..runtime import views
+from ..runtime.target import Target, find_target
 
 SERVER = "task_history_cli.explore.server"
 APP = Path(__file__).parents[1] / "explore" / "app.py"
@@ -50,8 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if missing:
         raise ConfigurationError(ADVICE.format(missing=missing[0]))
     app = _app(args.edit)
-    target = destination.find(args.destination, "task_history_views")
-    with viewing.asked(target) as access:  # what is wrong with the warehouse is said here, not in a cell
+    target = find_target(args.destination, "task_history_views")
+    with views.asked(target) as access:  # what is wrong with the warehouse is said here, not in a cell
         access.query("SELECT count(*) FROM task_history.questions")
     _check_port(args.port)
     token = secrets.token_urlsafe(32)
@@ -93,7 +93,7 @@ def _check_port(port: int) -> None:
             raise UsageError(f"--port {port} cannot be had ({error.strerror}): choose another one.") from None
 
 
-def _environment(destination_name: str | None, target: destination.Target) -> dict[str, str]:
+def _environment(destination_name: str | None, target: Target) -> dict[str, str]:
     """The app reads the warehouse and needs no more: no vendor's key, and of a DuckDB file only its place."""
     variables = {
         "MARIMO_SKIP_UPDATE_CHECK": "1",

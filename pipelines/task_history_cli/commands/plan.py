@@ -7,53 +7,52 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from task_history import settings as configuration
 from task_history.client.connect import usage
 from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
 from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
+from task_history.settings import Settings, load
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
 from task_history.warehouse.tables import SYNC_RUNS
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import reader as reading
-from ..runtime import target as destination
+from ..console import arguments, date_range, output
 from ..runtime.probe import probing
+from ..runtime.reader import queried, warehouse_of
+from ..runtime.target import Target, find_target
 
 _DAYS_OF_SYNCS = 7
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_system(parser)
-    ranges.add_range(parser)
-    ranges.add_filters(parser)
+    date_range.add_range(parser)
+    date_range.add_filters(parser)
     arguments.add_details(parser)
     arguments.add_warehouse(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    settings = load(args.system, instance=args.instance)
+    target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     now = datetime.now(UTC)
-    asked = ranges.window(args, settings, now)
-    chosen = ranges.filters(args, settings)
+    asked = date_range.window(args, settings, now)
+    chosen = date_range.filters(args, settings)
     result = plan(settings, target, asked, filters=chosen, scope=arguments.scope(args, settings), now=now)
     if args.json:
         output.emit(result)
     else:
-        for line in ranges.lines(asked) + lines(result):
+        for line in date_range.lines(asked) + lines(result):
             output.say(line)
     return 0
 
 
 def plan(
-    settings: configuration.Settings,
-    target: destination.Target,
-    asked: ranges.Range,
+    settings: Settings,
+    target: Target,
+    asked: date_range.Range,
     *,
     filters: Mapping[str, str],
     scope: Scope,
@@ -71,7 +70,7 @@ def plan(
             "one for the details of each. Run it with --max-requests to see how far that goes; the same command goes on."
         )
     output.keep_secret(settings.secrets)
-    selection = ranges.selection(asked, filters)
+    selection = date_range.selection(asked, filters)
     held, syncs = _held(settings, target, selection, scope, now)
     with probing(settings, most=MOST_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values, filters=filters)
@@ -126,8 +125,8 @@ def plan(
 
 
 def _held(
-    settings: configuration.Settings,
-    target: destination.Target,
+    settings: Settings,
+    target: Target,
     selection: Selection,
     scope: Scope,
     now: datetime,
@@ -135,8 +134,8 @@ def _held(
     """What the warehouse says of the range, and how many requests a second syncs take lately."""
     window = selection.window
     assert window is not None  # noqa: S101 - a range has one
-    with reading.queried(target, settings) as reader:
-        warehouse = None if reader is None else reading.warehouse(reader, settings)
+    with queried(target, settings) as reader:
+        warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is None or warehouse is None:
             return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
         coverage = Coverage(warehouse.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
@@ -165,9 +164,7 @@ def _held(
     return held, float(requests) / max(86_400.0, (now - first).total_seconds())
 
 
-def _words(
-    settings: configuration.Settings, asked: ranges.Range, filters: Mapping[str, str], scope: Scope
-) -> str:
+def _words(settings: Settings, asked: date_range.Range, filters: Mapping[str, str], scope: Scope) -> str:
     """The command that does it."""
     command = ["task-history", "backfill", settings.system.name]
     if settings.instance:

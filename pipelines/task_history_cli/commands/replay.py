@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from task_history import settings as configuration
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, judged
 from task_history.runs.runner import Lane, commit_batches
+from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import reader as reading
-from ..runtime import target as destination
+from ..console import arguments, date_range, output
 from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
+from ..runtime.reader import queried, warehouse_of
+from ..runtime.target import Target, find_target
 from . import replay_text as replay_words
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class Choice:
     skipped: list[tuple[Candidate, str]]
     """And why."""
     selection: Selection
-    asked: ranges.Range | None
+    asked: date_range.Range | None
     unheard: int = 0
     """Failed executions that --error could not look into."""
 
@@ -51,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--failed", action="store_true", help="all that failed in a month or range, instead of ids"
     )
-    ranges.add_range(parser)
-    ranges.add_filters(parser, but=("status",))
+    date_range.add_range(parser)
+    date_range.add_filters(parser, but=("status",))
     parser.add_argument(
         "--error",
         metavar="TEXT",
@@ -73,11 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.yes)
+    settings = load(args.system, instance=args.instance, allow_missing=not args.yes)
     output.keep_secret(settings.secrets)
     if not settings.system.replay is not None:
         raise UsageError(f"{settings.system.title} cannot run executions again.")
-    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     choice = choose(args, settings, target)
     number = len(choice.candidates)
     if number > args.max:
@@ -92,14 +91,14 @@ def run(args: argparse.Namespace) -> int:
     return _carried_out(args, settings, target, choice)
 
 
-def choose(args: argparse.Namespace, settings: configuration.Settings, target: destination.Target) -> Choice:
+def choose(args: argparse.Namespace, settings: Settings, target: Target) -> Choice:
     """What the words stand for, by the warehouse as it is now; sends nothing and writes nothing.
 
     Raises:
         UsageError: words that do not go together.
         WarehouseUnavailable: it cannot be read.
     """
-    filters = ranges.filters(args, settings)
+    filters = date_range.filters(args, settings)
     ids = _ids(args)
     has_range = bool(args.month or args.start or args.end)
     if ids and (args.failed or has_range or filters or args.error is not None):
@@ -111,10 +110,10 @@ def choose(args: argparse.Namespace, settings: configuration.Settings, target: d
     if args.error is not None and not args.error.strip():
         raise UsageError("--error needs a text that the failed step said.")
     now = datetime.now(UTC)
-    asked = ranges.window(args, settings, now, lookback=False) if args.failed else None
-    selection = ranges.selection(asked, filters) if asked else Selection()
-    with reading.queried(target, settings) as reader:
-        if reader is None or reading.warehouse(reader, settings) is None:
+    asked = date_range.window(args, settings, now, lookback=False) if args.failed else None
+    selection = date_range.selection(asked, filters) if asked else Selection()
+    with queried(target, settings) as reader:
+        if reader is None or warehouse_of(reader, settings) is None:
             if args.failed:
                 raise UsageError(
                     f"--failed chooses from the warehouse, and {settings.system.name} is not synced yet into "
@@ -150,9 +149,7 @@ def _obstacle(candidate: Candidate, *, again: bool) -> str | None:
     return candidate.obstacle or before
 
 
-def _carried_out(
-    args: argparse.Namespace, settings: configuration.Settings, target: destination.Target, choice: Choice
-) -> int:
+def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, choice: Choice) -> int:
     """Sends what was chosen, says what came of it, and gives the exit code."""
     from task_history.load.pipeline import Loader
     from task_history.runs.context import Context

@@ -10,10 +10,9 @@ from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError
 from task_history.core.models import Window
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import target as destination
-from ..runtime import views as viewing
+from ..console import arguments, date_range, output
+from ..runtime import views
+from ..runtime.target import find_target
 
 _DAYS = 30
 MARK = b"<title>Task history, "
@@ -49,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(ADVICE.format(missing=error.name)) from None
     from ..report import data as report_data
 
-    target = destination.find(args.destination, "task_history_views")
-    with viewing.asked(target) as access:
+    target = find_target(args.destination, "task_history_views")
+    with views.asked(target) as access:
         report = report_data.report(access, window, now=now)
     title = args.month or f"the last {_DAYS} days"
     page = report_page.page(report, title)
@@ -98,6 +97,6 @@ def _write(out: Path, page: str) -> None:
 def _window(month: str | None, now: datetime) -> Window:
     """The days that the report is about; the last one is today."""
     if month is not None:
-        return ranges.month(month)
+        return date_range.month(month)
     tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     return Window(tomorrow - timedelta(days=_DAYS), tomorrow)

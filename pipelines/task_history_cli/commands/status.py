@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from task_history import settings as configuration
 from task_history import systems
 from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
+from task_history.settings import Settings, load
 from task_history.warehouse.coverage import Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
 from ..console import arguments, output
-from ..runtime import reader as reading
-from ..runtime import target as destination
-from ..runtime.reader import Reader
+from ..runtime.reader import Reader, queried, warehouse_of
+from ..runtime.target import find_target
 
 _DAYS = 120
 
@@ -49,9 +48,9 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
     Raises:
         TaskHistoryError: its settings or the warehouse cannot be read.
     """
-    settings = configuration.load(name, instance=instance, allow_missing=True)
+    settings = load(name, instance=instance, allow_missing=True)
     output.keep_secret(settings.secrets)
-    target = destination.find(destination_name, settings.pipeline_name, dataset=settings.dataset_name)
+    target = find_target(destination_name, settings.pipeline_name, dataset=settings.dataset_name)
     result: dict[str, Any] = {
         "system": name,
         "instance": instance,
@@ -62,14 +61,14 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
         "budget": _budget(settings),
         "loaded": False,
     }
-    with reading.queried(target, settings) as reader:
-        warehouse = None if reader is None else reading.warehouse(reader, settings)
+    with queried(target, settings) as reader:
+        warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is not None and warehouse is not None:
             result |= {"loaded": True, **_loaded(reader, warehouse, settings)}
     return result
 
 
-def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settings) -> dict[str, Any]:
+def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
     system, query = settings.system, reader.query
     warehouse = warehouse.reaching(settings.retention)
     coverage = warehouse.coverage()
@@ -126,7 +125,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: configuration.Settin
     }
 
 
-def _read_whole(reader: Reader, settings: configuration.Settings) -> list[str]:
+def _read_whole(reader: Reader, settings: Settings) -> list[str]:
     """The lists that have to be read to their end each time, since they were not seen to come newest first."""
     if settings.system.listing.is_filtered_by_time:
         return []
@@ -167,7 +166,7 @@ def _day(day: DaySummary) -> dict[str, Any]:
     }
 
 
-def _budget(settings: configuration.Settings) -> dict[str, Any] | None:
+def _budget(settings: Settings) -> dict[str, Any] | None:
     """How much of it is used on this machine now; None while the key is not set."""
     if not settings.has_key:
         return None

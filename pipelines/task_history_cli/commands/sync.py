@@ -6,15 +6,14 @@ import argparse
 import time
 from typing import Any
 
-from task_history import settings as configuration
 from task_history.runs.runner import commit_batches
+from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime import result_output as results
-from ..runtime import target as destination
-from ..runtime import views as viewing
+from ..runtime import result_output, views
 from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
+from ..runtime.target import Target, find_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,20 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance)
-    target = destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    settings = load(args.system, instance=args.instance)
+    target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     result = sync(settings, target, max_requests=args.max_requests, max_minutes=args.max_minutes)
     if args.json:
         output.emit(result)
     else:
-        for line in results.lines(result):
+        for line in result_output.lines(result):
             output.tell(line)
     return 0
 
 
 def sync(
-    settings: configuration.Settings,
-    target: destination.Target,
+    settings: Settings,
+    target: Target,
     *,
     max_requests: int | None = None,
     max_minutes: float | None = None,
@@ -60,5 +59,5 @@ def sync(
     ) as current:
         with Progress(current) as progress:
             commit_batches(current, progress.committed)
-        viewing.after(current)
-        return results.result(current, target, time.monotonic() - began)
+        views.after(current)
+        return result_output.result(current, target, time.monotonic() - began)

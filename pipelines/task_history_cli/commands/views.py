@@ -15,8 +15,8 @@ from task_history.views.files import views
 from task_history.views.relations import by_default
 
 from ..console import arguments, output
-from ..runtime import target as destination
-from ..runtime import views as viewing
+from ..runtime.target import Target, find_target
+from ..runtime.views import asked, opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dictionary or args.dbt:
         output.say(*(dictionary.page() if args.dictionary else dictionary.dbt_sources()).splitlines())
         return 0
-    target = destination.find(args.destination, "task_history_views")
+    target = find_target(args.destination, "task_history_views")
     return _check(args, target) if args.check else _make(args, target)
 
 
@@ -66,8 +66,8 @@ def _print(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make(args: argparse.Namespace, target: destination.Target) -> int:
-    with viewing.opened(target) as access:
+def _make(args: argparse.Namespace, target: Target) -> int:
+    with opened(target) as access:
         result = creating.refresh(access, anew=True)
     if args.json:
         output.emit({"command": "views", "datasets": result.datasets, "views": result.views})
@@ -84,8 +84,8 @@ def _make(args: argparse.Namespace, target: destination.Target) -> int:
     return 0
 
 
-def _check(args: argparse.Namespace, target: destination.Target) -> int:
-    with viewing.asked(target) as access:
+def _check(args: argparse.Namespace, target: Target) -> int:
+    with asked(target) as access:
         datasets = creating.datasets(access)
         if not datasets:
             raise WarehouseUnavailable(f"Nothing is loaded in {target.place} yet: task-history sync does it.")

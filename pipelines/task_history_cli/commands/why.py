@@ -13,16 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-from task_history import settings as configuration
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
+from task_history.settings import Settings, load
 from task_history.systems.shared_settings import settings_in
 from task_history.warehouse.status_history import StoredStatus
 
-from ..console import arguments, output
-from ..console import date_range as ranges
-from ..runtime import reader as reading
-from ..runtime import target as destination
+from ..console import arguments, date_range, output
+from ..runtime.reader import queried, warehouse_of
+from ..runtime.target import Target, find_target
 from ..why import facts as why_facts
 from ..why import history as sightings
 from ..why import present as reasons
@@ -54,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = configuration.load(args.system, instance=args.instance, allow_missing=not args.live)
+    settings = load(args.system, instance=args.instance, allow_missing=not args.live)
     output.keep_secret(settings.secrets)
     result = why(
         settings,
-        destination.find(args.destination, settings.pipeline_name, dataset=settings.dataset_name),
+        find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name),
         execution_id(args.id),
         is_live=args.live,
-        around=ranges.around(args.around, args.timezone) if args.around else None,
+        around=date_range.around(args.around, args.timezone) if args.around else None,
     )
     if args.json:
         output.emit(result)
@@ -89,8 +88,8 @@ def execution_id(text: str) -> str:
 
 
 def why(
-    settings: configuration.Settings,
-    target: destination.Target,
+    settings: Settings,
+    target: Target,
     identity: str,
     *,
     is_live: bool = False,
@@ -103,8 +102,8 @@ def why(
     """
     now = datetime.now(UTC)
     words = Words(settings.system, settings.instance, settings.values.retention_days)
-    with reading.queried(target, settings) as reader:
-        warehouse = None if reader is None else reading.warehouse(reader, settings)
+    with queried(target, settings) as reader:
+        warehouse = None if reader is None else warehouse_of(reader, settings)
         asking = None if reader is None or warehouse is None else Asking(reader, warehouse, settings, words)
         has_warehouse = reader is not None
         facts = asking.facts(identity, now) if asking else Facts(identity, why_facts.loaded(settings, now))
@@ -169,7 +168,7 @@ def _present(words: Words, facts: Facts, row: Row, told: VendorReply | None) -> 
     )
 
 
-def _story(settings: configuration.Settings, asking: Asking, facts: Facts, row: Row) -> dict[str, Any]:
+def _story(settings: Settings, asking: Asking, facts: Facts, row: Row) -> dict[str, Any]:
     """When it was seen in which state, and what brought it."""
     system = settings.system
     seen = sightings.timeline(row, facts.states)
@@ -194,7 +193,7 @@ def _story(settings: configuration.Settings, asking: Asking, facts: Facts, row: 
 
 
 def _request(
-    settings: configuration.Settings, asking: Asking, origin: sightings.Brought, row: Row
+    settings: Settings, asking: Asking, origin: sightings.Brought, row: Row
 ) -> tuple[dict[str, Any] | None, int | None]:
     """The request that showed it, as far as it can be rebuilt, and its place in the window."""
     system = settings.system

@@ -17,7 +17,7 @@ from dlt.common.schema import Schema
 from task_history.views.dialects import DATASET
 from task_history.views.files import views
 
-from ..runtime import target as destination
+from ..runtime.target import find_target
 
 
 def dataset(name: str | None = None) -> Any:
@@ -28,7 +28,7 @@ def dataset(name: str | None = None) -> Any:
     Raises:
         ConfigurationError: its credentials cannot be used.
     """
-    target = destination.find(name, "task_history_views")
+    target = find_target(name, "task_history_views")
     return dlt.dataset(target.reader(DATASET), DATASET, schema=schema())
 
 

@@ -82,7 +82,9 @@ def probed(target: Target, settings: Settings) -> list[str]:
     return [f"{target.file} is a warehouse, and the dataset {settings.dataset_name} {state}."]
 
 
-def warehouse(reader: Reader, settings: Settings, *, selection: Selection | None = None) -> Warehouse | None:
+def warehouse_of(
+    reader: Reader, settings: Settings, *, selection: Selection | None = None
+) -> Warehouse | None:
     """The system's tables; None when it was never synced."""
     if not any(table == settings.system.executions.name for table, _ in reader.columns()):
         return None

@@ -87,7 +87,7 @@ class Target:
         return self.destination()
 
 
-def find(
+def find_target(
     name: str | None,
     pipeline: str,
     *,

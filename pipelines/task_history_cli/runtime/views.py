@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from task_history import settings as configuration
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
+from task_history.settings import datasets
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.create import Access, refresh
 from task_history.views.dialects import DATASET, DIALECTS
@@ -111,7 +111,7 @@ def asked(target: Target) -> Iterator[Access]:
             query(statement)
 
     try:
-        yield Access("duckdb", query, execute, owners=configuration.datasets(os.environ))
+        yield Access("duckdb", query, execute, owners=datasets(os.environ))
     finally:
         connection.close()
 
@@ -169,6 +169,6 @@ def _access(loader: Loader) -> Access:
         loader.execute,
         describe=describe,
         project=client.project_id if is_bigquery else None,
-        owners=configuration.datasets(os.environ),
+        owners=datasets(os.environ),
         datasets=loader.datasets,
     )

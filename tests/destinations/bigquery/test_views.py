@@ -18,8 +18,8 @@ from task_history.views.check import findings
 from task_history.views.create import Access
 from task_history.views.files import views
 from task_history.warehouse import tables
-from task_history_cli.runtime import target as destination
-from task_history_cli.runtime import views as viewing
+from task_history_cli.runtime.target import find_target
+from task_history_cli.runtime.views import opened
 from tests.destinations.bigquery.emulator import PROJECT, Emulator
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support import made_warehouse
@@ -59,7 +59,7 @@ def both(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         client = _client(recorder)
         for dataset in ("paragon", "paragon_eu"):
             _copy(local, client, dataset)
-        with viewing.opened(destination.find("bigquery", "task_history_views")) as remote:
+        with opened(find_target("bigquery", "task_history_views")) as remote:
             made = creating.refresh(remote)
             assert (made.is_new, made.datasets) == (True, ("paragon", "paragon_eu"))
             yield local, remote, client
