@@ -72,6 +72,8 @@ class Coverage:
         self.filters = filters
         self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
         self._changed: set[datetime] = set()
+        self._own: list[Window] | None = None
+        """The windows of all days, merged once: an account has thousands of days and few gaps between them."""
 
     @property
     def span(self) -> Window | None:
@@ -82,29 +84,21 @@ class Coverage:
     @property
     def unbroken(self) -> Window | None:
         """The last window of this lane that has no gap."""
-        last: Window | None = None
-        for day in sorted(self._days, reverse=True):
-            for window in reversed(merged(self._days[day].windows)):
-                if last is not None and window.end < last.start:
-                    return last
-                last = window if last is None else Window(window.start, last.end)
-        return last
+        windows = self.own
+        return windows[-1] if windows else None
 
     @property
     def covered(self) -> list[Window]:
         """The windows loaded completely under the filters, by any lane with the same or fewer filters."""
-        return merged((*self._own_windows(), *self._other_windows()))
+        return merged((*self.own, *self._other_windows()))
 
     def covered_within(self, window: Window) -> list[Window]:
         """The parts of the window that are covered."""
-        return _parts(window, (*self._own_windows(), *self._other_windows()))
+        return _parts(window, (*self.own, *self._other_windows()))
 
     def own_within(self, window: Window) -> list[Window]:
         """The parts of the window that this lane has loaded completely under its filters."""
-        return _parts(window, self._own_windows())
-
-    def _own_windows(self) -> Iterator[Window]:
-        return (window for day in self._days.values() for window in day.windows)
+        return _parts(window, self.own)
 
     def _other_windows(self) -> Iterator[Window]:
         """What any lane with the same or fewer filters had loaded when this run began."""
@@ -126,7 +120,9 @@ class Coverage:
     @property
     def own(self) -> list[Window]:
         """The windows that this lane has loaded completely under its filters."""
-        return merged(self._own_windows())
+        if self._own is None:
+            self._own = merged(window for day in self._days.values() for window in day.windows)
+        return self._own
 
     def touched(self, window: Window) -> Window | None:
         """The part of the window in which any lane had stored executions when this run began; None without any.
@@ -156,6 +152,7 @@ class Coverage:
         checked_at: datetime,
     ) -> None:
         """The window is loaded with so many executions of each day; it may touch what is known."""
+        self._own = merged((*self.own, window))
         for part in days(window):
             day = midnight(part.start)
             number = rows.get(day, 0)
@@ -181,6 +178,7 @@ class Coverage:
         checked_at: datetime,
     ) -> None:
         """Replaces this lane's coverage of the day by the window, which was compared and lies within one day."""
+        self._own = None
         day = midnight(window.start)
         self._put(
             Day(day, self._lane, self.filters, (window,), executions, api_total, is_verified, checked_at)
