@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.client import rate_limit as budget
+from task_history.client import rate_limit
 from task_history.client.rate_limit_store import Reading
 from task_history.core.errors import ConfigurationError
 from task_history.core.models import Answer, Request
@@ -81,7 +81,7 @@ def test_the_limit_is_used_while_there_is_work(
 def _share(folder: Path, limit: int, period_s: float, periods: int) -> float:
     with SandboxProcess(executions=500, seed=23, freeze=True, limit=limit, period_s=period_s) as sandbox:
         path = f"/projects/{sandbox.project_id}/task-history/workflow-executions"
-        own = budget.Budget(limit, period_s, origin=sandbox.base_url, key="key", state_dir=folder)
+        own = rate_limit.Budget(limit, period_s, origin=sandbox.base_url, key="key", state_dir=folder)
         with client_of(
             sandbox.base_url,
             folder,
@@ -150,7 +150,7 @@ def test_a_count_that_cannot_be_read_ends_no_sync(tmp_path: Path, monkeypatch: p
 
     with SandboxProcess(executions=100, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, rate_limit_requests=1000, steps="none", payloads="none")
-        monkeypatch.setattr(budget, "look", unreadable)
+        monkeypatch.setattr(rate_limit, "look", unreadable)
         result = place.quick_sync()
         assert result["complete"]
         assert result["budget"]["left"] is None

@@ -57,7 +57,7 @@ from task_history.core.errors import Stopped
 from task_history.client.rate_limit_rule import BudgetShare
 from task_history.core.stop import StopSignal
 name, port, limit, period, threads, seconds, requests, lane, state_dir, key = sys.argv[1:]
-budget = Budget(int(limit), float(period), origin="o", key=key, lane=BudgetShare[lane], state_dir=Path(state_dir))
+budget = Budget(int(limit), float(period), origin="o", key=key, share=BudgetShare[lane], state_dir=Path(state_dir))
 stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
 def work():
     connection = HTTPConnection("127.0.0.1", int(port))

@@ -109,7 +109,7 @@ def why(
         facts = asking.facts(identity, now) if asking else Facts(identity, why_facts.loaded(settings, now))
         story = _story(settings, asking, facts, facts.row) if asking and facts.row else {}
     # The warehouse is free while the vendor is asked.
-    told, requests, loaded = None, 0, facts.loaded
+    reply, requests, loaded = None, 0, facts.loaded
     if is_live:
         from ..why import live as why_live
 
@@ -121,9 +121,9 @@ def why(
             integrations=facts.integrations,
             has_row=facts.row is not None,
         )
-        told, requests, loaded = answered.told, answered.requests, answered.loaded
+        reply, requests, loaded = answered.reply, answered.requests, answered.loaded
     if facts.row is not None:
-        reason, remarks = _present(words, facts, facts.row, told)
+        reason, remarks = _present(words, facts, facts.row, reply)
     else:
         absent_facts = Absent(
             words,
@@ -131,7 +131,7 @@ def why(
             target.place,
             has_warehouse=has_warehouse,
             around=around,
-            told=told,
+            reply=reply,
             replay=facts.replay,
             traces=facts.traces,
             other=facts.other,
@@ -149,7 +149,7 @@ def why(
         "brought_by": None,
         **story,
         "loaded": _loaded(loaded),
-        "live": _live(told),
+        "live": _live(reply),
         "requests": requests,
         "place": target.place,
         "file": None if target.file is None else str(target.file),
@@ -157,9 +157,9 @@ def why(
     }
 
 
-def _present(words: Words, facts: Facts, row: Row, told: VendorReply | None) -> tuple[Reason, list[Reason]]:
-    is_purged = told is not None and told.status_code in (404, 410)
-    remarks = reasons.changed(words, row, told.status if told else None)
+def _present(words: Words, facts: Facts, row: Row, reply: VendorReply | None) -> tuple[Reason, list[Reason]]:
+    is_purged = reply is not None and reply.status_code in (404, 410)
+    remarks = reasons.changed(words, row, reply.status if reply else None)
     if facts.details is not None:
         as_now = {**row, "purged_at_source": row.get("purged_at_source") or is_purged or None}
         remarks += reasons.details(words, as_now, facts.details)
@@ -242,7 +242,7 @@ def _loaded(loaded: Loaded) -> dict[str, Any]:
         return [[window.start, window.end] for window in windows]
 
     return {
-        "windows": pairs(loaded.whole),
+        "windows": pairs(loaded.unfiltered),
         "under_filters": {name: pairs(windows) for name, windows in loaded.by_filters.items()},
         "lost": pairs(loaded.lost),
         "cursor": loaded.cursor,
@@ -250,12 +250,12 @@ def _loaded(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _live(told: VendorReply | None) -> dict[str, Any] | None:
-    if told is None:
+def _live(reply: VendorReply | None) -> dict[str, Any] | None:
+    if reply is None:
         return None
     return {
-        "status_code": told.status_code,
-        "status": told.status,
-        "date_started": told.started_at,
-        "is_listed": told.is_listed,
+        "status_code": reply.status_code,
+        "status": reply.status,
+        "date_started": reply.started_at,
+        "is_listed": reply.is_listed,
     }

@@ -74,9 +74,9 @@ class Target:
 
             reach = None if retention is None else retention + _GRACE
             return BigQuery(reach=reach, staging_dataset_name_layout=staging, **given)
-        from task_history.load.destinations import generic as other
+        from task_history.load.destinations import generic
 
-        return other.destination(self.name, staging=staging)
+        return generic.destination(self.name, staging=staging)
 
     def reader(self, dataset: str) -> Any:
         """The warehouse as dlt takes it, of which that dataset is only read, a DuckDB file also during a sync."""

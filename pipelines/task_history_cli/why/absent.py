@@ -39,7 +39,7 @@ class Absent:
     has_warehouse: bool = True
     around: Window | None = None
     """When it began, as far as somebody says so."""
-    told: VendorReply | None = None
+    reply: VendorReply | None = None
     replay: Row | None = None
     """The replay that named it as the new execution."""
     traces: Row | None = None
@@ -50,17 +50,17 @@ class Absent:
 
 def absent(facts: Absent) -> Reason:
     """Why the execution is not in the warehouse."""
-    told, words = facts.told, facts.words
-    if told is not None and not told.is_there:
-        return _not_at_vendor(facts, told)
-    if told is not None and told.started_at is None:
+    reply, words = facts.reply, facts.words
+    if reply is not None and not reply.is_there:
+        return _not_at_vendor(facts, reply)
+    if reply is not None and reply.started_at is None:
         return Reason(
             "not_started",
-            f"The vendor knows it ({told.status or 'without a status'}) and it has not begun: it has no start, and "
+            f"The vendor knows it ({reply.status or 'without a status'}) and it has not begun: it has no start, and "
             "listings show executions by their start.",
             "Nothing: the sync after it began brings it.",
         )
-    if told is None and facts.other is not None:
+    if reply is None and facts.other is not None:
         return facts.other
     if facts.traces is not None:
         return _deleted(facts, facts.traces)
@@ -82,7 +82,7 @@ def absent(facts: Absent) -> Reason:
             "It is not in the warehouse, and nothing here tells when it began or whether it exists.",
             "Add --live to ask the vendor (at most 2 requests), or --around WHEN if you know when it began.",
         )
-    spot = loaded.spot(when, words.system, told.known if told else None)
+    spot = loaded.spot(when, words.system, reply.known if reply else None)
     if facts.replay is not None and spot.kind == "after":
         return Reason(
             "replay_not_synced",
@@ -91,7 +91,7 @@ def absent(facts: Absent) -> Reason:
             f"The next sync brings it: {words.call('sync')}",
         )
     reason = _by_spot(facts, loaded, spot, when)
-    is_partly_loaded = any(not overlap(window, when).is_empty for window in loaded.whole)
+    is_partly_loaded = any(not overlap(window, when).is_empty for window in loaded.unfiltered)
     if is_partly_loaded and spot.kind not in ("covered", "blind"):
         next_step = reason.next_step[:1].lower() + reason.next_step[1:].rstrip(".")
         step = f"If it began where nothing is loaded: {next_step}. If not, add --live to ask the vendor."
@@ -101,8 +101,8 @@ def absent(facts: Absent) -> Reason:
 
 def _when(facts: Absent) -> Window | None:
     """When it began, from whoever knows it best."""
-    if facts.told is not None and facts.told.started_at is not None:
-        return Window(facts.told.started_at, facts.told.started_at + MS)
+    if facts.reply is not None and facts.reply.started_at is not None:
+        return Window(facts.reply.started_at, facts.reply.started_at + MS)
     if facts.replay is not None:
         # The vendor starts it while it answers.
         replayed_at: datetime = facts.replay.get("answered_at") or facts.replay["intended_at"]
@@ -111,10 +111,10 @@ def _when(facts: Absent) -> Window | None:
 
 
 def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
-    words, told = facts.words, facts.told
+    words, reply = facts.words, facts.reply
     gap, began = spot.window, _began(facts, when)
     names = " or ".join(spot.filters)
-    if spot.kind == "blind" and (told is None or not told.is_there):
+    if spot.kind == "blind" and (reply is None or not reply.is_there):
         return Reason(
             "beyond_retention",
             f"{began}; when that time was first read the vendor, which {words.keeps}, had purged it.",
@@ -133,7 +133,7 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
             "perhaps_filtered",
             f"{began}, and that time was loaded only for {names}; whether it was that when it was read is not known.",
             f"Load the rest of that time: {words.days('backfill', when)}"
-            + ("" if told else ". Or add --live to compare it."),
+            + ("" if reply else ". Or add --live to compare it."),
         )
     if spot.kind == "after":
         since = f"loaded up to {shown(gap.start)}" if loaded.cursor else "never synced, only loaded in ranges"
@@ -142,13 +142,13 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
             f"{began}, and {words.system.name} is {since}.",
             f"The next sync brings it: {words.call('sync')}",
         )
-    if spot.kind == "lost" and (told is None or not told.is_there):
+    if spot.kind == "lost" and (reply is None or not reply.is_there):
         return Reason(
             "in_gap",
             f"{began}, in {span(gap)}, which the vendor purged before any sync read it: that time is lost.",
             "Nothing brings it back. Sync more often than the vendor purges.",
         )
-    if spot.kind == "purged" and (told is None or not told.is_there):
+    if spot.kind == "purged" and (reply is None or not reply.is_there):
         return _purged(words, began, loaded)
     fetch = f"Load that time: {words.days('backfill', when)}"
     if loaded.horizon is not None and when.start < loaded.horizon:
@@ -157,7 +157,7 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
             f"keeps, then {words.days('backfill', when)}"
         )
     if spot.kind in ("before", "purged"):
-        first_loaded = min((w.start for w in loaded.whole), default=None)
+        first_loaded = min((w.start for w in loaded.unfiltered), default=None)
         since = f"is loaded from {shown(first_loaded)} on" if first_loaded else "is loaded under filters only"
         return Reason("before_coverage", f"{began}, and {words.system.name} {since}.", fetch)
     return Reason(
@@ -166,7 +166,7 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
 
 
 def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
-    words, told = facts.words, facts.told
+    words, reply = facts.words, facts.reply
     checked = loaded.checked_at(when.start)
     read = f" (last read or compared {shown(checked)})" if checked else ""
     is_soon = loaded.rechecked_from is not None and when.start >= loaded.rechecked_from
@@ -175,21 +175,21 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
         if is_soon
         else f"Compare and mend that day: {words.days('audit', when, '--repair')}"
     )
-    if told is None or not told.is_there:
+    if reply is None or not reply.is_there:
         return Reason(
             "should_be_there",
             f"{_began(facts, when)}, and that time is loaded whole{read}: there is no such execution in it, or it became "
             "visible later, or its row was deleted by hand.",
             f"Add --live to ask the vendor. {mend}",
         )
-    if told.is_listed is False:
+    if reply.is_listed is False:
         return Reason(
             "not_listed",
             f"{_began(facts, when)}: the vendor shows it when asked for it alone, but not in the listing of its "
             "millisecond, and syncs read listings.",
             "Nothing here: ask again later. If it stays so, it is the vendor's fault; tell them the id.",
         )
-    listed = "the vendor lists it" if told.is_listed else "the vendor shows it"
+    listed = "the vendor lists it" if reply.is_listed else "the vendor shows it"
     return Reason(
         "missing_in_coverage",
         f"{_began(facts, when)}, {listed}, and that time is loaded{read}. Either it became visible after that, or its "
@@ -198,12 +198,12 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     )
 
 
-def _not_at_vendor(facts: Absent, told: VendorReply) -> Reason:
+def _not_at_vendor(facts: Absent, reply: VendorReply) -> Reason:
     words, loaded = facts.words, facts.loaded
-    if told.status_code not in (404, 410):
+    if reply.status_code not in (404, 410):
         return Reason(
             "id_refused",
-            f"The vendor refuses it as an execution's id (HTTP {told.status_code}).",
+            f"The vendor refuses it as an execution's id (HTTP {reply.status_code}).",
             "Check the id: copy it again from where it was shown.",
         )
     if facts.traces is not None:
@@ -239,15 +239,15 @@ def _purged(words: Words, began: str, loaded: Loaded) -> Reason:
 
 
 def _deleted(facts: Absent, traces: Row) -> Reason:
-    words, told = facts.words, facts.told
-    began_at: datetime | None = told.started_at if told else None
+    words, reply = facts.words, facts.reply
+    began_at: datetime | None = reply.started_at if reply else None
     began_at = began_at or traces.get(words.system.started_column)
     mend = (
         f"Compare and mend that day: {words.days('audit', Window(began_at, began_at + MS), '--repair')}"
         if began_at
         else ""
     )
-    if told is not None and not told.is_there:
+    if reply is not None and not reply.is_there:
         mend = "The vendor does not hold it any more: only a backup of the warehouse does."
     return Reason(
         "row_deleted",
@@ -258,7 +258,7 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
 
 
 def _began(facts: Absent, when: Window) -> str:
-    if facts.told is not None and facts.told.started_at is not None:
+    if facts.reply is not None and facts.reply.started_at is not None:
         return f"It began {shown(when.start)}"
     if facts.replay is not None:
         return f"It was started as a replay at about {shown(when.start)}"

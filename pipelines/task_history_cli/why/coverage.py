@@ -60,8 +60,8 @@ class Loaded:
     """What was purged before it was read, and is covered as empty."""
 
     @property
-    def whole(self) -> list[Window]:
-        """Where everything is loaded."""
+    def unfiltered(self) -> list[Window]:
+        """The windows that are loaded without filters."""
         return self._windows("")
 
     @property
@@ -83,7 +83,7 @@ class Loaded:
 
     def spot(self, when: Window, system: System, known: Known | None = None) -> Spot:
         """Where something lies that began within ``when``: what of it is not covered says it."""
-        missing = gaps(when, self.whole)
+        missing = gaps(when, self.unfiltered)
         if not missing:
             return Spot("covered" if gaps(when, self.blind) else "blind", when)
         gap = missing[0]
@@ -100,14 +100,14 @@ class Loaded:
                 return "lost", window
         if self.horizon is not None and gap.end <= self.horizon:
             return "purged", gap
-        whole = self.whole
+        unfiltered = self.unfiltered
         if self.cursor is None:
             if gap.start >= self.start:
                 return "after", Window(self.start, gap.end)
         elif gap.start >= self.cursor:
             return "after", Window(self.cursor, gap.end)
-        before = [window for window in whole if window.end <= gap.start]
-        after = [window for window in whole if window.start >= gap.end]
+        before = [window for window in unfiltered if window.end <= gap.start]
+        after = [window for window in unfiltered if window.start >= gap.end]
         if not before:
             return "before", Window(gap.start, after[0].start) if after else gap
         return "gap", Window(before[-1].end, after[0].start if after else gap.end)

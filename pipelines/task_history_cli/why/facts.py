@@ -189,7 +189,7 @@ class Asking:
             return True, self._words.call("sync")
         window = Window(started_at, started_at + MS)
         filters = next((name for name, read in loaded.by_filters.items() if not gaps(window, read)), "")
-        if not gaps(window, loaded.whole):
+        if not gaps(window, loaded.unfiltered):
             filters = ""
         options = [
             argument for name, value in read_filters(filters).items() for argument in (f"--{name}", value)

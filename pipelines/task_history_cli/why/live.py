@@ -38,7 +38,7 @@ _MAX_HOLD_S = 60.0
 class Answered:
     """What came of asking."""
 
-    told: VendorReply
+    reply: VendorReply
     requests: int
     loaded: Loaded
     """What is loaded, with the retention by the vendor's clock."""
@@ -62,16 +62,16 @@ def ask(
     """
     system = settings.system
     with connected(settings, StopSignal(max_requests=MOST), longest_hold_s=_MAX_HOLD_S) as (client, _):
-        told = _single(client, settings, execution_id, integrations)
+        reply = _single(client, settings, execution_id, integrations)
         if client.vendor_clock_offset_s is not None and settings.retention is not None:
             by_vendor = now + timedelta(seconds=client.vendor_clock_offset_s)
             loaded = replace(loaded, horizon=floor_ms(by_vendor - settings.retention))
-        started_at = told.started_at
+        started_at = reply.started_at
         if not has_row and started_at is not None:
             window = Window(started_at, started_at + MS)
-            if loaded.spot(window, system, told.known).kind == "covered":
-                told = replace(told, is_listed=_is_listed(client, settings, execution_id, window))
-        return Answered(told, sum(client.stats.sent.values()), loaded)
+            if loaded.spot(window, system, reply.known).kind == "covered":
+                reply = replace(reply, is_listed=_is_listed(client, settings, execution_id, window))
+        return Answered(reply, sum(client.stats.sent.values()), loaded)
 
 
 def _single(

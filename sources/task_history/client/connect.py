@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from ..core.stop import StopSignal
 from ..settings import Settings
-from . import rate_limit as budget
+from . import rate_limit
 from .auth import Credentials
 from .client import Client
 from .rate_limit import Budget, Usage
@@ -29,10 +29,10 @@ def connected(
     settings: Settings,
     stop: StopSignal,
     *,
-    lane: BudgetShare = BudgetShare.FOREGROUND,
+    share: BudgetShare = BudgetShare.FOREGROUND,
     longest_hold_s: float = math.inf,
 ) -> Iterator[tuple[Client, Budget]]:
-    """The client and the budget that it spends in that lane. Raises ConfigurationError.
+    """The client and the budget that it spends, with that share of it. Raises ConfigurationError.
 
     ``longest_hold_s`` is how long the vendor may ask for silence; for longer, requests fail at once.
     """
@@ -43,7 +43,7 @@ def connected(
         settings.values.rate_limit_period_s,
         origin=origin(settings),
         key=system.access.credential(settings.values),
-        lane=lane,
+        share=share,
         reserved_share=settings.values.reserved_share,
     )
     client = Client(
@@ -73,7 +73,7 @@ def connected(
 
 def usage(settings: Settings) -> Usage:
     """How much of the budget is used on this machine now; sends nothing. Raises ConfigurationError."""
-    return budget.usage(
+    return rate_limit.usage(
         settings.values.rate_limit_requests,
         settings.values.rate_limit_period_s,
         origin=origin(settings),

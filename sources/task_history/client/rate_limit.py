@@ -4,7 +4,7 @@ Every process of this user and machine that uses the same key at the same origin
 from the same file. ``sliding`` holds the rule, ``ledger`` the file; here is who waits how long,
 and where the file is: outside of HOME, because the budget is the machine's.
 
-A process is in one of two lanes: the foreground goes first, the background takes all the rest.
+A process has one of two shares (``BudgetShare``): the foreground goes first, the background takes all the rest.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Usage:
     hold_s: float
     """Seconds for which nobody sends, because the vendor asked for it."""
     next_free_in_s: float
-    """Seconds until a request may be sent in the lane that was asked; 0 when one may be now."""
+    """Seconds until a request may be sent with the share that was asked for; 0 when one may be now."""
 
     @property
     def left(self) -> int | None:
@@ -96,7 +96,7 @@ class Budget:
         *,
         origin: str,
         key: str,
-        lane: BudgetShare = BudgetShare.FOREGROUND,
+        share: BudgetShare = BudgetShare.FOREGROUND,
         reserved_share: float = 0.1,
         state_dir: Path | None = None,
         clock: Clock = machine_clock,
@@ -109,8 +109,8 @@ class Budget:
         self.limit = limit
         self.period_s = period_s
         self._clock = clock
-        self._lane = lane
-        self._rule = Rule.of(lane, limit, period_s, reserved_share=reserved_share)
+        self._share = share
+        self._rule = Rule.of(share, limit, period_s, reserved_share=reserved_share)
         self._path = ledger_path(origin, key, state_dir)
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
@@ -121,7 +121,7 @@ class Budget:
         self._held_until = -_FOR_EVER
 
     def __repr__(self) -> str:
-        return f"Budget(limit={self.limit}, period_s={self.period_s:g}, lane={self._lane.name})"
+        return f"Budget(limit={self.limit}, period_s={self.period_s:g}, share={self._share.name})"
 
     def reserve(self, wait: Wait) -> Slot:
         """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
@@ -220,7 +220,7 @@ class Budget:
         # A forked child must not use its parent's connection.
         if self._ledger is None or self._ledger.pid != os.getpid():
             _make_state_dir(self._path.parent)
-            self._ledger = Ledger(self._path, self._rule, self._clock, lane=self._lane)
+            self._ledger = Ledger(self._path, self._rule, self._clock, share=self._share)
         return self._ledger
 
     def _pause_when_busy(self) -> float:

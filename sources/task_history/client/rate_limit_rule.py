@@ -6,7 +6,7 @@ requests, the one reserved last found the others taken, unless one of them had b
 so had arrived, a whole period before: no sliding period ever sees more than ``limit`` arrive,
 whatever the network does. The price is ``latency / period`` of the use.
 
-Two lanes share the slots. The foreground may take every free one. The background takes one only
+Two shares of the budget take the slots. The foreground may take every free one. The background takes one only
 while enough others are free, or come free soon enough one after the other, for whoever begins in the
 foreground at this moment. That needs no slot to lie idle: what the background takes it spreads over
 the period, and so it comes back.
@@ -40,7 +40,7 @@ a request in flight may come free at the earliest, and to wait for that would be
 
 
 class BudgetShare(IntEnum):
-    """Who goes before whom."""
+    """Which part of the rate limit a process may use."""
 
     FOREGROUND = 0
     """What somebody waits for: a sync, a check."""
@@ -90,9 +90,9 @@ class Rule:
     owed: int = 0
 
     @classmethod
-    def of(cls, lane: BudgetShare, limit: int, period_s: float, *, reserved_share: float) -> Rule:
-        """The rule of that lane, where ``reserved_share`` of the limit is the foreground's."""
-        return cls(limit, period_s, owed(limit, reserved_share) if lane is BudgetShare.BACKGROUND else 0)
+    def of(cls, share: BudgetShare, limit: int, period_s: float, *, reserved_share: float) -> Rule:
+        """The rule of that share, where ``reserved_share`` of the limit is the foreground's."""
+        return cls(limit, period_s, owed(limit, reserved_share) if share is BudgetShare.BACKGROUND else 0)
 
     @property
     def span_s(self) -> float:

@@ -98,12 +98,12 @@ class Owner:
 
 
 class Ledger:
-    """The file at ``path``, for one ``lane`` and its rule; one thread at a time."""
+    """The file at ``path``, for one ``share`` of the budget and its rule; one thread at a time."""
 
-    def __init__(self, path: Path, rule: Rule, clock: Clock, *, lane: BudgetShare) -> None:
+    def __init__(self, path: Path, rule: Rule, clock: Clock, *, share: BudgetShare) -> None:
         self._path = path
         self._rule = rule
-        self._lane = lane
+        self._share = share
         self._clock = clock
         self.pid = os.getpid()
         self._owner = Owner.of(self.pid) or Owner(self.pid, "")
@@ -220,13 +220,13 @@ class Ledger:
         if not _has_rows(connection, "waiting"):
             return 0
         mine = connection.execute(
-            "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane)
+            "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._share)
         ).fetchone()
         connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - _FORGET_S,))
         count: int = connection.execute(
             "SELECT count(*) FROM waiting WHERE (lane, since, pid) < (?, ?, ?) AND wakes BETWEEN ? AND ?",
             (
-                self._lane,
+                self._share,
                 mine[0] if mine else now.uptime,
                 self.pid,
                 now.uptime - _GRACE_S,
@@ -240,13 +240,13 @@ class Ledger:
         connection.execute(
             "INSERT INTO waiting VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (pid, born, lane) DO UPDATE SET wakes = excluded.wakes",
-            (*self._me, self._lane, since, wakes),
+            (*self._me, self._share, since, wakes),
         )
 
     def _insert(self, connection: sqlite3.Connection, now: Instant) -> int | None:
         if _has_rows(connection, "waiting"):
             connection.execute(
-                "DELETE FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._lane)
+                "DELETE FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._share)
             )
         return connection.execute(
             "INSERT INTO slots (pid, born, reserved) VALUES (?, ?, ?)", (*self._me, now.uptime)

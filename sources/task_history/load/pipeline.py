@@ -23,10 +23,9 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.queries import Names, Warehouse
 from . import destinations, dlt_internals, former_columns
-from . import load_package as packing
 from .connection import LONG_PATIENCE_S, Holder
 from .errors import failures
-from .load_package import Packer
+from .load_package import Packer, are_wanted, fits
 from .memory import give_back
 from .resources import Made, Writer, made, resources, without_rows
 
@@ -74,7 +73,7 @@ class Loader:
         self._staged: set[str] = set()
         self._live: Any = None
         self._packer: Packer | None = None
-        self._packs = self.backend.takes_packages and packing.are_wanted()
+        self._packs = self.backend.takes_packages and are_wanted()
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.
@@ -124,7 +123,7 @@ class Loader:
         """Leaves a load package for dlt."""
         system, schema = self.system, self._schema()
         executions, column = system.executions.name, system.started_column
-        if self._packs and schema is not None and packing.fits(schema, ready.tables):
+        if self._packs and schema is not None and fits(schema, ready.tables):
             self._packer = self._packer or Packer(self.pipeline, compression=self.backend.compression)
             path = dlt_internals.cursor_path(system.name, executions, column)
             moved = (path, ready.cursor) if self._has_cursor and ready.cursor is not None else None

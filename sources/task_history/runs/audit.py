@@ -174,8 +174,8 @@ class Audit:
     def _compare(self, reader: WindowReader, window: Window, held: Warehouse, places: list[float]) -> Window:
         """Compares the window; returns the part that was compared."""
         findings = self.findings
-        window, total, doubted = self._doubted_by_statistics(window, held)
-        for span in doubted:
+        window, total, differing = self._differing_by_statistics(window, held)
+        for span in differing:
             comparison = reader.audit(span, held, places=places)
             total = comparison.total if total is None else total
             self._take(comparison, span, held, is_narrowed=not self._context.system.listing.is_countable)
@@ -183,7 +183,7 @@ class Audit:
             findings.api_total = None if total is None else findings.api_total + total
         return window
 
-    def _doubted_by_statistics(
+    def _differing_by_statistics(
         self, window: Window, held: Warehouse
     ) -> tuple[Window, int | None, list[Window]]:
         """The part of the window to compare, the vendor's count for it, and the parts to read from the listing.
@@ -214,8 +214,8 @@ class Audit:
         differ = [span for span, total, count in zip(buckets, totals, stored, strict=True) if total != count]
         log.info("compared_by_statistics", granularity=granularity, buckets=len(rows), differ=len(differ))
         # The listing is read from its newest end: one reading takes as long as that of the oldest bucket that differs.
-        doubted = Window(min(differ).start, window.end) if differ else Window(end, window.end)
-        return Window(start, window.end), sum(totals), [] if doubted.is_empty else [doubted]
+        differing = Window(min(differ).start, window.end) if differ else Window(end, window.end)
+        return Window(start, window.end), sum(totals), [] if differing.is_empty else [differing]
 
     def _compare_sample(self, reader: WindowReader, windows: list[Window], held: Warehouse) -> None:
         """Reads pages at random offsets and compares their rows; all rows if the sample is as large as the range."""

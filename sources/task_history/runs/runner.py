@@ -107,7 +107,7 @@ def start_run(
     with ExitStack() as stack:
         for text in settings.system.access.warnings(settings.values):
             log.warning("settings", hint=text)
-        client, budget = stack.enter_context(connected(settings, stop, lane=lane.budget))
+        client, budget = stack.enter_context(connected(settings, stop, share=lane.budget))
         run_id = new_run_id()
         loader = Loader(
             pipeline,

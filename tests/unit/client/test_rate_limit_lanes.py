@@ -42,7 +42,7 @@ def lane_of(
         period_s,
         origin=ORIGIN,
         key=KEY,
-        lane=lane,
+        share=lane,
         reserved_share=reserved_share,
         state_dir=tmp_path,
         clock=hands,
@@ -189,7 +189,7 @@ def test_the_lane_and_the_share_reach_the_budget(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("TASK_HISTORY_STATE_DIR", str(tmp_path))
     given = {"project_id": "p", "api_key": KEY, "rate_limit_requests": 20, "reserved_share": 0.6}
     settings = build(find("paragon"), given)
-    with connected(settings, StopSignal(), lane=BACK) as (_, background):
+    with connected(settings, StopSignal(), share=BACK) as (_, background):
         assert takes(background) == 8
     with connected(settings, StopSignal()) as (_, foreground):
         assert takes(foreground) == 12

@@ -112,28 +112,28 @@ def absence(**facts: Any) -> tuple[str, str]:
 
 def test_what_the_vendor_still_shows_is_not_beyond_retention() -> None:
     """A row from before the retention that the vendor shows is told with the setting that hides it."""
-    code, step = absence(told=VendorReply(200, "FAILED", at(2), Known({"status": "FAILED"}, at(2.1))))
+    code, step = absence(reply=VendorReply(200, "FAILED", at(2), Known({"status": "FAILED"}, at(2.1))))
     assert code == "before_coverage"
     assert "retention_days" in step
-    assert absence(told=VendorReply(200, "FAILED", at(9.2), Known({}, None)))[0] == "in_gap"
+    assert absence(reply=VendorReply(200, "FAILED", at(9.2), Known({}, None)))[0] == "in_gap"
     assert (
-        absence(told=VendorReply(200, "FAILED", at(5.1), Known({}, None), is_listed=True))[0]
+        absence(reply=VendorReply(200, "FAILED", at(5.1), Known({}, None), is_listed=True))[0]
         == "missing_in_coverage"
     )
 
 
 def test_refused_ids_and_unknown_ones_differ() -> None:
     """404 and 410 say that it is not there; another refusal is about the id."""
-    assert absence(told=VendorReply(404))[0] == absence(told=VendorReply(410))[0] == "never_existed"
-    assert absence(told=VendorReply(400))[0] == "id_refused"
+    assert absence(reply=VendorReply(404))[0] == absence(reply=VendorReply(410))[0] == "never_existed"
+    assert absence(reply=VendorReply(400))[0] == "id_refused"
 
 
 def test_late_ones_come_with_the_next_sync() -> None:
     """Within the lookback the next sync is named, before it the audit."""
-    told = VendorReply(200, "FAILED", at(11.45), Known({}, None), is_listed=True)
-    assert "task-history sync paragon" in absence(told=told)[1]
-    told = VendorReply(200, "FAILED", at(10.2), Known({}, None), is_listed=True)
-    assert "task-history audit paragon --from 2026-09-10 --to 2026-09-11 --repair" in absence(told=told)[1]
+    reply = VendorReply(200, "FAILED", at(11.45), Known({}, None), is_listed=True)
+    assert "task-history sync paragon" in absence(reply=reply)[1]
+    reply = VendorReply(200, "FAILED", at(10.2), Known({}, None), is_listed=True)
+    assert "task-history audit paragon --from 2026-09-10 --to 2026-09-11 --repair" in absence(reply=reply)[1]
 
 
 def test_a_day_that_is_loaded_in_part() -> None:
@@ -196,7 +196,7 @@ def test_the_read_that_brought_it() -> None:
 
 
 def test_every_resolution_has_its_answer() -> None:
-    """Open, ended, purged, gone and unresolved are told apart."""
+    """Open, ended, purged, gone and unresolved are reply apart."""
     ended: dict[str, Any] = {"status": "FAILED", "is_open": False, "resolution": "ended"}
     assert present(WORDS, ended).code == "loaded"
     assert present(WORDS, ended, is_purged_now=True).code == "purged_at_source"
