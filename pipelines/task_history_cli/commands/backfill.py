@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from task_history.core.models import Scope, Window
-from task_history.runs.runner import BACKFILL, Run, commit_batches
+from task_history.runs.runner import BACKFILL, ActiveRun, commit_batches
 from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output
@@ -95,7 +95,7 @@ def _tell_gaps(gaps: Sequence[Window], asked: date_range.Range) -> None:
         output.tell(f"The rest is covered; to be listed: {spans}{others}.")
 
 
-def _about(current: Run, asked: date_range.Range) -> dict[str, Any]:
+def _about(current: ActiveRun, asked: date_range.Range) -> dict[str, Any]:
     context = current.loop.context
     window = asked.window
     return {

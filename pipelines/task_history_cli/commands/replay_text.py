@@ -13,7 +13,7 @@ from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
-from task_history.runs.runner import Run
+from task_history.runs.runner import ActiveRun
 from task_history.settings import Settings
 from task_history.systems.protocol import System
 
@@ -158,7 +158,7 @@ def lines_shown(result: Mapping[str, Any]) -> list[str]:
 
 
 def done(
-    current: Run, work: Replay, choice: Choice, error: TaskHistoryError | None, seconds: float
+    current: ActiveRun, work: Replay, choice: Choice, error: TaskHistoryError | None, seconds: float
 ) -> dict[str, Any]:
     """What came of it."""
     from task_history.runs.replay import counted

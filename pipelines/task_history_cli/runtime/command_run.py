@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from task_history.core.stop import StopSignal
 from task_history.load.memory import keep_flat
 from task_history.runs.lock import run_lock
-from task_history.runs.runner import SYNC, Lane, Run, WorkFactory, start_run
+from task_history.runs.runner import SYNC, ActiveRun, Lane, WorkFactory, start_run
 from task_history.settings import Settings
 
 from ..console.output import keep_secret
@@ -38,7 +38,7 @@ def start_command(
     scope: Scope | None = None,
     max_requests: int | None = None,
     max_minutes: float | None = None,
-) -> Iterator[Run]:
+) -> Iterator[ActiveRun]:
     """Everything ready for the first batch, the warehouse checked before a request is spent.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from task_history.client.rate_limit import Usage
 from task_history.core.log import NAME, log
 from task_history.runs.estimate import Pace, seconds
-from task_history.runs.runner import Run
+from task_history.runs.runner import ActiveRun
 
 from ..console.output import duration, is_json
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Progress:
     """Shows a run for as long as its block lasts."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ActiveRun) -> None:
         self._run = run
         self._is_live = sys.stderr.isatty() and not is_json()
         self._live = ExitStack()

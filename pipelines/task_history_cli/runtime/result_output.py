@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from task_history.runs import run_result
-from task_history.runs.runner import Run
+from task_history.runs.runner import ActiveRun
 
 from ..console import output
 from .target import Target
@@ -14,7 +14,7 @@ _LONG_BACKLOG_DAYS = 1.0
 """Days of requests from which on a backlog is reported with advice on how to shrink it."""
 
 
-def result(current: Run, target: Target, seconds: float) -> dict[str, Any]:
+def result(current: ActiveRun, target: Target, seconds: float) -> dict[str, Any]:
     """What a run did and where, as ``--json`` prints it."""
     return run_result.result_of(current, seconds).as_json() | {
         "destination": target.name,

@@ -21,12 +21,12 @@ from .target import Target
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
-    from task_history.runs.runner import Run
+    from task_history.runs.runner import ActiveRun
 
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 
 
-def after(current: Run) -> None:
+def after(current: ActiveRun) -> None:
     """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
     try:
         with current.loader.held():
@@ -37,7 +37,7 @@ def after(current: Run) -> None:
         log.warning("views_failed", reason=f"{type(error).__name__}: {error}", hint=ADVICE)
 
 
-def _after(current: Run) -> None:
+def _after(current: ActiveRun) -> None:
     context, loader = current.loop.context, current.loader
     access = _access(loader)
     if access.dialect not in DIALECTS:

@@ -1,4 +1,4 @@
-"""When what was read of a window is believed to be all of it, and on which evidence. Pure.
+"""When the rows read from a window count as complete, and on which evidence. Pure.
 
 ``count``: as many distinct ids came as the vendor counts, by the same count on every page, and every position was read.
 ``chain``: where the vendor does not count, each page began with rows of the one before, and the end was shown.

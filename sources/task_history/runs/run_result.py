@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core.models import Window
-from .runner import Run
+from .runner import ActiveRun
 from .tally import Left
 
 
@@ -131,7 +131,7 @@ class RunResult:
         }
 
 
-def result_of(run: Run, seconds: float) -> RunResult:
+def result_of(run: ActiveRun, seconds: float) -> RunResult:
     """The result of a run that took ``seconds``."""
     loop, context, budget = run.loop, run.loop.context, run.budget
     tally, stats, cost, usage = context.tally, run.client.stats, context.cost, run.usage()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Run:
+class ActiveRun:
     """A run that is started: its loop, loader, client, budget and stop signal."""
 
     loop: RunLoop
@@ -90,7 +90,7 @@ def start_run(
     lane: Lane = SYNC,
     selection: Selection | None = None,
     scope: Scope | None = None,
-) -> Iterator[Run]:
+) -> Iterator[ActiveRun]:
     """Checks the settings and the warehouse, then yields a run that is ready for its first batch.
 
     No request is sent before the warehouse is ready.
@@ -136,14 +136,14 @@ def start_run(
             cost=loader.backend.cost,
             run_id=run_id,
         )
-        yield Run(RunLoop(context, make_work(context, loader)), loader, client, budget, stop)
+        yield ActiveRun(RunLoop(context, make_work(context, loader)), loader, client, budget, stop)
 
 
 def _no_report(rows: int, seconds: float) -> None:
     del rows, seconds
 
 
-def commit_batches(run: Run, on_commit: Callable[[int, float], None] = _no_report) -> None:
+def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no_report) -> None:
     """Commits batch after batch, each while the next is fetched; ``on_commit`` gets the rows and seconds of each.
 
     Raises the error that ended the run, once everything that was fetched is written.
