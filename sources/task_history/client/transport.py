@@ -38,8 +38,8 @@ KEEP_ALIVE_S = 4.0
 """Shorter than the 5 s after which Node servers close: a request must not meet a closing connection."""
 DEADLINE_FACTOR = 5
 """A whole answer may take this many ``timeout_s``, however steadily it drips."""
-READ_FACTOR = 1.05
-"""Silence is looked for a little later than a connection: so it is known which of the two it was."""
+READ_MARGIN_S = 0.25
+"""Seconds by which silence is looked for later than a connection: so it is known, on a busy machine too, which it was."""
 ERROR_BODY_MAX_BYTES = 1 << 20
 """Of an answer that is no success only a message is wanted: a longer one is left unread."""
 
@@ -259,7 +259,7 @@ def _client(
             .pool_max_idle_per_host(max_idle)
             .pool_idle_timeout(timedelta(seconds=KEEP_ALIVE_S))
             .connect_timeout(timedelta(seconds=timeout_s))
-            .read_timeout(timedelta(seconds=READ_FACTOR * timeout_s))
+            .read_timeout(timedelta(seconds=timeout_s + READ_MARGIN_S))
             .timeout(timedelta(seconds=DEADLINE_FACTOR * timeout_s))
         )
         return builder if proxy is None else builder.proxy(ProxyBuilder.all(proxy.url))
