@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .replay import Choice
 
 MOST = 100
-"""More than so many are only replayed when somebody says how many."""
+"""Executions that are replayed at most without the user giving their number."""
 _MAX_SKIPPED_SHOWN = 20
 """How many of those that are skipped a person is shown."""
 NOT_KNOWN = "not in the warehouse"
