@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from ..client.wait_stats import Stats
@@ -64,6 +65,7 @@ class RunRow:
         }
 
 
+@cache
 def _version() -> str:
     try:
         return version("task-history")
