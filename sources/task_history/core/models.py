@@ -104,16 +104,44 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row of a list that cannot be stored under an id: it names none, or is no object."""
+
+    position: int
+    """Its place in the page, from 0."""
+    value: Json
+    """The row as the vendor sent it."""
+    reason: str
+    """Why it cannot be stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a listing."""
 
     rows: Sequence[Row]
+    """The rows that have an id, in order."""
     total: int | None
     """Number of rows in the whole listing, where the vendor states it."""
     more: bool | None
     """Whether the vendor states that another page follows; None when it does not state it."""
     body: bytes = field(default=b"", repr=False, compare=False)
     """The answer that the page was read from, where it was kept."""
+    rejected: tuple[RejectedRow, ...] = ()
+    """The other rows of the page, in order."""
+
+    @property
+    def size(self) -> int:
+        """Number of places in the listing that the page takes: all rows of the answer, rejected ones included."""
+        return len(self.rows) + len(self.rejected)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """The place of each of ``rows`` in the page, from 0."""
+        if not self.rejected:
+            return range(len(self.rows))
+        taken = {row.position for row in self.rejected}
+        return [place for place in range(self.size) if place not in taken]
 
     def of(self, body: bytes) -> Page:
         """The page, read from the answer and keeping it."""

@@ -3,6 +3,7 @@
 In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
+    rejected            rows of a listing without a usable id, and to which time they belong
     evidence            when what was read of a window is believed to be all of it
     columnar            pages of a window in columns
     read_ahead          the next windows' pages, requested while one window is processed

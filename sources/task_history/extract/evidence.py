@@ -57,25 +57,25 @@ def is_all(page: Page, page_size: int) -> bool:
     A page that says that more follows is believed, and so is a short one that says that it is the last,
     also against their count; a short one that says nothing is not.
     """
-    if page.more is True and page.rows:
+    if page.more is True and page.size:
         return False
     if page.total is not None:
-        return page.total <= len(page.rows) or (0 < len(page.rows) < page_size and page.more is False)
-    return not page.rows or (len(page.rows) < page_size and page.more is False)
+        return page.total <= page.size or (0 < page.size < page_size and page.more is False)
+    return not page.size or (page.size < page_size and page.more is False)
 
 
 def is_last(page: Page, end: int, page_size: int) -> bool:
     """Whether nothing follows this page of a sorted listing, which ends at that position."""
-    if not page.rows:
+    if not page.size:
         return True
     if page.more is not True and page.total is not None and end >= page.total:
         return True
-    return len(page.rows) < page_size and page.more is False
+    return page.size < page_size and page.more is False
 
 
 def contradicts(page: Page) -> bool:
     """Whether this first page says that more follows and counts no more than it holds: its count is none."""
-    return page.more is True and page.total is not None and 0 < len(page.rows) >= page.total
+    return page.more is True and page.total is not None and 0 < page.size >= page.total
 
 
 class PageLengths:
@@ -93,11 +93,11 @@ class PageLengths:
     def is_end(self, page: Page) -> bool:
         """Whether certainly nothing follows the page."""
         with self._lock:
-            size = len(page.rows)
+            size = page.size
             is_shorter = size < self._longest or size < _MIN_VENDOR_PAGE_SIZE or size in self._ends
             self._longest = max(self._longest, size)
-            if not page.rows or page.more is not None:
-                return not page.rows or not page.more
+            if not size or page.more is not None:
+                return not size or not page.more
             return size < self._page_size and is_shorter
 
     def ended_with(self, size: int) -> None:

@@ -68,7 +68,8 @@ def recent(
             raise
         page = None
     end = edge()
-    if page is not None and is_sorted(system, page.rows):
+    # Which of the rows without an id are new cannot be seen.
+    if page is not None and not page.rejected and is_sorted(system, page.rows):
         fresh = _after_held(system, page.rows, known, held)
         if fresh is not None:
             yield from _new(listing, system, known, page, offset, fresh, end)

@@ -257,15 +257,16 @@ class OpenExecutions:
         size = self._system.listing.page_size
         rows = list(head.rows)
         if head.total is not None:
-            offsets = range(len(rows), head.total, size) if rows else range(0)
+            offsets = range(head.size, head.total, size) if rows else range(0)
             for _, page_or_error in reader.pages.many(window, offsets, filters):
                 if isinstance(page_or_error, Exception):
                     raise page_or_error
                 rows += page_or_error.rows
             return rows
-        page = head
-        while page.rows and (page.more or len(page.rows) >= size):
-            page = reader.pages.one(window, len(rows), filters)
+        page, offset = head, 0
+        while page.rows and (page.more or page.size >= size):
+            offset += page.size
+            page = reader.pages.one(window, offset, filters)
             known = set(map(self._system.identity, rows))
             if all(self._system.identity(row) in known for row in page.rows):
                 break

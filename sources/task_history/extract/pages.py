@@ -23,6 +23,7 @@ from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
 from .evidence import is_last
 from .listed_rows import Rows
+from .rejected import Rejections
 
 MAX_ROWS_FACTOR = 1.7
 """A piece may hold this many times the rows that it is to have."""
@@ -66,16 +67,21 @@ class Reading:
 
     def gap(self) -> int | None:
         """The first position that no page holds."""
-        return uncovered({at: len(page.rows) for at, page in self.pages.items()}, self.total or 0)
+        return uncovered({at: page.size for at, page in self.pages.items()}, self.total or 0)
 
     @property
     def depth(self) -> int:
         """The position after the last one that was read."""
-        return max((at + len(page.rows) for at, page in self.pages.items()), default=0)
+        return max((at + page.size for at, page in self.pages.items()), default=0)
 
     def rows(self, system: System) -> Rows:
         """The rows of all pages, each id once."""
         return distinct_rows(system, self.pages)
+
+    @property
+    def rejected(self) -> int:
+        """How many positions hold a row without a usable id."""
+        return len({at + row.position for at, page in self.pages.items() for row in page.rejected})
 
     def before(self, depth: int) -> dict[int, Page]:
         """The pages that begin before that position."""
@@ -102,13 +108,15 @@ class Pages:
         self._values = values
         self._filters = dict(filters or {})
         self._partition_key = _partition_key(system)
+        self.rejections = Rejections(system)
+        """Rows without a usable id, until they are taken."""
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
 
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""
         answer = self._client.send(self._request(window, offset, filters))
-        page = self._read(answer)
+        page = self._read(answer, window, offset)
         self.has_counts |= page.total is not None
         return page.of(answer.body)
 
@@ -123,18 +131,19 @@ class Pages:
                 yield offset, answer
                 return
             try:
-                page = self._read(answer)
+                page = self._read(answer, window, offset)
             except UnexpectedResponse as error:
                 yield offset, error
                 return
             yield offset, page
 
-    def _read(self, answer: Answer) -> Page:
+    def _read(self, answer: Answer, window: Window | None, offset: int) -> Page:
         """The page in the answer. Raises UnexpectedResponse, also where a row names another partition."""
         page = self._system.listing.read(answer.data)
         name = self._system.listing.partitioned_by
         if self._partition_key and name in self._filters:
             check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))
+        self.rejections.note(page, window, offset)
         return page
 
     def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
@@ -157,7 +166,7 @@ class Pages:
             PaginationLoop: offsets do not lead to other rows.
         """
         head = reading.pages[0]
-        begun, step = len(head.rows), self._system.listing.page_size - overlap
+        begun, step = head.size, self._system.listing.page_size - overlap
         offsets = range(max(0, begun - overlap), reading.total or 0, step)
         is_more = 0 < begun < (reading.total or 0) and reading.error is None
         missing = [offset for offset in offsets if offset not in reading.pages]
@@ -219,7 +228,7 @@ class Pages:
                 seen |= shown.keys()
             else:
                 seen = set(shown) if is_counted else set()
-            if len(seen) >= size[0] and (is_counted or reading.error is None):
+            if len(seen) + reading.rejected >= size[0] and (is_counted or reading.error is None):
                 return rows, True
             if stale >= (1 if reading.error else _STALE):
                 break
@@ -257,7 +266,7 @@ class Pages:
             reading.add(offset, self.one(reading.window, offset))
         alike = _repeated(self._system, reading.pages)
         longest = max(alike, key=len, default=[])
-        filled = sum(1 for page in reading.pages.values() if page.rows)
+        filled = sum(1 for page in reading.pages.values() if page.size)
         if len(longest) > 2 or (longest and len(longest) == filled):
             raise PaginationLoop(
                 f"The listing of {reading.window} gives the same rows at offset {longest[-1]} as before, twice. "
@@ -270,7 +279,7 @@ class Pages:
         empty = 0
         while (at := reading.gap()) is not None:
             page = self.one(reading.window, at)
-            if not page.rows:
+            if not page.size:
                 empty += 1
                 if page.total == 0:
                     reading.add(at, page)
@@ -303,11 +312,12 @@ def incomplete_instants(
     seen: set[str] = set()
     covered = 0
     for offset in sorted(pages):
-        for at, row in enumerate(pages[offset].rows, start=offset):
+        page = pages[offset]
+        for place, row in zip(page.places, page.rows, strict=True):
             instant, identity = system.started_at(row), system.identity(row)
-            positions[instant] += (at >= covered) - (identity not in seen)
+            positions[instant] += (offset + place >= covered) - (identity not in seen)
             seen.add(identity)
-        covered = max(covered, offset + len(pages[offset].rows))
+        covered = max(covered, offset + page.size)
     for row in seen_since:
         if (identity := system.identity(row)) not in seen:
             positions[system.started_at(row)] -= 1

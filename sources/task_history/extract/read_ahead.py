@@ -63,7 +63,7 @@ class ReadAhead:
         begun, self._begun = self._begun, None
         total = head.total or 0
         has_free = any(column.is_free for column in self._system.executions.columns)
-        if form is None or has_free or not head.body or len(head.rows) != size or total <= size:
+        if form is None or has_free or not head.body or head.size != size or total <= size:
             return
         from .columnar import ColumnReader, PageReader
 
@@ -89,6 +89,7 @@ class ReadAhead:
         reader.finish()
         for offset, page in zip((0, *offsets), reader.pages, strict=False):
             if page is not None:
+                self._pages.rejections.note(page, reading.window, offset)
                 reading.add(offset, page)
 
     def ask(self, window: Window | None, *, most: int) -> None:
@@ -111,6 +112,7 @@ class ReadAhead:
             raise coming.answer
         if coming.page is None:
             return None
+        self._pages.rejections.note(coming.page, coming.window, 0)
         self._begun = coming
         return coming.window, coming.page
 
@@ -123,7 +125,7 @@ class ReadAhead:
         if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
             return
         coming.page, size = page, self._system.listing.page_size
-        if len(page.rows) == size < page.total <= coming.most:
+        if page.size == size < page.total <= coming.most:
             coming.rest = self._pages.raw(
                 coming.window, range(size, page.total, size), ahead=self._ahead(page)
             )

@@ -345,7 +345,7 @@ class SortedListing:
         if not reading.is_steady:
             return None
         rows = reading.rows(self._system)
-        if len(rows) != reading.total:
+        if len(rows) + reading.rejected != reading.total:
             swapped = self._swapped(reading)
             if swapped is None:
                 return None
@@ -412,8 +412,8 @@ class SortedListing:
         size = self._system.listing.page_size
         if is_all(page, size):
             return True
-        is_unsaid = page.more is not True and len(page.rows) < size
-        return is_unsaid and not self._pages.one(window, len(page.rows)).rows
+        is_unsaid = page.more is not True and page.size < size
+        return is_unsaid and not self._pages.one(window, page.size).size
 
     def _joined(self, one: Piece, two: Piece) -> Piece:
         """Two pieces that touch as one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from ..core.errors import PaginationLoop
@@ -89,7 +90,7 @@ class UncountedListing:
             if (
                 fresh == 0
                 and reading.page.more is not True
-                and len(reading.page.rows) < self._system.listing.page_size
+                and reading.page.size < self._system.listing.page_size
             ):
                 reading.skip()
                 reading.page = self._pages.one(reading.window, reading.offset)
@@ -149,12 +150,12 @@ class _OverlappingPages:
         """Whether the page was the last one."""
         if self.is_broken:
             return False
-        if not self.page.rows:
+        if not self.page.size:
             return True
         if fresh == 0:
             # Behind the last row there is no more than what a page repeats.
-            return self.page.more is not True and len(self.page.rows) <= self._overlap
-        return is_all(Page(self.page.rows, None, self.page.more), page_size)
+            return self.page.more is not True and self.page.size <= self._overlap
+        return is_all(replace(self.page, total=None), page_size)
 
     def is_repeated(self, system: System) -> bool:
         """Whether the page holds exactly what the one before it held."""
@@ -166,19 +167,21 @@ class _OverlappingPages:
 
     def skip(self) -> None:
         """Goes to where the page ends."""
-        self.offset += len(self.page.rows)
+        self.offset += self.page.size
         self._overlap, self._joins_before, self._previous = 0, False, []
 
     def advance(self, system: System) -> None:
         """Goes as far as the next page may, so that it repeats the rows that can swap with its own."""
         rows = self.page.rows
-        size = len(rows)
+        size = self.page.size
         ties = sum(system.started_at(row) == self.last for row in rows)
         self._previous = list(map(system.identity, rows))
         self._joins_before = self._may_expire and ties <= size // 2
         if ties > size // 2:
             self.incomplete.add(self.last)
-        repeated = max(1, min(ties, size // 2)) + self._joins_before
+        # The next page has to begin with a row that can be told again.
+        behind = size - 1 - self.page.places[-1] if rows else 0
+        repeated = max(1, min(ties, size // 2)) + self._joins_before + behind
         step = max(1, size - repeated)
         self._joins_before &= step == size - repeated
         self._overlap = size - step

@@ -74,7 +74,8 @@ class Chain:
                 return
             if self._lengths.is_end(page):
                 return
-            offset, tail, before = offset + max(1, len(ids) - 1), ids[-1], ids
+            last = page.places[-1] if ids else page.size
+            offset, tail, before = offset + max(1, last), ids[-1] if ids else tail, ids
 
     def _joining(self, offset: int, tail: str | None) -> tuple[Page, int]:
         """The page at the offset, or from further back where rows moved, and where it begins."""

@@ -1,0 +1,86 @@
+"""Rows of listings that cannot be stored under an id: where they stood, and to which time they belong.
+
+A listing notes them while its pages are read; what writes its windows takes those that belong to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..core.errors import UnexpectedResponse
+from ..core.models import MS, Page, RejectedRow, Window
+from ..systems.protocol import System
+
+_MAX_PAGE = 10
+"""So many rows without an id on a page that has no others are no slips: then the vendor changed its answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A rejected row of a listing."""
+
+    row: RejectedRow
+    window: Window | None
+    """The window that was requested; None for any time."""
+    offset: int
+    """The position of the row in the listing of that window, from 0."""
+    near: datetime | None
+    """When it began; where it does not say, when the row beside it on its page did. None where none says."""
+
+    def is_in(self, window: Window) -> bool:
+        """Whether it belongs to the window, as far as is known."""
+        return self.near is None or self.near in window
+
+
+class Rejections:
+    """The rejected rows of one listing that were read and not taken yet.
+
+    ``has_rows`` says that the listing is known to show rows with ids.
+    """
+
+    def __init__(self, system: System, *, has_rows: bool = False) -> None:
+        self._system = system
+        self.has_rows = has_rows
+        self._noted: dict[tuple[datetime | None, str, int], Rejection] = {}
+
+    def note(self, page: Page, window: Window | None, offset: int) -> None:
+        """Notes the rejected rows of a page that was read.
+
+        Raises:
+            UnexpectedResponse: the page has no other rows, and more than a few of these, or the listing is not known
+                to show any other.
+        """
+        self.has_rows |= bool(page.rows)
+        if not page.rejected:
+            return
+        if not page.rows and (page.size >= _MAX_PAGE or not self.has_rows):
+            raise UnexpectedResponse(
+                f"list of executions: none of {page.size} rows can be stored: {page.rejected[0].reason}. The vendor's "
+                "API may have changed; nothing was loaded from this answer."
+            )
+        alike: dict[tuple[datetime | None, str], int] = {}
+        for row in page.rejected:
+            near = self._near(page, row, window)
+            key = near, repr(row.value)
+            alike[key] = alike.get(key, 0) + 1
+            self._noted[*key, alike[key]] = Rejection(row, window, offset + row.position, near)
+
+    def take(self, is_wanted: Callable[[Rejection], bool] = lambda _: True) -> list[Rejection]:
+        """Those that are wanted, each once; the others stay noted."""
+        taken = {key: one for key, one in self._noted.items() if is_wanted(one)}
+        self._noted = {key: one for key, one in self._noted.items() if key not in taken}
+        return list(taken.values())
+
+    def _near(self, page: Page, row: RejectedRow, window: Window | None) -> datetime | None:
+        own = self._system.started_at(row.value) if isinstance(row.value, dict) else None
+        if own is not None:
+            return own
+        places = list(page.places)
+        before = sum(place < row.position for place in places)
+        starts = map(self._system.started_at, (*reversed(page.rows[:before]), *page.rows[before:]))
+        near = next((at for at in starts if at is not None), None)
+        if window is None or near is None:
+            return near if near is not None else (window.start if window is not None else None)
+        return min(max(near, window.start), window.end - MS)
