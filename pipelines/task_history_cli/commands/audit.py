@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.exit_codes import ExitCode
-from task_history.core.intervals import gaps
+from task_history.core.models import Window
 from task_history.runs.runner import AUDIT, commit_batches
 from task_history.settings import Settings, load
 
@@ -19,7 +19,8 @@ from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target
 
 if TYPE_CHECKING:
-    from task_history.runs.audit import Audit, Difference
+    from task_history.runs.audit import Audit
+    from task_history.runs.audit_findings import Difference
 
 _MAX_SHOWN = 20
 
@@ -33,7 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.whole_number,
         default=0,
         metavar="N",
-        help="also compare about N rows at random places field by field; all, if there are no more",
+        help="also compare about N executions at random places field by field, and the steps of N of them: one "
+        "request for 100 executions, and one for each whose steps are loaded",
+    )
+    parser.add_argument(
+        "--thorough",
+        action="store_true",
+        help="compare all executions by id and field: as many requests as listing them takes",
     )
     parser.add_argument("--repair", action="store_true", help="write what the API shows where it differs")
     arguments.add_warehouse(parser)
@@ -51,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         filters=date_range.filters(args, settings),
         is_repairing=args.repair,
         sample=args.sample,
+        is_thorough=args.thorough,
         max_requests=args.max_requests,
         max_minutes=args.max_minutes,
     )
@@ -59,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in date_range.lines(asked) + lines(result):
             output.say(line)
-    return ExitCode.DONE if result["clean"] else ExitCode.DIFFERENCES
+    return ExitCode.DIFFERENCES if result["clean"] is False else ExitCode.DONE
 
 
 def audit(
@@ -70,6 +78,7 @@ def audit(
     filters: dict[str, str],
     is_repairing: bool = False,
     sample: int = 0,
+    is_thorough: bool = False,
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> dict[str, Any]:
@@ -84,7 +93,7 @@ def audit(
     with start_command(
         settings,
         target,
-        lambda context, _: Audit(context, is_repairing=is_repairing, sample=sample),
+        lambda context, _: Audit(context, is_repairing=is_repairing, sample=sample, is_thorough=is_thorough),
         command="audit",
         lane=AUDIT,
         selection=date_range.selection(asked, filters),
@@ -111,9 +120,6 @@ def audit(
             "duration_s": round(time.monotonic() - began, 1),
             "repair": is_repairing,
             **_found(work),
-            "not_covered": [
-                {"from": gap.start, "until": gap.end} for gap in gaps(asked.window, work.covered)
-            ],
         }
 
 
@@ -127,14 +133,23 @@ def _found(work: Audit) -> dict[str, Any]:
         "missing": sum(len(difference.missing) for difference in findings.differences),
         "surplus": sum(len(difference.surplus) for difference in findings.differences),
         "different": sum(len(difference.different) for difference in findings.differences),
+        "steps": sum(len(difference.steps) for difference in findings.differences),
         "purged": findings.purged,
         "repaired": findings.repaired,
-        "unverified": [{"from": window.start, "until": window.end} for window in findings.unverified],
+        "not_looked_at": findings.not_looked_at,
+        "steps_compared": findings.steps_compared,
+        "unverified": _spans(findings.unverified),
+        "not_covered": _spans(findings.not_covered),
+        "not_compared": _spans(findings.not_compared),
         "differences": [
             _difference(difference)
             for difference in sorted(findings.differences, key=lambda difference: difference.window)
         ],
     }
+
+
+def _spans(windows: Iterable[Window]) -> list[dict[str, datetime]]:
+    return [{"from": window.start, "until": window.end} for window in windows]
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
@@ -144,6 +159,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
         "missing": list(difference.missing),
         "surplus": list(difference.surplus),
         "different": {identity: list(columns) for identity, columns in difference.different},
+        "steps": {identity: list(texts) for identity, texts in difference.steps},
     }
 
 
@@ -164,6 +180,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         "(task-history backfill loads it)."
         for gap in result["not_covered"][:_MAX_SHOWN]
     ]
+    text += [
+        f"Loaded, but not compared: {output.minute(span['from'])} to {output.minute(span['until'])} UTC."
+        for span in result["not_compared"][:_MAX_SHOWN]
+    ]
     if result["purged"]:
         did = "marked in purged_at_source" if result["repair"] else "--repair marks them in purged_at_source"
         text.append(f"{result['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
@@ -181,6 +201,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"    different {key}: {', '.join(columns)}"
             for key, columns in list(difference["different"].items())[:_MAX_SHOWN]
         ]
+        text += [
+            f"    steps of {key}: {'; '.join(texts[:_MAX_SHOWN])}"
+            for key, texts in list(difference["steps"].items())[:_MAX_SHOWN]
+        ]
     if len(result["differences"]) > _MAX_SHOWN:
         text.append(f"  … and {len(result['differences']) - _MAX_SHOWN} more windows; --json gives all.")
     for window in result["unverified"][:_MAX_SHOWN]:
@@ -193,12 +217,27 @@ def lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def _verdict(result: Mapping[str, Any]) -> str:
-    count = result["missing"] + result["surplus"] + result["different"]
-    if not count:
-        return "No differences." if result["clean"] else "No differences in what could be compared."
-    counts = (
-        f"{result['missing']:,} missing, {result['surplus']:,} surplus, {result['different']:,} different"
+    counts = ", ".join(f"{result[kind]:,} {kind}" for kind in ("missing", "surplus", "different"))
+    counts += f", {result['steps']:,} with other steps" if result["steps"] else ""
+    left = sum(result[kind] for kind in ("missing", "surplus", "different", "steps")) - result["repaired"]
+    if left > 0:
+        return f"Differences: {counts}. {_remedy(result)}"
+    done = f"Repaired: {counts}. What was surplus is marked or was read again; nothing was deleted." * bool(
+        result["repaired"]
     )
+    if result["clean"] is None:
+        return (
+            f"{done} Counts agree. Of {result['not_looked_at']:,} executions only the number was compared: what cancels "
+            "in it, such as one that is missing and one that is surplus, shows with --thorough."
+        ).strip()
     if result["clean"]:
-        return f"Repaired: {counts}. What was surplus is marked or was read again; nothing was deleted."
-    return f"Differences: {counts}. task-history audit with --repair repairs exactly these."
+        return done or "No differences."
+    return f"{done} No differences in what could be compared.".strip()
+
+
+def _remedy(result: Mapping[str, Any]) -> str:
+    if not result["repair"]:
+        return "task-history audit with --repair repairs exactly these."
+    return (
+        "Steps that the vendor does not show are left: delete them from the warehouse if nobody needs them."
+    )

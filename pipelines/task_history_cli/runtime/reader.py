@@ -11,7 +11,8 @@ from task_history.core.errors import WarehouseUnavailable
 from task_history.core.models import Selection
 from task_history.settings import Settings
 from task_history.warehouse.duckdb_file import open_for_reading
-from task_history.warehouse.queries import Names, Warehouse
+from task_history.warehouse.names import Names
+from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.sql_text import quoted_name
 
 from .target import Target

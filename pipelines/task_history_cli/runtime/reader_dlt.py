@@ -12,7 +12,7 @@ from task_history.core.dataset_names import LANES, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import failures
 from task_history.settings import Settings
-from task_history.warehouse.queries import Names
+from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
 
 from .target import Target

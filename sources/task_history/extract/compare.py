@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ..core.intervals import halves, overlap
 from ..core.json import exact_json
-from ..core.models import MS, Json, Page, Row, Window
+from ..core.models import MS, Json, Page, Row, Table, Window
 from ..systems.parsing import instant
 from ..systems.protocol import System
 from .evidence import contradicts, is_all
@@ -273,14 +273,21 @@ class SpotCheck:
 
 
 def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
-    """The documented columns whose stored value is not what the row says.
+    """The documented columns of an execution whose stored value is not what the row says.
 
     What only a listing gives is not compared where the stored version came by a single read.
     """
     skipped = system.details.list_only_columns if stored.get("read_by") == "execution" else ()
+    return differing_columns(system.executions, row, stored, skipped=skipped)
+
+
+def differing_columns(
+    table: Table, row: Mapping[str, Json], stored: Mapping[str, Any], *, skipped: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The documented columns whose stored value is not what the row says, which has the vendor's keys."""
     return tuple(
         column.name
-        for column in system.executions.columns
+        for column in table.columns
         if column.source is not None
         and column.name not in skipped
         and column.name in stored

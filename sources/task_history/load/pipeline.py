@@ -21,7 +21,8 @@ from ..core.models import OTHER_FIELDS, ColumnLimits, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
-from ..warehouse.queries import Names, Warehouse
+from ..warehouse.names import Names
+from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns
 from .connection import LONG_PATIENCE_S, Holder
 from .errors import failures

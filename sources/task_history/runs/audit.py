@@ -4,20 +4,24 @@ The covered part of a range is compared, partition by partition.
 
 - A counted, sorted listing: one request counts the window. Two more read a page at a random offset, because a missing
   and a surplus row cancel each other in a count. If any differs, each day is counted and halved until the rows that
-  differ are read.
+  differ are read. Where both missing and surplus rows are found, counts prove nothing any more: all ids are compared.
 - Other listings are read whole, except where the vendor's own statistics agree with the warehouse.
-- Every row that is read is compared field by field; ``sample`` reads more rows.
+- Every row that is read is compared field by field; ``sample`` reads more rows, ``is_thorough`` reads all.
+- The stored steps of each execution are counted against the details log, without a request; of a sample they are
+  read and compared.
+
+What was not looked at is counted in the findings: only an audit that looked at every execution is clean.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from ..core.batch import FLUSH, Chunk
 from ..core.errors import Rejected
-from ..core.intervals import days, merged, overlap
+from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
@@ -30,6 +34,8 @@ from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import phases
+from .audit_findings import Difference, Findings
+from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
 from .partitions import Partitions
 from .statistics import bucket_start, read_buckets
@@ -40,76 +46,31 @@ _MAX_PER_QUERY = 500
 """Rows or windows in one query to the warehouse."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A window in which the warehouse and the API differ."""
-
-    window: Window
-    missing: tuple[str, ...] = ()
-    """Ids that are in the API and not in the warehouse."""
-    surplus: tuple[str, ...] = ()
-    """Ids that are in the warehouse and not in the API."""
-    different: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Ids that are in both, with the names of the columns that differ."""
-
-    @property
-    def rows(self) -> int:
-        """Number of rows that differ."""
-        return len(self.missing) + len(self.surplus) + len(self.different)
-
-
-@dataclass(slots=True)
-class Findings:
-    """The result of an audit."""
-
-    compared: list[Window] = field(default_factory=list)
-    executions: int = 0
-    """Executions that the warehouse holds in the compared windows."""
-    api_total: int | None = 0
-    """The vendor's count for the compared windows; None where the vendor does not count."""
-    differences: list[Difference] = field(default_factory=list)
-    purged: int = 0
-    """Rows that the vendor purged by its retention; they do not count as differences."""
-    unverified: list[Window] = field(default_factory=list)
-    """Windows whose rows changed during the comparison."""
-    rows_compared: int = 0
-    """Number of rows that were compared field by field."""
-    repaired: int = 0
-    """Number of rows that were repaired."""
-
-    def add(self, other: Findings) -> None:
-        """Adds the findings in another listing of the same account."""
-        self.executions += other.executions
-        self.differences += other.differences
-        self.purged += other.purged
-        self.unverified += other.unverified
-        self.rows_compared += other.rows_compared
-        self.repaired += other.repaired
-
-    @property
-    def differing(self) -> int:
-        """Number of rows that differed, repaired ones included."""
-        return sum(difference.rows for difference in self.differences)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every difference is repaired and every window was verified."""
-        return self.differing == self.repaired and not self.unverified
-
-
 class Audit:
-    """Compares the covered part of the context's selection; ``sample`` is the number of further rows to read."""
+    """Compares the covered part of the context's selection.
+
+    ``sample`` is the number of further executions to read, with their steps; ``is_thorough`` reads all executions.
+    """
 
     selection: Selection | None = None
     """None: an audit loads no details."""
 
     def __init__(
-        self, context: Context, *, is_repairing: bool = False, sample: int = 0, seed: int | None = None
+        self,
+        context: Context,
+        *,
+        is_repairing: bool = False,
+        sample: int = 0,
+        is_thorough: bool = False,
+        seed: int | None = None,
     ) -> None:
         self._context = context
         self._is_repairing = is_repairing
         self._sample = sample
+        self._is_thorough = is_thorough
         self._random = random.Random(seed)
+        self._steps = StepAudit(context, self._random)
+        self._step_differences: list[StepDifferences] = []
         self._compared: list[tuple[Coverage, Window, Warehouse]] = []
         self._read: dict[str, Row] = {}
         """Rows that were read from the API, by id."""
@@ -128,13 +89,19 @@ class Audit:
         for partition in partitions:
             self._compare_partition(partition)
         self._note_different()
+        self._compare_steps()
         yield from self._purged()
         if self._is_repairing:
             yield from self._repaired()
             yield FLUSH
         self._note_coverage()
         for companion in context.companions:
-            other = Audit(companion, is_repairing=self._is_repairing)
+            other = Audit(
+                companion,
+                is_repairing=self._is_repairing,
+                sample=self._sample,
+                is_thorough=self._is_thorough,
+            )
             yield from other.chunks()
             self.findings.add(other.findings)
 
@@ -147,6 +114,8 @@ class Audit:
             for stored_span in partition.coverage.covered
             if window and not (span := overlap(stored_span, window)).is_empty
         ]
+        if window:
+            findings.not_covered = merged([*findings.not_covered, *partition.coverage.gaps(window)])
         longest = max(covered, key=lambda span: span.end - span.start, default=None)
         if not self._context.system.listing.is_countable and self._context.system.statistics is None:
             findings.api_total = None
@@ -155,6 +124,7 @@ class Audit:
         for index, span in enumerate(covered):
             self.covered = merged([*before, *done, *covered[index:]])
             places = [self._random.random() for _ in range(_PAGES_CHECKED if span is longest else 0)]
+            whole = span
             try:
                 span = self._compare(partition.reader, span, held, places)  # noqa: PLW2901 - the span that was compared
             except Rejected as error:
@@ -164,12 +134,46 @@ class Audit:
                     continue
                 raise
             findings.executions += held.count(span)
+            findings.not_compared += gaps(whole, [span])
             findings.compared.append(span)
             done.append(span)
             self._compared.append((partition.coverage, span, held))
         self.covered = merged([*before, *done])
-        if self._sample and self._context.system.listing.is_countable:
+        if not self._context.system.listing.is_countable:
+            return
+        if self._is_thorough or self._sample >= findings.executions > 0 or self._may_cancel():
+            for span in done:
+                self._take(compared(partition.reader, span, held), span, held, is_narrowed=True)
+        elif self._sample:
             self._compare_sample(partition.reader, done, held)
+
+    def _may_cancel(self) -> bool:
+        """Whether rows are missing and surplus, so that more of both may cancel each other in counts."""
+        horizon = self._context.horizon
+        kept = [one for one in self.findings.differences if horizon is None or one.window.start >= horizon]
+        may_cancel = any(one.missing for one in kept) and any(one.surplus for one in kept)
+        if may_cancel:
+            log.info(
+                "all_executions_compared", reason="rows are missing and surplus, which counts cannot tell"
+            )
+        return may_cancel
+
+    def _compare_steps(self) -> None:
+        """Counts the stored steps of all compared executions, and reads those of the sample."""
+        found: dict[str, StepDifferences] = {}
+        for _, window, held in self._compared:
+            found |= {one.execution.execution_id: one for one in self._steps.miscounted(held, [window])}
+        if self._sample:
+            held = self._context.warehouse
+            sampled = self._steps.sampled(held, sorted(self._read), self._sample)
+            found |= {one.execution.execution_id: one for one in sampled}
+            self.findings.steps_compared = self._steps.compared
+        self._step_differences = list(found.values())
+        self.findings.differences += [
+            Difference(Window(start, start + MS), steps=((one.execution.execution_id, one.texts),))
+            for one in self._step_differences
+            for start in (one.execution.started_at or self._context.edge(),)
+        ]
 
     def _compare(self, reader: WindowReader, window: Window, held: Warehouse, places: list[float]) -> Window:
         """Compares the window; returns the part that was compared."""
@@ -193,7 +197,7 @@ class Audit:
         would take reading the whole listing.
         """
         context, statistics = self._context, self._context.system.statistics
-        if statistics is None or self._sample or context.selection.filters:
+        if statistics is None or self._sample or self._is_thorough or context.selection.filters:
             return window, None, [window]
         granularity, width = statistics.buckets(context.settings.values)
         start, end = bucket_start(window.start, width), bucket_start(window.end, width)
@@ -218,12 +222,8 @@ class Audit:
         return Window(start, window.end), sum(totals), [] if differing.is_empty else [differing]
 
     def _compare_sample(self, reader: WindowReader, windows: list[Window], held: Warehouse) -> None:
-        """Reads pages at random offsets and compares their rows; all rows if the sample is as large as the range."""
+        """Reads pages at random offsets and compares their rows."""
         size = self._context.system.listing.page_size
-        if self._sample >= self.findings.executions:
-            for window in windows:
-                self._take(compared(reader, window, held), window, held, is_narrowed=True)
-            return
         places = [
             (window, offset)
             for window, count in zip(windows, held.counts(windows), strict=True)
@@ -289,6 +289,7 @@ class Audit:
         """Compares all rows that were read, field by field, except stored open ones: a sync settles those."""
         context, system, findings = self._context, self._context.system, self.findings
         missing = {identity for difference in findings.differences for identity in difference.missing}
+        findings.ids_compared += sum(len(difference.surplus) for difference in findings.differences)
         wanted = [identity for identity in self._read if identity not in missing]
         for index in range(0, len(wanted), _MAX_PER_QUERY):
             ids = wanted[index : index + _MAX_PER_QUERY]
@@ -301,6 +302,7 @@ class Audit:
                     self._fresh[identity] = row
                     findings.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
                     continue
+                findings.ids_compared += held.get("purged_at_source") is None
                 findings.rows_compared += 1
                 kept = context.stamp().undeclared.kept(system.executions, row)
                 columns = () if held.get("is_open") else differing(system, kept, held)
@@ -335,7 +337,7 @@ class Audit:
                 ]
                 yield Chunk({system.executions.name: rows})
             surplus = tuple(key for key in difference.surplus if key not in old)
-            rest = Difference(difference.window, difference.missing, surplus, difference.different)
+            rest = replace(difference, surplus=surplus)
             if rest.rows:
                 kept.append(rest)
         self.findings.differences = kept
@@ -362,6 +364,9 @@ class Audit:
             yield Chunk({system.executions.name: rows, STATES.name: earlier})
             again += difference.surplus
             findings.repaired += len(difference.surplus)
+        mendable = [one for one in self._step_differences if not one.surplus]
+        findings.repaired += len(mendable)
+        yield from self._steps.repaired(mendable)
         yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
         for chunk in context.open_executions.read(again):

@@ -34,6 +34,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class StepCount:
+    """An execution's number of steps, as the details log has it and as they are stored."""
+
+    execution: Wanted
+    logged: int
+    stored: int
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """Numbers of open executions and of details and payloads that are not loaded."""
 

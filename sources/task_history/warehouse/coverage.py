@@ -270,6 +270,29 @@ def read_windows(text: str) -> tuple[Window, ...]:
     )
 
 
+def stored_day(
+    day: datetime,
+    lane: str,
+    filters: str | None,
+    windows: str,
+    executions: int | None,
+    api_total: int | None,
+    is_verified: bool | None,
+    checked_at: datetime,
+) -> Day:
+    """The coverage of a stored row's columns. Raises ValueError where its windows are none."""
+    return Day(
+        day.astimezone(UTC),
+        lane,
+        filters or "",
+        read_windows(windows),
+        executions or 0,
+        api_total,
+        bool(is_verified),
+        checked_at.astimezone(UTC),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class DaySummary:
     """Coverage of one day over all lanes."""

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..core.models import Row, Scope, Selection, Table, Window
+from ..core.models import Row, Scope, Selection, Window
 from ..systems.protocol import System
-from .backlog import Backlog, Open, Wanted
-from .coverage import Day, midnight, read_windows
+from .backlog import Backlog, Open, StepCount, Wanted
+from .coverage import Day, stored_day
+from .names import EVER, Names
 from .rates import Rates
 from .status_history import StoredStatus
 from .tables import COVERAGE, SYNC_RUNS
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_IDS_PER_QUERY = 500
 _GRACE = timedelta(days=7)
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
@@ -32,36 +32,6 @@ class _Where:
 
     sql: str
     values: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Qualified table names in SQL."""
-
-    qualified: Callable[[str], str]
-    """A table's full name."""
-    literal: Callable[[datetime], str] | None = None
-    """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
-    since: datetime | None = None
-    """Executions that began before this instant no longer change."""
-
-    def __call__(self, name: str) -> str:
-        return self.qualified(name)
-
-    def recent(self, table: Table, *, day: datetime | None = None) -> str:
-        """The part of the table that may still change or be incomplete; all of it where reading is not billed.
-
-        ``day`` narrows it to that one.
-        """
-        name = self.qualified(table.name)
-        if self.literal is None or table.partition is None:
-            return name
-        column, since = table.partition, self.literal(self.since or _EVER)
-        if day is not None:
-            start = midnight(day)
-            end = self.literal(start + timedelta(days=1))
-            return f"(SELECT * FROM {name} WHERE {column} >= {self.literal(start)} AND {column} < {end})"
-        return f"(SELECT * FROM {name} WHERE {column} >= {since} OR {column} IS NULL)"
 
 
 class Warehouse:
@@ -109,7 +79,7 @@ class Warehouse:
     @property
     def since(self) -> datetime:
         """The instant from which rows may still change; None without a limit."""
-        return self._name.since or _EVER
+        return self._name.since or EVER
 
     def within(self, selection: Selection) -> Warehouse:
         """This warehouse, limited to a selection of executions."""
@@ -241,7 +211,7 @@ class Warehouse:
             f"ORDER BY {self._failed('e')} DESC, e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *condition.values,
         )
-        return [Wanted(str(row[0]), _utc(row[1]), status=row[2], partition=str(row[3] or "")) for row in rows]
+        return list(map(_wanted, rows))
 
     def payloads_wanted(self, scope: Scope, limit: int) -> list[Wanted]:
         """Steps in scope whose payload was not requested yet."""
@@ -294,6 +264,42 @@ class Warehouse:
         )
         return {str(value): by_id.get(str(value), {}) for (value,) in seen}
 
+    def steps_miscounted(self, window: Window) -> list[StepCount]:
+        """Executions that began in the window and of which other numbers of steps are stored than were read."""
+        name, details, condition = self._name, self._system.details, self._held(window)
+        steps = (
+            "SELECT workflow_execution_id AS id, execution_date_started AS started, count(*) AS stored "
+            f"FROM {name(details.steps.name)} GROUP BY 1, 2"
+        )
+        rows = self._rows(
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, x.steps, coalesce(s.stored, 0) "
+            f"FROM {self._all} AS e JOIN {name(details.log.name)} AS x ON x.id = e.id "
+            # Run again under the same id, it has a start of its own, and other steps.
+            f"LEFT JOIN ({steps}) AS s ON s.id = x.id AND coalesce(s.started = x.date_started, x.date_started IS NULL) "
+            f"WHERE x.outcome = 'loaded' AND x.steps <> coalesce(s.stored, 0) AND {condition.sql} ORDER BY e.id",
+            *condition.values,
+        )
+        return [StepCount(_wanted(row), int(row[4]), int(row[5])) for row in rows]
+
+    def details_loaded(self, ids: Sequence[str]) -> list[Wanted]:
+        """Those of the executions whose steps were read."""
+        loaded: list[Wanted] = []
+        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
+            part = ids[start : start + _MAX_IDS_PER_QUERY]
+            rows = self._rows(
+                f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._all} AS e "
+                f"JOIN {self._name(self._system.details.log.name)} AS x ON x.id = e.id "
+                f"WHERE x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
+                *part,
+            )
+            loaded += map(_wanted, rows)
+        return loaded
+
+    def steps(self, execution_id: str) -> list[Row]:
+        """The stored rows of an execution's steps, with the warehouse's column names."""
+        table = self._name(self._system.details.steps.name)
+        return self._records(f"SELECT s.* FROM {table} AS s WHERE s.workflow_execution_id = %s", execution_id)
+
     def rates(self) -> Rates:
         """Rates of steps, failures and payloads of the stored executions."""
         name = self._name
@@ -323,19 +329,7 @@ class Warehouse:
             "SELECT day, lane, filters, windows, executions, api_total, is_verified, checked_at "
             f"FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL"
         )
-        return [
-            Day(
-                _always(day),
-                str(lane),
-                str(filters or ""),
-                read_windows(windows),
-                int(executions or 0),
-                total,
-                bool(is_verified),
-                _always(checked_at),
-            )
-            for day, lane, filters, windows, executions, total, is_verified, checked_at in rows
-        ]
+        return [stored_day(*row) for row in rows]
 
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
         """Runs of these commands whose outcome is ``running``."""
@@ -434,6 +428,11 @@ class Warehouse:
     def _value(self, sql: str, *values: Any) -> Any:
         rows = self._rows(sql, *values)
         return rows[0][0] if rows else None
+
+
+def _wanted(row: Sequence[Any]) -> Wanted:
+    """The execution of a row of its id, start, status and partition."""
+    return Wanted(str(row[0]), _utc(row[1]), status=row[2], partition=str(row[3] or ""))
 
 
 def _utc(value: Any) -> datetime | None:
