@@ -162,6 +162,9 @@ def test_what_is_not_covered_is_said_not_compared(tmp_path: Path) -> None:
             ("2026-09-01T00:00:00Z", "2026-09-05T00:00:00Z"),
             ("2026-09-12T00:00:00Z", "2026-10-01T00:00:00Z"),
         ]
+        said = place.run("audit", "paragon", "--from", "2026-09-20", "--to", "2026-09-25", expect=10).stdout
+        assert "Nothing of this range is loaded" in said
+        assert "No differences" not in said
 
 
 @pytest.mark.parametrize(

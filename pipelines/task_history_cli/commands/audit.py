@@ -127,6 +127,7 @@ def _found(work: Audit) -> dict[str, Any]:
     findings = work.findings
     return {
         "clean": findings.is_clean,
+        "compared": _spans(findings.compared),
         "executions": findings.executions,
         "api_total": findings.api_total,
         "rows_compared": findings.rows_compared,
@@ -170,11 +171,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         if result["api_total"] is None
         else f"the vendor counts {result['api_total']:,}"
     )
-    text = [
-        f"{result['executions']:,} executions are held in what is covered, {total}; "
-        f"{result['rows_compared']:,} rows were "
-        f"compared field by field, with {result['requests']:,} requests."
-    ]
+    text = []
+    if result["compared"]:
+        text.append(
+            f"{result['executions']:,} executions are held in what is covered, {total}; "
+            f"{result['rows_compared']:,} were compared field by field, with {result['requests']:,} requests."
+        )
     text += [
         f"Not covered, so not compared: {output.minute(gap['from'])} to {output.minute(gap['until'])} UTC "
         "(task-history backfill loads it)."
@@ -232,6 +234,8 @@ def _verdict(result: Mapping[str, Any]) -> str:
         ).strip()
     if result["clean"]:
         return done or "No differences."
+    if not result["compared"]:
+        return "Nothing of this range is loaded, so nothing was compared."
     return f"{done} No differences in what could be compared.".strip()
 
 

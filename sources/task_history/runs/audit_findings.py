@@ -57,6 +57,7 @@ class Findings:
 
     def add(self, other: Findings) -> None:
         """Adds the findings in another listing of the same account."""
+        self.compared = merged([*self.compared, *other.compared])
         self.executions += other.executions
         self.differences += other.differences
         self.purged += other.purged
