@@ -71,9 +71,8 @@ class Backfill:
                 pieces += 1
             if pieces > 1 and is_countable and reader.pages.has_counts:
                 yield from self._compared(context, partition, gap)
-        if is_countable:
-            for day in unverified:
-                yield from self._compared(context, partition, day)
+        for again in phases.readings(context.system.listing, unverified):
+            yield from self._compared(context, partition, again)
 
     def _compared(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
         """What became visible in windows that were read already, while the later ones were."""

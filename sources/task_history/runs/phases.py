@@ -17,7 +17,7 @@ from ..extract.integrations import learn
 from ..extract.listing import Late, Piece, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
-from ..systems.protocol import Integrations, System
+from ..systems.protocol import Integrations, Listing, System
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
@@ -177,6 +177,13 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     tally.late += len(rows)
     tally.executions += len(rows)
     return Chunk({system.executions.name: rows, STATES.name: earlier})
+
+
+def readings(listing: Listing, days: Sequence[Window]) -> list[Window]:
+    """The windows to read for these days: where the vendor does not filter by time, one scan shows all of them."""
+    if not days or listing.is_filtered_by_time:
+        return list(days)
+    return [Window(min(days).start, max(day.end for day in days))]
 
 
 def settled(

@@ -110,26 +110,30 @@ class Sync:
 
     def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
         """What is new and late in one partition, then the days that an earlier sync could not verify."""
-        reader, is_countable = partition.reader, context.system.listing.is_countable
-        unverified = (
-            {day.start.date() for day in partition.coverage.unverified_windows} if is_countable else set()
-        )
-        if since.loaded is not None and not is_countable:
+        coverage, listing = partition.coverage, context.system.listing
+        unverified = {day.start for day in self._unverified(context, partition)}
+        if since.loaded is not None and not listing.is_countable:
             self._note_lost(Window(since.loaded.end, since.start))
         held = context.warehouse.within(Selection(None, partition.filters))
-        for event in reader.incremental(since, held, edge=context.edge):
+        for event in partition.reader.incremental(since, held, edge=context.edge):
             yield event if isinstance(event, Late) else self._without_lost(context, event, since)
         if not unverified:
             return
         # What was just read is stored by then.
         yield FLUSH
-        days = [
+        days = [day for day in coverage.unverified_windows if day.start in unverified]
+        for window in phases.readings(listing, days)[:_MAX_UNVERIFIED_DAYS]:
+            yield Late(partition.reader.compare(window, held), window)
+
+    def _unverified(self, context: Context, partition: Partition) -> list[Window]:
+        """The days to compare again: those that can still be, and where that takes reading all of them, once a day."""
+        coverage, is_countable = partition.coverage, context.system.listing.is_countable
+        due = context.now() - _COMPARED_EVERY
+        return [
             day
-            for day in partition.coverage.unverified_windows
-            if day.start.date() in unverified and context.is_kept(day)
+            for day in coverage.unverified_windows
+            if context.is_kept(day) and (is_countable or coverage.checked_at(day.start) <= due)
         ]
-        for day in days[:_MAX_UNVERIFIED_DAYS]:
-            yield Late(reader.compare(day, held), day)
 
     def _without_lost(self, context: Context, piece: Piece, since: Since) -> Piece:
         """The piece without the time of which the vendor purged everything before it could be read.
