@@ -167,6 +167,35 @@ def test_a_row_is_missing_only_where_the_coverage_says_so(name: str, block: int)
         _loses_nothing_silently(name, number)
 
 
+def _is_mended_by_later_runs(name: str, number: int) -> None:
+    world = _world(name, number)
+    vendor = world.vendor
+    described = f"{name} {number}: {world.command}, {len(vendor.executions)} executions, {vendor.behaviour}"
+    late = set(vendor.hidden) if world.command == "backfill" else set()
+    try:
+        world.run()
+        vendor.behaviour = Behaviour(page_cap=vendor.behaviour.page_cap)
+        vendor.hidden.clear()
+        # A sync compares a few days at a time.
+        for _ in range(DAYS // 3 + 2 if world.command == "sync" else 2):
+            world.now += timedelta(hours=25)
+            _, error = world.run()
+            assert error is None, f"{described}: {error}"
+        assert not world.unverified_days(), f"{described}: {world.unverified_days()} stay unverified"
+        if world.lookback >= timedelta(days=DAYS):
+            assert set(vendor.executions) - late <= world.held(), described
+    finally:
+        world.warehouse.clear()
+
+
+@pytest.mark.xfail(reason="evidence is still concluded in several places", strict=False)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_stayed_unverified_is_mended_once_the_vendor_behaves(name: str) -> None:
+    """Days that a run could not verify are compared again by later runs, until nothing is missing or unverified."""
+    for number in range(20):
+        _is_mended_by_later_runs(name, number)
+
+
 @pytest.mark.torture
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("block", range(25))
@@ -174,3 +203,4 @@ def test_a_row_is_missing_only_where_the_coverage_says_so_in_10_000_worlds(name:
     """The same, a hundred worlds in each of a hundred tests."""
     for number in range(1_000 + block * 100, 1_000 + block * 100 + 100):
         _loses_nothing_silently(name, number)
+        _is_mended_by_later_runs(name, number)
