@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -161,6 +162,49 @@ def test_memory_is_bounded_whatever_an_answer_holds(
         asked = len(between.asked)
         place.run("sync", "paragon")
         assert not [target for target in between.asked[asked:] if re.search(pattern, target)]
+
+
+@pytest.mark.parametrize(
+    ("what", "field", "texts", "size"),
+    [
+        ("list", "userId", 100, 600_000),
+        ("list", "undocumented", 6, 10_000_000),
+        ("details", "type", 150, 600_000),
+    ],
+    ids=["many in a list", "long ones in a list", "in many details"],
+)
+def test_a_long_text_in_several_rows_takes_little_memory(
+    tmp_path: Path, what: str, field: str, texts: int, size: int
+) -> None:
+    """A long text that stands in several rows is stored in each, in at most 500 MiB, and no commit fails."""
+    with (
+        SandboxProcess(freeze=True, **WORLD | {"executions": 100}) as sandbox,
+        Between(sandbox.base_url) as between,
+    ):
+        sandbox.advance(4 * 86_400)
+        pattern = r"/workflow-executions\?" if what == "list" else SINGLE["paragon"]
+        left = [texts]
+
+        def longer(target: str, body: bytes) -> bytes:
+            if not re.search(pattern, target):
+                return body
+            answer = json.loads(body)
+            for row in answer["workflowExecutions"] if what == "list" else answer["stepExecutions"]:
+                if left[0] > 0:
+                    left[0] -= 1
+                    row[field] = "long text " * (size // 10)
+            return json.dumps(answer).encode()
+
+        between.answers = longer
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None)
+        done, peak = peak_mib(place, "sync", "paragon", "--json", "--log-level", "warning")
+        assert (done.returncode, done.stderr) == (0, "")
+        table = "workflow_executions" if what == "list" else "step_executions"
+        column = {"userId": "user_id"}.get(field, field)
+        stored = f"SELECT count(*) FROM paragon.{table} WHERE length({column}) >= {size}"
+        assert place.query(stored) == [(texts,)]
+        assert peak <= 500
+        assert place.sync("--log-level", "warning")["stderr"] == ""
 
 
 @pytest.mark.parametrize("what", ["list", "details"])

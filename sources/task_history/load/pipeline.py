@@ -112,8 +112,9 @@ class Loader:
             # First, and not only once the warehouse is there: in files the rows take no memory, and are kept.
             self._prepare(made(self.system, batch, self.writer()))
             give_back()
-            with self._held():
+            with self._held() as client:
                 info = self.pipeline.load()
+                self.backend.committed(client)
                 if self._uses_internals:
                     dlt_internals.forget_old_loads(Path(self.pipeline.working_dir))
                 if any(package.schema_update for package in info.load_packages):

@@ -118,6 +118,9 @@ class Backend:
     def settle(self, client: Any) -> None:
         """Puts in order what was written, where reading it is quicker then."""
 
+    def committed(self, client: Any) -> None:
+        """Called after each commit, while the warehouse is open."""
+
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Gives columns of views sentences that their statements do not give, by view and column."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from dlt.common.destination.typing import PreparedTableSchema
 from dlt.common.schema import Schema
 from dlt.destinations.exceptions import DatabaseException
 
+from ...core.arrow import ARROW
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
-from ...warehouse.sql_text import quoted_text
+from ...warehouse.sql_text import quoted_name, quoted_text
 from .. import dlt_internals
 from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
 from ..load_package import is_once
@@ -32,12 +34,23 @@ from .duckdb_settings import check_credentials
 
 _MEMORY = 48_000_000
 """Bytes. DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
-_LONG_ROW = 4_000
-"""Bytes. Rows longer than that are held whole until their transaction is written."""
-_HELD = 6
-"""So many times, about."""
+_CHECKPOINT_MEMORY: tuple[int | None, ...] = (_MEMORY, 100_000_000, 200_000_000, 400_000_000, None)
+"""Bytes that are tried; None for what the machine has. A checkpoint holds up to 2,048 rows of a changed column at once,
+however long their texts are."""
+_MAX_LOG_BYTES = 16_000_000
+"""Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
+_MAX_TRANSACTION_BYTES = 32_000_000
+"""Texts of a file that one transaction may write."""
+_LONG_ROW_BYTES = 4_000
+"""Rows with longer texts than that are held several times until their transaction is written."""
+_SLICE_BYTES = 8_000_000
+"""Texts that one transaction writes of a file whose texts are long."""
+_COPIES_HELD = 6
+"""How many times a long text is held until its transaction is written, about."""
+_ROW_NUMBER = "file_row_number"
+"""What DuckDB calls the number of a row in a Parquet file: https://duckdb.org/docs/stable/data/parquet/overview"""
 _ROOMS = (1, 2, 4, 8)
-"""Times the memory that a file seems to need: a long text that stands in many rows stands in the file once."""
+"""Multiples of the estimated memory that are tried."""
 _NO_ROOM = ("failed to pin block", "out of memory", "failed to allocate")
 
 
@@ -50,6 +63,8 @@ def destination(file: Path) -> Any:
         # It keeps what it freed until that is more than this.
         "allocator_flush_threshold": "1MB",
         "preserve_insertion_order": False,
+        # A checkpoint that has too little memory ends the connection: ``DuckDbBackend.settle`` makes them, with enough.
+        "wal_autocheckpoint": "1TB",
     }
     # Named in code: dlt takes no other word for it, and its default is 80 times slower.
     return DuckDb(credentials, preferred_loader_file_format="parquet")
@@ -148,20 +163,11 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         path = dlt_internals.file_of(self)
         file = f"read_parquet({quoted_text(path)})"
-        for times in _ROOMS:
-            try:
-                with _room_for(client, path, times), client.begin_transaction():
-                    client.execute_sql(
-                        f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {file} AS s WHERE {keys})"
-                    )
-                    client.execute_sql(
-                        f"INSERT INTO {table} BY NAME SELECT * FROM {file}{self._once(client, file, names)}"
-                    )
-            except (DatabaseException, duckdb.Error) as error:
-                if times == _ROOMS[-1] or not any(sign in str(error).lower() for sign in _NO_ROOM):
-                    raise
-            else:
-                return
+        once = self._once(client, file, names)
+        for part in _slices(client, path, file, is_whole=bool(once)):
+            delete = f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {part.rows} AS s WHERE {keys})"
+            insert = f"INSERT INTO {table} BY NAME SELECT * FROM {part.rows}{once}"
+            _write(client, (delete, insert), part.long_bytes)
 
     def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
         """What leaves each key once, where a file of an earlier version holds one twice."""
@@ -176,20 +182,70 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         return f" QUALIFY row_number() OVER (PARTITION BY {key}{order}) = 1"
 
 
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Rows of a file that one transaction writes."""
+
+    rows: str
+    """In SQL."""
+    long_bytes: int = 0
+    """Bytes of their texts, where these are long."""
+
+
+def _slices(client: Any, path: str, file: str, *, is_whole: bool) -> list[_Slice]:
+    """The file in slices of about 8 MB, where its texts are long; one slice with ``is_whole``.
+
+    Texts are counted as often as they stand in a row: the file holds one that repeats once.
+    """
+    schema = pq.read_schema(path)
+    texts = [quoted_name(field.name) for field in schema if field.type == ARROW["text"]]
+    size = " + ".join(f"coalesce(strlen({name}), 0)" for name in texts) or "0"
+    ((count, total),) = client.execute_sql(f"SELECT count(*), coalesce(sum({size}), 0)::BIGINT FROM {file}")
+    if total <= min(_MAX_TRANSACTION_BYTES, _LONG_ROW_BYTES * count):
+        return [_Slice(file)]
+    if is_whole or _ROW_NUMBER in schema.names:
+        return [_Slice(file, total)]
+    numbered = f"read_parquet({quoted_text(path)}, {_ROW_NUMBER} = true)"
+    slices = client.execute_sql(
+        f"SELECT min(row), max(row), sum(size)::BIGINT FROM (SELECT *, sum(size) OVER (ORDER BY row) // {_SLICE_BYTES} "
+        f"AS slice FROM (SELECT {_ROW_NUMBER} AS row, {size} AS size FROM {numbered})) GROUP BY slice ORDER BY 1"
+    )
+    return [
+        _Slice(
+            f"(SELECT * EXCLUDE ({_ROW_NUMBER}) FROM {numbered} WHERE {_ROW_NUMBER} BETWEEN {first} AND {last})",
+            slice_bytes,
+        )
+        for first, last, slice_bytes in slices
+    ]
+
+
+def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
+    """Runs the statements in one transaction, again with more memory where there was too little."""
+    for times in _ROOMS:
+        size = times * (_MEMORY + _COPIES_HELD * long_bytes)
+        try:
+            with _memory(client, size), client.begin_transaction():
+                for statement in statements:
+                    client.execute_sql(statement)
+        except (DatabaseException, duckdb.Error) as error:
+            if times == _ROOMS[-1] or not any(sign in str(error).lower() for sign in _NO_ROOM):
+                raise
+        else:
+            return
+
+
 @contextmanager
-def _room_for(client: Any, file: str, times: int) -> Iterator[None]:
-    """Meanwhile DuckDB may take as much memory as the rows of the file need, where they are long, or more ``times``."""
-    found = pq.read_metadata(file)
-    size = sum(found.row_group(at).total_byte_size for at in range(found.num_row_groups))
-    if times == 1 and size <= _LONG_ROW * found.num_rows:
+def _memory(client: Any, size: int | None) -> Iterator[None]:
+    """Meanwhile DuckDB may take as much memory, in bytes; None for as much as the machine has."""
+    if size == _MEMORY:
         yield
         return
-    client.execute_sql(f"SET memory_limit = '{times * (_MEMORY + _HELD * size)}B'")
+    client.execute_sql("RESET GLOBAL memory_limit" if size is None else f"SET memory_limit = '{size}B'")
     try:
         yield
     finally:
         # What is not written to the file yet may need more for a while.
-        with suppress(DatabaseException):
+        with suppress(DatabaseException, duckdb.Error):
             client.execute_sql(f"SET memory_limit = '{_MEMORY}B'")
 
 
@@ -198,11 +254,33 @@ class DuckDbBackend(Backend):
     takes_packages = True
     compression = "none"  # they go no further than this disk
 
+    def __init__(self, destination: Any) -> None:
+        super().__init__(destination)
+        self._checkpoint_memory = _CHECKPOINT_MEMORY
+
     def settle(self, client: Any) -> None:
-        """What stands in the log of the file goes to its place, which closing it does otherwise."""
-        # Somebody else in this process may be writing.
-        with suppress(DatabaseException):
-            client.execute_sql("CHECKPOINT")
+        """Moves the rows of the write-ahead log into the file, with as much memory as that needs."""
+        while True:
+            try:
+                with _memory(client, self._checkpoint_memory[0]):
+                    client.execute_sql("CHECKPOINT")
+            except (DatabaseException, duckdb.Error) as error:
+                is_last = len(self._checkpoint_memory) == 1
+                if is_last or not any(sign in str(error).lower() for sign in _NO_ROOM):
+                    # Another thread of this process may be writing.
+                    return
+                self._checkpoint_memory = self._checkpoint_memory[1:]
+                # The rows are safe in the log, but DuckDB takes no further statement on this connection.
+                client.close_connection()
+                client.open_connection()
+            else:
+                return
+
+    def committed(self, client: Any) -> None:
+        log = Path(f"{client.credentials.database}.wal")
+        with suppress(FileNotFoundError):
+            if log.stat().st_size >= _MAX_LOG_BYTES:
+                self.settle(client)
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         rows = client.execute_sql(
