@@ -1,1 +1,1 @@
-"""One module per command: ``add_arguments`` says which words it takes, ``run`` gives its exit code."""
+"""One module per command: ``add_arguments`` declares its arguments, ``run`` returns its exit code."""

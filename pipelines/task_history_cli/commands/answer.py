@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def asked(args: argparse.Namespace, settings: Settings) -> Request:
-    """The request that the words stand for. Raises UsageError."""
+    """The request that the arguments describe. Raises UsageError."""
     system = settings.system
     if not system.answers is not None:
         raise UsageError(f"{system.title} has no executions that wait for an answer over its API.")

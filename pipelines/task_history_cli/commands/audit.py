@@ -82,7 +82,7 @@ def audit(
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Compares what of the range is covered and says what differs.
+    """Compares the covered part of the range and returns the differences.
 
     Raises:
         TaskHistoryError: what stopped it.
@@ -165,7 +165,7 @@ def _difference(difference: Difference) -> dict[str, Any]:
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """The findings for a person."""
+    """The findings as text."""
     total = (
         "the vendor gives no count"
         if result["api_total"] is None

@@ -59,7 +59,7 @@ def backfill(
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Loads what of the range is not loaded yet and says what it did.
+    """Loads the gaps of the range and returns the result.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """Asks for what the retention holds and for the newest executions.
+    """Requests a count of the retained executions and the newest ones.
 
     Raises:
         TaskHistoryError: the API cannot be used as it is configured.
@@ -83,7 +83,7 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def _of_lists(settings: Settings) -> dict[str, Any]:
-    """Asks for the workflows and for the first page of the lists, as far as three requests go."""
+    """Requests the workflows and the first pages of their listings, at most three requests."""
     system, values = settings.system, settings.values
     with probing(settings, most=3) as (client, _):
         asking = FallbackSender(client)
@@ -131,7 +131,7 @@ def _of_lists(settings: Settings) -> dict[str, Any]:
 
 
 def _refused(settings: Settings, name: str, error: Rejected, *, what: str = "executions") -> TaskHistoryError:
-    """The credentials are right, and one of the lists may not be read."""
+    """The result when the credentials are valid and one of the listings is refused."""
     of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(
         f"The credentials are accepted by {without_login(settings.base_url)}, and the list of {what}{of} is not "
@@ -141,7 +141,7 @@ def _refused(settings: Settings, name: str, error: Rejected, *, what: str = "exe
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result for a person."""
+    """The result as text."""
     count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
     found = [f"The key is accepted by {result['base_url']}."]
     if "lists" in result:

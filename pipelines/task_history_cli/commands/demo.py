@@ -25,7 +25,7 @@ from . import sync
 
 FILE = "demo.duckdb"
 _DUCKDB = b"DUCK"
-"""What a DuckDB file holds from its ninth byte on."""
+"""The magic bytes of a DuckDB file, from the ninth byte on."""
 QUESTIONS: dict[str, tuple[str, list[str]]] = {
     "Usage by integration": (
         """
@@ -115,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _remove_earlier(file: Path) -> None:
-    """Removes the warehouse of an earlier demo. Raises UsageError when something else stands at that name."""
+    """Removes the warehouse of an earlier demo. Raises UsageError when the file is something else."""
     try:
         head = files.head(file, 12)
     except OSError as error:

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_port(port: int) -> None:
-    """Raises UsageError when another process has the port: it would be given the token."""
+    """Raises UsageError when another process uses the port: it would receive the token."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -94,7 +94,7 @@ def _check_port(port: int) -> None:
 
 
 def _environment(destination_name: str | None, target: Target) -> dict[str, str]:
-    """The app reads the warehouse and needs no more: no vendor's key, and of a DuckDB file only its place."""
+    """The environment of the app: the place of the warehouse, and no vendor's key."""
     variables = {
         "MARIMO_SKIP_UPDATE_CHECK": "1",
         "RUNTIME__DLTHUB_TELEMETRY": os.environ.get("RUNTIME__DLTHUB_TELEMETRY", "false"),
@@ -118,7 +118,7 @@ def _environment(destination_name: str | None, target: Target) -> dict[str, str]
 
 
 def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
-    """Gives back once the server answers and refuses the name of another site.
+    """Returns once the server answers and refuses a foreign Host.
 
     Raises:
         ConfigurationError: it ended, or answers to any name: this version of marimo starts in another way.
@@ -144,7 +144,7 @@ def _wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
 
 
 def _open_browser(page: Path, address: str) -> None:
-    """Opens the address by way of a page that only this user can read: a browser's words are no secret."""
+    """Opens the address through a file that only this user can read: a browser's arguments are visible to other users."""
     files.write_new(page, f'<meta http-equiv="refresh" content="0; url={html.escape(address)}">\n'.encode())
     webbrowser.open(page.as_uri())
 
@@ -159,7 +159,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _app(edit: Path | None) -> Path:
-    """The app, or the copy that is to be edited; one that is there already is kept."""
+    """The app, or the copy to edit; an existing copy is kept."""
     if edit is None:
         return APP
     if edit.suffix != ".py":

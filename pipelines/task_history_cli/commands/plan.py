@@ -58,7 +58,7 @@ def plan(
     scope: Scope,
     now: datetime,
 ) -> dict[str, Any]:
-    """Counts what is to be read and says what it takes.
+    """Counts the executions to read and estimates requests and time.
 
     Raises:
         TaskHistoryError: the API or the warehouse cannot be used.
@@ -131,7 +131,7 @@ def _held(
     scope: Scope,
     now: datetime,
 ) -> tuple[Held, float]:
-    """What the warehouse says of the range, and how many requests a second syncs take lately."""
+    """The covered part of the range, and the recent request rate of syncs per second."""
     window = selection.window
     assert window is not None  # noqa: S101 - a range has one
     with queried(target, settings) as reader:
@@ -165,7 +165,7 @@ def _held(
 
 
 def _words(settings: Settings, asked: date_range.Range, filters: Mapping[str, str], scope: Scope) -> str:
-    """The command that does it."""
+    """The command line of the planned backfill."""
     command = ["task-history", "backfill", settings.system.name]
     if settings.instance:
         command += ["--instance", settings.instance]
@@ -177,7 +177,7 @@ def _words(settings: Settings, asked: date_range.Range, filters: Mapping[str, st
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """The plan for a person."""
+    """The plan as text."""
     kinds, budget = result["requests_by_kind"], result["budget"]
     parts = [
         f"{kinds['list']:,} to list",

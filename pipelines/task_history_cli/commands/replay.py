@@ -32,16 +32,16 @@ REPLAY = Lane("replay", has_cursor=False)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was asked for, and what of it would be run again."""
+    """The requested executions, and those that would be replayed."""
 
     candidates: list[Candidate]
-    """In the order in which they are sent: oldest first."""
+    """The executions to replay, in the order of sending: oldest first."""
     skipped: list[tuple[Candidate, str]]
-    """And why."""
+    """Skipped executions with the reason."""
     selection: Selection
     asked: date_range.Range | None
     unheard: int = 0
-    """Failed executions that --error could not look into."""
+    """Failed executions whose error text is not loaded, so that --error could not match them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def choose(args: argparse.Namespace, settings: Settings, target: Target) -> Choice:
-    """What the words stand for, by the warehouse as it is now; sends nothing and writes nothing.
+    """The executions that the arguments select from the warehouse; sends and writes nothing.
 
     Raises:
         UsageError: words that do not go together.
@@ -150,7 +150,7 @@ def _obstacle(candidate: Candidate, *, again: bool) -> str | None:
 
 
 def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, choice: Choice) -> int:
-    """Sends what was chosen, says what came of it, and gives the exit code."""
+    """Sends the replays, prints the results and returns the exit code."""
     from task_history.load.pipeline import Loader
     from task_history.runs.context import Context
     from task_history.runs.replay import Replay
@@ -201,7 +201,7 @@ def _tell(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[str]
 
 
 def _ids(args: argparse.Namespace) -> list[str]:
-    """Each id once, in the order in which they were given."""
+    """The ids without repetitions, in the given order."""
     for identity in args.ids:
         if not identity.isprintable() or identity.split() != [identity] or not _can_be_asked_for(identity):
             raise UsageError(f"{identity!r} is no id of an execution.")

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from .replay import Choice
 
 MOST = 100
-"""Executions that are replayed at most without the user giving their number."""
+"""Maximum number of executions that are replayed unless the user gives a number."""
 _MAX_SKIPPED_SHOWN = 20
-"""How many of those that are skipped a person is shown."""
+"""Maximum number of skipped executions that are listed."""
 NOT_KNOWN = "not in the warehouse"
 
 
 def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: Choice) -> dict[str, Any]:
-    """What would be sent."""
+    """The planned replay requests."""
     number = len(choice.candidates)
     return {
         "command": "replay",
@@ -70,7 +70,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
 
 
 def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
-    """What is left of it on this machine, and how long the requests would wait; None while the key is not set."""
+    """The budget left on this machine, and the expected wait; None while the key is not set."""
     if not settings.has_key:
         return None
     try:
@@ -90,7 +90,7 @@ def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
 
 
 def go_on(args: argparse.Namespace, choice: Choice) -> str:
-    """The command that replays exactly what was shown."""
+    """The command that replays exactly the listed executions."""
     command = ["task-history", "replay", args.system]
     for name in ("instance", "destination"):
         if getattr(args, name):
@@ -115,7 +115,7 @@ def go_on(args: argparse.Namespace, choice: Choice) -> str:
 
 
 def lines_shown(result: Mapping[str, Any]) -> list[str]:
-    """The same for a person."""
+    """The same as text."""
     chosen = result["would_replay"]
     text = []
     if chosen:
@@ -160,7 +160,7 @@ def lines_shown(result: Mapping[str, Any]) -> list[str]:
 def done(
     current: ActiveRun, work: Replay, choice: Choice, error: TaskHistoryError | None, seconds: float
 ) -> dict[str, Any]:
-    """What came of it."""
+    """The results of the replay requests."""
     from task_history.runs.replay import counted
 
     loop, context = current.loop, current.loop.context
@@ -204,7 +204,7 @@ def done(
 
 
 def lines_done(result: Mapping[str, Any]) -> list[str]:
-    """The same for a person."""
+    """The same as text."""
     rows = [
         [execution["id"], execution["outcome"], execution["new_execution_id"] or "", _because(execution)]
         for execution in result["executions"]
@@ -242,7 +242,7 @@ def lines_done(result: Mapping[str, Any]) -> list[str]:
 
 
 def _because(execution: Mapping[str, Any]) -> str:
-    """The answer without what is the same for all of them."""
+    """The vendor's answer without the part that all answers share."""
     if execution["outcome"] == "replayed":
         return ""
     short = execution["answer"].partition(" It may or may not")[0].rstrip(".")
@@ -278,5 +278,5 @@ def _at(value: datetime | None) -> str:
 
 
 def _caveat(system: System) -> str:
-    """What a person has to know before executions are run again."""
+    """The warnings that are shown before executions are replayed."""
     return system.replay.caveat if system.replay else ""

@@ -16,7 +16,7 @@ from ..runtime.target import find_target
 
 _DAYS = 30
 MARK = b"<title>Task history, "
-"""What each report has near its beginning."""
+"""A marker near the beginning of each report, by which a report is recognised."""
 _HEAD_BYTES = 2_000
 ADVICE = (
     "task-history report draws its charts with Altair, which is not installed ({missing} is missing). Install it with: "
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_is_a_report(out: Path) -> None:
-    """Raises UsageError when something stands at ``out`` that is neither a report nor empty."""
+    """Raises UsageError when the file at ``out`` is neither a report nor empty."""
     try:
         head = files.head(out, _HEAD_BYTES)
     except OSError as error:
@@ -87,7 +87,7 @@ def _check_is_a_report(out: Path) -> None:
 
 
 def _write(out: Path, page: str) -> None:
-    """Puts the page in the place of the report that was there. Raises UsageError when it cannot be written."""
+    """Writes the page, replacing an earlier report. Raises UsageError when it cannot be written."""
     try:
         files.replace(out, page.encode())
     except OSError as error:
@@ -95,7 +95,7 @@ def _write(out: Path, page: str) -> None:
 
 
 def _window(month: str | None, now: datetime) -> Window:
-    """The days that the report is about; the last one is today."""
+    """The days of the report; the last one is today."""
     if month is not None:
         return date_range.month(month)
     tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _advise(told: Mapping[str, str]) -> None:
-    """What a person types next, in another terminal."""
+    """The commands to type next in another terminal."""
     prefix = f"SOURCES__TASK_HISTORY__{told['system'].upper()}__"
     output.tell("In another terminal:")
     for name, value in told.items():

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def status(name: str, instance: str | None, destination_name: str | None) -> dict[str, Any]:
-    """What is known of one system without asking its vendor.
+    """The state of one system's dataset; sends no request.
 
     Raises:
         TaskHistoryError: its settings or the warehouse cannot be read.
@@ -126,7 +126,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
 
 
 def _read_whole(reader: Reader, settings: Settings) -> list[str]:
-    """The lists that have to be read to their end each time, since they were not seen to come newest first."""
+    """The listings that are read to their end by each sync because they did not come newest first."""
     if settings.system.listing.is_filtered_by_time:
         return []
     names = reader.names(READS.name)
@@ -147,7 +147,7 @@ def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any
 
 
 def _filtered(days: Sequence[Day]) -> list[dict[str, Any]]:
-    """What is loaded under filters only."""
+    """The windows that are loaded under filters only."""
     return [
         {"filters": filters, "from": window.start, "until": window.end}
         for filters in sorted({day.filters for day in days if day.filters})
@@ -167,7 +167,7 @@ def _day(day: DaySummary) -> dict[str, Any]:
 
 
 def _budget(settings: Settings) -> dict[str, Any] | None:
-    """How much of it is used on this machine now; None while the key is not set."""
+    """The budget used on this machine now; None while the key is not set."""
     if not settings.has_key:
         return None
     try:
@@ -184,7 +184,7 @@ def _budget(settings: Settings) -> dict[str, Any] | None:
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """The status for a person."""
+    """The status as text."""
     name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
     if not result["loaded"]:
         return [
@@ -260,7 +260,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
 
 
 def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:
-    """One mark a day until today, the last days only, weeks from Monday."""
+    """A calendar of the last days: one mark per day, a line per week from Monday."""
     if not days:
         return ["none covered"]
     by_day = {day["day"]: day for day in days}

@@ -41,7 +41,7 @@ def sync(
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Runs one sync and says what it did.
+    """Runs one sync and returns its result.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.

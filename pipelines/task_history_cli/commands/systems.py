@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def described(name: str) -> dict[str, Any]:
-    """A system as a value."""
+    """The description of a system as a JSON object."""
     system = systems.find(name)
     requests, period_s = system.rate_limit
     return {

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def execution_id(text: str) -> str:
-    """The id in what somebody pasted. Raises UsageError when there is none."""
+    """The id in a pasted text, such as a URL. Raises UsageError when there is none."""
     text = text.strip()
     match = _IN_ADDRESS.search(text)
     if match is not None:
@@ -95,7 +95,7 @@ def why(
     is_live: bool = False,
     around: Window | None = None,
 ) -> dict[str, Any]:
-    """The reason, and everything that it rests on.
+    """The answer and the facts behind it.
 
     Raises:
         TaskHistoryError: the warehouse cannot be read, or the vendor cannot be asked.
@@ -169,7 +169,7 @@ def _present(words: Words, facts: Facts, row: Row, reply: VendorReply | None) ->
 
 
 def _story(settings: Settings, asking: Asking, facts: Facts, row: Row) -> dict[str, Any]:
-    """When it was seen in which state, and what brought it."""
+    """The states in which it was seen, with times, and the request that brought it."""
     system = settings.system
     seen = sightings.timeline(row, facts.states)
     integration = facts.integrations.get(str(row.get(system.workflow_column)))
@@ -195,7 +195,7 @@ def _story(settings: Settings, asking: Asking, facts: Facts, row: Row) -> dict[s
 def _request(
     settings: Settings, asking: Asking, origin: sightings.Brought, row: Row
 ) -> tuple[dict[str, Any] | None, int | None]:
-    """The request that showed it, as far as it can be rebuilt, and its place in the window."""
+    """The request that showed it, as far as it can be reconstructed, and its position in the window."""
     system = settings.system
     # A path may hold what is not set here; what is secret stands for itself by its name.
     names: dict[str, Any] = {

@@ -22,7 +22,7 @@ from . import output
 
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
 _YEARS = range(1970, 9001)
-"""Years that a range may name; within them no sum leaves the range of Python or of a warehouse."""
+"""First and last year that a range may name, so that no sum overflows in Python or a warehouse."""
 
 
 @dataclass(frozen=True, slots=True)

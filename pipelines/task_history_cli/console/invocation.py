@@ -1,4 +1,4 @@
-"""How this command was called, for hints that can be typed as they are printed."""
+"""The name by which this command was called, so that printed hints can be typed as they are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def called_as() -> str:
 
 
 def shown_path(path: Path) -> str:
-    """The path, relative to the current folder where it lies within it, as a shell takes it."""
+    """The path quoted for a shell, relative to the current folder where possible."""
     text = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the link of a virtual environment
     here = str(Path.cwd()) + os.sep
     return shlex.quote(text.removeprefix(here))

@@ -1,4 +1,4 @@
-"""The live line of a run on a terminal, drawn by rich, and log lines that appear above it."""
+"""The live progress line of a run on a terminal, by rich; log lines appear above it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _REFRESHES_PER_S = 2
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the line says at one moment."""
+    """The content of the live line at one moment."""
 
     title: str
     figures: str
     done: float = 0.0
     total: float | None = None
-    """None while it is not known: the bar then moves without an end."""
+    """The length of the bar; None while it is unknown: the bar then moves back and forth."""
 
 
 class LiveLine(Progress):
@@ -54,13 +54,13 @@ class LiveLine(Progress):
         yield self.make_tasks_table(self.tasks)
 
     def start(self) -> None:
-        """Begins to show, with log lines above: a line amid it would tear it."""
+        """Starts the live line; log lines are redirected above it."""
         for handler in _stream_handlers():
             handler.setStream(_Above(self.console))
         super().start()
 
     def stop(self) -> None:
-        """Takes the line away."""
+        """Removes the live line."""
         super().stop()
         for handler in _stream_handlers():
             if isinstance(handler.stream, _Above):
@@ -68,7 +68,7 @@ class LiveLine(Progress):
 
 
 class _Above:
-    """A stream whose lines appear above the live one."""
+    """A stream whose lines appear above the live line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

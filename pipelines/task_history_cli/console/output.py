@@ -1,4 +1,4 @@
-"""What a person or a machine reads: log lines and errors on stderr, one JSON object on stdout."""
+"""Log lines and errors on stderr, results on stdout; nothing written contains secrets or control characters."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Lines(logging.Formatter):
 
 
 def _described(_: object, __: str, event_dict: MutableMapping[str, Any]) -> dict[str, Any]:
-    """What a line says of a record of this project or of a library, its head first."""
+    """The fields of a log line for a record of this project or of a library."""
     record: logging.LogRecord = event_dict.pop("_record")
     event_dict.pop("_from_structlog")
     event = event_dict.pop("event")
@@ -65,7 +65,7 @@ def _described(_: object, __: str, event_dict: MutableMapping[str, Any]) -> dict
 
 
 def _as_text(_: object, __: str, line: MutableMapping[str, Any]) -> str:
-    """The line for a person: who logged it is left out, a trace is indented below."""
+    """The log line as text: without the logger's name, a traceback indented below it."""
     at, level, message, _ = (line.pop(name) for name in ("at", "level", "message", "logger"))
     traces = [text for name in ("stack", "exception") if (text := line.pop(name, None))]
     head = visible(f"{at} {level.upper()} {as_text(message, line)}")
@@ -73,39 +73,39 @@ def _as_text(_: object, __: str, line: MutableMapping[str, Any]) -> str:
 
 
 class _Onward(logging.Handler):
-    """Gives lines to the handlers of the root logger, which know form and secrets."""
+    """Passes events to the handlers of the root logger, which format and redact them."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logging.getLogger().handle(record)
 
 
 def _figure(value: Any) -> Any:
-    """A field as JSON has it: numbers stay numbers, everything else is text without secrets."""
+    """A field's JSON value: numbers stay numbers, everything else becomes redacted text."""
     if isinstance(value, float):
         return round(value, 3)
     return value if value is None or isinstance(value, int) else scrubbed(str(_plain(value)))
 
 
 def scrubbed(text: str) -> str:
-    """The text without the secrets of this run."""
+    """The text with this run's secrets redacted."""
     for own in _SECRETS:
         text = own.without(text)
     return text
 
 
 def _indented(text: str) -> str:
-    """Several lines of which none looks like the beginning of another log line."""
+    """Several lines, none of which can be mistaken for the beginning of a log line."""
     return "\n".join("  " + visible(line) for line in scrubbed(text).split("\n"))
 
 
 def _dumped(value: Any) -> str:
-    """JSON on one line, with escapes for what a terminal would obey or not show."""
+    """JSON on one line, with control and invisible characters escaped."""
     text = scrubbed(json.dumps(value, default=_plain, ensure_ascii=False))
     return visible_json(text)
 
 
 class _Escaping:
-    """A stream that lets nothing through which a terminal would obey, whoever writes to it."""
+    """A stream that escapes control characters in everything written to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -124,7 +124,7 @@ class _Escaping:
 
 @contextlib.contextmanager
 def escaped_streams() -> Iterator[None]:
-    """For as long as the block lasts nothing hidden reaches stdout and stderr, and no encoding stops a line."""
+    """Within the block, stdout and stderr escape control characters and characters that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -134,19 +134,19 @@ def escaped_streams() -> Iterator[None]:
 
 
 def terminal() -> TextIO:
-    """Stderr for what moves the cursor on purpose."""
+    """The unescaped stderr, for output that moves the cursor on purpose."""
     return sys.stderr.stream if isinstance(sys.stderr, _Escaping) else sys.stderr
 
 
 def keep_secret(secrets: OwnSecrets) -> None:
-    """From now on these, and what is added to them, appear in no line."""
+    """Redacts these secrets, and those added to them later, in all output from now on."""
     if not any(secrets is own for own in _SECRETS):
         # The same settings may have been read before, and these go on: they get to know a token.
         _SECRETS[:] = [own for own in _SECRETS if own.known != secrets.known] + [secrets]
 
 
 def start_logging(level: str, form: str) -> None:
-    """Log lines of this project at that level, those of libraries only when something is wrong."""
+    """Logs this project's lines at the level, and only warnings and errors of libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines(form))
     root = logging.getLogger()
@@ -162,25 +162,25 @@ def start_logging(level: str, form: str) -> None:
 
 
 def is_json() -> bool:
-    """Whether the lines on stderr are for a machine."""
+    """Whether log lines are JSON."""
     formatters = [handler.formatter for handler in logging.getLogger().handlers]
     return any(isinstance(formatter, _Lines) and formatter.is_json for formatter in formatters)
 
 
 def emit(value: Any) -> None:
-    """One JSON object on stdout."""
+    """Prints one JSON object to stdout."""
     sys.stdout.write(_dumped(value) + "\n")
     sys.stdout.flush()
 
 
 def say(*lines: str) -> None:
-    """Lines on stdout. A line break within one is shown, not made."""
+    """Prints lines to stdout; a line break within a line is escaped."""
     for line in lines or ("",):
         sys.stdout.write(visible(scrubbed(line)) + "\n")
 
 
 def tell(*lines: str, level: int = logging.INFO, **fields: Any) -> None:
-    """Lines on stderr, whatever lines of a log are shown; for a machine one object with ``fields``."""
+    """Prints lines to stderr at any log level; as JSON, one object with ``fields``."""
     if is_json():
         record = logging.LogRecord(LOGGER, level, "", 0, "\n".join(lines), None, None)
         record.fields = fields

@@ -21,7 +21,7 @@ from ..runtime.target import find_target
 
 
 def dataset(name: str | None = None) -> Any:
-    """The views in the destination of that name as ``sync`` finds it; DuckDB by default.
+    """The views in the named destination, resolved as ``sync`` resolves it; DuckDB by default.
 
     https://dlthub.com/docs/general-usage/dataset-access/dataset
 
@@ -33,7 +33,7 @@ def dataset(name: str | None = None) -> Any:
 
 
 def schema() -> Schema:
-    """The views as dlt knows tables: names, types and sentences."""
+    """The views as a dlt schema: names, types and descriptions."""
     views_schema = Schema(DATASET)
     for view in views().values():
         columns: Any = {

@@ -44,7 +44,7 @@ def only_this_machine(app: Asgi) -> Asgi:
 
 
 def is_own(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether a request names this machine and, where it says whose page sent it, a page of this server."""
+    """Whether Host is this machine and Origin, if sent, is this server."""
     hosts = [value.decode("latin-1") for name, value in headers if name.lower() == b"host"]
     origins = [value.decode("latin-1") for name, value in headers if name.lower() == b"origin"]
     if len(hosts) != 1:
@@ -55,7 +55,7 @@ def is_own(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def main() -> None:
-    """Runs marimo with this process's words."""
+    """Runs marimo with this process's arguments."""
     import uvicorn
 
     server: Any = uvicorn

@@ -15,7 +15,7 @@ _NONE = "(not known)"
 
 
 def charts(report: Report) -> Mapping[str, dict[str, Any]]:
-    """Each chart's Vega-Lite, by the section that it belongs to; none for what has no rows."""
+    """The Vega-Lite specification of each chart, by section; sections without rows have none."""
     specs = {
         "days": _days(report.days) if report.days else None,
         "rates": _rates(report.days) if report.days else None,
@@ -59,7 +59,7 @@ def _day(row: Mapping[str, Any]) -> str:
 
 
 def _parts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The failed executions and the others, as parts of one bar."""
+    """Failed and other executions as the two parts of a stacked bar."""
     failed = row["failures"]
     return [
         {"outcome": "other executions", "executions": row["executions"] - failed, "place": 1},

@@ -1,4 +1,4 @@
-"""What a report shows, asked of the views. No payload and no example of an error is asked for."""
+"""The report's figures, queried from the views. Payloads and error examples are never queried."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Rows = list[dict[str, Any]]
 
 TOP = 15
 QUIET = timedelta(days=7)
-"""Nobody is quiet before that."""
+"""Minimum age of the data for a user to count as quiet."""
 BEFORE = timedelta(days=30)
-"""Who ran something in so long before, and nothing since, went quiet."""
+"""A user who ran something in this span before, and nothing since, counts as quiet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report's figures."""
+    """The figures of one report."""
 
     window: Window
     made_at: datetime
@@ -39,11 +39,11 @@ class Report:
     coverage: Rows
     freshness: Rows
     caveats: list[str]
-    """Why the vendors' counts of tasks are no invoice."""
+    """Caveat: the vendors' task counts are not an invoice."""
 
 
 def report(access: Access, window: Window, *, now: datetime) -> Report:
-    """Asks for everything. Raises WarehouseUnavailable."""
+    """Queries all figures. Raises WarehouseUnavailable."""
     ask = _asking(access)
     days = _period(window)
     quiet_since = min(window.end, now) - QUIET

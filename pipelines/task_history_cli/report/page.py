@@ -1,4 +1,4 @@
-"""A report as a page: its words, its tables, and the library that draws its charts, in one file."""
+"""The report as one HTML file: texts, tables, and the chart library inlined."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNKNOWN = "(not known)"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the page."""
+    """One section of the page."""
 
     id: str
     title: str
@@ -32,17 +32,17 @@ class Section:
     heads: list[str] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
     numbers: frozenset[int] = frozenset()
-    """Columns of numbers."""
+    """Indexes of the columns that hold numbers."""
     instants: frozenset[int] = frozenset()
-    """Columns whose cells stay on one line."""
+    """Indexes of the columns whose cells are not wrapped."""
     charts: list[str] = field(default_factory=list)
     nothing: str = ""
-    """What stands in a table's place where it has no rows."""
+    """Text shown instead of an empty table."""
     points: list[str] = field(default_factory=list)
 
 
 def page(report: Report, title: str) -> str:
-    """The whole file. Whatever users or vendors named is escaped."""
+    """The whole HTML file. All values from users and vendors are escaped."""
     drawn = charts(report)
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         Path(__file__).with_name("page.html").read_text("utf-8")
@@ -71,7 +71,7 @@ def _library() -> str:
 
 
 def _script(value: Any) -> str:
-    """JSON that ends no script and begins no comment."""
+    """JSON that is safe inside a script element."""
     return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
@@ -244,7 +244,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
 
 
 def _limits(report: Report) -> list[str]:
-    """What a reader has to know before the figures are believed."""
+    """Caveats that a reader needs before relying on the figures."""
     states = [row["state"] for row in report.coverage]
     sentences = []
     for state, description in (

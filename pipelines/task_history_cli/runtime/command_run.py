@@ -39,7 +39,7 @@ def start_command(
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> Iterator[ActiveRun]:
-    """Everything ready for the first batch, the warehouse checked before a request is spent.
+    """Yields a run that is ready for its first batch; the warehouse is checked before a request is sent.
 
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
@@ -91,7 +91,7 @@ def start_command(
 
 
 def working_folder(target: Target) -> Path:
-    """Where dlt keeps what is not yet written: a folder per warehouse, so that none gets another's rows."""
+    """dlt's working folder: one per warehouse, so that no warehouse gets another's rows."""
     root = os.environ.get("DLT_DATA_DIR")
     if not root:
         is_root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -1,4 +1,4 @@
-"""How dlt is run here, unless somebody said otherwise."""
+"""Defaults for dlt's own settings; the user's values take precedence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from task_history.core.log import NAME
 
 
 def configure_dlt() -> None:
-    """To be called before dlt reads its settings for the first time."""
+    """Sets the defaults. Must be called before dlt first reads its settings."""
     for name, value in {
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         # What fails ends in one message of ours; the traces are for who looks for a fault.

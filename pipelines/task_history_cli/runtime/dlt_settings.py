@@ -1,4 +1,4 @@
-"""Which settings of dlt's own a project folder cannot make: those that import code, write elsewhere or move the rows.
+"""dlt settings that a project folder may not set: those that import code, write elsewhere or move the rows.
 
 dlt takes them from any TOML file in ``.dlt/``, and a folder may be another person's. The environment is the user's own.
 https://dlthub.com/docs/general-usage/credentials/setup
@@ -43,7 +43,7 @@ _SECTIONS = frozenset({"destination", "extract", "load", "normalize", "pipelines
 
 
 def check_dlt_settings(project: Path) -> None:
-    """Raises ConfigurationError when a TOML file of the project's ``.dlt`` makes one of them for a pipeline of ours."""
+    """Raises ConfigurationError when a TOML file of the project sets one of them for a pipeline of this project."""
     for path in sorted((project / ".dlt").glob("*.toml")):
         try:
             data = tomllib.loads(files.read_text(path, max_bytes=_MAX_BYTES))
@@ -72,7 +72,7 @@ def _is_destination_of_dlt(place: tuple[str, ...], value: Any) -> bool:
 
 
 def _may_be_ours(place: tuple[str, ...]) -> bool:
-    """Whether dlt looks in that section for a pipeline, source or schema of this project."""
+    """Whether dlt reads that section for a pipeline, source or schema of this project."""
     if len(place) == 1:
         return place[0] in _SECTIONS or _is_our_name(place[0])
     if place[-2] == "pipelines" or (place[-2] == "sources" and place[-1] != "schema"):

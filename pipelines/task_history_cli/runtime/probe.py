@@ -1,4 +1,4 @@
-"""A few questions to a vendor, whose answers a person waits for."""
+"""A client for the few requests of interactive commands, with short waits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from task_history.settings import Settings
 _FAULT_DEADLINE_S = 3.0
 _TIMEOUT_S = 10.0
 _LONGEST_HOLD_S = 10.0
-"""How long a person waits because the vendor asks for it."""
+"""Maximum seconds to wait when the vendor answers with Retry-After."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What a run is doing, while it does it: a line per commit in a log, a live line on a terminal."""
+"""Progress of a run: one log line per commit, and a live line on a terminal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows a run for as long as its block lasts."""
+    """Shows the progress of a run within its block."""
 
     def __init__(self, run: ActiveRun) -> None:
         self._run = run
@@ -47,7 +47,7 @@ class Progress:
         self._live.close()
 
     def committed(self, rows: int, seconds: float) -> None:
-        """A commit is done."""
+        """Reports a finished commit."""
         tally = self._run.loop.context.tally
         usage = self._run.usage()
         left = self._seconds_left(usage)
@@ -92,7 +92,7 @@ class Progress:
         return Shown(title, " · ".join(parts), done=sent, total=total)
 
     def _seconds_left(self, usage: Usage | None) -> float | None:
-        """By the budget where it is what limits, otherwise by the pace so far."""
+        """Seconds left: by the budget where it is the limit, otherwise by the pace so far."""
         requests_remaining = self._run.loop.context.tally.requests_remaining
         if requests_remaining is None:
             return None
@@ -108,7 +108,7 @@ class Progress:
 
 
 def _spare(usage: Usage | None) -> str:
-    """What the budget has left; nothing where it cannot be said."""
+    """Requests left in the budget; None where it is unknown."""
     if usage is None:
         return ""
     return " (no limit)" if usage.left is None else f" ({usage.left:,} of {usage.limit:,} left)"

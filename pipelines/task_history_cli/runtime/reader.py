@@ -22,18 +22,18 @@ class Reader(Protocol):
     """The tables of one dataset."""
 
     names: Names
-    """How they are named in SQL."""
+    """Qualified table names in SQL."""
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The columns' names and the rows. Raises WarehouseUnavailable."""
         ...
 
     def columns(self) -> set[tuple[str, str]]:
-        """All tables and their columns."""
+        """Columns by table."""
         ...
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
-        """How many rows these tables hold."""
+        """Number of rows by table."""
         ...
 
 
@@ -61,7 +61,7 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
 
 
 def probed(target: Target, settings: Settings) -> list[str]:
-    """What is to be said of the warehouse before the first sync.
+    """The message about a warehouse before the first sync.
 
     Raises:
         WarehouseUnavailable: it cannot be used; says what is missing.

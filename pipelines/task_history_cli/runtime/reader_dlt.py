@@ -1,4 +1,4 @@
-"""A warehouse that dlt knows how to reach, only read."""
+"""Reading a warehouse through dlt's own client."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
 
 
 def probed(target: Target, settings: Settings) -> list[str]:
-    """What is to be said of the warehouse before the first sync. Raises as ``reader`` does."""
+    """The message about a warehouse before the first sync. Raises as ``reader`` does."""
     with _connected(target, settings) as (client, backend), failures():
         sql = client.sql_client
         name = sql.dataset_name

@@ -15,7 +15,7 @@ _LONG_BACKLOG_DAYS = 1.0
 
 
 def result(current: ActiveRun, target: Target, seconds: float) -> dict[str, Any]:
-    """What a run did and where, as ``--json`` prints it."""
+    """The result of a run as the object that ``--json`` prints."""
     return run_result.result_of(current, seconds).as_json() | {
         "destination": target.name,
         "place": target.place,
@@ -24,7 +24,7 @@ def result(current: ActiveRun, target: Target, seconds: float) -> dict[str, Any]
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    """The result for a person."""
+    """The result as text."""
     text = [
         f"{result['executions']:,} executions read ({result['settled']:,} settled, {result['late']:,} late), "
         f"{result['steps']:,} steps, {result['payloads']:,} payloads ({result['redactions']:,} values redacted) "

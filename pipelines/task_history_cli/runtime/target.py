@@ -1,4 +1,4 @@
-"""Where the tables go: dlt's destinations, with what this project knows about each."""
+"""The warehouse of a command: a dlt destination with its place, credentials and dataset."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Target:
 
     @property
     def place(self) -> str:
-        """Where it is, for a person."""
+        """The place of the warehouse as text."""
         return str(self.file) if self.file is not None else self._found.place
 
     @property
     def fingerprint(self) -> str:
-        """Tells warehouses apart. Raises ConfigurationError."""
+        """A key that differs between warehouses. Raises ConfigurationError."""
         place = str(self.file) if self.file is not None else self._found.fingerprint
         return hashlib.sha256(f"{self.name}\0{place}".encode()).hexdigest()[:12]
 

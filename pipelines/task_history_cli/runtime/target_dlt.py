@@ -1,4 +1,4 @@
-"""Warehouses of which dlt knows where they are."""
+"""Where dlt's destinations other than a DuckDB file are."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .dlt_config import configure_dlt
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a warehouse is."""
+    """The place of a warehouse."""
 
     place: str
-    """For a person, without secrets."""
+    """The place as text, without secrets."""
     fingerprint: str
-    """Tells it from others."""
+    """A key that differs between warehouses."""
 
 
 def found(destination: Any) -> Found:
-    """The place that the settings name. Raises ConfigurationError when they name none."""
+    """The place that dlt's settings name. Raises ConfigurationError when they name none."""
     configure_dlt()
     name = destination.destination_name
     asked = destination.spec()
@@ -52,7 +52,7 @@ def found(destination: Any) -> Found:
 
 
 def _why(error: Exception) -> str:
-    """What is missing or wrong, without values: they may be secrets."""
+    """The missing or invalid settings, without their values, which may be secrets."""
     fields = getattr(error, "fields", None)
     if fields:
         return f"{', '.join(sorted(fields))} is missing"

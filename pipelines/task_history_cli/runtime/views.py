@@ -1,4 +1,4 @@
-"""The analysts' views: made and kept in the warehouse, checked after a run, asked."""
+"""Creates, updates, checks and queries the analysts' views."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADVICE = "the rows are loaded; once that is mended, make the views with: task-hi
 
 
 def after(current: ActiveRun) -> None:
-    """Keeps the views as they should be and checks what the run changed. Never fails: what is loaded is loaded."""
+    """Updates the views and checks what the run changed. Never raises: the rows are loaded in any case."""
     try:
         with current.loader.held():
             _after(current)
@@ -58,7 +58,7 @@ def _after(current: ActiveRun) -> None:
 
 
 def _oldest(access: Access, run_id: str, since: datetime) -> datetime | None:
-    """When the oldest execution began that the run wrote, of those ``since``; None when it wrote none."""
+    """The earliest start of the executions since ``since`` that the run wrote; None when it wrote none."""
     sql = f"SELECT min(started_at) FROM {DATASET}.executions WHERE run_id = %s AND started_at >= %s"
     _, rows = access.query(sql, run_id, since)
     found = rows[0][0] if rows else None
@@ -66,7 +66,7 @@ def _oldest(access: Access, run_id: str, since: datetime) -> datetime | None:
 
 
 def warn(finding: Finding) -> None:
-    """A line about a check that does not hold, with the query that shows the rows."""
+    """The line about a failed check, with the query that shows the rows."""
     if finding.is_well:
         return
     write = log.warning if finding.check.level == BROKEN else log.info

@@ -14,10 +14,10 @@ from .present import Reason, Words, shown, span
 
 @dataclass(frozen=True, slots=True)
 class VendorReply:
-    """What the vendor said when it was asked for the one execution."""
+    """The vendor's reply to a request for one execution."""
 
     status_code: int
-    """200, or why it gave none."""
+    """The HTTP status, or the reason why there was no answer."""
     status: str | None = None
     started_at: datetime | None = None
     known: Known | None = None
@@ -38,14 +38,14 @@ class Absent:
     file: str
     has_warehouse: bool = True
     around: Window | None = None
-    """When it began, as far as somebody says so."""
+    """When it began, if the vendor or the user says so."""
     reply: VendorReply | None = None
     replay: Row | None = None
     """The replay that named it as the new execution."""
     traces: Row | None = None
-    """The note that its steps were asked for."""
+    """The execution's row in the details log; empty where its steps were not requested."""
     other: Reason | None = None
-    """Why the id cannot be one of this system's executions."""
+    """Why the id cannot belong to an execution of this system."""
 
 
 def absent(facts: Absent) -> Reason:
@@ -100,7 +100,7 @@ def absent(facts: Absent) -> Reason:
 
 
 def _when(facts: Absent) -> Window | None:
-    """When it began, from whoever knows it best."""
+    """When it began, from the most reliable source."""
     if facts.reply is not None and facts.reply.started_at is not None:
         return Window(facts.reply.started_at, facts.reply.started_at + MS)
     if facts.replay is not None:

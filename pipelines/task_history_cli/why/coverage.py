@@ -25,39 +25,39 @@ Kind = Literal["covered", "perhaps", "filtered", "blind", "lost", "purged", "bef
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an execution that is not in the warehouse, for comparing it with filters."""
+    """What is known about an execution that is not in the warehouse, to compare it with filters."""
 
     fields: Mapping[str, str | None]
-    """By the names of filters; those that nothing tells are not in it."""
+    """Values by filter name; unknown values are left out."""
     ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where something lies, and in which stretch of what is loaded or is not."""
+    """The position of an instant relative to the loaded windows."""
 
     kind: Kind
     window: Window
-    """The stretch around it that has nothing loaded; itself where it is covered."""
+    """The gap that contains it; the instant itself where it is covered."""
     filters: tuple[str, ...] = ()
-    """Under which filters it would have been loaded."""
+    """The filters under which it would have been loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What is loaded, and how far the syncs and the vendor reach."""
+    """The loaded windows, and the limits of syncs and of the vendor's retention."""
 
     days: Sequence[Day]
     lost: Sequence[Window]
-    """What the vendor purged before any sync could read it."""
+    """Windows that the vendor purged before a sync could read them."""
     start: datetime
-    """Where a first sync begins."""
+    """The instant at which a first sync begins."""
     horizon: datetime | None
-    """What began before is purged by the vendor; None when it keeps everything."""
+    """The instant before which the vendor has purged executions; None when it keeps everything."""
     rechecked_from: datetime | None
-    """From when on the next sync looks again for what came late; None before the first."""
+    """The instant from which the next sync looks for late executions; None before the first sync."""
     blind: Sequence[Window] = ()
-    """What was purged before it was read, and is covered as empty."""
+    """Windows that were purged before they were read; coverage holds them as empty."""
 
     @property
     def unfiltered(self) -> list[Window]:
@@ -66,23 +66,23 @@ class Loaded:
 
     @property
     def by_filters(self) -> dict[str, list[Window]]:
-        """What is loaded under filters only."""
+        """The windows that are loaded under filters only."""
         names = sorted({day.filters for day in self.days if day.filters and day.lane != AUDIT})
         return {name: self._windows(name) for name in names}
 
     @property
     def cursor(self) -> datetime | None:
-        """How far the syncs are; None before the first."""
+        """The instant that the syncs have reached; None before the first sync."""
         ends = [w.end for day in self.days if day.lane == SYNC and not day.filters for w in day.windows]
         return max(ends, default=None)
 
     def checked_at(self, instant: datetime) -> datetime | None:
-        """When the windows around the instant were last read or compared."""
+        """The time at which the windows around the instant were last read or compared."""
         times = [d.checked_at for d in self.days if not d.filters and any(instant in w for w in d.windows)]
         return max(times, default=None)
 
     def spot(self, when: Window, system: System, known: Known | None = None) -> Spot:
-        """Where something lies that began within ``when``: what of it is not covered says it."""
+        """The position of an execution that began within ``when``; the part that is not covered decides."""
         missing = gaps(when, self.unfiltered)
         if not missing:
             return Spot("covered" if gaps(when, self.blind) else "blind", when)
@@ -135,7 +135,7 @@ class Loaded:
 def filter_values(
     system: System, row: Mapping[str, object], integration: str | None
 ) -> dict[str, str | None]:
-    """What the row, as the warehouse names it, says to each filter of the system."""
+    """The row's value for each filter of the system; the row has the warehouse's column names."""
     values: dict[str, str | None] = {}
     for filter_ in system.listing.filters:
         if filter_.column is not None:
@@ -147,7 +147,7 @@ def filter_values(
 
 
 def blind(reads: Iterable[tuple[Window, datetime]], retention: timedelta | None) -> list[Window]:
-    """What of those windows, each with when it was read, no read came to before it was purged."""
+    """The parts of the windows that were purged before they were read; each window comes with the time it was read."""
     if retention is None:
         return []
     reads = list(reads)
@@ -157,7 +157,7 @@ def blind(reads: Iterable[tuple[Window, datetime]], retention: timedelta | None)
 
 
 def read_filters(text: str) -> dict[str, str]:
-    """The filters as ``coverage.filters_text`` wrote them."""
+    """Parses filters written by ``coverage.filters_text``."""
     pairs = (part.partition("=") for part in text.split("&") if part)
     return {name: unquote(value) for name, _, value in pairs}
 

@@ -22,20 +22,20 @@ from .present import Details, Reason, Words
 
 @dataclass(slots=True)
 class Facts:
-    """What is known without asking the vendor."""
+    """The facts that need no request to the vendor."""
 
     execution_id: str
     loaded: Loaded
     row: Row | None = None
     states: list[Row] = field(default_factory=list)
     reads: list[Row] = field(default_factory=list)
-    """Of windows that hold its start."""
+    """Rows of ``window_reads`` for windows that contain its start."""
     runs: dict[str, Row] = field(default_factory=dict)
     run_then: str | None = None
-    """The run that was at work when it was first seen."""
+    """The run that was active when it was first seen."""
     details: Details | None = None
     integrations: dict[str, str] = field(default_factory=dict)
-    """Of workflows, by id."""
+    """Rows of workflows by id."""
     replay: Row | None = None
     """The replay that named it as the new execution."""
     replayed: list[Row] = field(default_factory=list)
@@ -59,7 +59,7 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
 
 
 class Asking:
-    """Asks one dataset."""
+    """Queries one dataset."""
 
     def __init__(self, reader: Reader, warehouse: Warehouse, settings: Settings, words: Words) -> None:
         self._reader = reader
@@ -69,7 +69,7 @@ class Asking:
         self._words = words
 
     def facts(self, execution_id: str, now: datetime) -> Facts:
-        """Everything that is known of it. Raises WarehouseUnavailable."""
+        """All facts about the execution. Raises WarehouseUnavailable."""
         if not self._system.listing.is_countable:
             raise UsageError(
                 f"why knows only lists that are narrowed to a time and sorted; {self._system.name}'s are not. Its rows "
@@ -183,7 +183,7 @@ class Asking:
         )
 
     def _mend(self, started_at: datetime | None, loaded: Loaded) -> tuple[bool, str]:
-        """Whether syncs load its details or a backfill of its day does, and how that is called."""
+        """The command that loads its details: sync, or a backfill of its day."""
         ends = [day.windows[0].start for day in loaded.days if day.lane == SYNC]
         if started_at is None or (ends and started_at >= min(ends)):
             return True, self._words.call("sync")
@@ -197,7 +197,7 @@ class Asking:
         return False, self._words.days("backfill", window, *map(shlex.quote, options))
 
     def _passed_over(self, row: Row, command: str) -> Row | None:
-        """The newest run that came to its end after the execution had, and left details."""
+        """The newest run that completed after the execution ended and left details unloaded."""
         runs = self._records(
             SYNC_RUNS.name,
             "command = %s AND outcome = 'complete' AND details_left > 0 AND ended_at > %s "
@@ -208,7 +208,7 @@ class Asking:
         return runs[0] if runs else None
 
     def _other(self, identity: str) -> Reason | None:
-        """What else the id names."""
+        """Other things that have this id, such as a step or a workflow."""
         system, words = self._system, self._words
         step = self._first(system.details.steps.name, "id", identity)
         if step is not None:
@@ -227,7 +227,7 @@ class Asking:
         return None
 
     def _run_at(self, instant: datetime) -> str | None:
-        """The only run that was at work then; None when there were several."""
+        """The only run that was active then; None when there were several."""
         runs = self._records(
             SYNC_RUNS.name,
             "started_at <= %s AND coalesce(ended_at, written_at) >= %s LIMIT 2",
@@ -254,7 +254,7 @@ class Asking:
     def _records(
         self, table: str, condition: str, *values: object, columns: str = "*", day: datetime | None = None
     ) -> list[Row]:
-        """Rows of the table; of that day of its partitions, where it is known."""
+        """Rows of the table, limited to the partition of that day where the day is known."""
         sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {condition}"
         names, rows = self._reader.query(sql, *values)
         return [
@@ -267,7 +267,7 @@ class Asking:
         ]
 
     def rank(self, window: Window, filters: str, started_at: datetime, execution_id: str) -> int:
-        """Its place, from 0, among the stored executions of the window under the filters."""
+        """Its position, from 0, among the stored executions of the window under the filters."""
         narrow = self._warehouse.within(Selection(window, read_filters(filters)))
         ties = sorted(narrow.ids(Window(started_at, started_at + MS)) | {execution_id})
         return narrow.count(Window(window.start, started_at)) + ties.index(execution_id)

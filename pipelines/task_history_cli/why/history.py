@@ -26,10 +26,10 @@ _NOTED_WITHIN = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What made the row appear in the warehouse."""
+    """The request that brought the row into the warehouse."""
 
     read_by: str | None
-    """The kind of request; None when nothing tells it any more."""
+    """The kind of request; None when it is no longer known."""
     read: Row | None
     """The window that was read (window_reads); None when it came in no listing of a window."""
     run_id: str | None
@@ -63,7 +63,7 @@ def timeline(row: Row, earlier: Sequence[Row]) -> list[StoredStatus]:
 def brought(
     seen: Sequence[StoredStatus], reads: Sequence[Row], known: Known, system: System, *, run_then: str | None
 ) -> Brought:
-    """What brought an execution that was seen so.
+    """The request that brought an execution in this state.
 
     ``reads`` are those of windows that hold its start, ``run_then`` is the run that was at work when it was
     first seen.

@@ -31,12 +31,12 @@ from .coverage import Known, Loaded, filter_values
 
 MOST = 2
 _MAX_HOLD_S = 60.0
-"""How long a person waits because the vendor asks for it."""
+"""Maximum seconds to wait when the vendor answers with Retry-After."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of asking."""
+    """The vendor's reply about one execution."""
 
     reply: VendorReply
     requests: int
@@ -115,5 +115,5 @@ def _is_listed(client: Client, settings: Settings, execution_id: str, window: Wi
 
 
 def _named(system: System, sent: Row) -> Row:
-    """What the vendor sent, by the names of the warehouse's columns."""
+    """The vendor's values by the warehouse's column names."""
     return {column.name: sent.get(column.source) for column in system.executions.columns if column.source}

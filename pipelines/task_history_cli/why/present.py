@@ -25,19 +25,19 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How the answers name things."""
+    """The names that the answers use."""
 
     system: System
     instance: str | None = None
     retention_days: float | None = None
 
     def call(self, command: str, *rest: str) -> str:
-        """The command line that does it."""
+        """The command line to run."""
         account = ("--instance", self.instance) if self.instance else ()
         return " ".join(("task-history", command, self.system.name, *account, *rest))
 
     def days(self, command: str, window: Window, *rest: str) -> str:
-        """The command line that does it for the days of the window."""
+        """The command line to run for the days of the window."""
         first = window.start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         last = max(window.end - MS, first)
         after = last.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
@@ -45,33 +45,33 @@ class Words:
 
     @property
     def keeps(self) -> str:
-        """How long the vendor keeps executions."""
+        """The vendor's retention as text."""
         days = self.retention_days
         return "keeps executions for ever" if not days else f"keeps executions for {days:g} days"
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What there is of an execution's steps and payloads, and what is wanted."""
+    """Which steps and payloads of an execution are loaded, and which are wanted."""
 
     scope: Scope
     ledger: Row | None
-    """The note that its steps were asked for."""
+    """The execution's row in the details log; empty where its steps were not requested."""
     steps: int
     payloads: Mapping[str, int]
-    """How many by outcome."""
+    """Number of payloads by outcome."""
     payloads_missing: int
-    """Wanted and not there."""
+    """Number of payloads that are wanted and not loaded."""
     waiting: int
-    """Executions whose steps are wanted and not there, this one among them."""
+    """Number of executions whose steps are wanted and not loaded, including this one."""
     passed_over_by: Row | None
-    """The run that came to its end and left it."""
+    """The completed run that left it unloaded."""
     mend: str
-    """The command that loads what is missing."""
+    """The command that loads the missing details."""
 
 
 def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
-    """What the row says of itself; ``is_purged_now`` says that the vendor was asked and does not hold it."""
+    """Remarks on the stored row; ``is_purged_now`` says that the vendor was asked and no longer has the execution."""
     status = row.get("status") or "without a status"
     purged_at: datetime | None = row.get("purged_at_source")
     resolution = row.get("resolution")
@@ -112,7 +112,7 @@ def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
 
 
 def changed(words: Words, row: Row, status: str | None) -> list[Reason]:
-    """What to say when the vendor shows another status than the row."""
+    """The remark on a vendor's status that differs from the stored one."""
     if status is None or status == row.get("status"):
         return []
     if row.get("is_open"):
@@ -123,7 +123,7 @@ def changed(words: Words, row: Row, status: str | None) -> list[Reason]:
 
 
 def details(words: Words, row: Row, facts: Details) -> list[Reason]:
-    """What there is of its steps and payloads, or why there is nothing."""
+    """Remarks on its steps and payloads, or on why they are missing."""
     ledger = facts.ledger
     if ledger is None:
         return [_no_steps(words, row, facts)]
@@ -248,7 +248,7 @@ def _payloads(facts: Details) -> list[Reason]:
 
 
 def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reason]:
-    """That it is a replay of another execution, and that it was replayed itself."""
+    """Remarks on replays: that it replays another execution, and that it was replayed."""
     reasons = []
     if named_by is not None and named_by["execution_id"] != named_by["new_execution_id"]:
         original_id = str(named_by["execution_id"])

@@ -1,4 +1,4 @@
-"""The answer of ``why`` for a person."""
+"""The output of ``why`` as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTHING = "Nothing."
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
-    """The result as lines: the answer first, then what it rests on."""
+    """The result as lines: the answer first, then the facts behind it."""
     name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
     text = [
         f"{name} {result['id']}: {result['code']}",
