@@ -200,6 +200,22 @@ def test_every_column() -> None:
     assert without_own(table.select(["ok", "other"]), own).equals(table.select(["ok", "other"]))
 
 
+@pytest.mark.parametrize("before_bytes", [0, 100, 9 << 20])
+def test_every_chunk(before_bytes: int) -> None:
+    """A secret is taken out of whichever chunk of a column it stands in, however much text stands before it."""
+    first = pa.array(["a" * before_bytes, None, "b", ""])
+    second = pa.array(["c", f"x-{KEY}", None, "d"])
+    table = pa.table(
+        {
+            "front": pa.chunked_array([first, second.slice(3)]),
+            "back": pa.chunked_array([first.slice(1), second.slice(1, 2)]),
+        }
+    )
+    new = without_own(table, OwnSecrets([KEY]))
+    assert table["front"].to_pylist() == new["front"].to_pylist()
+    assert [None, "b", "", f"x-{MARK}", None] == new["back"].to_pylist()
+
+
 def test_numbers_in_payloads() -> None:
     """A secret of digits that a payload holds as a number is gone."""
     redactor = Redactor(secrets=["1234567890123"])
