@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -150,6 +151,7 @@ class SystemSettings:
     )
 
 
+@cache
 def settings_in(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     """The settings of a class: the system's own first, then those that all systems have."""
     hints = get_type_hints(settings)
