@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, chain, groupby, pairwise
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -145,7 +145,7 @@ def merged(parts: Iterable[ColumnarRows]) -> list[ColumnarRows]:
         group = _Group(
             pa.concat_tables([part.table for part in several]),
             pa.concat_arrays([part.starts for part in several]),
-            [identity for part in several for identity in part.ids],
+            list(chain.from_iterable(part.ids for part in several)),
             {
                 name: [value for part in several for value in part.others[name]]
                 for name in several[0].group.others

@@ -123,6 +123,8 @@ class Rows(Sequence[Row]):
             elif len(part):
                 self.parts.append(part)
         self._all: list[Row] | None = None
+        self._is_distinct = False
+        """Whether it is known that no id occurs twice."""
 
     @classmethod
     def of(cls, system: System, rows: Iterable[Row]) -> Rows:
@@ -132,7 +134,8 @@ class Rows(Sequence[Row]):
     @classmethod
     def joined(cls, system: System, several: Iterable[Iterable[Row]]) -> Rows:
         """All of these, in this order."""
-        return cls(part for rows in several for part in cls.of(system, rows).parts)
+        filled = [rows for rows in (cls.of(system, rows) for rows in several) if rows.parts]
+        return filled[0] if len(filled) == 1 else cls(part for rows in filled for part in rows.parts)
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))
@@ -163,14 +166,18 @@ class Rows(Sequence[Row]):
 
     def distinct(self, system: System) -> Rows:
         """Each id once, in the version that came last."""
-        ids = self.ids
-        if len(set(ids)) == len(ids):
+        if self._is_distinct:
             return self
-        return Rows.of(system, dict(zip(ids, self, strict=True)).values())
+        ids = self.ids
+        if len(set(ids)) < len(ids):
+            return Rows.of(system, dict(zip(ids, self, strict=True)).values())
+        self._is_distinct = True
+        return self
 
     def within(self, system: System, window: Window) -> Rows:
         """Those that began in the window, oldest first; those of which it is not known stay too."""
         kept = Rows(part.within(window) for part in self.parts)
+        kept._is_distinct = self._is_distinct
         if kept._is_sorted:
             return kept
         starts = [system.started_at(row) or window.start for row in kept]

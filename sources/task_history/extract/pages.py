@@ -262,9 +262,10 @@ class Pages:
         Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
         compared. More of one kind come only where offsets lead nowhere.
         """
-        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
+        repeated = _repeated(self._system, reading.pages)
+        for offset in sorted(offset for same in repeated for offset in same):
             reading.add(offset, self.one(reading.window, offset))
-        alike = _repeated(self._system, reading.pages)
+        alike = _repeated(self._system, reading.pages) if repeated else []
         longest = max(alike, key=len, default=[])
         filled = sum(1 for page in reading.pages.values() if page.size)
         if len(longest) > 2 or (longest and len(longest) == filled):
