@@ -151,9 +151,13 @@ class SystemSettings:
     )
 
 
-@cache
 def settings_in(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     """The settings of a class: the system's own first, then those that all systems have."""
+    return _declared(settings)
+
+
+@cache
+def _declared(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     hints = get_type_hints(settings)
     common = {declared.name for declared in fields(SystemSettings)}
     own = [
