@@ -228,7 +228,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             if limit
             else "  budget    no limit"
         )
-    text += ["  days      " + line for line in _calendar(result["coverage"], datetime.now(UTC).date())]
+    weeks = _calendar(result["coverage"], datetime.now(UTC).date())
+    text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
     text.append("  last runs (UTC)")
     heads = [
         "started",
