@@ -153,7 +153,7 @@ class SystemSettings:
 
 def settings_in(settings: type[SystemSettings]) -> tuple[Setting, ...]:
     """The settings of a class: the system's own first, then those that all systems have."""
-    return _declared(settings)
+    return _declared(settings)  # type: ignore[arg-type]  # mypy asks the __hash__ of its objects
 
 
 @cache
