@@ -116,11 +116,20 @@ class RejectedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutsideRow:
+    """A row that stands in the answer for a window and began far outside of it."""
+
+    position: int
+    """Its place in the page, from 0."""
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page of a listing."""
 
     rows: Sequence[Row]
-    """The rows that have an id, in order."""
+    """The rows that have an id and belong to the window that was asked for, in order."""
     total: int | None
     """Number of rows in the whole listing, where the vendor states it."""
     more: bool | None
@@ -128,20 +137,25 @@ class Page:
     body: bytes = field(default=b"", repr=False, compare=False)
     """The answer that the page was read from, where it was kept."""
     rejected: tuple[RejectedRow, ...] = ()
-    """The other rows of the page, in order."""
+    """The rows without a usable id, in order."""
+    outside: tuple[OutsideRow, ...] = ()
+    """The rows that began outside of the window that was asked for, in order."""
 
     @property
     def size(self) -> int:
-        """Number of places in the listing that the page takes: all rows of the answer, rejected ones included."""
-        return len(self.rows) + len(self.rejected)
+        """Number of places in the listing that the page takes: all rows of the answer."""
+        return len(self.rows) + len(self.rejected) + len(self.outside)
 
     @property
     def places(self) -> Sequence[int]:
         """The place of each of ``rows`` in the page, from 0."""
-        if not self.rejected:
-            return range(len(self.rows))
-        taken = {row.position for row in self.rejected}
-        return [place for place in range(self.size) if place not in taken]
+        taken = self.other_places
+        return [place for place in range(self.size) if place not in taken] if taken else range(self.size)
+
+    @property
+    def other_places(self) -> set[int]:
+        """The places of the page that hold other rows than ``rows``."""
+        return {row.position for row in self.rejected} | {row.position for row in self.outside}
 
     def of(self, body: bytes) -> Page:
         """The page, read from the answer and keeping it."""

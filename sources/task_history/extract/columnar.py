@@ -168,8 +168,8 @@ class ColumnReader:
         """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
         self._know()
 
-    def pages(self, bodies: Sequence[bytes]) -> list[Page]:
-        """The pages. Raises ValueError or ArrowException where anything in them is odd."""
+    def pages(self, bodies: Sequence[bytes], *, bounds: Window | None = None) -> list[Page]:
+        """The pages. Raises ValueError or ArrowException where anything in them is odd, or began out of bounds."""
         pages = self._read(bodies)
         lists, totals = pages[self.form.rows], pages[self.form.total].to_pylist()
         rows = pa.Table.from_struct_array(pc.list_flatten(lists))
@@ -187,6 +187,10 @@ class ColumnReader:
             or starts.null_count
         ):
             raise ValueError("a row without id or start, or a page without rows or count")
+        if bounds is not None and len(starts):
+            span = pc.min_max(starts).as_py()
+            if not bounds.start <= span["min"] <= span["max"] < bounds.end:
+                raise ValueError("a row that began outside of the window")
         group = _Group(
             rows.drop_columns(others), starts, identities.to_pylist(), self._parsed(bodies, others)
         )
@@ -244,11 +248,17 @@ class PageReader:
     """
 
     def __init__(
-        self, columns: ColumnReader, one_by_one: Callable[[bytes], Page | None], *, size: int
+        self,
+        columns: ColumnReader,
+        one_by_one: Callable[[bytes], Page | None],
+        *,
+        size: int,
+        bounds: Window | None = None,
     ) -> None:
         self._columns = columns
         self._one_by_one = one_by_one
         self._size = size
+        self._bounds = bounds
         self._waiting: list[bytes] = []
         self._keys = 0
         """In the pages that are not read yet."""
@@ -275,7 +285,7 @@ class PageReader:
         """Reads the pages that wait."""
         bodies, self._waiting, self._keys = self._waiting, [], 0
         try:
-            self.pages += self._columns.pages(bodies) if bodies else []
+            self.pages += self._columns.pages(bodies, bounds=self._bounds) if bodies else []
         except (ValueError, pa.ArrowException):
             self.pages += map(self._one_by_one, bodies)
 

@@ -20,8 +20,9 @@ from ..core.json import exact_json
 from ..core.models import MS, Json, Page, Row, Table, Window
 from ..systems.parsing import instant
 from ..systems.protocol import System
-from .evidence import contradicts, is_all
-from .pages import Pages, is_sorted
+from .evidence import count_of
+from .one_instant import read_instant
+from .pages import Pages, holds_all, is_sorted, rows_beside
 
 _MOST_REQUESTS = 100
 """For the halves of one window; what is left beyond is read whole."""
@@ -103,7 +104,7 @@ class Comparer:
     def compare(self, window: Window, held: Held) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
         work = _Work(self, held)
-        head = self.pages.one(window)
+        head = self.pages.first(window)
         work.window(window, head)
         work.result.total = head.total
         work.result.fresh = list({self.system.identity(row): row for row in work.result.fresh}.values())
@@ -117,50 +118,69 @@ class _Work:
         self._read = comparer.read
         self._held = held
         self._left = _MOST_REQUESTS
+        self._is_moving = False
+        """Whether a window was read whole and not verified: rows change, or counts are wrong."""
         self.result = Comparison()
 
     def window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
         self.result.read += head.rows
-        if is_all(head, self._system.listing.page_size):
+        if holds_all(self._system, head):
             self._leaf(window, head.rows)
             return
-        if head.total is None or contradicts(head):
+        count = count_of(head)
+        if count is None:
             self._all(window, head, is_noted=True)
             return
-        if not head.rows or self._left <= 0:
-            # Halves of a window that shows nothing tell no more; those of others would take too many requests.
+        if not head.size or self._left <= 0 or self._is_short(window, head):
+            # Halves of a window that shows less than it counts tell no more; those of others would take too many
+            # requests.
             self._all(window, head, is_last=True, is_noted=True)
             return
-        total = head.total - self._before(window, head)
+        total = count - rows_beside(self._system, head, window)
         held = self._held.count(window)
         if total == held and self._knows(window, head.rows):
             return
-        if total - held > total * _MOSTLY_MISSING:
+        if total - held > total * _MOSTLY_MISSING and not self._is_moving:
             leaves = len(self.result.leaves)
             if self._all(window, head):
                 return
             # The halves tell it again, and better.
+            self._is_moving = True
             del self.result.leaves[leaves:]
-        self._halves(window)
+        self._halves(window, count)
 
-    def _halves(self, window: Window) -> None:
+    def _is_short(self, window: Window, head: Page) -> bool:
+        """Whether nothing follows a first page that is shorter than others were, although it counts more rows."""
+        if head.size >= self._pages.longest:
+            return False
+        self._left -= 1
+        return self._pages.one(window, head.size - 1).size <= 1
+
+    def _halves(self, window: Window, count: int) -> None:
         parts = halves(window)
         if parts is None:
-            rows, is_whole_now = self._pages.millisecond(window)
-            self._leaf(window, list(rows.values()), is_whole=is_whole_now)
-            if not is_whole_now:
+            rows, evidence = read_instant(self._pages, window)
+            self._leaf(window, list(rows.values()), is_whole=evidence.is_verified)
+            if not evidence.is_verified:
                 self.result.unverified.append(window)
             return
         # Neither half's count says anything of the other: rows may stand at their common edge, or have come
         # since the window was counted.
+        counts: list[int | None] = []
         for part in parts:
             self._left -= 1
-            self.window(part, self._pages.one(part))
+            head = self._pages.first(part)
+            counts.append(count_of(head))
+            self.window(part, head)
+        counted = [number for number in counts if number is not None]
+        if len(counted) == len(parts) and sum(counted) < count and self._counts_more(window, sum(counted)):
+            self.result.unverified.append(window)
 
-    def _before(self, window: Window, head: Page) -> int:
-        """How many rows a page shows of the millisecond before the window."""
-        return sum(1 for row in head.rows if (at := self._system.started_at(row)) and at < window.start)
+    def _counts_more(self, window: Window, count: int) -> bool:
+        """Whether the vendor still counts more rows than that."""
+        again = self._pages.one(window)
+        return again.total is None or again.total > count
 
     def _all(self, window: Window, head: Page, *, is_last: bool = False, is_noted: bool = False) -> bool:
         """Reads the whole window; False when its rows are not verified.
@@ -205,9 +225,10 @@ class _Work:
             return True
         if first == last:
             # Which rows of one instant a page shows is chance: as many may be missing as expired.
-            at_once, is_all = self._pages.millisecond(Window(first, last + MS))
+            at_once, evidence = read_instant(self._pages, Window(first, last + MS))
             at_first = {key for key, row in at_once.items() if self._system.started_at(row) == first}
-            return is_all and at_first == held and not self._held.count(Window(window.start, first))
+            is_same = at_first == held and not self._held.count(Window(window.start, first))
+            return evidence.is_verified and is_same
         # Rows of the last instant may continue on the next page, in any order.
         return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
 

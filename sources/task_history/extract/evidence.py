@@ -1,27 +1,46 @@
 """When the rows read from a window count as complete, and on which evidence. Pure.
 
-``count``: as many distinct ids came as the vendor counts, by the same count on every page, and every position was read.
-``chain``: where the vendor does not count, each page began with rows of the one before, and the end was shown.
-Unverified windows are still loaded, marked, and compared again.
+A window is verified on one of three kinds of evidence, and otherwise not:
+
+``count``   As many distinct ids came as the vendor counts, by the same count on the first page and on the last, and no
+            position was left out: ``by_count``; for one page ``is_all``. The beginning of a sorted, counted list, up to
+            an instant, is counted as well where each of its positions was shown, under one count, and they hold as many
+            distinct ids as there are positions.
+``chain``   Where the vendor does not count: each page begins with the last rows of the one before, the same rows in the
+            same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns exactly
+            the rows that it repeats and nothing else (``is_end``), whatever the pages before it say of themselves. Where
+            a count came after all, the rows have to meet it: ``by_chain``.
+``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places (``Repeated``), and no
+            rows at all, where nothing is counted (``of_nothing``).
+
+Never evidence: an empty page behind rows; a page as long as the longest that was seen; a size at which some other list
+ended; a count that was seen and then dropped; one empty answer without a second look. A count that was seen is not
+forgotten: where the rows differ from it, the window is unverified. What is unverified is loaded all the same, with its
+reason, and compared again by later runs.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..core.models import Page
 
 _MIN_VENDOR_PAGE_SIZE = 10
 """No vendor caps its pages below."""
+_STRENGTHS = ("", "repeat", "chain", "count")
+_MAX_STALE_READINGS = 8
+"""Readings of one instant in a row that show no new row while rows swap places."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What makes a window's rows believed complete."""
 
-    kind: Literal["count", "chain", ""]
+    kind: Literal["count", "chain", "repeat", ""]
     """Empty where nothing does."""
     reason: str = ""
     """Why nothing does."""
@@ -32,13 +51,11 @@ class Evidence:
         return bool(self.kind)
 
     def __and__(self, other: Evidence) -> Evidence:
-        """What makes two windows that touch believed complete together."""
-        if not self.is_verified or self.kind == other.kind:
-            return self
-        return other if not other.is_verified else CHAIN
+        """The evidence of two windows taken as one: the weaker of both."""
+        return min(self, other, key=lambda evidence: _STRENGTHS.index(evidence.kind))
 
 
-COUNT, CHAIN = Evidence("count"), Evidence("chain")
+COUNT, CHAIN, REPEAT = Evidence("count"), Evidence("chain"), Evidence("repeat")
 
 
 def unverified(reason: str) -> Evidence:
@@ -46,36 +63,127 @@ def unverified(reason: str) -> Evidence:
     return Evidence("", reason)
 
 
-def evidence_for_total(total: int | None) -> Evidence:
-    """The evidence of rows that were seen to be all: the vendor's count for them, where it gives one."""
-    return CHAIN if total is None else COUNT
+def count_of(page: Page) -> int | None:
+    """The vendor's count of a list, on its first page; None where the page gives none.
 
-
-def is_all(page: Page, page_size: int) -> bool:
-    """Whether this first page holds all that there is.
-
-    A page that says that more follows is believed, and so is a short one that says that it is the last,
-    also against their count; a short one that says nothing is not.
+    A count of no more rows than the page holds, on a page that says that more follows, counts the page.
     """
-    if page.more is True and page.size:
-        return False
-    if page.total is not None:
-        return page.total <= page.size or (0 < page.size < page_size and page.more is False)
-    return not page.size or (page.size < page_size and page.more is False)
+    is_of_page = page.more is True and page.total is not None and page.total <= page.size
+    return None if is_of_page else page.total
 
 
-def is_last(page: Page, end: int, page_size: int) -> bool:
-    """Whether nothing follows this page of a sorted listing, which ends at that position."""
-    if not page.size:
-        return True
-    if page.more is not True and page.total is not None and end >= page.total:
-        return True
-    return page.size < page_size and page.more is False
+def is_all(page: Page, distinct: int) -> bool:
+    """Whether this first page, with so many distinct rows, holds all rows that the vendor counts."""
+    return count_of(page) == page.size == distinct
 
 
-def contradicts(page: Page) -> bool:
-    """Whether this first page says that more follows and counts no more than it holds: its count is none."""
-    return page.more is True and page.total is not None and 0 < page.size >= page.total
+def by_count(totals: Iterable[int | None], distinct: int, *, gap: int | None = None) -> Evidence:
+    """The evidence of so many distinct rows; ``totals`` are the counts on the pages that showed them.
+
+    ``gap`` is the first position that no page showed.
+    """
+    counts = set(totals)
+    stated = sorted(count for count in counts if count is not None)
+    if not stated:
+        return unverified("the vendor gives no count")
+    if len(stated) > 1:
+        return unverified(f"the vendor's count was {stated[0]:,} and {stated[-1]:,} while it was read")
+    if None in counts:
+        return unverified(f"the vendor counts {stated[0]:,} on one page and not on another")
+    if gap is not None:
+        return unverified(f"the vendor counts {stated[0]:,} and shows nothing at position {gap:,}")
+    return COUNT if distinct == stated[0] else _other_than_counted(stated[0], distinct)
+
+
+def by_chain(totals: Iterable[int | None], distinct: int) -> Evidence:
+    """The evidence of so many distinct rows of pages that joined up to the end; ``totals`` are the counts on them."""
+    stated = sorted({count for count in totals if count is not None})
+    if len(stated) > 1:
+        return by_count(stated, distinct)
+    return CHAIN if not stated or stated[0] == distinct else _other_than_counted(stated[0], distinct)
+
+
+def of_nothing(page: Page, *, expected: int = 0) -> Evidence:
+    """The evidence of a window of which two requests in a row showed no row; ``page`` is the second answer.
+
+    ``expected`` is how many rows an earlier answer announced or showed there.
+    """
+    count = page.total or 0
+    if count or page.more:
+        return (
+            _other_than_counted(count, 0) if count else unverified("more rows are announced and none shown")
+        )
+    if expected:
+        return unverified(f"{expected:,} more rows were announced and none shown")
+    return REPEAT if page.total is None else COUNT
+
+
+def _other_than_counted(count: int, distinct: int) -> Evidence:
+    return unverified(f"the vendor counts {count:,} and gives {distinct:,}")
+
+
+def joins(before: Sequence[str], page: Sequence[str]) -> int:
+    """How many rows a page repeats of the page before it; 0 where the two do not join.
+
+    Both are given as ids in order. They join where the page begins with the last rows of the one before, the same rows
+    in the same sequence, and shows no other of its rows.
+    """
+    if not page or page[0] not in before:
+        return 0
+    tail = list(before[before.index(page[0]) :])
+    is_same = list(page[: len(tail)]) == tail and set(before).isdisjoint(page[len(tail) :])
+    return len(tail) if is_same else 0
+
+
+def is_end(page: Page, *, repeated: int, is_new: bool) -> bool:
+    """Whether a page behind rows shows the end of a sorted list: it holds only rows that it was to repeat.
+
+    ``repeated`` is how many those are, ``is_new`` whether it shows a row that the pages before it did not.
+    """
+    return 0 < page.size <= repeated and not is_new
+
+
+@dataclass(slots=True)
+class Repeated:
+    """Readings of one list whose rows swap places, such as those of one instant, until every row was seen."""
+
+    _seen: set[str] = field(default_factory=set)
+    """Ids that the readings showed which agree with the last one on the number of rows."""
+    _all: set[str] = field(default_factory=set)
+    _size: tuple[int, bool] | None = None
+    _stale: int = 0
+
+    def add(
+        self, ids: AbstractSet[str], *, positions: int, count: int | None, reason: str = ""
+    ) -> Evidence | None:
+        """Takes a reading from the first position to the last; gives what is known then, None if one more may tell.
+
+        ``positions`` is how many positions it showed and ``count`` the vendor's count, by the same count on every page;
+        ``reason`` is why it did not come to the end.
+        """
+        self._stale = 0 if ids - self._all else self._stale + 1
+        self._all |= ids
+        before, self._size = self._size, (positions if count is None else count, count is not None)
+        is_alike = self._size == before
+        # What was seen while there were more or fewer rows may be gone. Where nothing is counted, only the next reading
+        # tells whether some expired during this one.
+        if is_alike:
+            self._seen |= ids
+        else:
+            self._seen = set(ids) if count is not None else set()
+        if len(self._seen) > self._size[0]:
+            self._seen = set(ids)
+        if count is not None and len(self._seen) == count:
+            return COUNT
+        if count is None and not reason and is_alike and len(self._seen) == positions:
+            return REPEAT
+        # Where no row swaps, or the end cannot be reached, further readings show nothing else.
+        most = 1 if reason or len(ids) == positions else _MAX_STALE_READINGS
+        if self._stale < most:
+            return None
+        return unverified(
+            reason or f"{self._size[0]:,} rows of one instant, of which {len(self._seen):,} were seen"
+        )
 
 
 class PageLengths:

@@ -9,18 +9,19 @@ are read, with one request. Only otherwise are they compared and read apart.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..core.errors import Rejected
-from ..core.models import MS, Page, Row, Window, floor_ms
+from ..core.errors import Rejected, UnexpectedResponse
+from ..core.log import log
+from ..core.models import MS, Page, Row, Window, floor_ms, iso_ms
 from ..systems.protocol import System
-from .compare import Held
-from .evidence import evidence_for_total, is_all
+from .compare import Comparison, Held
+from .evidence import CHAIN, COUNT, Evidence, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
-from .pages import after, is_sorted, refused_depth, sure
+from .pages import after, described, is_sorted, refused_depth, sure
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing
@@ -38,6 +39,8 @@ class Known:
     """After the newest execution that is held, or the cursor, whichever is earlier."""
     count: int
     """Executions that are held since ``start``."""
+    may_expire: bool = False
+    """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
     def since(cls, since: Since, held: NewestHeld, *, edge: Edge) -> Known:
@@ -49,7 +52,60 @@ class Known:
         start = max(newest - since.lookback, since.loaded.start)
         # What the vendor has purged by now cannot be compared.
         start = min(start if since.horizon is None else max(start, since.horizon), newest)
-        return cls(start, newest, held.count(Window(start, edge() + _FAR)))
+        may_expire = start in (since.loaded.start, since.horizon)
+        return cls(start, newest, held.count(Window(start, edge() + _FAR)), may_expire)
+
+
+def incremental(
+    listing: SortedListing, system: System, since: Since, held: NewestHeld, *, edge: Edge
+) -> Iterator[Late | Piece]:
+    """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
+    known = Known.since(since, held, edge=edge)
+    outside = listing.pages.outside
+    brought = 0
+    for event in recent(listing, system, known, held, edge=edge):
+        size = len(event.comparison.fresh) if isinstance(event, Late) else len(event.rows)
+        if since.loaded is None and not brought and isinstance(event, Piece) and not size:
+            _check_account(listing, system, event)
+        brought += size
+        if isinstance(event, Late):
+            event.comparison.fresh += outside.take()
+            yield event
+        else:
+            yield replace(event, outside=[*event.outside, *outside.take()])
+    if since.compare_from is not None and brought and listing.pages.has_counts:
+        window = Window(since.compare_from, known.start)
+        if not window.is_empty:
+            yield Late(listing.compare(window, held), window)
+    left_over = list(outside.take())
+    if left_over:
+        yield Late(Comparison(fresh=left_over), Window(known.newest, known.newest))
+
+
+def _check_account(listing: SortedListing, system: System, first: Piece) -> None:
+    """Looks at the whole account, where the first window of a first sync shows no execution.
+
+    Raises:
+        UnexpectedResponse: the window may have executions: nothing is to be loaded from these answers.
+    """
+    evidence = first.evidence
+    rows = listing.pages.one(None).rows if evidence.is_verified else []
+    starts = [start for start in map(system.started_at, rows) if start is not None]
+    if any(start in first.window for start in starts):
+        evidence = unverified("the list of all times shows some")
+    if not evidence.is_verified:
+        raise UnexpectedResponse(
+            f"The listing of {first.window} gives no execution, twice, and may have some: {evidence.reason}. "
+            "Nothing was loaded; run the same command again."
+        )
+    if rows:
+        log.warning(
+            "no_executions_in_window",
+            window=described(first.window),
+            oldest=iso_ms(min(starts)) if starts else None,
+            reason="the account has executions of other times",
+            hint="check start_date",
+        )
 
 
 def recent(
@@ -63,21 +119,31 @@ def recent(
     offset = max(0, known.count - 1)
     try:
         page: Page | None = listing.pages.one(ahead, offset)
+        if page is not None and not page.size:
+            # One empty answer is no evidence.
+            page = listing.pages.one(ahead, offset)
     except Rejected as error:
         if not refused_depth(error, offset):
             raise
         page = None
     end = edge()
     # Which of the rows without an id are new cannot be seen.
-    if page is not None and not page.rejected and is_sorted(system, page.rows):
+    if page is not None and not page.rejected and not page.outside and is_sorted(system, page.rows):
         fresh = _after_held(system, page.rows, known, held)
-        if fresh is not None:
+        if fresh is not None and not (known.may_expire and _has_expired(listing, known, held, ahead)):
             yield from _new(listing, system, known, page, offset, fresh, end)
             return
     if known.newest > known.start:
         window = Window(known.start, known.newest)
         yield Late(listing.compare(window, held), window)
-    yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
+    shows_none = page is not None and not page.size and known.count > 0
+    if shows_none:
+        log.warning("listing_shows_none", window=described(ahead), held=known.count)
+    for piece in _listed(listing, Window(known.newest, end), is_oldest=not known.count):
+        if shows_none and not piece.rows:
+            reason = f"the vendor shows none of {known.count:,} executions that are held of the time before"
+            piece = replace(piece, evidence=unverified(reason))  # noqa: PLW2901 - the same rows
+        yield piece
 
 
 def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -> Sequence[Row] | None:
@@ -96,6 +162,21 @@ def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -
     return fresh if all(at is not None and at >= known.newest for at in starts) else None
 
 
+def _has_expired(listing: SortedListing, known: Known, held: Held, ahead: Window) -> bool:
+    """Whether the vendor's oldest executions are not those that are held: as many may be late as were purged."""
+    if known.count <= 1:
+        return False
+    rows, system = listing.pages.one(ahead).rows, listing.system
+    # Rows of the last instant may continue on the next page, in any order.
+    last = after(system, rows, known.start + MS) - MS
+    shown = {
+        system.identity(row)
+        for row in rows
+        if (at := system.started_at(row)) is None or known.start <= at < last
+    }
+    return shown != held.ids(Window(known.start, last))
+
+
 def _new(
     listing: SortedListing,
     system: System,
@@ -108,15 +189,20 @@ def _new(
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
     # A count that ends with a page that says that more follows is none.
-    is_counted = page.total is not None and not (page.more and page.total <= offset + len(page.rows))
+    is_counted = page.total is not None and not (page.more and page.total <= offset + page.size)
     count = max(0, (page.total or 0) - offset - old) if is_counted else None
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
-    is_end = not fresh and count is None and not page.more
-    if is_end or is_all(
-        Page(page.rows, None if count is None else count + old, page.more), system.listing.page_size
-    ):
+    evidence: Evidence | None = None
+    if not page.size:
+        evidence = of_nothing(page)
+    elif count == len({system.identity(row) for row in fresh}):
+        evidence = COUNT
+    elif count is None and not fresh and not page.more:
+        # The page holds the one row that it was to repeat, and nothing else.
+        evidence = CHAIN
+    if evidence is not None:
         last = max([end, *(at + MS for at in starts)])
-        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, evidence_for_total(count))
+        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, evidence)
         return
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
@@ -127,7 +213,9 @@ def _new(
     rows, last = sure(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
-        yield Piece(Window(known.newest, last), Rows.of(system, rows), number, evidence_for_total(number))
+        yield Piece(
+            Window(known.newest, last), Rows.of(system, rows), number, CHAIN if count is None else COUNT
+        )
     read = len(rows)
     for piece in listing.pieces(Window(last, end), is_oldest=not known.count, in_columns=True):
         read += len(piece.rows)
@@ -143,7 +231,9 @@ def _listed(listing: SortedListing, window: Window, *, is_oldest: bool) -> Itera
 
 def _beyond(listing: SortedListing, end: datetime) -> Iterator[Piece]:
     """Executions that began after now, as the clocks have it; a window ends with its last row."""
-    for piece in listing.pieces(Window(end, end + AHEAD), is_oldest=False):
+    window = Window(end, end + AHEAD)
+    head = listing.pages.one(window)
+    for piece in listing.pieces(window, head=head, is_oldest=False) if head.size else ():
         if piece.rows:
             last = after(listing.system, piece.rows, end)
-            yield Piece(Window(piece.window.start, last), piece.rows, piece.total, piece.evidence)
+            yield replace(piece, window=Window(piece.window.start, last))

@@ -21,17 +21,14 @@ from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.ids import check_id
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
-from .evidence import is_last
+from .evidence import Evidence, by_count, is_all, unverified
 from .listed_rows import Rows
+from .outside import OutsideRows, split_outside
 from .rejected import Rejections
 
 MAX_ROWS_FACTOR = 1.7
 """A piece may hold this many times the rows that it is to have."""
-_ATTEMPTS, _STALE = 40, 8
-"""How often one millisecond is read at most, and how often in a row without a new execution."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_SWAPPED = 3
-"""Rows that swap places at random show at least one new row in this many."""
 
 
 @dataclass(slots=True)
@@ -44,6 +41,8 @@ class Reading:
     """Why not all pages were read."""
     refused: int = 0
     """The position that could not be read."""
+    empty_from: int | None = None
+    """The position from which on pages came empty, twice, although the vendor counts more rows."""
     has_drifted: bool = False
     """Whether the page of the oldest rows held others once the last one was read, or may do so."""
 
@@ -60,10 +59,12 @@ class Reading:
         """Whether the vendor's count changed while the pages were read."""
         return len({page.total for page in self.pages.values()}) > 1
 
-    @property
-    def is_steady(self) -> bool:
-        """Whether every position was read, and nothing says that rows changed places meanwhile but in ties."""
-        return not self.has_moved and not self.has_drifted and self.gap() is None
+    def evidence(self, rows: int) -> Evidence:
+        """What makes so many distinct rows of its pages believed to be all."""
+        if self.has_drifted:
+            return unverified("the oldest rows changed while the window was read")
+        totals = [page.total for page in self.pages.values()]
+        return by_count(totals, rows + self.others, gap=self.gap())
 
     def gap(self) -> int | None:
         """The first position that no page holds."""
@@ -79,9 +80,9 @@ class Reading:
         return distinct_rows(system, self.pages)
 
     @property
-    def rejected(self) -> int:
-        """How many positions hold a row without a usable id."""
-        return len({at + row.position for at, page in self.pages.items() for row in page.rejected})
+    def others(self) -> int:
+        """How many positions hold a row without a usable id, or one that began outside of the window."""
+        return len({at + place for at, page in self.pages.items() for place in page.other_places})
 
     def before(self, depth: int) -> dict[int, Page]:
         """The pages that begin before that position."""
@@ -110,8 +111,27 @@ class Pages:
         self._partition_key = _partition_key(system)
         self.rejections = Rejections(system)
         """Rows without a usable id, until they are taken."""
+        self.outside = OutsideRows(system)
+        """Rows that began outside of the window they were listed for, until they are taken."""
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
+        self.longest = 0
+        """Rows of the longest page so far."""
+
+    @property
+    def system(self) -> System:
+        """Whose listing it is."""
+        return self._system
+
+    def first(self, window: Window) -> Page:
+        """The first page of the window; asked for twice where it is empty, or lacks the count that others have."""
+        page = self.one(window)
+        if page.size and (page.total is not None or not self.has_counts):
+            return page
+        again = self.one(window)
+        if again.size > page.size:
+            log.warning("page_came_empty", window=described(window), rows=again.size)
+        return again if again.size >= page.size else page
 
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""
@@ -143,8 +163,15 @@ class Pages:
         name = self._system.listing.partitioned_by
         if self._partition_key and name in self._filters:
             check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))
-        self.rejections.note(page, window, offset)
+        page = split_outside(self._system, page, window)
+        self.note(page, window, offset)
         return page
+
+    def note(self, page: Page, window: Window | None, offset: int) -> None:
+        """Notes what a page that was read shows besides the window's rows. Raises UnexpectedResponse."""
+        self.longest = max(self.longest, page.size)
+        self.rejections.note(page, window, offset)
+        self.outside.note(page, window)
 
     def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
         """The pages at those offsets as they came, in order, so many asked for at once.
@@ -199,62 +226,7 @@ class Pages:
         except Exception as error:  # noqa: BLE001 - raised again once the rows are saved
             reading.error = reading.error or error
         else:
-            reading.has_drifted = again.total != page.total or _is_other(self._system, again, page)
-
-    def millisecond(self, window: Window) -> tuple[dict[str, Row], bool]:
-        """The rows of one millisecond, which may swap between pages: read until all were seen.
-
-        False when they were not, after several times or because the vendor refuses to go so deep.
-
-        Raises:
-            PaginationLoop: offsets do not lead to other rows.
-        """
-        rows: dict[str, Row] = {}
-        seen: set[str] = set()
-        size: tuple[int, bool] | None = None
-        stale = 0
-        for _ in range(_ATTEMPTS):
-            reading = self._once(window)
-            shown = {self._system.identity(row): row for page in reading.pages.values() for row in page.rows}
-            stale = 0 if shown.keys() - rows.keys() else stale + 1
-            rows |= shown
-            if reading.error is None and len(reading.pages) == 1:
-                return rows, True
-            is_counted = (reading.total or 0) >= reading.depth and not reading.has_moved
-            before, size = size, ((reading.total or 0) if is_counted else reading.depth, is_counted)
-            # What was seen while there were more or fewer may be gone. Without a count, only the next
-            # reading tells whether some expired during this one.
-            if size == before:
-                seen |= shown.keys()
-            else:
-                seen = set(shown) if is_counted else set()
-            if len(seen) + reading.rejected >= size[0] and (is_counted or reading.error is None):
-                return rows, True
-            if stale >= (1 if reading.error else _STALE):
-                break
-        return rows, False
-
-    def _once(self, window: Window) -> Reading:
-        """The window, page after page, as deep as the vendor allows."""
-        reading = Reading(window)
-        while True:
-            offset = reading.depth
-            try:
-                page = self.one(window, offset)
-            except Rejected as error:
-                if not refused_depth(error, offset):
-                    raise
-                reading.error = error
-                return reading
-            reading.add(offset, page)
-            if is_last(page, reading.depth, self._system.listing.page_size):
-                return reading
-            ids = {self._system.identity(row) for one in reading.pages.values() for row in one.rows}
-            if reading.depth > _SWAPPED * len(ids) + self._system.listing.page_size:
-                raise PaginationLoop(
-                    f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
-                    "If the vendor's API changed its paging, the connector has to follow."
-                )
+            reading.has_drifted = again.total != page.total or is_other(self._system, again, page)
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
@@ -287,7 +259,8 @@ class Pages:
                 if reading.has_moved or page.total is None or page.total <= at:
                     return  # rows expired meanwhile
                 if empty > 1:
-                    return  # its count is wrong: what came is compared once more
+                    reading.empty_from = at
+                    return
                 continue
             reading.add(at, page)
 
@@ -338,7 +311,7 @@ def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[list
     return list({system.identity(row): row for row in certain}.values()), max(last, otherwise)
 
 
-def _is_other(system: System, again: Page, page: Page) -> bool:
+def is_other(system: System, again: Page, page: Page) -> bool:
     """Whether a page of the oldest rows holds others than it did."""
     # Rows of its newest instant may swap with those of the next page.
     last = _span(system, page.rows)[1]
@@ -366,6 +339,20 @@ def _repeated(system: System, pages: Mapping[int, Page]) -> list[list[int]]:
         if ids:
             offsets.setdefault(ids, []).append(offset)
     return [same for same in offsets.values() if len(same) > 1]
+
+
+def holds_all(system: System, page: Page) -> bool:
+    """Whether this first page holds all rows that the vendor counts, each once."""
+    others = page.size - len(page.rows)
+    return is_all(page, len({system.identity(row) for row in page.rows}) + others)
+
+
+def rows_beside(system: System, page: Page, window: Window) -> int:
+    """How many rows of a first page do not belong to the window that it was asked for."""
+    starts = map(system.started_at, page.rows)
+    return (
+        page.size - len(page.rows) + sum(1 for start in starts if start is not None and start not in window)
+    )
 
 
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:
@@ -396,13 +383,14 @@ class Depth:
         self._rows_per_piece = rows_per_piece
         self._refused: int | None = None
         """The smallest offset that the vendor refused."""
+        self._empty: int | None = None
+        """The offset from which on pages came empty; more is tried after each piece that came whole."""
 
     @property
     def rows(self) -> int:
         """How many rows a piece has."""
-        if self._refused is None:
-            return self._rows_per_piece
-        return max(1, min(self._rows_per_piece, int(self._refused / MAX_ROWS_FACTOR)))
+        depths = [int(depth / MAX_ROWS_FACTOR) for depth in (self._refused, self._empty) if depth is not None]
+        return max(1, min([self._rows_per_piece, *depths]))
 
     def is_refused(self, error: Exception | None, offset: int) -> bool:
         """Whether the vendor refused that offset, so that smaller pieces help."""
@@ -411,6 +399,16 @@ class Depth:
         log.info("listing_depth_refused", offset=offset)
         self._refused = offset if self._refused is None else min(self._refused, offset)
         return True
+
+    def came_empty(self, offset: int) -> None:
+        """Pages from that offset on came empty behind rows: smaller pieces may help."""
+        log.warning("pages_came_empty", offset=offset)
+        self._empty = max(1, offset)
+
+    def came_whole(self) -> None:
+        """A piece was read to its end."""
+        if self._empty is not None:
+            self._empty = self._empty * 2 if self._empty < self._rows_per_piece else None
 
 
 def _partition_key(system: System) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.concurrency import OrderedMap
@@ -12,7 +13,8 @@ from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
 from ..systems.protocol import System
-from .evidence import contradicts
+from .evidence import count_of
+from .outside import around, split_outside
 from .pages import Pages, Reading, is_sorted
 
 if TYPE_CHECKING:
@@ -69,7 +71,12 @@ class ReadAhead:
 
         if self._columns is None:
             self._columns = ColumnReader(form, self._system.executions, started=self._system.started_column)
-        reader = PageReader(self._columns, self._page, size=size)
+        reader = PageReader(
+            self._columns,
+            partial(self._page, window=reading.window),
+            size=size,
+            bounds=around(reading.window),
+        )
         reader.add(head.body)
         offsets = range(size, total, size)
         answers = begun.rest if begun is not None and begun.window == reading.window else None
@@ -89,7 +96,7 @@ class ReadAhead:
         reader.finish()
         for offset, page in zip((0, *offsets), reader.pages, strict=False):
             if page is not None:
-                self._pages.rejections.note(page, reading.window, offset)
+                self._pages.note(page, reading.window, offset)
                 reading.add(offset, page)
 
     def ask(self, window: Window | None, *, most: int) -> None:
@@ -112,7 +119,7 @@ class ReadAhead:
             raise coming.answer
         if coming.page is None:
             return None
-        self._pages.rejections.note(coming.page, coming.window, 0)
+        self._pages.note(coming.page, coming.window, 0)
         self._begun = coming
         return coming.window, coming.page
 
@@ -121,19 +128,21 @@ class ReadAhead:
         if coming.is_here:
             return
         coming.is_here, coming.answer = True, next(coming.first, None)
-        page = self._page(coming.answer.body) if isinstance(coming.answer, Answer) else None
-        if page is None or page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
+        page = self._page(coming.answer.body, coming.window) if isinstance(coming.answer, Answer) else None
+        if page is None or not page.size or not is_sorted(self._system, page.rows):
+            return
+        count = count_of(page)
+        if count is None:
             return
         coming.page, size = page, self._system.listing.page_size
-        if page.size == size < page.total <= coming.most:
-            coming.rest = self._pages.raw(
-                coming.window, range(size, page.total, size), ahead=self._ahead(page)
-            )
+        if page.size == size < count <= coming.most:
+            coming.rest = self._pages.raw(coming.window, range(size, count, size), ahead=self._ahead(page))
 
-    def _page(self, body: bytes) -> Page | None:
+    def _page(self, body: bytes, window: Window) -> Page | None:
         """The page; None where it cannot be read: it is asked for once more, as such a page always is."""
         try:
-            return self._system.listing.read(parse(body)).of(body)
+            page = self._system.listing.read(parse(body))
+            return split_outside(self._system, page, window).of(body)
         except (ValueError, RecursionError, UnexpectedResponse):
             return None
 

@@ -8,20 +8,21 @@ count, pages are read one after the other with an overlap. Where it does not sor
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..core.errors import UnexpectedResponse
 from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
-from .evidence import Evidence, contradicts, evidence_for_total, is_all, unverified
-from .incremental import Known, recent
+from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, joins, of_nothing
+from .incremental import incremental
 from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since
+from .one_instant import read_instant
 from .pages import (
     MAX_ROWS_FACTOR,
     Depth,
@@ -30,8 +31,10 @@ from .pages import (
     after,
     described,
     distinct_rows,
+    holds_all,
     incomplete_instants,
     is_sorted,
+    rows_beside,
     sure,
 )
 from .read_ahead import ReadAhead
@@ -75,6 +78,7 @@ class SortedListing:
         self._is_comparing = False
         self._is_ascending = False
         """Whether rows were seen to come oldest first."""
+        self._short: list[Window] = []
         self._counts_unreliable = False
         """Whether the vendor's counts make no sense."""
         self.rest_rows: int | None = None
@@ -99,57 +103,90 @@ class SortedListing:
         in_columns: bool = False,
         held: Held | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[Piece]:
-        """The window in verified pieces, oldest first; ``head`` is its first page, where it is known.
+        """The window in pieces, oldest first, each with what makes it believed to be all.
 
-        ``is_oldest`` says that it may begin with the oldest executions that the vendor has: they may expire
-        while they are read. ``in_columns`` says that pages may be asked for ahead and read in columns.
+        ``head`` is its first page, where it is known. ``is_oldest`` says that it may begin with the oldest executions
+        that the vendor has: they may expire while they are read. ``in_columns`` says that pages may be asked for ahead
+        and read in columns.
         """
-        at = window.start
+        if window.is_empty:
+            return
+        head = head or self._pages.first(window)
+        left = (count_of(head) or 0) - rows_beside(self._system, head, window)
+        is_verified = True
+        for piece in self._pieces(window, head=head, is_oldest=is_oldest, in_columns=in_columns):
+            left -= len(piece.rows)
+            is_verified &= piece.is_verified
+            outside = self._pages.outside.take()
+            yield replace(piece, outside=outside) if outside else piece
+        if left > 0 and is_verified:
+            # Each part was believed, and together they are less than the vendor counted.
+            self._short.append(window)
+
+    def _pieces(
+        self, window: Window, *, head: Page | None = None, is_oldest: bool = True, in_columns: bool = False
+    ) -> Iterator[Piece]:
+        """The window in pieces; ``head`` is its first page, where it is known."""
+        at, expected = window.start, 0
         while at < window.end:
             rest = Window(at, window.end)
             ahead = self._read_ahead.ahead(at, window.end)
             if ahead is None or head is not None or self._counts_unreliable:
-                page = self._pages.one(rest) if head is None else head
+                page = self._pages.first(rest) if head is None else head
                 head = None
-                if not is_sorted(self._system, page.rows):
-                    yield from self._halved(rest, page, may_expire=is_oldest)
-                    return
-                if self._tells_no_order(page):
-                    for piece in self._around(rest, page, is_oldest=is_oldest):
+                otherwise = self._otherwise(rest, page, expected, is_oldest=is_oldest)
+                if otherwise is not None:
+                    for piece in otherwise:
                         yield piece
-                        at = piece.window.end
+                        at, is_oldest = piece.window.end, False
+                    expected = len(self._uncounted.left_over)
                     continue
-                if page.total is None or contradicts(page) or self._counts_unreliable:
-                    yield from self._uncounted.pieces(rest, page, may_expire=is_oldest)
-                    return
                 self.rest_rows = page.total
                 ahead = rest, page
             # Without a piece the same rest is read once more, in smaller pieces.
             for piece in self._counted(rest, *ahead, may_expire=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
-                    self.rest_rows = max(0, (self.rest_rows or 0) - len(piece.rows))
+                    self.rest_rows = expected = max(0, (self.rest_rows or 0) - len(piece.rows))
                     yield piece
-                    at = piece.window.end
-                    is_oldest = False
+                    at, is_oldest = piece.window.end, False
+
+    def _otherwise(
+        self, rest: Window, page: Page, expected: int, *, is_oldest: bool
+    ) -> Iterator[Piece] | None:
+        """The pieces of a window whose first page is not that of a counted, sorted list; None where it is."""
+        left_over, self._uncounted.left_over = self._uncounted.left_over, []
+        if not page.size:
+            return iter([self._empty(rest, page, expected, left_over)])
+        if not is_sorted(self._system, page.rows):
+            return self._halved(rest, page, may_expire=is_oldest)
+        if self._tells_no_order(page):
+            evidence = self._whole_page(rest, page)
+            if evidence is None:
+                return self._around(rest, page, is_oldest=is_oldest)
+            return iter([self._cut_page(rest, page, evidence)])
+        if count_of(page) is None or self._counts_unreliable:
+            return self._uncounted.pieces(rest, page, may_expire=is_oldest)
+        return None
+
+    def _empty(self, window: Window, page: Page, expected: int = 0, rows: Sequence[Row] = ()) -> Piece:
+        """The window whose first page came empty twice; ``expected`` is how many rows were announced there.
+
+        ``rows`` are those that were seen there before.
+        """
+        evidence = of_nothing(page, expected=expected)
+        if not evidence.is_verified:
+            log.warning("listing_gives_none", window=described(window), reason=evidence.reason)
+        total = 0 if evidence.kind == "count" else None
+        return self._cut(window, rows, total=total, evidence=evidence)
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
-        known = Known.since(since, held, edge=edge)
-        brought = 0
-        for event in recent(self, self._system, known, held, edge=edge):
-            size = len(event.comparison.fresh) if isinstance(event, Late) else len(event.rows)
-            is_first = since.loaded is None and not brought
-            if is_first and isinstance(event, Piece) and not size and not event.is_verified:
-                raise UnexpectedResponse(
-                    f"The listing of {event.window} counts executions and gives none, twice. Nothing was loaded; "
-                    "run the same command again."
-                )
-            brought += size
-            yield event
-        if since.compare_from is not None and brought and self._pages.has_counts:
-            window = Window(since.compare_from, known.start)
-            if not window.is_empty:
-                yield Late(self.compare(window, held), window)
+        return incremental(self, self._system, since, held, edge=edge)
+
+    def short_windows(self) -> list[Window]:
+        """The windows that were read since the last call and hold fewer rows than the vendor counted at their start."""
+        short, self._short = self._short, []
+        return short
 
     def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
         """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
@@ -182,9 +219,13 @@ class SortedListing:
 
         ``is_last`` says that halves do not tell it better: where counts do not, pages do that overlap.
         """
-        pieces = list(self.pieces(window, head=head))
-        is_verified = all(piece.is_verified for piece in pieces)
+        pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
+        is_verified = all(piece.is_verified for piece in pieces)
+        left = (count_of(head) or 0) - rows_beside(self._system, head, window) - len(rows)
+        if left > 0 and is_verified:
+            # Each part was believed, and together they are less than was counted; unless that were rows at the end.
+            is_verified = left <= self._pages.one(Window(window.end, window.end + MS)).size
         if is_last and rows and not is_verified and not self._counts_unreliable:
             self._counts_unreliable = True
             return self._all(window, head, is_last)
@@ -194,7 +235,7 @@ class SortedListing:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
         starts = [at for at in map(self._system.started_at, page.rows) if at is not None]
         self._is_ascending |= bool(starts) and starts[0] < starts[-1]
-        return bool(starts) and not self._is_ascending and not is_all(page, self._system.listing.page_size)
+        return bool(starts) and not self._is_ascending and not holds_all(self._system, page)
 
     def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[Piece]:
         """What lies before the one instant of which the page is full, and that instant."""
@@ -203,8 +244,8 @@ class SortedListing:
             yield from self._halved(rest, page, may_expire=is_oldest)
             return
         if at > rest.start:
-            yield from self.pieces(Window(rest.start, at), is_oldest=is_oldest)
-        yield instant_piece(self._pages, self._system, max(at, rest.start))
+            yield from self._pieces(Window(rest.start, at), is_oldest=is_oldest)
+        yield instant_piece(self._pages, max(at, rest.start))
 
     def _counted(
         self, rest: Window, window: Window, page: Page, *, may_expire: bool, in_columns: bool
@@ -219,11 +260,12 @@ class SortedListing:
         size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
         limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
         begun = self._cut(Window(rest.start, rest.start), (), total=0)
-        while not is_all(page, self._system.listing.page_size):
-            if page.total is None or contradicts(page) or not is_sorted(self._system, page.rows):
+        while page.size and not holds_all(self._system, page):
+            count = count_of(page)
+            if count is None or not is_sorted(self._system, page.rows):
                 yield begun
                 return
-            if page.total <= limit or not page.rows:
+            if count <= limit:
                 later = Window(window.end, rest.end) if in_columns else None
                 yield from self._read(window, page, begun, may_expire=may_expire, later=later)
                 return
@@ -231,7 +273,7 @@ class SortedListing:
             if at > window.start:
                 part = self._cut(Window(window.start, min(at, window.end)), rows, total=len(rows))
             else:
-                part = instant_piece(self._pages, self._system, window.start)
+                part = instant_piece(self._pages, window.start)
             if not part.is_verified:
                 yield begun
                 yield part
@@ -242,15 +284,18 @@ class SortedListing:
                 return
             left = Window(part.window.end, window.end) if part.window.end < window.end else rest
             left = Window(part.window.end, left.end)
-            number = max(1, page.total - len(part.rows))
+            number = max(1, count - len(part.rows))
             window = share(left, self._part(left, number, size - len(begun.rows)), not_before=left.start)
             limit = size * MAX_ROWS_FACTOR
             try:
-                page = self._pages.one(window)
+                page = self._pages.first(window)
             except Exception:
                 yield begun
                 raise
-        yield self._joined(begun, self._cut(window, page.rows, total=page.total))
+        if page.size:
+            yield self._joined(begun, self._cut(window, page.rows, total=page.total))
+        else:
+            yield self._joined(begun, self._empty(window, page))
 
     def _read(
         self, window: Window, head: Page, begun: Piece, *, may_expire: bool, later: Window | None
@@ -275,7 +320,14 @@ class SortedListing:
             yield begun
             raise
         self._note_density(reading)
+        if reading.empty_from and reading.error is None:
+            certain = self._certain(reading)
+            if certain is not None:
+                yield self._joined(begun, certain)
+                self._depth.came_empty(reading.empty_from)
+                return
         if reading.error is None:
+            self._depth.came_whole()
             for piece in self._verified(reading, may_expire=may_expire):
                 yield self._joined(begun, piece) if piece.window.start == window.start else piece
             return
@@ -320,41 +372,32 @@ class SortedListing:
 
     def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[Piece]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
-        piece = self._counts_up(reading)
-        if piece is not None:
-            yield piece
-            return
         rows = reading.rows(self._system)
-        if not rows and not self._is_comparing:
-            log.warning(
-                "listing_counts_and_gives_none", window=described(reading.window), total=reading.total
-            )
-        if self._is_comparing or not rows:
-            reason = f"the vendor counts {reading.total} and gives {len(rows)}"
-            piece = self._cut(reading.window, rows, total=reading.total, evidence=unverified(reason))
-        piece = piece or self._compared(reading)
+        evidence, piece = self._counts_up(reading, rows)
+        if piece is None and not self._is_comparing:
+            piece = self._compared(reading, rows)
+        if piece is None and self._is_comparing:
+            piece = self._cut(reading.window, rows, total=None, evidence=evidence)
         if piece is not None:
             yield piece
             return
         # Counts that make no sense do not once more: pages are read one after the other from here on.
         self._counts_unreliable = True
-        yield from self.pieces(reading.window, is_oldest=may_expire)
+        yield from self._pieces(reading.window, is_oldest=may_expire)
 
-    def _counts_up(self, reading: Reading) -> Piece | None:
-        """The window, if as many rows came as the vendor counts."""
-        if not reading.is_steady:
-            return None
-        rows = reading.rows(self._system)
-        if len(rows) + reading.rejected != reading.total:
+    def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Evidence, Piece | None]:
+        """What makes the rows of the reading believed to be all, and the window, if they are as many as are counted."""
+        evidence = reading.evidence(len(rows))
+        if not evidence.is_verified and reading.evidence((reading.total or 0) - reading.others).is_verified:
             swapped = self._swapped(reading)
-            if swapped is None:
-                return None
-            rows = Rows.joined(self._system, (rows, swapped))
-        return self._cut(reading.window, rows, total=reading.total)
+            if swapped is not None:
+                rows = Rows.joined(self._system, (rows, swapped)).distinct(self._system)
+                evidence = COUNT
+        is_counted = evidence.is_verified
+        return evidence, self._cut(reading.window, rows, total=reading.total) if is_counted else None
 
-    def _compared(self, reading: Reading) -> Piece | None:
+    def _compared(self, reading: Reading, rows: Rows) -> Piece | None:
         """The window with what a comparison finds; None where that does not come to an end."""
-        rows = reading.rows(self._system)
         starts = {self._system.identity(row): at for row in rows if (at := self._system.started_at(row))}
         comparison = self.compare(reading.window, Starts(starts))
         rows = Rows.joined(self._system, (rows, comparison.fresh)).distinct(self._system)
@@ -374,9 +417,9 @@ class SortedListing:
         missing = incomplete_instants(self._system, reading.pages)
         self._overlap = 1
         for at in sorted(at for at in missing if at is not None and at in reading.window):
-            at_once, is_whole_now = self._pages.millisecond(Window(at, at + MS))
+            at_once, evidence = read_instant(self._pages, Window(at, at + MS))
             seen |= at_once
-            if not is_whole_now:
+            if not evidence.is_verified:
                 return None
         # Rows outside of the window may swap as they like.
         left = incomplete_instants(self._system, reading.pages, seen.values())
@@ -386,34 +429,49 @@ class SortedListing:
 
     def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[Piece]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
-        if self._is_all(window, page):
-            yield self._cut(window, page.rows, total=page.total)
+        evidence = self._whole_page(window, page)
+        if evidence is not None:
+            yield self._cut_page(window, page, evidence)
             return
         parts = halves(window)
         if parts is None:
-            yield instant_piece(self._pages, self._system, window.start)
+            yield instant_piece(self._pages, window.start)
             return
-        if page.total is not None and page.total <= self._depth.rows:
+        count = count_of(page)
+        if count is not None and count <= self._depth.rows:
             reading = Reading(window, {0: page})
             self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
             if reading.error is not None and not self._depth.is_refused(reading.error, reading.refused):
                 raise reading.error
-            piece = self._counts_up(reading) if reading.error is None else None
+            rows = reading.rows(self._system)
+            piece = self._counts_up(reading, rows)[1] if reading.error is None else None
             if piece is not None:
                 yield piece
                 return
         for part in parts:
-            yield from self._halved(
-                part, self._pages.one(part), may_expire=may_expire and part.start == window.start
-            )
+            first = self._pages.first(part)
+            yield from self._halved(part, first, may_expire=may_expire and part.start == window.start)
 
-    def _is_all(self, window: Window, page: Page) -> bool:
-        """Whether nothing follows the page; asked for where what the vendor says of it does not agree."""
-        size = self._system.listing.page_size
-        if is_all(page, size):
-            return True
-        is_unsaid = page.more is not True and page.size < size
-        return is_unsaid and not self._pages.one(window, page.size).size
+    def _whole_page(self, window: Window, page: Page) -> Evidence | None:
+        """What makes a first page believed to hold all rows of the window; None where more follow."""
+        if not page.size:
+            return of_nothing(page)
+        if holds_all(self._system, page):
+            return COUNT
+        count = count_of(page)
+        most = self._system.listing.page_size if count is None else self._pages.longest
+        if page.size >= most:
+            return None
+        if page.size == 1:
+            # No page can repeat its row and go on.
+            is_lone = not any(self._pages.one(window, 1).size for _ in range(2))
+            return by_chain([count], 1) if is_lone and page.more is not True else None
+        # Nothing but its last row is to follow.
+        after_it = self._pages.one(window, page.size - 1)
+        ids = [list(map(self._system.identity, rows)) for rows in (page.rows, after_it.rows)]
+        if not is_end(after_it, repeated=1, is_new=not joins(*ids)):
+            return None
+        return by_chain([count], page.size)
 
     def _joined(self, one: Piece, two: Piece) -> Piece:
         """Two pieces that touch as one."""
@@ -425,11 +483,19 @@ class SortedListing:
             one.evidence & two.evidence,
         )
 
+    def _cut_page(self, window: Window, page: Page, evidence: Evidence) -> Piece:
+        """The window, of which one page holds all rows."""
+        total = page.total if evidence.kind == "count" else None
+        return self._cut(window, page.rows, total=total, evidence=evidence)
+
     def _cut(
         self, window: Window, rows: Iterable[Row], *, total: int | None, evidence: Evidence | None = None
     ) -> Piece:
         """The rows that began in the window; those of which it is not known stay too."""
         kept = Rows.of(self._system, rows).distinct(self._system).within(self._system, window)
         return Piece(
-            window, kept, None if total is None else len(kept), evidence or evidence_for_total(total)
+            window,
+            kept,
+            None if total is None else len(kept),
+            evidence or (COUNT if total is not None else CHAIN),
         )

@@ -2,196 +2,244 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .evidence import CHAIN, evidence_for_total, is_all, unverified
+from .evidence import by_chain, count_of, is_end, joins, unverified
 from .listed_rows import Rows
 from .listing import Piece
-from .pages import Depth, Pages, after, described
+from .one_instant import read_instant
+from .pages import Depth, Pages, after, described, is_other, is_sorted
 
-_MAX_STALE = 20
-"""Pages in a row that bring nothing new, in any order."""
-_UNDECIDABLE = unverified("more executions began in one millisecond than the vendor lets be seen")
+_MAX_STALE = 3
+"""Pages in a row that bring nothing new: as many rows appear before them as they go on. A new window has none before."""
+_SHORT_PAGE = 20
+"""Pages of no more rows may repeat all but one of them, longer ones half of them."""
 
 
-def instant_piece(pages: Pages, system: System, at: datetime) -> Piece:
-    """All executions of one millisecond, which may swap between pages."""
+def instant_piece(pages: Pages, at: datetime) -> Piece:
+    """The executions of one millisecond, as a piece. Raises PaginationLoop, and what the client raises."""
     window = Window(at, at + MS)
-    rows, is_whole = pages.millisecond(window)
-    evidence = evidence_for_total(len(rows))
-    if not is_whole:
-        log.warning("listing_undecidable", window=described(window), rows=len(rows))
-        evidence = _UNDECIDABLE
-    kept = Rows.of(system, rows.values()).within(system, window)
-    return Piece(window, kept, len(kept), evidence)
+    rows, evidence = read_instant(pages, window)
+    if not evidence.is_verified:
+        log.warning("listing_undecidable", window=described(window), rows=len(rows), reason=evidence.reason)
+    kept = Rows.of(pages.system, rows.values()).within(pages.system, window)
+    return Piece(window, kept, len(kept) if evidence.kind == "count" else None, evidence)
 
 
 class UncountedListing:
-    """Reads windows of a sorted listing page after page.
-
-    A piece ends where the rows that may continue on the next page begin; the next one starts there.
-    """
+    """Reads windows of a sorted listing page after page."""
 
     def __init__(self, pages: Pages, system: System, depth: Depth) -> None:
         self._pages = pages
         self._system = system
         self._depth = depth
+        self._is_swapping = False
+        """Whether rows of one instant were seen to swap places."""
+        self.left_over: list[Row] = []
+        """Rows that were read and begin after the last piece."""
 
     def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[Piece]:
-        """The window, whose first page is ``head``, in pieces, oldest first."""
-        reading = _OverlappingPages(rest, head, may_expire=may_expire)
-        while True:
-            fresh = reading.add(self._system)
-            if reading.is_over(fresh, self._system.listing.page_size):
-                yield self._mended(reading, reading.window)
-                return
-            is_cut = reading.is_broken or len(reading.rows) >= self._depth.rows
-            error = None if is_cut else self._turn(reading, fresh)
-            if error is None and not is_cut:
-                continue
-            is_raised = error is not None and not self._depth.is_refused(error, reading.offset)
-            piece = None
-            if reading.last > reading.window.start:
-                piece = self._mended(
-                    reading, Window(reading.window.start, min(reading.last, reading.window.end))
-                )
-            elif not is_raised:
-                piece = instant_piece(self._pages, self._system, reading.window.start)
-            if piece is not None:
-                yield piece
-            if error is not None and is_raised:
-                raise error
-            if piece is None or piece.window.end >= rest.end:
-                return
-            rest = Window(piece.window.end, rest.end)
-            reading = _OverlappingPages(
-                rest, self._pages.one(rest), may_expire=may_expire and reading.is_broken
-            )
+        """The window, whose first page has rows and is ``head``: all of it, or up to where it has to be asked for anew.
 
-    def _mended(self, reading: _OverlappingPages, window: Window) -> Piece:
-        """What the reading read. Instants of more rows than two pages share are read on their own."""
-        evidence = CHAIN
-        for instant in sorted(at for at in reading.incomplete if at in window):
-            rows, is_whole = self._pages.millisecond(Window(instant, instant + MS))
+        ``may_expire`` says that its oldest rows may expire meanwhile. Raises after the piece what ended the reading.
+        """
+        reading = _OverlappingPages(
+            self._system, rest, head, overlaps_instant=may_expire or self._is_swapping
+        )
+        self.left_over = []
+        error = self._read(reading)
+        if may_expire and reading.asked and error is None:
+            # As many rows may have appeared behind the pages as expired: positions do not tell.
+            reading.has_moved |= is_other(self._system, self._pages.one(rest), head)
+        if reading.is_over:
+            yield self._piece(reading, rest)
+            return
+        is_raised = error is not None and not self._depth.is_refused(error, reading.asked)
+        if reading.last > rest.start:
+            self.left_over = [row for row in reading.rows.values() if self._begins_at(row, reading.last)]
+            yield self._piece(reading, Window(rest.start, min(reading.last, rest.end)))
+        elif not is_raised:
+            yield instant_piece(self._pages, rest.start)
+        if error is not None and is_raised:
+            raise error
+
+    def _begins_at(self, row: Row, instant: datetime) -> bool:
+        start = self._system.started_at(row)
+        return start is not None and start >= instant
+
+    def _piece(self, reading: _OverlappingPages, window: Window) -> Piece:
+        """What the reading read of the window. Instants of more rows than two pages share are read on their own."""
+        instants = [
+            read_instant(self._pages, Window(at, at + MS))
+            for at in sorted(reading.incomplete)
+            if at in window
+        ]
+        for rows, _ in instants:
             reading.rows |= rows
-            evidence = evidence if is_whole else _UNDECIDABLE
+        # What lies behind the last instant of a part was counted too.
+        evidence = by_chain(reading.totals if reading.is_over else (), len(reading.rows) + reading.others)
+        if reading.has_moved:
+            evidence = unverified("rows appeared or expired on pages before while the window was read")
+        for _, at_once in instants:
+            evidence &= at_once
         kept = Rows.of(self._system, reading.rows.values()).within(self._system, window)
         return Piece(window, kept, None, evidence)
 
-    def _turn(self, reading: _OverlappingPages, fresh: int) -> Exception | None:
-        """Draws the next page; gives the error with which the reading ends."""
+    def _read(self, reading: _OverlappingPages) -> Exception | None:
+        """Reads page after page, to the end or as far as they join; gives the error that ended it."""
         try:
-            if (
-                fresh == 0
-                and reading.page.more is not True
-                and reading.page.size < self._system.listing.page_size
-            ):
-                reading.skip()
-                reading.page = self._pages.one(reading.window, reading.offset)
-                return None
-            if fresh == 0 and reading.is_repeated(self._system):
-                again = self._pages.one(reading.window, reading.offset)
-                if reading.is_same(self._system, again):
-                    return _loop_in(reading)
-                reading.page = again
-                return None
-            if reading.stale > _MAX_STALE:
-                return _loop_in(reading)
-            reading.advance(self._system)
-            reading.page = self._pages.one(reading.window, reading.offset)
+            while not reading.is_over and len(reading.rows) < self._depth.rows:
+                page = self._next(reading)
+                if page is None:
+                    return None
+                if reading.is_repeated(page):
+                    page = self._pages.one(reading.window, reading.asked)
+                    if reading.is_repeated(page) and page.size >= self._system.listing.page_size:
+                        return _loop_in(reading)
+                    if reading.is_repeated(page) or not reading.joins(page):
+                        return None
+                reading.add(page)
+                if reading.stale > _MAX_STALE:
+                    return None
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
             return error
+        self._depth.came_whole()
         return None
+
+    def _next(self, reading: _OverlappingPages) -> Page | None:
+        """The page after the last one; None where it does not join that one, or shows that there is none."""
+        page = self._pages.one(reading.window, reading.advance())
+        if not page.size:
+            page = self._pages.one(reading.window, reading.asked)
+        if not page.size:
+            reading.is_over = reading.is_lone
+            if not reading.is_over:
+                self._depth.came_empty(reading.asked)
+            return None
+        if not reading.joins(page) and reading.has_swapped(page):
+            self._is_swapping = reading.overlaps_instant = True
+            page = self._pages.one(reading.window, reading.advance())
+        return page if reading.joins(page) else None
 
 
 class _OverlappingPages:
-    """A window read page after page. ``may_expire`` minds that rows may expire meanwhile."""
+    """A window read page after page.
 
-    def __init__(self, window: Window, head: Page, *, may_expire: bool) -> None:
+    With ``overlaps_instant`` pages repeat one row from before the last instant as well: that shows that no row of that
+    instant moved to the page before, whichever of them a page shows.
+    """
+
+    def __init__(self, system: System, window: Window, head: Page, *, overlaps_instant: bool) -> None:
+        self._system = system
         self.window = window
-        self.page = head
-        self.offset = 0
+        self.overlaps_instant = overlaps_instant
+        self.asked = 0
+        """The position from which on the last page was asked for."""
         self.rows: dict[str, Row] = {}
+        self.others = 0
+        """Positions of other rows: without a usable id, or from outside of the window."""
         self.last: datetime = window.start
         """When the last row of all pages began."""
         self.incomplete: set[datetime] = set()
         """Instants of more rows than two pages share."""
-        self.is_broken = False
-        """Whether the last page does not join the one before it: rows may be missing between."""
+        self.totals: list[int | None] = []
+        """The vendor's counts on the pages, where they count the window."""
         self.stale = 0
         """How many pages in a row brought nothing new."""
-        self._may_expire = may_expire
-        self._overlap = 0
-        self._joins_before = False
-        """Whether the page has to begin before the last instant of the one before it."""
-        self._previous: list[str] = []
+        self.is_over = False
+        """Whether the end of the list was shown."""
+        self.has_moved = False
+        """Whether rows seem to have appeared or expired on pages that were read before."""
+        self._is_counted = count_of(head) is not None or head.total is None
+        self._repeated = 0
+        """How many rows of the last page the next one repeats."""
+        self._has_before = False
+        """Whether one of them began before the last instant."""
+        self._offset = self._end = 0
+        """The positions of the last page and behind it."""
+        self._page = head
+        self._ids: list[str] = []
+        self.add(head)
 
-    def add(self, system: System) -> int:
-        """Takes the page's rows; gives how many were not known."""
-        rows = self.page.rows
-        fresh = {key: row for row in rows if (key := system.identity(row)) not in self.rows}
-        if self.offset and rows:
-            first = next((at for at in map(system.started_at, rows) if at is not None), self.last)
-            is_late = first >= self.last if self._joins_before else first > self.last
-            self.is_broken = is_late or len(fresh) == len(rows)
-        if not self.is_broken:
-            self.rows |= fresh
-            self.last = max(self.last, after(system, rows, self.window.start + MS) - MS)
+    @property
+    def is_lone(self) -> bool:
+        """Whether one row was read and nothing announced: no further page can repeat it and go on."""
+        return self._end == 1 and self._page.more is not True
+
+    def add(self, page: Page) -> None:
+        """Takes a page that joins the one before it."""
+        offset, ids = self.asked, list(map(self._system.identity, page.rows))
+        fresh = {key: row for key, row in zip(ids, page.rows, strict=True) if key not in self.rows}
+        self.others += sum(offset + place >= self._end for place in page.other_places)
+        self.has_moved |= self._begins_early(page, ids)
+        self.is_over = offset > 0 and is_end(page, repeated=self._repeated, is_new=bool(fresh))
+        self.rows |= fresh
+        self.last = max(self.last, after(self._system, page.rows, self.window.start + MS) - MS)
         self.stale = 0 if fresh else self.stale + 1
-        return len(fresh)
+        self.totals += [page.total] if self._is_counted else []
+        self._offset, self._end = offset, max(self._end, offset + page.size)
+        self._page, self._ids = page, ids
 
-    def is_over(self, fresh: int, page_size: int) -> bool:
-        """Whether the page was the last one."""
-        if self.is_broken:
-            return False
-        if not self.page.size:
-            return True
-        if fresh == 0:
-            # Behind the last row there is no more than what a page repeats.
-            return self.page.more is not True and self.page.size <= self._overlap
-        return is_all(replace(self.page, total=None), page_size)
-
-    def is_repeated(self, system: System) -> bool:
-        """Whether the page holds exactly what the one before it held."""
-        return list(map(system.identity, self.page.rows)) == self._previous
-
-    def is_same(self, system: System, page: Page) -> bool:
-        """Whether that page holds exactly what this one holds."""
-        return list(map(system.identity, self.page.rows)) == list(map(system.identity, page.rows))
-
-    def skip(self) -> None:
-        """Goes to where the page ends."""
-        self.offset += self.page.size
-        self._overlap, self._joins_before, self._previous = 0, False, []
-
-    def advance(self, system: System) -> None:
-        """Goes as far as the next page may, so that it repeats the rows that can swap with its own."""
-        rows = self.page.rows
-        size = self.page.size
-        ties = sum(system.started_at(row) == self.last for row in rows)
-        self._previous = list(map(system.identity, rows))
-        self._joins_before = self._may_expire and ties <= size // 2
-        if ties > size // 2:
+    def advance(self) -> int:
+        """Where the next page has to begin, so that it repeats the rows that can swap places with its own."""
+        page = self._page
+        size = page.size
+        ties = sum(self._system.started_at(row) == self.last for row in page.rows)
+        most = size // 2 if size > _SHORT_PAGE else size - 1
+        if ties > max(1, most):
             self.incomplete.add(self.last)
-        # The next page has to begin with a row that can be told again.
-        behind = size - 1 - self.page.places[-1] if rows else 0
-        repeated = max(1, min(ties, size // 2)) + self._joins_before + behind
-        step = max(1, size - repeated)
-        self._joins_before &= step == size - repeated
-        self._overlap = size - step
-        self.offset += step
+        # It has to begin with a row that can be told again.
+        behind = size - 1 - page.places[-1] if page.rows else 0
+        repeated = max(1, min(ties, most)) + behind
+        self._has_before = self.overlaps_instant and ties <= most and repeated + 1 < size
+        step = max(1, size - repeated - self._has_before)
+        self._repeated = size - step
+        self.asked = self._offset + step
+        return self.asked
+
+    def joins(self, page: Page) -> bool:
+        """Whether the page goes on from the last one: rows of one instant may have swapped places since."""
+        ids = list(map(self._system.identity, page.rows))
+        if not ids or not is_sorted(self._system, page.rows):
+            return False
+        first = self._system.started_at(page.rows[0])
+        if self.last in self.incomplete:
+            # That instant is read on its own.
+            return first is not None and first <= self.last and not self.rows.keys().isdisjoint(ids)
+        if first is not None and first < self.last and ids[0] in self.rows:
+            # All rows of the last instant are on this page, in any order.
+            return True
+        return not self._has_before and joins(self._ids, ids) > 0
+
+    def _begins_early(self, page: Page, ids: Sequence[str]) -> bool:
+        """Whether the page repeats more rows than it was to: as many appeared on the pages before it."""
+        repeated = sum(place >= self._page.size - self._repeated for place in self._page.places)
+        if not repeated or not self._ids or not ids:
+            return False
+        shared = joins(self._ids, ids)
+        first, expected = map(self._system.started_at, (page.rows[0], self._page.rows[-repeated]))
+        is_before = first is not None and expected is not None and first < expected
+        return shared > repeated if shared else is_before
+
+    def has_swapped(self, page: Page) -> bool:
+        """Whether the page shows rows that it was to repeat, but in another sequence."""
+        starts = [start for start in map(self._system.started_at, page.rows) if start is not None]
+        is_known = any(self._system.identity(row) in self.rows for row in page.rows)
+        return not self.overlaps_instant and is_known and bool(starts) and starts[0] <= self.last
+
+    def is_repeated(self, page: Page) -> bool:
+        """Whether the page holds exactly what the last one holds: its offset was not heeded."""
+        return len(self._ids) > 1 and list(map(self._system.identity, page.rows)) == self._ids
 
 
 def _loop_in(reading: _OverlappingPages) -> PaginationLoop:
-    """What to raise when its pages do not come to an end."""
+    """The error for pages that do not come to an end."""
     return PaginationLoop(
-        f"The listing of {reading.window} gives nothing new at offset {reading.offset} and says that more follows, "
-        "twice. What came before it is kept. If the vendor's API changed its paging, the connector has to "
-        "follow."
+        f"The listing of {reading.window} gives nothing new at offset {reading.asked}, twice. What came before it is "
+        "kept. If the vendor's API changed its paging, the connector has to follow."
     )

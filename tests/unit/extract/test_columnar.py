@@ -204,7 +204,7 @@ GOOD = [_row(number) for number in range(6)]
 def test_what_is_odd_is_read_row_by_row(bodies: list[bytes]) -> None:
     """Pages in which anything is odd are read one by one, and looked at as all others: the same is believed of them."""
     one, two = _read(bodies), _reading(list(map(_one_by_one, bodies)))
-    assert (one.is_steady, one.total, one.gap()) == (two.is_steady, two.total, two.gap())
+    assert (one.evidence(6), one.total, one.gap()) == (two.evidence(6), two.total, two.gap())
     assert one.rows(PARAGON).ids == two.rows(PARAGON).ids
     _assert_same(one.rows(PARAGON).within(PARAGON, WINDOW), two.rows(PARAGON).within(PARAGON, WINDOW))
 
@@ -234,7 +234,7 @@ def test_what_is_not_whole_is_not_believed(bodies: list[bytes], is_believed: boo
     """Only as many different rows as every page counts are all; they are oldest first, in whatever order they came."""
     reading = _read(bodies)
     rows = reading.rows(PARAGON)
-    assert (reading.is_steady and len(rows) == reading.total) == is_believed
+    assert reading.evidence(len(rows)).is_verified == is_believed
     starts = [row["dateStarted"] for row in rows.within(PARAGON, WINDOW)]
     assert starts == sorted(starts)
 

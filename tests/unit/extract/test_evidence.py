@@ -1,11 +1,26 @@
-"""What makes a window's rows believed complete."""
+"""What makes a window's rows believed complete: the rules of ``extract.evidence``, one by one."""
 
 from __future__ import annotations
 
 import pytest
 
 from task_history.core.models import Page
-from task_history.extract.evidence import CHAIN, COUNT, PageLengths, is_all, is_last, unverified
+from task_history.extract.evidence import (
+    CHAIN,
+    COUNT,
+    REPEAT,
+    Evidence,
+    PageLengths,
+    Repeated,
+    by_chain,
+    by_count,
+    count_of,
+    is_all,
+    is_end,
+    joins,
+    of_nothing,
+    unverified,
+)
 
 LOST = unverified("rows moved")
 
@@ -16,46 +31,178 @@ def _page(size: int, total: int | None = None, more: bool | None = None) -> Page
 
 @pytest.mark.parametrize(
     ("first", "second", "both"),
-    [(COUNT, COUNT, COUNT), (CHAIN, COUNT, CHAIN), (COUNT, LOST, LOST), (LOST, CHAIN, LOST)],
-    ids=["counted", "chained_in_part", "second_is_not", "first_is_not"],
+    [
+        (COUNT, COUNT, COUNT),
+        (CHAIN, COUNT, CHAIN),
+        (CHAIN, REPEAT, REPEAT),
+        (COUNT, LOST, LOST),
+        (LOST, CHAIN, LOST),
+    ],
+    ids=["counted", "chained_in_part", "repeated_in_part", "second_is_not", "first_is_not"],
 )
-def test_two_windows_are_believed_as_far_as_both_are(first: object, second: object, both: object) -> None:
+def test_two_windows_are_believed_as_far_as_both_are(
+    first: Evidence, second: Evidence, both: Evidence
+) -> None:
     """Joined windows have the weaker of two kinds of evidence, and the reason of the one that has none."""
-    assert first & second == both  # type: ignore[operator]  # parameters of a test
+    assert first & second == both
 
 
 @pytest.mark.parametrize(
-    ("page", "expected"),
+    ("page", "distinct", "expected"),
     [
-        (_page(3, total=3), True),
-        (_page(3, total=7), False),
-        (_page(3, total=3, more=True), False),
-        (_page(3), False),
-        (_page(3, more=False), True),
-        (_page(5, more=False), False),
-        (_page(0), True),
+        (_page(3, total=3), 3, True),
+        (_page(0, total=0), 0, True),
+        (_page(3, total=3, more=False), 3, True),
+        (_page(3, total=7, more=False), 3, False),
+        (_page(3, total=2), 3, False),
+        (_page(3, total=3), 2, False),
+        (_page(3, total=3, more=True), 3, False),
+        (_page(3, more=False), 3, False),
+        (_page(0), 0, False),
     ],
     ids=[
         "counted",
-        "counts_more",
+        "none_counted",
+        "counted_and_said",
+        "counts_more_and_says_that_it_is_the_last",
+        "counts_less",
+        "one_twice",
         "says_more",
-        "short_and_silent",
-        "short_and_last",
-        "full_and_last",
+        "short_and_last_by_its_own_word",
         "empty",
     ],
 )
-def test_a_first_page_is_all_only_on_evidence(page: Page, expected: bool) -> None:
-    """A count that it meets, or a short page that says that it is the last; never a short page that says nothing."""
-    assert is_all(page, 5) is expected
+def test_a_first_page_is_all_only_by_its_count(page: Page, distinct: int, expected: bool) -> None:
+    """Its rows are as many as the vendor counts, each once, and it does not say that more follows."""
+    assert is_all(page, distinct) is expected
 
 
-def test_a_page_is_the_last_by_its_position_or_its_own_word() -> None:
-    """The last position that is counted, or a short page that says so; a full page that says nothing is not."""
-    assert is_last(_page(2, total=12), 12, 5)
-    assert not is_last(_page(5, total=12), 10, 5)
-    assert not is_last(_page(5), 10, 5)
-    assert is_last(_page(2, more=False), 12, 5)
+def test_a_count_of_the_page_is_no_count_of_the_list() -> None:
+    """A page that says that more follows counts more rows than it holds, or nothing but itself."""
+    assert count_of(_page(3, total=3, more=True)) is None
+    assert count_of(_page(3, total=9, more=True)) == 9
+    assert count_of(_page(3, total=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("totals", "distinct", "gap", "reason"),
+    [
+        ([7, 7, 7], 7, None, ""),
+        ([7, 7], 6, None, "the vendor counts 7 and gives 6"),
+        ([7, 7], 8, None, "the vendor counts 7 and gives 8"),
+        ([7, 8], 8, None, "the vendor's count was 7 and 8 while it was read"),
+        ([7, None], 7, None, "the vendor counts 7 on one page and not on another"),
+        ([1_000, 1_000], 100, 100, "the vendor counts 1,000 and shows nothing at position 100"),
+        ([None], 7, None, "the vendor gives no count"),
+    ],
+    ids=["met", "fewer", "more", "moved", "dropped", "left_out", "none"],
+)
+def test_a_count_is_evidence_where_all_pages_give_it_and_the_rows_meet_it(
+    totals: list[int | None], distinct: int, gap: int | None, reason: str
+) -> None:
+    """As many distinct rows as are counted, one count on all pages, and no position left out; else the reason."""
+    assert by_count(totals, distinct, gap=gap) == (unverified(reason) if reason else COUNT)
+
+
+@pytest.mark.parametrize(
+    ("totals", "expected"),
+    [
+        ([None, None], CHAIN),
+        ([7, None], CHAIN),
+        ([9, None], unverified("the vendor counts 9 and gives 7")),
+        ([9, 7], unverified("the vendor's count was 7 and 9 while it was read")),
+    ],
+    ids=["no_count", "count_that_is_met", "count_that_is_not", "count_that_moves"],
+)
+def test_pages_that_join_do_not_make_a_count_forgotten(totals: list[int | None], expected: Evidence) -> None:
+    """A count that was seen once has to be met, also where the pages join up to the end."""
+    assert by_chain(totals, 7) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "expected", "evidence"),
+    [
+        (_page(0, total=0), 0, COUNT),
+        (_page(0), 0, REPEAT),
+        (_page(0, more=True), 0, unverified("more rows are announced and none shown")),
+        (_page(0, total=900), 0, unverified("the vendor counts 900 and gives 0")),
+        (_page(0, total=0), 12, unverified("12 more rows were announced and none shown")),
+    ],
+    ids=["counted", "silent", "says_more", "counts_more", "announced_before"],
+)
+def test_nothing_is_believed_only_where_nothing_was_announced(
+    page: Page, expected: int, evidence: Evidence
+) -> None:
+    """Two empty answers in a row are evidence unless a count, a link or an earlier answer says that rows are there."""
+    assert of_nothing(page, expected=expected) == evidence
+
+
+@pytest.mark.parametrize(
+    ("before", "page", "shared"),
+    [
+        ("abcd", "de", 1),
+        ("abcd", "cde", 2),
+        ("abcd", "abcd", 4),
+        ("abcd", "dce", 0),
+        ("abcd", "ce", 0),
+        ("abcd", "ef", 0),
+        ("abcd", "", 0),
+        ("abcd", "cd", 2),
+        ("abcd", "c", 0),
+    ],
+    ids=[
+        "last_row",
+        "last_rows",
+        "same_page",
+        "swapped",
+        "one_left_out",
+        "goes_on_elsewhere",
+        "empty",
+        "nothing_new",
+        "breaks_off",
+    ],
+)
+def test_pages_join_by_the_same_rows_in_the_same_sequence(before: str, page: str, shared: int) -> None:
+    """A page goes on from the one before where it begins with that one's last rows, exactly as they stood there."""
+    assert joins(before, page) == shared
+
+
+def test_the_end_is_a_page_of_nothing_but_repeated_rows() -> None:
+    """Never an empty page, a page with something new, or one that holds more than it was to repeat."""
+    assert is_end(_page(1), repeated=1, is_new=False)
+    assert not is_end(_page(0), repeated=1, is_new=False)
+    assert not is_end(_page(1), repeated=1, is_new=True)
+    assert not is_end(_page(2), repeated=1, is_new=False)
+
+
+def test_rows_that_swap_are_believed_once_as_many_were_seen_as_are_counted() -> None:
+    """Readings of one instant add up while they agree on the number of rows; what was seen before it changed does not."""
+    readings = Repeated()
+    assert readings.add({"a", "b"}, positions=3, count=3) is None
+    assert readings.add({"b", "c"}, positions=3, count=3) == COUNT
+    readings = Repeated()
+    assert readings.add({"a", "b"}, positions=3, count=3) is None
+    assert readings.add({"b", "c"}, positions=4, count=4) is None
+    assert readings.add({"c", "d"}, positions=4, count=4) is None
+    assert readings.add({"b", "e"}, positions=4, count=4) == COUNT
+
+
+def test_rows_that_swap_without_a_count_are_believed_once_a_whole_reading_is_repeated() -> None:
+    """Two readings of as many rows in a row, in which as many distinct rows were seen; never a reading that broke off."""
+    readings = Repeated()
+    assert readings.add({"a", "b", "c"}, positions=3, count=None) is None
+    assert readings.add({"a", "b", "c"}, positions=3, count=None) == REPEAT
+    readings = Repeated()
+    assert readings.add({"a", "b"}, positions=2, count=None, reason="too deep") is None
+    assert readings.add({"a", "b"}, positions=2, count=None, reason="too deep") == unverified("too deep")
+
+
+def test_a_count_that_no_row_meets_ends_the_readings() -> None:
+    """Where no row swaps and the count is too high, a second reading is the last one: it would be read for ever."""
+    readings = Repeated()
+    assert readings.add({"a", "b"}, positions=2, count=5) is None
+    ended = readings.add({"a", "b"}, positions=2, count=5)
+    assert ended == unverified("5 rows of one instant, of which 2 were seen")
 
 
 def test_a_short_page_ends_a_list_only_where_longer_ones_were_seen() -> None:
