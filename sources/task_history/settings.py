@@ -381,7 +381,8 @@ class TomlFile:
         """The path in the notation of this source."""
         if is_table:
             return f"[{'.'.join(path)}]"
-        return f"{path[-1]} under [{'.'.join(path[:-1])}]"
+        section = ".".join(path[:-1])
+        return f"{path[-1]} under [{section}]" if section else path[-1]
 
     def get(self, *path: str) -> Any:
         value: Any = self.data
@@ -416,17 +417,17 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
                 continue
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigurationError(f"{_shown(path)} cannot be read: {type(error).__name__}.") from None
-            except tomllib.TOMLDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigurationError(f"{_shown(path)} is not TOML: {_at(error)}.") from None
     return sources
 
 
-def _at(error: tomllib.TOMLDecodeError) -> str:
-    """The error without the line's text, which may hold a key."""
+def _at(error: Exception) -> str:
+    """The error, or only its place, without the line's text, which may hold a key."""
     message = str(error)
-    return (
-        message if "(at line" in message and '"' not in message and "'" not in message else "see its syntax"
-    )
+    if not (place := re.search(r"at line \d+, column \d+|at end of document", message)):
+        return "a value is too large or nested too deep"
+    return message if not re.search("[\"'`]", message) else f"look {place[0]}"
 
 
 def _shown(path: Path) -> str:

@@ -18,7 +18,7 @@ from task_history.runs.runner import SYNC, ActiveRun, Lane, WorkFactory, start_r
 from task_history.settings import Settings
 
 from ..console.output import keep_secret
-from .dlt_config import configure_dlt
+from .dlt_config import configure_dlt, make_pipeline
 from .permissions import name_open_to_others
 from .target import Target
 
@@ -54,20 +54,16 @@ def start_command(
         keep_flat()
         keep_secret(settings.secrets)
 
-        import dlt
-
         from task_history.load.destinations import of
-        from task_history.load.errors import failures
 
-        with failures():
-            pipeline = dlt.pipeline(
-                name,
-                pipelines_dir=str(folder),
-                destination=target.destination(
-                    "" if lane.has_cursor else lane.name, retention=settings.retention
-                ),
-                dataset_name=settings.dataset_name,
-            )
+        pipeline = make_pipeline(
+            name,
+            pipelines_dir=str(folder),
+            destination=target.destination(
+                "" if lane.has_cursor else lane.name, retention=settings.retention
+            ),
+            dataset_name=settings.dataset_name,
+        )
         backend = of(pipeline.destination)
         os.environ.setdefault("LOAD__WORKERS", str(backend.workers))
         os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not backend.empties_late).lower())

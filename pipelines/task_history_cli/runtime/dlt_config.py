@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+from typing import TYPE_CHECKING, Any
 
+from task_history.core.errors import ConfigurationError
 from task_history.core.log import NAME
+
+if TYPE_CHECKING:
+    import dlt
 
 
 def configure_dlt() -> None:
@@ -21,3 +26,28 @@ def configure_dlt() -> None:
         "ENABLE_RUNTIME_TRACE": "false",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def make_pipeline(name: str, **options: Any) -> dlt.Pipeline:
+    """The dlt pipeline of that name.
+
+    Raises:
+        ConfigurationError: dlt refuses one of its settings.
+    """
+    configure_dlt()
+    import dlt
+
+    from task_history.load.errors import failures
+
+    with failures():
+        try:
+            pipeline: dlt.Pipeline = dlt.pipeline(name, **options)
+        except (ValueError, TypeError) as error:
+            if type(error).__module__ != "builtins":
+                raise
+            # dlt hands the texts of these settings to Python's logging and to its own lists of names.
+            raise ConfigurationError(
+                f"dlt does not start with its settings ({str(error)[:200]}): correct runtime.log_level, "
+                "runtime.log_format or progress in .dlt/config.toml or the environment, or take it out."
+            ) from None
+        return pipeline

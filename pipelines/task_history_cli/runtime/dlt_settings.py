@@ -39,7 +39,9 @@ _REFUSED = frozenset(
     }
 )
 _DESTINATION_OF_DLT = re.compile(r"(dlt\.destinations\.)?[a-z][a-z0-9_]*")
-_SECTIONS = frozenset({"destination", "extract", "load", "normalize", "pipelines", "schema", "sources"})
+_SECTIONS = frozenset(
+    {"destination", "extract", "load", "normalize", "pipelines", "runtime", "schema", "sources"}
+)
 
 
 def check_dlt_settings(project: Path) -> None:
@@ -47,8 +49,13 @@ def check_dlt_settings(project: Path) -> None:
     for path in sorted((project / ".dlt").glob("*.toml")):
         try:
             data = tomllib.loads(files.read_text(path, max_bytes=_MAX_BYTES))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"{path} cannot be read as TOML: {type(error).__name__}.") from None
+        for name in sorted(_SECTIONS & data.keys()):
+            if not isinstance(data[name], dict):
+                raise ConfigurationError(
+                    f"{path} sets {name}, which is a section of dlt: write [{name}] and what belongs there below it."
+                )
         for place in _refused((), data):
             raise ConfigurationError(
                 f"{path} sets {'.'.join(place)}: {place[-1]} is a setting of dlt that cannot be made in a folder, "

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.exceptions import (
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+    ValueNotSecretException,
+)
 from google.auth.exceptions import GoogleAuthError
 
 from task_history.core.errors import ConfigurationError
 from task_history.load.destinations.duckdb_settings import check_credentials
 from task_history.load.dlt_internals import DuckDbBaseCredentials
+from task_history.load.dlt_settings import configuration_error
 
 from .dlt_config import configure_dlt
 
@@ -33,7 +38,10 @@ def found(destination: Any) -> Found:
     asked.dataset_name = "any"
     try:
         config = destination.configuration(asked)
-    except (ConfigurationException, GoogleAuthError, ValueError) as error:
+        _check_service_account(getattr(config, "credentials", None))
+    except (ConfigurationException, GoogleAuthError, ValueError, TypeError) as error:
+        if isinstance(error, ValueNotSecretException | ConfigValueCannotBeCoercedException):
+            raise configuration_error(error) or error from None
         raise ConfigurationError(
             f"The destination {name} cannot be reached with what is set: {_why(error)}. Its credentials belong in "
             f".dlt/secrets.toml under [destination.{name}], or in the environment as "
@@ -51,6 +59,12 @@ def found(destination: Any) -> Found:
     return Found(place, f"{host}\0{getattr(credentials, 'port', None)}\0{database}\0{config.fingerprint()}")
 
 
+def _check_service_account(credentials: Any) -> None:
+    """Raises ValueError or TypeError where a service account has no key that can sign; asks nobody."""
+    if getattr(credentials, "private_key", None) is not None:
+        credentials.to_native_credentials()
+
+
 def _why(error: Exception) -> str:
     """The missing or invalid settings, without their values, which may be secrets."""
     fields = getattr(error, "fields", None)
@@ -58,4 +72,6 @@ def _why(error: Exception) -> str:
         return f"{', '.join(sorted(fields))} is missing"
     if isinstance(error, GoogleAuthError):
         return "there are no Google credentials here"
+    if not isinstance(error, ConfigurationException):
+        return f"private_key is not the key of a service account, as Google's JSON file has it ({type(error).__name__})"
     return f"its credentials are not of the form that it takes ({type(error).__name__})"

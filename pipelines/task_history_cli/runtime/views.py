@@ -17,6 +17,7 @@ from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.warehouse.duckdb_file import open_for_reading
 
+from .dlt_config import make_pipeline
 from .target import Target
 
 if TYPE_CHECKING:
@@ -124,21 +125,17 @@ def opened(target: Target) -> Iterator[Access]:
         UsageError: it is one for which there are no views.
         WarehouseUnavailable: it cannot be opened for writing.
     """
-    import dlt
-
     from task_history import systems
-    from task_history.load.errors import failures
     from task_history.load.pipeline import Loader
 
     from .command_run import working_folder
 
-    with failures():
-        pipeline = dlt.pipeline(
-            "task_history_views",
-            pipelines_dir=str(working_folder(target)),
-            destination=target.destination(),
-            dataset_name=DATASET,
-        )
+    pipeline = make_pipeline(
+        "task_history_views",
+        pipelines_dir=str(working_folder(target)),
+        destination=target.destination(),
+        dataset_name=DATASET,
+    )
     # Whichever system: nothing of it is read or written here.
     loader = Loader(pipeline, systems.find(systems.names()[0]))
     try:

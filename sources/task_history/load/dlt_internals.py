@@ -22,6 +22,7 @@ import dlt
 from ..core.log import log
 
 if TYPE_CHECKING:
+    from dlt.common.exceptions import MissingDependencyException as MissingDependencyException
     from dlt.common.schema import Schema
     from dlt.common.storages.load_package import LoadJobInfo as LoadJobInfo
     from dlt.common.storages.load_package import ParsedLoadJobFileName as ParsedLoadJobFileName
@@ -63,6 +64,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "FinalizedLoadJobWithFollowupJobs": "dlt.destinations.job_impl",
     "FollowupJobRequestImpl": "dlt.destinations.job_impl",
     "LoadJobInfo": "dlt.common.storages.load_package",
+    "MissingDependencyException": "dlt.common.exceptions",
     "ParsedLoadJobFileName": "dlt.common.storages.load_package",
     "SqlClientBase": "dlt.destinations.sql_client",
     "SqlJobClientBase": "dlt.destinations.job_client_impl",

@@ -11,23 +11,29 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
 from .dlt_internals import SqlClientBase
+from .dlt_settings import configuration_error
 
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through."""
+    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through.
+
+    Raises ConfigurationError where dlt refuses one of its settings.
+    """
     try:
         yield
     except Exception as error:
+        for cause in _causes(error):
+            if isinstance(cause, TaskHistoryError | Stopped):
+                raise cause from None
+            if (refused := configuration_error(cause)) is not None:
+                raise refused from None
         known = isinstance(error, PipelineStepFailed | DatabaseException | DestinationException | OSError)
         # dlt lets through what a driver says when it connects, and what a cloud's client says.
         if not (
             known or SqlClientBase.is_dbapi_exception(error) or type(error).__module__.startswith("google.")
         ):
             raise
-        for cause in _causes(error):
-            if isinstance(cause, TaskHistoryError | Stopped):
-                raise cause from None
         raise WarehouseUnavailable(explained(error)) from error
 
 

@@ -74,7 +74,8 @@ class Loader:
         self._staged: set[str] = set()
         self._live: Any = None
         self._packer: Packer | None = None
-        self._packs = self.backend.takes_packages and are_wanted()
+        with failures():
+            self._packs = self.backend.takes_packages and are_wanted()
 
     def ready(self) -> None:
         """Restores the state, loads what a killed run left, and makes or mends the tables.

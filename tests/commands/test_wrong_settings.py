@@ -1,0 +1,125 @@
+"""Settings of dlt that are wrong: exit code 3, the setting and its place, and never its value."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.place import Place
+
+SECRET = "Sup3rS3cretValue"
+SERVICE_ACCOUNT = {
+    "type": "service_account",
+    "project_id": "p",
+    "private_key": f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n",
+    "client_email": "a@p.iam.gserviceaccount.com",
+}
+GOOGLE = "DESTINATION__BIGQUERY__CREDENTIALS"
+
+
+def _place(folder: Path) -> Place:
+    (folder / ".dlt").mkdir()
+    return Place(
+        folder,
+        None,
+        project_id="p",
+        api_key="a-key-of-some-length",
+        base_url="http://127.0.0.1:9",
+        fault_deadline_s=0,
+    )
+
+
+def _refused(place: Place, *words: str) -> str:
+    """What the command says on stderr of settings that it refuses."""
+    done = place.run_process(*(words or ("sync", "paragon")))
+    assert done.returncode == 3, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert "bug" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'[runtime]\nslack_incoming_hook = "{SECRET}"', "runtime.slack_incoming_hook is a secret"),
+        ("[runtime]\nslack_incoming_hook = 3", "move it to .dlt/secrets.toml"),
+        ('[runtime]\nrequest_timeout = "soon"', r"request_timeout under [runtime] (in .dlt/config.toml)"),
+        ("[runtime]\nlog_format = 7", "runtime.log_format"),
+        (f'[runtime]\nsentry_dsn = "http://{SECRET}@127.0.0.1:9/1"', "pip install 'sentry-sdk'"),
+        ('[load]\npool_type = "swimming"', "is not one of process, thread, none"),
+        ('[normalize.parquet_normalizer]\nadd_dlt_load_id = "perhaps"', "add_dlt_load_id under [normalize"),
+        ('restore_from_destination = "perhaps"', "restore_from_destination (in .dlt/config.toml)"),
+        ('progress = "fast"', "does not start with its settings (fast)"),
+        ("load = 3", "write [load]"),
+        ("destination = 3", "write [destination]"),
+    ],
+    ids=lambda value: value.splitlines()[-1] if "=" in value else "",
+)
+def test_a_wrong_setting_of_dlt_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """A setting of dlt of a wrong kind or place in a folder is named with its place and what belongs there."""
+    place = _place(tmp_path)
+    (tmp_path / ".dlt" / "config.toml").write_text(text)
+    assert message in _refused(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RUNTIME__LOG_LEVEL", "LOUD", "runtime.log_level"),
+        ("RUNTIME__DLTHUB_TELEMETRY", "maybe", "RUNTIME__DLTHUB_TELEMETRY (in the environment)"),
+        ("LOAD__WORKERS", "many", "LOAD__WORKERS (in the environment): its value is not a whole number"),
+        ("RESTORE_FROM_DESTINATION", "x", "RESTORE_FROM_DESTINATION (in the environment)"),
+    ],
+    ids=lambda value: value,
+)
+def test_a_wrong_variable_of_dlt_is_named(tmp_path: Path, name: str, value: str, message: str) -> None:
+    """So is one in the environment."""
+    place = _place(tmp_path)
+    place.env[name] = value
+    assert message in _refused(place)
+
+
+@pytest.mark.parametrize(
+    ("credentials", "message"),
+    [
+        (f"{{{SECRET}", "not of the form"),
+        (json.dumps(SERVICE_ACCOUNT), "private_key is not the key of a service account"),
+        (
+            json.dumps({**SERVICE_ACCOUNT, "private_key": 5}),
+            "private_key is not the key of a service account",
+        ),
+        (json.dumps({**SERVICE_ACCOUNT, "private_key": None}), "destination.bigquery"),
+        (json.dumps({"client_email": SECRET}), "not of the form"),
+    ],
+    ids=["no JSON", "garbage as key", "a number as key", "no key", "no project"],
+)
+def test_credentials_of_google_that_are_none(tmp_path: Path, credentials: str, message: str) -> None:
+    """Credentials that are no service account are refused before anything is sent, by the name of what is wrong."""
+    place = _place(tmp_path)
+    place.env[GOOGLE] = credentials
+    for words in (("sync", "paragon"), ("status", "paragon")):
+        told = _refused(place, *words, "--destination", "bigquery")
+        assert message in told
+        assert "destination.bigquery" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f'[sources.task_history.paragon]\napi_key = "{SECRET}', "at end of document"),
+        (f'[a]\nx = "{SECRET}"\nx = "{SECRET}"\n', "Cannot overwrite a value"),
+        ("[sources\n", "look at line 1, column 9"),
+        ("x = " + "[" * 5_000 + "]" * 5_000, "nested too deep"),
+        ("x = " + "9" * 5_000, "too large"),
+    ],
+    ids=["open text", "twice", "open section", "deep", "long number"],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> None:
+    """A file that is no TOML is named, with the place of the error and nothing that stands there."""
+    place = _place(tmp_path)
+    (tmp_path / ".dlt" / "secrets.toml").write_text(content)
+    told = _refused(place)
+    assert ".dlt/secrets.toml is not TOML" in told
+    assert message in told
