@@ -10,8 +10,10 @@ wrong and answer the schema, 404 and 409 as they are.
 
 What is bridged here, in this process alone:
 
-1. DuckDB's extensions ``ducklake`` and ``spatial`` come from wheels, not from the internet.
-2. ``TimeZone`` is set after connecting: before, the extension that knows time zones is not loaded.
+1. Everything is in memory, each project in a database of DuckDB's own instead of a lake of files: a statement takes a
+   quarter of the time. What only a lake has, reading a table as it once was, is missing.
+2. DuckDB's extension ``spatial`` comes from a wheel, not from the internet; the one that knows time zones is loaded
+   before ``TimeZone`` is set.
 3. Uploads may be compressed, as BigQuery takes them.
 4. ``schemaUpdateOptions`` may be one text instead of a list.
 5. ``COMMIT TRANSACTION; CALL BQ.ABORT_SESSION()`` may be one script.
@@ -25,7 +27,9 @@ What is bridged here, in this process alone:
 9. ``POST queries`` with a ``requestId`` that was answered before is answered the same again, as after a lost answer.
 10. ``numRows`` of a table that was merged into: the emulator counts replaced rows too.
 11. ``MERGE`` that replaces rows whole takes three statements instead of seven.
-12. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
+12. Which columns a table has is asked of DuckDB once, until a statement, a load or a request may have changed it.
+13. ``DELETE /projects/{project}`` throws a project away, so that what tests leave costs the next ones nothing.
+14. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
 What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
 ``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
@@ -36,7 +40,9 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import functools
 import gzip
+import itertools
 import json
 import os
 import re
@@ -50,36 +56,61 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import local_bigquery
 import sqlglot
 import uvicorn
 from duckdb_extensions import import_extension
 from fastapi.responses import JSONResponse
 from local_bigquery.api import jobs as jobs_api
 from local_bigquery.api import uploads
-from local_bigquery.catalog import tables
+from local_bigquery.catalog import tabledata, tables
 from local_bigquery.engine import database, sessions
 from local_bigquery.jobs import load, merge, runner, store
 from local_bigquery.jobs import query as query_jobs
 from local_bigquery.models import JobConfiguration, JobStatistics2, TableSchema
 from local_bigquery.settings import settings
+from local_bigquery.sql import native
 from local_bigquery.sql.dialect import BigQueryDialect
 from sqlglot import exp
 
 from tests.destinations.bigquery import estimate
 
-_connect = duckdb.connect
+
+@functools.cache
+def connection() -> Any:
+    """All databases."""
+    found = duckdb.connect()
+    # One thread: there is little in any table, and two processors have more to do than this.
+    found.execute("SET autoinstall_known_extensions = false; LOAD spatial; LOAD icu; SET threads = 1")
+    found.execute("SET GLOBAL TimeZone = 'UTC'; ATTACH ':memory:' AS emulator; ATTACH ':memory:' AS bq")
+    found.execute(database.EMULATOR_SCHEMA)
+    native.register(found)
+    for path in database.FUNCTIONS:
+        found.execute(database.MACRO.sub(r"CREATE MACRO bq.main.\1", path.read_text()))
+    attach(found, settings.default_project_id)
+    return found
 
 
-def connect(database: str = ":memory:", read_only: bool = False, config: Any = None) -> Any:
-    """A connection with the extensions, that fetches none."""
-    config = dict(config or {})
-    zone = config.pop("TimeZone", None)
-    connection = _connect(database, read_only, config)
-    connection.execute("SET autoinstall_known_extensions = false")
-    connection.execute("LOAD ducklake; LOAD spatial")
-    if zone:
-        connection.execute(f"SET GLOBAL TimeZone = '{zone}'")
-    return connection
+def attach(cursor: Any, project: str) -> None:
+    cursor.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {database.quote(project)}")
+    database._attached.add(project)
+
+
+def forget(project: str) -> None:
+    """Throws away all that is in the project."""
+    with database.cursor() as cursor:
+        names = cursor.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'emulator' AND schema_name = ? "
+            "AND starts_with(table_name, ?)",
+            [tables.RESULTS, f"{project}:"],
+        ).fetchall()
+        for (name,) in names:
+            cursor.execute(f"DROP TABLE {database.quote('emulator', tables.RESULTS, name)}")
+        for kind in ("jobs", *database.RESOURCES):
+            cursor.execute(f"DELETE FROM emulator.{kind} WHERE project_id = ?", [project])
+        cursor.execute(f"DETACH DATABASE IF EXISTS {database.quote(project)}")
+    database._attached.discard(project)
+    changed()
 
 
 def unpack(file: Path) -> None:
@@ -126,11 +157,13 @@ def _is_weighed(config: Any) -> bool:
     return config.maximumBytesBilled is not None or WEIGHED.match(config.query or "") is not None
 
 
+CHANGES = re.compile(r"\b(CREATE|ALTER|DROP)\b", re.IGNORECASE)
 ABORT = re.compile(r";\s*CALL\s+BQ\.ABORT_SESSION\s*\(\s*\)\s*;?\s*$", re.IGNORECASE)
 
 
 def query(job: Any, session: Any, running: Any) -> Any:
     config = job.configuration.query
+    changes = CHANGES.search(config.query or "") is not None
     abort = session and ABORT.search(config.query or "")
     if abort:
         config.query = config.query[: abort.start()]
@@ -138,8 +171,8 @@ def query(job: Any, session: Any, running: Any) -> Any:
     try:
         found = _query(job, session, running)
     finally:
-        if "DROP" in (config.query or "").upper():
-            _there.clear()
+        if changes:
+            changed()
         if abort:
             sessions.abort(session.id)
     return estimate.told(found, size)
@@ -202,11 +235,25 @@ def load_with_schema(cursor: Any, config: Any, upload: str | None) -> Any:
         # An unknown key fails as it does on BigQuery, which is the emulator's own check.
         if config.ignoreUnknownValues or keys(upload) <= {field.name.casefold() for field in fields}:
             config = config.replace(schema_=TableSchema(fields=fields))
-    return _load(cursor, config, upload)
+    try:
+        return _load(cursor, config, upload)
+    finally:
+        changed()
 
 
-_objects, _run_sql = database.objects, database.execute
+_objects, _run_sql, _columns = database.objects, database.execute, tables.columns
 _there: dict[tuple[str, str, str], Any] = {}
+_fields: dict[tuple[str, str, str], Any] = {}
+_changes = itertools.count()
+_last_change = 0
+
+
+def changed() -> None:
+    """Forgets what is known of tables; what is being asked meanwhile is not kept either."""
+    global _last_change  # noqa: PLW0603 - of this process
+    _last_change = next(_changes)
+    _there.clear()
+    _fields.clear()
 
 
 def objects(project: str, dataset: str, table: str | None = None) -> Any:
@@ -219,10 +266,23 @@ def objects(project: str, dataset: str, table: str | None = None) -> Any:
     return found
 
 
+def columns(project: str, dataset: str, table: str) -> Any:
+    """What a table's columns are is remembered until something may have changed it."""
+    key, before = (project, dataset, table), _last_change
+    found = _fields.get(key)
+    if found is None:
+        found = _columns(project, dataset, table)
+        if dataset != tables.RESULTS and before == _last_change:
+            _fields[key] = found
+    return list(found)
+
+
 def execute(sql: str, parameters: Any = None) -> None:
-    _run_sql(sql, parameters)
-    if "DROP" in sql.upper():
-        _there.clear()
+    try:
+        _run_sql(sql, parameters)
+    finally:
+        if CHANGES.search(sql):
+            changed()
 
 
 _get = tables.get
@@ -268,12 +328,12 @@ def merged(cursor: Any, tree: Any, context: Any) -> Any:
 
 def bridge() -> None:
     merge.run = merged
+    database._connect, database._attach = connection, attach
+    database.projects = lambda: sorted(database._attached)
     database.objects, database.execute = objects, execute
-    tables.get = counted
-    for name in ("ducklake", "spatial"):
-        import_extension(name)
+    tables.get, tables.columns, tabledata.columns = counted, columns, columns
+    import_extension("spatial")
     sys.modules["pandas"] = None  # type: ignore[assignment] # DuckDB looks for it on disk at each question
-    duckdb.connect = connect  # type: ignore[assignment] # the database may be left out here too
     uploads._start, uploads._job = start, listed_options
     runner._query, runner._dry_run, runner.submit = query, dry_run, submit
     runner.HANDLERS["load"] = load_with_schema
@@ -296,6 +356,7 @@ def main() -> None:
     settings.data_dir = words.data_dir
     faulthandler.register(signal.SIGUSR1)  # where it hangs, into its log
     bridge()
+    local_bigquery.app.delete("/projects/{project}")(forget)
     listening = socket.create_server(("127.0.0.1", words.port))
     threading.Thread(target=end_with_input, daemon=True).start()
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)  # noqa: T201 - whoever started it reads it

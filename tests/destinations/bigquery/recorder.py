@@ -110,6 +110,7 @@ class Recorder:
             rule.release.set()
         self._server.shutdown()
         self._server.server_close()
+        self.forward("DELETE", f"/projects/{self.project}", {}, b"")
 
     @cached_property
     def service_account(self) -> str:
