@@ -221,8 +221,12 @@ class _Script:
         self._tables[self._path([words[at - 1]])] = self._tables[self._path([words[at + 1]])]
 
     def fill(self, root: SimpleCatalog, sql: str) -> None:
-        """Puts the tables where the statement's names find them."""
+        """Puts the tables that the statement mentions where its names find them.
+
+        Each table is handed to the analyzer anew with each statement, which takes longer than the analysis.
+        """
         ids = iter(range(1, 1_000_000))
+        mentioned = set(re.findall(r"\w+", sql))
         for name, columns in self._temporary.items():
             root.table.append(_table(name, columns, next(ids)))
         for name, kind in self._variables.items():
@@ -233,10 +237,16 @@ class _Script:
         if self.default_dataset is not None:
             datasets[self._project, self.default_dataset] = []
         for (project, dataset, name), columns in self._tables.items():
-            datasets.setdefault((project, dataset), []).append((name, columns))
+            tables_of = datasets.setdefault((project, dataset), [])
+            if name in mentioned:
+                tables_of.append((name, columns))
         projects: dict[str, SimpleCatalog] = {}
         for (project, dataset), tables in datasets.items():
-            information = [_table(name, columns, next(ids)) for name, columns in _INFORMATION.items()]
+            information = [
+                _table(name, columns, next(ids))
+                for name, columns in _INFORMATION.items()
+                if name in mentioned
+            ]
             catalog = SimpleCatalog(
                 name=dataset,
                 table=[_table(name, columns, next(ids)) for name, columns in tables],
