@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from task_history.core import files
 from task_history.core.dataset_names import VIEWS_DATASET
@@ -18,6 +18,7 @@ from task_history.core.errors import ConfigurationError
 from task_history.settings import ConfigSource, config_sources
 
 from .dlt_settings import check_dlt_settings
+from .duckdb_path import duckdb_path
 
 if TYPE_CHECKING:
     from .target_dlt import Found
@@ -106,9 +107,10 @@ def find_target(
         folder or Path((os.environ if environ is None else environ).get("DLT_PROJECT_DIR") or ".")
     )
     found = config_sources(os.environ if environ is None else environ, folder)
+    _check_spelling(found, name)
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
-        file = _file(DEFAULT_FILE if value is None else value)
+        file = duckdb_path(DEFAULT_FILE if value is None else value)
         _check_catalog(file, dataset)
         return Target(name, file)
     return Target(name, credentials=_key(value) if name == "bigquery" else None)
@@ -149,38 +151,31 @@ def _first(found: Sequence[ConfigSource], paths: Sequence[tuple[str, ...]], name
             value = place.get(*path, "credentials")
             if value is not None and (path[-1] == name or isinstance(value, str)):
                 return value
+            # dlt's way in the environment, where a table has a variable for each of its settings.
+            if name == "duckdb" and (value := place.get(*path, "credentials", "database")) is not None:
+                return value
     return None
 
 
-def _file(value: Any) -> Path:
-    if isinstance(value, Mapping):
-        value = value.get("database")
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(
-            "destination.duckdb.credentials must name a file, such as warehouse.duckdb or "
-            f"duckdb:///data/warehouse.duckdb: found {type(value).__name__}."
-        )
-    path = value.strip()
-    if path.startswith("duckdb:"):
-        parts = urlsplit(path)
-        path = unquote(
-            (parts.netloc + parts.path).removeprefix("/") if parts.path.startswith("//") else parts.path
-        )
-        path = path if value.startswith("duckdb:////") else path.removeprefix("/")
-    if path in (":memory:", ":pipeline:", ":external:", ""):
-        raise ConfigurationError(
-            f"destination.duckdb.credentials: {value!r} would forget everything at the end of the run, and what "
-            "is open or lacks details is asked of the warehouse. Name a file."
-        )
-    file = Path(path).expanduser().absolute()
-    if file.is_dir():
-        raise ConfigurationError(f"destination.duckdb.credentials: {file} is a folder. Name a file in it.")
-    if file.exists() and not file.is_file():
-        raise ConfigurationError(
-            f"destination.duckdb.credentials: {file} is not a regular file. Name another one."
-        )
-    if not file.parent.is_dir():
-        raise ConfigurationError(
-            f"destination.duckdb.credentials: there is no folder {file.parent}. Make it or name another file."
-        )
-    return file
+def _check_spelling(found: Sequence[ConfigSource], name: str) -> None:
+    """Raises ConfigurationError for a misspelled setting of the warehouse, which dlt would ignore silently."""
+    right = ("destination", name, "credentials", "database")
+    for place in found:
+        for path, is_table in place.paths():
+            # A section of the pipeline's name may stand before the others.
+            for before in (0, 1):
+                words = path[before:]
+                expected = right[: len(words)]
+                if not 3 <= len(words) <= len(right) or words == expected:
+                    continue
+                is_another = place.get(*path[:before], *words[:2], "destination_type") is not None
+                if all(map(_is_near, words, expected)) and not is_another:
+                    suggested = place.spelled((*path[:before], *expected), is_table=is_table)
+                    raise ConfigurationError(
+                        f"There is no setting {place.spelled(path, is_table=is_table)} (in {place.name}). Did you mean "
+                        f"{suggested}?"
+                    )
+
+
+def _is_near(word: str, right: str) -> bool:
+    return bool(difflib.get_close_matches(word.lower(), (right,), cutoff=0.75))

@@ -1,0 +1,116 @@
+"""Which DuckDB file the settings name, and what is refused because it names none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from task_history.core.errors import ConfigurationError
+from task_history_cli.runtime.target import find_target
+
+SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
+
+
+def _file(folder: Path, **variables: str) -> Path | None:
+    environ = {"DLT_DATA_DIR": str(folder / "dlt"), **variables}
+    return find_target(None, "task_history_paragon", environ=environ, folder=folder).file
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("w.duckdb", "w.duckdb"),
+        ("duckdb:w.duckdb", "w.duckdb"),
+        ("duckdb://w.duckdb", "w.duckdb"),
+        ("duckdb:///w.duckdb", "w.duckdb"),
+        ("duckdb:///a%20b.duckdb", "a b.duckdb"),
+        ("a%20b.duckdb", "a%20b.duckdb"),
+        ("duckdb:///{here}/w.duckdb", "w.duckdb"),
+        ("duckdb:////{here}/w.duckdb", "w.duckdb"),
+    ],
+)
+def test_a_file_is_named_in_many_ways(
+    value: str, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain path, and an address with up to five slashes, name a file."""
+    monkeypatch.chdir(tmp_path)
+    assert _file(tmp_path, **{SETTING: value.format(here=tmp_path)}) == tmp_path / path
+
+
+@pytest.mark.parametrize("prefix", ["", "TASK_HISTORY_PARAGON__"])
+def test_the_database_in_a_variable_of_its_own(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """dlt's own variable for the file is heeded, with the pipeline's section before it too."""
+    monkeypatch.chdir(tmp_path)
+    assert _file(tmp_path, **{f"{prefix}{SETTING}__DATABASE": "w.duckdb"}) == tmp_path / "w.duckdb"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("md:analytics", "--destination motherduck"),
+        ("motherduck:analytics", "--destination motherduck"),
+        ("duckdb:///md:analytics", "--destination motherduck"),
+        (":memory:", "Name a file"),
+        (":memory:name", "Name a file"),
+        (":external:", "Name a file"),
+        (":pipeline:", "Name a file"),
+        ("", "it is empty"),
+        ("duckdb:///", "it is empty"),
+        ("data", "is a folder"),
+        ("new/", "is a folder"),
+        ("missing/w.duckdb", "there is no folder"),
+        ("s3://bucket/w.duckdb", "is an address"),
+        ("https://user:Sup3rS3cret@host/w.duckdb?sig=Sup3rS3cret", "'https://host/w.duckdb' is an address"),
+        ("postgres://user:Sup3rS3cret@host/db", "--destination postgres"),
+        ("file:///tmp/w.duckdb", "is an address"),
+        ("sqlite:///w", "is an address"),
+        ("ducklake:w", "is an address"),
+        ("duckdb:///w.duckdb?token=Sup3rS3cret", "options after a ?"),
+        ("x" * 300, "no path of a file"),
+        ("a\0b", "no path of a file"),
+        ("~no-such-user/w.duckdb", "no path of a file"),
+    ],
+)
+def test_what_names_no_file_is_refused(
+    value: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another service, memory, a folder or an address is refused with the way to go, and makes no file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ConfigurationError, match=r"^destination\.duckdb\.credentials") as error:
+        _file(tmp_path, **{SETTING: value})
+    assert message in str(error.value)
+    assert "Sup3r" not in str(error.value)
+    assert list(tmp_path.iterdir()) == [tmp_path / "data"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "DESTINATION__DUCKDB__CREDENTIAL",
+        "DESTINATION__DUKDB__CREDENTIALS",
+        "DESTINATIONS__DUCKDB__CREDENTIALS",
+        "DESTINATION__DUCKDB__CREDENTIALS__DATABSE",
+        "TASK_HISTORY_PARAGON__DESTINATION__DUCKDB__CREDENTAILS",
+    ],
+)
+def test_a_misspelled_variable_is_not_ignored(name: str, tmp_path: Path) -> None:
+    """A misspelled setting of the warehouse is named with the right one, where dlt would use another file."""
+    with pytest.raises(ConfigurationError, match=rf"no setting {name} .*Did you mean .*CREDENTIALS"):
+        _file(tmp_path, **{name: "w.duckdb"})
+
+
+def test_a_misspelled_key_of_a_file_is_not_ignored(tmp_path: Path) -> None:
+    """So is one in a TOML file; a destination that has a type of its own is another one."""
+    (tmp_path / ".dlt").mkdir()
+    file = tmp_path / ".dlt" / "secrets.toml"
+    file.write_text('[destination.duckdb]\ncredential = "w.duckdb"\n')
+    with pytest.raises(
+        ConfigurationError, match=r"credential under \[destination\.duckdb\].*credentials under"
+    ):
+        _file(tmp_path)
+    file.write_text('[destination.duckdb2]\ndestination_type = "duckdb"\ncredentials = "w.duckdb"\n')
+    assert _file(tmp_path) is not None
