@@ -74,6 +74,12 @@ def drip(out: BinaryIO) -> None:
         time.sleep(0.1)
 
 
+def fall_silent(out: BinaryIO) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+    out.flush()
+    time.sleep(3600)
+
+
 def speaking(pattern: str, say: Callable[[BinaryIO], None], *, times: int = 1 << 30) -> Callable[..., bool]:
     """Answers what fits the pattern so; the first so many times."""
     left = [times]
@@ -207,14 +213,17 @@ def test_a_long_text_in_several_rows_takes_little_memory(
         assert place.sync("--log-level", "warning")["stderr"] == ""
 
 
+@pytest.mark.parametrize("say", [drip, fall_silent], ids=["drips", "falls silent"])
 @pytest.mark.parametrize("what", ["list", "details"])
-def test_a_signal_is_heeded_while_an_answer_drips(tmp_path: Path, what: str) -> None:
+def test_a_signal_is_heeded_while_an_answer_does_not_end(
+    tmp_path: Path, what: str, say: Callable[[BinaryIO], None]
+) -> None:
     """SIGTERM ends the run with exit code 0 after a moment, and the next run has the lock."""
     with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
         sandbox.advance(4 * 86_400)
         place = Place(tmp_path, sandbox, base_url=between.url, integrations=None, timeout_s=600)
         pattern = r"/workflow-executions\?" if what == "list" else SINGLE["paragon"]
-        between.speaks = speaking(pattern, drip, times=8)
+        between.speaks = speaking(pattern, say, times=8)
         process = place.start("sync", "paragon")
         deadline = time.monotonic() + 120
         while not any(re.search(pattern, target) for target in between.asked):
@@ -226,7 +235,7 @@ def test_a_signal_is_heeded_while_an_answer_drips(tmp_path: Path, what: str) -> 
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert "SIGTERM" in err
-        # A busy machine may take its time; an answer would drip for an hour.
+        # A busy machine may take its time; an answer would take an hour.
         assert time.monotonic() - began < 60
         between.speaks = lambda *_: False
         place.run("sync", "paragon")

@@ -12,14 +12,12 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..core.concurrency import OrderedMap
 from ..core.errors import (
     Rejected,
     Stopped,
@@ -29,6 +27,7 @@ from ..core.errors import (
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
 from .auth import check_headers, secrets_in
+from .in_flight import InFlight
 from .rate_limit import Budget
 from .responses import (
     Fault,
@@ -46,15 +45,11 @@ from .urls import base_address
 from .wait_stats import Stats, WaitStats
 
 if TYPE_CHECKING:
+    from ..core.concurrency import OrderedMap
     from .transport import Headers, RawAnswer
     from .transport_errors import Lost
 
 _TURN_CHECK_S = 0.02
-_INTERRUPTED_CHECK_S = 0.25
-_INTERRUPTED_GRACE_S = 0.5
-"""How long an answer may still take once the run is interrupted, beyond the check above."""
-_ONCE_GRACE_S = 10.0
-"""The same for a request that must not be sent twice: without its answer it is not known what it did."""
 
 
 class Client:
@@ -98,7 +93,6 @@ class Client:
         self._refresh = refresh
         self._budget = budget
         self._stop = stop
-        self._concurrency = concurrency
         self._fault_deadline_s = fault_deadline_s
         self._timeout_s = timeout_s
         self._longest_hold_s = longest_hold_s
@@ -124,17 +118,15 @@ class Client:
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
-        self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="request")
         from .transport import Transport  # commands that ask no vendor start without it
 
         self._transport = Transport(
             self._base,
             timeout_s=timeout_s,
-            max_connections=concurrency + 1,  # one more for a login amid them
+            max_idle_connections=concurrency + 1,  # one more for a login amid them
             answer_max_bytes=answer_max_bytes,
         )
-        threading.Thread(target=self._end_when_interrupted, name="task-history-stop", daemon=True).start()
+        self._in_flight = InFlight(self._transport, stop, concurrency=concurrency)
 
     def __repr__(self) -> str:
         return f"Client({self.origin})"
@@ -149,23 +141,7 @@ class Client:
 
     def close(self) -> None:
         """Ends what still waits, lets requests in flight finish for a moment, and closes all connections."""
-        self._closed.set()
-        late = threading.Timer(_INTERRUPTED_GRACE_S, self._transport.close)
-        late.daemon = True
-        late.start()
-        self._pool.shutdown(cancel_futures=True)
-        late.cancel()
-        self._transport.close()
-
-    def _end_when_interrupted(self) -> None:
-        """Ends what is in flight soon after the run is interrupted: an answer may drip for minutes."""
-        while not self._closed.wait(_INTERRUPTED_CHECK_S):
-            if self._stop.is_interrupted:
-                self._closed.wait(_INTERRUPTED_GRACE_S)
-                self._transport.abandon()
-                self._closed.wait(_ONCE_GRACE_S)
-                self._transport.close()
-                return
+        self._in_flight.close()
 
     @property
     def stats(self) -> Stats:
@@ -203,9 +179,10 @@ class Client:
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
             ConfigurationError: a redirect to another origin.
         """
-        return self._answered(
-            Sending(request, target_of(self._base, request), form, headers, given_up=self._closed.is_set)
-        )
+        target = target_of(self._base, request)
+        sending = Sending(request, target, form, headers, given_up=self._in_flight.is_closed)
+        with self.meanwhile():
+            return self._in_flight.result(sending, partial(self._answered, sending))
 
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
@@ -232,11 +209,12 @@ class Client:
                     target_of(self._base, request),
                     None,
                     None,
-                    given_up=lambda: self._closed.is_set() or bool(failures),
+                    given_up=lambda: self._in_flight.is_closed() or bool(failures),
                     is_next=partial(_is_next, reference, number),
                     is_raw=is_raw,
                 )
-                return self._answered(sending)
+                with self.meanwhile():
+                    return self._answered(sending)
             except Rejected as error:
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
@@ -244,12 +222,8 @@ class Client:
                 return failures[0] if isinstance(error, Stopped) else error
 
         works = (partial(one, number, request) for number, request in enumerate(requests))
-        answers = OrderedMap(
-            self._pool,
-            works,
-            failures,
-            ahead=ahead or 2 * self._concurrency,
-            is_held_up=lambda: bool(self._waiting),
+        answers = self._in_flight.results(
+            works, failures, ahead=ahead, is_held_up=lambda: bool(self._waiting)
         )
         # Weak: what is not drawn to its end is given up with its last reference.
         reference = weakref.ref(answers)
@@ -258,10 +232,6 @@ class Client:
         return answers
 
     def _answered(self, sending: Sending) -> Answer:
-        with self.meanwhile():
-            return self._tried(sending)
-
-    def _tried(self, sending: Sending) -> Answer:
         request = sending.request
         while True:
             outcome = self._attempt(sending)

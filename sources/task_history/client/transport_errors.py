@@ -53,12 +53,11 @@ def lost(
     origin: str,
     proxy: str | None,
     timeout_s: float,
-    is_overdue: bool,
     is_head_read: bool,
 ) -> Lost | VendorUnavailable | ConfigurationError:
     """The error of reqwest as a fault to retry, or as the error to stop with where a retry cannot help.
 
-    ``proxy`` is the proxy in between, without its login; ``is_overdue`` says that the whole answer took too long.
+    ``proxy`` is the proxy in between, without its login.
     """
     if isinstance(error, ClientClosedError):
         return Lost("it was ended here", is_abandoned=True)
@@ -73,8 +72,6 @@ def lost(
                 "in the environment as http://user:password@host:port."
             )
         return Lost(f"the proxy {proxy} failed: {_reason(causes, timeout_s, is_unsent=True)}", is_unsent=True)
-    if is_overdue and _TIMED_OUT in causes:
-        return Lost("an answer that did not end")
     return Lost(
         _reason(causes, timeout_s, is_unsent=is_unsent),
         is_unsent=is_unsent,

@@ -1,13 +1,21 @@
-"""Reads the body of an answer within a bound: one packing (gzip or deflate), bytes counted while it is unpacked."""
+"""Reads the body of an answer within a bound: one packing (gzip or deflate), bytes counted while it is unpacked.
+
+A large body waits for its turn in an unnamed temporary file, read to its end: a vendor waits only so long for a client
+that does not read.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from io import FileIO
 
 ACCEPT_ENCODING = "gzip, deflate"
 LARGE_BYTES = 2 << 20
-"""Beyond this a body is held only in its turn: few may be held at a time."""
+"""Beyond this a body is held in memory only in its turn: few may be held at a time."""
 
 _PIECE_BYTES = 1 << 20
 """How much is unpacked at once, whatever a piece holds."""
@@ -24,22 +32,17 @@ class UnpackError(Exception):
     """A body cannot be unpacked; the text says why, and holds nothing of the body."""
 
 
-class Meter:
-    """Counts bytes: calls ``when_large`` once beyond LARGE_BYTES, and raises TooLarge beyond ``max_bytes``."""
+class _Turn:
+    """Calls ``when_large``, once."""
 
-    def __init__(self, max_bytes: int, when_large: Callable[[], None]) -> None:
-        self._max_bytes = max_bytes
-        self._when_large: Callable[[], None] | None = when_large
-        self._bytes = 0
+    def __init__(self, when_large: Callable[[], None]) -> None:
+        self._when_large = when_large
+        self.is_over = False
 
-    def count(self, size: int) -> None:
-        """So many more bytes came."""
-        self._bytes += size
-        if self._bytes > self._max_bytes:
-            raise TooLarge
-        if self._bytes > LARGE_BYTES and self._when_large is not None:
-            when_large, self._when_large = self._when_large, None
-            when_large()
+    def wait(self) -> None:
+        if not self.is_over:
+            self.is_over = True
+            self._when_large()
 
 
 def read_body(
@@ -47,7 +50,8 @@ def read_body(
 ) -> bytes:
     """The unpacked body that comes in those pieces; ``encoding`` is the answer's ``Content-Encoding``.
 
-    ``when_large`` is called once, before more than LARGE_BYTES are held.
+    ``when_large`` is called once, before more than LARGE_BYTES are held in memory: after all pieces came, or earlier
+    where there is no room for a temporary file.
     https://www.rfc-editor.org/rfc/rfc9110#field.content-encoding
 
     Raises:
@@ -55,21 +59,56 @@ def read_body(
         UnpackError: the packing is another one, there is more than one, or the body is not packed so.
     """
     name = encoding.strip().lower()
-    counted = _counted(pieces, Meter(max_bytes, when_large))
-    if name in _PLAIN:
-        return b"".join(counted)
-    if name not in (*_GZIP, "deflate"):
+    if name not in (*_PLAIN, *_GZIP, "deflate"):
         raise UnpackError(f"an answer packed as {name[:40]!r}: one of {ACCEPT_ENCODING} was asked for, once")
+    turn = _Turn(when_large)
+    received = _received(pieces, max_bytes, turn)
+    held: list[bytes] = []
+    size = 0
     try:
-        return b"".join(_counted(_unpacked(name, counted), Meter(max_bytes, when_large)))
+        for piece in received if name in _PLAIN else _unpacked(name, received):
+            size += len(piece)
+            if size > max_bytes:
+                raise TooLarge
+            if size > LARGE_BYTES:
+                turn.wait()
+            held.append(piece)
     except zlib.error:
         raise UnpackError("an answer that could not be unpacked") from None
+    return b"".join(held)
 
 
-def _counted(pieces: Iterable[bytes], meter: Meter) -> Iterator[bytes]:
-    for piece in pieces:
-        meter.count(len(piece))
-        yield piece
+def _received(pieces: Iterable[bytes], max_bytes: int, turn: _Turn) -> Iterator[bytes]:
+    """The pieces, once all have come. Raises TooLarge."""
+    held: list[bytes] = []
+    file: FileIO | None = None
+    size = 0
+    with ExitStack() as stack:
+        for piece in pieces:
+            size += len(piece)
+            if size > max_bytes:
+                raise TooLarge
+            held.append(piece)
+            if size > LARGE_BYTES and not turn.is_over:
+                try:
+                    file = file or stack.enter_context(tempfile.TemporaryFile(buffering=0))
+                    _move(held, file)
+                except OSError:
+                    turn.wait()
+        if file is not None:
+            file.seek(0)
+            yield from iter(partial(file.read, _PIECE_BYTES), b"")
+        yield from held
+
+
+def _move(pieces: list[bytes], file: FileIO) -> None:
+    """Moves the pieces to the end of the file. Raises OSError where it has no room: the others stay."""
+    while pieces:
+        end = file.tell()
+        if file.write(pieces[0]) != len(pieces[0]):
+            file.truncate(end)
+            raise OSError("no room")
+        del pieces[0]
 
 
 def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import base64
+import errno
 import gzip
+import random
 import re
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from task_history.client import client as client_module
+from task_history.client import in_flight
 from task_history.client import transport as transport_module
 from task_history.client.proxy import proxy_for
 from task_history.client.transport import Transport
 from task_history.client.transport_errors import Lost
+from task_history.client.unpack import LARGE_BYTES, read_body
 from task_history.client.urls import check_base, joined, parsed
 from task_history.core.errors import (
     AnswerTooLarge,
@@ -33,7 +39,7 @@ from task_history.core.errors import (
     UnexpectedResponse,
     VendorUnavailable,
 )
-from task_history.core.models import Request
+from task_history.core.models import Answer, Request
 from task_history.core.stop import StopSignal
 
 from .test_client import CA_VARIABLES, GOOD, KEY, Served, ask, certificates, client_of, serving, serving_tls
@@ -249,6 +255,96 @@ def test_an_answer_that_drips_is_given_up(tmp_path: Path, name: str) -> None:
         assert time.monotonic() - began < 10
 
 
+def test_a_drip_lasts_no_longer_than_the_setting_says(tmp_path: Path) -> None:
+    """What drips is given up after ``timeout_s`` and a second for each 100,000 bytes, not after several times that."""
+    with (
+        talking(drip(DRIPS["in the body"])) as (url, _),
+        client_of(url, tmp_path, timeout_s=8.0, fault_deadline_s=0.0) as client,
+    ):
+        began = time.monotonic()
+        with pytest.raises(VendorUnavailable, match=r"did not end within 8 s"):
+            client.send(ask())
+        assert 8 < time.monotonic() - began < 16
+
+
+def test_a_large_answer_may_take_longer(tmp_path: Path) -> None:
+    """An answer that comes steadily and not too slowly is read, however many times ``timeout_s`` it takes."""
+    piece, pieces = b" " * 400_000, 20
+
+    def say(connection: socket.socket, _: int) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (len(piece) * pieces + 4))
+        for _ in range(pieces):
+            connection.sendall(piece)
+            time.sleep(0.2)
+        connection.sendall(b"[{}]")
+        return True
+
+    with talking(say) as (url, _), client_of(url, tmp_path, timeout_s=1.0) as client:
+        assert client.send(ask()).data == [{}]
+        assert client.stats.retries == 0
+
+
+@pytest.mark.parametrize("packing", ["", "gzip"], ids=["plain", "packed"])
+@pytest.mark.parametrize("has_room", [True, False], ids=["room for a file", "no room"])
+def test_a_large_answer_waits_for_its_turn(
+    monkeypatch: pytest.MonkeyPatch, has_room: bool, packing: str
+) -> None:
+    """It waits longer than ``timeout_s`` after it has come whole; where no file can be written, it comes in its turn."""
+    monkeypatch.setattr(tempfile, "tempdir", None if has_room else "/nowhere/at/all")
+    body = random.Random(1).randbytes(LARGE_BYTES + 5_000_000)
+    reply = whole(gzip.compress(body, 1), "Content-Encoding: gzip") if packing else whole(body)
+    sent = threading.Event()
+
+    def say(connection: socket.socket, _: int) -> bool:
+        connection.sendall(reply)
+        sent.set()
+        return True
+
+    def when_large() -> None:
+        is_sent.append(sent.wait(4.0))
+
+    is_sent: list[bool] = []
+    with talking(say) as (url, _):
+        transport = Transport(parsed(url), timeout_s=3.0, max_idle_connections=1, answer_max_bytes=1 << 30)
+        answer = transport.exchange("GET", "/", {}, None, is_fresh=False, when_large=when_large)
+        transport.close()
+    assert answer.body == body
+    assert len(is_sent) == 1
+    assert is_sent[0] or not has_room
+
+
+def test_what_does_not_fit_in_the_file_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full in the midst of an answer, all of it is there in its turn."""
+    pieces = [bytes([number]) * 1_000_000 for number in range(10)]
+
+    class Full(FileIO):
+        def write(self, data: Any, /) -> int:
+            if self.tell() >= 4_000_000:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data[: 4_500_000 - self.tell()])
+
+    with tempfile.NamedTemporaryFile() as file:
+        monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Full(file.name, "w+"))
+        turns: list[int] = []
+        body = read_body("", pieces, max_bytes=1 << 30, when_large=lambda: turns.append(1))
+    assert body == b"".join(pieces)
+    assert turns == [1]
+
+
+def test_a_large_answer_that_waits_is_asked_for_once(tmp_path: Path) -> None:
+    """One whose turn comes after several ``timeout_s`` is not asked for again."""
+    large = b'{"text": "' + b"x" * (4 * LARGE_BYTES) + b'"}'
+    with (
+        talking(saying(whole(large))) as (url, talk),
+        client_of(url, tmp_path, concurrency=3, timeout_s=2.0) as client,
+    ):
+        answers = client.map([ask() for _ in range(3)], ahead=3)
+        assert isinstance(next(answers), Answer)
+        time.sleep(6.0)
+        assert [type(answer) for answer in answers] == [Answer, Answer]
+        assert len(talk.asked) == 3
+
+
 def test_a_handshake_that_drips_is_given_up(tmp_path: Path) -> None:
     """A server that sends its part of the TLS handshake byte by byte is no connection, and nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -271,24 +367,61 @@ def test_a_handshake_that_drips_is_given_up(tmp_path: Path) -> None:
         assert not isinstance(caught.value, Unconfirmed)
 
 
-@pytest.mark.parametrize("name", DRIPS, ids=str)
-def test_an_interrupted_run_waits_for_no_drip(tmp_path: Path, name: str) -> None:
+def silent_after(start: bytes) -> Say:
+    """Says nothing more until the other side closes."""
+
+    def say(connection: socket.socket, _: int) -> bool:
+        connection.sendall(start)
+        connection.recv(1)
+        return False
+
+    return say
+
+
+UNENDING: dict[str, Say] = {
+    **{f"a drip {name}": drip(start) for name, start in DRIPS.items()},
+    "silence before the head": silent_after(b""),
+    "silence before the body": silent_after(CHUNKED),
+    "silence in the body": silent_after(CHUNKED + b"2\r\n[1\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", UNENDING, ids=str)
+def test_an_interrupted_run_waits_for_no_answer(tmp_path: Path, name: str) -> None:
     """Asked to stop, a run ends the answers in flight after a moment, also those that were asked for side by side."""
     for is_mapped in (False, True):
         stop = StopSignal()
+        began = time.monotonic()
         with (
-            talking(drip(DRIPS[name])) as (url, talk),
+            talking(UNENDING[name]) as (url, talk),
             client_of(url, tmp_path, timeout_s=600.0, stop=stop) as client,
         ):
             threading.Thread(target=_interrupt, args=(stop, talk), daemon=True).start()
-            began = time.monotonic()
             if is_mapped:
                 answers = list(client.map([ask(), ask(), ask()]))
                 assert [type(answer) for answer in answers] == [Stopped] * 3
             else:
                 with pytest.raises(Stopped, match="SIGTERM"):
                     client.send(ask())
-            assert time.monotonic() - began < 60
+        assert time.monotonic() - began < 60
+
+
+def test_a_process_ends_whatever_it_waits_for() -> None:
+    """An answer that stays silent in its body keeps no process alive once its client is closed."""
+    with talking(UNENDING["silence in the body"]) as (url, _):
+        code = f"""
+import tempfile, threading
+from pathlib import Path
+from tests.unit.client.test_client import ask, client_of
+client = client_of({url!r}, Path(tempfile.mkdtemp()), timeout_s=600.0)
+threading.Timer(2.0, client.close).start()
+for answer in client.map([ask(), ask()]):
+    print(type(answer).__name__)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+        )
+    assert (done.returncode, done.stdout.split()) == (0, ["Stopped", "Stopped"]), done.stderr
 
 
 def test_a_limit_of_the_run_lets_answers_in_flight_come(tmp_path: Path) -> None:
@@ -325,7 +458,7 @@ def test_a_request_that_is_sent_once_is_not_cut_off_at_once(
     """Interrupted, what has effects gets longer to be answered; then it is said that nobody knows what it did."""
     once = Request("replay", "/x", method="POST", is_once=True)
     for grace_s, is_answered in ((60.0, True), (0.1, False)):
-        monkeypatch.setattr(client_module, "_ONCE_GRACE_S", grace_s)
+        monkeypatch.setattr(in_flight, "_ONCE_GRACE_S", grace_s)
         stop, release = StopSignal(), threading.Event()
 
         def say(connection: socket.socket, _: int, release: threading.Event = release) -> bool:
@@ -889,7 +1022,7 @@ def test_what_failed_is_closed_at_once() -> None:
         return True
 
     with talking(say) as (url, talk):
-        transport = Transport(parsed(url), timeout_s=5.0, max_connections=1, answer_max_bytes=1000)
+        transport = Transport(parsed(url), timeout_s=5.0, max_idle_connections=1, answer_max_bytes=1000)
         with pytest.raises(Lost):
             transport.exchange("GET", "/", {}, None, is_fresh=False)
         _wait_until(lambda: bool(talk.ended))

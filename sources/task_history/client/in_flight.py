@@ -1,0 +1,112 @@
+"""The threads in which requests wait for their answers, and how waiting ends when a run is interrupted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..core.concurrency import DaemonThreadPool, OrderedMap, in_daemon_thread
+from ..core.errors import Stopped
+from ..core.models import Answer
+from ..core.stop import StopSignal
+from .responses import describe
+from .sending import Sending, unconfirmed
+
+if TYPE_CHECKING:
+    from .transport import Transport
+
+_INTERRUPTED_CHECK_S = 0.25
+_INTERRUPTED_GRACE_S = 0.5
+"""How long an answer may still take once the run is interrupted, beyond the check above."""
+_ONCE_GRACE_S = 10.0
+"""The same for a request that must not be sent twice: without its answer it is not known what it did."""
+_END_S = 0.5
+"""How long a thread gets to end by itself after its connection was ended."""
+
+
+class InFlight:
+    """Runs requests in threads, at most ``concurrency`` of those that are mapped, until each has its answer.
+
+    A thread that reads what a silent vendor has begun to send cannot be interrupted: it is left behind, and keeps
+    nothing up, the end of the process included.
+    """
+
+    def __init__(self, transport: Transport, stop: StopSignal, *, concurrency: int) -> None:
+        self._transport = transport
+        self._stop = stop
+        self._concurrency = concurrency
+        self._pool = DaemonThreadPool(concurrency, name="request")
+        self._closed = threading.Event()
+        self._are_reads_left = threading.Event()
+        """Set once requests that may be sent again are not waited for any more."""
+        self._are_all_left = threading.Event()
+        threading.Thread(target=self._end_when_interrupted, name="task-history-stop", daemon=True).start()
+
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called."""
+        return self._closed.is_set()
+
+    def result(self, sending: Sending, work: Callable[[], Answer]) -> Answer:
+        """The answer that ``work`` gives for that request, in a thread of its own.
+
+        Raises:
+            Stopped: the run is interrupted, and the request does no harm if it is sent again.
+            Unconfirmed: the run is interrupted, and the request may have been carried out.
+        """
+        future = in_daemon_thread(work, name="request")
+        while not future.done():
+            with suppress(TimeoutError):
+                future.exception(_INTERRUPTED_CHECK_S)
+                break
+            if self._are_reads_left.is_set() and sending.is_repeatable:
+                raise self._stopped()
+            if self._are_all_left.is_set():
+                raise unconfirmed(f"{describe(sending.request)} has no answer, and was ended here", None)
+        return future.result()
+
+    def results(
+        self,
+        works: Iterator[Callable[[], Answer | Exception]],
+        failures: list[Exception],
+        *,
+        ahead: int,
+        is_held_up: Callable[[], bool],
+    ) -> OrderedMap[Answer | Exception]:
+        """The results of ``works`` in order, see ``OrderedMap``; Stopped for each that is not waited for any more."""
+        return OrderedMap(
+            self._pool,
+            works,
+            failures,
+            ahead=ahead or 2 * self._concurrency,
+            is_held_up=is_held_up,
+            instead=lambda: self._stopped() if self._are_reads_left.is_set() else None,
+        )
+
+    def close(self) -> None:
+        """Ends what still waits, lets requests in flight finish for a moment, and closes all connections."""
+        self._closed.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.is_done(_INTERRUPTED_GRACE_S)
+        self._transport.close()
+        self._pool.is_done(_END_S)
+        self._are_reads_left.set()
+        self._are_all_left.set()
+
+    def _end_when_interrupted(self) -> None:
+        """Ends what is in flight soon after the run is interrupted: an answer may drip for minutes."""
+        while not self._closed.wait(_INTERRUPTED_CHECK_S):
+            if self._stop.is_interrupted:
+                self._closed.wait(_INTERRUPTED_GRACE_S)
+                self._transport.abandon()
+                self._closed.wait(_END_S)
+                self._are_reads_left.set()
+                self._closed.wait(_ONCE_GRACE_S)
+                self._transport.close()
+                self._closed.wait(_END_S)
+                self._are_all_left.set()
+                return
+
+    def _stopped(self) -> Stopped:
+        return Stopped(self._stop.reason or "nobody waits for it any more")
