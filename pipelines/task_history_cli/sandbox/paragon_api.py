@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
+from . import misleading_lists
 from .paragon_payloads import payload
 from .paragon_replays import Replays
 from .paragon_world import NEVER, USERS, World, iso, parse
@@ -47,6 +48,7 @@ SWITCHES: dict[str, Any] = {
     "too_many": "seconds",  # date, none
     "rejected_count": False,
     "date_header": True,
+    **misleading_lists.SWITCHES,
     "error_style": "house",  # nest, text, html, empty
 }
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -84,6 +86,8 @@ class Paragon:
         self.origin = ""
         self.evil = ""
         self._state = state
+        self._lists = 0
+        """How many requests of the list were answered."""
         self._rows: list[bytes | None] = [None] * len(world)
         self._by: dict[tuple[str, str], list[int]] = {}
         self.replays = Replays(world)
@@ -123,6 +127,10 @@ class Paragon:
             parts = self._parts(asked.path) or []
             if kind in ("list", "integration"):
                 body = self._list(asked)
+                if kind == "list":
+                    self._lists += 1
+                    offset = self._offset(asked.query.get("offset"))
+                    body = misleading_lists.misled(body, switches, number=self._lists, offset=offset)
             elif kind == "execution":
                 body = orjson.dumps(self._execution(parts[0]))
             elif kind == "payload":

@@ -117,6 +117,8 @@ class Pages:
         """Whether the vendor has counted what it lists."""
         self.longest = 0
         """Rows of the longest page so far."""
+        self.short: list[Window] = []
+        """Windows whose parts were believed and together hold fewer rows than the vendor counted before."""
 
     @property
     def system(self) -> System:
@@ -132,6 +134,11 @@ class Pages:
         if again.size > page.size:
             log.warning("page_came_empty", window=described(window), rows=again.size)
         return again if again.size >= page.size else page
+
+    def take_short(self) -> list[Window]:
+        """The windows that were found short since the last call: they are to be compared once they are stored."""
+        short, self.short = self.short, []
+        return short
 
     def one(self, window: Window | None, offset: int = 0, filters: Mapping[str, Any] | None = None) -> Page:
         """The page at that offset."""

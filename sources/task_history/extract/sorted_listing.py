@@ -78,7 +78,6 @@ class SortedListing:
         self._is_comparing = False
         self._is_ascending = False
         """Whether rows were seen to come oldest first."""
-        self._short: list[Window] = []
         self._counts_unreliable = False
         """Whether the vendor's counts make no sense."""
         self.rest_rows: int | None = None
@@ -121,7 +120,7 @@ class SortedListing:
             yield replace(piece, outside=outside) if outside else piece
         if left > 0 and is_verified:
             # Each part was believed, and together they are less than the vendor counted.
-            self._short.append(window)
+            self._pages.short.append(window)
 
     def _pieces(
         self, window: Window, *, head: Page | None = None, is_oldest: bool = True, in_columns: bool = False
@@ -182,11 +181,6 @@ class SortedListing:
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
         return incremental(self, self._system, since, held, edge=edge)
-
-    def short_windows(self) -> list[Window]:
-        """The windows that were read since the last call and hold fewer rows than the vendor counted at their start."""
-        short, self._short = self._short, []
-        return short
 
     def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
         """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""

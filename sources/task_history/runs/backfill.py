@@ -69,7 +69,8 @@ class Backfill:
                     self._look_ahead(piece, gap, missing[:index], missing[index + 1 :])
                 yield piece
                 pieces += 1
-            if pieces > 1 and is_countable and reader.pages.has_counts:
+            is_short = bool(reader.pages.take_short())
+            if is_short or (pieces > 1 and is_countable and reader.pages.has_counts):
                 yield from self._compared(context, partition, gap)
         for again in phases.readings(context.system.listing, unverified):
             yield from self._compared(context, partition, again)

@@ -11,13 +11,13 @@ from datetime import datetime
 from ..core.batch import COMMIT_NOW, FLUSH, Chunk
 from ..core.intervals import gaps
 from ..core.log import log
-from ..core.models import MS, Row, Selection, Window
+from ..core.models import Row, Selection, Window
 from ..extract import rows as records
 from ..extract.integrations import learn
 from ..extract.listing import Late, Piece, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
-from ..systems.protocol import Integrations, Listing, System
+from ..systems.protocol import Integrations, Listing
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
@@ -43,20 +43,21 @@ def listed(
     """
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     window = partition.reader.over(piece, context.edge())
-    covered = coverage.covered_within(window)
-    touched = coverage.touched(_reach(system, window, piece.outside))
+    covered, own = coverage.covered_within(window), coverage.own_within(window)
+    touched = coverage.touched(window)
     # Where lanes or filters overlap, some are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
     # Rows of which none is stored need no look at each.
     form = None if stored or covered else system.listing.page_form
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
-    stored |= _stored_elsewhere(context, rows, stored) if covered or piece.outside else {}
+    stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
     made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
-    late = [at for key, at in starts.items() if key not in stored and any(at in known for known in covered)]
-    own = coverage.own_within(window)
-    coverage.found_late((at for at in late if any(at in known for known in own)), checked_at=stamp.at)
+    # Rows from outside of the window may have begun at any time.
+    loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
+    late = [at for key, at in starts.items() if key not in stored and any(at in known for known in loaded)]
+    coverage.found_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
     # What another lane covers and has stored is counted there.
     uncounted = [
         at for key, at in starts.items() if key not in stored or not any(at in known for known in covered)
@@ -112,18 +113,12 @@ def listed(
     return chunk, vanished
 
 
-def _reach(system: System, window: Window, outside: Sequence[Row]) -> Window:
-    """From the first to the last instant of the window and of rows outside of it."""
-    starts = [at for at in map(system.started_at, outside) if at is not None]
-    return Window(min([window.start, *starts]), max([window.end, *(at + MS for at in starts)]))
-
-
 def _stored_elsewhere(
-    context: Context, rows: Sequence[Row], stored: Mapping[str, StoredStatus]
+    context: Context, rows: Sequence[Row], window: Window, stored: Mapping[str, StoredStatus]
 ) -> dict[str, StoredStatus]:
-    """The states of rows that may be stored outside of the window: of which it is not known when they began."""
-    system = context.system
-    ids = [key for row in rows if not system.started_at(row) and (key := system.identity(row)) not in stored]
+    """The states of rows that may be stored outside of the window: that began there, or of which it is not known."""
+    starts = ((context.system.identity(row), context.system.started_at(row)) for row in rows)
+    ids = [key for key, start in starts if (start is None or start not in window) and key not in stored]
     held = context.warehouse.stored(ids) if ids else {}
     return {key: state for key, row in held.items() if (state := StoredStatus.in_row(row)) is not None}
 

@@ -117,10 +117,16 @@ class Sync:
         held = context.warehouse.within(Selection(None, partition.filters))
         for event in partition.reader.incremental(since, held, edge=context.edge):
             yield event if isinstance(event, Late) else self._without_lost(context, event, since)
-        if not unverified:
+        short = partition.reader.pages.take_short()
+        if not unverified and not short:
             return
         # What was just read is stored by then.
         yield FLUSH
+        for window in short:
+            start = max(window.start, context.horizon + RETENTION_MARGIN) if context.horizon else window.start
+            if start < window.end:
+                kept = Window(start, window.end)
+                yield Late(partition.reader.compare(kept, held), kept)
         days = [day for day in coverage.unverified_windows if day.start in unverified]
         for window in phases.readings(listing, days)[:_MAX_UNVERIFIED_DAYS]:
             yield Late(partition.reader.compare(window, held), window)
