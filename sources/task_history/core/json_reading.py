@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import orjson
 
@@ -22,7 +23,9 @@ _LONE_SURROGATE = re.compile(
 )
 _NOT_SYNTAX = bytes(byte for byte in range(256) if byte not in b'[]{}"\\')
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
-_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["\[\]{}]', re.DOTALL)
+_STEPS = bytes({91: 1, 123: 1, 93: 255, 125: 255}.get(byte, 0) for byte in range(256))
+"""1 for a bracket that opens, -1 for one that closes, as signed bytes."""
+_CHUNK_BYTES = 1 << 16
 
 
 class SentNumber(Decimal):
@@ -88,14 +91,62 @@ def shallow(body: bytes) -> bytes:
 
 
 def _is_shallow(body: bytes) -> bool:
-    brackets = body.translate(None, _NOT_SYNTAX).replace(b'""', b"")
+    # Eight pairs of quotes at once: most of a page is names and texts in a row.
+    brackets = body.translate(None, _NOT_SYNTAX).replace(b'""' * 8, b"").replace(b'""', b"")
     if b'"' in brackets or b"\\" in brackets:
         # Strings hold brackets or quotes: they are taken out by a closer, slower look.
-        brackets = b"".join(around_strings(body)[::2]).translate(None, _NOT_BRACKETS)
-    # Without the innermost objects, which are most of a page, it is one level less deep at most.
-    if len(brackets.replace(b"{}", b"")) < MAX_DEPTH:
-        return True
-    return max(accumulate(1 if byte in b"[{" else -1 for byte in brackets)) <= MAX_DEPTH
+        outside = (b"".join(pieces[is_inside::2]) for pieces, is_inside in _split_at_quotes(body))
+        brackets = b"".join(outside).translate(None, _NOT_BRACKETS)
+    # Without the innermost lists and objects, which are most of a page, it is two levels less deep at most.
+    rest = brackets
+    for levels in range(0, 8, 2):
+        if len(rest) + levels <= MAX_DEPTH:
+            return True
+        rest = rest.replace(b"{}", b"").replace(b"[]", b"")
+    return b"\1" not in _deep_marks(_chunks(brackets))
+
+
+def _deep_marks(chunks: Iterable[bytes]) -> bytes:
+    """For each byte of a text without strings 1 where it is too deep, as an opening bracket is from ``MAX_DEPTH`` on."""
+    depth = 0
+    marks = []
+    for chunk in chunks:
+        steps = chunk.translate(_STEPS)
+        opened, closed = steps.count(b"\x01"), steps.count(b"\xff")
+        if depth + opened <= MAX_DEPTH or depth - closed > MAX_DEPTH:
+            marks.append(bytes([depth > MAX_DEPTH]) * len(chunk))
+        else:
+            depths = accumulate(memoryview(steps).cast("b"), initial=depth)
+            marks.append(bytes(map(MAX_DEPTH.__lt__, islice(depths, 1, None))))
+        depth += opened - closed
+    return b"".join(marks)
+
+
+def _without_strings(body: bytes) -> Iterator[bytes]:
+    """The text in chunks, with zeros for what strings hold."""
+    for pieces, is_inside in _split_at_quotes(body):
+        for index in range(not is_inside, len(pieces), 2):
+            pieces[index] = bytes(len(pieces[index]))
+        yield b'"'.join(pieces)
+
+
+def _split_at_quotes(body: bytes) -> Iterator[tuple[list[bytes], bool]]:
+    """The pieces outside and inside JSON strings, alternating, and whether the first of them is inside; chunk by chunk.
+
+    A piece for each of millions of strings would take more memory than the text. Escape sequences are zeros.
+    """
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"\0\0").replace(b'\\"', b"\0\0")
+    is_inside = False
+    for chunk in _chunks(body):
+        pieces = chunk.split(b'"')
+        is_next_inside = is_inside ^ (len(pieces) % 2 == 0)
+        yield pieces, is_inside
+        is_inside = is_next_inside
+
+
+def _chunks(text: bytes) -> Iterator[bytes]:
+    return (text[begin : begin + _CHUNK_BYTES] for begin in range(0, len(text), _CHUNK_BYTES))
 
 
 def around_strings(body: bytes) -> list[bytes]:
@@ -107,21 +158,17 @@ def around_strings(body: bytes) -> list[bytes]:
 
 def _with_deep_as_text(body: bytes) -> bytes:
     parts: list[bytes] = []
-    depth = kept_until = begin = 0
-    for token in _TOKEN.finditer(body):
-        if token[0] in (b"[", b"{"):
-            depth += 1
-            if depth == MAX_DEPTH + 1:
-                begin = token.start()
-        elif token[0] in (b"]", b"}"):
-            if depth == MAX_DEPTH + 1:
-                parts += [body[kept_until:begin], _as_cut_string(body[begin : token.end()])]
-                kept_until = token.end()
-            depth -= 1
-        elif token[0] == b'"':
-            break  # a string without an end
-    # Where the end is missing it is no JSON, and must not be read as deep as it goes.
-    return b"".join([*parts, body[kept_until : begin if depth > MAX_DEPTH else None]])
+    marks = _deep_marks(_without_strings(body))
+    end = 0
+    while (begin := marks.find(1, end)) >= 0:
+        parts.append(body[end:begin])
+        # Its last bracket is as deep as what is around it.
+        end = marks.find(0, begin) + 1
+        if end == 0:
+            # Where the end is missing it is no JSON, and must not be read as deep as it goes.
+            return b"".join(parts)
+        parts.append(_as_cut_string(body[begin:end]))
+    return b"".join([*parts, body[end:]])
 
 
 def _as_cut_string(raw: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from decimal import Decimal
 
 import pytest
@@ -52,6 +53,30 @@ def test_what_is_not_too_deep_stays_as_it_is(value: Json, levels: int) -> None:
         if isinstance(kept, str):
             assert json.dumps(value).startswith(kept.partition("…[cut ")[0])
             break
+
+
+LARGE: dict[str, tuple[bytes, bool]] = {
+    "one value nested deep": (b'{"a":' * 200_000 + b"1" + b"}" * 200_000, True),
+    "a list nested deep": (b"[" * 200_000 + b"]" * 200_000, True),
+    "many deep values": (b"[" + b",".join([b'"[",' + b"[" * 101 + b"]" * 101] * 5_000) + b"]", True),
+    "many strings of brackets": (b"[" + b",".join([b'"["'] * 200_000) + b"]", False),
+    "many quotes in strings": (b"[" + b",".join([b'"\\"["'] * 200_000) + b"]", False),
+    "many lists": (b"[" + b",".join([b"[[]]"] * 200_000) + b"]", False),
+}
+
+
+@pytest.mark.parametrize("name", LARGE, ids=str)
+def test_depth_is_looked_at_in_little_memory(name: str) -> None:
+    """A body of very many brackets or strings needs a few times its size, whatever is in them."""
+    body, is_deep = LARGE[name]
+    shallow(body[:1_000])
+    tracemalloc.start()
+    found = shallow(body)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found is not body) == is_deep
+    assert depth_of(parse(found)) <= MAX_DEPTH
+    assert peak < 8 * len(body) + (32 << 20)
 
 
 def depth_without_strings(body: bytes) -> int:
