@@ -530,12 +530,15 @@ def test_refused_details(tmp_path: Path) -> None:
         assert codes(why(place, missing[0][0])) == {"details_missing"}
         sandbox.faults({"kind": "status400", "on": "execution", "times": 1})
         place.sync()
-        (left,) = place.query(
-            "SELECT id FROM paragon.workflow_executions WHERE NOT is_open "
-            "AND id NOT IN (SELECT id FROM paragon.execution_details)"
-        )
-        assert codes(why(place, left[0])) == {"details_refused"}
+        (left,) = place.query("SELECT id FROM paragon.execution_details WHERE outcome = 'unreadable'")
+        found = why(place, left[0])
+        assert codes(found) == {"details_failing"}
+        (told,) = [reason for reason in found["remarks"] if reason["code"] == "details_failing"]
+        assert "by 1 run: " in told["sentence"]
+        assert "HTTP 400" in told["sentence"]
+        assert "A run after 20" in told["next_step"]
         sandbox.post("purge", {"ids": [left[0]]})
+        change(place, "UPDATE paragon.execution_details SET next_try_at = fetched_at WHERE id = ?", left[0])
         place.sync()
         assert codes(why(place, left[0])) & {"details_gone"}
 

@@ -153,6 +153,19 @@ class Place:
             connection.execute("SET TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
+    def make_due(self) -> None:
+        """As if so much time had passed that all that could not be read is due again."""
+        from task_history import systems
+
+        system = systems.find(self.system)
+        with duckdb.connect(str(self.file)) as connection:
+            for one in (system, *system.companions):
+                for table in (one.details.log, *([one.payloads.table] if one.payloads else [])):
+                    connection.execute(
+                        f"UPDATE {self.system}.{table.name} SET next_try_at = '2020-01-01' "
+                        "WHERE next_try_at IS NOT NULL"
+                    )
+
     def executions(self, dataset: str = "paragon") -> dict[str, dict[str, Any]]:
         """The executions as the vendor would send them, by id; fails when an id is there twice."""
         return self._rows(f"{dataset}.workflow_executions", FIELDS)

@@ -1,4 +1,4 @@
-"""``task-history check SYSTEM``: is the key right, and what does the API hold; at most 3 requests.
+"""``task-history check SYSTEM``: is the key right, and what does the API hold; 3 requests where no list is refused.
 
 With ``--destination`` the warehouse is looked at first: is it there, and could a sync write to it.
 """
@@ -20,6 +20,11 @@ from ..console import arguments, output
 from ..runtime.probe import probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
+
+_MOST = 3
+"""Requests where none is refused."""
+_MAX_REFUSED = 10
+"""Lists that may be refused before no other is asked for."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +58,7 @@ def check(settings: Settings) -> dict[str, Any]:
     output.keep_secret(settings.secrets)
     if not system.listing.is_countable:
         return _of_lists(settings)
-    with probing(settings, most=3) as (client, _):
+    with probing(settings, most=_MOST) as (client, _):
         pages = Pages(client, system, settings.values)
         now = datetime.now(UTC)
         ahead = now + timedelta(days=400)
@@ -83,9 +88,13 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def _of_lists(settings: Settings) -> dict[str, Any]:
-    """Requests the workflows and the first pages of their listings, at most three requests."""
+    """Asks for the workflows and for the first page of the lists, as far as three requests go, those refused not counted.
+
+    Raises:
+        AuthenticationError: every list that was asked for was refused.
+    """
     system, values = settings.system, settings.values
-    with probing(settings, most=3) as (client, _):
+    with probing(settings, most=_MOST + _MAX_REFUSED) as (client, _):
         asking = FallbackSender(client)
         names = system.listing.partitions(values, ())
         workflows = None
@@ -99,16 +108,22 @@ def _of_lists(settings: Settings) -> dict[str, Any]:
             names = system.listing.partitions(values, workflows)
         rows: list[Row] = []
         shown: Page | None = None
+        refused: dict[str, Rejected] = {}
         for listing in (system, *system.companions):
-            requests_left = 3 - sum(client.stats.sent.values())
-            for name in names[:requests_left]:
+            for name in names:
+                if sum(client.stats.sent.values()) - len(refused) >= _MOST or len(refused) >= _MAX_REFUSED:
+                    break
                 filters = {system.listing.partitioned_by: name} if system.listing.partitioned_by else {}
                 try:
                     page = Pages(asking, listing, values, filters=filters).one(None)
                 except Rejected as error:
-                    raise _refused(settings, name, error) from None
+                    refused[name or listing.executions.name] = error
+                    continue
                 shown = shown or page
                 rows += page.rows if listing is system else []
+        if refused and shown is None:
+            name, refusal = next(iter(refused.items()))
+            raise _refused(settings, name if system.listing.partitioned_by else "", refusal)
         starts = sorted(start for row in rows if (start := system.started_at(row)) is not None)
         return {
             "command": "check",
@@ -117,6 +132,7 @@ def _of_lists(settings: Settings) -> dict[str, Any]:
             "executions": shown.total if shown and len(names) == 1 else None,
             "workflows": None if workflows is None else len(workflows),
             "lists": len(names),
+            "refused": [{"list": name, "status": error.status} for name, error in refused.items()],
             "oldest_started_at": None,
             "newest_started_at": starts[-1] if starts else None,
             "retention_days": settings.values.retention_days or None,
@@ -145,13 +161,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
     found = [f"The key is accepted by {result['base_url']}."]
     if "lists" in result:
-        if result["workflows"] is not None:
-            found.append(f"The API shows {result['workflows']:,} workflows.")
-        if result["newest_started_at"]:
-            shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            found.append(f"The newest of the executions on the first page began at {shown}.")
-        found += [f"Note: {text}" for text in result["warnings"]]
-        return found
+        return [*found, *_lists_lines(result)]
     if result["executions"] == 0:
         days = result["looked_back_days"]
         found.append(f"The API holds no executions of the last {days:g} days for this project.")
@@ -173,3 +183,19 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"Note: the vendor's clock differs from this machine's by {output.duration(abs(offset))}."
         )
     return found
+
+
+def _lists_lines(result: dict[str, Any]) -> list[str]:
+    """What the lists show, for a person."""
+    found = []
+    if result["workflows"] is not None:
+        found.append(f"The API shows {result['workflows']:,} workflows.")
+    if result["newest_started_at"]:
+        shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        found.append(f"The newest of the executions on the first page began at {shown}.")
+    if result["refused"]:
+        names = ", ".join(f"{entry['list']} (HTTP {entry['status']})" for entry in result["refused"])
+        found.append(
+            f"{len(result['refused'])} of {result['lists']} lists are refused: {names}. A sync loads the others."
+        )
+    return found + [f"Note: {text}" for text in result["warnings"]]

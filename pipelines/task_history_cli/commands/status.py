@@ -100,6 +100,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "unresolved": int(unresolved[0][0] or 0),
         "details_left": sum(dataset.details for dataset in backlogs),
         "payloads_left": sum(dataset.payloads for dataset in backlogs),
+        "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(loaded_days)],
         "filtered_coverage": _filtered(
@@ -122,6 +123,17 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
             )
         ),
         "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
+    }
+
+
+def _unreadable(datasets: Sequence[Warehouse]) -> dict[str, Any]:
+    """Executions and payloads that could not be read: those that are tried again and from when on, and the others."""
+    every = [dataset.unreadable() for dataset in datasets]
+    return {
+        "details": sum(one.details for one in every),
+        "payloads": sum(one.payloads for one in every),
+        "never": sum(one.never for one in every),
+        "next_try_at": min((at for one in every if (at := one.next_try_at) is not None), default=None),
     }
 
 
@@ -198,6 +210,16 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         f"  open      {result['open_executions']:,} executions",
         f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
     ]
+    unreadable = result["unreadable"]
+    if unreadable["details"] or unreadable["payloads"]:
+        text.append(
+            f"  unreadable {unreadable['details']:,} executions, {unreadable['payloads']:,} payloads; tried again after "
+            f"{output.minute(unreadable['next_try_at'])} UTC"
+        )
+    if unreadable["never"]:
+        text.append(
+            f"  unreadable {unreadable['never']:,} executions and payloads for good (unreadable_reason)"
+        )
     text += [
         f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
         for entry in result["read_whole"]

@@ -87,9 +87,11 @@ def warehouse_of(
     reader: Reader, settings: Settings, *, selection: Selection | None = None
 ) -> Warehouse | None:
     """The system's tables; None when it was never synced."""
-    if not any(table == settings.system.executions.name for table, _ in reader.columns()):
+    columns, system = reader.columns(), settings.system
+    if not any(table == system.executions.name for table, _ in columns):
         return None
-    return Warehouse(reader.query, reader.names, settings.system, selection=selection)
+    has_tries = (system.details.log.name, "next_try_at") in columns
+    return Warehouse(reader.query, reader.names, system, selection=selection, has_tries=has_tries)
 
 
 class _File:

@@ -52,6 +52,11 @@ def lines(result: dict[str, Any]) -> list[str]:
                 'If the backlog keeps growing, set steps = "failed" or payloads = "none", or ask the vendor for a '
                 "higher limit and set rate_limit_requests."
             )
+    if left["unreadable"]:
+        text.append(
+            f"Could not be read: {left['unreadable']:,} executions or payloads, of which the log names each with the "
+            f"reason; a run after {output.minute(left['next_try_at'])} UTC tries again."
+        )
     if left["open_executions"]:
         text.append(
             f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again."

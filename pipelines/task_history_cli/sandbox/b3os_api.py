@@ -27,7 +27,9 @@ SWITCHES: dict[str, Any] = {
     "success_rate": "percent",  # share
     "missing": 400,  # 404
     "organization": "unneeded",  # needed
-    "stats": "right",  # wrong, refused
+    "stats": "right",  # wrong, refused, forbidden, failing
+    "failing": "",  # ids, by commas: single reads of them are answered with 500
+    "forbidden": "",  # ids: with 403
     "insert_late_while_paging": 0,
     "extra_fields": False,
     "too_many": "seconds",  # date, none
@@ -191,6 +193,7 @@ class B3os(PlainApi):
         )
 
     def _found(self, identity: str, prefix: str) -> int:
+        self.admit(identity)
         try:
             if not identity.startswith(prefix):
                 raise Refused(404, "not found")
@@ -246,6 +249,8 @@ class B3os(PlainApi):
 
     def _stats(self, asked: Asked, now: int) -> dict[str, Any]:
         switches = self._state.switches
+        if switches["stats"] in ("forbidden", "failing"):
+            raise Refused(403 if switches["stats"] == "forbidden" else 500, "statistics are not for you")
         width = {"hourly": 3_600_000, "daily": 86_400_000}.get(asked.query.get("granularity", ""))
         if (
             set(asked.query) != {"from", "to", "granularity"}

@@ -37,6 +37,8 @@ SWITCHES: dict[str, Any] = {
     "max_offset": None,
     "ignore_sort": False,
     "purge_while_paging": 0,
+    "failing": "",  # ids, by commas: single reads of them are answered with 500
+    "forbidden": "",  # ids: with 403
     "insert_late_while_paging": 0,
     "short_pages": False,
     "status_filter": "works",  # ignored, refused
@@ -328,7 +330,14 @@ class Paragon:
             }
         return row
 
+    def _refuse(self, identity: str) -> None:
+        """Raises Refused where the switches say that single reads of the id are refused."""
+        status = self._state.single_status(identity)
+        if status is not None:
+            raise Refused(status, "Internal server error" if status == 500 else "Forbidden resource")
+
     def _execution(self, identity: str) -> dict[str, Any]:
+        self._refuse(identity)
         index, now = self._shown(identity)
         share = self._state.switches["detail_404_share"]
         if share and random.Random(identity).random() < share:
@@ -346,6 +355,7 @@ class Paragon:
         return {**row, "stepExecutions": self.world.steps(index, now)}
 
     def _payload(self, identity: str, step_id: str) -> dict[str, Any]:
+        self._refuse(step_id)
         index, now = self._shown(identity)
         steps = self.world.steps(index, now)
         step = next((step for step in steps if step["id"] == step_id), None)

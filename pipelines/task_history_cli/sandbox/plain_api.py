@@ -116,6 +116,12 @@ class PlainApi:
             self._state.random.shuffle(sorted_numbers)
         return sorted_numbers
 
+    def admit(self, identity: str) -> None:
+        """Raises Refused where the switches say that single reads of the id are refused."""
+        status = self._state.single_status(identity)
+        if status is not None:
+            raise Refused(status, "Internal server error" if status == 500 else "Forbidden")
+
     def find(self, identity: str) -> int:
         """The execution's number. Raises Refused."""
         index = self.world.number(identity)

@@ -37,6 +37,8 @@ SWITCHES: dict[str, Any] = {
     "slow_s": 2.0,
     "busy_history": False,  # more than a page of events
     "extra_fields": False,
+    "failing": "",  # ids, by commas: single reads of them are answered with 500
+    "forbidden": "",  # ids: with 403
     "insert_late_while_paging": 0,
     "too_many": "seconds",  # date, none
     "date_header": True,
@@ -293,6 +295,7 @@ class SailPoint(PlainApi):
         form = self._state.switches["single"]
         if form == "forbidden":
             raise Refused(403, "The server understood the request but refuses to authorize it.")
+        self.admit(identity)
         row = self.row(self.find(identity), self.now())
         return [row] if form == "list" else row
 
@@ -302,6 +305,7 @@ class SailPoint(PlainApi):
             version in ("beta", "v3", "v2024") or switches["history_v2"] == "absent"
         ):
             raise Refused(404, "The server did not find a current representation for the target resource.")
+        self.admit(words[0])
         events = self.children(self.find(words[0]), self.now())
         if words[1] == "history":
             start, size = self._place(asked)

@@ -109,6 +109,13 @@ class State:
     is_revoked: bool = False
     random: random.Random = field(default_factory=random.Random)
 
+    def single_status(self, *ids: str) -> int | None:
+        """The status with which single reads of one of these ids are refused, by the switches."""
+        for switch, status in (("failing", 500), ("forbidden", 403)):
+            if set(ids) & set(str(self.switches[switch]).split(",")):
+                return status
+        return None
+
     def switch(self, values: Mapping[str, Any]) -> None:
         """Raises ValueError when there is no such switch."""
         unknown = sorted(set(values) - set(self.switches))

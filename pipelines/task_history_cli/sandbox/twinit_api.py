@@ -29,6 +29,9 @@ SWITCHES: dict[str, Any] = {
     "token_says_life": True,
     "missing": 404,  # 403, 500
     "lines": 3,
+    "logs": "json",  # text, prose (text without times), empty
+    "failing": "",  # ids, by commas: single reads of them are answered with 500
+    "forbidden": "",  # ids: with 403
     "insert_late_while_paging": 0,
     "too_many": "seconds",  # date, none
     "date_header": True,
@@ -160,6 +163,8 @@ class Twinit(PlainApi):
             data = self._list(asked, str(namespace), now)
         elif kind == "run":
             data = self.row(self._found(words[1]), now)
+        elif kind == "logs" and self._state.switches["logs"] != "json":
+            return Said(200, self._text_log(self._found(words[1])), {"Content-Type": "text/plain"})
         elif kind in ("loop_tasks", "logs", "answer"):
             data = self._of_task(asked, kind, words)
         else:
@@ -195,6 +200,7 @@ class Twinit(PlainApi):
         return Said(200, orjson.dumps(said), JSON)
 
     def _found(self, identity: str) -> int:
+        self.admit(identity)
         try:
             return self.find(identity)
         except Refused:
@@ -228,6 +234,14 @@ class Twinit(PlainApi):
         secret = f'headers: {{"x-api-key": "hunter2-{index}-log0123456789"}}\nsecond line'
         count = int(self._state.switches["lines"])
         return [{**line, "message": secret if place == 1 else f"line {place}"} for place in range(count)]
+
+    def _text_log(self, index: int) -> bytes:
+        """The log as text, in the form that the switch ``logs`` names."""
+        form, lines = self._state.switches["logs"], self._lines(index)
+        if form == "empty":
+            return b""
+        names = ("timestamp", "level", "message") if form == "text" else ("message",)
+        return "\n".join(" ".join(line[name] for name in names) for line in lines).encode()
 
     def _paged(self, found: list[Any], asked: Asked) -> Any:
         switches = self._state.switches

@@ -159,7 +159,7 @@ class Asking:
                 system.payloads.table.name,
                 "workflow_execution_id = %s",
                 identity,
-                columns="step_execution_id, outcome",
+                columns=self._payload_columns(system.payloads.table.name),
                 day=day,
             )
         loaded_steps = {payload["step_execution_id"] for payload in payloads}
@@ -170,23 +170,29 @@ class Asking:
             or (scope.payloads == "failed" and step.get("status") in system.failed_statuses)
         ]
         outcomes = [str(payload.get("outcome") or "loaded") for payload in payloads]
-        is_live, mend = self._mend(row.get(system.started_column), facts.loaded)
+        mend = self._mend(row.get(system.started_column), facts.loaded)
         return Details(
             scope,
             self._first(system.details.log.name, "id", identity),
             len(steps),
             {outcome: outcomes.count(outcome) for outcome in outcomes},
             sum(step["id"] not in loaded_steps for step in wanted),
+            [payload for payload in payloads if payload.get("next_try_at") is not None],
             self._warehouse.left(scope).details,
-            self._passed_over(row, "sync" if is_live else "backfill"),
             mend,
         )
 
-    def _mend(self, started_at: datetime | None, loaded: Loaded) -> tuple[bool, str]:
-        """The command that loads its details: sync, or a backfill of its day."""
+    def _payload_columns(self, table: str) -> str:
+        """Those that are needed and there: an earlier version's table lacks some until the next sync."""
+        there = self._reader.columns()
+        names = ("step_execution_id", "outcome", "unreadable_reason", "next_try_at")
+        return ", ".join(name for name in names if (table, name) in there)
+
+    def _mend(self, started_at: datetime | None, loaded: Loaded) -> str:
+        """The command that loads its details: a sync, or a backfill of its day."""
         ends = [day.windows[0].start for day in loaded.days if day.lane == SYNC]
         if started_at is None or (ends and started_at >= min(ends)):
-            return True, self._words.call("sync")
+            return self._words.call("sync")
         window = Window(started_at, started_at + MS)
         filters = next((name for name, read in loaded.by_filters.items() if not gaps(window, read)), "")
         if not gaps(window, loaded.unfiltered):
@@ -194,18 +200,7 @@ class Asking:
         options = [
             argument for name, value in read_filters(filters).items() for argument in (f"--{name}", value)
         ]
-        return False, self._words.days("backfill", window, *map(shlex.quote, options))
-
-    def _passed_over(self, row: Row, command: str) -> Row | None:
-        """The newest run that completed after the execution ended and left details unloaded."""
-        runs = self._records(
-            SYNC_RUNS.name,
-            "command = %s AND outcome = 'complete' AND details_left > 0 AND ended_at > %s "
-            "ORDER BY ended_at DESC LIMIT 1",
-            command,
-            row["fetched_at"],
-        )
-        return runs[0] if runs else None
+        return self._words.days("backfill", window, *map(shlex.quote, options))
 
     def _other(self, identity: str) -> Reason | None:
         """Other things that have this id, such as a step or a workflow."""

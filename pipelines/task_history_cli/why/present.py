@@ -61,11 +61,11 @@ class Details:
     payloads: Mapping[str, int]
     """Number of payloads by outcome."""
     payloads_missing: int
-    """Number of payloads that are wanted and not loaded."""
+    """Wanted and not there."""
+    payloads_failing: Sequence[Row]
+    """Those that could not be read and are tried again."""
     waiting: int
-    """Number of executions whose steps are wanted and not loaded, including this one."""
-    passed_over_by: Row | None
-    """The completed run that left it unloaded."""
+    """Executions whose steps are wanted and not there, this one among them."""
     mend: str
     """The command that loads the missing details."""
 
@@ -128,6 +128,8 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
     if ledger is None:
         return [_no_steps(words, row, facts)]
     outcome, at = ledger.get("outcome"), shown(ledger.get("fetched_at"))
+    if ledger.get("next_try_at") is not None and outcome != "loaded":
+        return [_failing(words, ledger, "Its steps")]
     if outcome == "unreadable":
         return [
             Reason(
@@ -166,8 +168,19 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
         ]
     return [
         Reason("details_loaded", f"Its steps were loaded at {at}: {number:,} of them.", "Nothing."),
-        *_payloads(facts),
+        *([_failing(words, ledger, "A part of them")] if ledger.get("tries") else []),
+        *_payloads(words, facts),
     ]
+
+
+def _failing(words: Words, row: Row, what: str) -> Reason:
+    """Why something could not be read, how often it was tried and when it is due again."""
+    due: datetime | None = row.get("next_try_at")
+    tries = row.get("tries") or 1
+    tried = f"{what} could not be read, last at {shown(row.get('fetched_at'))}, by {counted(tries, 'run')}: "
+    reason = row.get("unreadable_reason") or "the reason is not kept."
+    step = f"A run after {shown(due)} tries again: {words.call('sync')}" if due else "Nothing tries it again."
+    return Reason("details_failing", tried + reason, step)
 
 
 def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
@@ -187,13 +200,6 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
         )
     if row.get("is_open"):
         return Reason("details_after_end", "Its steps are read once it has ended.", "Nothing.")
-    if facts.passed_over_by is not None:
-        return Reason(
-            "details_refused",
-            f"Its steps are missing: run {facts.passed_over_by['run_id']} came to its end and left it, because the "
-            "vendor refused them or sent what cannot be read. The log of the run says which (row_skipped id=…).",
-            f"Each run asks again: {facts.mend}",
-        )
     return Reason(
         "details_missing",
         f"Its steps are wanted and not there yet: {counted(facts.waiting, 'execution')} without, failed ones first.",
@@ -201,7 +207,7 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
     )
 
 
-def _payloads(facts: Details) -> list[Reason]:
+def _payloads(words: Words, facts: Details) -> list[Reason]:
     scope = facts.scope.payloads
     loaded, gone = facts.payloads.get("loaded", 0), facts.payloads.get("gone", 0)
     reasons = []
@@ -219,7 +225,18 @@ def _payloads(facts: Details) -> list[Reason]:
                 "Nothing brings them back.",
             )
         )
-    if unreadable := facts.payloads.get("unreadable", 0):
+    if facts.payloads_failing:
+        due = min(row["next_try_at"] for row in facts.payloads_failing)
+        reason = facts.payloads_failing[0].get("unreadable_reason") or "the reason is not kept."
+        number = len(facts.payloads_failing)
+        reasons.append(
+            Reason(
+                "payloads_failing",
+                f"Inputs and outputs of {counted(number, 'step')} could not be read: {reason}",
+                f"A run after {shown(due)} tries again: {words.call('sync')}",
+            )
+        )
+    if unreadable := facts.payloads.get("unreadable", 0) - len(facts.payloads_failing):
         reasons.append(
             Reason(
                 "payloads_unreadable",

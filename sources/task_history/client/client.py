@@ -19,8 +19,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..core.errors import (
+    ReadFailed,
     Rejected,
     Stopped,
+    UnexpectedResponse,
     VendorError,
     VendorUnavailable,
 )
@@ -40,7 +42,15 @@ from .responses import (
     http_date,
 )
 from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
-from .sending import Sending, given_up, outcome_of_once, target_of, too_large, unconfirmed
+from .sending import (
+    Sending,
+    given_up,
+    outcome_of_once,
+    read_failed,
+    target_of,
+    too_large,
+    unconfirmed,
+)
 from .urls import base_address
 from .wait_stats import Stats, WaitStats
 
@@ -173,6 +183,7 @@ class Client:
             Stopped: the run is to end; the request was not sent (again).
             AuthenticationError: 401 or 403.
             Rejected: another 4xx.
+            ReadFailed: faults beyond its ``patience_s``, where it has one.
             VendorUnavailable: faults beyond the deadline, or a certificate that is not trusted.
             Unconfirmed: it was sent, and may or may not have been carried out.
             AnswerTooLarge: an answer is larger than ``answer_max_bytes``.
@@ -194,9 +205,9 @@ class Client:
         With ``ahead`` so many are drawn ahead, at once; else a few for each that may be under way, once an
         answer is asked for.
 
-        What ``send`` would raise comes as a value. After anything but a Rejected (an AnswerTooLarge is one) no
-        request is started:
-        those already drawn give the same exception, and the iterator ends.
+        What ``send`` would raise comes as a value. After anything but a Rejected (a ReadFailed is one), or an
+        UnexpectedResponse of a request with ``patience_s``, no request is started: those already drawn give the
+        same exception, and the iterator ends.
         """
         failures: list[Exception] = []
 
@@ -216,6 +227,10 @@ class Client:
                 with self.meanwhile():
                     return self._answered(sending)
             except Rejected as error:
+                return error
+            except UnexpectedResponse as error:
+                if request.patience_s is None:
+                    failures.append(error)
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
                 failures.append(error)
@@ -383,8 +398,12 @@ class Client:
             is_cut = asked.seconds is not None and asked.seconds > seconds
             self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
         self._budget.hold(seconds)
-        if sending.is_unavailable_for(self._fault_deadline_s, asked, self._clock()):
-            raise failure
+        if sending.is_unavailable_for(sending.deadline_s(self._fault_deadline_s), asked, self._clock()):
+            raise (
+                failure
+                if sending.request.patience_s is None
+                else ReadFailed(str(failure), status=asked.status)
+            )
 
     def _pause(self, sending: Sending, fault: Fault) -> None:
         """Waits before the next attempt. Raises when there is none."""
@@ -396,13 +415,15 @@ class Client:
             sending.first_fault_at = now
         tried_s = now - sending.first_fault_at - sending.excused_s
         self._failure = given_up(what, fault, tried_s, sending.attempts, self._address)
-        patience_s = sending.request.patience_s
-        if patience_s is not None and fault.status is not None and tried_s >= patience_s:
-            raise Rejected(f"{what}, for {tried_s:.0f} s", status=fault.status)
-        if tried_s >= self._fault_deadline_s:
-            raise self._failure
+        deadline_s = sending.deadline_s(self._fault_deadline_s)
+        if tried_s >= deadline_s:
+            raise (
+                self._failure
+                if sending.request.patience_s is None
+                else read_failed(what, fault.status, tried_s, sending.attempts)
+            )
         pause = self._uniform(0, longest_pause_s(sending.faults))
-        pause = min(pause, self._fault_deadline_s - tried_s)
+        pause = min(pause, deadline_s - tried_s)
         sending.faults += 1
         with self._waits.waiting("fault", pause, fault.reason):
             self._stop.wait(pause, given_up=sending.given_up)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from threading import Lock
 
-from ..core.errors import Rejected
+from ..core.errors import ReadFailed, Rejected
 from ..core.log import log
 from ..core.models import Answer, Request, Sender
 
@@ -69,6 +69,9 @@ class FallbackSender:
             tried += 1
             try:
                 answer = self._client.send(request)
+            except ReadFailed:
+                # It says nothing about the form.
+                raise
             except Rejected as again:
                 error = again
                 continue

@@ -27,6 +27,8 @@ _MESSAGE_KEYS = ("message", "_message", "error_description", "detail", "messages
 
 _BLANK = b" \t\r\n"
 """What JSON takes for space."""
+_MARKUP = (b"{", b"[", b"<")
+"""How JSON and web pages begin; text does not."""
 _SECONDS = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
 
 
@@ -101,6 +103,8 @@ class ResponseReader:
         only what it holds tells whether it is one, it is read all the same.
         """
         if 200 <= status < 300:
+            if request.may_be_text and body.lstrip(_BLANK)[:1] not in _MARKUP:
+                return Answer(body.decode(errors="replace"), body, status, headers)
             answer = _answer(status, headers, body, is_raw=is_raw and self.status_in is None)
             within = self._status_within(answer)
             if within is None or 200 <= within < 400:

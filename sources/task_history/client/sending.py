@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from ..core.errors import (
     AnswerTooLarge,
     ConfigurationError,
+    ReadFailed,
     Rejected,
     Unconfirmed,
     UnexpectedResponse,
@@ -67,6 +68,11 @@ class Sending:
             text = json.dumps(self.request.body, ensure_ascii=False, allow_nan=False)
             return text.encode(), {"Content-Type": "application/json"}
         return None, {}
+
+    def deadline_s(self, fault_deadline_s: float) -> float:
+        """How many seconds faults are met with another attempt."""
+        patience_s = self.request.patience_s
+        return fault_deadline_s if patience_s is None else min(patience_s, fault_deadline_s)
 
     def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
         """Whether 503 has gone on for so long beyond the longest wait that it asked for.
@@ -163,6 +169,13 @@ def given_up(
     return VendorUnavailable(
         f"{tried} Check the network, {address} and the vendor's status page, then run the same command again: "
         "it goes on where it stopped."
+    )
+
+
+def read_failed(what: str, status: int | None, tried_s: float, attempts: int) -> ReadFailed:
+    """The error for faults of one item of many that went on past its ``patience_s``."""
+    return ReadFailed(
+        f"{what}, for {tried_s:.0f} s in {attempts} attempt{'s' * (attempts != 1)}.", status=status or 0
     )
 
 

@@ -12,6 +12,7 @@
     │   ├── UnexpectedResponse  the vendor changed its answers
     │   │   └── PaginationLoop  its pages do not come to an end
     │   └── Rejected            one request was refused (4xx); its caller decides what that means
+    │       ├── ReadFailed      a single read kept failing for as long as it was tried; others may do better
     │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
     │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
@@ -88,6 +89,13 @@ class Rejected(VendorError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ReadFailed(Rejected):
+    """A read of one of many items kept failing for its ``Request.patience_s``; others may do better.
+
+    ``status`` is the last answer's, 0 where none came.
+    """
 
 
 class UnusableId(Rejected):

@@ -83,17 +83,23 @@ class Request:
     is_partial: bool = False
     """Whether it reads one part of many: after a 403, the credentials may still be right for the others."""
     patience_s: float | None = None
-    """How long server errors are met with another attempt, where they may mean this one thing only: then it is
-    refused. None for as long as for any request."""
+    """How many seconds faults are met with another attempt, where they may be this one item's: then it ends with
+    ReadFailed, and other requests go on. None for as long as for any request: then the run ends."""
+    may_be_text: bool = False
+    """Whether an answer that does not look like JSON or HTML is read as text, which is then its ``data``."""
     instead: Request | None = None
     """An alternative form of the request, for a vendor that does not know this one."""
     unknown: tuple[int, ...] = (400,)
     """The statuses by which the vendor says that it does not know this form."""
 
+    def with_patience(self, seconds: float | None) -> Request:
+        """The request in all its forms, with that ``patience_s``."""
+        return replace(self, patience_s=seconds, instead=self.instead and self.instead.with_patience(seconds))
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A successful (2xx) answer that was read completely and is JSON."""
+    """A successful (2xx) answer that was read completely and is JSON, or text where that is allowed."""
 
     data: Json
     """None, too, where it was to be given raw: then only its ends were seen to be those of a list or an object."""

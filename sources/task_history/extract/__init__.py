@@ -17,6 +17,9 @@ In the order in which data meets them::
     incremental         what is new since the last sync, of a sorted listing
     compare             where the vendor's rows differ from those that are stored
     rows                what the vendor sent → the rows that are written
+    single_reads        single reads of many items, where one that fails holds up no other
+    settling_plan       the cheapest requests that refresh open executions
+    status_lists        lists of the executions that have one status
     open_executions     open executions → what the vendor says of them now
     details             steps and payloads, one request each
     integrations        which integration a workflow belongs to

@@ -1,14 +1,14 @@
-"""The backlog → steps and payloads, one request each, ever."""
+"""The backlog → steps and payloads, one request each, ever; what cannot be read is noted, and tried by later runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from ..core.batch import Chunk
-from ..core.errors import AnswerTooLarge, Rejected, UnexpectedResponse, UnusableId
+from ..core.errors import AnswerTooLarge, ReadFailed, Rejected, UnexpectedResponse, UnusableId
 from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
 from ..systems.ids import check_id
@@ -16,13 +16,17 @@ from ..systems.protocol import Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
 from ..systems.shared_settings import SystemSettings
 from ..warehouse.backlog import Wanted
+from ..warehouse.queries import Warehouse
 from . import rows as records
-from .rows import PayloadRecord, Payloads, Stamp, Tolerance
-
-T = TypeVar("T")
+from .rows import PayloadRecord, Payloads, Stamp, Unread
+from .single_reads import Failure, Item, Patience, SingleReads, is_refused
 
 _MOST_ALIKE = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
+_MAX_READABLE = 50
+"""Executions that are looked through for one that the vendor is known to hold."""
+_NOTHING_THERE = (400, 404, 410)
+"""What a vendor answers for a part that an execution does not have, or that it does not know."""
 
 
 class DetailReader:
@@ -34,46 +38,75 @@ class DetailReader:
         self._values = values
 
     def whole(self, execution_id: str, request: Request, answer: Answer) -> Detail:
-        """The detail with everything that it says has to be asked besides."""
+        """The detail with everything that it says has to be asked besides, as patiently as ``request``.
+
+        A part that cannot be read holds up no other: it is named in ``failed`` or ``unreadable``.
+        """
         if self._system.details.come_with_execution:
             check_id("execution", self._system.details.execution_ids, answer.data, execution_id)
         detail = self._system.details.read(self._values, request, answer.data)
         if not detail.more:
             return detail
-        steps, children = list(detail.steps), {name: list(rows) for name, rows in detail.children.items()}
-        extra, more, unreadable = dict(detail.extra), list(detail.more), list(detail.unreadable)
+        parts, more = [detail], list(detail.more)
         # A list that goes on may answer to what comes next with what came.
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
-            part, more = more, []
-            for asked, reply in zip(part, self._sender.map(part), strict=True):
-                if isinstance(reply, AnswerTooLarge):
-                    unreadable.append(str(reply))
-                    continue
-                if isinstance(reply, Rejected) and (
-                    asked.is_partial or self._system.details.is_gone(reply.status, str(reply))
-                ):
-                    continue
-                if isinstance(reply, Exception):
-                    raise reply
-                body, times = before.get(asked.path, (b"", 0))
-                before[asked.path] = reply.body, times + 1 if reply.body == body else 1
-                # A bare list that comes again is the whole; one that names its length may hold the same many times.
-                if before[asked.path][1] > (1 if reply.body.lstrip().startswith(b"[") else _MOST_ALIKE):
-                    log.info("detail_repeated", path=asked.path)
-                    continue
-                further = self._system.details.read(self._values, asked, reply.data)
-                steps += further.steps
-                extra |= further.extra
-                more += further.more
-                unreadable += further.unreadable
-                for name, rows in further.children.items():
-                    children.setdefault(name, []).extend(rows)
-        return Detail(detail.execution, extra, _once(steps), children, unreadable=tuple(unreadable))
+            asked = [one.with_patience(request.patience_s) for one in more]
+            further = [
+                self._part(one, reply, before)
+                for one, reply in zip(asked, self._sender.map(asked), strict=True)
+            ]
+            parts += further
+            more = [one for part in further for one in part.more]
+        children: dict[str, list[Row]] = {}
+        for part in parts:
+            for name, rows in part.children.items():
+                children.setdefault(name, []).extend(rows)
+        return Detail(
+            detail.execution,
+            {name: value for part in parts for name, value in part.extra.items()},
+            _once([step for part in parts for step in part.steps]),
+            children,
+            unreadable=tuple(reason for part in parts for reason in part.unreadable),
+            failed=tuple(reason for part in parts for reason in part.failed),
+        )
+
+    def _part(
+        self, asked: Request, reply: Answer | Exception, before: dict[str, tuple[bytes, int]]
+    ) -> Detail:
+        """What a further answer holds, or why it cannot be read; ``before`` has the last answer by path."""
+        details = self._system.details
+        try:
+            if isinstance(reply, Exception):
+                raise reply
+            body, times = before.get(asked.path, (b"", 0))
+            before[asked.path] = reply.body, times + 1 if reply.body == body else 1
+            # A bare list that comes again is the whole; one that names its length may hold the same many times.
+            if before[asked.path][1] > (_MOST_ALIKE if reply.body.lstrip().startswith(b"{") else 1):
+                log.info("detail_repeated", path=asked.path)
+                return Detail({}, {}, [])
+            return details.read(self._values, asked, reply.data)
+        except (ReadFailed, UnexpectedResponse) as error:
+            return Detail({}, {}, [], failed=(str(error),))
+        except AnswerTooLarge as error:
+            return Detail({}, {}, [], unreadable=(str(error),))
+        except Rejected as error:
+            if not asked.is_partial and not details.is_gone(error.status, str(error)):
+                raise
+            reasons = () if error.status in _NOTHING_THERE else (str(error),)
+            return Detail({}, {}, [], unreadable=reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sized:
+    """A detail and the bytes of its answer."""
+
+    detail: Detail
+    size: int
 
 
 class Details:
-    """Reads what is wanted and counts it.
+    """Reads what is wanted and counts it. ``now`` is the vendor's clock, by which later tries are due.
 
     Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
@@ -84,27 +117,45 @@ class Details:
         sender: Sender,
         system: System,
         values: SystemSettings,
+        warehouse: Warehouse,
         reader: DetailReader,
+        patience: Patience,
         payloads: Payloads,
         stamp: Callable[[], Stamp],
+        now: Callable[[], datetime],
         is_expired: Callable[[datetime | None], bool],
         changed: Callable[[str, Detail], Chunk],
     ) -> None:
-        self._sender = sender
         self._system = system
         self._values = values
+        self._warehouse = warehouse
         self._reader = reader
         self._payloads = payloads
         self._stamp = stamp
+        self._now = now
         self._is_expired = is_expired
         self._changed = changed
-        self._tolerance = Tolerance()
+        self._payloads_read: list[Item[Wanted]] = []
+        """The payload that was read last."""
+        self._steps = SingleReads(
+            sender=sender,
+            patience=patience,
+            key=lambda item: item.execution_id,
+            is_final=lambda error: system.details.is_gone(error.status, str(error)),
+            known=self._known,
+        )
+        self._inputs = SingleReads(
+            sender=sender,
+            patience=patience,
+            key=lambda item: item.step_id,
+            is_final=lambda error: error.status in (404, 410),
+            known=lambda _: self._payloads_read,
+        )
         self.redactions = 0
 
     def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
-        """The steps of executions that have ended."""
-        asked: list[tuple[Wanted, Request]] = []
-        log_table = self._system.details.log
+        """The steps of executions that have ended, without those that are set aside."""
+        asked: list[Item[Wanted]] = []
         for item in wanted:
             try:
                 request = self._system.details.request(self._values, item.execution_id, item.partition)
@@ -112,116 +163,146 @@ class Details:
                 yield self._steps_unreadable(item, "unreadable", error)
             else:
                 asked.append((item, request))
-        answers = self._sender.map(request for _, request in asked)
-        for (item, request), answer in zip(asked, answers, strict=False):
-            stamp = self._stamp()
-            if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
-                outcome = "expired" if self._is_expired(item.started_at) else "gone"
-                row = records.details_log_row(log_table, item.execution_id, item.started_at, outcome, stamp)
-                yield Chunk({log_table.name: [row]})
-            elif isinstance(answer, AnswerTooLarge):
-                yield self._steps_unreadable(item, "too_large", answer)
-            else:
-                detail = self._read(
-                    item.execution_id,
-                    answer,
-                    partial(self._reader.whole, item.execution_id, request),
-                )
-                if detail is not None:
-                    yield self._loaded(
-                        item,
-                        detail,
-                        stamp,
-                        size=0 if isinstance(answer, Exception) else len(answer.body),
-                    )
+        for item, outcome in self._steps.first(asked, self._detail, may_wait=_is_new):
+            yield self._steps_chunk(item, outcome)
+            if isinstance(outcome, _Sized) and outcome.detail.failed and _is_new(item):
+                # A part may come in a moment; what there is of the others is written now.
+                request = self._system.details.request(self._values, item.execution_id, item.partition)
+                self._steps.set_aside(item, request)
+
+    def steps_again(self) -> Iterator[Chunk]:
+        """The steps that were set aside."""
+        for item, outcome in self._steps.again(self._detail):
+            yield self._steps_chunk(item, outcome)
 
     def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
-        """The payloads of steps."""
+        """The payloads of steps, without those that are set aside."""
         payloads = self._system.payloads
         if payloads is None:
             return
-        asked: list[tuple[Wanted, Request]] = []
+        asked: list[Item[Wanted]] = []
         for item in wanted:
             try:
                 request = payloads.request(self._values, item.execution_id, item.step_id)
             except UnusableId as error:
-                record = self._payload_unreadable(item, "unreadable", error)
-                yield Chunk({payloads.table.name: [record.row]}, size=record.size)
+                yield self._payload_chunk(item, error)
             else:
                 asked.append((item, request))
-        answers = self._sender.map(request for _, request in asked)
-        for (item, _), answer in zip(asked, answers, strict=False):
-            ids, stamp = _ids(item), self._stamp()
-            if isinstance(answer, Rejected) and answer.status in (404, 410):
-                record = self._payloads.missing(ids, stamp)
-            elif isinstance(answer, AnswerTooLarge):
-                record = self._payload_unreadable(item, "too_large", answer)
-            else:
-                payload = self._read(item.step_id, answer, partial(_payload, payloads, item))
-                if payload is None:
-                    continue
-                record = self._payloads.record(ids, payload, stamp)
-            self.redactions += record.redactions
-            yield Chunk({payloads.table.name: [record.row]}, size=record.size)
+        read = partial(self._payload, payloads)
+        for item, outcome in self._inputs.first(asked, read, may_wait=_is_new):
+            yield self._payload_chunk(item, outcome)
+
+    def inputs_and_outputs_again(self) -> Iterator[Chunk]:
+        """The payloads that were set aside."""
+        payloads = self._system.payloads
+        if payloads is not None:
+            for item, outcome in self._inputs.again(partial(self._payload, payloads)):
+                yield self._payload_chunk(item, outcome)
 
     @property
-    def skipped(self) -> set[str]:
-        """Ids that were refused or unreadable; they are left for the next run."""
-        return self._tolerance.skipped
+    def aside(self) -> set[str]:
+        """Ids of executions and steps that are set aside until the end of the run."""
+        return {*self._steps.aside, *self._inputs.aside}
 
-    def _steps_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> Chunk:
-        """The note that these steps cannot be read, which keeps them from being asked for again."""
-        log.warning("detail_not_loaded", outcome=outcome, reason=str(error))
-        table, stamp = self._system.details.log, self._stamp()
+    def _known(self, without: Collection[str]) -> Iterator[Item[Wanted]]:
+        """Executions whose steps the vendor is known to give."""
+        for item in self._warehouse.readable(_MAX_READABLE):
+            if item.execution_id not in without:
+                try:
+                    yield item, self._system.details.request(self._values, item.execution_id, item.partition)
+                except UnusableId:
+                    continue
+
+    def _detail(self, item: Wanted, request: Request, answer: Answer) -> _Sized:
+        return _Sized(self._reader.whole(item.execution_id, request, answer), len(answer.body))
+
+    def _payload(self, payloads: PayloadReads, item: Wanted, request: Request, answer: Answer) -> Payload:
+        check_id("execution", payloads.execution_ids, answer.data, item.execution_id)
+        check_id("step", payloads.step_ids, answer.data, item.step_id)
+        payload = payloads.read(records.exact(answer))
+        self._payloads_read = [(item, request)]
+        return payload
+
+    def _steps_chunk(self, item: Wanted, outcome: _Sized | Failure) -> Chunk:
+        log_table = self._system.details.log
+        if isinstance(outcome, _Sized):
+            return self._loaded(item, outcome)
+        if isinstance(outcome, AnswerTooLarge):
+            return self._steps_unreadable(item, "too_large", outcome)
+        if is_refused(outcome) and self._system.details.is_gone(outcome.status, str(outcome)):
+            kind = "expired" if self._is_expired(item.started_at) else "gone"
+            row = records.details_log_row(log_table, item.execution_id, item.started_at, kind, self._stamp())
+            return Chunk({log_table.name: [row]})
+        return self._steps_unreadable(item, "unreadable", outcome)
+
+    def _steps_unreadable(self, item: Wanted, outcome: str, error: Failure) -> Chunk:
+        """The note that these steps cannot be read, now or ever: they are asked for again once due, if at all."""
+        table, unread = self._system.details.log, self._unread(item, outcome, error)
+        log.warning("detail_not_loaded", id=item.execution_id, outcome=outcome, **unread.log_fields)
         row = records.details_log_row(
-            table, one.execution_id, one.started_at, outcome, stamp, unreadable=(str(error),)
+            table, item.execution_id, item.started_at, outcome, self._stamp(), unread=unread
         )
         return Chunk({table.name: [row]})
 
-    def _payload_unreadable(self, one: Wanted, outcome: str, error: Rejected) -> PayloadRecord:
-        """The row that a payload cannot be read, which keeps it from being asked for again."""
-        log.warning("payload_not_loaded", outcome=outcome, reason=str(error))
-        return self._payloads.unreadable(_ids(one), outcome, str(error), self._stamp())
+    def _payload_chunk(self, item: Wanted, outcome: Payload | Failure) -> Chunk:
+        assert self._system.payloads is not None  # noqa: S101 - nothing is read otherwise
+        ids, stamp = _ids(item), self._stamp()
+        if isinstance(outcome, Payload):
+            record = self._payloads.record(ids, outcome, stamp)
+        elif is_refused(outcome) and outcome.status in (404, 410):
+            record = self._payloads.missing(ids, stamp)
+        else:
+            record = self._payload_unreadable(item, outcome)
+        self.redactions += record.redactions
+        return Chunk({self._system.payloads.table.name: [record.row]}, size=record.size)
 
-    def _loaded(self, one: Wanted, detail: Detail, stamp: Stamp, *, size: int) -> Chunk:
-        """The rows of the detail; ``size`` is the bytes of its answer."""
-        if detail.execution and detail.execution.get("status") != one.status:
+    def _payload_unreadable(self, item: Wanted, error: Failure) -> PayloadRecord:
+        """The row that a payload cannot be read, now or ever: it is asked for again once it is due, if at all."""
+        outcome = "too_large" if isinstance(error, AnswerTooLarge) else "unreadable"
+        unread = self._unread(item, outcome, error)
+        log.warning("payload_not_loaded", id=item.step_id, outcome=outcome, **unread.log_fields)
+        return self._payloads.unreadable(_ids(item), outcome, unread, self._stamp())
+
+    def _unread(self, item: Wanted, outcome: str, error: Failure) -> Unread:
+        if outcome == "too_large" or isinstance(error, UnusableId):
+            return Unread((str(error),))
+        return Unread.until_later((str(error),), tries=item.tries + 1, now=self._now())
+
+    def _loaded(self, item: Wanted, sized: _Sized) -> Chunk:
+        """The rows of the detail."""
+        detail, stamp = sized.detail, self._stamp()
+        if detail.execution and detail.execution.get("status") != item.status:
             # It was run again under the same id since it was listed.
-            return self._changed(one.execution_id, detail)
-        rows = records.steps(self._system.details.steps, detail, one.started_at, stamp)
+            return self._changed(item.execution_id, detail)
+        unread = Unread.parts_of(detail, tries=item.tries + 1, now=self._now())
+        if detail.failed:
+            log.warning("detail_incomplete", id=item.execution_id, **unread.log_fields)
+        rows = records.steps(self._system.details.steps, detail, item.started_at, stamp)
         row = records.details_log_row(
-            self._system.details.log, one.execution_id, one.started_at, "loaded", stamp, detail
+            self._system.details.log,
+            item.execution_id,
+            item.started_at,
+            "loaded",
+            stamp,
+            detail,
+            unread=unread,
         )
-        children = records.children(self._system, detail, one.started_at, stamp)
+        children = records.children(self._system, detail, item.started_at, stamp)
         tables = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
-        return Chunk(tables, size=max(size, 200 * sum(map(len, tables.values()))))
-
-    def _read(self, identity: str, answer: Answer | Exception, read: Callable[[Answer], T]) -> T | None:
-        """What the answer holds; None when this one is skipped."""
-        try:
-            if isinstance(answer, Exception):
-                raise answer
-            content = read(answer)
-        except (Rejected, UnexpectedResponse) as error:
-            self._tolerance.skip(identity, error)
-            return None
-        self._tolerance.went_well()
-        return content
+        return Chunk(tables, size=max(sized.size, 200 * sum(map(len, tables.values()))))
 
 
-def _payload(payloads: PayloadReads, one: Wanted, answer: Answer) -> Payload:
-    """The payload of that step. Raises UnexpectedResponse."""
-    check_id("execution", payloads.execution_ids, answer.data, one.execution_id)
-    check_id("step", payloads.step_ids, answer.data, one.step_id)
-    return payloads.read(records.exact(answer))
+def _is_new(item: Wanted) -> bool:
+    """Whether no earlier run failed to read it: then it is tried for longer."""
+    return not item.tries
 
 
-def _ids(one: Wanted) -> Row:
+def _ids(item: Wanted) -> Row:
     """The columns that say whose payload it is."""
     return {
-        "step_execution_id": one.step_id,
-        "workflow_execution_id": one.execution_id,
-        "execution_date_started": one.started_at,
+        "step_execution_id": item.step_id,
+        "workflow_execution_id": item.execution_id,
+        "execution_date_started": item.started_at,
     }
 
 

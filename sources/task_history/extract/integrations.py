@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ..core import files
-from ..core.errors import ConfigurationError, Rejected, UnexpectedResponse
+from ..core.errors import ConfigurationError, ReadFailed, Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Row
 from .rows import Stamp
 
 _MAX_MAP_BYTES = 16_000_000
+_MAX_FAILED_IN_A_ROW = 5
+"""Answers that cannot be read before a run asks no more: executions are loaded without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ def learn(
 
     ``known`` are all workflow ids, with the row that is stored or an empty one.
     """
+    answers = _Answers(asks)
     hits = Counter(str(row["integration"]) for row in known.values() if row.get("integration"))
     for workflow_id, row in known.items():
         mapped = named.get(workflow_id)
@@ -121,7 +124,7 @@ def learn(
         asked = _asked(row)
         integration_found = None
         for integration in sorted(set(integrations).difference(asked), key=lambda name: (-hits[name], name)):
-            belongs = _answer(asks, workflow_id, integration)
+            belongs = answers.get(workflow_id, integration)
             if belongs is not None:
                 asked.append(integration)
             if belongs:
@@ -139,21 +142,34 @@ def learn(
             )
 
 
-def _answer(asks: Asks, workflow_id: str, integration: str) -> bool | None:
-    """Whether the workflow belongs to the integration; None where the answer does not tell, so that it is asked again."""
-    try:
-        return asks(workflow_id, integration)
-    except Rejected as error:
-        log.warning(
-            "integration_refused",
-            integration=integration,
-            status=error.status,
-            hint="check its spelling in the setting integrations",
-        )
-        return False
-    except UnexpectedResponse as error:
-        log.warning("integration_skipped", integration=integration, reason=str(error))
-        return None
+class _Answers:
+    """Whether workflows belong to integrations, as the vendor answers it."""
+
+    def __init__(self, asks: Asks) -> None:
+        self._asks = asks
+        self._failed = 0
+        """Reads that failed since the last answer."""
+
+    def get(self, workflow_id: str, integration: str) -> bool | None:
+        """Whether the workflow belongs to the integration; None where no answer tells: a later run asks again."""
+        if self._failed >= _MAX_FAILED_IN_A_ROW:
+            return None
+        try:
+            belongs = self._asks(workflow_id, integration)
+        except (ReadFailed, UnexpectedResponse) as error:
+            self._failed += 1
+            log.warning("integration_skipped", integration=integration, reason=str(error))
+            return None
+        except Rejected as error:
+            log.warning(
+                "integration_refused",
+                integration=integration,
+                status=error.status,
+                hint="check its spelling in the setting integrations",
+            )
+            belongs = False
+        self._failed = 0
+        return belongs
 
 
 def _asked(row: Row) -> list[str]:

@@ -7,18 +7,17 @@ list of open executions does not show any more is read singly; that read brings 
 
 from __future__ import annotations
 
-import math
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from ..core.batch import Chunk
 from ..core.concurrency import unordered
-from ..core.errors import Rejected, UnexpectedResponse, UnusableId
+from ..core.errors import Rejected, UnusableId
 from ..core.log import log
-from ..core.models import MS, Answer, Page, Request, Row, Scope, Sender, Window, floor_ms
+from ..core.models import MS, Answer, Request, Row, Scope, Sender, Window, floor_ms
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
 from ..systems.shared_settings import SystemSettings
@@ -29,14 +28,31 @@ from ..warehouse.tables import STATES
 from . import rows as records
 from .details import DetailReader
 from .listing import WindowReader
-from .rows import Stamp, Tolerance
+from .rows import Stamp, Unread
+from .settling_plan import Plan, plan
+from .single_reads import Failure, Item, Patience, SingleReads, is_refused
+from .status_lists import StatusLists
 
 _AT_ONCE = 200
 """Single reads between two chunks."""
+_MAX_READABLE = 50
+"""Executions that are looked through for one that the vendor is known to hold."""
+_FORBIDDEN = 2
+"""Single reads that are refused with 403, and none that is not, before none is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Single:
+    """An execution that is read singly."""
+
+    id: str
+    tries: int = 0
+    """How many runs could not read it."""
+    is_open: bool = False
 
 
 class OpenExecutions:
-    """Brings stored open executions up to date.
+    """Brings stored open executions up to date. ``now`` is the vendor's clock, by which later tries are due.
 
     Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """
@@ -50,22 +66,35 @@ class OpenExecutions:
         warehouse: Warehouse,
         scope: Scope,
         stamp: Callable[[], Stamp],
+        now: Callable[[], datetime],
         is_expired: Callable[[datetime | None], bool],
         reader: DetailReader,
+        patience: Patience,
     ) -> None:
         self._reader = reader
-        self._sender = sender
         self._system = system
         self._values = values
         self._warehouse = warehouse
         self._scope = scope
         self._stamp = stamp
+        self._now = now
         self._is_expired = is_expired
         self.settled = 0
         self.unresolved = 0
-        self._tolerance = Tolerance()
         self._may_read: bool | None = None
         """Whether single reads are allowed, once that is known."""
+        self._forbidden = 0
+        """Single reads that were refused with 403."""
+        self._failed: dict[str, Failure] = {}
+        """Why executions were not read of which a listing may tell."""
+        self._lists = StatusLists(system)
+        self._reads: SingleReads[_Single] = SingleReads(
+            sender=sender,
+            patience=patience,
+            key=lambda item: item.id,
+            is_final=lambda error: system.details.is_gone(error.status, str(error)),
+            known=self._known,
+        )
 
     def chunks(
         self,
@@ -98,18 +127,75 @@ class OpenExecutions:
         for rows in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
         # What no listing showed has ended, was purged, or moved from one page to another meanwhile.
-        forbidden: list[str] | None = [] if readers else None
-        unusable: list[str] = []
-        yield from self.read(left, forbidden=forbidden, unusable=unusable)
-        # Who may list need not be allowed to read singly, and no address can hold some ids: then the list of its
-        # millisecond shows an execution.
-        instants = {
-            (execution.partition, instant)
-            for execution in (left[identity] for identity in (*(forbidden or ()), *unusable))
-            if execution.partition in readers and (instant := _instant_of(execution)) is not None
+        untold: list[str] | None = None
+        due = [execution for execution in left.values() if self._is_due(execution)]
+        if readers:
+            untold = [identity for identity, execution in left.items() if not self._is_due(execution)]
+        items = [_Single(execution.id, execution.tries, is_open=True) for execution in due]
+        yield from self._singly(items, untold)
+        yield from self._by_instants(untold or (), readers, left)
+
+    def vanished(
+        self, ids: Collection[str], readable: Callable[[str], WindowReader | None]
+    ) -> Iterator[Chunk]:
+        """Reads settled executions that a listing shows no more; those that the vendor no longer holds are marked."""
+        untold: list[str] = []
+        yield from self._singly(map(_Single, ids), untold)
+        stored = self._warehouse.stored(untold)
+        names = {self._warehouse.partition_of(row) for row in stored.values()}
+        readers = {
+            name: reader
+            for name in names
+            if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
         }
-        for partition, instant in sorted(instants):
-            yield self._executions(_rows(readers[partition], instant), left, records.LIST)
+        yield from self._by_instants(untold, readers, {})
+
+    def read(self, ids: Iterable[str]) -> Iterator[Chunk]:
+        """Reads settled executions singly; those that the vendor no longer holds are marked."""
+        yield from self._singly(map(_Single, ids), None)
+
+    def again(self) -> Iterator[Chunk]:
+        """Reads what failed before, and notes what fails again: a later run tries it."""
+        for item, outcome in self._reads.again(self._detail_of):
+            yield from self._told(item, outcome, self._warehouse.stored([item.id]).get(item.id), None)
+
+    @property
+    def aside(self) -> Collection[str]:
+        """Ids of executions that are read again at the end of the run."""
+        return self._reads.aside
+
+    def _is_due(self, execution: Open) -> bool:
+        return execution.next_try_at is None or execution.next_try_at <= self._now()
+
+    def _by_instants(
+        self, ids: Iterable[str], readers: Mapping[str, WindowReader], left: dict[str, Open]
+    ) -> Iterator[Chunk]:
+        """What the listing of its millisecond shows of each execution of which no single read tells.
+
+        Who may list need not be allowed to read singly, no address can hold some ids, and some reads always fail. What
+        two listings do not show, each known to be whole, is gone.
+        """
+        identity, stored = self._system.identity, self._warehouse.stored(list(ids))
+        places: dict[tuple[str, Window], set[str]] = defaultdict(set)
+        for key, row in stored.items():
+            name, started_at = self._warehouse.partition_of(row), row.get(self._system.started_column)
+            if name in readers and started_at is not None:
+                start = floor_ms(started_at)
+                places[name, Window(start, start + MS)].add(key)
+        for (name, instant), missing in sorted(places.items()):
+            for _ in range(2):
+                rows, is_whole = _shown(readers[name], instant)
+                missing -= set(map(identity, rows))
+                yield self._executions(rows, left, records.LIST)
+                if not is_whole or not missing:
+                    break
+            for key in sorted(missing) if is_whole else ():
+                left.pop(key, None)
+                yield self._gone(key, stored[key], read_by=records.LIST)
+        for key, failure in self._failed.items():
+            if key in left:
+                yield self._unreadable(left[key].id, left[key].tries + 1, left[key].started_at, failure)
+        self._failed.clear()
 
     def _by_status(
         self,
@@ -125,84 +211,105 @@ class OpenExecutions:
             return list(opens)
         stored = {execution.status for execution in opens}
         # In a quiet sync those that are stored say it all, and mostly they say that nothing changed.
-        heads = self._heads(reader, [status for status in planned.statuses if status in stored], window)
-        if heads is not None and leaves_backlog_unchanged and self._is_unchanged(heads, opens):
+        heads = self._lists.heads(reader, [status for status in planned.statuses if status in stored], window)
+        if heads is not None and leaves_backlog_unchanged and self._lists.is_unchanged(heads, opens):
             for execution in opens:
                 del left[execution.id]
             return []
         rest = [status for status in planned.statuses if status not in stored]
-        others = None if heads is None else self._heads(reader, rest, window)
+        others = None if heads is None else self._lists.heads(reader, rest, window)
         if heads is None or others is None:
             return list(opens)
         for status, head in {**heads, **others}.items():
-            yield self._executions(self._rest(reader, status, window, head), left, records.STATUS)
+            yield self._executions(self._lists.rest(reader, status, window, head), left, records.STATUS)
         if self._scope.steps == "all" and self._system.details.come_with_execution:
             # What has ended is read singly anyway, for its steps.
             return []
         return [execution for execution in opens if execution.id in left]
 
-    def read(
-        self, ids: Iterable[str], *, forbidden: list[str] | None = None, unusable: list[str] | None = None
-    ) -> Iterator[Chunk]:
-        """Reads executions singly; those that the vendor no longer holds are marked.
-
-        ``forbidden`` gets the ids of those that may not be read so, ``unusable`` of those that no address can hold.
-        """
-        wanted = list(ids)
+    def _singly(self, items: Iterable[_Single], untold: list[str] | None) -> Iterator[Chunk]:
+        """Reads executions singly. ``untold`` gets the ids of those of which that does not tell, for a listing."""
+        wanted = list(items)
+        # Where a listing may tell, it is asked at once.
+        may_wait = _never if untold is not None else _is_open_and_new
         while wanted:
-            # The first one tells whether single reads are allowed at all.
-            at_once = 1 if forbidden is not None and self._may_be_refused else _AT_ONCE
+            # The first ones tell whether single reads are allowed at all.
+            at_once = 1 if untold is not None and self._may_be_refused else _AT_ONCE
             part, wanted = wanted[:at_once], wanted[at_once:]
-            if self._may_read is False and forbidden is not None:
-                forbidden += part
+            if self._may_read is False and untold is not None:
+                untold += [item.id for item in part]
                 continue
-            stored = self._warehouse.stored(part)
-            asked = self._requests(part, stored)
-            if unusable is not None:
-                unusable += sorted(set(part) - asked.keys())
-            answers = self._sender.map(asked.values())
-            for (identity, request), answer in zip(asked.items(), answers, strict=False):
-                if isinstance(answer, Rejected) and self._system.details.is_gone(answer.status, str(answer)):
-                    yield self._gone(identity, stored.get(identity))
-                elif (
-                    isinstance(answer, Rejected)
-                    and answer.status == 403
-                    and forbidden is not None
-                    and not self._may_read
-                ):
+            stored = self._warehouse.stored([item.id for item in part])
+            asked = self._items(part, stored)
+            if untold is not None:
+                untold += sorted({item.id for item in part} - {item.id for item, _ in asked})
+            outcomes = self._reads.first(asked, self._detail_of, may_wait=may_wait)
+            for item, outcome in outcomes:
+                yield from self._told(item, outcome, stored.get(item.id), untold)
+
+    def _told(
+        self, item: _Single, outcome: Detail | Failure, stored: Row | None, untold: list[str] | None
+    ) -> Iterator[Chunk]:
+        """What a single read says of an execution."""
+        if isinstance(outcome, Detail):
+            self._may_read = True
+            yield self._detail(item.id, stored or {}, outcome, tries=item.tries)
+        elif is_refused(outcome) and self._system.details.is_gone(outcome.status, str(outcome)):
+            yield self._gone(item.id, stored)
+        elif untold is not None:
+            if is_refused(outcome) and outcome.status == 403 and self._may_read is None:
+                self._forbidden += 1
+                if self._forbidden >= _FORBIDDEN:
                     log.info("single_reads_forbidden", hint=self._system.access.hint(403))
                     self._may_read = False
-                    forbidden.append(identity)
-                else:
-                    detail = self._read(identity, request, answer)
-                    if detail is not None:
-                        self._may_read = True
-                        yield self._detail(identity, stored.get(identity, {}), detail)
+            elif self._may_read is not False:
+                self._failed[item.id] = outcome
+            untold.append(item.id)
+        elif item.is_open:
+            started_at = (stored or {}).get(self._system.started_column)
+            yield self._unreadable(item.id, item.tries + 1, started_at, outcome)
+        else:
+            log.warning("execution_not_read", id=item.id, reason=str(outcome))
 
-    def _requests(self, ids: Iterable[str], stored: Mapping[str, Row]) -> dict[str, Request]:
-        """The requests for these executions, without those that no address can hold."""
-        requests = {}
-        for identity in ids:
-            part = self._warehouse.partition_of(stored.get(identity, {}))
+    def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
+        """The note in the log of details that so many runs could not read an open execution."""
+        unread = Unread.until_later((str(failure),), tries=tries, now=self._now())
+        log.warning("execution_not_read", id=identity, **unread.log_fields)
+        table = self._system.details.log
+        row = records.details_log_row(table, identity, started_at, "unreadable", self._stamp(), unread=unread)
+        return Chunk({table.name: [row]}, leaves_backlog_unchanged=True)
+
+    def _items(self, items: Iterable[_Single], stored: Mapping[str, Row]) -> list[Item[_Single]]:
+        """The items with their requests, without those that no address can hold."""
+        asked = []
+        for item in items:
+            part = self._warehouse.partition_of(stored.get(item.id, {}))
             try:
-                requests[identity] = self._system.details.execution_request(self._values, identity, part)
+                request = self._system.details.execution_request(self._values, item.id, part)
             except UnusableId as error:
                 log.warning("unreadable", reason=str(error))
-        return requests
+            else:
+                asked.append((item, request))
+        return asked
 
-    def _read(self, identity: str, request: Request, answer: Answer | Exception) -> Detail | None:
-        """What the answer holds; None when this one is skipped."""
-        try:
-            if isinstance(answer, Exception):
-                raise answer
-            check_id("execution", self._system.details.execution_ids, answer.data, identity)
-            detail = self._system.details.read_execution(answer.data)
-            if self._system.details.has_more and not self._system.is_open(detail.execution):
-                detail = self._reader.whole(identity, request, answer)
-        except (Rejected, UnexpectedResponse) as error:
-            self._tolerance.skip(identity, error)
-            return None
-        self._tolerance.went_well()
+    def _known(self, without: Collection[str]) -> Iterator[Item[_Single]]:
+        """Executions that the vendor is known to give."""
+        for wanted in self._warehouse.readable(_MAX_READABLE):
+            if wanted.execution_id not in without:
+                try:
+                    request = self._system.details.execution_request(
+                        self._values, wanted.execution_id, wanted.partition
+                    )
+                except UnusableId:
+                    continue
+                yield _Single(wanted.execution_id), request
+
+    def _detail_of(self, item: _Single, request: Request, answer: Answer) -> Detail:
+        """What the answer holds. Raises Rejected, UnexpectedResponse."""
+        check_id("execution", self._system.details.execution_ids, answer.data, item.id)
+        detail = self._system.details.read_execution(answer.data)
+        if self._system.details.has_more and not self._system.is_open(detail.execution):
+            return self._reader.whole(item.id, request, answer)
         return detail
 
     @property
@@ -224,55 +331,6 @@ class OpenExecutions:
             by_status=by_status,
         )
 
-    def _heads(self, reader: WindowReader, statuses: Sequence[str], window: Window) -> dict[str, Page] | None:
-        """The first page of each status; None when the vendor does not filter by it."""
-        heads = {}
-        for status in statuses:
-            try:
-                page = reader.pages.one(window, 0, {"status": status})
-            except Rejected as error:
-                if error.status in (404, 410):
-                    raise
-                log.info("status_filter_refused", status=status)
-                return None
-            if any(row.get("status") not in (status, None) for row in page.rows):
-                log.info("status_filter_ignored", status=status)
-                return None
-            heads[status] = page
-        return heads
-
-    def _is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[Open]) -> bool:
-        """Whether each status has as many as are held: what is open can only become fewer."""
-        held = Counter(execution.status for execution in opens)
-        known = {execution.id: execution.status for execution in opens}
-        return held.total() == sum(held[status] for status in heads) and all(
-            page.total == held[status]
-            and all(known.get(self._system.identity(row)) == status for row in page.rows)
-            for status, page in heads.items()
-        )
-
-    def _rest(self, reader: WindowReader, status: str, window: Window, head: Page) -> list[Row]:
-        """All rows of that status. What moves while pages are read is missed here and read singly."""
-        filters = {"status": status}
-        size = self._system.listing.page_size
-        rows = list(head.rows)
-        if head.total is not None:
-            offsets = range(head.size, head.total, size) if rows else range(0)
-            for _, page_or_error in reader.pages.many(window, offsets, filters):
-                if isinstance(page_or_error, Exception):
-                    raise page_or_error
-                rows += page_or_error.rows
-            return rows
-        page, offset = head, 0
-        while page.rows and (page.more or page.size >= size):
-            offset += page.size
-            page = reader.pages.one(window, offset, filters)
-            known = set(map(self._system.identity, rows))
-            if all(self._system.identity(row) in known for row in page.rows):
-                break
-            rows += page.rows
-        return rows
-
     def _executions(self, rows: Iterable[Row], left: dict[str, Open], read_by: str) -> Chunk:
         """What a list says of those that are asked about; it has not to know others."""
         stamp = self._stamp()
@@ -293,12 +351,16 @@ class OpenExecutions:
             leaves_backlog_unchanged=leaves_backlog_unchanged,
         )
 
-    def _gone(self, identity: str, stored: Row | None) -> Chunk:
+    def _gone(self, identity: str, stored: Row | None, *, read_by: str = records.EXECUTION) -> Chunk:
         stamp = self._stamp()
         at = (stored or {}).get(self._system.started_column)
         is_expired = self._is_expired(at)
         row = records.vanished(
-            self._system.executions, stored or {"id": identity}, stamp, is_expired=is_expired
+            self._system.executions,
+            stored or {"id": identity},
+            stamp,
+            is_expired=is_expired,
+            read_by=read_by,
         )
         self.settled += 1
         self.unresolved += row["resolution"] == "unresolved_at_retention"
@@ -315,8 +377,11 @@ class OpenExecutions:
             }
         )
 
-    def _detail(self, identity: str, stored: Row, detail: Detail) -> Chunk:
-        """A single read: the execution's state and, if it has ended and they are wanted, its steps."""
+    def _detail(self, identity: str, stored: Row, detail: Detail, *, tries: int = 0) -> Chunk:
+        """A single read: the execution's state and, if it has ended and they are wanted, its steps.
+
+        ``tries`` is how many runs could not read it: the note of that is no longer true.
+        """
         stamp = self._stamp()
         system = self._system
         columns = {column.name for column in system.executions.columns}
@@ -331,11 +396,19 @@ class OpenExecutions:
             system.executions.name: [row],
             STATES.name: earlier_state(identity, before, row.get("status")),
         }
+        log_table = system.details.log
+        if tries:
+            tables[log_table.name] = [
+                records.details_log_row(log_table, identity, started_at, "again", stamp)
+            ]
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
-                tables[system.details.log.name] = [
-                    records.details_log_row(system.details.log, identity, started_at, "loaded", stamp, detail)
+                unread = Unread.parts_of(detail, tries=tries + 1, now=self._now())
+                tables[log_table.name] = [
+                    records.details_log_row(
+                        log_table, identity, started_at, "loaded", stamp, detail, unread=unread
+                    )
                 ]
                 tables[system.details.steps.name] = records.steps(
                     system.details.steps, detail, started_at, stamp
@@ -351,16 +424,16 @@ class OpenExecutions:
 
 def _rows(reader: WindowReader, span: Window) -> list[Row]:
     """What the listing shows of the span; nothing where it is not to be had, and single reads tell."""
+    return _shown(reader, span)[0]
+
+
+def _shown(reader: WindowReader, span: Window) -> tuple[list[Row], bool]:
+    """What the listing shows of the span, and whether that is known to be all."""
     try:
-        return [row for piece in reader.pieces(span) for row in piece.rows]
+        pieces = list(reader.pieces(span))
     except Rejected:
-        return []
-
-
-def _instant_of(execution: Open) -> Window | None:
-    """The millisecond in which it began; None where that is not known."""
-    start = execution.started_at and floor_ms(execution.started_at)
-    return Window(start, start + MS) if start else None
+        return [], False
+    return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
 
 
 def _span(opens: Sequence[Open]) -> Window | None:
@@ -368,69 +441,10 @@ def _span(opens: Sequence[Open]) -> Window | None:
     return Window(min(starts), max(starts) + MS) if starts else None
 
 
-Places = tuple[int, int]
-"""The first and the last place of those that began in one instant."""
+def _is_open_and_new(item: _Single) -> bool:
+    """Whether it is tried for longer: no earlier run failed to read it, and nothing else tells how it ended."""
+    return item.is_open and not item.tries
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is asked, in this order."""
-
-    statuses: tuple[str, ...] = ()
-    """Lists by these statuses; what they do not show is read singly."""
-    spans: tuple[Window, ...] = ()
-    """Listings of everything that began in these."""
-    singles: tuple[str, ...] = ()
-    """Ids that are read singly."""
-    requests: int = 0
-    """What it probably costs, without single reads of what the lists do not show."""
-
-
-def plan(
-    opens: Sequence[Open],
-    ranks: Mapping[str, Places],
-    *,
-    open_statuses: Sequence[str],
-    page_size: int,
-    by_status: bool = True,
-) -> Plan:
-    """The cheapest way to refresh ``opens``, which stand oldest first.
-
-    ``ranks`` are the places among all executions, in the order of their starts, that their instants take.
-    ``by_status`` says whether the vendor lists what it calls open.
-    """
-    if not opens:
-        return Plan()
-    local = _by_place(opens, ranks, page_size)
-    if not by_status:
-        return local
-    counts = Counter(execution.status for execution in opens)
-    statuses = tuple(dict.fromkeys((*open_statuses, *sorted(filter(None, counts)))))
-    lists = sum(max(1, math.ceil(counts[status] / page_size)) for status in statuses)
-    if local.requests <= lists:
-        return local
-    return Plan(statuses=statuses, requests=lists)
-
-
-def _by_place(opens: Sequence[Open], ranks: Mapping[str, Places], page_size: int) -> Plan:
-    """A page for those that stand close together, a single read for each of the others."""
-    known = [execution for execution in opens if execution.id in ranks and execution.started_at is not None]
-    placed = sorted(((ranks[execution.id], execution) for execution in known), key=lambda pair: pair[0])
-    singles = [
-        execution.id for execution in opens if execution.id not in ranks or execution.started_at is None
-    ]
-    spans: list[Window] = []
-    at = 0
-    while at < len(placed):
-        first, _ = placed[at][0]
-        end = at
-        # A listing of the span shows all that began in the instants of its first and its last.
-        while end + 1 < len(placed) and placed[end + 1][0][1] < first + page_size:
-            end += 1
-        start, last = placed[at][1].started_at, placed[end][1].started_at
-        if end > at and start is not None and last is not None:
-            spans.append(Window(start, last + MS))
-        else:
-            singles.append(placed[at][1].id)
-        at = end + 1
-    return Plan(spans=tuple(spans), singles=tuple(singles), requests=len(spans) + len(singles))
+def _never(item: _Single) -> bool:  # noqa: ARG001 - as the other
+    return False

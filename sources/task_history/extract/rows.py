@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json import to_text
 from ..core.json_reading import parse, parse_text
-from ..core.log import log
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
+from ..warehouse.backlog import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 
 if TYPE_CHECKING:
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
     from .columnar import ColumnarRows
 
 _MOST_REASONS = 5
-"""How many parts of one execution that cannot be asked for are named."""
+"""How many parts of one execution that could not be read are named."""
+_MAX_TRIES_OF_PARTS = 6
+"""Runs, over more than a day, that read an execution again for a part that fails."""
 
 
 class Undeclared:
@@ -198,8 +199,10 @@ def plain(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool) -> Row:
-    """The stored row of an execution that the vendor no longer holds."""
+def vanished(
+    table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool, read_by: str = EXECUTION
+) -> Row:
+    """The stored row of an execution that the vendor no longer holds, by that kind of request."""
     row = laid_over(table, stored, {})
     while_open = "unresolved_at_retention" if is_expired else "gone"
     return {
@@ -207,10 +210,52 @@ def vanished(table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expir
         "is_open": False,
         "resolution": stored.get("resolution") or while_open,
         "purged_at_source": stamp.at,
-        "read_by": EXECUTION,
+        "read_by": read_by,
         "fetched_at": stamp.at,
         "run_id": stamp.run_id,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why something, or a part of it, was not read, and when a run tries again."""
+
+    reasons: tuple[str, ...] = ()
+    tries: int | None = None
+    """How many runs tried in vain; None where no try can help."""
+    next_try_at: datetime | None = None
+
+    @classmethod
+    def until_later(cls, reasons: tuple[str, ...], *, tries: int, now: datetime) -> Unread:
+        """What ``tries`` runs, this one among them, could not read; a later one tries again."""
+        return cls(reasons, tries, next_try_at(tries, now))
+
+    @classmethod
+    def parts_of(cls, detail: Detail, *, tries: int, now: datetime) -> Unread:
+        """The parts of a detail that were not read. After some tries they are left unread: each reads the whole."""
+        if not detail.failed:
+            return cls(detail.unreadable)
+        reasons = (*detail.failed, *detail.unreadable)
+        return (
+            cls(reasons, tries)
+            if tries >= _MAX_TRIES_OF_PARTS
+            else cls.until_later(reasons, tries=tries, now=now)
+        )
+
+    @property
+    def reason(self) -> str | None:
+        """The first reasons as one text; None where all was read."""
+        return " ".join(self.reasons[:_MOST_REASONS]) or None
+
+    @property
+    def columns(self) -> Row:
+        """The columns of a log of details, or of payloads."""
+        return {"unreadable_reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
+
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """The fields of a log event."""
+        return {"reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
 
 
 def details_log_row(
@@ -221,16 +266,15 @@ def details_log_row(
     stamp: Stamp,
     detail: Detail | None = None,
     *,
-    unreadable: Sequence[str] = (),
+    unread: Unread | None = None,
 ) -> Row:
     """The note that an execution's steps were asked for, or why they or a part of them cannot be."""
-    reasons = detail.unreadable if detail else unreadable
     extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
     return {
         **extra,
         "id": execution_id,
         "outcome": outcome,
-        "unreadable_reason": " ".join(reasons[:_MOST_REASONS]) or None,
+        **(unread or Unread()).columns,
         "steps": len(detail.steps) if detail else None,
         "date_started": started_at,
         "fetched_at": stamp.at,
@@ -308,30 +352,9 @@ class Payloads:
         """The row of a payload that the vendor no longer holds."""
         return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
 
-    def unreadable(self, ids: Mapping[str, Json], outcome: str, reason: str, stamp: Stamp) -> PayloadRecord:
+    def unreadable(
+        self, ids: Mapping[str, Json], outcome: str, unread: Unread, stamp: Stamp
+    ) -> PayloadRecord:
         """The row of a payload that cannot be asked for, or whose answer cannot be read."""
-        return PayloadRecord(
-            stamp.on({**ids, "outcome": outcome, "unreadable_reason": reason}), 0, len(reason)
-        )
-
-
-_MOST_REFUSED = 20
-
-
-class Tolerance:
-    """Lets single executions be refused or unreadable; many in a row are a fault of the whole."""
-
-    def __init__(self) -> None:
-        self.skipped: set[str] = set()
-        self._in_a_row = 0
-
-    def went_well(self) -> None:
-        self._in_a_row = 0
-
-    def skip(self, identity: str, error: Rejected | UnexpectedResponse) -> None:
-        """Notes that this one is left for the next run. Raises the error when there were many in a row."""
-        self._in_a_row += 1
-        self.skipped.add(identity)
-        if self._in_a_row >= _MOST_REFUSED:
-            raise error
-        log.warning("row_skipped", id=identity, reason=str(error))
+        row = stamp.on({**ids, "outcome": outcome, **unread.columns})
+        return PayloadRecord(row, 0, len(unread.reason or ""))

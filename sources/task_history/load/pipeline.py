@@ -212,7 +212,13 @@ class Loader:
     def warehouse(self, *, is_ready: bool = True) -> Warehouse:
         """What the tables are asked; ``is_ready`` says that they are there."""
         query = self.query if is_ready else self.query_if_any
-        return Warehouse(query, self.names, self.system)
+        return Warehouse(query, self.names, self.system, has_tries=is_ready or self._has_tries())
+
+    def _has_tries(self) -> bool:
+        """Whether the log of details has the columns of tries, which an earlier version did not make."""
+        schema = self._schema()
+        log = schema.tables.get(self.system.details.log.name, {}) if schema else {}
+        return "next_try_at" in log.get("columns", {})
 
     @property
     def client(self) -> Any:

@@ -44,8 +44,7 @@ class Backfill:
             )
             failed += partitions.failed.values()
         yield from phases.workflows(context)
-        for listing in context.all:
-            yield from phases.backlog(listing, listing.warehouse.within(self.selection))
+        yield from phases.details(context.all, self.selection)
         for error in failed:
             raise error
 

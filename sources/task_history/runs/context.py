@@ -20,6 +20,7 @@ from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers
 from ..extract.open_executions import OpenExecutions
 from ..extract.rows import Payloads, Stamp, Undeclared
+from ..extract.single_reads import Patience
 from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
@@ -116,6 +117,7 @@ class Context:
             self.sender, self.system, settings.values, rows_per_piece=piece_of(self.commits.rows)
         )
         self._partitions: dict[str, Partition] = {}
+        self.patience: Patience = root.patience if root else Patience(settings.values.fault_deadline_s)
         reader = DetailReader(self.sender, self.system, settings.values)
         self.open_executions = OpenExecutions(
             sender=self.sender,
@@ -124,20 +126,25 @@ class Context:
             warehouse=warehouse,
             scope=self.scope,
             stamp=self.stamp,
+            now=self.edge,
             is_expired=self.is_expired,
             reader=reader,
+            patience=self.patience,
         )
         self.details = Details(
             sender=self.sender,
             system=self.system,
             values=settings.values,
+            warehouse=warehouse,
             reader=reader,
+            patience=self.patience,
             payloads=Payloads(
                 redact=settings.values.redact,
                 secrets=settings.secrets,
                 max_bytes=settings.values.payload_max_bytes,
             ),
             stamp=self.stamp,
+            now=self.edge,
             is_expired=self.is_expired,
             changed=self.open_executions.changed,
         )

@@ -207,7 +207,7 @@ def settled(
         tally.settled, tally.unresolved = before[0] + settling.settled, before[1] + settling.unresolved
         yield counted(context, chunk)
     gone = set(vanished) - {execution.id for execution in opens}
-    yield from settling.read(gone, forbidden=[])
+    yield from settling.vanished(gone, readable)
 
 
 def workflows(context: Context) -> Iterator[Chunk]:
@@ -238,6 +238,7 @@ def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str
 
     def asks(workflow_id: str, integration: str) -> bool:
         request = integrations.request(values, workflow_id, integration)
+        request = request.with_patience(context.patience.first_s)
         page = system.listing.read(context.client.send(request).data)
         check_id("workflow", (key,), page.rows, workflow_id)
         return bool(page.total if page.total is not None else page.rows)
@@ -245,11 +246,40 @@ def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str
     return asks
 
 
-def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
-    """Steps and payloads that ``warehouse`` lacks; payloads of what failed come as soon as their steps are known.
+def details(
+    contexts: Sequence[Context], selection: Selection | None, rounds: int | None = None
+) -> Iterator[Chunk]:
+    """Steps and payloads that the warehouse lacks of the selection, then what failed before, once more.
 
     ``rounds`` is how often the backlog is asked for; any number of times where batches are committed while the
     next is drawn.
+    """
+    for context in contexts:
+        yield from backlog(context, _selected(context, selection), rounds)
+    if not any(context.open_executions.aside or context.details.aside for context in contexts):
+        return
+    # What was read does not wait for what fails.
+    yield COMMIT_NOW
+    for context in contexts:
+        before = context.tally.steps
+        context.phase("what failed")
+        for chunk in itertools.chain(context.open_executions.again(), context.details.steps_again()):
+            yield counted(context, chunk)
+        for chunk in context.details.inputs_and_outputs_again():
+            yield _counted_payload(context, chunk)
+        if context.tally.steps > before and rounds is None:
+            yield FLUSH
+            yield from backlog(context, _selected(context, selection))
+
+
+def _selected(context: Context, selection: Selection | None) -> Warehouse:
+    return context.warehouse if selection is None else context.warehouse.within(selection)
+
+
+def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
+    """Steps and payloads that ``warehouse`` lacks; payloads of what failed come as soon as their steps are known.
+
+    What fails is set aside. ``rounds`` is how often the backlog is asked for.
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
@@ -257,19 +287,20 @@ def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -
     most = context.commits.details
     is_sure = False
     for _ in itertools.count() if rounds is None else range(rounds):
-        left = warehouse.left(scope)
+        left, now = warehouse.left(scope), context.edge()
         context.expect_details(left.details, left.failed, left.payloads)
-        known = details.skipped | in_flight.ids()
+        known = details.aside | in_flight.ids()
         limit = most + len(known)
-        payloads = not_skipped(warehouse.payloads_wanted(scope, limit), known)[:most] if left.payloads else []
+        payloads = (
+            not_skipped(warehouse.payloads_wanted(scope, limit, now=now), known)[:most]
+            if left.payloads
+            else []
+        )
         for chunk in details.inputs_and_outputs(payloads):
             in_flight.add(chunk)
-            tally.payloads += 1
-            tally.redactions = details.redactions
-            tally.count_answer()
-            yield chunk
+            yield _counted_payload(context, chunk)
         wanted = (
-            not_skipped(warehouse.details_wanted(scope, limit), known)[: most - len(payloads)]
+            not_skipped(warehouse.details_wanted(scope, limit, now=now), known)[: most - len(payloads)]
             if left.details
             else []
         )
@@ -319,4 +350,12 @@ class _InFlight:
 def counted(context: Context, chunk: Chunk) -> Chunk:
     """The chunk, its steps counted."""
     context.tally.steps += len(chunk.rows.get(context.system.details.steps.name, ()))
+    return chunk
+
+
+def _counted_payload(context: Context, chunk: Chunk) -> Chunk:
+    """The chunk, its payload counted."""
+    context.tally.payloads += 1
+    context.tally.redactions = context.details.redactions
+    context.tally.count_answer()
     return chunk

@@ -120,10 +120,14 @@ class RunLoop:
             return
         scope = self.context.scope
         left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
+        unreadable = [context.warehouse.unreadable() for context in self.context.all]
+        due = [at for listing in unreadable if (at := listing.next_try_at) is not None]
         self.left = Left(
             sum(listing.open_executions for listing in left),
             sum(listing.details for listing in left),
             sum(listing.payloads for listing in left),
+            sum(listing.details + listing.payloads for listing in unreadable),
+            min(due, default=None),
         )
 
     def _run(self, *, is_over: bool) -> Row:

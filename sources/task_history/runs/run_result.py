@@ -106,6 +106,8 @@ class RunResult:
                 "open_executions": left.open_executions,
                 "details": left.details,
                 "payloads": left.payloads,
+                "unreadable": left.unreadable,
+                "next_try_at": left.next_try_at,
                 "seconds": self.left_s,
             },
             "commits": self.commits,

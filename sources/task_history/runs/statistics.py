@@ -46,13 +46,14 @@ def load_statistics(context: Context) -> Iterator[Chunk]:
 def read_buckets(
     context: Context, statistics: Statistics, window: Window, *, settled_before: datetime
 ) -> Chunk | None:
-    """A chunk with the statistics of whole buckets; None where the vendor refuses them or answers for others."""
+    """A chunk with the statistics of whole buckets; None where the vendor does not give them, or gives others."""
     values = context.settings.values
     tables = {table.name: table for table in statistics.tables}
     try:
-        answer = context.sender.send(statistics.request(values, window))
+        request = statistics.request(values, window).with_patience(context.patience.first_s)
+        answer = context.sender.send(request)
     except Rejected as error:
-        log.warning("statistics_refused", status=error.status, reason=str(error))
+        log.warning("statistics_unavailable", status=error.status, reason=str(error))
         return None
     try:
         check_id("granularity", statistics.granularity_ids, answer.data, statistics.buckets(values)[0])

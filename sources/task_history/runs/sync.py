@@ -29,7 +29,7 @@ class Sync:
     """Lists everything new, partition by partition, then settles open executions, then loads details.
 
     ``cursor`` is where the last sync got, as dlt's state has it; ``rounds`` is how often the backlog of details is
-    asked for, see ``phases.backlog``.
+    asked for, see ``phases.details``.
     """
 
     def __init__(
@@ -60,8 +60,7 @@ class Sync:
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settled(listing, partitions.readable, partitions.vanished)
         yield from phases.workflows(context)
-        for listing in context.all:
-            yield from phases.backlog(listing, listing.warehouse.within(self.selection), self._rounds)
+        yield from phases.details(context.all, self.selection, self._rounds)
         for partitions in self._accounts:
             self._failed += partitions.failed.values()
         for failure in self._failed:

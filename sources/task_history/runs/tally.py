@@ -56,6 +56,10 @@ class Left:
     open_executions: int
     details: int
     payloads: int
+    unreadable: int = 0
+    """Executions and payloads that could not be read; a later run tries them again."""
+    next_try_at: datetime | None = None
+    """When the first of them is due."""
 
     @property
     def is_nothing(self) -> bool:

@@ -110,12 +110,25 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     return rows
 
 
-UNREADABLE = Column(
-    "unreadable_reason",
-    "text",
-    "Why it, or a part of it, cannot be read, such as an id that no address can hold; empty for most.",
+UNREADABLE = (
+    Column(
+        "unreadable_reason",
+        "text",
+        "Why it, or a part of it, could not be read, such as an id that no address can hold; empty for most.",
+    ),
+    Column(
+        "tries",
+        "bigint",
+        "How many runs tried to read it in vain, where a later one may do better; empty elsewhere.",
+    ),
+    Column(
+        "next_try_at",
+        "timestamp",
+        "From when on a run tries to read it again: an hour after the first try, then twice as long after each, at "
+        "most two days. Empty where nothing is left to read, or where no try can help.",
+    ),
 )
-"""A column of every log of details, and of payloads."""
+"""Columns of every log of details, and of payloads."""
 
 
 def own_columns(*, what: str) -> tuple[Column, ...]:

@@ -70,7 +70,9 @@ class Detail:
     more: tuple[Request, ...] = ()
     """Further requests that the detail needs; ``read_detail`` reads their answers, too."""
     unreadable: tuple[str, ...] = ()
-    """Reasons why parts of it cannot be requested."""
+    """Reasons why parts of it cannot be requested or read, at no time."""
+    failed: tuple[str, ...] = ()
+    """Reasons why parts of it could not be read now; they may be later."""
 
 
 @dataclass(frozen=True, slots=True)

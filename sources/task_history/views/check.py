@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from ..warehouse.queries import Query
+from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY
 from .dialects import carried
 from .files import Check, checks, views

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 
 from ..core.log import log
-from ..warehouse.queries import Query
+from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
 from .dialects import DATASET, carried
 from .files import FOLDER, View, views

@@ -1,11 +1,23 @@
-"""The backlog of a dataset: open executions, details that are not loaded yet, and their numbers."""
+"""The backlog of a dataset: open executions, details that are not loaded yet, and when what failed is tried again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .status_history import StoredStatus
+
+_FIRST_DISTANCE, _LONGEST_DISTANCE = timedelta(hours=1), timedelta(days=2)
+_MOST_DOUBLINGS = 20
+
+
+def next_try_at(tries: int, tried_at: datetime) -> datetime:
+    """When an item is due again that ``tries`` runs, at least one, could not read, the last of them at ``tried_at``.
+
+    After 1 h, 2 h, 4 h, …, at most 2 days.
+    """
+    distance: timedelta = _FIRST_DISTANCE * 2 ** min(tries - 1, _MOST_DOUBLINGS)
+    return tried_at + min(distance, _LONGEST_DISTANCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +31,10 @@ class Open:
     """The stored status."""
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
+    tries: int = 0
+    """How many runs could not read it singly."""
+    next_try_at: datetime | None = None
+    """When a single read is due again; None where no run has failed to read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,22 @@ class Wanted:
     status: str | None = None
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
+    tries: int = 0
+    """How many runs could not read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Numbers of executions and payloads that could not be read, in whole or in part."""
+
+    details: int
+    """Executions that are tried again."""
+    payloads: int
+    """Payloads that are tried again."""
+    never: int
+    """Executions and payloads that no try can read, such as those whose id no address can hold."""
+    next_try_at: datetime | None
+    """When the first of those that are tried again is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +76,7 @@ class StepCount:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Numbers of open executions and of details and payloads that are not loaded."""
+    """Numbers of open executions and of details and payloads that are not loaded, those that are not due included."""
 
     open_executions: int
     details: int

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from task_history.core.intervals import Starts, days, halves, is_ascending, share, uncovered
 from task_history.core.models import MS, Window
-from task_history.extract.open_executions import plan
+from task_history.extract.settling_plan import plan
 from task_history.warehouse.backlog import Open
 from task_history.warehouse.coverage import Coverage, by_midnight
 

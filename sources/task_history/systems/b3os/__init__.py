@@ -101,7 +101,7 @@ def is_run_open(row: Row) -> bool:
 
 
 def run_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
-    return Request("execution", path_of("/v1/runs", execution_id))
+    return Request("execution", path_of("/v1/runs", execution_id), is_partial=True)
 
 
 def read_run(data: Json) -> Detail:
@@ -138,7 +138,7 @@ def is_open(row: Row) -> bool:
 
 
 def execution_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
-    return Request("execution", path_of("/v1/executions", execution_id))
+    return Request("execution", path_of("/v1/executions", execution_id), is_partial=True)
 
 
 def read_execution(data: Json) -> Detail:
@@ -163,7 +163,8 @@ def stats_buckets(values: B3osSettings) -> tuple[str, timedelta]:
 def stats_request(values: B3osSettings, window: Window) -> Request:
     ends = (("from", window.start), ("to", window.end))
     params = tuple((name, str(round(instant.timestamp() * 1000))) for name, instant in ends)
-    return Request("stats", "/v1/executions/stats", (*params, ("granularity", values.stats_granularity)))
+    params = (*params, ("granularity", values.stats_granularity))
+    return Request("stats", "/v1/executions/stats", params, is_partial=True)
 
 
 def read_stats(

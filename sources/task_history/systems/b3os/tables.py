@@ -152,10 +152,11 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
-            "too_large when the answer was larger than answer_max_bytes.",
+            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
+            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
+            "the steps are not yet loaded.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column("steps", "bigint", "How many events it has."),
         Column(
             "message", "text", "What the single read says of it, secrets redacted.", "message", is_free=True
@@ -250,10 +251,11 @@ RUN_DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
-            "too_large when the answer was larger than answer_max_bytes.",
+            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
+            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
+            "the steps are not yet loaded.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column("steps", "bigint", "How many nodes it has, those within loops once per iteration."),
         Column(
             "workflow_definition",

@@ -105,7 +105,7 @@ def is_open(row: Row) -> bool:
 
 
 def execution_request(values: ParagonSettings, execution_id: str, partition: str) -> Request:
-    return Request("execution", path_of(_path(values), execution_id))
+    return Request("execution", path_of(_path(values), execution_id), is_partial=True)
 
 
 def read_execution(data: Json) -> Detail:
@@ -135,7 +135,7 @@ def integration_request(values: ParagonSettings, workflow_id: str, integration: 
 
 def payload_request(values: ParagonSettings, execution_id: str, step_id: str) -> Request:
     path = path_of(_path(values), execution_id)
-    return Request("payload", path_of(f"{path}/step-executions", step_id))
+    return Request("payload", path_of(f"{path}/step-executions", step_id), is_partial=True)
 
 
 def read_payload(data: Json) -> Payload:

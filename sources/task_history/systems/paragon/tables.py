@@ -113,10 +113,10 @@ PAYLOADS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor no longer held the payload; unreadable when it cannot be asked for; "
+            "loaded; gone when the vendor no longer held the payload; unreadable when it could not be read; "
             "too_large when the answer was larger than answer_max_bytes.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column(
             "execution_date_started", "timestamp", "When the payload's execution began; partitions the table."
         ),
@@ -137,11 +137,11 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor answered 404; expired when it was past retention; unreadable when it cannot be "
-            "asked for; too_large when the answer was larger than answer_max_bytes; again, when it was replayed under "
-            "its own id and the steps of that run are not yet loaded.",
+            "loaded; gone when the vendor answered 404; expired when it was past retention; unreadable when it could not "
+            "be read; too_large when the answer was larger than answer_max_bytes; again, when it was replayed under "
+            "its own id, or could be read once more, and the steps of that run are not yet loaded.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column("steps", "bigint", "How many steps the execution ran."),
         Column(
             "run_duration",

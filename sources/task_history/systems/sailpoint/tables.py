@@ -103,9 +103,10 @@ DETAILS = Table(
             "outcome",
             "text",
             "loaded; gone when the vendor answered 404, as for archived ones; expired when it was past retention; "
-            "unreadable when it cannot be asked for; too_large when the answer was larger than answer_max_bytes.",
+            "unreadable when it could not be read; too_large when the answer was larger than answer_max_bytes; again "
+            "when it could be read once more, and the steps are not yet loaded.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column("steps", "bigint", "How many events the history has."),
         Column(
             "trigger", "text", "The trigger that history-v2 gives, as JSON text.", "trigger", is_free=True

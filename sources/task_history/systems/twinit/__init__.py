@@ -9,13 +9,14 @@ a run may stand in more than one of them.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window
-from ..ids import path_of
+from ..ids import path_of, shown
 from ..parsing import instant, rows_under, timed
 from ..protocol import (
     Access,
@@ -50,6 +51,10 @@ _UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
 _TASK_ENDED = ENDED | {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
 _TIMES = ("_createdAt", "_updatedAt")
+_LINE = re.compile(
+    r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\s+(?:\[?([A-Z]{4,8})\]?:?\s+)?(.*)"
+)
+"""The first line of a message in a log of plain text: its time, its level where one is named, its text."""
 
 
 def check(values: TwinitSettings) -> None:
@@ -145,7 +150,6 @@ def execution_request(values: TwinitSettings, execution_id: str, partition: str)
         path_of(f"{_ROOT}/workflows", execution_id),
         _in(values, partition),
         is_partial=True,
-        patience_s=10.0,
     )
 
 
@@ -166,7 +170,14 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     task_id = segments[4]
     offset = next((int(value) for name, value in request.params if name == "_offset"), 0)
     what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
-    rows, follows = _page(data, what=what, requested=offset)
+    if isinstance(data, str):
+        rows, follows = _text_lines(data), None
+        if not rows:
+            reason = "text without the time of any line" if data.strip() else "empty"
+            return Detail({}, {}, [], unreadable=(f"The log of the task {shown(task_id)} is {reason}.",))
+        follows = None if len(rows) >= PAGE else False
+    else:
+        rows, follows = _page(data, what=what, requested=offset)
     next_page: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
     if rows and (follows if follows is not None else len(rows) >= _MIN_PAGE_SIZE):
@@ -269,7 +280,34 @@ def _of_task(kind: str, namespace: str, run_id: str, task_id: str, offset: int) 
         task = path_of(f"{path_of(f'{_ROOT}/workflow', run_id)}/task", task_id)
         singular = Request(kind, f"{task}/{segment}", params, is_partial=True)
     task = path_of(f"{path_of(f'{_ROOT}/workflows', run_id)}/tasks", task_id)
-    return Request(kind, f"{task}/{segment}", params, is_partial=True, instead=singular, unknown=(404,))
+    return Request(
+        kind,
+        f"{task}/{segment}",
+        params,
+        is_partial=True,
+        instead=singular,
+        unknown=(404,),
+        may_be_text=kind == "logs",
+    )
+
+
+def _text_lines(text: str) -> list[Row]:
+    """The lines of a log that came as plain text, whose form is not documented; none where no line begins with a time.
+
+    What stands between two lines with a time belongs to the first of them: messages hold line breaks.
+    """
+    lines: list[tuple[Row, list[str]]] = []
+    for line in text.replace("\r\n", "\n").strip("\n").split("\n"):
+        match = _LINE.match(line)
+        if match is not None:
+            lines.append(({"timestamp": match[1], "level": match[2]}, [match[3]]))
+        elif lines:
+            lines[-1][1].append(line)
+        else:
+            lines.append(({}, [line]))
+    if all(not fields for fields, _ in lines):
+        return []
+    return [{**fields, "message": "\n".join(message)} for fields, message in lines]
 
 
 def _holds(value: Json, text: str) -> bool:

@@ -127,10 +127,11 @@ DETAILS = Table(
         Column(
             "outcome",
             "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it cannot be asked for; "
-            "too_large when the answer was larger than answer_max_bytes.",
+            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
+            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
+            "the steps are not yet loaded.",
         ),
-        UNREADABLE,
+        *UNREADABLE,
         Column("steps", "bigint", "How many tasks it has, those of loops once per iteration."),
         Column("date_started", "timestamp", "When the run was made; partitions the table."),
         *_STAMPS,

@@ -1,0 +1,137 @@
+"""Queries for the backlog: steps and payloads that are not loaded, and what could not be read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..core.models import Scope
+from .backlog import Backlog, Unreadable, Wanted
+from .dataset import Dataset, Where, utc, wanted
+
+_ORDER = {"newest": "DESC", "oldest": "ASC"}
+
+
+class BacklogQueries(Dataset):
+    """What the tables lack of steps and payloads. Raises, from every method: WarehouseUnavailable."""
+
+    def details_wanted(self, scope: Scope, limit: int, *, now: datetime) -> list[Wanted]:
+        """Settled executions in scope whose steps are to be read now, failed ones first, those tried in vain last."""
+        if scope.steps == "none":
+            return []
+        condition, (tries, due) = self._details_wanted(scope, now), self._tries("x")
+        rows = self._rows(
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, {tries} FROM {condition.sql} "
+            f"ORDER BY CASE WHEN {due} IS NULL THEN 0 ELSE 1 END, {self._failed('e')} DESC, "
+            f"e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
+            *condition.values,
+        )
+        return [
+            Wanted(str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""), tries=int(row[4]))
+            for row in rows
+        ]
+
+    def payloads_wanted(self, scope: Scope, limit: int, *, now: datetime) -> list[Wanted]:
+        """Steps in scope whose payload is to be read now, those tried in vain last."""
+        if scope.payloads == "none" or self._system.payloads is None:
+            return []
+        condition, (tries, due) = self._payloads_wanted(scope, now), self._tries("p")
+        rows = self._rows(
+            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id, {tries} FROM {condition.sql} "
+            f"ORDER BY CASE WHEN {due} IS NULL THEN 0 ELSE 1 END, "
+            f"s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
+            *condition.values,
+        )
+        return [Wanted(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
+
+    def readable(self, limit: int) -> list[Wanted]:
+        """Settled executions that the vendor is known to hold: those whose steps were read, then others, newest first."""
+        rows = self._rows(
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._executions} AS e "
+            f"LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
+            "WHERE NOT e.is_open AND e.purged_at_source IS NULL AND (x.id IS NULL OR x.outcome = 'loaded') "
+            f"ORDER BY CASE WHEN x.id IS NULL THEN 1 ELSE 0 END, e.{self._start} DESC, e.id LIMIT {int(limit)}"
+        )
+        return list(map(wanted, rows))
+
+    def unreadable(self) -> Unreadable:
+        """What could not be read, by one query."""
+        if not self._has_tries:
+            return Unreadable(0, 0, 0, None)
+        counts = "count(next_try_at), sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END), min(next_try_at)"
+        tables = [self._system.details.log, *([self._system.payloads.table] if self._system.payloads else [])]
+        details, *payloads = [
+            self._rows(
+                f"SELECT {counts} FROM {self._name.recent(table)} AS x "
+                "WHERE outcome = 'unreadable' OR next_try_at IS NOT NULL"
+            )[0]
+            for table in tables
+        ]
+        due = [at for row in (details, *payloads) if (at := utc(row[2])) is not None]
+        return Unreadable(
+            int(details[0] or 0),
+            sum(int(row[0] or 0) for row in payloads),
+            sum(int(row[1] or 0) for row in (details, *payloads)),
+            min(due, default=None),
+        )
+
+    def left(self, scope: Scope) -> Backlog:
+        """The backlog of the scope, by one query."""
+        chosen = self._chosen("e")
+        parts = [
+            Where(
+                f"SELECT count(*) AS a, 0 AS b FROM {self._executions} AS e WHERE e.is_open AND {chosen.sql}",
+                chosen.values,
+            )
+        ]
+        for which, where, alias in (
+            (scope.steps, self._details_wanted, "e"),
+            (scope.payloads if self._system.payloads else "none", self._payloads_wanted, "s"),
+        ):
+            if which == "none":
+                parts.append(Where("SELECT 0 AS a, 0 AS b"))
+                continue
+            condition = where(scope, None)
+            counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {condition.sql}"
+            parts.append(Where(counted, condition.values))
+        rows = self._rows(
+            f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
+            f"CROSS JOIN ({parts[2].sql}) AS y",
+            *(value for part in parts for value in part.values),
+        )
+        return Backlog(*(int(value or 0) for value in rows[0])) if rows else Backlog(0, 0, 0, 0)
+
+    def _details_wanted(self, scope: Scope, now: datetime | None) -> Where:
+        """Executions whose steps are not loaded: those that are due by ``now``, or all."""
+        only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
+        condition, due = self._chosen("e"), self._due("x", now)
+        return Where(
+            f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
+            # Run again under the same id, it has a start of its own, and other steps.
+            f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start} "
+            f"OR {due.sql}) AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {condition.sql}",
+            (*due.values, *condition.values),
+        )
+
+    def _payloads_wanted(self, scope: Scope, now: datetime | None) -> Where:
+        """Steps whose payload is not loaded: those that are due by ``now``, or all."""
+        assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
+        only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
+        condition, due = self._chosen("e"), self._due("p", now)
+        return Where(
+            f"{self._name.recent(self._system.details.steps)} AS s "
+            f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
+            f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
+            f"WHERE (p.step_execution_id IS NULL OR {due.sql}){only} AND {condition.sql}",
+            (*due.values, *condition.values),
+        )
+
+    def _tries(self, alias: str) -> tuple[str, str]:
+        """SQL for how many runs tried to read something in vain, and for when it is due again."""
+        return (f"coalesce({alias}.tries, 0)", f"{alias}.next_try_at") if self._has_tries else ("0", "NULL")
+
+    def _due(self, alias: str, now: datetime | None) -> Where:
+        """The SQL condition that something was tried in vain and is tried again: by ``now``, or at any time."""
+        if not self._has_tries:
+            return Where("FALSE")
+        column = f"{alias}.next_try_at"
+        return Where(f"{column} IS NOT NULL") if now is None else Where(f"{column} <= %s", (now,))

@@ -1,0 +1,132 @@
+"""The tables of one dataset and how they are named in SQL: what every query of the warehouse needs.
+
+SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core.models import Row, Selection
+from ..systems.protocol import System
+from .backlog import Wanted
+from .names import Names
+
+Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
+"""Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An SQL condition and its bound values."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+class Dataset:
+    """The tables of one system's dataset, seen by one of its lists.
+
+    ``selection`` narrows everything that is asked about executions, but for single ones and the newest. ``has_tries``
+    says whether the tables know what was tried in vain: those of an earlier version do not until the next sync.
+
+    Raises, from every method: WarehouseUnavailable.
+    """
+
+    def __init__(
+        self,
+        query: Query,
+        names: Names,
+        system: System,
+        *,
+        selection: Selection | None = None,
+        has_tries: bool = True,
+    ) -> None:
+        self._query = query
+        self._name = names
+        self._has_tries = has_tries
+        self._system = system
+        self._selection = selection or Selection()
+        self._all = names(system.executions.name)
+        self._executions = names.recent(system.executions)
+        self._start = system.started_column
+
+    def _chosen(self, alias: str) -> Where:
+        """The selection as an SQL condition on executions."""
+        parts: list[str] = ["TRUE"]
+        values: list[Any] = []
+        window = self._selection.window
+        if window is not None:
+            # Of which it is not known when they began, they may lie in it.
+            start = f"{alias}.{self._start}"
+            parts.append(f"({start} IS NULL OR ({start} >= %s AND {start} < %s))")
+            values += [window.start, window.end]
+        columns = {filter_.name: filter_.column for filter_ in self._system.listing.filters}
+        for name, value in sorted(self._selection.filters.items()):
+            if columns[name] is not None:
+                parts.append(f"{alias}.{columns[name]} = %s")
+            elif self._system.integrations is not None:
+                workflows = self._name(self._system.integrations.table.name)
+                parts.append(
+                    f"{alias}.{self._system.workflow_column} IN "
+                    f"(SELECT workflow_id FROM {workflows} WHERE {name} = %s)"
+                )
+            values.append(value)
+        return Where(" AND ".join(parts), tuple(values))
+
+    def _partition(self, alias: str) -> str:
+        return f"{alias}.{self._partition_column}" if self._partition_column else "NULL"
+
+    def partition_of(self, row: Row) -> str:
+        """The partition of a stored execution; empty where one listing shows all executions."""
+        return str(row.get(self._partition_column) or "") if self._partition_column else ""
+
+    @property
+    def _partition_column(self) -> str:
+        """The column that names the partition of an execution; empty where one listing shows all executions."""
+        columns = {filter_.name: filter_.column or "" for filter_ in self._system.listing.filters}
+        return columns.get(self._system.listing.partitioned_by, "")
+
+    def _failed(self, alias: str) -> str:
+        names = ", ".join(f"'{name}'" for name in self._system.failed_statuses) or "''"
+        return f"CASE WHEN {alias}.status IN ({names}) THEN 1 ELSE 0 END"
+
+    def _records(self, sql: str, *values: Any) -> list[Row]:
+        """Rows as mappings by column name, without dlt's own columns."""
+        names, rows = self._query(sql, *values)
+        return [
+            {
+                name: utc(value) if isinstance(value, datetime) else value
+                for name, value in zip(names, row, strict=True)
+                if not name.startswith("_dlt_")
+            }
+            for row in rows
+        ]
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self._query(sql, *values)[1]
+
+    def _number(self, sql: str, *values: Any) -> int:
+        return int(self._value(sql, *values) or 0)
+
+    def _value(self, sql: str, *values: Any) -> Any:
+        rows = self._rows(sql, *values)
+        return rows[0][0] if rows else None
+
+
+def utc(value: Any) -> datetime | None:
+    """The instant in UTC; None where there is none."""
+    return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+
+def always(value: Any) -> datetime:
+    """The instant in UTC; 1970 where there is none."""
+    return utc(value) or datetime.fromtimestamp(0, UTC)
+
+
+def wanted(row: Sequence[Any]) -> Wanted:
+    """The execution of a row of its id, start, status and partition."""
+    return Wanted(str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""))
