@@ -22,7 +22,6 @@ from . import dlt_internals
 _GROUP = 50_000
 """Rows that one thread reads at a time."""
 _ONCE = b"task_history.once"
-_INSTANT = ARROW["timestamp"]
 
 Cursor = tuple[tuple[str, ...], datetime]
 """Where in the pipeline's state it stands, and where it moves to."""
@@ -90,8 +89,9 @@ class Packer:
             row_group_size=_GROUP,
             # Where each value is another one, looking for those that are alike costs more than all else.
             use_dictionary=[
-                field.name for field in table.schema if field.name not in keys and field.type != _INSTANT
+                field.name for field in table.schema if field.name not in keys and field.type == ARROW["text"]
             ],
+            write_statistics=False,  # nothing reads them: files are loaded whole
         )
 
 

@@ -110,7 +110,9 @@ class DuckDb(dlt.destinations.duckdb):
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
         if not dlt_internals.are_used():
             return super().client(schema, initial_config)
-        config: Any = self.configuration(initial_config)
+        # dlt hands over the same settings for each table and file of a load.
+        is_known = initial_config is not None and initial_config.is_resolved()
+        config: Any = initial_config if is_known else self.configuration(initial_config)
         return _Client(schema, config, self.capabilities(config, schema.naming))
 
 
