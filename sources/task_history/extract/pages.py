@@ -46,8 +46,12 @@ class Reading:
     has_drifted: bool = False
     """Whether the page of the oldest rows held others once the last one was read, or may do so."""
 
+    _rows: Rows | None = field(default=None, init=False, repr=False)
+    """The rows of these pages, once they were asked for."""
+
     def add(self, offset: int, page: Page) -> None:
         self.pages[offset] = page
+        self._rows = None
 
     @property
     def total(self) -> int | None:
@@ -77,7 +81,9 @@ class Reading:
 
     def rows(self, system: System) -> Rows:
         """The rows of all pages, each id once."""
-        return distinct_rows(system, self.pages)
+        if self._rows is None:
+            self._rows = distinct_rows(system, self.pages)
+        return self._rows
 
     @property
     def others(self) -> int:
@@ -241,10 +247,11 @@ class Pages:
         Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
         compared. More of one kind come only where offsets lead nowhere.
         """
-        repeated = _repeated(self._system, reading.pages)
-        for offset in sorted(offset for same in repeated for offset in same):
+        if len(reading.rows(self._system)) == sum(len(page.rows) for page in reading.pages.values()):
+            return  # no row stands on two pages
+        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
             reading.add(offset, self.one(reading.window, offset))
-        alike = _repeated(self._system, reading.pages) if repeated else []
+        alike = _repeated(self._system, reading.pages)
         longest = max(alike, key=len, default=[])
         filled = sum(1 for page in reading.pages.values() if page.size)
         if len(longest) > 2 or (longest and len(longest) == filled):
