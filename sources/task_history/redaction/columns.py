@@ -54,7 +54,7 @@ def _joined(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:
     waiting: list[memoryview] = []
     size = 0
     for chunk in chunks:
-        values = _values(chunk)
+        values = _values(chunk.slice(0, 1) if _is_one_value(chunk) else chunk)
         if size and size + len(values) > _SEARCHED_BYTES:
             yield _one_text(waiting)
             waiting, size = [], 0
@@ -62,6 +62,13 @@ def _joined(chunks: Iterable[pa.Array]) -> Iterator[pa.Array]:
         size += len(values)
     if size:
         yield _one_text(waiting)
+
+
+def _is_one_value(chunk: pa.Array) -> bool:
+    """Whether all rows have the same text, such as the id of the run that read them."""
+    if len(chunk) < 2 or not chunk[0].is_valid or chunk[0] != chunk[-1]:
+        return False
+    return bool(pc.all(pc.equal(chunk, chunk[0])).as_py())
 
 
 def _values(chunk: pa.Array) -> memoryview:

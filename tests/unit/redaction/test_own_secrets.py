@@ -216,6 +216,15 @@ def test_every_chunk(before_bytes: int) -> None:
     assert [None, "b", "", f"x-{MARK}", None] == new["back"].to_pylist()
 
 
+@pytest.mark.parametrize(
+    "texts", [[f"x-{KEY}"] * 3, [KEY, "b", KEY], ["b", KEY, "b"], [None, KEY, KEY], ["b", None, KEY], [KEY]]
+)
+def test_values_that_stand_in_many_rows(texts: list[str | None]) -> None:
+    """A secret is taken out of each row, whether all rows have the same value or some of them."""
+    expected = [None if text is None else text.replace(KEY, MARK) for text in texts]
+    assert expected == without_own(pa.table({"a": texts}), OwnSecrets([KEY]))["a"].to_pylist()
+
+
 def test_numbers_in_payloads() -> None:
     """A secret of digits that a payload holds as a number is gone."""
     redactor = Redactor(secrets=["1234567890123"])
