@@ -4,11 +4,14 @@ In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
     rejected            rows of a listing without a usable id, and to which time they belong
+    outside             rows that stand in the answer for a window and began elsewhere
     evidence            when what was read of a window is believed to be all of it
+    one_instant         all executions of one millisecond, whose order may change
     columnar            pages of a window in columns
     read_ahead          the next windows' pages, requested while one window is processed
     listed_rows         the rows of a page, in columns or one by one, with their checks
     listing             what reads a listing in windows: the protocol of the three kinds, and what they give
+    pieces              rows that were read → a piece of a window
     sorted_listing      filtered by time, oldest first, counted where the vendor counts
     uncounted_listing   the same where the vendor does not count
     unsorted_listing    filtered by time, in any order, not counted

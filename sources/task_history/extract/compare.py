@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ..core.intervals import halves, overlap
 from ..core.json import exact_json
-from ..core.models import MS, Json, Page, Row, Table, Window
+from ..core.models import MS, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
 from .evidence import count_of
@@ -90,6 +90,16 @@ class Comparison:
         self.unverified += other.unverified
         self.leaves += other.leaves
         self.read += other.read
+
+    def add_outside(self, system: System, row: Row, held: Held) -> None:
+        """Takes a row that stood in an answer and began outside of the window, unless it is held."""
+        start, identity = system.started_at(row), system.identity(row)
+        if start is None:
+            return
+        window = Window(floor_ms(start), floor_ms(start) + MS)
+        if identity not in held.ids(window):
+            self.fresh.append(row)
+            self.leaves.append(Leaf(window, (identity,), ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +265,7 @@ class SpotCheck:
         self.total = head.total
         if head.total is None or not is_sorted(self._system, head.rows):
             return False
-        outside = sum(1 for row in head.rows if (at := self._system.started_at(row)) and at not in window)
+        outside = rows_beside(self._system, head, window)
         if head.total - outside != self._held.count(window) or not self._is_aligned(window, head, 0):
             return False
         size = self._system.listing.page_size

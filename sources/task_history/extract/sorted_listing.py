@@ -7,7 +7,7 @@ count, pages are read one after the other with an overlap. Where it does not sor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
-from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, joins, of_nothing
+from .evidence import COUNT, Evidence, count_of
 from .incremental import incremental
 from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since
@@ -30,13 +30,13 @@ from .pages import (
     Reading,
     after,
     described,
-    distinct_rows,
     holds_all,
     incomplete_instants,
     is_sorted,
     rows_beside,
     sure,
 )
+from .pieces import certain_piece, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
 
@@ -155,28 +155,17 @@ class SortedListing:
         """The pieces of a window whose first page is not that of a counted, sorted list; None where it is."""
         left_over, self._uncounted.left_over = self._uncounted.left_over, []
         if not page.size:
-            return iter([self._empty(rest, page, expected, left_over)])
+            return iter([empty_piece(self._system, rest, page, expected, left_over)])
         if not is_sorted(self._system, page.rows):
             return self._halved(rest, page, may_expire=is_oldest)
         if self._tells_no_order(page):
-            evidence = self._whole_page(rest, page)
+            evidence = whole_page(self._pages, rest, page)
             if evidence is None:
                 return self._around(rest, page, is_oldest=is_oldest)
-            return iter([self._cut_page(rest, page, evidence)])
+            return iter([cut_page(self._system, rest, page, evidence)])
         if count_of(page) is None or self._counts_unreliable:
             return self._uncounted.pieces(rest, page, may_expire=is_oldest)
         return None
-
-    def _empty(self, window: Window, page: Page, expected: int = 0, rows: Sequence[Row] = ()) -> Piece:
-        """The window whose first page came empty twice; ``expected`` is how many rows were announced there.
-
-        ``rows`` are those that were seen there before.
-        """
-        evidence = of_nothing(page, expected=expected)
-        if not evidence.is_verified:
-            log.warning("listing_gives_none", window=described(window), reason=evidence.reason)
-        total = 0 if evidence.kind == "count" else None
-        return self._cut(window, rows, total=total, evidence=evidence)
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
@@ -192,6 +181,8 @@ class SortedListing:
                 if compared.unverified:
                     compared.unverified = [day]
                 comparison.add(compared)
+        for row in self._pages.outside.take():
+            comparison.add_outside(self._system, row, held)
         comparison.total = spot_check.total
         comparison.read += spot_check.read
         return comparison
@@ -202,6 +193,13 @@ class SortedListing:
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held, in few requests."""
+        comparison = self._compare(window, held)
+        for row in self._pages.outside.take():
+            comparison.add_outside(self._system, row, held)
+        return comparison
+
+    def _compare(self, window: Window, held: Held) -> Comparison:
+        """The same, without the rows that stood in the answers and began elsewhere."""
         is_outermost, self._is_comparing = not self._is_comparing, True
         try:
             return Comparer(self._pages, self._system, self._all).compare(window, held)
@@ -253,7 +251,7 @@ class SortedListing:
         """
         size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
         limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
-        begun = self._cut(Window(rest.start, rest.start), (), total=0)
+        begun = cut_piece(self._system, Window(rest.start, rest.start), (), total=0)
         while page.size and not holds_all(self._system, page):
             count = count_of(page)
             if count is None or not is_sorted(self._system, page.rows):
@@ -265,14 +263,16 @@ class SortedListing:
                 return
             rows, at = sure(self._system, page.rows, window.start)
             if at > window.start:
-                part = self._cut(Window(window.start, min(at, window.end)), rows, total=len(rows))
+                part = cut_piece(
+                    self._system, Window(window.start, min(at, window.end)), rows, total=len(rows)
+                )
             else:
                 part = instant_piece(self._pages, window.start)
             if not part.is_verified:
                 yield begun
                 yield part
                 return
-            begun = self._joined(begun, part)
+            begun = joined_piece(self._system, begun, part)
             if part.window.end >= rest.end or len(begun.rows) >= size:
                 yield begun
                 return
@@ -287,9 +287,11 @@ class SortedListing:
                 yield begun
                 raise
         if page.size:
-            yield self._joined(begun, self._cut(window, page.rows, total=page.total))
+            yield joined_piece(
+                self._system, begun, cut_piece(self._system, window, page.rows, total=page.total)
+            )
         else:
-            yield self._joined(begun, self._empty(window, page))
+            yield joined_piece(self._system, begun, empty_piece(self._system, window, page))
 
     def _read(
         self, window: Window, head: Page, begun: Piece, *, may_expire: bool, later: Window | None
@@ -315,19 +317,21 @@ class SortedListing:
             raise
         self._note_density(reading)
         if reading.empty_from and reading.error is None:
-            certain = self._certain(reading)
+            certain = certain_piece(self._system, reading)
             if certain is not None:
-                yield self._joined(begun, certain)
+                yield joined_piece(self._system, begun, certain)
                 self._depth.came_empty(reading.empty_from)
                 return
         if reading.error is None:
             self._depth.came_whole()
             for piece in self._verified(reading, may_expire=may_expire):
-                yield self._joined(begun, piece) if piece.window.start == window.start else piece
+                yield (
+                    joined_piece(self._system, begun, piece) if piece.window.start == window.start else piece
+                )
             return
-        certain = self._certain(reading)
+        certain = certain_piece(self._system, reading)
         if certain is not None:
-            begun = self._joined(begun, certain)
+            begun = joined_piece(self._system, begun, certain)
         yield begun
         if not self._depth.is_refused(reading.error, reading.refused):
             raise reading.error
@@ -351,19 +355,6 @@ class SortedListing:
         rows = reading.total or 0
         self._rows_per_s = rows / seconds if rows > self._system.listing.page_size else None
 
-    def _certain(self, reading: Reading) -> Piece | None:
-        """What is certain of a reading that broke off: up to the first rows that may be incomplete."""
-        depth = reading.gap()
-        pages = reading.before(reading.depth if depth is None else depth)
-        if reading.has_moved or reading.has_drifted:
-            pages = {0: reading.pages[0]}
-        rows, end = sure(self._system, distinct_rows(self._system, pages), reading.window.start)
-        incomplete = incomplete_instants(self._system, pages)
-        end = min([end, reading.window.end, *(at for at in incomplete if at is not None)])
-        if None in incomplete or end <= reading.window.start:
-            return None
-        return self._cut(Window(reading.window.start, end), rows, total=len(rows))
-
     def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[Piece]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
         rows = reading.rows(self._system)
@@ -371,7 +362,7 @@ class SortedListing:
         if piece is None and not self._is_comparing:
             piece = self._compared(reading, rows)
         if piece is None and self._is_comparing:
-            piece = self._cut(reading.window, rows, total=None, evidence=evidence)
+            piece = cut_piece(self._system, reading.window, rows, total=None, evidence=evidence)
         if piece is not None:
             yield piece
             return
@@ -388,12 +379,14 @@ class SortedListing:
                 rows = Rows.joined(self._system, (rows, swapped)).distinct(self._system)
                 evidence = COUNT
         is_counted = evidence.is_verified
-        return evidence, self._cut(reading.window, rows, total=reading.total) if is_counted else None
+        return evidence, cut_piece(
+            self._system, reading.window, rows, total=reading.total
+        ) if is_counted else None
 
     def _compared(self, reading: Reading, rows: Rows) -> Piece | None:
         """The window with what a comparison finds; None where that does not come to an end."""
         starts = {self._system.identity(row): at for row in rows if (at := self._system.started_at(row))}
-        comparison = self.compare(reading.window, Starts(starts))
+        comparison = self._compare(reading.window, Starts(starts))
         rows = Rows.joined(self._system, (rows, comparison.fresh)).distinct(self._system)
         log.info(
             "listing_moved",
@@ -403,7 +396,11 @@ class SortedListing:
             fresh=len(comparison.fresh),
             verified=comparison.is_verified,
         )
-        return self._cut(reading.window, rows, total=comparison.total) if comparison.is_verified else None
+        return (
+            cut_piece(self._system, reading.window, rows, total=comparison.total)
+            if comparison.is_verified
+            else None
+        )
 
     def _swapped(self, reading: Reading) -> list[Row] | None:
         """The rows of instants of which some swapped between pages; None when not all were seen then."""
@@ -423,9 +420,9 @@ class SortedListing:
 
     def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[Piece]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
-        evidence = self._whole_page(window, page)
+        evidence = whole_page(self._pages, window, page)
         if evidence is not None:
-            yield self._cut_page(window, page, evidence)
+            yield cut_page(self._system, window, page, evidence)
             return
         parts = halves(window)
         if parts is None:
@@ -445,51 +442,3 @@ class SortedListing:
         for part in parts:
             first = self._pages.first(part)
             yield from self._halved(part, first, may_expire=may_expire and part.start == window.start)
-
-    def _whole_page(self, window: Window, page: Page) -> Evidence | None:
-        """What makes a first page believed to hold all rows of the window; None where more follow."""
-        if not page.size:
-            return of_nothing(page)
-        if holds_all(self._system, page):
-            return COUNT
-        count = count_of(page)
-        most = self._system.listing.page_size if count is None else self._pages.longest
-        if page.size >= most:
-            return None
-        if page.size == 1:
-            # No page can repeat its row and go on.
-            is_lone = not any(self._pages.one(window, 1).size for _ in range(2))
-            return by_chain([count], 1) if is_lone and page.more is not True else None
-        # Nothing but its last row is to follow.
-        after_it = self._pages.one(window, page.size - 1)
-        ids = [list(map(self._system.identity, rows)) for rows in (page.rows, after_it.rows)]
-        if not is_end(after_it, repeated=1, is_new=not joins(*ids)):
-            return None
-        return by_chain([count], page.size)
-
-    def _joined(self, one: Piece, two: Piece) -> Piece:
-        """Two pieces that touch as one."""
-        rows = Rows.joined(self._system, (one.rows, two.rows)).distinct(self._system)
-        return Piece(
-            Window(one.window.start, two.window.end),
-            rows,
-            None if one.total is None or two.total is None else len(rows),
-            one.evidence & two.evidence,
-        )
-
-    def _cut_page(self, window: Window, page: Page, evidence: Evidence) -> Piece:
-        """The window, of which one page holds all rows."""
-        total = page.total if evidence.kind == "count" else None
-        return self._cut(window, page.rows, total=total, evidence=evidence)
-
-    def _cut(
-        self, window: Window, rows: Iterable[Row], *, total: int | None, evidence: Evidence | None = None
-    ) -> Piece:
-        """The rows that began in the window; those of which it is not known stay too."""
-        kept = Rows.of(self._system, rows).distinct(self._system).within(self._system, window)
-        return Piece(
-            window,
-            kept,
-            None if total is None else len(kept),
-            evidence or (COUNT if total is not None else CHAIN),
-        )

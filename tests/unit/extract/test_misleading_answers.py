@@ -163,6 +163,21 @@ def test_rows_that_began_far_outside_of_the_window_are_kept(total: str, in_colum
     assert (len(copy.missing), copy.reasons) == (0, set())
 
 
+def test_a_comparison_finds_rows_that_began_far_outside_of_its_window() -> None:
+    """Those that stand in its answers and are not held are found with what is missing, each once; held ones are not."""
+    vendor = _vendor(900, outside_share=0.005)
+    copy = Copy.read(vendor)
+    outside = {row["id"] for piece in copy.pieces for row in piece.outside}
+    starts = {key: at for key, row in copy.rows.items() if (at := SYSTEM.started_at(row)) is not None}
+    listing = SortedListing(vendor, SYSTEM, VALUES)
+    assert listing.compare(WINDOW, Starts(starts)).fresh == []
+    listing = SortedListing(vendor, SYSTEM, VALUES)
+    held = Starts({key: at for key, at in starts.items() if key not in outside})
+    found = [row["id"] for row in listing.compare(WINDOW, held).fresh]
+    assert (set(found), len(found)) == (outside, len(outside))
+    assert outside
+
+
 def test_a_listing_that_does_not_filter_by_time_says_so() -> None:
     """A full page of rows none of which belongs to the window is an error, not thousands of late rows."""
     vendor = _vendor(1_000)
