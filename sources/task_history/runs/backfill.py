@@ -55,11 +55,11 @@ class Backfill:
         if window is None:
             return
         held = context.warehouse.within(Selection(None, partition.filters))
-        unverified = [
-            day
+        unverified = {
+            day.start.date()
             for day in coverage.unverified_windows
             if not overlap(day, window).is_empty and context.is_kept(day)
-        ]
+        }
         missing = coverage.gaps(window)
         for index, gap in enumerate(missing):
             pieces = 0
@@ -71,7 +71,9 @@ class Backfill:
             is_short = bool(reader.pages.take_short())
             if is_short or (pieces > 1 and is_countable and reader.pages.has_counts):
                 yield from self._compared(context, partition, gap)
-        for again in phases.readings(context.system.listing, unverified):
+        # As long as they are now: a gap that was read may have gone on with one of these days.
+        days = [day for day in coverage.unverified_windows if day.start.date() in unverified]
+        for again in phases.readings(context.system.listing, days):
             yield from self._compared(context, partition, again)
 
     def _compared(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
