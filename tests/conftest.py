@@ -15,6 +15,12 @@ from tests.support.parts import Hands, Vendor
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+OF_ONE_WORKER = ("tests/destinations/bigquery/", "tests/destinations/postgres/")
+EMULATED = {
+    f"tests/destinations/bigquery/test_{name}.py"
+    for name in ("harness", "killed", "refused", "views", "views_sync")
+}
+
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With TASK_HISTORY_NO_SKIPS a test that was skipped fails the run: what it needs has to be installed."""
@@ -26,16 +32,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Files of tests whose parts are dear to make stay with one worker; of the others any test goes anywhere."""
+    """Files of tests whose parts are dear to make stay with one worker; of the others any test goes anywhere.
+
+    A worker that has tests of BigQuery has an emulator: the story is one worker's, the other files another one's.
+    They come first, since the largest group does.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     def unit(nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return (
-            file
-            if file.startswith(("tests/destinations/bigquery/", "tests/destinations/postgres/"))
-            else nodeid
-        )
+        if file in EMULATED:
+            return "tests/destinations/bigquery/"
+        return file if file.startswith(OF_ONE_WORKER) else nodeid
 
     scheduling = LoadScopeScheduling(config, log)
     scheduling._split_scope = unit
