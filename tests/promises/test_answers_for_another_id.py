@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from task_history.systems.ids import MAX_ID_CHARS, check_id, path_of
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {
     "executions": 24,
@@ -223,7 +225,14 @@ def open_ones(place: Place) -> set[str]:
 IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
 
 
-@pytest.mark.parametrize("identity", ["..", ".", "a\x01b"], ids=["parent", "folder", "control"])
+@pytest.mark.parametrize(
+    ("behind", "identity"),
+    short(
+        product(systems.names(), ("..", ".", "a\x01b")),
+        kept=[*product(systems.names(), ("..",)), ("twinit", "."), ("paragon", "a\x01b")],
+    ),
+    indirect=["behind"],
+)
 def test_a_row_with_such_an_id_holds_nothing_up(
     tmp_path: Path, behind: tuple[str, SandboxProcess], identity: str
 ) -> None:

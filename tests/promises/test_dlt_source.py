@@ -27,6 +27,7 @@ from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import truth
 from tests.support.place import ROOT, Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
@@ -46,6 +47,7 @@ def show(result):
     print(json.dumps(result.as_json(), default=str), flush=True)
 """
 PLAIN_RUN = HEAD + "pipeline.run(source())"
+PLAIN_RUN_THEN_SYNC = PLAIN_RUN + "\nshow(task_history.sync(pipeline, source()))"
 SYNC = HEAD + "show(task_history.sync(pipeline, source()))"
 SYNC_IN_A_THREAD = (
     HEAD
@@ -165,17 +167,16 @@ def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
     """
     with SandboxProcess(name, executions=60, seed=3, future_hours=30, **WORLD) as sandbox:
         project = Project(tmp_path, systems.find(name), sandbox)
-        for hours in (0, 26):
-            sandbox.advance(hours * 3600)
-            project.run(PLAIN_RUN)
+        project.run(PLAIN_RUN)
         assert project.held() == truth(sandbox, project.system)
-        (result,) = project.run(SYNC)
+        sandbox.advance(26 * 3600)
+        (result,) = project.run(PLAIN_RUN_THEN_SYNC)
         project.assert_holds_all()
     assert result["complete"]
     assert result["executions"] == 0
 
 
-@pytest.mark.parametrize("name", systems.names())
+@pytest.mark.parametrize("name", short(systems.names(), kept=["paragon", "b3os"]))
 def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> None:
     """One call in any thread loads more than one commit holds; its result says what is in the warehouse."""
     with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
@@ -201,7 +202,7 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
     assert runs == [("complete", True, result["executions"])]
 
 
-@pytest.mark.parametrize("name", systems.names())
+@pytest.mark.parametrize("name", short(systems.names(), kept=["paragon", "twinit"]))
 def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
     """SIGKILL in the middle loses at most the commit in hand; the same call again brings the rest."""
     with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
@@ -212,8 +213,8 @@ def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> 
         (result,) = project.run(SYNC)
         project.assert_holds_all()
     assert result["complete"]
-    # What was committed is not asked for again.
-    assert result["rows"][project.system.details.log.name] == project.details_loaded() - committed
+    # What was committed is not read again, nor what was read and lay ready to be committed.
+    assert 0 < result["rows"][project.system.details.log.name] <= project.details_loaded() - committed
 
 
 def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) -> None:

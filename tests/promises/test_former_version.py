@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import former_version
 from tests.support.place import Place
+from tests.support.short import short
 
-ALL = pytest.mark.parametrize("system", ["b3os", "paragon", "sailpoint", "twinit"])
+SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 WHEN_READ = {"fetched_at", "run_id", "_dlt_load_id"}
 LOADED_UNTIL = WHEN_READ | {"window_end", "covered_ms", "windows", "executions", "api_total", "checked_at"}
 CATALOGS = ("workflows", "workflow_defs", "execution_stats", "recent_failures")
@@ -25,19 +27,28 @@ CATALOGS = ("workflows", "workflow_defs", "execution_stats", "recent_failures")
 Rows = dict[tuple[str, ...], dict[str, Any]]
 
 
-@pytest.fixture(params=["its_working_folder", "another_machine"])
-def former(
-    request: pytest.FixtureRequest, system: str, tmp_path: Path
-) -> Iterator[tuple[Place, SandboxProcess]]:
+@pytest.fixture
+def former(where: str, system: str, tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess]]:
     """The warehouse as the version before left it, with or without what dlt kept beside it."""
     with former_version.world(system) as (sandbox, url):
         place = Place(tmp_path, sandbox, system=system, **{**former_version.SETTINGS, "base_url": url})
-        former_version.unpack(system, tmp_path, with_working_folder=request.param == "its_working_folder")
+        former_version.unpack(system, tmp_path, with_working_folder=where == "its_working_folder")
         sandbox.advance(3600)
         yield place, sandbox
 
 
-@ALL
+@pytest.mark.parametrize(
+    ("where", "system"),
+    short(
+        product(("its_working_folder", "another_machine"), SYSTEMS),
+        kept=[
+            ("its_working_folder", "paragon"),
+            ("its_working_folder", "b3os"),
+            ("another_machine", "sailpoint"),
+            ("another_machine", "twinit"),
+        ],
+    ),
+)
 def test_the_next_sync_keeps_all_that_a_warehouse_of_the_version_before_holds(
     former: tuple[Place, SandboxProcess], system: str
 ) -> None:

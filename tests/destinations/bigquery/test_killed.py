@@ -26,9 +26,9 @@ def _contents(place: BigQueryPlace) -> dict[str, Counter[tuple[Any, ...]]]:
     }
 
 
-def _killed_again_and_again(bigquery: Emulator, folder: Path, kills: int) -> None:
+def _killed_again_and_again(bigquery: Emulator, folder: Path, *, kills: int, executions: int) -> None:
     with (
-        SandboxProcess(executions=100, seed=31, days=2, freeze=True) as sandbox,
+        SandboxProcess(executions=executions, seed=31, days=2, freeze=True) as sandbox,
         Recorder(bigquery.url) as quiet,
         Recorder(bigquery.url) as harried,
     ):
@@ -54,13 +54,13 @@ def _killed_again_and_again(bigquery: Emulator, folder: Path, kills: int) -> Non
 
 def test_killed_at_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
     """After kills between any two requests to BigQuery and one more sync, all tables equal those of a quiet one."""
-    _killed_again_and_again(bigquery, tmp_path, kills=2)
+    _killed_again_and_again(bigquery, tmp_path, kills=2, executions=30)
 
 
 @pytest.mark.torture
 def test_killed_at_twenty_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
     """The same, twenty times."""
-    _killed_again_and_again(bigquery, tmp_path, kills=20)
+    _killed_again_and_again(bigquery, tmp_path, kills=20, executions=100)
 
 
 def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""Parameters of which ``make test`` takes some and ``make torture`` the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+
+
+def short(values: Iterable[Any], kept: Collection[Any]) -> list[Any]:
+    """The values for ``parametrize``; those that are not ``kept`` are marked as torture.
+
+    A value that is a tuple gives several parameters. Raises ValueError where something is kept that is no value.
+    """
+    found = list(values)
+    if unknown := [one for one in kept if one not in found]:
+        raise ValueError(f"no parameters: {unknown}")
+    return [
+        pytest.param(
+            *(one if isinstance(one, tuple) else (one,)),
+            marks=[] if one in kept else [pytest.mark.torture],
+        )
+        for one in found
+    ]
