@@ -31,8 +31,8 @@ from tests.support.short import short
 
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
-IN_THE_MIDDLE = {"paragon": 650, "sailpoint": 650, "b3os": 650, "twinit": 2400}
-"""Requests after which a sync of 700 executions has committed details of some of them, 500, and not of all."""
+IN_THE_MIDDLE = {"paragon": 200, "sailpoint": 200, "b3os": 200, "twinit": 400}
+"""Requests after which a sync of 700 executions has read details of some of them, and not of all."""
 HEAD = """
 import json, signal, sys, threading
 import dlt, task_history

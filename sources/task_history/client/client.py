@@ -160,6 +160,21 @@ class Client:
             return Stats(dict(self._sent), self._retries, self._waits.seconds())
 
     @property
+    def while_waiting(self) -> Callable[[], None]:
+        """Called again and again in the thread that waits for an answer."""
+        return self._in_flight.while_waiting
+
+    @while_waiting.setter
+    def while_waiting(self, callback: Callable[[], None]) -> None:
+        self._in_flight.while_waiting = callback
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests were sent so far; every attempt counts."""
+        with self._lock:
+            return self._sent.total()
+
+    @property
     def vendor_clock_offset_s(self) -> float | None:
         """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
         return self._offset_s

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..core.concurrency import DaemonThreadPool, OrderedMap, in_daemon_thread
+from ..core.concurrency import DaemonThreadPool, OrderedMap, do_nothing, in_daemon_thread
 from ..core.errors import Stopped
 from ..core.models import Answer
 from ..core.stop import StopSignal
@@ -37,6 +37,8 @@ class InFlight:
         self._transport = transport
         self._stop = stop
         self._concurrency = concurrency
+        self.while_waiting: Callable[[], None] = do_nothing
+        """Called again and again in the thread that waits for an answer."""
         self._pool = DaemonThreadPool(concurrency, name="request")
         self._closed = threading.Event()
         self._are_reads_left = threading.Event()
@@ -64,6 +66,7 @@ class InFlight:
                 raise self._stopped()
             if self._are_all_left.is_set():
                 raise unconfirmed(f"{describe(sending.request)} has no answer, and was ended here", None)
+            self.while_waiting()
         return future.result()
 
     def results(
@@ -82,6 +85,7 @@ class InFlight:
             ahead=ahead or 2 * self._concurrency,
             is_held_up=is_held_up,
             instead=lambda: self._stopped() if self._are_reads_left.is_set() else None,
+            while_waiting=self.while_waiting,
         )
 
     def close(self) -> None:

@@ -18,6 +18,10 @@ P = ParamSpec("P")
 _CHECK_S = 0.05
 
 
+def do_nothing() -> None:
+    """The default of a callback that need not do anything."""
+
+
 def in_daemon_thread(work: Callable[[], T], *, name: str) -> Future[T]:
     """The result of work that begins at once, in a thread of its own that does not keep the process alive."""
     future: Future[T] = Future()
@@ -100,6 +104,7 @@ class OrderedMap(Iterator[T]):
     Once ``failures`` is not empty, no more work is submitted. While ``is_held_up()``, threads of the pool wait for
     results to be consumed: a result that no thread has begun is then computed in a thread of its own. ``instead``
     gives a result for work that is not done and is no longer waited for; None while it is waited for.
+    ``while_waiting`` is called again and again, in the thread that draws, while it waits for a result.
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class OrderedMap(Iterator[T]):
         ahead: int,
         is_held_up: Callable[[], bool] = lambda: False,
         instead: Callable[[], T | None] = lambda: None,
+        while_waiting: Callable[[], None] = do_nothing,
     ) -> None:
         self._pool = pool
         self._works = works
@@ -118,6 +124,7 @@ class OrderedMap(Iterator[T]):
         self._ahead = ahead
         self._is_held_up = is_held_up
         self._instead = instead
+        self._while_waiting = while_waiting
         self._futures: deque[Future[T]] = deque()
         self._handed_in: deque[Callable[[], T]] = deque()
         """The works of ``_futures``."""
@@ -153,6 +160,7 @@ class OrderedMap(Iterator[T]):
             instead = self._instead()
             if instead is not None:
                 return instead
+            self._while_waiting()
         return future.result()
 
     def close(self) -> None:
@@ -166,9 +174,12 @@ class OrderedMap(Iterator[T]):
         self.close()
 
 
-def unordered(work: deque[Callable[[], T]], *, threads: int) -> Iterator[T]:
+def unordered(
+    work: deque[Callable[[], T]], *, threads: int, while_waiting: Callable[[], None] = do_nothing
+) -> Iterator[T]:
     """Yields results as they complete, so that slow work delays no other; ``work`` may grow meanwhile.
 
+    ``while_waiting`` is called again and again, in the thread that draws, while no result is there.
     Raises the first error, once all work that had begun is over.
     """
     running: set[Future[T]] = set()
@@ -179,7 +190,12 @@ def unordered(work: deque[Callable[[], T]], *, threads: int) -> Iterator[T]:
                 running.add(pool.submit(work.popleft()))
             if not running:
                 break
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+            done, running = wait(running, _CHECK_S, return_when=FIRST_COMPLETED)
+            if not done and error is None:
+                try:
+                    while_waiting()
+                except Exception as callback_error:  # noqa: BLE001 - raised once all work that had begun is over
+                    error = callback_error
             for future in done:
                 failure = future.exception()
                 if failure is None:

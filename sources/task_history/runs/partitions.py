@@ -113,7 +113,8 @@ class Partitions:
         )
         context.phase("listing")
         failed = 0
-        for step in unordered(steps, threads=context.settings.values.concurrency):
+        threads = context.settings.values.concurrency
+        for step in unordered(steps, threads=threads, while_waiting=context.client.while_waiting):
             partition, error = step.partition, step.error
             if error is not None:
                 failed += not isinstance(error, Rejected)

@@ -5,8 +5,9 @@ A stop or an error ends the loop after the batch that it interrupted, so that ev
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from ..core.batch import Batch, Chunk
@@ -16,6 +17,9 @@ from ..warehouse.tables import COVERAGE, SYNC_RUNS
 from .context import Context
 from .run_row import RunRow
 from .tally import Left
+
+_LONG_WAIT = 0.05
+"""A longer wait for the vendor has what is in hand committed: a share of the seconds in which a batch is filled."""
 
 
 class Work(Protocol):
@@ -46,6 +50,13 @@ class RunLoop:
         """What is not loaded at the end; None before the end, or where it is not counted."""
         self.work = work
         self._is_committed = is_committed
+        self.hand_over: Callable[[Batch], None] | None = None
+        """Has a batch committed while the next is drawn; None where only ``batches`` gives them."""
+        self._batch_in_hand: Batch
+        self._drawn_in: int | None = None
+        """The thread that draws the chunks."""
+        self._sent, self._sent_at = -1, 0.0
+        """Requests that were sent, and since when it has been that many."""
         self._interrupted: list[Row] = []
         self._began = time.monotonic()
 
@@ -60,12 +71,13 @@ class RunLoop:
 
         Never raises for a stop or a known error: ``stopped`` and ``error`` hold them.
         """
-        batch = self._batch()
         work = self._chunks()
+        self._batch_in_hand = self._batch()
+        self._drawn_in = threading.get_ident()
         while True:
             try:
                 chunk = next(work)
-                if chunk.is_end and batch.leaves_backlog_unchanged:
+                if chunk.is_end and self._batch_in_hand.leaves_backlog_unchanged:
                     self.context.progress.wait()
             except StopIteration:
                 break
@@ -75,19 +87,32 @@ class RunLoop:
             except TaskHistoryError as error:
                 self.error = error
                 break
+            batch = self._batch_in_hand
             batch.add(chunk)
             is_end = chunk.is_end and not batch.leaves_backlog_unchanged
             if len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic())):
-                yield self._sealed(batch)
-                batch = self._batch()
+                yield self._taken()
                 if chunk.is_end:
                     self.context.progress.wait()
-        if not batch.leaves_backlog_unchanged:
-            yield self._sealed(batch)
-            batch = self._batch()
+        if not self._batch_in_hand.leaves_backlog_unchanged:
+            yield self._taken()
         self.context.progress.wait()
         self._count_left()
-        yield self._sealed(batch, is_over=True)
+        yield self._taken(is_over=True)
+
+    def while_waiting(self) -> None:
+        """Commits what is in hand once no request was sent for some seconds, as while the budget is spent.
+
+        Called in the thread that draws the chunks, while it waits for the vendor: then each row that was counted as
+        read is in the batch. Raises the error of a failed commit.
+        """
+        if self.hand_over is None or threading.get_ident() != self._drawn_in:
+            return
+        now, sent = time.monotonic(), self.context.client.requests_sent
+        if sent != self._sent:
+            self._sent, self._sent_at = sent, now
+        elif len(self._batch_in_hand) and now - self._sent_at >= _LONG_WAIT * self.context.commits.seconds:
+            self.hand_over(self._taken())
 
     def _chunks(self) -> Iterator[Chunk]:
         self._interrupted = self.context.warehouse.unfinished_runs([self.context.command])
@@ -95,6 +120,11 @@ class RunLoop:
 
     def _batch(self) -> Batch:
         return Batch(self.context.commits, began_at=time.monotonic())
+
+    def _taken(self, *, is_over: bool = False) -> Batch:
+        """The batch in hand, sealed; the next one is begun."""
+        batch, self._batch_in_hand = self._batch_in_hand, self._batch()
+        return self._sealed(batch, is_over=is_over)
 
     def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
         """The batch with the coverage and the run's row as they are once it is in the warehouse."""

@@ -168,13 +168,17 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
             give_back(is_thorough=True)
             uncollected = 0.0
 
-    with (
-        ThreadPoolExecutor(1, thread_name_prefix="commit") as committer,
-        closing(run.loop.batches()) as batches,
-    ):
-        for batch in batches:
+    with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:
+
+        def hand_over(batch: Batch) -> None:
             progress.wait()
             progress.begin(committer.submit(commit, batch))
+
+        run.loop.hand_over = hand_over
+        run.client.while_waiting = run.loop.while_waiting
+        with closing(run.loop.batches()) as batches:
+            for batch in batches:
+                hand_over(batch)
         progress.wait()
     if run.loop.error is not None:
         raise run.loop.error
