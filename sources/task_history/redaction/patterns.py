@@ -148,43 +148,6 @@ def _xml_pair(lt: str, gt: str) -> re.Pattern[str]:
 
 
 XML_PAIR, ESCAPED_XML_PAIR = _xml_pair("<", ">"), _xml_pair(_LT, _GT)
-FORM = re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{8}\.atlasv1\.)[\w-]{20,}")
-WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 32))
-"""A sign of the shape, the shape, and how many letters and digits before the match belong to it at most."""
-
-# What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
-LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
-
-# In a text with none of these, in lower case, SCHEME matches nowhere.
-SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
-SCHEME = re.compile(
-    r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
-)
-LOGIN_FLAG = re.compile(
-    r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,128}:(?P<value>[^\s\"']+)"
-)
-# "name": "Authorization", "value": "…" where it is no whole JSON: name=…&value=…, attributes of XML.
-_Q = r"(?:\\{0,8}[\"'])?"
-_SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
-# Shorter ones stand for too much else in text.
-_NAMES, _VALUES = (
-    "|".join(sorted((word for word in words if len(word) > 2), reverse=True))
-    for words in (names.PAIR_NAMES, names.PAIR_VALUES)
-)
-PAIR = re.compile(
-    rf"(?i)(?<![a-z])(?:{_NAMES}){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
-    rf"{_Q}(?:{_VALUES}){_Q}\s{{0,32}}[:=]\s{{0,32}}(?P<open>\\{{0,8}}[\"'])?"
-    rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
-)
-# ('Authorization', '…'), as Python prints headers.
-TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
-FLAG = re.compile(
-    rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,512}}+)[ \t]+"
-    rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
-)
-XML = re.compile(
-    r"<(?P<name>[A-Za-z][\w:.-]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
-)
 FORM = re.compile(
     r"name=\"(?P<name>[^\"\r\n]{1,512})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
 )

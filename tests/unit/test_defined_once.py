@@ -1,0 +1,41 @@
+"""Nothing is defined in two places: a change in one of them would be lost in the other."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def _definitions(module: ast.Module) -> list[str]:
+    """Names that the module defines at its top level, once for each definition."""
+    defined: list[str] = []
+    for node in module.body:
+        if isinstance(node, ast.Assign):
+            stored = [name for target in node.targets for name in ast.walk(target)]
+            defined += [name.id for name in stored if isinstance(name, ast.Name) and name.id != "_"]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.append(node.target.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            defined += [] if node.name == "_" else [node.name]
+    return defined
+
+
+def test_no_module_defines_a_name_twice() -> None:
+    """Each constant, function and class stands once in its module: no later definition hides an earlier one."""
+    files = [path for folder in ("sources", "pipelines") for path in (ROOT / folder).rglob("*.py")]
+    assert len(files) > 100
+    twice = {
+        str(path.relative_to(ROOT)): names
+        for path in files
+        if (
+            names := [
+                name
+                for name, count in Counter(_definitions(ast.parse(path.read_text("utf-8")))).items()
+                if count > 1
+            ]
+        )
+    }
+    assert twice == {}
