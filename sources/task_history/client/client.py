@@ -104,7 +104,6 @@ class Client:
         self._budget = budget
         self._stop = stop
         self._fault_deadline_s = fault_deadline_s
-        self._timeout_s = timeout_s
         self._longest_hold_s = longest_hold_s
         self._hold_reason = "another process was asked to by the vendor"
         self._clock = clock

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.core.concurrency import OrderedMap, unordered
+from task_history.core.concurrency import DaemonThreadPool, OrderedMap, unordered
 from task_history.core.models import Answer
 from tests.unit.client.test_client import Reply, ask, client_of, serving
 
@@ -110,6 +112,60 @@ def test_what_has_not_begun_is_given_up_at_the_end() -> None:
         gate.open.release(5)
     assert gate.begun == 2
     assert list(results) == []
+
+
+def test_a_pool_begins_as_much_as_it_has_threads_and_cancels_the_rest() -> None:
+    """At most so many works at a time; at its shutdown what has not begun is cancelled, what has begun ends."""
+    gate = Gate()
+    pool = DaemonThreadPool(2, name="test")
+    futures = [pool.submit(gate) for _ in range(5)]
+    assert gate.settled(2) == 2
+    assert not pool.is_done(0.01)
+    pool.shutdown(wait=False, cancel_futures=True)
+    assert [future.cancelled() for future in futures] == [False, False, True, True, True]
+    with pytest.raises(RuntimeError):
+        pool.submit(gate)
+    gate.open.release(5)
+    assert pool.is_done(30)
+    assert sorted(future.result() for future in futures[:2]) == [1, 2]
+    assert gate.begun == 2
+
+
+def test_what_a_pool_has_begun_ends_before_its_shutdown_does() -> None:
+    """Without more words a shutdown waits for all that was submitted; an error is that of its own work."""
+    pool = DaemonThreadPool(1, name="test")
+    futures = [pool.submit(divmod, 7, 2), pool.submit(divmod, 1, 0), pool.submit(divmod, 9, 2)]
+    pool.shutdown()
+    assert [future.done() for future in futures] == [True] * 3
+    assert (futures[0].result(), futures[2].result()) == ((3, 1), (4, 1))
+    with pytest.raises(ZeroDivisionError):
+        futures[1].result()
+
+
+def test_work_that_never_ends_keeps_no_process() -> None:
+    """The interpreter ends while a thread of a pool, or one of its own, waits for ever."""
+    code = """
+import threading
+from task_history.core.concurrency import DaemonThreadPool, in_daemon_thread
+pool = DaemonThreadPool(1, name="test")
+pool.submit(threading.Event().wait)
+in_daemon_thread(threading.Event().wait, name="test")
+pool.shutdown(wait=False)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_result_that_is_not_waited_for_any_more_has_another_in_its_place() -> None:
+    """Once ``instead`` gives one, work that never ends holds up nobody who asks for results."""
+    gate = Gate()
+    pool = DaemonThreadPool(2, name="test")
+    is_over = threading.Event()
+    threading.Timer(0.3, is_over.set).start()
+    results = OrderedMap(
+        pool, iter([lambda: 0, gate, gate]), [], ahead=3, instead=lambda: -1 if is_over.is_set() else None
+    )
+    assert list(results) == [0, -1, -1]
+    gate.open.release(2)
 
 
 def test_what_is_slow_holds_nothing_else_up() -> None:
