@@ -9,5 +9,6 @@
     control       what ``/_sandbox/`` answers
     paragon_world what happened: a seeded world of executions as a function of the clock
     paragon_api   what Paragon's API says of it; sailpoint_api what SailPoint's does
+    paragon_refusals  errors of Paragon's API; misleading_lists  its lists that show less than there is
     plain_api     what such APIs have in common; apis all of them
 """

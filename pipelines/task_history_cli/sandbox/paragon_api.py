@@ -17,6 +17,7 @@ import orjson
 
 from . import misleading_lists
 from .paragon_payloads import payload
+from .paragon_refusals import JSON, Refused, refusal
 from .paragon_replays import Replays
 from .paragon_world import NEVER, USERS, World, iso, parse
 from .server import Asked, Said
@@ -53,16 +54,7 @@ SWITCHES: dict[str, Any] = {
     **misleading_lists.SWITCHES,
     "error_style": "house",  # nest, text, html, empty
 }
-_JSON = {"Content-Type": "application/json; charset=utf-8"}
 _FILTERS = {"userId", "workflowId", "integration", "status", "beforeDate", "afterDate", "offset", "sortBy"}
-
-
-class Refused(Exception):
-    """The request gets an error."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +130,12 @@ class Paragon:
             elif kind == "payload":
                 body = orjson.dumps(self._payload(parts[0], parts[2]))
             elif kind == "replay":
-                return Said(201, orjson.dumps(self._replay(parts[0])), _JSON)
+                return Said(201, orjson.dumps(self._replay(parts[0])), JSON)
             else:
                 raise Refused(404, "Cannot find it")
         except Refused as error:
             return refusal(error.status, str(error), switches["error_style"])
-        return Said(200, body, _JSON)
+        return Said(200, body, JSON)
 
     def truth(self, *, with_steps: bool = False) -> list[bytes]:
         """What a perfect copy holds now: the rows of the listing, one JSON text each."""
@@ -456,18 +448,3 @@ def _window(low: int, hidden: list[int], start: int, end: int) -> list[int]:
             found.append(index)
         index += 1
     return found
-
-
-def refusal(status: int, message: str, style: str = "house") -> Said:
-    """An error as the API gives it; which form it has is documented nowhere."""
-    if style == "nest":
-        return Said(status, orjson.dumps({"statusCode": status, "message": message}), _JSON)
-    if style == "text":
-        return Said(status, message.encode(), {"Content-Type": "text/plain"})
-    if style == "html":
-        return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
-    if style == "empty":
-        return Said(status)
-    request_id = {"requestId": f"00000000-0000-4000-8000-{status:012d}"}
-    body = {"message": message, "code": str(status * 10), "status": status, "meta": request_id}
-    return Said(status, orjson.dumps(body), _JSON)

@@ -1,0 +1,32 @@
+"""Errors of Paragon's API. Which form they have is documented nowhere: a switch says."""
+
+from __future__ import annotations
+
+import orjson
+
+from .server import Said
+
+JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+class Refused(Exception):
+    """The request gets an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def refusal(status: int, message: str, style: str = "house") -> Said:
+    """An error as the API gives it; which form it has is documented nowhere."""
+    if style == "nest":
+        return Said(status, orjson.dumps({"statusCode": status, "message": message}), JSON)
+    if style == "text":
+        return Said(status, message.encode(), {"Content-Type": "text/plain"})
+    if style == "html":
+        return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+    if style == "empty":
+        return Said(status)
+    request_id = {"requestId": f"00000000-0000-4000-8000-{status:012d}"}
+    body = {"message": message, "code": str(status * 10), "status": status, "meta": request_id}
+    return Said(status, orjson.dumps(body), JSON)
