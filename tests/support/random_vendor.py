@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from task_history.client.wait_stats import Stats
+from task_history.core.concurrency import do_nothing
 from task_history.core.errors import Rejected, TaskHistoryError, VendorUnavailable
 from task_history.core.models import MS, Answer, Json, Request, Row, Window, iso_ms
 from task_history.systems import find
@@ -134,6 +135,7 @@ class RandomVendor:
     """One account of that system, as the client that asks it."""
 
     vendor_clock_offset_s: float | None = 0.0
+    while_waiting = staticmethod(do_nothing)
 
     def __init__(self, name: str, seed: int, behaviour: Behaviour, *, executions: int) -> None:
         self.name = name
