@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from task_history.runs import run_result
@@ -70,12 +71,21 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     if result["stopped"]:
         text.append(f"Stopped: {result['stopped']}.")
+    return [*text, *_doubts(result)]
+
+
+def _doubts(result: dict[str, Any]) -> Iterator[str]:
+    """What is not known to be complete."""
+    if result["rejected"]:
+        yield (
+            f"Without a usable id: {result['rejected']:,} rows of the vendor's, kept as they are in rejected_rows; their "
+            "windows are not verified."
+        )
     if result["unverified_windows"]:
-        text.append(
+        yield (
             f"Not verified: {result['unverified_windows']} windows of which the vendor did not let all rows be seen, "
             f"or reports a different count; they are marked in coverage. {_next_run(result)} compares them again."
         )
-    return text
 
 
 def _next_run(result: dict[str, Any]) -> str:

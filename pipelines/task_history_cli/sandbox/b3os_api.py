@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from . import odd_rows
 from .paragon_world import NEVER, iso
 from .plain_api import JSON, PlainApi, Refused
 from .server import Asked, Said
@@ -34,6 +35,7 @@ SWITCHES: dict[str, Any] = {
     "extra_fields": False,
     "too_many": "seconds",  # date, none
     "date_header": True,
+    **odd_rows.SWITCHES,
     "error_style": "house",  # stale, html
 }
 _ENDED = ("workflow_succeeded", "workflow_failed", "workflow_cancelled")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from . import misleading_lists
+from . import misleading_lists, odd_rows
 from .paragon_payloads import payload
 from .paragon_refusals import JSON, Refused, refusal
 from .paragon_replays import Replays
@@ -52,6 +52,7 @@ SWITCHES: dict[str, Any] = {
     "rejected_count": False,
     "date_header": True,
     **misleading_lists.SWITCHES,
+    **odd_rows.SWITCHES,
     "error_style": "house",  # nest, text, html, empty
 }
 _FILTERS = {"userId", "workflowId", "integration", "status", "beforeDate", "afterDate", "offset", "sortBy"}

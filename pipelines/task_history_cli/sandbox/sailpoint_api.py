@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from . import odd_rows
 from .paragon_world import NEVER, parse
 from .plain_api import JSON, PlainApi, Refused
 from .server import Asked, Said
@@ -42,6 +43,7 @@ SWITCHES: dict[str, Any] = {
     "insert_late_while_paging": 0,
     "too_many": "seconds",  # date, none
     "date_header": True,
+    **odd_rows.SWITCHES,
     "error_style": "house",  # html
 }
 _PATHS = (

@@ -18,6 +18,7 @@ from typing import Any
 
 from task_history.core.errors import UsageError
 
+from . import odd_rows
 from .apis import APIS, Api, made
 from .control import PREFIX, Control
 from .paragon_world import Spec, World
@@ -220,6 +221,8 @@ class Front:
                 fault = "status500"
             return self._faulty(fault, asked, kind)
         said = self._api.answer(asked, kind)
+        if kind in odd_rows.KINDS:
+            said = odd_rows.with_odd_rows(said, state.switches)
         if kind == "list":
             self._last = said
         return said

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from . import odd_rows
 from .paragon_world import NEVER
 from .plain_api import JSON, PlainApi, Refused
 from .server import Asked, Said
@@ -35,6 +36,7 @@ SWITCHES: dict[str, Any] = {
     "insert_late_while_paging": 0,
     "too_many": "seconds",  # date, none
     "date_header": True,
+    **odd_rows.SWITCHES,
     "error_style": "house",  # html
 }
 _ENDED = ("COMPLETED", "FAILED", "TERMINATED")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .compare import Comparison, CountedHeld, Held
 from .evidence import Evidence
 from .listed_rows import Rows
@@ -42,6 +44,12 @@ class Piece:
         """Whether they are believed to be all."""
         return self.evidence.is_verified
 
+    @property
+    def completeness(self) -> Completeness:
+        """The evidence, as ``coverage`` stores it."""
+        reasons = (self.evidence.reason,) if self.evidence.reason else ()
+        return Completeness(self.evidence.kind or "none", reasons)
+
 
 @dataclass(frozen=True, slots=True)
 class Late:
@@ -49,6 +57,16 @@ class Late:
 
     comparison: Comparison
     window: Window
+    counts_rejected: bool = False
+    """Whether rejected rows that are known were counted as held: they need not have been read again."""
+
+    @property
+    def completeness(self) -> Completeness:
+        """On which evidence the window is complete now."""
+        kind = "chain" if self.comparison.total is None else "count"
+        if self.comparison.is_verified:
+            return Completeness(kind)
+        return Completeness("none", ("a comparison came to no end",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +100,27 @@ class NewestHeld(Held, Protocol):
     def newest_start(self) -> datetime | None:
         """When the newest of them began."""
         ...
+
+
+class HeldAndRejected:
+    """What is held of a listing, with the rejected rows that are known of it: the vendor counts both."""
+
+    def __init__(self, held: NewestHeld, rejected: Iterable[datetime]) -> None:
+        self._held = held
+        self._rejected = sorted(rejected)
+
+    def count(self, window: Window) -> int:
+        """How many began in the window."""
+        number = bisect_left(self._rejected, window.end) - bisect_left(self._rejected, window.start)
+        return self._held.count(window) + number
+
+    def ids(self, window: Window) -> set[str]:
+        """Which began in the window, of those that have ids."""
+        return self._held.ids(window)
+
+    def newest_start(self) -> datetime | None:
+        """When the newest of those began that have ids."""
+        return self._held.newest_start()
 
 
 class WindowReader(Protocol):

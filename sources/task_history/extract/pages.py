@@ -364,9 +364,7 @@ def holds_all(system: System, page: Page) -> bool:
 def rows_beside(system: System, page: Page, window: Window) -> int:
     """How many rows of a first page do not belong to the window that it was asked for."""
     starts = map(system.started_at, page.rows)
-    return (
-        page.size - len(page.rows) + sum(1 for start in starts if start is not None and start not in window)
-    )
+    return sum(1 for start in starts if start is not None and start not in window)
 
 
 def is_sorted(system: System, rows: Iterable[Row]) -> bool:

@@ -5,6 +5,7 @@ A listing notes them while its pages are read; what writes its windows takes tho
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,8 @@ class Rejection:
     """The position of the row in the listing of that window, from 0."""
     near: datetime | None
     """When it began; where it does not say, when the row beside it on its page did. None where none says."""
+    alike: int = 0
+    """How many equal ones of that time stand before it on its page."""
 
     def is_in(self, window: Window) -> bool:
         """Whether it belongs to the window, as far as is known."""
@@ -44,6 +47,8 @@ class Rejections:
         self._system = system
         self.has_rows = has_rows
         self._noted: dict[tuple[datetime | None, str, int], Rejection] = {}
+        self._gaps: dict[tuple[datetime, str, int], datetime | None] = {}
+        """Of rows that do not say when they began: their times, by when the row behind them began."""
 
     def note(self, page: Page, window: Window | None, offset: int) -> None:
         """Notes the rejected rows of a page that was read.
@@ -60,12 +65,20 @@ class Rejections:
                 f"list of executions: none of {page.size} rows can be stored: {page.rejected[0].reason}. The vendor's "
                 "API may have changed; nothing was loaded from this answer."
             )
-        alike: dict[tuple[datetime | None, str], int] = {}
+        alike: Counter[tuple[datetime | None, str]] = Counter()
         for row in page.rejected:
-            near = self._near(page, row, window)
-            key = near, repr(row.value)
-            alike[key] = alike.get(key, 0) + 1
-            self._noted[*key, alike[key]] = Rejection(row, window, offset + row.position, near)
+            own, before, behind = self._starts(page, row)
+            near, text = own or _within(window, before or behind), repr(row.value)
+            number = alike[near, text]
+            alike[near, text] += 1
+            if own is None and behind is not None:
+                # It may have been at the edge of another page: the time that was noted first stays its own.
+                near = self._gaps.setdefault((behind, text, number), near)
+            self._noted[near, text, number] = Rejection(row, window, offset + row.position, near, number)
+
+    def number(self, window: Window) -> int:
+        """How many of those that were not taken yet belong to the window."""
+        return sum(one.is_in(window) for one in self._noted.values())
 
     def take(self, is_wanted: Callable[[Rejection], bool] = lambda _: True) -> list[Rejection]:
         """Those that are wanted, each once; the others stay noted."""
@@ -73,14 +86,19 @@ class Rejections:
         self._noted = {key: one for key, one in self._noted.items() if key not in taken}
         return list(taken.values())
 
-    def _near(self, page: Page, row: RejectedRow, window: Window | None) -> datetime | None:
+    def _starts(
+        self, page: Page, row: RejectedRow
+    ) -> tuple[datetime | None, datetime | None, datetime | None]:
+        """When the row began, and the nearest rows before and behind it on its page; None where none says."""
         own = self._system.started_at(row.value) if isinstance(row.value, dict) else None
-        if own is not None:
-            return own
-        places = list(page.places)
-        before = sum(place < row.position for place in places)
-        starts = map(self._system.started_at, (*reversed(page.rows[:before]), *page.rows[before:]))
-        near = next((at for at in starts if at is not None), None)
-        if window is None or near is None:
-            return near if near is not None else (window.start if window is not None else None)
-        return min(max(near, window.start), window.end - MS)
+        number = sum(place < row.position for place in page.places)
+        before = map(self._system.started_at, reversed(page.rows[:number]))
+        behind = map(self._system.started_at, page.rows[number:])
+        return own, next(filter(None, before), None), next(filter(None, behind), None)
+
+
+def _within(window: Window | None, start: datetime | None) -> datetime | None:
+    """The instant, or the nearest one of the window that was requested."""
+    if window is None:
+        return start
+    return window.start if start is None else min(max(start, window.start), window.end - MS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from ..core.json import to_text
 from ..core.json_reading import parse, parse_text
-from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table
+from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.backlog import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
+from .rejected import Rejection
 
 if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values
@@ -74,6 +76,10 @@ class Undeclared:
             text = self._redactor.text(value)[0]
             # Not as JSON: a line of a log is read as it stands.
             return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
+        return self.json(value)
+
+    def json(self, value: Json) -> str:
+        """Any value as JSON text, without secrets, of bounded size."""
         return to_text(self._redactor.payload(value).value, self._max_bytes).text
 
     def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -308,6 +314,26 @@ def exact(answer: Answer) -> Json:
         return parse_text(answer.body.decode())
     except (ValueError, RecursionError):
         return answer.data
+
+
+def rejected(table: Table, filters: str, rejection: Rejection, stamp: Stamp) -> Row:
+    """The row of ``rejected_rows`` for a row that cannot stand in ``table``."""
+    window, near = rejection.window, rejection.near
+    value = stamp.undeclared.json(rejection.row.value)
+    key = "\0".join((table.name, filters, iso_ms(near) if near else "", str(rejection.alike), value))
+    return stamp.on(
+        {
+            "rejected_id": hashlib.sha256(key.encode()).hexdigest()[:32],
+            "table_name": table.name,
+            "filters": filters,
+            "window_start": window.start if window else None,
+            "window_end": window.end if window else None,
+            "row_offset": rejection.offset,
+            "near_at": near,
+            "value": value,
+            "reason": rejection.row.reason,
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)

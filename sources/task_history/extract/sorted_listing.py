@@ -114,13 +114,17 @@ class SortedListing:
         left = (count_of(head) or 0) - rows_beside(self._system, head, window)
         is_verified = True
         for piece in self._pieces(window, head=head, is_oldest=is_oldest, in_columns=in_columns):
-            left -= len(piece.rows)
+            left -= self._places(piece)
             is_verified &= piece.is_verified
             outside = self._pages.outside.take()
             yield replace(piece, outside=outside) if outside else piece
         if left > 0 and is_verified:
             # Each part was believed, and together they are less than the vendor counted.
             self._pages.short.append(window)
+
+    def _places(self, piece: Piece) -> int:
+        """How many rows the vendor counts for the piece: its own, and those without a usable id."""
+        return len(piece.rows) + self._pages.rejections.number(piece.window)
 
     def _pieces(
         self, window: Window, *, head: Page | None = None, is_oldest: bool = True, in_columns: bool = False
@@ -145,7 +149,7 @@ class SortedListing:
             # Without a piece the same rest is read once more, in smaller pieces.
             for piece in self._counted(rest, *ahead, may_expire=is_oldest, in_columns=in_columns):
                 if not piece.window.is_empty:
-                    self.rest_rows = expected = max(0, (self.rest_rows or 0) - len(piece.rows))
+                    self.rest_rows = expected = max(0, (self.rest_rows or 0) - self._places(piece))
                     yield piece
                     at, is_oldest = piece.window.end, False
 
@@ -214,7 +218,9 @@ class SortedListing:
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
         is_verified = all(piece.is_verified for piece in pieces)
-        left = (count_of(head) or 0) - rows_beside(self._system, head, window) - len(rows)
+        left = (
+            (count_of(head) or 0) - rows_beside(self._system, head, window) - sum(map(self._places, pieces))
+        )
         if left > 0 and is_verified:
             # Each part was believed, and together they are less than was counted; unless that were rows at the end.
             is_verified = left <= self._pages.one(Window(window.end, window.end + MS)).size

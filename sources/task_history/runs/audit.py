@@ -29,15 +29,17 @@ from ..extract.compare import Comparison, Leaf, differing
 from ..extract.listing import WindowReader
 from ..extract.pages import described
 from ..extract.unsorted_listing import compared
-from ..warehouse.coverage import Coverage
+from ..warehouse.completeness import Completeness
+from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
-from ..warehouse.tables import STATES
+from ..warehouse.tables import REJECTED_ROWS, STATES
 from . import phases
 from .audit_findings import Difference, Findings
 from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
 from .partitions import Partitions
+from .rejected import rejected_in
 from .statistics import bucket_start, read_buckets
 
 _PAGES_CHECKED = 2
@@ -71,7 +73,7 @@ class Audit:
         self._random = random.Random(seed)
         self._steps = StepAudit(context, self._random)
         self._step_differences: list[StepDifferences] = []
-        self._compared: list[tuple[Coverage, Window, Warehouse]] = []
+        self._compared: list[tuple[Partition, Window, Warehouse]] = []
         self._read: dict[str, Row] = {}
         """Rows that were read from the API, by id."""
         self._fresh: dict[str, Row] = {}
@@ -94,7 +96,7 @@ class Audit:
         if self._is_repairing:
             yield from self._repaired()
             yield FLUSH
-        self._note_coverage()
+        yield Chunk(notes={REJECTED_ROWS.name: self._note_coverage()})
         for companion in context.companions:
             other = Audit(
                 companion,
@@ -137,7 +139,7 @@ class Audit:
             findings.not_compared += gaps(whole, [span])
             findings.compared.append(span)
             done.append(span)
-            self._compared.append((partition.coverage, span, held))
+            self._compared.append((partition, span, held))
         self.covered = merged([*before, *done])
         if not self._context.system.listing.is_countable:
             return
@@ -372,21 +374,33 @@ class Audit:
         for chunk in context.open_executions.read(again):
             yield phases.counted(context, chunk)
 
-    def _note_coverage(self) -> None:
-        """Notes in coverage, for each compared day, its count and whether it is verified."""
+    def _note_coverage(self) -> list[Row]:
+        """Notes in coverage, for each compared day, its count and whether it is verified; gives the rejected rows."""
         context, findings = self._context, self.findings
         doubtful = [
             *findings.unverified,
             *(difference.window for difference in findings.differences if not self._is_repairing),
         ]
-        for coverage, window, held in self._compared:
+        kept_apart: list[Row] = []
+        is_counted = findings.api_total is not None
+        for partition, window, held in self._compared:
+            rejected = rejected_in(context, partition, window)
+            kept_apart += rejected.rows
+            findings.rejected += rejected.number
             window_days = list(days(window))
             for day, count in zip(window_days, held.counts(window_days), strict=True):
                 is_good = all(overlap(day, other).is_empty for other in doubtful)
-                coverage.replace_comparison(
+                number = rejected.by_day[midnight(day.start)]
+                completeness = (
+                    Completeness("count" if is_counted else "chain", rejected=number)
+                    if is_good
+                    else Completeness("none", ("the audit found it to differ, or to change",), number)
+                )
+                partition.coverage.replace_comparison(
                     day,
                     count,
-                    count if is_good and findings.api_total is not None else None,
-                    is_verified=is_good,
+                    count + number if is_good and is_counted else None,
+                    completeness=completeness,
                     checked_at=context.now(),
                 )
+        return kept_apart

@@ -46,6 +46,8 @@ class Findings:
     """Windows of the range that are not loaded, so that there was nothing to compare."""
     not_compared: list[Window] = field(default_factory=list)
     """Windows that are loaded and were not compared."""
+    rejected: int = 0
+    """Rows of the API without a usable id, which the warehouse keeps apart."""
     rows_compared: int = 0
     """Number of rows that were compared field by field."""
     ids_compared: int = 0
@@ -64,6 +66,7 @@ class Findings:
         self.unverified += other.unverified
         self.not_covered = merged([*self.not_covered, *other.not_covered])
         self.not_compared = merged([*self.not_compared, *other.not_compared])
+        self.rejected += other.rejected
         self.rows_compared += other.rows_compared
         self.ids_compared += other.ids_compared
         self.steps_compared += other.steps_compared
@@ -83,8 +86,9 @@ class Findings:
     def is_clean(self) -> bool | None:
         """Whether the warehouse holds the executions that the API shows; None where not all were looked at.
 
-        False where a difference is left, or a part of the range is not loaded or changed during the comparison.
+        False where a difference is left, a row has no usable id, or a part of the range is not loaded or changed during
+        the comparison.
         """
-        if self.differing != self.repaired or self.unverified or self.not_covered:
+        if self.differing != self.repaired or self.unverified or self.not_covered or self.rejected:
             return False
         return None if self.not_looked_at or self.not_compared else True

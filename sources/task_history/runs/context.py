@@ -26,6 +26,7 @@ from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..warehouse.backlog import Wanted
+from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, unfiltered
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
@@ -50,6 +51,8 @@ class Partition:
     filters: Mapping[str, str]
     coverage: Coverage
     reader: WindowReader
+    rejected: dict[str, datetime]
+    """The rejected rows that are known of it, by ``rejected_id``: when they began."""
 
 
 class Context:
@@ -183,8 +186,16 @@ class Context:
             coverage = Coverage(
                 self._stored_coverage, lane=self.lane, filters=filters_text({**filters, **self.label})
             )
-            self._partitions[name] = Partition(name, filters, coverage, self._readers.of(filters))
+            reader = self._readers.of(filters)
+            reader.pages.rejections.has_rows |= coverage.has_rows
+            rejected = self.warehouse.rejected(self.list_filters(name)) if coverage.has_rejected else {}
+            self._partitions[name] = Partition(name, filters, coverage, reader, rejected)
         return self._partitions[name]
+
+    def list_filters(self, partition: str) -> str:
+        """The filters that name the list of a partition, without those of the run's selection."""
+        partitioned_by = self.system.listing.partitioned_by
+        return filters_text({**({partitioned_by: partition} if partitioned_by else {}), **self.label})
 
     def gaps(self, window: Window) -> list[Window]:
         """The parts of the window that at least one partition does not cover.
@@ -280,11 +291,14 @@ class Context:
         rows: int,
         total: int | None,
         *,
-        is_verified: bool,
+        completeness: Completeness,
         filters: str,
         order: str | None = None,
     ) -> Row:
-        """The row of ``window_reads`` for a window that was read from a listing."""
+        """The row of ``window_reads`` for a window that was read from a listing.
+
+        ``rows`` and ``total`` are without the rejected rows.
+        """
         return {
             "read_id": f"{self.run_id}-{next(self._window_reads)}",
             "run_id": self.run_id,
@@ -294,8 +308,11 @@ class Context:
             "window_start": window.start,
             "window_end": window.end,
             "executions": rows,
-            "api_total": total,
-            "is_verified": is_verified,
+            "api_total": None if total is None else total + completeness.rejected,
+            "is_verified": completeness.is_verified,
+            "evidence": completeness.evidence,
+            "reason": completeness.reason,
+            "rejected": completeness.rejected,
             "read_at": self.now(),
         }
 

@@ -14,13 +14,15 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.concurrency import unordered
-from ..core.errors import AuthenticationError, Rejected, TaskHistoryError
+from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Row, Window
 from ..extract.listing import Late, Piece, WindowReader
 from ..warehouse.status_history import StoredStatus
+from ..warehouse.tables import REJECTED_ROWS
 from . import phases
 from .context import Context, Partition
+from .rejected import left_over, rejected_on_page
 
 _MAX_FAILED_IN_A_ROW = 2
 """Partitions that fail one after the other before the run ends: then the vendor is down, not the partition."""
@@ -68,11 +70,12 @@ class Partitions:
         """Lists the workflows as chunks, and sets ``names``.
 
         Raises:
-            UnexpectedResponse: the vendor lists workflows without ids.
+            UnexpectedResponse: the vendor lists nothing but workflows without ids.
         """
         context, system = self._context, self._context.system
         values, workflows = context.settings.values, system.workflows
         listed: dict[str, Row] = {}
+        rejected: list[Row] = []
         for name in (system.listing.partitions(values, ()) or ("",)) if workflows else ():
             offset = 0
             while workflows is not None:
@@ -90,14 +93,21 @@ class Partitions:
                     if (key := str(row.get("id") or row.get("_id"))) not in listed
                 }
                 listed |= fresh
-                offset += len(page.rows)
+                rejected += rejected_on_page(context, workflows.table, page, offset)
+                offset += page.size
                 if not fresh or not page.more:
                     break
+        if rejected and not listed:
+            raise UnexpectedResponse(
+                f"list of workflows: none of {len(rejected)} rows can be stored: {rejected[0]['reason']}. The vendor's "
+                "API may have changed; nothing was loaded from this answer."
+            )
         self.names = system.listing.partitions(values, list(listed.values()))
         if workflows is not None and listed:
             stamp = context.stamp()
             rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in listed.values()]
-            yield Chunk({workflows.table.name: rows}, leaves_backlog_unchanged=True)
+            kept_apart = {REJECTED_ROWS.name: rejected}
+            yield Chunk({workflows.table.name: rows}, notes=kept_apart, leaves_backlog_unchanged=True)
 
     def chunks(
         self, events: Callable[[Partition], Iterator[Event]], *, lookback: Window | None = None
@@ -126,6 +136,8 @@ class Partitions:
                 yield from self._chunks_of(partition, step.event, stored)
                 # The next step of this partition goes to the end of the queue.
                 steps.append(partial(_next, partition, step.events))
+            elif (chunk := left_over(context, partition)) is not None:
+                yield chunk
         if self.refused and len(self.refused) == len(partitions):
             self._raise_refused()
 

@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from ..core.batch import COMMIT_NOW, FLUSH, Chunk
@@ -18,11 +19,13 @@ from ..extract.listing import Late, Piece, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations, Listing
+from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
-from ..warehouse.tables import READS, STATES
+from ..warehouse.tables import READS, REJECTED_ROWS, STATES
 from .context import Context, Partition, not_skipped
+from .rejected import rejected_in
 
 MAX_VANISHED = 200
 """Executions that a listing shows no more and that are read singly after one comparison."""
@@ -58,6 +61,8 @@ def listed(
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in loaded)]
     coverage.found_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
+    rejected = rejected_in(context, partition, window)
+    completeness = replace(piece.completeness, rejected=rejected.number)
     # What another lane covers and has stored is counted there.
     uncounted = [
         at for key, at in starts.items() if key not in stored or not any(at in known for known in covered)
@@ -70,11 +75,14 @@ def listed(
             part,
             by_day,
             is_counted=piece.total is not None,
-            is_verified=piece.is_verified,
+            completeness=piece.completeness,
             checked_at=stamp.at,
+            rejected=rejected.by_day,
         )
     for known in covered:
-        coverage.mark_compared(known, is_verified=piece.is_verified, checked_at=stamp.at)
+        coverage.mark_compared(
+            known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.in_days
+        )
     number = len(rows)
     tally.count_listed(made, system.failed_statuses)
     in_columns = []
@@ -86,8 +94,8 @@ def listed(
             records.columnar_executions(form, system.executions, several, stamp, read_by=records.LIST)
             for several in columnar
         ]
-    if not piece.is_verified:
-        _note_unverified(context, partition, window, number, reason=piece.evidence.reason)
+    if not completeness.is_verified:
+        _note_unverified(context, partition, window, number, completeness)
     tally.executions += number
     tally.late += len(late)
     if partition.reader.rest_rows is not None:
@@ -96,14 +104,14 @@ def listed(
         window,
         number,
         piece.total,
-        is_verified=piece.is_verified,
+        completeness=completeness,
         filters=coverage.filters,
         order=piece.order,
     )
     chunk = Chunk(
         {system.executions.name: made, STATES.name: earlier, **_integrations_of(context, piece)},
         {system.executions.name: in_columns},
-        {READS.name: [read]},
+        {READS.name: [read], REJECTED_ROWS.name: rejected.rows},
     )
     vanished = [
         key
@@ -124,7 +132,7 @@ def _stored_elsewhere(
 
 
 def _note_unverified(
-    context: Context, partition: Partition, window: Window, rows: int, *, reason: str
+    context: Context, partition: Partition, window: Window, rows: int, completeness: Completeness
 ) -> None:
     context.tally.unverified += 1
     log.warning(
@@ -132,7 +140,7 @@ def _note_unverified(
         partition=partition.name or "all",
         window=described(window),
         rows=rows,
-        reason=reason,
+        reason=completeness.reason,
     )
 
 
@@ -157,7 +165,10 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     """What a comparison of a covered window found that was not there when it was listed."""
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     comparison, window = event.comparison, event.window
-    is_verified = comparison.is_verified and len(comparison.vanished) <= MAX_VANISHED
+    rejected = rejected_in(context, partition, window, is_read_whole=not event.counts_rejected)
+    completeness = event.completeness
+    if len(comparison.vanished) > MAX_VANISHED:
+        completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are listed no more",))
     # One that was held to be purged, or not to fit the filters, has a state already.
     held = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in held.items() if (seen := StoredStatus.in_row(row)) is not None}
@@ -166,12 +177,15 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
     coverage.found_late(starts, checked_at=stamp.at)
-    coverage.mark_compared(window, is_verified=is_verified, checked_at=stamp.at)
-    if not is_verified:
-        _note_unverified(context, partition, window, len(rows), reason="a comparison came to no end")
+    coverage.mark_compared(window, completeness=completeness, checked_at=stamp.at, rejected=rejected.in_days)
+    completeness = replace(completeness, rejected=rejected.number)
+    if not completeness.is_verified:
+        _note_unverified(context, partition, window, len(rows), completeness)
     tally.late += len(rows)
     tally.executions += len(rows)
-    return Chunk({system.executions.name: rows, STATES.name: earlier})
+    return Chunk(
+        {system.executions.name: rows, STATES.name: earlier}, notes={REJECTED_ROWS.name: rejected.rows}
+    )
 
 
 def readings(listing: Listing, days: Sequence[Window]) -> list[Window]:

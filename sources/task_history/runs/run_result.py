@@ -58,6 +58,8 @@ class RunResult:
     payloads: int
     redactions: int
     """Values in payloads that were replaced because they are secrets."""
+    rejected: int
+    """Rows without a usable id that were not known before; ``rejected_rows`` has them."""
     unverified_windows: int
     """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
     unresolved: int
@@ -99,6 +101,7 @@ class RunResult:
             "steps": self.steps,
             "payloads": self.payloads,
             "redactions": self.redactions,
+            "rejected": self.rejected,
             "unverified_windows": self.unverified_windows,
             "unresolved": self.unresolved,
             "lost": None if lost is None else {"from": lost.start, "until": lost.end},
@@ -153,6 +156,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         steps=tally.steps,
         payloads=tally.payloads,
         redactions=tally.redactions,
+        rejected=tally.rejected,
         unverified_windows=tally.unverified,
         unresolved=tally.unresolved,
         lost=tally.lost,

@@ -47,6 +47,7 @@ class RunRow:
             "steps": tally.steps,
             "payloads": tally.payloads,
             "redactions": tally.redactions,
+            "rejected": tally.rejected,
             "unresolved": tally.unresolved,
             "lost_from": tally.lost.start if tally.lost else None,
             "lost_until": tally.lost.end if tally.lost else None,

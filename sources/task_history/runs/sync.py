@@ -13,7 +13,7 @@ from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
-from ..extract.listing import AHEAD, Late, Piece, Since
+from ..extract.listing import AHEAD, HeldAndRejected, Late, NewestHeld, Piece, Since
 from ..extract.pages import described
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
@@ -110,12 +110,17 @@ class Sync:
     def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
         """What is new and late in one partition, then the days that an earlier sync could not verify."""
         coverage, listing = partition.coverage, context.system.listing
-        unverified = {day.start for day in self._unverified(context, partition)}
+        unverified = {day.start.date() for day in self._unverified(context, partition, since)}
         if since.loaded is not None and not listing.is_countable:
             self._note_lost(Window(since.loaded.end, since.start))
         held = context.warehouse.within(Selection(None, partition.filters))
-        for event in partition.reader.incremental(since, held, edge=context.edge):
-            yield event if isinstance(event, Late) else self._without_lost(context, event, since)
+        # The vendor counts rejected rows too.
+        known: NewestHeld = HeldAndRejected(held, partition.rejected.values()) if partition.rejected else held
+        for event in partition.reader.incremental(since, known, edge=context.edge):
+            if isinstance(event, Late):
+                yield replace(event, counts_rejected=bool(partition.rejected))
+            else:
+                yield self._without_lost(context, event, since)
         short = partition.reader.pages.take_short()
         if not unverified and not short:
             return
@@ -126,17 +131,20 @@ class Sync:
             if start < window.end:
                 kept = Window(start, window.end)
                 yield Late(partition.reader.compare(kept, held), kept)
-        days = [day for day in coverage.unverified_windows if day.start in unverified]
+        days = [day for day in coverage.doubtful_windows(since.start) if day.start.date() in unverified]
         for window in phases.readings(listing, days)[:_MAX_UNVERIFIED_DAYS]:
             yield Late(partition.reader.compare(window, held), window)
 
-    def _unverified(self, context: Context, partition: Partition) -> list[Window]:
-        """The days to compare again: those that can still be, and where that takes reading all of them, once a day."""
+    def _unverified(self, context: Context, partition: Partition, since: Since) -> list[Window]:
+        """The days to compare again: those that can still be, and where that takes reading all of them, once a day.
+
+        Of days that lack nothing but rejected rows, which are kept, only the lookback is.
+        """
         coverage, is_countable = partition.coverage, context.system.listing.is_countable
         due = context.now() - _COMPARED_EVERY
         return [
             day
-            for day in coverage.unverified_windows
+            for day in coverage.doubtful_windows(since.start)
             if context.is_kept(day) and (is_countable or coverage.checked_at(day.start) <= due)
         ]
 

@@ -20,6 +20,8 @@ class Tally:
     steps: int = 0
     payloads: int = 0
     redactions: int = 0
+    rejected: int = 0
+    """Rows without a usable id that were kept apart."""
     unverified: int = 0
     unresolved: int = 0
     lost: Window | None = None

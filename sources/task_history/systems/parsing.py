@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
-from ..core.models import Column, Json, Row
+from ..core.models import Column, Json, RejectedRow, Row
 
 
 def error_in(column: str) -> str:
@@ -85,15 +85,77 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     Raises:
         UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
     """
+    rows, path = _list_under(data, keys, what=what)
+    if not all(isinstance(row, dict) for row in rows):
+        raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
+    return rows
+
+
+def rows_with_id(
+    data: Json, keys: Sequence[str], identity: str | None, *, what: str
+) -> tuple[list[Row], tuple[RejectedRow, ...]]:
+    """The same list in two parts: objects that have an id under the key ``identity``, and all other values.
+
+    ``identity`` is None where objects need no id.
+
+    Raises:
+        UnexpectedResponse: none of the keys is there, or what is there is no list.
+    """
+    rows, _ = _list_under(data, keys, what=what)
+    faults = [_fault(row, identity) for row in rows]
+    if not any(faults):
+        return rows, ()
+    kept = [row for row, fault in zip(rows, faults, strict=True) if not fault]
+    rejected = (
+        RejectedRow(place, row, fault)
+        for place, (row, fault) in enumerate(zip(rows, faults, strict=True))
+        if fault
+    )
+    return kept, tuple(rejected)
+
+
+def not_stored(what: str, rejected: Sequence[RejectedRow]) -> tuple[str, ...]:
+    """Why some rows of a detail are not stored, for ``Detail.unreadable``: the others are."""
+    if not rejected:
+        return ()
+    first, number = rejected[0], len(rejected)
+    named = f"Row {first.position} of the {what} is not stored: {first.reason}"
+    return (f"{named}." if number == 1 else f"{named}, and {number - 1:,} more.",)
+
+
+def _fault(row: Json, identity: str | None) -> str:
+    """Why the value has no usable id; empty where it has one."""
+    if not isinstance(row, dict):
+        return f"it is no object but {_KINDS.get(type(row), 'a number')}"
+    if identity is None:
+        return ""
+    value = row.get(identity)
+    if isinstance(value, str):
+        return "" if value else f"its {identity!r} is empty"
+    if value is None:
+        return f"its {identity!r} is null" if identity in row else f"it has no {identity!r}"
+    return f"its {identity!r} is {_KINDS[type(value)]}" if type(value) in _KINDS else ""
+
+
+_KINDS: Mapping[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _list_under(data: Json, keys: Sequence[str], *, what: str) -> tuple[list[Json], str]:
+    """The list, and where it stands in the answer. Raises UnexpectedResponse."""
     if isinstance(data, list):
-        rows: Json = data
-        path = "$"
-    elif not keys:
+        return data, "$"
+    if not keys:
         raise UnexpectedResponse(
             f"{what}: expected a list, found {type(data).__name__}. The vendor's API may have changed; nothing was "
             "loaded from this answer."
         )
-    elif isinstance(data, dict):
+    if isinstance(data, dict):
         path = next((key for key in keys if key in data), "")
         if not path:
             # What stands where names should may be anything, a secret too.
@@ -105,9 +167,9 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
         rows = data[path]
     else:
         raise UnexpectedResponse(f"{what}: expected an object, found {type(data).__name__}.")
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(rows, list):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return rows
+    return rows, path
 
 
 UNREADABLE = (

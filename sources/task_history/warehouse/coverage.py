@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import and_
+from types import MappingProxyType
 from urllib.parse import quote
 
 from ..core.intervals import days, gaps, merged, overlap
 from ..core.models import Row, Window, iso_ms
+from .completeness import Completeness
 
 SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
 LIST = "list"
@@ -56,6 +60,7 @@ class Day:
     api_total: int | None
     is_verified: bool
     checked_at: datetime
+    completeness: Completeness = field(default_factory=Completeness)
 
     @property
     def covered(self) -> timedelta:
@@ -113,9 +118,31 @@ class Coverage:
     @property
     def unverified_windows(self) -> list[Window]:
         """The covered windows of this lane's unverified days, the least recently checked first."""
-        unverified = sorted((day.checked_at, day.day) for day in self._days.values() if not day.is_verified)
-        windows = [self._days[day].windows for _, day in unverified]
-        return [Window(parts[0].start, parts[-1].end) for parts in windows]
+        return self.doubtful_windows(None)
+
+    def doubtful_windows(self, since: datetime | None) -> list[Window]:
+        """The same; of days against which only rejected rows stand, what lies after that instant.
+
+        Those rows are kept, and what is not read again does not change them.
+        """
+        found = []
+        for day in sorted(self._days.values(), key=lambda day: (day.checked_at, day.day)):
+            start, end = day.windows[0].start, day.windows[-1].end
+            if since is not None and day.completeness.is_whole_but_rejected:
+                start = max(start, since)
+            if not day.is_verified and start < end:
+                found.append(Window(start, end))
+        return found
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether any executions are loaded under the filters."""
+        return any(day.executions for day in self._days.values())
+
+    @property
+    def has_rejected(self) -> bool:
+        """Whether rejected rows are known of any day."""
+        return any(day.completeness.rejected for day in self._days.values())
 
     @property
     def own(self) -> list[Window]:
@@ -148,23 +175,26 @@ class Coverage:
         rows: Mapping[datetime, int],
         *,
         is_counted: bool,
-        is_verified: bool,
+        completeness: Completeness,
         checked_at: datetime,
+        rejected: Mapping[datetime, int] = MappingProxyType({}),
     ) -> None:
-        """The window is loaded with so many executions of each day; it may touch what is known."""
+        """The window is loaded with so many executions, and rejected rows, of each day; it may touch what is known."""
         self._own = merged((*self.own, window))
         for part in days(window):
             day = midnight(part.start)
-            number = rows.get(day, 0)
+            number, without_id = rows.get(day, 0), rejected.get(day, 0)
+            of_day = replace(completeness, rejected=without_id)
             fresh = Day(
                 day,
                 self._lane,
                 self.filters,
                 (part,),
                 number,
-                number if is_counted else None,
-                is_verified,
+                number + without_id if is_counted else None,
+                of_day.is_verified,
                 checked_at,
+                of_day,
             )
             self._put(_joined(self._days.get(day), fresh))
 
@@ -174,14 +204,23 @@ class Coverage:
         executions: int,
         api_total: int | None,
         *,
-        is_verified: bool,
+        completeness: Completeness,
         checked_at: datetime,
     ) -> None:
         """Replaces this lane's coverage of the day by the window, which was compared and lies within one day."""
         self._own = None
-        day = midnight(window.start)
         self._put(
-            Day(day, self._lane, self.filters, (window,), executions, api_total, is_verified, checked_at)
+            Day(
+                midnight(window.start),
+                self._lane,
+                self.filters,
+                (window,),
+                executions,
+                api_total,
+                completeness.is_verified,
+                checked_at,
+                completeness,
+            )
         )
 
     def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
@@ -197,17 +236,51 @@ class Coverage:
         """Time at which the instant's day was last read or compared. Raises KeyError when it is not covered."""
         return self._days[midnight(instant)].checked_at
 
-    def mark_compared(self, window: Window, *, is_verified: bool, checked_at: datetime) -> None:
-        """Marks the window as compared. Days wholly within it become ``is_verified``; others only unverified."""
+    def mark_compared(
+        self,
+        window: Window,
+        *,
+        completeness: Completeness,
+        checked_at: datetime,
+        rejected: Mapping[datetime, int] = MappingProxyType({}),
+    ) -> None:
+        """Marks the window as compared. Days wholly within it are as complete as it is; others at most as they were.
+
+        ``rejected`` is how many rejected rows each day has, also in parts of it that lie outside of the window.
+        """
         for part in days(window):
             earlier = self._days.get(midnight(part.start))
             if earlier is None:
                 continue
+            without_id = rejected.get(earlier.day, 0)
             is_whole = all(
                 part.start <= stretch.start and stretch.end <= part.end for stretch in earlier.windows
             )
-            is_sure = is_verified if is_whole else earlier.is_verified and is_verified
-            self._put(replace(earlier, is_verified=is_sure, checked_at=checked_at))
+            before = replace(earlier.completeness, rejected=0)
+            # What an earlier version verified has no evidence that is known.
+            was_verified = earlier.is_verified or before.is_verified
+            of_day = replace(completeness if is_whole else before & completeness, rejected=without_id)
+            is_verified = completeness.is_verified and not without_id and (is_whole or was_verified)
+            total = earlier.api_total
+            if total is not None:
+                total += without_id - earlier.completeness.rejected
+            self._put(
+                replace(
+                    earlier,
+                    is_verified=is_verified,
+                    checked_at=checked_at,
+                    completeness=of_day,
+                    api_total=total,
+                )
+            )
+
+    def mark_rejected(self, rejected: Mapping[datetime, int]) -> None:
+        """Notes that days have so many rejected rows; what is known of them otherwise stays."""
+        for day, number in rejected.items():
+            earlier = self._days.get(day)
+            if earlier is not None and number > earlier.completeness.rejected:
+                completeness = replace(earlier.completeness, rejected=number)
+                self._put(replace(earlier, is_verified=False, completeness=completeness))
 
     def changes(self, run_id: str) -> list[Row]:
         """The rows of ``coverage`` to write; each is returned once."""
@@ -243,6 +316,7 @@ def _joined(earlier: Day | None, fresh: Day) -> Day:
         executions=earlier.executions + fresh.executions,
         api_total=(earlier.api_total or 0) + (fresh.api_total or 0) if is_counted else None,
         is_verified=earlier.is_verified and fresh.is_verified,
+        completeness=earlier.completeness & fresh.completeness,
     )
 
 
@@ -258,38 +332,34 @@ def _row(entry: Day, run_id: str) -> Row:
         "executions": entry.executions,
         "api_total": entry.api_total,
         "is_verified": entry.is_verified,
+        "evidence": entry.completeness.evidence,
+        "reason": entry.completeness.reason,
+        "rejected": entry.completeness.rejected if entry.completeness.evidence else None,
         "checked_at": entry.checked_at,
         "run_id": run_id,
     }
+
+
+def read_day(row: Row) -> Day:
+    """Parses a row of ``coverage``. Raises ValueError."""
+    return Day(
+        midnight(row["day"]),
+        str(row["lane"]),
+        str(row["filters"] or ""),
+        read_windows(row["windows"]),
+        int(row["executions"] or 0),
+        row["api_total"],
+        bool(row["is_verified"]),
+        row["checked_at"],
+        # Columns that a warehouse of an earlier version has not.
+        Completeness.stored(row.get("evidence"), row.get("reason"), row.get("rejected")),
+    )
 
 
 def read_windows(text: str) -> tuple[Window, ...]:
     """Parses the windows of a row of ``coverage``. Raises ValueError."""
     return tuple(
         Window(datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in json.loads(text)
-    )
-
-
-def stored_day(
-    day: datetime,
-    lane: str,
-    filters: str | None,
-    windows: str,
-    executions: int | None,
-    api_total: int | None,
-    is_verified: bool | None,
-    checked_at: datetime,
-) -> Day:
-    """The coverage of a stored row's columns. Raises ValueError where its windows are none."""
-    return Day(
-        day.astimezone(UTC),
-        lane,
-        filters or "",
-        read_windows(windows),
-        executions or 0,
-        api_total,
-        bool(is_verified),
-        checked_at.astimezone(UTC),
     )
 
 
@@ -303,6 +373,7 @@ class DaySummary:
     api_total: int | None
     is_verified: bool
     checked_at: datetime
+    completeness: Completeness
 
 
 def unfiltered(every_day: Iterable[Day], partition: str = "") -> list[Day]:
@@ -338,6 +409,7 @@ def _common(parts: Sequence[Day]) -> Day:
         api_total=None,
         is_verified=all(part.is_verified for part in parts),
         checked_at=min(part.checked_at for part in parts),
+        completeness=reduce(and_, (part.completeness for part in parts)),
     )
 
 
@@ -362,6 +434,7 @@ def by_day(days: Sequence[Day]) -> list[DaySummary]:
                 sum(total for total in totals if total is not None) if None not in totals else None,
                 is_verified,
                 newest.checked_at,
+                reduce(and_, (entry.completeness for entry in loaded)),
             )
         )
     return summaries

@@ -11,12 +11,12 @@ from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .backlog import Open, StepCount, Wanted
 from .backlog_queries import BacklogQueries
-from .coverage import Day, stored_day
+from .coverage import Day, read_day
 from .dataset import Where, always, utc, wanted
 from .names import EVER, Names
 from .rates import Rates
 from .status_history import StoredStatus
-from .tables import COVERAGE, SYNC_RUNS
+from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
 
 _MAX_IDS_PER_QUERY = 500
 _GRACE = timedelta(days=7)
@@ -247,11 +247,14 @@ class Warehouse(BacklogQueries):
 
     def coverage(self) -> list[Day]:
         """The coverage of the dataset."""
-        rows = self._rows(
-            "SELECT day, lane, filters, windows, executions, api_total, is_verified, checked_at "
-            f"FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL"
-        )
-        return [stored_day(*row) for row in rows]
+        rows = self._records(f"SELECT * FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL")
+        return list(map(read_day, rows))
+
+    def rejected(self, filters: str) -> dict[str, datetime]:
+        """The rejected rows of the list that these filters name, by ``rejected_id``: when they began."""
+        names, table = self._name(REJECTED_ROWS.name), self._system.executions.name
+        sql = f"SELECT rejected_id, near_at FROM {names} WHERE table_name = %s AND filters = %s AND near_at IS NOT NULL"
+        return {str(key): always(near) for key, near in self._rows(sql, table, filters)}
 
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
         """Runs of these commands whose outcome is ``running``."""

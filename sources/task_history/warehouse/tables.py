@@ -51,6 +51,7 @@ SYNC_RUNS = Table(
         Column("steps", "bigint", "Rows of steps it wrote."),
         Column("payloads", "bigint", "Rows of payloads it wrote."),
         Column("redactions", "bigint", "Values it redacted in payloads."),
+        Column("rejected", "bigint", "Rows without a usable id that it kept in rejected_rows."),
         Column(
             "unresolved",
             "bigint",
@@ -82,6 +83,13 @@ SYNC_RUNS = Table(
     newest="written_at",
 )
 
+EVIDENCE = (
+    "What makes them known to be all: count, where as many rows came as the vendor counts; chain, where each page joined "
+    "the one before and the end was shown; repeat, where two readings gave the same; none. Empty where an earlier "
+    "version of this connector noted nothing."
+)
+REJECTED = "Rows of the vendor's without a usable id, kept in rejected_rows; the vendor counts them too."
+
 COVERAGE = Table(
     "coverage",
     "One row per day, lane and set of filters of executions that are loaded: how many, and whether the vendor "
@@ -105,7 +113,10 @@ COVERAGE = Table(
         ),
         Column("executions", "bigint", "Executions loaded for the windows when they were last read."),
         Column("api_total", "bigint", "The vendor's count for the windows; empty where it gave none."),
-        Column("is_verified", "bool", "Whether both were equal, or every difference was accounted for."),
+        Column("is_verified", "bool", "Whether they are known to be all that the vendor has."),
+        Column("evidence", "text", EVIDENCE),
+        Column("reason", "text", "Why they are not known to be all; empty where they are."),
+        Column("rejected", "bigint", REJECTED),
         Column("checked_at", "timestamp", "When the windows were last read or compared."),
         Column("run_id", "text", "The run that did it (sync_runs.run_id)."),
     ),
@@ -131,11 +142,46 @@ READS = Table(
         ),
         Column("executions", "bigint", "Executions that came."),
         Column("api_total", "bigint", "The vendor's count for the window; empty where it gave none."),
-        Column("is_verified", "bool", "Whether both were equal, or every difference was accounted for."),
+        Column("is_verified", "bool", "Whether they are known to be all that the vendor has."),
+        Column("evidence", "text", EVIDENCE),
+        Column("reason", "text", "Why they are not known to be all; empty where they are."),
+        Column("rejected", "bigint", REJECTED),
         Column("read_at", "timestamp", "When the last page of it was read."),
     ),
     newest="read_at",
     partition="read_at",
+)
+
+REJECTED_ROWS = Table(
+    "rejected_rows",
+    "One row per row of the vendor's that has no usable id, or is no object, and so stands in no other table.",
+    ("rejected_id",),
+    (
+        Column(
+            "rejected_id", "text", "Made of the list, the time and the content: the same row is here once."
+        ),
+        Column("table_name", "text", "The table that it would stand in."),
+        Column("filters", "text", "The filters of the listing, as in coverage.filters; empty for none."),
+        Column("window_start", "timestamp", "From when on executions were asked for; empty for any time."),
+        Column("window_end", "timestamp", "Until when; that instant excluded."),
+        Column("row_offset", "bigint", "Its position in the listing of that window, from 0."),
+        Column(
+            "near_at",
+            "timestamp",
+            "When it began; where it does not say, when the row beside it did. That day is not verified.",
+        ),
+        Column(
+            "value",
+            "text",
+            "The row as the vendor sent it, as JSON text; secrets are redacted, and what is longer than "
+            "payload_max_bytes is cut.",
+            is_free=True,
+        ),
+        Column("reason", "text", "Why it stands in no other table."),
+        Column("fetched_at", "timestamp", "When this connector read it last."),
+        Column("run_id", "text", "The run that did (sync_runs.run_id)."),
+    ),
+    newest="fetched_at",
 )
 
 STATES = Table(
@@ -198,6 +244,7 @@ def of(system: System) -> tuple[Table, ...]:
         SYNC_RUNS,
         COVERAGE,
         READS,
+        REJECTED_ROWS,
     )
 
 

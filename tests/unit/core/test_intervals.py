@@ -12,6 +12,7 @@ from task_history.core.intervals import Starts, days, halves, is_ascending, shar
 from task_history.core.models import MS, Window
 from task_history.extract.settling_plan import plan
 from task_history.warehouse.backlog import Open
+from task_history.warehouse.completeness import Completeness
 from task_history.warehouse.coverage import Coverage, by_midnight
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,7 +94,9 @@ def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int
     for length in lengths:
         window = Window(_at(at), _at(at + length))
         inside = [instant for instant in instants if instant in window]
-        coverage.add(window, by_midnight(inside), is_counted=True, is_verified=True, checked_at=EPOCH)
+        coverage.add(
+            window, by_midnight(inside), is_counted=True, completeness=Completeness("count"), checked_at=EPOCH
+        )
         at += length
     whole = Window(_at(0), _at(at))
     rows = coverage.changes("run")
@@ -130,7 +133,7 @@ def test_late_rows_are_counted_on_their_day() -> None:
         Window(EPOCH, EPOCH + timedelta(days=2)),
         {EPOCH: 1},
         is_counted=True,
-        is_verified=True,
+        completeness=Completeness("count"),
         checked_at=EPOCH,
     )
     coverage.changes("first")

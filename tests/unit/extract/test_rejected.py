@@ -65,6 +65,17 @@ def test_each_row_is_noted_once_and_taken_once() -> None:
     assert rejections.take() == []
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["edge_last", "edge_first"])
+def test_a_row_at_the_edge_of_a_page_is_one(order: tuple[int, int]) -> None:
+    """A row that does not say when it began is the same where another page begins with it."""
+    pages = [(_page([1, 2], {1: None}), 0), (_page([2, 3], {0: None}), 1)]
+    rejections, taken = Rejections(systems.find("paragon")), []
+    for place in order:
+        rejections.note(pages[place][0], DAY, pages[place][1])
+        taken += rejections.take()
+    assert len({(one.near, one.alike) for one in taken}) == 1
+
+
 def test_a_page_without_any_other_row_is_unexpected() -> None:
     """Where a listing never showed a row with an id, or where a whole page has none, the vendor changed its answers."""
     few, many = _page([], {0: None}), _page([], dict.fromkeys(range(10)))

@@ -53,7 +53,7 @@ def test_envelopes(answer: Any, rows: int, more: bool) -> None:
     assert (len(page.rows), page.more) == (rows, more)
 
 
-@pytest.mark.parametrize("answer", [{}, [], {"data": {}}, {"data": {"items": ["a"]}}, {"data": None}])
+@pytest.mark.parametrize("answer", [{}, [], {"data": {}}, {"data": {"items": "a"}}, {"data": None}])
 def test_other_answers_are_refused(answer: Any) -> None:
     """What has not the form is an error, never an empty list."""
     with pytest.raises(UnexpectedResponse):

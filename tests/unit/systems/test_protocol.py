@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_answers_of_another_form_are_refused(name: str) -> None:
         {},
         {"rows": []},
         {"workflowExecutions": None},
-        {"workflowExecutions": ["a"]},
+        {"workflowExecutions": {"id": "a"}},
         "text",
         3,
         None,
@@ -110,6 +111,44 @@ def test_unknown_system_lists_the_known_ones() -> None:
     """The error names those there are."""
     with pytest.raises(UsageError, match="paragon"):
         systems.find("nothing")
+
+
+LISTS: dict[str, tuple[str, Callable[[list[Json]], Json]]] = {
+    "paragon": ("id", lambda rows: {"workflowExecutions": rows}),
+    "sailpoint": ("id", lambda rows: rows),
+    "twinit": ("_id", lambda rows: {"_list": rows}),
+    "b3os": ("id", lambda rows: {"data": {"items": rows}}),
+}
+"""The key of a row's id, and the answer that has these rows."""
+ODD: list[tuple[Callable[[str], Json], str]] = [
+    (lambda key: {"status": "x"}, "it has no '{}'"),
+    (lambda key: {key: None}, "its '{}' is null"),
+    (lambda key: {key: ""}, "its '{}' is empty"),
+    (lambda key: {key: {"value": 1}}, "its '{}' is an object"),
+    (lambda key: {key: ["a"]}, "its '{}' is a list"),
+    (lambda key: {key: True}, "its '{}' is a boolean"),
+    (lambda key: None, "it is no object but null"),
+    (lambda key: "a", "it is no object but a text"),
+    (lambda key: 3, "it is no object but a number"),
+    (lambda key: [{key: "a"}], "it is no object but a list"),
+]
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_rows_without_an_id_are_told_from_the_others(name: str) -> None:
+    """Each keeps its place, its value as it was sent, and says why; a number is an id, and so is any other text."""
+    system = systems.find(name)
+    key, answer = LISTS[name]
+    odd = [made(key) for made, _ in ODD]
+    rows = [{key: "a"}, *odd, {key: 7}, {key: ".."}]
+    page = system.listing.read(answer(rows))
+    assert list(map(system.identity, page.rows)) == ["a", "7", ".."]
+    assert [(one.position, one.value, one.reason) for one in page.rejected] == [
+        (place, value, reason.format(key))
+        for place, (value, (_, reason)) in enumerate(zip(odd, ODD, strict=True), start=1)
+    ]
+    assert (page.size, list(page.places)) == (len(rows), [0, len(rows) - 2, len(rows) - 1])
+    assert system.listing.read(answer(["a"])).size == 1
 
 
 @pytest.mark.parametrize("name", systems.names())

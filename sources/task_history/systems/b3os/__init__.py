@@ -18,7 +18,7 @@ from ...core.json import exact_json
 from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
-from ..parsing import instant, instant_or_millis, rows_under, timed
+from ..parsing import instant, instant_or_millis, rows_under, rows_with_id, timed
 from ..protocol import Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
@@ -76,14 +76,12 @@ def read_page(data: Json) -> Page:
         has_more = content.get("hasMore")
         # Go encodes an empty list as null.
         content = content["items"] if content["items"] is not None else []
-    rows = rows_under(content, (), what=what)
-    for row in rows:
-        if row.get("id") in (None, ""):
-            raise UnexpectedResponse("list: a row has no 'id'.")
+    rows, rejected = rows_with_id(content, (), "id", what=what)
     return Page(
         [timed(row, _TIMES) for row in rows],
         total=None,
         more=has_more if isinstance(has_more, bool) else None,
+        rejected=rejected,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, rows_under
+from ..parsing import instant, rows_under, rows_with_id
 from ..protocol import (
     Access,
     Detail,
@@ -85,18 +85,17 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows = rows_under(data, ("workflowExecutions", "data"), what="list of executions")
-    for row in rows:
-        if row.get("id") in (None, ""):
-            raise UnexpectedResponse("list of executions: a row has no 'id'.")
+    keys = ("workflowExecutions", "data")
+    rows, rejected = rows_with_id(data, keys, "id", what="list of executions")
     if not isinstance(data, dict):
-        return Page(rows, total=None, more=None)
+        return Page(rows, total=None, more=None, rejected=rejected)
     total = data.get("total")
     # nextLink only ever means "more": it may name another host, another order or no filters.
     return Page(
         rows,
         total=total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None,
         more=bool(data["nextLink"]) if "nextLink" in data else None,
+        rejected=rejected,
     )
 
 

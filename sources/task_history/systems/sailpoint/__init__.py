@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, rows_under, timed
+from ..parsing import instant, rows_under, rows_with_id, timed
 from ..protocol import (
     Access,
     Detail,
@@ -129,11 +129,9 @@ def workflows_request(values: SailPointSettings, partition: str, offset: int) ->
 
 
 def read_workflows(data: Json) -> Page:
-    rows = rows_under(data, (), what="list of workflows")
+    rows, rejected = rows_with_id(data, (), "id", what="list of workflows")
     workflows = []
     for row in rows:
-        if row.get("id") in (None, ""):
-            raise UnexpectedResponse("list of workflows: a row has no 'id'.")
         trigger, owner = row.get("trigger"), row.get("owner")
         workflows.append(
             {
@@ -142,7 +140,8 @@ def read_workflows(data: Json) -> Page:
                 "owner_name": owner.get("name") if isinstance(owner, dict) else None,
             }
         )
-    return Page(workflows, total=None, more=bool(rows) and len(rows) % PAGE == 0)
+    size = len(rows) + len(rejected)
+    return Page(workflows, total=None, more=size > 0 and size % PAGE == 0, rejected=rejected)
 
 
 def list_request(
@@ -163,8 +162,8 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows = rows_under(data, (), what="list of executions")
-    return Page([_execution(row, what="list of executions") for row in rows], total=None, more=None)
+    rows, rejected = rows_with_id(data, (), "id", what="list of executions")
+    return Page(list(map(_execution, rows)), total=None, more=None, rejected=rejected)
 
 
 def is_open(row: Row) -> bool:
@@ -180,9 +179,9 @@ def read_execution(data: Json) -> Detail:
     # The schema says a list of one; servers give the object.
     if isinstance(data, list) and len(data) == 1:
         data = data[0]
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or data.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'id'.")
-    return Detail(_execution(data, what="execution"), {}, [])
+    return Detail(_execution(data), {}, [])
 
 
 def steps_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
@@ -246,9 +245,7 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _execution(row: Row, *, what: str) -> Row:
-    if row.get("id") in (None, ""):
-        raise UnexpectedResponse(f"{what}: a row has no 'id'.")
+def _execution(row: Row) -> Row:
     return {"closeTime": None, **timed(row, _TIMES)}
 
 

@@ -15,9 +15,9 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
-from ...core.models import MS, Json, Page, Request, Row, Window
+from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Window
 from ..ids import path_of, shown
-from ..parsing import instant, rows_under, timed
+from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
     Answers,
@@ -117,8 +117,9 @@ def workflows_request(values: TwinitSettings, partition: str, offset: int) -> Re
 
 
 def read_workflows(data: Json) -> Page:
-    rows, has_more = _page(data, what="list of definitions")
-    return Page([timed(row, _TIMES) for row in rows], total=None, more=has_more is not False)
+    rows, rejected, has_more = _page(data, what="list of definitions")
+    rows = [timed(row, _TIMES) for row in rows]
+    return Page(rows, total=None, more=has_more is not False, rejected=rejected)
 
 
 def list_request(
@@ -132,8 +133,8 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows, has_more = _page(data, what="list of runs")
-    return Page([_run(row) for row in rows], total=None, more=has_more)
+    rows, rejected, has_more = _page(data, what="list of runs")
+    return Page(list(map(_run, rows)), total=None, more=has_more, rejected=rejected)
 
 
 def started_at(row: Row) -> datetime | None:
@@ -170,6 +171,7 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     task_id = segments[4]
     offset = next((int(value) for name, value in request.params if name == "_offset"), 0)
     what = "loop tasks" if request.kind == "loop_tasks" else "task logs"
+    rejected: tuple[RejectedRow, ...] = ()
     if isinstance(data, str):
         rows, follows = _text_lines(data), None
         if not rows:
@@ -177,26 +179,28 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
             return Detail({}, {}, [], unreadable=(f"The log of the task {shown(task_id)} is {reason}.",))
         follows = None if len(rows) >= PAGE else False
     else:
-        rows, follows = _page(data, what=what, requested=offset)
+        rows, rejected, follows = _page(data, what=what, requested=offset)
     next_page: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
-    if rows and (follows if follows is not None else len(rows) >= _MIN_PAGE_SIZE):
-        next_page = (_of_task(request.kind, namespace, run_id, task_id, offset + len(rows)),)
+    page = Page(rows, None, None, rejected=rejected)
+    if page.size and (follows if follows is not None else page.size >= _MIN_PAGE_SIZE):
+        next_page = (_of_task(request.kind, namespace, run_id, task_id, offset + page.size),)
+    lost = not_stored(f"{what} of {shown(task_id)}", rejected)
     if request.kind == "loop_tasks":
         tasks = list(_tasks(rows, run_id, parent=task_id))
         further, unreadable = _more(values, namespace, run_id, tasks)
-        return Detail({}, {}, tasks, more=(*next_page, *further), unreadable=unreadable)
+        return Detail({}, {}, tasks, more=(*next_page, *further), unreadable=(*unreadable, *lost))
     lines = [
         {
             **timed(row, ("timestamp",)),
-            "id": f"{task_id}:{offset + index}",
+            "id": f"{task_id}:{offset + place}",
             "task_id": task_id,
             "workflow_execution_id": run_id,
-            "position": offset + index,
+            "position": offset + place,
         }
-        for index, row in enumerate(rows)
+        for place, row in zip(page.places, rows, strict=True)
     ]
-    return Detail({}, {}, [], {LOGS.name: lines}, more=next_page)
+    return Detail({}, {}, [], {LOGS.name: lines}, more=next_page, unreadable=lost)
 
 
 def _more(
@@ -317,20 +321,24 @@ def _holds(value: Json, text: str) -> bool:
     return value is not None and str(value) == text
 
 
-def _page(data: Json, *, what: str, requested: int = 0) -> tuple[list[Row], bool | None]:
-    """The rows of a bare list or of the envelope, and whether more follow; None where that is not stated."""
+def _page(
+    data: Json, *, what: str, requested: int = 0
+) -> tuple[list[Row], tuple[RejectedRow, ...], bool | None]:
+    """The rows of a bare list or of the envelope, in two parts, and whether more follow; None where that is not stated.
+
+    Lines of a log have no ids.
+    """
+    identity = None if what == "task logs" else "_id"
     if isinstance(data, list):
-        rows, has_more = rows_under(data, (), what=what), None
+        rows, rejected = rows_with_id(data, (), identity, what=what)
+        has_more = None
     else:
-        rows = rows_under(data, ("_list",), what=what)
+        rows, rejected = rows_with_id(data, ("_list",), identity, what=what)
+        size = len(rows) + len(rejected)
         total, offset = data.get("_total"), data.get("_offset")
         is_told = all(isinstance(number, int) and not isinstance(number, bool) for number in (total, offset))
-        has_more = bool(rows) and max(offset, requested) + len(rows) < total if is_told else None
-    if what != "task logs":
-        for row in rows:
-            if row.get("_id") in (None, ""):
-                raise UnexpectedResponse(f"{what}: a row has no '_id'.")
-    return rows, has_more
+        has_more = size > 0 and max(offset, requested) + size < total if is_told else None
+    return rows, rejected, has_more
 
 
 def _tasks(container: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:

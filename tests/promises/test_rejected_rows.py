@@ -1,0 +1,126 @@
+"""A row that has no usable id, or is no object: the others load, it is kept exact, and its window is not verified."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history import systems
+from task_history_cli.sandbox import odd_rows
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
+
+WORLD: dict[str, Any] = {
+    "executions": 700,
+    "days": 6,
+    "workflows": 3,
+    "failed": 0.2,
+    "open_days": 0.3,
+    "seed": 5,
+    "now": "2026-03-01T00:00:00Z",
+}
+SETTINGS: dict[str, Any] = {"start_date": "2026-02-20", "steps": "none", "retention_days": 0}
+SHARE = 0.02
+RANGE = ("--from", "2026-02-20", "--to", "2026-03-02")
+IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
+KINDS = ("no_id", "null_id", "empty_id", "object_id", "null", "text", "number", "list")
+
+
+@pytest.fixture(params=systems.names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def sandbox(name: str) -> Iterator[SandboxProcess]:
+    """The system's vendor, whose executions have all ended, and whose lists of workflows are right."""
+    with SandboxProcess(name, freeze=True, **WORLD) as sandbox:
+        sandbox.advance(4 * 86_400)
+        yield sandbox
+
+
+def held(place: Place) -> set[str]:
+    """The ids of the stored executions."""
+    table = systems.find(place.system).executions.name
+    return {row[0] for row in place.query(f"SELECT id FROM {place.system}.{table}")}
+
+
+def rejected(place: Place) -> list[tuple[Any, ...]]:
+    """The rejected rows of the first list."""
+    table = systems.find(place.system).executions.name
+    return place.query(
+        f"SELECT value, reason FROM {place.system}.rejected_rows WHERE table_name = '{table}' ORDER BY rejected_id"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess, kind: str) -> None:
+    """The run ends with 0, names the windows, and each odd row is kept once, as JSON text, with its reason."""
+    truth = {str(row[IDS[name]]): row for row in sandbox.truth()}
+    odd = {key for key in truth if odd_rows.is_odd(key, SHARE)}
+    assert 5 < len(odd) < 40
+    sandbox.switches(odd_rows=kind, odd_share=SHARE)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS)
+    first = place.sync()
+    assert held(place) == truth.keys() - odd
+    kept = rejected(place)
+    values = [json.loads(value) for value, _ in kept]
+    if kind.endswith("_id"):
+        # A run of several namespaces stands in the list of each.
+        assert len({value for value, _ in kept}) == len(odd)
+        others = [{key: value for key, value in row.items() if key != IDS[name]} for row in values]
+        assert all(isinstance(other, dict) and other.get("status", other.get("_status")) for other in others)
+    else:
+        assert len({json.dumps(value) for value in values}) == 1
+    assert all(reason for _, reason in kept)
+    assert not first["complete"]
+    assert first["unverified_windows"] > 0
+    assert first["rejected"] >= len(kept)
+    assert "without a usable id" in first["stderr"]
+    days = "SELECT bool_and(is_verified = (rejected = 0)), sum(rejected) FROM {0}.coverage WHERE filters NOT LIKE 'list%'"
+    [(is_told, number)] = place.query(days.format(name))
+    assert is_told
+    assert number >= len(kept)
+
+
+def test_a_later_sync_is_not_held_up(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
+    """It costs what it costs without odd rows, says nothing of those that it knows, and doubles none."""
+    sandbox.switches(odd_rows="no_id", odd_share=SHARE)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS)
+    place.sync()
+    kept = rejected(place)
+    again = place.sync()
+    assert rejected(place) == kept
+    assert "without a usable id" not in again["stderr"]
+    assert (again["complete"], again["rejected"]) == (True, 0)
+    place.sync()
+    assert rejected(place) == kept
+
+
+def test_a_row_that_gets_its_id_is_loaded(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
+    """An audit names it, its repair loads it, and then the days are verified."""
+    truth = {str(row[IDS[name]]) for row in sandbox.truth()}
+    sandbox.switches(odd_rows="no_id", odd_share=SHARE)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS)
+    place.sync()
+    sandbox.switches(odd_rows="none")
+    named = json.loads(place.run("audit", name, *RANGE, "--json", expect=10).stdout)
+    assert named["missing"] >= len(truth - held(place)) > 0
+    place.run("audit", name, *RANGE, "--repair")
+    assert held(place) == truth
+    place.run("audit", name, *RANGE, "--thorough")
+
+
+def test_a_list_of_nothing_else_is_an_unexpected_answer(
+    tmp_path: Path, name: str, sandbox: SandboxProcess
+) -> None:
+    """Where no row of a list has an id, the vendor changed its answers: the run ends with 4, and covers nothing."""
+    sandbox.switches(odd_rows="no_id", odd_share=1.0)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS)
+    done = place.run("sync", name, expect=4)
+    assert "can be stored" in done.stderr
+    assert place.query(f"SELECT count(*) FROM {name}.coverage") == [(0,)]
