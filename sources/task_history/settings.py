@@ -26,6 +26,7 @@ from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
 from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
+from .settings_accounts import check_account
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
 from .systems.protocol import System
@@ -153,6 +154,8 @@ def load(
         check_dataset(checked.values.dataset_name, f"dataset_name (in {source})", others=others)
     if instance is not None:
         check_instance(instance, checked.values.dataset_name or name, others=others)
+        paths = (path for place in looked_in for path, is_table in place.paths() if not is_table)
+        check_account(system, instance, paths)
     return checked
 
 

@@ -213,6 +213,8 @@ def test_two_accounts_do_not_meet(tmp_path: Path) -> None:
     with SandboxProcess(executions=150, seed=7, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.sync()
+        own = "TASK_HISTORY_PARAGON_EU__SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID"
+        place.env[own] = sandbox.settings["project_id"]
         place.sync("--instance", "eu")
         assert differences(place, sandbox) == PERFECT
         assert len(place.executions("paragon_eu")) == len(sandbox.truth())

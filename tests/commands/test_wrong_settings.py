@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.support.place import Place
@@ -123,3 +124,38 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
     told = _refused(place)
     assert ".dlt/secrets.toml is not TOML" in told
     assert message in told
+
+
+def test_a_destination_whose_package_is_missing(tmp_path: Path) -> None:
+    """A destination of dlt that needs a package which is not installed is refused with its name."""
+    assert "pip install 'dlt[sql_database]'" in _refused(
+        _place(tmp_path), "sync", "paragon", "--destination", "sqlalchemy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot be read"), ("workflow,integration\nw,slack\n", "lacks workflow_id")],
+    ids=["no file", "another column"],
+)
+def test_check_reads_the_map_of_workflows(tmp_path: Path, content: str | None, message: str) -> None:
+    """``check`` finds what ``sync`` would stumble over: a mapping file that is not there or has other columns."""
+    place = _place(tmp_path)
+    file = tmp_path / "map.csv"
+    if content is not None:
+        file.write_text(content)
+    place.set(workflow_map=str(file))
+    told = _refused(place, "check", "paragon")
+    assert "workflow_map" in told
+    assert message in told
+
+
+def test_a_warehouse_without_views_is_no_error_of_sql(tmp_path: Path) -> None:
+    """``report`` over a file in which nothing is loaded says what makes the views, and no statement."""
+    place = _place(tmp_path)
+    with duckdb.connect(str(place.file)) as connection:
+        connection.execute("CREATE SCHEMA paragon")
+    done = place.run_process("report", "--month", "2026-11")
+    assert done.returncode == 4
+    assert "task-history sync makes them" in done.stderr
+    assert "Catalog" not in done.stderr

@@ -13,6 +13,7 @@ from task_history.extract.integrations import Named, read_map
 from task_history.settings import Settings, load, settings_of
 from task_history.systems import find, names
 from task_history.systems.paragon.settings import ParagonSettings
+from task_history.systems.shared_settings import settings_in
 from tests.support import settings_docs
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
@@ -63,12 +64,34 @@ def test_an_instance_has_a_section_of_its_own(tmp_path: Path) -> None:
         tmp_path,
         "config.toml",
         '[sources.task_history.paragon]\nsteps = "none"\npayloads = "none"\n'
-        '[task_history_paragon_eu.sources.task_history.paragon]\nsteps = "failed"\n',
+        '[task_history_paragon_eu.sources.task_history.paragon]\nsteps = "failed"\nproject_id = "eu"\n',
     )
     eu = load("paragon", instance="eu", folder=tmp_path, environ=NEEDED)
     assert (eu.values.steps, eu.values.payloads) == ("failed", "none")
     assert (eu.pipeline_name, eu.dataset_name) == ("task_history_paragon_eu", "paragon_eu")
     assert _load(tmp_path).values.steps == "none"
+
+
+@pytest.mark.parametrize("system", names())
+def test_an_account_has_a_project_or_credentials_of_its_own(tmp_path: Path, system: str) -> None:
+    """A mistyped ``--instance`` does not load the first account again: the error names those that are configured."""
+    own = next(setting.name for setting in settings_in(find(system).settings) if setting.is_secret)
+    section = f"TASK_HISTORY_{system.upper()}_PROD__SOURCES__TASK_HISTORY__{system.upper()}__"
+    environ = {section + own.upper(): "Sup3rS3cretValue"}
+
+    def account(instance: str, **more: str) -> Settings:
+        return load(system, instance=instance, folder=tmp_path, environ=environ | more, allow_missing=True)
+
+    assert account("prod").dataset_name == f"{system}_prod"
+    with pytest.raises(
+        ConfigurationError, match=r"Did you mean prod\? Accounts that are configured: prod\."
+    ) as error:
+        account("prdo")
+    assert f"task_history_{system}_prdo.sources.task_history.{system}" in str(error.value)
+    assert "Sup3r" not in str(error.value)
+    # Another setting of its own makes it no other account.
+    with pytest.raises(ConfigurationError, match="no project and no credentials of its own"):
+        account("prdo", **{section.replace("_PROD_", "_PRDO_") + "STEPS": "none"})
 
 
 @pytest.mark.parametrize("given", ['["a", "b"]', "a,b", "a, b"])

@@ -13,6 +13,7 @@ from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
+from task_history.extract.integrations import read_map
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 
@@ -34,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
+    if settings.system.integrations is not None:
+        read_map(settings.system.integrations.map_file(settings.values))
     captured = []
     if args.destination:
         output.keep_secret(settings.secrets)

@@ -101,10 +101,14 @@ def asked(target: Target) -> Iterator[Access]:
         try:
             cursor = connection.execute(sql.replace("%s", "?"), list(values))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
+        except duckdb.CatalogException as error:
+            raise WarehouseUnavailable(
+                f"Views are missing in {target.file}: task-history sync makes them once something is loaded, and "
+                "task-history views makes them again."
+            ) from error
         except duckdb.Error as error:
             raise WarehouseUnavailable(
-                f"The warehouse cannot answer: {str(error).splitlines()[0]}. If a view is missing, make it with: "
-                "task-history views"
+                f"The warehouse cannot answer: {str(error).splitlines()[0]}."
             ) from error
 
     def execute(statements: Iterable[str]) -> None:

@@ -50,8 +50,8 @@ def configuration_error(error: BaseException) -> ConfigurationError | None:
         )
     if isinstance(error, MissingDependencyException):
         return ConfigurationError(
-            f"A setting of dlt needs a package that is not installed: {error.caller}. Install it with pip install "
-            f"{' '.join(repr(name) for name in error.dependencies)}, or take the setting out."
+            f"What is set needs a package that is not installed, for {error.caller.strip()}: pip install "
+            f"{' '.join(repr(name) for name in error.dependencies)}, or choose another setting or destination."
         )
     if isinstance(error, ConfigurationException):
         return ConfigurationError(

@@ -9,6 +9,7 @@ from dlt.common.destination import Destination
 from ...core.batch import Commits
 from ...core.errors import ConfigurationError, UsageError
 from ..dlt_internals import SqlJobClientBase
+from ..dlt_settings import configuration_error
 from .base import Backend, Descriptions
 from .duckdb import commenting
 
@@ -29,6 +30,8 @@ def destination(name: str, *, staging: str) -> Any:
         made = Destination.from_reference(name, staging_dataset_name_layout=staging)
         client = made.client_class if made is not None else object
     except (DestinationException, ImportError) as error:
+        if (refused := configuration_error(error)) is not None:
+            raise refused from None
         if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
             raise
         missing = getattr(error, "name", None) or ""
