@@ -24,7 +24,7 @@ def _load(system: str, folder: Path, dataset: str | None = None, instance: str |
     prefix = f"SOURCES__TASK_HISTORY__{system.upper()}__"
     if dataset is not None:
         environ[prefix + "DATASET_NAME"] = dataset
-    if instance:
+    if instance and normalised(instance) == instance:
         environ[f"TASK_HISTORY_{system.upper()}_{instance.upper()}__{prefix}API_KEY"] = "its own key"
     return load(system, instance=instance, folder=folder, environ=environ, allow_missing=True)
 
