@@ -124,3 +124,32 @@ def test_a_list_of_nothing_else_is_an_unexpected_answer(
     done = place.run("sync", name, expect=4)
     assert "can be stored" in done.stderr
     assert place.query(f"SELECT count(*) FROM {name}.coverage") == [(0,)]
+
+
+def test_what_is_not_verified_is_told_with_its_reason(
+    tmp_path: Path, name: str, sandbox: SandboxProcess
+) -> None:
+    """``status``, ``why``, ``audit`` and the report name the days and the reason, in lines of at most 80 characters."""
+    key = IDS[name]
+    truth = {str(row[key]): row for row in sandbox.truth()}
+    sandbox.switches(odd_rows="no_id", odd_share=SHARE)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS)
+    place.sync()
+    table = systems.find(name).executions.name
+    [status] = json.loads(place.run("status", name, "--json").stdout)["systems"]
+    [told] = [entry for entry in status["unverified"] if entry["table"] == table]
+    number = len(rejected(place))
+    assert (told["rejected"], told["reason"]) == (number, f"{number} rows without a usable id")
+    assert {day["is_verified"] for day in status["coverage"] if day["rejected"]} == {False}
+    text = place.run("status", name).stdout
+    assert f"({table}): {number} rows without a usable id" in " ".join(text.split())
+    assert all(len(line) <= 80 for line in text.splitlines() if "unverified" in line)
+    odd = next(identity for identity in truth if odd_rows.is_odd(identity, SHARE))
+    if systems.find(name).listing.is_countable:
+        why = place.run("why", name, odd, "--live", expect=None).stdout
+        assert "that day is not verified" in why
+        assert "without a usable id" in why
+    audited = place.run("audit", name, *RANGE, expect=10).stdout
+    assert "have no usable id; rejected_rows has them" in audited
+    place.run("report", "--out", "report.html", "--month", "2026-02")
+    assert "without a usable id" in (tmp_path / "report.html").read_text("utf-8")

@@ -139,6 +139,7 @@ def _found(work: Audit) -> dict[str, Any]:
         "repaired": findings.repaired,
         "not_looked_at": findings.not_looked_at,
         "steps_compared": findings.steps_compared,
+        "rejected": findings.rejected,
         "unverified": _spans(findings.unverified),
         "not_covered": _spans(findings.not_covered),
         "not_compared": _spans(findings.not_compared),
@@ -212,6 +213,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     for window in result["unverified"][:_MAX_SHOWN]:
         text.append(
             f"  kept changing while it was compared: {output.minute(window['from'])} to {output.minute(window['until'])}"
+        )
+    if result["rejected"]:
+        text.append(
+            f"{result['rejected']:,} rows of the vendor's have no usable id; rejected_rows has them as they are."
         )
     if result["stopped"]:
         text.append(f"Stopped: {result['stopped']}. What is listed here is what was found so far.")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +16,7 @@ from task_history.core.errors import ConfigurationError
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
 from task_history.settings import Settings, load
-from task_history.warehouse.coverage import Coverage, Day, DaySummary, by_day, is_part, unfiltered
+from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
@@ -22,6 +25,8 @@ from ..runtime.reader import Reader, queried, warehouse_of
 from ..runtime.target import find_target
 
 _DAYS = 120
+_NOT_NOTED = "the version of task-history that loaded it noted no reason"
+_NUMBER, _ONE_ROW = re.compile(r"[0-9][0-9,]*"), re.compile(r"\b1 row\b")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +108,15 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(loaded_days)],
+        "unverified": _unverified(
+            {
+                listing.executions.name: by_day(days)
+                for listing, days in (
+                    (system, loaded_days),
+                    *((other, _of_list(coverage, other.executions.name)) for other in system.companions),
+                )
+            }
+        ),
         "filtered_coverage": _filtered(
             [
                 day
@@ -173,9 +187,46 @@ def _day(day: DaySummary) -> dict[str, Any]:
         "executions": day.executions,
         "api_total": day.api_total,
         "is_verified": day.is_verified,
+        "evidence": day.completeness.evidence,
+        "reason": None if day.is_verified else day.completeness.reason,
+        "rejected": day.completeness.rejected,
         "is_whole": day.covered == timedelta(days=1),
         "checked_at": day.checked_at,
     }
+
+
+def _of_list(coverage: Sequence[Day], name: str) -> list[Day]:
+    """The coverage of another list of the account, as that of the first one."""
+    return [replace(day, filters="") for day in coverage if day.filters == f"{LIST}={name}"]
+
+
+def _unverified(summaries: Mapping[str, Sequence[DaySummary]]) -> list[dict[str, Any]]:
+    """The days that are not verified, by list and reason, those whose reasons differ in numbers only together."""
+    groups: dict[tuple[str, str], list[DaySummary]] = {}
+    for table, days in summaries.items():
+        for day in days:
+            if not day.is_verified:
+                reason = _NUMBER.sub("#", _ONE_ROW.sub("# rows", day.completeness.reason or _NOT_NOTED))
+                groups.setdefault((table, reason), []).append(day)
+    return [
+        {
+            "table": table,
+            "reason": _told(days),
+            "days": len(days),
+            "rejected": sum(day.completeness.rejected for day in days),
+            "from": days[0].day.date().isoformat(),
+            "until": days[-1].day.date().isoformat(),
+        }
+        for (table, _), days in groups.items()
+    ]
+
+
+def _told(days: Sequence[DaySummary]) -> str:
+    """The reason of days that have the same one."""
+    first = days[0].completeness
+    rejected = sum(day.completeness.rejected for day in days)
+    reason = replace(first, rejected=rejected).reason or _NOT_NOTED
+    return reason if len(days) == 1 or not first.reasons else f"{reason}, and the like"
 
 
 def _budget(settings: Settings) -> dict[str, Any] | None:
@@ -224,6 +275,16 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
         for entry in result["read_whole"]
     ]
+    for entry in result["unverified"]:
+        when = entry["from"]
+        if entry["days"] > 1:
+            when = f"{entry['days']} days, {when} to {entry['until']}"
+        text += textwrap.wrap(
+            f"unverified {when} ({entry['table']}): {entry['reason']}",
+            80,
+            initial_indent="  ",
+            subsequent_indent=" " * 12,
+        )
     if result["unresolved"]:
         text.append(
             f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"

@@ -199,7 +199,7 @@ LIMIT {TOP}
 """
 
 _COVERAGE = """
-SELECT system, instance, day, state, executions, api_total, checked_at
+SELECT system, instance, day, state, executions, api_total, reason, checked_at
 FROM loaded_days
 WHERE day BETWEEN {first} AND {last}
 ORDER BY system, instance, day

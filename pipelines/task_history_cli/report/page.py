@@ -222,7 +222,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
                 "verified: loaded whole, and the vendor counts the same; unverified: loaded whole, and it counts "
                 "others, or not; partial: a part is loaded, as of the last day; missing: nothing is."
             ],
-            ["day", "system", "state", "executions", "the vendor counts", "looked at (UTC)"],
+            ["day", "system", "state", "executions", "the vendor counts", "reason", "looked at (UTC)"],
             [
                 [
                     row["day"].isoformat(),
@@ -230,12 +230,13 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
                     row["state"],
                     _number(row["executions"]),
                     _number(row["api_total"]),
+                    row["reason"] or "",
                     minute(row["checked_at"]) if row["checked_at"] else "",
                 ]
                 for row in report.coverage
             ],
             frozenset({3, 4}),
-            frozenset({5}),
+            frozenset({6}),
             of("coverage"),
             "Nothing of this time is loaded.",
         ),

@@ -168,7 +168,10 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
 def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     words, reply = facts.words, facts.reply
     checked = loaded.checked_at(when.start)
-    read = f" (last read or compared {shown(checked)})" if checked else ""
+    doubt = loaded.doubt(when.start)
+    notes = [f"last read or compared {shown(checked)}"] if checked else []
+    notes += [f"but that day is not verified: {doubt}"] if doubt else []
+    read = f" ({', '.join(notes)})" if notes else ""
     is_soon = loaded.rechecked_from is not None and when.start >= loaded.rechecked_from
     mend = (
         f"The next sync looks at that time again and brings it: {words.call('sync')}"
@@ -178,8 +181,8 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     if reply is None or not reply.is_there:
         return Reason(
             "should_be_there",
-            f"{_began(facts, when)}, and that time is loaded whole{read}: there is no such execution in it, or it became "
-            "visible later, or its row was deleted by hand.",
+            f"{_began(facts, when)}, and that time is loaded{'' if doubt else ' whole'}{read}: there is no such "
+            "execution in it, or it became visible later, or its row was deleted by hand.",
             f"Add --live to ask the vendor. {mend}",
         )
     if reply.is_listed is False:

@@ -81,6 +81,12 @@ class Loaded:
         times = [d.checked_at for d in self.days if not d.filters and any(instant in w for w in d.windows)]
         return max(times, default=None)
 
+    def doubt(self, instant: datetime) -> str | None:
+        """Why the windows around the instant are not known to be loaded whole; None where they are."""
+        days = [d for d in self.days if not d.filters and any(instant in w for w in d.windows)]
+        newest = max(days, key=lambda day: day.checked_at, default=None)
+        return None if newest is None or newest.is_verified else newest.completeness.reason
+
     def spot(self, when: Window, system: System, known: Known | None = None) -> Spot:
         """The position of an execution that began within ``when``; the part that is not covered decides."""
         missing = gaps(when, self.unfiltered)

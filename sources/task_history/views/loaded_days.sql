@@ -9,7 +9,8 @@
 --   covered_ms bigint: Milliseconds of the day that are loaded; 86,400,000 is all of it.
 --   executions bigint: Executions that began in what is loaded of the day, when it was last read.
 --   api_total bigint: The vendor's count for the same; empty where it gave none.
---   is_verified bool: Whether both were equal, or every difference was accounted for.
+--   is_verified bool: Whether they are known to be all that the vendor has.
+--   reason text: Why they are not known to be all; empty where they are, and where that was not noted.
 --   checked_at timestamp: When the day was last read or compared.
 WITH noted AS (
     SELECT
@@ -23,6 +24,7 @@ WITH noted AS (
         executions,
         api_total,
         is_verified,
+        reason,
         checked_at
     FROM systems.coverage
     WHERE is_whole AND day IS NOT NULL
@@ -80,6 +82,7 @@ lanes AS (
         CAST(sum(executions) AS BIGINT) AS executions,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
         min(CASE WHEN is_verified THEN 1 ELSE 0 END) = 1 AS is_verified,
+        max(CASE WHEN NOT is_verified THEN reason END) AS reason,
         max(checked_at) AS checked_at
     FROM noted
     WHERE lane <> 'audit'
@@ -87,7 +90,7 @@ lanes AS (
 ),
 
 audits AS (
-    SELECT system, instance, part, day, covered_ms, executions, api_total, is_verified, checked_at
+    SELECT system, instance, part, day, covered_ms, executions, api_total, is_verified, reason, checked_at
     FROM noted
     WHERE lane = 'audit'
 ),
@@ -103,6 +106,7 @@ judged_parts AS (
         CASE WHEN a.checked_at IS NULL THEN l.executions ELSE a.executions END AS executions,
         CASE WHEN a.checked_at IS NULL THEN l.api_total ELSE a.api_total END AS api_total,
         CASE WHEN a.checked_at IS NULL THEN l.is_verified ELSE a.is_verified END AS is_verified,
+        CASE WHEN a.checked_at IS NULL THEN l.reason ELSE a.reason END AS reason,
         coalesce(a.checked_at, l.checked_at) AS checked_at
     FROM lanes AS l
     LEFT JOIN covered AS c
@@ -122,6 +126,7 @@ judged AS (
         CAST(sum(executions) AS BIGINT) AS executions,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
         min(CASE WHEN is_verified THEN 1 ELSE 0 END) = 1 AS is_verified,
+        max(CASE WHEN NOT is_verified THEN reason END) AS reason,
         min(checked_at) AS checked_at
     FROM judged_parts
     GROUP BY system, instance, day
@@ -153,6 +158,7 @@ SELECT
     coalesce(j.executions, 0) AS executions,
     j.api_total,
     coalesce(j.is_verified, FALSE) AS is_verified,
+    j.reason,
     j.checked_at
 FROM calendar AS c
 LEFT JOIN judged AS j
