@@ -21,7 +21,7 @@ from .core.batch import Batch
 from .core.log import log
 from .core.stop import StopSignal
 from .load.pipeline import Loader
-from .load.resources import Writer, made, resources
+from .load.resources import ArrowWriter, arrow_batch, resources
 from .runs.context import Context, new_run_id
 from .runs.run_loop import RunLoop
 from .runs.sync import Sync
@@ -276,12 +276,12 @@ def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
     settings = build(systems.find(name), given)
     system = settings.system
     writer = _LazyWriter(settings)
-    batches = (made(system, batch, writer) for batch in writer.batches())
+    batches = (arrow_batch(system, batch, writer) for batch in writer.batches())
     unbound = resources(system, batches, writer, cursor=system.started_column)
-    return [resource.made_with(settings) for resource in unbound]
+    return [resource.with_settings(settings) for resource in unbound]
 
 
-class _LazyWriter(Writer):
+class _LazyWriter(ArrowWriter):
     """A writer that is set up when the first batch is drawn: dlt knows the pipeline only from then on."""
 
     def __init__(self, settings: Settings) -> None:
@@ -301,7 +301,7 @@ class _LazyWriter(Writer):
         super().__init__(writer.stored, writer.normalize, writer.secrets, limits=settings.column_limits)
         stop = StopSignal()
         # The consumer of the batches may wait for long between two of them.
-        with closing(loader), connected(settings, stop) as (client, _), loader.let_go():
+        with closing(loader), connected(settings, stop) as (client, _), loader.released():
             context = Context(
                 settings,
                 client,

@@ -68,13 +68,13 @@ def test_rows_state_and_tables_are_the_same(tmp_path: Path, monkeypatch: pytest.
         monkeypatch.setenv(dlt_internals.SWITCH, way)
         folder = tmp_path / way
         loader = _loader(folder)
-        loader.ready()
+        loader.prepare()
         assert loader.cursor() is None
         _commit(loader, "a", "b", status="EXECUTING")
         _commit(loader, "b", "c", at=datetime(2026, 9, 2, tzinfo=UTC))
         loader.close()
         again = _loader(folder)
-        again.ready()
+        again.prepare()
         assert datetime(2026, 9, 2, tzinfo=UTC) == again.cursor()
         again.close()
         with duckdb.connect(str(folder / "made.duckdb")) as connection:
@@ -97,12 +97,12 @@ def test_nothing_of_the_other_way_is_used(tmp_path: Path, monkeypatch: pytest.Mo
         raise AssertionError("this is not dlt's own way")
 
     for name in (
-        "Packages", "mark_as_seen", "move_cursor", "forget_old_loads", "finish_loads", "forget_killed_extracts",
+        "Packages", "mark_as_seen", "move_cursor", "remove_old_loads", "complete_loads", "remove_killed_extracts",
         "sql_client_of", "table_of", "file_of", "query_settings", "retries",
     ):  # fmt: skip
         monkeypatch.setattr(dlt_internals, name, missed)
     loader = _loader(tmp_path)
-    loader.ready()
+    loader.prepare()
     _commit(loader, "a")
     loader.close()
 
@@ -110,7 +110,7 @@ def test_nothing_of_the_other_way_is_used(tmp_path: Path, monkeypatch: pytest.Mo
 def test_tables_are_made_first(tmp_path: Path) -> None:
     """Every table and column is there before the first row, and described."""
     loader = _loader(tmp_path)
-    loader.ready()
+    loader.prepare()
     sql = "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE schema_name = 'paragon'"
     there = {(table, column): comment for table, column, comment in loader.query(sql)[1]}
     loader.close()

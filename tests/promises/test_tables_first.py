@@ -56,7 +56,7 @@ def columns(file: Path) -> set[tuple[str, str]]:
 def test_tables_are_made_without_a_load(file: Path) -> None:
     """Before the first commit every table and column is there, described, and nothing was loaded."""
     first = loader(file)
-    first.ready()
+    first.prepare()
     assert first.query("SELECT count(*) FROM paragon._dlt_loads")[1] == [(0,)]
     sql = "SELECT count(*) FROM duckdb_columns() WHERE schema_name = 'paragon' AND table_name = 'sync_runs'"
     assert first.query(f"{sql} AND comment IS NULL")[1] == [(0,)]
@@ -69,15 +69,15 @@ def test_tables_are_made_without_a_load(file: Path) -> None:
 def test_a_run_that_ended_before_its_first_commit_leaves_nothing_behind(file: Path) -> None:
     """The next process finds the tables and goes on; its cursor is kept."""
     first = loader(file)
-    first.ready()
+    first.prepare()
     first.close()
     second = loader(file)
-    second.ready()
+    second.prepare()
     assert second.cursor() is None
     commit(second)
     second.close()
     third = loader(file)
-    third.ready()
+    third.prepare()
     assert third.cursor() == NOW
     assert third.query("SELECT id FROM paragon.workflow_executions")[1] == [("1",)]
     third.close()
@@ -86,17 +86,17 @@ def test_a_run_that_ended_before_its_first_commit_leaves_nothing_behind(file: Pa
 def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
     """A table that this version brings is made; a column that only the vendor knows, and its rows, stay."""
     first = loader(file)
-    first.ready()
+    first.prepare()
     commit(first, resumable=True)
     # As a version left it that knew no workflows.
-    with first.held():
+    with first.kept_open():
         schema = first.pipeline.schemas["paragon"]
         schema.drop_tables(["workflows"])
         first.pipeline.schemas.save_schema(schema)
         first.execute(["DROP TABLE paragon.workflows"])
     first.close()
     second = loader(file)
-    second.ready()
+    second.prepare()
     assert "resumable" in second.pipeline.schemas["paragon"].tables["workflow_executions"]["columns"]
     commit(second, id="2", resumable=False)
     assert second.query("SELECT id, resumable FROM paragon.workflow_executions ORDER BY id")[1] == [
@@ -117,12 +117,12 @@ def _without_tables(file: Path, *statements: str) -> None:
 def _goes_on(file: Path) -> None:
     """A next run makes the tables, commits a row and keeps it."""
     following = loader(file)
-    following.ready()
+    following.prepare()
     commit(following)
     assert following.query("SELECT id FROM paragon.workflow_executions")[1] == [("1",)]
     following.close()
     last = loader(file)
-    last.ready()
+    last.prepare()
     assert last.cursor() == NOW
     last.close()
 
@@ -136,7 +136,7 @@ def test_a_dataset_without_tables_is_filled(file: Path) -> None:
 def test_a_dataset_made_anew_by_hand_is_filled(file: Path) -> None:
     """A file that was deleted and made again with an empty dataset, beside the working folder of the run before."""
     first = loader(file)
-    first.ready()
+    first.prepare()
     commit(first)
     first.close()
     file.unlink()
@@ -147,7 +147,7 @@ def test_a_dataset_made_anew_by_hand_is_filled(file: Path) -> None:
 def test_a_dataset_without_the_table_of_versions_is_filled(file: Path) -> None:
     """Tables of dlt's own that were dropped by hand are made again, and no row is lost."""
     first = loader(file)
-    first.ready()
+    first.prepare()
     commit(first)
     first.close()
     _without_tables(file, "DROP TABLE paragon._dlt_version")

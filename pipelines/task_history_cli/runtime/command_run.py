@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from task_history.core.stop import StopSignal
-from task_history.load.memory import keep_flat
+from task_history.load.memory import configure_allocators
 from task_history.runs.lock import run_lock
 from task_history.runs.runner import SYNC, ActiveRun, Lane, WorkFactory, start_run
 from task_history.settings import Settings
@@ -51,7 +51,7 @@ def start_command(
         name = lane.pipeline(settings)
         stack.enter_context(run_lock(folder / f"{name}.lock", name))
         configure_dlt()
-        keep_flat()
+        configure_allocators()
         keep_secret(settings.secrets)
 
         from task_history.load.destinations import of
@@ -66,7 +66,9 @@ def start_command(
         )
         backend = of(pipeline.destination)
         os.environ.setdefault("LOAD__WORKERS", str(backend.workers))
-        os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not backend.empties_late).lower())
+        os.environ.setdefault(
+            "LOAD__TRUNCATE_STAGING_DATASET", str(not backend.truncates_staging_late).lower()
+        )
         current = stack.enter_context(
             start_run(
                 settings,

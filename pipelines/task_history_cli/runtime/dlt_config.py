@@ -37,9 +37,9 @@ def make_pipeline(name: str, **options: Any) -> dlt.Pipeline:
     configure_dlt()
     import dlt
 
-    from task_history.load.errors import failures
+    from task_history.load.errors import warehouse_errors
 
-    with failures():
+    with warehouse_errors():
         try:
             pipeline: dlt.Pipeline = dlt.pipeline(name, **options)
         except (ValueError, TypeError) as error:

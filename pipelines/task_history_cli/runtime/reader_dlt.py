@@ -10,7 +10,7 @@ from dlt.common.schema import Schema
 
 from task_history.core.dataset_names import LANES, VIEWS_DATASET
 from task_history.load import destinations
-from task_history.load.errors import failures
+from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
 from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
@@ -27,14 +27,14 @@ def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
         ConfigurationError: its credentials cannot be used.
     """
     with _connected(target, settings) as (client, backend):
-        with failures():
+        with warehouse_errors():
             is_there = client.is_storage_initialized()
         yield Dataset(client, settings, backend) if is_there else None
 
 
 def probed(target: Target, settings: Settings) -> list[str]:
     """The message about a warehouse before the first sync. Raises as ``reader`` does."""
-    with _connected(target, settings) as (client, backend), failures():
+    with _connected(target, settings) as (client, backend), warehouse_errors():
         sql = client.sql_client
         name = sql.dataset_name
         lanes = (
@@ -52,7 +52,7 @@ def _connected(target: Target, settings: Settings) -> Iterator[tuple[Any, destin
     schema = Schema(settings.system.name)
     config = destination.spec()
     config.dataset_name = settings.dataset_name
-    with failures():
+    with warehouse_errors():
         client: Any = destination.client(schema, config)
         client.sql_client.open_connection()
     try:
@@ -71,15 +71,15 @@ class Dataset:
         self.names = Names(client.sql_client.make_qualified_table_name, backend.literal)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-        with failures(), self._client.sql_client.execute_query(sql, *values) as cursor:
+        with warehouse_errors(), self._client.sql_client.execute_query(sql, *values) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
 
     def columns(self) -> set[tuple[str, str]]:
-        with failures():
+        with warehouse_errors():
             found = self._client.get_storage_tables(self._tables)
             return {(table, column) for table, columns in found for column in columns}
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
-        with failures():
+        with warehouse_errors():
             return self._backend.row_counts(self._client.sql_client, tables)

@@ -30,7 +30,7 @@ ADVICE = "the rows are loaded; once that is mended, make the views with: task-hi
 def after(current: ActiveRun) -> None:
     """Updates the views and checks what the run changed. Never raises: the rows are loaded in any case."""
     try:
-        with current.loader.held():
+        with current.loader.kept_open():
             _after(current)
     except TaskHistoryError as error:
         log.warning("views_failed", reason=str(error), hint=ADVICE)
@@ -46,7 +46,7 @@ def _after(current: ActiveRun) -> None:
     tally = context.tally
     has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
     if has_changed:
-        loader.settle()
+        loader.checkpoint()
     made = refresh(access)
     own = [one for one in made.shown if one.name == context.settings.dataset_name]
     if not own or not has_changed or current.loop.stopped:

@@ -1,8 +1,8 @@
-"""Rows or columns as the vendor sends them → one Arrow table. Nothing is lost and nothing raises.
+"""Builds one Arrow table from rows or columns as the vendor sends them. No value is lost and none raises an error.
 
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
 column. A key that no column is declared for becomes a column of its own; of two that would share
-a name the second gets ``__v2`` added. What is beyond the limits of columns and names goes, exact,
+a name the second gets ``__v2`` added. Values beyond the limits of columns and names go, exact,
 into one JSON text, ``other_fields``. Most columns are built by Arrow whole; only where that fails
 are the values looked at one by one.
 """
@@ -21,15 +21,25 @@ import pyarrow.compute as pc
 from ..core.arrow import ARROW, RowColumns, Values
 from ..core.json import exact_json
 from ..core.models import OTHER_FIELDS, ColumnLimits, Json, Row, Table
-from .values import FITS_KNOWN, FITS_UNKNOWN, Fit, Misfit, as_text, narrowest, nothing, quick, sound
+from .values import (
+    DECLARED_FITS,
+    UNDECLARED_FITS,
+    Fit,
+    Misfit,
+    as_text,
+    encodable,
+    narrowest_type,
+    never_fits,
+    whole_column,
+)
 
 VARIANT = "__v_text"
 _NORMALIZED_CHARS = 1_000
-"""No longer key is the name of a column."""
+"""Maximum characters of a key that becomes a column name."""
 _SHORTENED_CHARS = 60
-"""Longer names may be cut by dlt, and hold a hash."""
-_ALIKE = 20
-"""So many keys of one name are looked at for being one column."""
+"""Characters from which on dlt may shorten a name and add a hash."""
+_MAX_SAME_NAME_KEYS = 20
+"""Maximum keys with the same column name that are checked for sharing one column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +48,33 @@ class Columns:
 
     table: pa.Table
     types: dict[str, str]
-    beyond: int = 0
-    """How many keys had values that went into ``other_fields``."""
+    without_column: int = 0
+    """Number of keys whose values went into ``other_fields``."""
 
 
-class _Given(Protocol):
-    """Rows that become columns."""
+class _Rows(Protocol):
+    """Rows that are read column by column."""
 
     keys: set[str]
-    """Of all rows."""
+    """The keys of all rows."""
 
     def __len__(self) -> int: ...
 
     def values(self, key: str) -> Values:
-        """What each row has under the key."""
+        """The value of each row under the key; None where a row lacks it."""
         ...
 
     def with_values(self) -> set[str]:
-        """The keys under which any row has something."""
+        """The keys under which at least one row has a value."""
         ...
 
-    def cells(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
-        """The place of each row, and what it has under these keys."""
+    def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
+        """Row index, key and value of every value under these keys."""
         ...
 
 
-class _RowByRow:
-    """Rows one by one: of thousands of keys that few rows have, only those are looked at that become columns."""
+class _ListedRows:
+    """Rows as dicts: reads only the keys that become columns, of thousands that few rows may have."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = rows
@@ -82,14 +92,14 @@ class _RowByRow:
     def with_values(self) -> set[str]:
         return {key for row in self._rows for key, value in row.items() if value is not None}
 
-    def cells(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
+    def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
         return (
-            (place, key, row[key]) for place, row in enumerate(self._rows) for key in keys.intersection(row)
+            (index, key, row[key]) for index, row in enumerate(self._rows) for key in keys.intersection(row)
         )
 
 
-class _InColumns:
-    """Rows in columns."""
+class _ColumnarRows:
+    """Rows that are stored as columns already."""
 
     def __init__(self, rows: RowColumns) -> None:
         self._columns, self._size = rows.columns, rows.size
@@ -102,10 +112,10 @@ class _InColumns:
         return self._columns[key]
 
     def with_values(self) -> set[str]:
-        return {key for key, values in self._columns.items() if narrowest(values) is not None}
+        return {key for key, values in self._columns.items() if narrowest_type(values) is not None}
 
-    def cells(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
-        return ((place, key, value) for key in keys for place, value in enumerate(_listed(self.values(key))))
+    def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
+        return ((index, key, value) for key in keys for index, value in enumerate(_as_list(self.values(key))))
 
 
 def to_arrow(
@@ -116,45 +126,45 @@ def to_arrow(
     normalize: Callable[[str], str],
     limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
 ) -> Columns:
-    """All values of ``rows`` in columns: those of ``table``, then the vendor's others, then misfits.
+    """Builds the columns of ``table``, then those of undeclared keys, then those of values that do not fit.
 
-    Every column of ``table`` is there, even when it is empty; a key without any value is not.
+    Every column of ``table`` is present, even when it is empty; a key without any value gets none.
 
     Args:
         stored_types: the dlt types that columns of this table have in the warehouse already. They stay columns,
             and count against the limits.
         normalize: the warehouse's name for a vendor's key.
     """
-    given: _Given = _InColumns(rows) if isinstance(rows, RowColumns) else _RowByRow(rows)
-    work = _Work(len(given), table, stored_types, limits)
+    source: _Rows = _ColumnarRows(rows) if isinstance(rows, RowColumns) else _ListedRows(rows)
+    builder = _TableBuilder(len(source), table, stored_types, limits)
     for column in table.columns:
         key = column.source or column.name
-        work.known(column.name, given.values(key) if key in given.keys else None, column.type)
-    named, beyond = work.names(given, normalize)
+        builder.add_declared(column.name, source.values(key) if key in source.keys else None, column.type)
+    named, without_column = builder.name_undeclared(source, normalize)
     for keys, name in named:
-        work.unknown(name, _first_values(given, keys), keys[0])
-    for place, key, value in given.cells(beyond) if beyond else ():
-        work.other(place, key, value)
-    return work.columns()
+        builder.add_undeclared(name, _first_values(source, keys), keys[0])
+    for index, key, value in source.values_of(without_column) if without_column else ():
+        builder.add_to_other_fields(index, key, value)
+    return builder.build()
 
 
-def once(parts: Sequence[pa.Table], table: Table) -> pa.Table:
-    """The rows of all parts, each key once: of two the newest, and of two as new as each other the later one."""
+def deduplicated(parts: Sequence[pa.Table], table: Table) -> pa.Table:
+    """The rows of all parts with each primary key once: the newest row wins, of equally new ones the last."""
     rows = pa.concat_tables(parts, promote_options="default")
     keys = list(table.primary_key)
     if _are_distinct(rows, keys):
         return rows
     rows = rows.take(pa.array(range(rows.num_rows - 1, -1, -1)))
     rows = rows.take(pc.sort_indices(rows, sort_keys=[(table.newest, "descending")]))
-    places = rows.select(keys).append_column("place", pa.array(range(rows.num_rows)))
-    first = places.group_by(keys, use_threads=False).aggregate([("place", "min")])
-    return rows.take(first["place_min"])
+    places = rows.select(keys).append_column("position", pa.array(range(rows.num_rows)))
+    first = places.group_by(keys, use_threads=False).aggregate([("position", "min")])
+    return rows.take(first["position_min"])
 
 
 def _are_distinct(rows: pa.Table, keys: Sequence[str]) -> bool:
-    """Whether no two rows have the same key.
+    """Whether no two rows have the same primary key.
 
-    Mostly one column of the key tells. Arrow groups by several with a part of it that takes long to import.
+    A single column of the key usually proves it; grouping by several loads a part of Arrow that is slow to import.
     """
     size = rows.num_rows
     if any(pc.count_distinct(rows[key], mode="all").as_py() == size for key in keys):
@@ -162,35 +172,35 @@ def _are_distinct(rows: pa.Table, keys: Sequence[str]) -> bool:
     return len(keys) > 1 and bool(rows.group_by(keys).aggregate([]).num_rows == size)
 
 
-def _listed(values: Values) -> list[Json]:
-    listed: list[Json] = values if isinstance(values, list) else values.to_pylist()
-    return listed
+def _as_list(values: Values) -> list[Json]:
+    as_list: list[Json] = values if isinstance(values, list) else values.to_pylist()
+    return as_list
 
 
-def _first_values(given: _Given, keys: Sequence[str]) -> Values:
-    """Of each row the value under whichever of the keys it has."""
+def _first_values(source: _Rows, keys: Sequence[str]) -> Values:
+    """The first value of each row under any of the keys; None where it has none."""
     if len(keys) == 1:
-        return given.values(keys[0])
-    several = zip(*(_listed(given.values(key)) for key in keys), strict=True)
+        return source.values(keys[0])
+    several = zip(*(_as_list(source.values(key)) for key in keys), strict=True)
     return [next((value for value in values if value is not None), None) for values in several]
 
 
-def _are_one(given: _Given, keys: Sequence[str]) -> bool:
-    """Whether no row has something under more than one of the keys."""
-    several = zip(*(_listed(given.values(key)) for key in keys), strict=True)
+def _can_share_column(source: _Rows, keys: Sequence[str]) -> bool:
+    """Whether no row has values under more than one of the keys."""
+    several = zip(*(_as_list(source.values(key)) for key in keys), strict=True)
     return not any(sum(value is not None for value in values) > 1 for values in several)
 
 
-_NO_NAME = re.compile("[^a-zA-Z0-9]+")
-_LETTERS = str.maketrans("+*@|", "xxal")
+_NOT_ALPHANUMERIC = re.compile("[^a-zA-Z0-9]+")
+_DLT_REPLACEMENTS = str.maketrans("+*@|", "xxal")
 
 
-def _core(name: str) -> str:
-    """The same of a key and of every name that dlt may make of it, if it is not cut."""
-    return _NO_NAME.sub("", name.translate(_LETTERS)).lower().rstrip("x")
+def _comparable(name: str) -> str:
+    """A form that is equal for a key and for every name that dlt may make of it without shortening."""
+    return _NOT_ALPHANUMERIC.sub("", name.translate(_DLT_REPLACEMENTS)).lower().rstrip("x")
 
 
-def _free(name: str, taken: Container[str]) -> str:
+def _unused_name(name: str, taken: Container[str]) -> str:
     number = 1
     free = name
     while free in taken:
@@ -199,8 +209,8 @@ def _free(name: str, taken: Container[str]) -> str:
     return free
 
 
-class _Work:
-    """The table while it is being built."""
+class _TableBuilder:
+    """Builds the columns of one Arrow table."""
 
     def __init__(
         self, size: int, table: Table, stored_types: Mapping[str, str], limits: ColumnLimits
@@ -210,141 +220,144 @@ class _Work:
         self._limits = limits
         self._declared = {column.name for column in table.columns}
         self._sources = {column.source or column.name for column in table.columns}
-        self._room = limits.columns - sum(map(self._is_vendors, stored_types))
-        """So many columns may still be added."""
+        self._columns_left = limits.columns - sum(map(self._is_vendors, stored_types))
+        """Number of undeclared columns that may still be added."""
         self._arrays: dict[str, pa.Array] = {}
         self._types: dict[str, str] = {}
         self._variants: dict[str, tuple[str | None, dict[int, Json]]] = {}
-        """By column: the key, of a column that is not declared, and the values by row."""
+        """Values that do not fit, by column: the key (None for a declared column) and the values by row index."""
         self._others: dict[int, Row] = {}
 
     def _is_vendors(self, name: str) -> bool:
-        """Whether the stored column is of a field that no column is declared for."""
+        """Whether the stored column holds a field of the vendor that is not declared."""
         is_own = name == OTHER_FIELDS or name.startswith("_dlt_")
         return not is_own and name.removesuffix(VARIANT) not in self._declared
 
-    def names(
+    def name_undeclared(
         self,
-        given: _Given,
+        source: _Rows,
         normalize: Callable[[str], str],
     ) -> tuple[list[tuple[tuple[str, ...], str]], set[str]]:
-        """The keys of each column that is not declared and its name, and the keys that become none.
+        """Returns the keys and name of each undeclared column, and the keys that become no column.
 
         A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
         unless a row has both. A key that already is its name comes first.
         """
-        keys = given.keys - self._sources
-        beyond: set[str] = set()
-        if len(keys) > self._room:
-            keys &= given.with_values()
+        keys = source.keys - self._sources
+        without_column: set[str] = set()
+        if len(keys) > self._columns_left:
+            keys &= source.with_values()
             # dlt remembers each name that it was asked for.
-            stored = set(map(_core, self._stored))
+            stored = set(map(_comparable, self._stored))
             has_shortened = max(map(len, self._stored), default=0) >= _SHORTENED_CHARS
             fresh = sorted(
                 key
                 for key in keys
-                if _core(key) not in stored and not (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
+                if _comparable(key) not in stored
+                and not (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
             )
             short = [key for key in fresh if len(key) <= self._limits.name_length]
-            beyond = set(fresh).difference(short[: max(0, self._room)])
+            without_column = set(fresh).difference(short[: max(0, self._columns_left)])
         wanted: dict[str, list[tuple[bool, str]]] = {}
-        for key in keys - beyond:
+        for key in keys - without_column:
             if len(key) > _NORMALIZED_CHARS:
-                beyond.add(key)
+                without_column.add(key)
                 continue
             try:
                 name = normalize(key)
             except ValueError:
                 name = ""
-            wanted.setdefault(sound(name) or "unnamed", []).append((name != key, key))
+            wanted.setdefault(encodable(name) or "unnamed", []).append((name != key, key))
         named = []
         taken = self._declared | {OTHER_FIELDS}
         for name, same in sorted(wanted.items()):
             alike = [key for _, key in sorted(same)]
-            is_one = len(alike) == 1 or (len(alike) <= _ALIKE and _are_one(given, alike))
+            is_one = len(alike) == 1 or (
+                len(alike) <= _MAX_SAME_NAME_KEYS and _can_share_column(source, alike)
+            )
             for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
-                free = _free(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
+                free = _unused_name(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
                 if self._may_add(free, longest_key=max(map(len, group))):
                     taken.add(free)
                     named.append((group, free))
                 else:
-                    beyond.update(group)
-        return named, beyond
+                    without_column.update(group)
+        return named, without_column
 
     def _may_add(self, name: str, *, longest_key: int = 0) -> bool:
-        """Whether there is a column of that name, or room for one: then it is taken."""
+        """Whether the column exists or may be added; counts an added one against the limit."""
         if name in self._stored:
             return True
-        if self._room <= 0 or max(len(name), longest_key) > self._limits.name_length:
+        if self._columns_left <= 0 or max(len(name), longest_key) > self._limits.name_length:
             return False
-        self._room -= 1
+        self._columns_left -= 1
         return True
 
-    def known(self, name: str, values: Values | None, type_: str) -> None:
-        """A declared column. A text that spells an integer is taken for it where a bigint is declared."""
+    def add_declared(self, name: str, values: Values | None, type_: str) -> None:
+        """Adds a declared column. A text of digits becomes an integer where a bigint is declared."""
         type_ = self._stored.get(name, type_)
         if values is None:
             self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)
-        elif (array := quick(values, type_)) is not None:
+        elif (array := whole_column(values, type_)) is not None:
             self._add(name, array, type_)
         else:
-            self._careful(name, values, type_, FITS_KNOWN)
+            self._add_value_by_value(name, values, type_, DECLARED_FITS)
 
-    def unknown(self, name: str, values: Values, key: str) -> None:
-        """A key that is not declared: the type that is stored, or the narrowest that holds all of it."""
-        type_ = narrowest(values)
+    def add_undeclared(self, name: str, values: Values, key: str) -> None:
+        """Adds an undeclared column, of its stored type or else of the narrowest type that holds all values."""
+        type_ = narrowest_type(values)
         if type_ is None:
             return
         type_ = self._stored.get(name, type_)
-        if (array := quick(values, type_)) is not None:
+        if (array := whole_column(values, type_)) is not None:
             self._add(name, array, type_)
         else:
-            self._careful(name, values, type_, FITS_UNKNOWN, key)
+            self._add_value_by_value(name, values, type_, UNDECLARED_FITS, key)
 
-    def other(self, place: int, key: str, value: Json) -> None:
-        """The value of the row at that place under a key that becomes no column."""
+    def add_to_other_fields(self, index: int, key: str, value: Json) -> None:
+        """Adds a value whose key becomes no column to ``other_fields`` of its row."""
         if value is not None:
-            self._others.setdefault(place, {})[key] = value
+            self._others.setdefault(index, {})[key] = value
 
     def _add(self, name: str, array: pa.Array, type_: str) -> None:
         if type_ in ARROW:
             self._arrays[name] = array
             self._types[name] = type_
 
-    def _careful(
+    def _add_value_by_value(
         self, name: str, values: Values, type_: str, fits: Mapping[str, Fit], key: str | None = None
     ) -> None:
-        fit = fits.get(type_, nothing)
+        fit = fits.get(type_, never_fits)
         if not isinstance(values, list):
             values = values.to_pylist()
         fitting: list[Any] = []
         misfits: dict[int, Json] = {}
-        for place, value in enumerate(values):
+        for index, value in enumerate(values):
             stored = None
             if value is not None:
                 try:
                     stored = fit(value)
                 except Misfit:
-                    misfits[place] = value
+                    misfits[index] = value
             fitting.append(stored)
         self._add(name, pa.array(fitting, ARROW.get(type_, ARROW["text"])), type_)
         if misfits:
             self._variants[name] = (key, misfits)
 
-    def columns(self) -> Columns:
+    def build(self) -> Columns:
         for name, (key, misfits) in sorted(self._variants.items()):
-            variant = _free(name + VARIANT, self._types)
+            variant = _unused_name(name + VARIANT, self._types)
             if key is None or self._may_add(variant):
-                texts = [as_text(misfits[at]) if at in misfits else None for at in range(self._size)]
+                texts = [as_text(misfits[index]) if index in misfits else None for index in range(self._size)]
                 self._add(variant, pa.array(texts, ARROW["text"]), "text")
             else:
-                for place, value in misfits.items():
-                    self.other(place, key, value)
+                for index, value in misfits.items():
+                    self.add_to_other_fields(index, key, value)
         if self._others:
-            texts = [self._other_text(place) for place in range(self._size)]
+            texts = [self._other_text(index) for index in range(self._size)]
             self._add(OTHER_FIELDS, pa.array(texts, ARROW["text"]), "text")
         return Columns(pa.table(self._arrays), self._types, len(set().union(*self._others.values())))
 
-    def _other_text(self, place: int) -> str | None:
-        row = self._others.get(place)
-        return None if row is None else sound(exact_json(dict(sorted(row.items()))))
+    def _other_text(self, index: int) -> str | None:
+        row = self._others.get(index)
+        return None if row is None else encodable(exact_json(dict(sorted(row.items()))))

@@ -1,8 +1,8 @@
-"""All of dlt that is not its public API: the one place to look at when a version of dlt works in another way.
+"""Every use of dlt that is not its public API: the one module to check against a new version of dlt.
 
-What stands here was read in dlt 1.31. With another version, or with ``TASK_HISTORY_DLT_INTERNALS=off``, rows go dlt's
-own way (extract, normalize, load): slower, and with nothing of this module but what reading a warehouse needs. Where
-dlt writes down what is public: https://dlthub.com/docs/api_reference
+It was written for dlt 1.31. With another version, or with ``TASK_HISTORY_DLT_INTERNALS=off``, rows take dlt's own
+steps (extract, normalize, load), which are slower and use only those functions here that reading a warehouse needs.
+dlt's public API: https://dlthub.com/docs/api_reference
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ if TYPE_CHECKING:
     from dlt.destinations.sql_client import SqlClientBase as SqlClientBase
 
 VERSION: Final = "1.31"
-"""The minor version of dlt in which all of this was read."""
+"""The minor version of dlt for which this module was written."""
 SWITCH: Final = "TASK_HISTORY_DLT_INTERNALS"
+"""The environment variable that turns the use of dlt's internals off."""
 FORMAT: Final = "parquet"
 
-# Imported when they are first asked for: BigQuery's bring Google's client, which takes half a second and 50 MB.
+# Imported at first use: BigQuery's classes import Google's client, which takes half a second and 50 MB.
 CLASSES: Final[Mapping[str, str]] = {
     "BigQueryClient": "dlt.destinations.impl.bigquery.bigquery",
     "BigQueryClientConfiguration": "dlt.destinations.impl.bigquery.configuration",
@@ -70,7 +71,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "SqlJobClientBase": "dlt.destinations.job_client_impl",
     "TABLE_DESCRIPTION_HINT": "dlt.destinations.impl.bigquery.bigquery_adapter",
 }
-"""Classes of dlt that ours extend or ask for, and hints that it has no function for, by the module of each."""
+"""Modules of dlt by the name of the class or hint that this project imports from them."""
 
 _Class = TypeVar("_Class", bound=type)
 
@@ -82,8 +83,8 @@ def __getattr__(name: str) -> Any:
 
 
 def are_used() -> bool:
-    """Whether the rows may go another way than dlt's own."""
-    return is_read_version() and os.environ.get(SWITCH, "on").strip().lower() not in (
+    """Whether rows may bypass dlt's own steps extract and normalize."""
+    return is_supported_version() and os.environ.get(SWITCH, "on").strip().lower() not in (
         "off",
         "false",
         "no",
@@ -91,15 +92,15 @@ def are_used() -> bool:
     )
 
 
-def is_read_version() -> bool:
-    """Whether this is the version of dlt for which this module was written."""
+def is_supported_version() -> bool:
+    """Whether the installed dlt has the minor version for which this module was written."""
     return str(dlt.__version__).split(".")[:2] == VERSION.split(".")
 
 
 @cache
 def warn_of_another_version() -> None:
-    """Says once in a process that another version of dlt than the one that was read is installed."""
-    if not is_read_version():
+    """Logs once per process that the installed version of dlt is not the one this module was written for."""
+    if not is_supported_version():
         log.warning(
             "dlt_version",
             installed=str(dlt.__version__),
@@ -117,7 +118,7 @@ def _next(version: str) -> str:
 
 
 def steps(resource: Any) -> int:
-    """How many steps the rows of a dlt resource go through, the one that makes them included."""
+    """Number of steps in the pipe of a dlt resource, its generator included."""
     return len(resource._pipe)
 
 
@@ -125,19 +126,19 @@ def steps(resource: Any) -> int:
 
 
 def cursor_path(source: str, resource: str, column: str) -> tuple[str, ...]:
-    """Where dlt keeps the state of a resource's ``dlt.sources.incremental`` over the column."""
+    """Path in the pipeline's state of a resource's ``dlt.sources.incremental`` over the column."""
     return ("sources", source, "resources", resource, "incremental", column)
 
 
 def cursor(state: Any, path: tuple[str, ...]) -> Any:
-    """How far the incremental under the path has come; None before it began."""
+    """The last value of the incremental at the path; None before its first value."""
     for key in (*path, "last_value"):
         state = state.get(key) if isinstance(state, Mapping) else None
     return state
 
 
 def move_cursor(state: Any, path: tuple[str, ...], to: datetime) -> None:
-    """Sets how far the incremental under the path has come, as its own ``advance`` does."""
+    """Sets the last value of the incremental at the path, as its method ``advance`` does."""
     for key in path:
         state = state.setdefault(key, {})
     for key in ("initial_value", "start_value"):
@@ -149,34 +150,34 @@ def move_cursor(state: Any, path: tuple[str, ...], to: datetime) -> None:
 
 
 def state_table_name() -> str:
-    """The table in which dlt keeps states of pipelines."""
+    """Name of the table in which dlt stores the states of pipelines."""
     from dlt.common.schema.typing import PIPELINE_STATE_TABLE_NAME
 
     return PIPELINE_STATE_TABLE_NAME
 
 
 def mark_as_seen(schema: Schema) -> None:
-    """Says of the schema that its tables hold rows, which dlt finds out when the first pass ``normalize``."""
+    """Marks the schema's tables as having rows, which dlt does when their first rows pass ``normalize``."""
     from dlt.common.schema.utils import pipeline_state_table
 
     if schema.state_table_name != state_table_name():
-        return  # the user wants other names than dlt's own, and gets them from dlt
+        return  # with another naming convention dlt does this itself
     schema.update_table(pipeline_state_table(add_dlt_id=True))
     for table in (*schema.data_tables(), schema.tables[state_table_name()]):
         table["x-normalizer"] = {"seen-data": True}
 
 
 def is_seen(schema: Schema, name: str) -> bool:
-    """Whether the table is known and was made in the warehouse."""
+    """Whether the schema has the table and dlt created it in the warehouse."""
     from dlt.common.schema.utils import has_table_seen_data
 
     return name in schema.tables and has_table_seen_data(schema.tables[name])
 
 
 def make_version_table(client: Any) -> None:
-    """Makes dlt's table of schema versions where the dataset is there and the table is not.
+    """Creates dlt's table of schema versions where the dataset exists without it.
 
-    dlt makes it with the other tables, and asks it first whether that is needed.
+    dlt creates it together with the other tables, but queries it before that.
     """
     if not client.is_storage_initialized():
         return
@@ -190,14 +191,14 @@ def make_version_table(client: Any) -> None:
 
 
 def columns_with(table: Any, hint: Any) -> list[str]:
-    """The names of the table's columns that have the hint, in their order; of all with ``name``."""
+    """Names of the table's columns that have the hint, in order; the hint ``name`` returns all columns."""
     from dlt.common.schema.utils import get_columns_names_with_prop
 
     return list(get_columns_names_with_prop(table, hint))
 
 
 def newest_column(table: Any) -> str | None:
-    """The column of which the highest value wins where a key stands twice; None where there is none."""
+    """The column whose highest value wins among rows with the same key; None where there is none."""
     from dlt.common.schema.utils import get_dedup_sort_tuple
 
     sort = get_dedup_sort_tuple(table)
@@ -208,7 +209,7 @@ def newest_column(table: Any) -> str | None:
 
 
 class Packages:
-    """The load packages of one pipeline that are not made by its ``extract`` and ``normalize``."""
+    """Creates load packages of one pipeline without its steps ``extract`` and ``normalize``."""
 
     def __init__(self, pipeline: dlt.Pipeline) -> None:
         from dlt.common.storages.configuration import LoadStorageConfiguration
@@ -220,18 +221,18 @@ class Packages:
         )
 
     def begin(self, schema: Schema) -> str:
-        """The id of a new package; an abort of it goes back to the pipeline as it is now."""
+        """Creates a package and returns its id; aborting the package restores the pipeline's present state."""
         from dlt.common.storages.load_package import create_load_id
 
         load_id, packages = create_load_id(), self._storage.new_packages
         packages.create_package(load_id, schema=schema)
         self._pipeline._save_restore_snapshot(packages, load_id)
-        # Empty, it still has dlt empty the staging tables.
+        # An empty update still makes dlt truncate the staging tables.
         packages.save_schema_updates(load_id, {})
         return load_id
 
     def new_file(self, load_id: str, table: str) -> str:
-        """The path of a file in which the package has rows of the table."""
+        """Path of a new file in the package for rows of the table."""
         from dlt.common.storages.load_package import PackageStorage
         from dlt.common.utils import uniq_id
 
@@ -240,8 +241,8 @@ class Packages:
         path = packages.get_job_file_path(load_id, PackageStorage.NEW_JOBS_FOLDER, file)
         return packages.storage.make_full_path(path)
 
-    def keep_state(self, load_id: str, state: Any) -> Mapping[str, Any] | None:
-        """Has the package bring the pipeline's state; its row for the state table, None where nothing changed."""
+    def add_state(self, load_id: str, state: Any) -> Mapping[str, Any] | None:
+        """Adds the pipeline's state to the package; returns its row for the state table, None if it is unchanged."""
         from dlt.common.normalizers.utils import generate_dlt_id
         from dlt.pipeline.state_sync import (
             bump_pipeline_state_version_if_modified,
@@ -262,7 +263,7 @@ class Packages:
         return {"_dlt_id": generate_dlt_id(), **document}
 
     def commit(self, load_id: str) -> None:
-        """From now on ``pipeline.load()`` finds the package, whole."""
+        """Completes the package, so that ``pipeline.load()`` finds it."""
         self._storage.commit_new_load_package(load_id)
 
 
@@ -270,27 +271,27 @@ class Packages:
 
 _EXTRACT = re.compile(r"[0-9a-f]{16}")
 _LOADS_KEPT = 20
-"""Loads whose records stay, for those who look at them with dlt's own command."""
+"""Number of completed loads whose records stay, for users of dlt's own command."""
 
 
 def _load(folder: str | Path) -> Path:
     return Path(folder) / "load"
 
 
-def forget_old_loads(folder: Path) -> None:
-    """Removes the records of loads that are done, all but the newest; ``folder`` is the pipeline's."""
+def remove_old_loads(folder: Path) -> None:
+    """Removes the records of all but the newest completed loads; ``folder`` is the working folder of the pipeline."""
     done = _load(folder) / "loaded"
     if done.is_dir():
-        # Named by the second in which they began.
+        # Their names are their start times.
         loads = sorted((entry for entry in done.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
         for entry in loads[:-_LOADS_KEPT]:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def finish_loads(folder: Path) -> None:
-    """Puts away what was loaded by a run that was killed before it did: dlt would stop at it, each time.
+def complete_loads(folder: Path) -> None:
+    """Moves packages that a killed run had loaded to the completed ones; dlt would fail at them in every run.
 
-    Only for the holder of the pipeline's lock.
+    The caller holds the pipeline's lock.
     """
     for mark in sorted(_load(folder).glob("normalized/*/package_completed.json")):
         done = _load(folder) / "loaded" / mark.parent.name
@@ -299,10 +300,10 @@ def finish_loads(folder: Path) -> None:
         mark.parent.rename(done)
 
 
-def forget_killed_extracts(folder: Path) -> None:
-    """Removes what killed runs had begun to extract or to pack: none of it can be loaded.
+def remove_killed_extracts(folder: Path) -> None:
+    """Removes incomplete extracts and packages of killed runs, which cannot be loaded.
 
-    Only for the holder of the pipeline's lock.
+    The caller holds the pipeline's lock.
     """
     _remove(_entries(_load(folder) / "new"))
     _remove(entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name))
@@ -322,7 +323,7 @@ def _remove(entries: Iterable[Path]) -> None:
 
 
 def extends(base: type) -> Callable[[_Class], _Class]:
-    """Marks a destination that extends one of dlt's, which finds there which arguments were left at their defaults."""
+    """Class decorator: names dlt's destination that a class extends, from which dlt reads the default arguments."""
 
     def mark(extended: _Class) -> _Class:
         extended.__orig_base__ = base  # type: ignore[attr-defined]
@@ -332,9 +333,9 @@ def extends(base: type) -> Callable[[_Class], _Class]:
 
 
 def without_merge_jobs(client: _Class) -> _Class:
-    """Has a client of dlt make no jobs that merge from staging tables: its load jobs merge.
+    """Class decorator: a client whose load jobs merge, and which creates no merge jobs from staging tables.
 
-    Raises AttributeError where dlt makes them in another place.
+    Raises AttributeError where dlt creates these jobs elsewhere.
     """
     client._create_merge_followup_jobs  # type: ignore[attr-defined]  # noqa: B018
     client._create_merge_followup_jobs = lambda self, table_chain: []  # type: ignore[attr-defined]  # noqa: ARG005
@@ -342,12 +343,12 @@ def without_merge_jobs(client: _Class) -> _Class:
 
 
 def sql_client_of(job: Any) -> Any:
-    """The SQL client of a load job that runs."""
+    """The SQL client of a running load job."""
     return job._job_client.sql_client
 
 
 def table_of(job: Any) -> Any:
-    """The table, as dlt's schema has it, into which a load job loads."""
+    """dlt's schema of the table into which a load job loads."""
     return job._load_table
 
 
@@ -357,7 +358,7 @@ def file_of(job: Any) -> str:
 
 
 def borrowed(pool: Any, opened: Callable[[], Any]) -> Any:
-    """A connection of a pool of dlt's for DuckDB, which is ``opened`` if none is open."""
+    """Borrows a connection from dlt's DuckDB pool, which calls ``opened`` if none is open."""
     with pool._conn_lock:
         if pool._conn is None:
             pool._conn = opened()
@@ -366,10 +367,10 @@ def borrowed(pool: Any, opened: Callable[[], Any]) -> Any:
 
 
 def query_settings(client: Any) -> Any:
-    """The settings with which a SQL client for BigQuery sends its statements."""
+    """The query job settings of a BigQuery SQL client."""
     return client._default_query
 
 
 def retries(client: Any) -> Any:
-    """How long and how often a SQL client for BigQuery tries again."""
+    """The retry policy of a BigQuery SQL client."""
     return client._default_retry

@@ -1,4 +1,4 @@
-"""Wrong settings of dlt → ConfigurationError, which names the setting and its place and never its value.
+"""Converts dlt's errors about settings into ConfigurationError, which names setting and place, never the value.
 
 https://dlthub.com/docs/general-usage/credentials/setup
 """
@@ -32,7 +32,7 @@ _KINDS = {
 
 
 def configuration_error(error: BaseException) -> ConfigurationError | None:
-    """The error to raise where dlt refused a setting, or lacks a package that one needs; None for other errors."""
+    """The error to raise when dlt refused a setting, or lacks a package for one; None for other errors."""
     if isinstance(error, ValueNotSecretException):
         return ConfigurationError(
             f"{error.key} is a secret, and {error.provider_name} holds none: move it to .dlt/secrets.toml, or into the "
@@ -62,7 +62,7 @@ def configuration_error(error: BaseException) -> ConfigurationError | None:
 
 
 def _kind(hint: Any) -> str:
-    """What a value has to be, in words."""
+    """The expected type of a value, in words."""
     if hint in _KINDS:
         return _KINDS[hint]
     choices = re.findall(r"'(\w+)'", str(hint)) if "Literal" in str(hint) else []
@@ -70,7 +70,7 @@ def _kind(hint: Any) -> str:
 
 
 def _place(name: str, value: Any) -> str:
-    """The setting with the places in which it has that value."""
+    """The name of the setting, with the places in which it has that value."""
     places = sorted(set(_places(name.rpartition(".")[2], value)))
     return f"{' or '.join(places)}" if places else name
 

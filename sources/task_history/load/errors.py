@@ -1,4 +1,4 @@
-"""Failures of the warehouse → one error that says what is wrong with it and what to do."""
+"""Converts failures of the warehouse into errors that say what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .dlt_settings import configuration_error
 
 
 @contextmanager
-def failures() -> Iterator[None]:
-    """Turns failures of the warehouse into WarehouseUnavailable; lets our own errors through.
+def warehouse_errors() -> Iterator[None]:
+    """Context manager: converts failures of the warehouse into WarehouseUnavailable, and keeps this project's errors.
 
     Raises ConfigurationError where dlt refuses one of its settings.
     """
@@ -34,7 +34,7 @@ def failures() -> Iterator[None]:
             known or SqlClientBase.is_dbapi_exception(error) or type(error).__module__.startswith("google.")
         ):
             raise
-        raise WarehouseUnavailable(explained(error)) from error
+        raise WarehouseUnavailable(explanation(error)) from error
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -130,8 +130,8 @@ _ADVICE = (
 )
 
 
-def explained(error: BaseException) -> str:
-    """What is wrong with the warehouse and what to do, from the innermost cause."""
+def explanation(error: BaseException) -> str:
+    """The innermost cause of the error, with advice what to do."""
     words = [" ".join(str(cause).split()) for cause in _causes(error)]
     everything = " ".join(words).lower()
     innermost = words[-1][:300] if words else type(error).__name__

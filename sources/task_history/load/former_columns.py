@@ -1,4 +1,4 @@
-"""Columns that have a new name: what an earlier version wrote under the former one is copied into them, once."""
+"""Renamed columns: copies the values that an earlier version wrote under the former name, once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..core.models import Table
 
 _COPIED_COLUMNS = "x-task-history-copied-columns"
 """The hint of a table that lists the former columns whose values are copied."""
-Former = dict[str, dict[str, str]]
-"""By table, the former name of each column and its name now."""
+FormerColumns = dict[str, dict[str, str]]
+"""Present column names by table and former column name."""
 
 
-def not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> Former:
-    """The columns that the stored tables have under a former name and that are not noted as copied."""
-    former: Former = {}
+def not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> FormerColumns:
+    """Columns that stored tables have under a former name and whose values are not copied yet."""
+    former: FormerColumns = {}
     for table in own:
         copied = stored[table.name].get(_COPIED_COLUMNS, ())
         for column in table.columns:
@@ -25,8 +25,8 @@ def not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> Former:
     return former
 
 
-def statements(former: Former, qualified: Callable[[str], str]) -> Iterator[str]:
-    """The SQL that copies the values; where it runs again it changes nothing."""
+def statements(former: FormerColumns, qualified: Callable[[str], str]) -> Iterator[str]:
+    """SQL statements that copy the values; running them again changes nothing."""
     for name, renamed in former.items():
         for before, column in renamed.items():
             yield (
@@ -35,8 +35,8 @@ def statements(former: Former, qualified: Callable[[str], str]) -> Iterator[str]
             )
 
 
-def noted(schema: Any, former: Former) -> Any:
-    """dlt's schema with the note that these columns are copied."""
+def marked_copied(schema: Any, former: FormerColumns) -> Any:
+    """A copy of dlt's schema in which these columns are marked as copied."""
     schema = schema.clone()
     for name, renamed in former.items():
         copied = schema.tables[name].get(_COPIED_COLUMNS, ())

@@ -1,4 +1,4 @@
-"""What google-cloud-bigquery has no public word for: the bytes that a cursor's statement processed."""
+"""Private attributes of google-cloud-bigquery: the bytes that a cursor's statement processed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def bytes_processed(cursor: Any) -> int:
     """The bytes that the last statement of a cursor of ``google.cloud.bigquery.dbapi`` processed.
 
     Raises:
-        WarehouseUnavailable: this version of the library keeps them elsewhere. Taken for none, they would turn the
-            limit of bytes that a run may be billed for into one for each statement.
+        WarehouseUnavailable: this version of the library lacks the attribute. Counting zero instead would apply
+            the limit of billed bytes to each statement instead of the whole run.
     """
     try:
-        # Asking for the job would be one more request.
+        # Fetching the job would be one more request.
         return int(cursor._query_rows.total_bytes_processed or 0)
     except AttributeError as error:
         from google.cloud.bigquery import __version__

@@ -1,7 +1,7 @@
-"""Arrow tables → a load package that dlt only has to load.
+"""Writes Arrow tables as a finished load package, without dlt's steps ``extract`` and ``normalize``.
 
-dlt makes its packages in two steps, ``extract`` and ``normalize``, which look into every schema, configuration and
-file for what may have changed: that takes twice as long as the load itself. Rows that bring nothing new need neither.
+These two steps check every schema, configuration and file for changes, which takes twice as long as the load itself.
+Rows that change no schema need neither.
 https://dlthub.com/docs/reference/explainers/how-dlt-works
 """
 
@@ -19,27 +19,28 @@ from dlt.common.schema import Schema
 from ..core.arrow import ARROW
 from . import dlt_internals
 
-_GROUP = 50_000
-"""Rows that one thread reads at a time."""
-_ONCE = b"task_history.once"
+_ROW_GROUP_SIZE = 50_000
+"""Rows per row group, which is what one thread reads at a time."""
+_UNIQUE_KEYS = b"task_history.once"
+"""Metadata key of Parquet files in which no primary key stands twice."""
 
-Cursor = tuple[tuple[str, ...], datetime]
-"""Where in the pipeline's state it stands, and where it moves to."""
+CursorMove = tuple[tuple[str, ...], datetime]
+"""Path of the cursor in the pipeline's state, and its new value."""
 
 
-def are_wanted() -> bool:
-    """Whether packages may be made here: not where dlt is set to add keys of its own to every row."""
+def can_make_packages() -> bool:
+    """Whether packages may be written here: not where dlt is set to add its own keys to every row."""
     if not dlt_internals.are_used():
         return False
     added = ("add_dlt_load_id", "add_dlt_id")
     return not any(dlt.config.get(f"normalize.parquet_normalizer.{name}", bool) for name in added)
 
 
-def fits(schema: Schema, made: Mapping[str, Any]) -> bool:
-    """Whether the schema knows everything about the tables, and they have all that it asks for."""
+def fits_schema(schema: Schema, tables: Mapping[str, Any]) -> bool:
+    """Whether the schema has all columns of the tables, and the tables all columns that it requires."""
     return dlt_internals.is_seen(schema, dlt_internals.state_table_name()) and all(
         dlt_internals.is_seen(schema, name) and _has_all(schema.tables[name]["columns"], table.schema)
-        for name, table in made.items()
+        for name, table in tables.items()
     )
 
 
@@ -51,43 +52,47 @@ def _has_all(columns: Mapping[str, Any], fields: Any) -> bool:
     return is_known and all(columns[name].get("nullable", True) for name in missing)
 
 
-def is_once(file: str) -> bool:
-    """Whether the file is known to hold no key twice: an earlier version's may."""
-    return _ONCE in (pq.read_schema(file).metadata or {})
+def has_unique_keys(file: str) -> bool:
+    """Whether the Parquet file is marked as having no primary key twice; files of earlier versions are not."""
+    return _UNIQUE_KEYS in (pq.read_schema(file).metadata or {})
 
 
-class Packer:
-    """Makes packages of one pipeline."""
+class PackageWriter:
+    """Writes load packages of one pipeline."""
 
     def __init__(self, pipeline: dlt.Pipeline, *, compression: str) -> None:
         self._pipeline = pipeline
         self._compression = compression
         self._packages = dlt_internals.Packages(pipeline)
 
-    def pack(self, schema: Schema, made: Mapping[str, Any], cursor: Cursor | None) -> None:
-        """One package of all rows and the state that speaks of them: dlt finds it whole or not at all."""
+    def write(self, schema: Schema, tables: Mapping[str, Any], cursor: CursorMove | None) -> None:
+        """Writes one package with all rows and the pipeline's state; dlt finds the whole package or none."""
         packages = self._packages
         with self._pipeline.managed_state() as state:
             if cursor is not None:
                 dlt_internals.move_cursor(state, *cursor)
             load_id = packages.begin(schema)
-            for name, table in made.items():
-                known = schema.tables[name]
-                keys = dlt_internals.columns_with(known, "primary_key")
-                self._write(packages.new_file(load_id, name), _whole(table, known["columns"]), keys)
-            if (row := packages.keep_state(load_id, state)) is not None:
+            for name, table in tables.items():
+                stored = schema.tables[name]
+                keys = dlt_internals.columns_with(stored, "primary_key")
+                self._write_file(
+                    packages.new_file(load_id, name), _with_all_columns(table, stored["columns"]), keys
+                )
+            if (row := packages.add_state(load_id, state)) is not None:
                 name = dlt_internals.state_table_name()
                 columns: Any = schema.tables[name]["columns"]
-                self._write(packages.new_file(load_id, name), _whole(_as_table(columns, row), columns))
+                self._write_file(
+                    packages.new_file(load_id, name), _with_all_columns(_one_row_table(columns, row), columns)
+                )
             packages.commit(load_id)
 
-    def _write(self, path: str, table: Any, keys: Collection[str] = ()) -> None:
+    def _write_file(self, path: str, table: Any, keys: Collection[str] = ()) -> None:
         pq.write_table(
-            table.replace_schema_metadata({_ONCE: b""}),
+            table.replace_schema_metadata({_UNIQUE_KEYS: b""}),
             path,
             compression=self._compression,
-            row_group_size=_GROUP,
-            # Where each value is another one, looking for those that are alike costs more than all else.
+            row_group_size=_ROW_GROUP_SIZE,
+            # Dictionary encoding of columns with distinct values would take longer than all else.
             use_dictionary=[
                 field.name for field in table.schema if field.name not in keys and field.type == ARROW["text"]
             ],
@@ -95,10 +100,10 @@ class Packer:
         )
 
 
-def _whole(table: Any, columns: Mapping[str, Any]) -> Any:
-    """The table as the warehouse has it: every column, in its order, and required where it is required there.
+def _with_all_columns(table: Any, columns: Mapping[str, Any]) -> Any:
+    """The table with every column of the warehouse, in the same order and with the same nullability.
 
-    BigQuery refuses a file that would make a required column one that may be empty.
+    BigQuery refuses a file in which a required column is nullable.
     """
     arrays, fields = [], []
     for name, column in columns.items():
@@ -110,7 +115,7 @@ def _whole(table: Any, columns: Mapping[str, Any]) -> Any:
     return pa.table(arrays, schema=pa.schema(fields))
 
 
-def _as_table(columns: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
-    """One row of a table of dlt's own."""
+def _one_row_table(columns: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
+    """An Arrow table with one row for one of dlt's own tables."""
     kinds = {name: ARROW[column["data_type"]] for name, column in columns.items()}
     return pa.table({name: pa.array([row.get(name)], kind) for name, kind in kinds.items()})

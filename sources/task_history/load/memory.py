@@ -1,4 +1,4 @@
-"""Return freed memory to the operating system: glibc keeps what many small blocks held, 40 MB of a large commit."""
+"""Returns freed memory to the operating system: glibc alone keeps about 40 MB of small blocks after a large commit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _M_ARENA_MAX = -8
 
 
 _MIMALLOC = {"MIMALLOC_PURGE_DELAY": "0", "MIMALLOC_EAGER_COMMIT": "0", "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
-"""How pyreqwest's own allocator returns memory at once: 40 MB of a first sync. It reads them when it is imported.
+"""Settings with which pyreqwest's allocator frees memory at once (40 MB in a first sync), read at its import.
 https://microsoft.github.io/mimalloc/environment.html"""
 
 
-def keep_flat() -> None:
-    """To be called before anything large is made: Arrow's own pool would keep 130 MB of a million rows.
+def configure_allocators() -> None:
+    """Configures glibc, mimalloc and Arrow to keep little freed memory; Arrow's pool would keep 130 MB of a million rows.
 
-    What the environment says of mimalloc stays.
+    Must be called before large objects are created. Variables for mimalloc that are set already stay.
     """
     for name, value in _MIMALLOC.items():
         os.environ.setdefault(name, value)
@@ -29,9 +29,9 @@ def keep_flat() -> None:
     pa.set_memory_pool(pa.system_memory_pool())
 
 
-def give_back(*, is_thorough: bool = False) -> None:
-    """Returns what is free to the machine; ``is_thorough`` looks for garbage first."""
-    if is_thorough:
+def release_memory(*, collects_garbage: bool = False) -> None:
+    """Returns freed memory to the operating system, after a garbage collection with ``collects_garbage``."""
+    if collects_garbage:
         gc.collect()
     _libc("malloc_trim", 0)
 

@@ -1,4 +1,4 @@
-"""Batches as dlt resources: one per table, merged by key, the cursor beside the rows it speaks for."""
+"""Batches as dlt resources: one per table, merged by primary key, with the cursor in the one of executions."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from ..redaction.own_secrets import OwnSecrets
 from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
-from .arrow import once, to_arrow
+from .arrow import deduplicated, to_arrow
 from .destinations.base import PARTITION_MAY_CHANGE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
 
 Stored = Callable[[str], Mapping[str, str]]
-"""The dlt types of the columns that a table has already."""
+"""Returns the dlt types of a table's stored columns, by column name."""
 
 
 def hints(table: Table) -> dict[str, TColumnSchema]:
-    """The table's columns as dlt takes them, each with its sentence."""
-    found: dict[str, TColumnSchema] = {}
+    """dlt's column hints of the table, with descriptions."""
+    by_name: dict[str, TColumnSchema] = {}
     for column in table.columns:
         hint: dict[str, Any] = {
             "name": column.name,
@@ -44,33 +44,34 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
             hint["dedup_sort"] = "desc"
         if column.name == table.partition:
             hint["partition"] = True
-        found[column.name] = hint  # type: ignore[assignment]
-    return found
+        by_name[column.name] = hint  # type: ignore[assignment]
+    return by_name
 
 
 class SystemResource(DltResource):
     """A resource of a system's dlt source, which knows the settings that the source was made with."""
 
     settings: Settings | None = None
-    """None where it was not made by one of the sources."""
+    """None for a resource that does not come from one of the sources."""
     _own_steps = 0
 
-    def made_with(self, settings: Settings) -> SystemResource:
-        """The same resource, whose source was made with these settings."""
+    def with_settings(self, settings: Settings) -> SystemResource:
+        """Sets the settings of the source that the resource belongs to; returns the resource."""
         self.settings = settings
         self._own_steps = steps(self)
         return self
 
     @property
     def is_changed(self) -> bool:
-        """Whether steps were added to it or taken away, such as by ``add_map`` or ``add_limit``."""
+        """Whether a user added or removed steps of the resource, such as by ``add_map`` or ``add_limit``."""
         return steps(self) != self._own_steps
 
 
-class Writer:
-    """Rows → Arrow tables as the warehouse has their columns, without ``secrets``; remembers which names are new.
+class ArrowWriter:
+    """Converts rows into Arrow tables that match the stored columns and hold none of ``secrets``.
 
-    ``warned`` holds the tables whose rows were said to have more fields than ``limits`` lets become columns.
+    It remembers the columns that it added. ``warned`` holds the tables for which a warning was logged that rows have
+    more fields than ``limits`` allows as columns.
     """
 
     def __init__(
@@ -90,15 +91,15 @@ class Writer:
         self._types: dict[str, dict[str, str]] = {}
 
     def arrow(self, table: Table, rows: list[Row] | RowColumns) -> Any:
-        """The rows in columns."""
+        """Converts rows of ``table`` into an Arrow table."""
         known = self._types.setdefault(table.name, dict(self.stored(table.name)))
         columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize, limits=self._limits)
-        if columns.beyond and table.name not in self._warned:
+        if columns.without_column and table.name not in self._warned:
             self._warned.add(table.name)
             log.warning(
                 "fields_without_column",
                 table=table.name,
-                fields=columns.beyond,
+                fields=columns.without_column,
                 max_columns=self._limits.columns,
                 max_name_length=self._limits.name_length,
                 hint=f"the vendor sends more fields, or longer names, than become columns: their values are in "
@@ -109,7 +110,7 @@ class Writer:
 
 
 def _required(table: Table, columns: Any) -> Any:
-    """The columns with those of the key as ones that are never empty, which is what ``hints`` says of them.
+    """The Arrow table with primary key columns marked as not nullable, as in ``hints``.
 
     dlt warns about every Arrow table that differs from its hints.
     """
@@ -121,45 +122,47 @@ def _required(table: Table, columns: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """A batch as Arrow tables, by name; of each only if it holds rows of it."""
+class ArrowBatch:
+    """A batch as Arrow tables by table name; tables without rows are left out."""
 
     tables: dict[str, Any]
     cursor: datetime | None
 
 
-def made(system: System, batch: Batch, writer: Writer) -> Made:
-    """The batch's rows, which it holds no longer: there is room for them once."""
-    found: dict[str, Any] = {}
+def arrow_batch(system: System, batch: Batch, writer: ArrowWriter) -> ArrowBatch:
+    """Converts a batch into Arrow tables and empties it, because memory holds the rows only once."""
+    by_name: dict[str, Any] = {}
     for table in tables.of(system):
         parts = [writer.arrow(table, part) for part in batch.columnar.pop(table.name, ())]
         if rows := batch.rows.pop(table.name, None):
             parts.append(writer.arrow(table, rows))
         if parts:
-            found[table.name] = once(parts, table)
-    return Made(found, batch.cursor)
+            by_name[table.name] = deduplicated(parts, table)
+    return ArrowBatch(by_name, batch.cursor)
 
 
 def resources(
-    system: System, batches: Iterable[Made], writer: Writer, *, cursor: str | None
+    system: System, batches: Iterable[ArrowBatch], writer: ArrowWriter, *, cursor: str | None
 ) -> list[SystemResource]:
-    """A resource per table; the one of executions draws the batches.
+    """One resource per table; the one of executions draws the batches for all.
 
-    It holds the cursor over the column of that name; None where no cursor is to be touched.
+    ``cursor`` is the column of the cursor; None leaves the cursor as it is.
     """
-    work = _Work(system, batches, writer)
+    queues = _BatchQueues(system, batches, writer)
     return [
-        _resource(system.executions, work.drawing(cursor) if cursor else work.drawn()),
+        _resource(
+            system.executions, queues.executions_with_cursor(cursor) if cursor else queues.executions()
+        ),
         *(
-            _resource(table, work.others(table.name))
+            _resource(table, queues.rows_of(table.name))
             for table in tables.of(system)
             if table is not system.executions
         ),
     ]
 
 
-def without_rows(system: System) -> list[SystemResource]:
-    """A resource per table that tells what the table is like, and gives no row."""
+def empty_resources(system: System) -> list[SystemResource]:
+    """One resource per table that has the hints of the table and no rows."""
     return [_resource(table, lambda: iter(())) for table in tables.of(system)]
 
 
@@ -182,55 +185,55 @@ def _resource(table: Table, rows: Callable[..., Iterator[Any]]) -> SystemResourc
     return resource
 
 
-class _Work:
-    """Hands out what the batches hold, whichever resource is asked first."""
+class _BatchQueues:
+    """Queues the Arrow tables of the batches by table, for the resources that dlt reads in any order."""
 
-    def __init__(self, system: System, batches: Iterable[Made], writer: Writer) -> None:
+    def __init__(self, system: System, batches: Iterable[ArrowBatch], writer: ArrowWriter) -> None:
         self._tables = {table.name: table for table in tables.of(system)}
         self._own = system.executions.name
         self._batches = batches
         self._writer = writer
-        self._waiting: dict[str, deque[Any]] = {name: deque() for name in self._tables}
+        self._queued: dict[str, deque[Any]] = {name: deque() for name in self._tables}
         self._is_over = False
 
-    def drawing(self, cursor: str) -> Callable[..., Iterator[Any]]:
-        """The rows of executions, the cursor beside them."""
+    def executions_with_cursor(self, cursor: str) -> Callable[..., Iterator[Any]]:
+        """A generator function of the execution rows, which advances the cursor."""
 
         def executions(
             started: dlt.sources.incremental[datetime] = dlt.sources.incremental(cursor),  # noqa: B008
         ) -> Iterator[Any]:
             # The cursor is ours: whole windows move it, not rows, and no row is filtered by it.
             started.advance(None)  # type: ignore[arg-type]  # dlt's own word for it
-            yield from self._drawn(started.advance)
+            yield from self._execution_rows(started.advance)
 
         return executions
 
-    def drawn(self) -> Callable[[], Iterator[Any]]:
-        """The rows of executions, without a cursor."""
+    def executions(self) -> Callable[[], Iterator[Any]]:
+        """A generator function of the execution rows, without a cursor."""
 
         def executions() -> Iterator[Any]:
-            yield from self._drawn(lambda _: None)
+            yield from self._execution_rows(lambda _: None)
 
         return executions
 
-    def _drawn(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
+    def _execution_rows(self, advance: Callable[[datetime], object]) -> Iterator[Any]:
         try:
             for batch in self._batches:
                 for name, rows in batch.tables.items():
-                    self._waiting[name].append(rows)
-                while self._waiting[self._own]:
-                    yield self._waiting[self._own].popleft()
+                    self._queued[name].append(rows)
+                while self._queued[self._own]:
+                    yield self._queued[self._own].popleft()
                 if batch.cursor is not None:
                     advance(batch.cursor)
         finally:
             self._is_over = True
 
-    def others(self, name: str) -> Callable[[], Iterator[Any]]:
-        """Gives what the batches drawn so far hold for the table."""
+    def rows_of(self, name: str) -> Callable[[], Iterator[Any]]:
+        """A generator function of the rows of another table, from the batches drawn so far."""
 
         def rows() -> Iterator[Any]:
-            while not self._is_over or self._waiting[name]:
-                yield self._waiting[name].popleft() if self._waiting[name] else None
+            while not self._is_over or self._queued[name]:
+                yield self._queued[name].popleft() if self._queued[name] else None
             if not self._writer.stored(name):
                 yield self._writer.arrow(self._tables[name], [])
 

@@ -1,4 +1,4 @@
-"""Values as columns store them: whole columns by Arrow, single values where one needs a closer look."""
+"""Conversion of values to column types: whole columns by Arrow, or value by value where Arrow cannot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..core.json_reading import SentNumber
 from ..core.models import Json
 
 _TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
-_DIGITS = 30
+_MAX_EXPONENT = 30
 INT64 = range(-(2**63), 2**63)
 
 
@@ -25,10 +25,10 @@ class Misfit(Exception):
 
 
 Fit = Callable[[Json], Any]
-"""Gives the value as a column stores it. Raises Misfit."""
+"""Converts a value to the type of a column. Raises Misfit."""
 
 
-_QUICK: dict[str, frozenset[type]] = {
+_WHOLE_COLUMN_TYPES: dict[str, frozenset[type]] = {
     "text": frozenset({str}),
     "timestamp": frozenset({str}),
     "bigint": frozenset({int}),
@@ -37,15 +37,15 @@ _QUICK: dict[str, frozenset[type]] = {
 }
 
 
-def quick(values: Values, type_: str) -> pa.Array | None:
-    """The column as Arrow makes it at once, or None when its values need a closer look."""
+def whole_column(values: Values, type_: str) -> pa.Array | None:
+    """The column as Arrow converts it at once; None when its values must be converted one by one."""
     if not isinstance(values, list):
-        return _fitting(values, type_)
+        return _arrow_column(values, type_)
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if type_ == "timestamp" and kinds == {datetime}:
         return _instants(values)
-    if type_ not in ARROW or not kinds <= _QUICK[type_]:
+    if type_ not in ARROW or not kinds <= _WHOLE_COLUMN_TYPES[type_]:
         return None
     try:
         if type_ == "timestamp":
@@ -55,7 +55,7 @@ def quick(values: Values, type_: str) -> pa.Array | None:
         return None
 
 
-def _fitting(column: pa.Array | pa.ChunkedArray, type_: str) -> pa.Array | pa.ChunkedArray | None:
+def _arrow_column(column: pa.Array | pa.ChunkedArray, type_: str) -> pa.Array | pa.ChunkedArray | None:
     wanted = ARROW.get(type_)
     if wanted is None or column.type == wanted:
         return column if wanted is not None else None
@@ -70,8 +70,8 @@ def _instants(values: list[datetime | None]) -> pa.Array | None:
     return None
 
 
-def narrowest(values: Values) -> str | None:
-    """The type that holds all values exactly; None when there is none to hold."""
+def narrowest_type(values: Values) -> str | None:
+    """The narrowest dlt type that holds all values exactly; None when all values are None."""
     if not isinstance(values, list):
         return None if values.null_count == len(values) else _TYPES.get(values.type, "text")
     kinds = set(map(type, values))
@@ -100,17 +100,17 @@ def _fits(value: Json, fit: Fit) -> bool:
 
 
 def as_text(value: Json) -> str:
-    """The value as exact text: strings as they are, everything else as JSON."""
+    """The value as exact text: strings unchanged, dates in ISO 8601, everything else as JSON."""
     if isinstance(value, str):
-        return sound(value)
+        return encodable(value)
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
-    return sound(exact_json(value))
+    return encodable(exact_json(value))
 
 
-def sound(text: str) -> str:
+def encodable(text: str) -> str:
     """The text with lone surrogates, which UTF-8 cannot hold, written as ``\\udXXX``."""
     try:
         text.encode()
@@ -119,14 +119,15 @@ def sound(text: str) -> str:
     return text
 
 
-def nothing(_: Json) -> Any:
+def never_fits(_: Json) -> Any:
+    """Raises Misfit: no value fits a column of an unknown type."""
     raise Misfit
 
 
 def _bigint(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise Misfit
-    if isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS:
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _MAX_EXPONENT:
         raise Misfit  # int() of 1E+999999999 would take all memory
     try:
         whole = int(value)
@@ -172,7 +173,7 @@ def _bool(value: Json) -> bool:
 
 
 def _timestamp(value: Json) -> datetime:
-    """ISO 8601; UTC when it names no zone, cut to microseconds. Numbers are not taken for instants."""
+    """Converts ISO 8601 text, UTC when it names no zone, cut to microseconds. Numbers raise Misfit."""
     if isinstance(value, str):
         if value[4:5] != "-":
             raise Misfit  # digits alone may be anything
@@ -188,11 +189,11 @@ def _timestamp(value: Json) -> datetime:
         raise Misfit from None
 
 
-FITS_UNKNOWN: dict[str, Fit] = {
+UNDECLARED_FITS: dict[str, Fit] = {
     "text": as_text,
     "bigint": _bigint,
     "double": _double,
     "bool": _bool,
     "timestamp": _timestamp,
 }
-FITS_KNOWN: dict[str, Fit] = {**FITS_UNKNOWN, "bigint": _bigint_or_digits}
+DECLARED_FITS: dict[str, Fit] = {**UNDECLARED_FITS, "bigint": _bigint_or_digits}

@@ -21,7 +21,7 @@ from ..client.rate_limit_rule import BudgetShare
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..core.stop import StopSignal
-from ..load.memory import give_back
+from ..load.memory import release_memory
 from ..settings import Settings
 
 if TYPE_CHECKING:
@@ -118,11 +118,11 @@ def start_run(
             limits=settings.column_limits,
         )
         stack.callback(loader.close)
-        client.meanwhile = loader.let_go
-        loader.ready()
+        client.meanwhile = loader.released
+        loader.prepare()
         warehouse = loader.warehouse().reaching(settings.retention)
         if settings.retention is not None:
-            loader.backend.reaches(warehouse.since)
+            loader.backend.limit_merges(warehouse.since)
         context = Context(
             settings,
             client,
@@ -165,7 +165,7 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
         run.rows.update(by_table)
         on_commit(rows, time.monotonic() - began)
         if uncollected >= _COMMITS_PER_COLLECTION:
-            give_back(is_thorough=True)
+            release_memory(collects_garbage=True)
             uncollected = 0.0
 
     with ThreadPoolExecutor(1, thread_name_prefix="commit") as committer:

@@ -215,7 +215,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize(("values", "type_", "stored"), UNKNOWN.values(), ids=UNKNOWN)
 def test_unknown_key(values: list[Any], type_: str, stored: list[Any]) -> None:
-    """A key that nobody declared becomes a column of the narrowest type that holds all its values."""
+    """A key that nobody declared becomes a column of the narrowest_type type that holds all its values."""
     rows: list[Row] = [*({"newField": value} for value in values), {}]
     assert {"new_field": [*stored, None]} == cells(rows)
     assert type_ == convert(rows).types["new_field"]
@@ -337,7 +337,7 @@ values = scalars | holding(scalars | holding(scalars))
 types = st.sampled_from([*ARROW, "json", "decimal"])
 
 
-def sound(text: str) -> str:
+def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -355,7 +355,7 @@ def is_same(cell: Any, value: Any) -> bool:
     if isinstance(cell, datetime):
         return isinstance(value, str) and cell.isoformat()[:10] == value[:10]
     if isinstance(value, str):
-        return bool(cell == sound(value))
+        return bool(cell == encodable(value))
     kept = simplejson.loads(simplejson.dumps(value, use_decimal=True), use_decimal=True)
     try:
         return bool(simplejson.loads(cell, use_decimal=True) == kept)

@@ -46,7 +46,7 @@ def loader(tmp_path: Path) -> Loader:
         dataset_name="paragon",
     )
     made = Loader(pipeline, systems.find("paragon"))
-    made.ready()
+    made.prepare()
     return made
 
 
@@ -60,7 +60,7 @@ def test_it_stays_open_while_the_run_is_about_nothing_else(tmp_path: Path, loade
 
 def test_it_is_given_up_while_the_run_waits(tmp_path: Path, loader: Loader) -> None:
     """While it waits for the vendor, another process has the file within two seconds, and it has it back after that."""
-    with loader.let_go():
+    with loader.released():
         loader.query("SELECT 1")
         waited = _waited(tmp_path / "held.duckdb", 10.0)
         assert waited is not None
@@ -75,7 +75,7 @@ def test_others_get_in_however_much_there_is_to_write(tmp_path: Path, loader: Lo
         [sys.executable, "-c", _OPEN, str(tmp_path / "held.duckdb"), "15"], stdout=subprocess.PIPE, text=True
     )
     asked = 0
-    with loader.let_go():
+    with loader.released():
         while other.poll() is None:
             loader.query("SELECT 1")
             asked += 1
@@ -93,7 +93,7 @@ def test_others_get_in_while_it_asks_and_computes_in_turn(tmp_path: Path, loader
         [sys.executable, "-c", _OPEN, str(tmp_path / "held.duckdb"), "15"], stdout=subprocess.PIPE, text=True
     )
     while other.poll() is None:
-        with loader.let_go():
+        with loader.released():
             time.sleep(0.02)
         loader.query("SELECT 1")
         time.sleep(0.08)

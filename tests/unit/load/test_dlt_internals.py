@@ -65,7 +65,7 @@ def test_dlt_is_pinned_to_the_version_that_was_read() -> None:
     (pin,) = [line for line in project["dependencies"] if re.match(r"dlt\b", line)]
     major, minor = map(int, dlt_internals.VERSION.split("."))
     assert pin.endswith(f">={major}.{minor},<{major}.{minor + 1}")
-    assert dlt_internals.is_read_version()
+    assert dlt_internals.is_supported_version()
 
 
 @pytest.mark.parametrize("version", ["1.32.0", "1.30.9", "2.0.0a1"])
@@ -254,11 +254,11 @@ def test_package(loaded: dlt.Pipeline) -> None:
         assert (folder / "new" / load_id).is_dir()
         row = {"id": "b", "started": NOW, "_dlt_load_id": load_id, "_dlt_id": "x"}
         pq.write_table(pa.Table.from_pylist([row]), packages.new_file(load_id, "executions"))
-        kept = packages.keep_state(load_id, state)
+        kept = packages.add_state(load_id, state)
         assert kept is not None
         columns = schema.tables[dlt_internals.state_table_name()]["columns"]
         assert {name for name in columns if not name.startswith("_dlt_load")} <= set(kept)
-        assert packages.keep_state(load_id, state) is None
+        assert packages.add_state(load_id, state) is None
         assert not loaded.has_pending_data
         packages.commit(load_id)
     assert (folder / "normalized" / load_id).is_dir()
@@ -281,7 +281,7 @@ def test_old_loads(loaded: dlt.Pipeline) -> None:
     assert re.fullmatch(r"[0-9]{10}\.[0-9]+", real.name)
     for number in range(30):
         (done / f"{1_000_000_000 + number}.5").mkdir()
-    dlt_internals.forget_old_loads(Path(loaded.working_dir))
+    dlt_internals.remove_old_loads(Path(loaded.working_dir))
     left = sorted(entry.name for entry in done.iterdir())
     assert 20 == len(left)
     assert real.name in left
@@ -294,7 +294,7 @@ def test_finished_loads(loaded: dlt.Pipeline) -> None:
     assert (done / "package_completed.json").is_file()
     done.rename(folder / "normalized" / done.name)
     assert loaded.has_pending_data
-    dlt_internals.finish_loads(Path(loaded.working_dir))
+    dlt_internals.complete_loads(Path(loaded.working_dir))
     assert not loaded.has_pending_data
     loaded.run(_paragon({"id": "b", "started": NOW}))
 
@@ -315,7 +315,7 @@ def test_killed_extracts(pipeline: dlt.Pipeline) -> None:
     ]
     assert left
     (folder / "load" / "new" / "1.5").mkdir(parents=True)
-    dlt_internals.forget_killed_extracts(folder)
+    dlt_internals.remove_killed_extracts(folder)
     assert not [name for name in left if (folder / "normalize" / name).exists()]
     assert [] == list((folder / "load" / "new").iterdir())
     assert (folder / "normalize").is_dir()

@@ -17,9 +17,9 @@ from dlt.common.versioned_state import decompress_state
 from task_history import systems
 from task_history.core.batch import Batch, Chunk, Commits
 from task_history.load.dlt_internals import cursor_path
-from task_history.load.load_package import Packer, fits
+from task_history.load.load_package import PackageWriter, fits_schema
 from task_history.load.pipeline import Loader
-from task_history.load.resources import made, resources
+from task_history.load.resources import arrow_batch, resources
 from task_history_cli.runtime.target import Target
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -93,15 +93,17 @@ def test_it_is_what_dlt_would_have_made(tmp_path: Path) -> None:
     """The same batches by dlt's own steps: the same rows, columns, types and state."""
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     first, second = loader(ours), loader(theirs)
-    first.ready()
-    second.ready()
+    first.prepare()
+    second.prepare()
     for ids, at in ((("1", "2"), NOW), (("2", "3"), NOW + timedelta(hours=1))):
         schema = first.pipeline.schemas["paragon"]
-        ready = made(PARAGON, batch(*ids, at=at), first.writer())
-        assert fits(schema, ready.tables)
+        ready = arrow_batch(PARAGON, batch(*ids, at=at), first.writer())
+        assert fits_schema(schema, ready.tables)
         first.commit(batch(*ids, at=at))
         writer = second.writer()
-        told = resources(PARAGON, [made(PARAGON, batch(*ids, at=at), writer)], writer, cursor="date_started")
+        told = resources(
+            PARAGON, [arrow_batch(PARAGON, batch(*ids, at=at), writer)], writer, cursor="date_started"
+        )
         second.pipeline.run(_source(told))
     first.close()
     second.close()
@@ -126,15 +128,17 @@ def test_its_files_are_what_dlt_would_have_written(tmp_path: Path) -> None:
     """The same columns in the same order, and required where they are required: BigQuery refuses others."""
     ours, theirs = loader(tmp_path / "ours"), loader(tmp_path / "theirs")
     for one in (ours, theirs):
-        one.ready()
+        one.prepare()
         one.commit(batch("1", region="eu"))
     path = cursor_path("paragon", "workflow_executions", "date_started")
     later = NOW + timedelta(hours=1)
-    ready = made(PARAGON, batch("2", at=later), ours.writer())
-    packer = Packer(ours.pipeline, compression="snappy")
-    packer.pack(ours.pipeline.schemas["paragon"], ready.tables, (path, later))
+    ready = arrow_batch(PARAGON, batch("2", at=later), ours.writer())
+    packer = PackageWriter(ours.pipeline, compression="snappy")
+    packer.write(ours.pipeline.schemas["paragon"], ready.tables, (path, later))
     writer = theirs.writer()
-    told = resources(PARAGON, [made(PARAGON, batch("2", at=later), writer)], writer, cursor="date_started")
+    told = resources(
+        PARAGON, [arrow_batch(PARAGON, batch("2", at=later), writer)], writer, cursor="date_started"
+    )
     chosen = [one for one in told if one.name in {"workflow_executions", "sync_runs"}]
     theirs.pipeline.extract(_source(chosen))
     theirs.pipeline.normalize()
@@ -149,7 +153,7 @@ def test_its_files_are_what_dlt_would_have_written(tmp_path: Path) -> None:
 def test_a_load_that_was_not_put_away_is_put_away(tmp_path: Path) -> None:
     """A kill after everything is loaded, and before dlt moves its record, stops no later run."""
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     one.commit(batch("1"))
     one.close()
     folder = Path(one.pipeline.working_dir) / "load"
@@ -157,7 +161,7 @@ def test_a_load_that_was_not_put_away_is_put_away(tmp_path: Path) -> None:
     done.rename(folder / "normalized" / done.name)
     for _ in range(2):
         other = loader(tmp_path)
-        other.ready()
+        other.prepare()
         assert other.query("SELECT count(*) FROM paragon._dlt_loads")[1] == [(1,)]
         assert other.cursor() == NOW
         other.close()
@@ -167,16 +171,16 @@ def test_a_load_that_was_not_put_away_is_put_away(tmp_path: Path) -> None:
 def test_a_new_column_takes_dlts_way_and_the_next_batch_the_short_one(tmp_path: Path) -> None:
     """What the schema does not know yet is made by dlt, and nothing is lost before, with or after it."""
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     one.commit(batch("1"))
     new = batch("2", at=NOW + timedelta(hours=1), region="eu")
-    assert not fits(one.pipeline.schemas["paragon"], made(PARAGON, new, one.writer()).tables)
+    assert not fits_schema(one.pipeline.schemas["paragon"], arrow_batch(PARAGON, new, one.writer()).tables)
     one.commit(batch("2", at=NOW + timedelta(hours=1), region="eu"))
     again = batch("3", at=NOW + timedelta(hours=2), region="us")
-    assert fits(one.pipeline.schemas["paragon"], made(PARAGON, again, one.writer()).tables)
+    assert fits_schema(one.pipeline.schemas["paragon"], arrow_batch(PARAGON, again, one.writer()).tables)
     one.commit(batch("3", at=NOW + timedelta(hours=2), region="us"))
     without = batch("4", at=NOW + timedelta(hours=3))
-    assert fits(one.pipeline.schemas["paragon"], made(PARAGON, without, one.writer()).tables)
+    assert fits_schema(one.pipeline.schemas["paragon"], arrow_batch(PARAGON, without, one.writer()).tables)
     one.commit(batch("4", "1", at=NOW + timedelta(hours=3)))
     assert one.query("SELECT id, region FROM paragon.workflow_executions ORDER BY id")[1] == [
         ("1", None),
@@ -191,7 +195,7 @@ def test_a_new_column_takes_dlts_way_and_the_next_batch_the_short_one(tmp_path: 
 def test_a_state_that_did_not_change_is_written_once(tmp_path: Path) -> None:
     """Commits that leave the cursor where it is add nothing to dlt's own table."""
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     for identity in "123":
         one.commit(batch(identity))
     assert one.query("SELECT count(*) FROM paragon._dlt_pipeline_state")[1] == [(1,)]
@@ -202,18 +206,18 @@ def test_a_state_that_did_not_change_is_written_once(tmp_path: Path) -> None:
 def test_the_cursor_comes_back_from_the_warehouse(tmp_path: Path) -> None:
     """A machine without the pipeline's folder goes on where the other one was."""
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     one.commit(batch("1"))
     one.commit(batch("2", at=NOW + timedelta(hours=5)))
     one.close()
     other = loader(tmp_path, local="elsewhere")
-    other.ready()
+    other.prepare()
     assert other.cursor() == NOW + timedelta(hours=5)
     other.commit(batch("3", at=NOW + timedelta(hours=6)))
     other.close()
     shutil.rmtree(tmp_path / "pipelines")
     third = loader(tmp_path)
-    third.ready()
+    third.prepare()
     assert third.cursor() == NOW + timedelta(hours=6)
     assert third.query("SELECT count(*) FROM paragon.workflow_executions")[1] == [(3,)]
     third.close()
@@ -222,7 +226,7 @@ def test_the_cursor_comes_back_from_the_warehouse(tmp_path: Path) -> None:
 def test_a_package_that_was_not_finished_is_forgotten(tmp_path: Path) -> None:
     """What a kill left of a package is removed, and what was finished is loaded."""
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     one.commit(batch("1"))
     one.close()
     folder = Path(one.pipeline.working_dir) / "load"
@@ -230,7 +234,7 @@ def test_a_package_that_was_not_finished_is_forgotten(tmp_path: Path) -> None:
     half.mkdir(parents=True)
     (half / "workflow_executions.0123456789.0.parquet").write_bytes(b"PAR1")
     other = loader(tmp_path)
-    other.ready()
+    other.prepare()
     assert list((folder / "new").iterdir()) == []
     assert other.query("SELECT id FROM paragon.workflow_executions")[1] == [("1",)]
     other.close()
@@ -242,7 +246,7 @@ def test_where_dlt_adds_keys_of_its_own_the_way_is_dlts(
     """Somebody who has dlt mark each row with its load gets the mark."""
     monkeypatch.setenv("NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_LOAD_ID", "true")
     one = loader(tmp_path)
-    one.ready()
+    one.prepare()
     one.commit(batch("1"))
     one.commit(batch("2", region="eu"))
     one.commit(batch("3", region="eu"))

@@ -9,7 +9,7 @@ import pytest
 from task_history import systems
 from task_history.core.arrow import RowColumns
 from task_history.core.models import Table
-from task_history.load.resources import Writer
+from task_history.load.resources import ArrowWriter
 from task_history.redaction.edits import MARK
 from task_history.redaction.own_secrets import OwnSecrets
 from task_history.warehouse import tables
@@ -32,7 +32,7 @@ def test_no_column_holds_the_key(table: Table) -> None:
         dict.fromkeys([*keys, "another"], "nothing"),
     ]
     for form in (rows, RowColumns({key: [row[key] for row in rows] for key in rows[0]}, 3)):
-        writer = Writer(lambda _: {}, str, OwnSecrets([KEY]))
+        writer = ArrowWriter(lambda _: {}, str, OwnSecrets([KEY]))
         written = writer.arrow(table, form)
         cells = [str(cell) for column in written.columns for cell in column.to_pylist()]
         assert not any(KEY[:12] in cell or KEY[12:] in cell for cell in cells)

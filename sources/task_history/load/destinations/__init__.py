@@ -1,7 +1,7 @@
-"""What this project knows of the warehouses that dlt writes to.
+"""Backends: the properties of each warehouse that dlt does not describe.
 
-Any SQL destination of dlt works; ``of`` gives what is particular about one. DuckDB and BigQuery have modules of
-their own, imported when they are used; all others are taken as databases that say nothing of themselves.
+Any SQL destination of dlt works; ``of`` returns its backend. DuckDB and BigQuery have modules of their own, imported
+at first use; all other databases share the generic backend.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Backend", "Cost", "of"]
 
 
 def of(destination: Any) -> Backend:
-    """What is particular about a dlt destination, by its type and not by the name somebody gave it."""
+    """The backend of a dlt destination, chosen by its type, since a user may give it any name."""
     kind = str(destination.destination_type).rpartition(".")[2].lower()
     if kind == "duckdb":
         from .duckdb import DuckDbBackend

@@ -1,4 +1,4 @@
-"""What the loader has to know of a warehouse that dlt does not say."""
+"""Base class of the backends, and the bytes that a run is billed for."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from ...core.batch import Commits
 from ...core.errors import WarehouseUnavailable
 
 PARTITION_MAY_CHANGE = "x-task-history-may-move"
-"""The hint of a table whose rows may come back in another partition."""
+"""The hint of a table in which a row may change its partition."""
 
 Descriptions = Mapping[tuple[str, str], str]
-"""Descriptions by table and column; a table's own under the empty name."""
+"""Descriptions by table and column; the description of a table is under the empty column name."""
 
 
 LEAST_BILLED = 10 * 2**20
-"""What a statement that reads anything is billed at least."""
+"""Minimum bytes that are billed for a statement that reads anything."""
 
 
 def billed(processed: int) -> int:
-    """The bytes that are billed for one statement: whole MiB, at least ten of them, nothing for nothing."""
+    """Bytes billed for one statement: processed bytes rounded up to MiB, at least 10 MiB; 0 for none."""
     return max(LEAST_BILLED, -(-processed // 2**20) * 2**20) if processed else 0
 
 
 @dataclass(slots=True)
 class Cost:
-    """What a run has the warehouse read, where that is billed."""
+    """Counts the bytes that a run is billed for, and enforces its limit. Safe to use from many threads."""
 
     limit: int | None = None
     """Bytes that the run may be billed for; None for any number."""
     estimated: int = 0
-    """Bytes that dry runs named for the merges, before they ran."""
+    """Bytes that dry runs estimated for the merges."""
     processed: int = 0
     """Bytes that were processed."""
     billed: int = 0
-    """Bytes that are billed for that."""
+    """Bytes billed for ``processed``."""
     reserved: int = 0
-    """Bytes that the merges of the commit in hand may be billed for."""
+    """Bytes that the merges of the present commit may be billed for."""
     labels: dict[str, str] = field(default_factory=dict)
-    """What the warehouse's jobs and tables are marked with."""
+    """Labels of the warehouse's jobs and tables."""
 
     _lock: Lock = field(default_factory=Lock, repr=False)
 
@@ -52,13 +52,13 @@ class Cost:
         return None if self.limit is None else max(0, self.limit - self.billed)
 
     def count(self, processed: int | None) -> None:
-        """So much was processed."""
+        """Adds the processed bytes of a statement; None counts as none."""
         with self._lock:
             self.processed += processed or 0
             self.billed += billed(processed or 0)
 
     def check(self) -> None:
-        """Raises WarehouseUnavailable when not even the smallest statement is left of the limit."""
+        """Raises WarehouseUnavailable when the rest of the limit is less than the smallest billed statement."""
         if self.left is not None and self.left < LEAST_BILLED:
             raise WarehouseUnavailable(
                 f"{self.left:,} bytes are left of maximum_bytes_billed = {self.limit:,} for this run, and a statement "
@@ -67,7 +67,7 @@ class Cost:
             )
 
     def expect(self, estimate: int, table: str) -> None:
-        """So much is about to be processed. Raises WarehouseUnavailable when that is beyond the limit."""
+        """Reserves the estimated bytes of a merge. Raises WarehouseUnavailable when they exceed the limit."""
         with self._lock:
             left = None if self.left is None else max(0, self.left - self.reserved)
             if left is not None and billed(estimate) > left:
@@ -81,54 +81,55 @@ class Cost:
 
 
 class Backend:
-    """One warehouse. The methods here fit a database of which nothing is known."""
+    """The properties of one warehouse. The methods here suit any database."""
 
     commits = Commits()
+    """Limits of one commit."""
     is_exclusive = False
-    """Whether one process at a time may have it open."""
+    """Whether only one process at a time can have the warehouse open."""
     workers = 2
-    """Files and merges that are loaded side by side; each keeps memory of its own."""
+    """Number of concurrent load jobs; each takes memory of its own."""
 
     def __init__(self, destination: Any) -> None:
         self.destination = destination
 
     takes_packages = False
-    """Whether it loads Parquet as it is written here, and dlt need not look at it before."""
+    """Whether Parquet files can be loaded without dlt's normalize step."""
     compression = "snappy"
-    """Of the files that it loads."""
-    empties_late = False
-    """Whether staged rows are removed at a run's end, since removing them with every commit takes its time."""
+    """Compression of the Parquet files."""
+    truncates_staging_late = False
+    """Whether staging tables are truncated once at the end of a run, because doing it with each commit is slow."""
     literal: Callable[[datetime], str] | None = None
-    """An instant as a constant in SQL, where what a statement reads is billed; None elsewhere."""
+    """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
 
-    def reaches(self, since: datetime) -> None:
-        """What began before is settled for good: rows that come back need not be looked for further back."""
+    def limit_merges(self, since: datetime) -> None:
+        """Limits the partitions that merges read: executions that began before ``since`` no longer change."""
 
     @property
     def cost(self) -> Cost | None:
-        """What the run has cost so far; None where nothing is billed by the byte."""
+        """The bytes billed for the run; None where reading is not billed by volume."""
         return None
 
-    def forget(self) -> None:
-        """Somebody changed tables: what is known of them has to be asked again."""
+    def forget_tables(self) -> None:
+        """Discards what is cached about tables, after they were changed by hand."""
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
 
-    def settle(self, client: Any) -> None:
-        """Puts in order what was written, where reading it is quicker then."""
+    def checkpoint(self, client: Any) -> None:
+        """Moves written rows into their final place, where that makes reading faster."""
 
-    def committed(self, client: Any) -> None:
+    def after_commit(self, client: Any) -> None:
         """Called after each commit, while the warehouse is open."""
 
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
-        """Gives columns of views sentences that their statements do not give, by view and column."""
+        """Writes descriptions of view columns that CREATE VIEW cannot set; ``texts`` are by view and column."""
 
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
-        """What is there already, and whether a sync could write; changes nothing.
+        """Checks whether a sync could write, and returns what exists as lines of text; changes nothing.
 
         Raises:
-            WarehouseUnavailable: something is missing; says what.
+            WarehouseUnavailable: a right or a dataset is missing; the message names it.
         """
         client.execute_sql("SELECT 1")
         return [
@@ -136,12 +137,12 @@ class Backend:
         ]
 
     def datasets(self, client: Any) -> list[str]:
-        """The datasets that there are; none where one question is enough for all."""
+        """Names of all datasets; none where one query reads the columns of all."""
         del client
         return []
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
-        """How many rows the tables hold, by table."""
+        """Number of rows by table."""
         counts = {}
         for table in tables:
             rows = client.execute_sql(f"SELECT count(*) FROM {client.make_qualified_table_name(table)}")

@@ -279,18 +279,18 @@ class BigQueryBackend(Backend):
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
         # dlt's own merges read what is staged after the load.
-        self.empties_late = dlt_internals.are_used()
+        self.truncates_staging_late = dlt_internals.are_used()
 
     @property
     def cost(self) -> Cost | None:
         found: Cost | None = getattr(self.destination, "cost", None)
         return found if dlt_internals.are_used() else None
 
-    def reaches(self, since: datetime) -> None:
+    def limit_merges(self, since: datetime) -> None:
         if isinstance(self.destination, BigQuery):
             self.destination.since = since
 
-    def forget(self) -> None:
+    def forget_tables(self) -> None:
         if isinstance(self.destination, BigQuery):
             self.destination.seen = _Seen()
 

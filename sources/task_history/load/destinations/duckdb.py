@@ -28,7 +28,7 @@ from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
 from .. import dlt_internals
 from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
-from ..load_package import is_once
+from ..load_package import has_unique_keys
 from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
 
@@ -173,7 +173,7 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
 
     def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
         """What leaves each key once, where a file of an earlier version holds one twice."""
-        if is_once(dlt_internals.file_of(self)):
+        if has_unique_keys(dlt_internals.file_of(self)):
             return ""
         key = ", ".join(names)
         ((is_doubled,),) = client.execute_sql(f"SELECT count(*) > count(DISTINCT ({key})) FROM {file}")
@@ -260,7 +260,7 @@ class DuckDbBackend(Backend):
         super().__init__(destination)
         self._checkpoint_memory = _CHECKPOINT_MEMORY
 
-    def settle(self, client: Any) -> None:
+    def checkpoint(self, client: Any) -> None:
         """Moves the rows of the write-ahead log into the file, with as much memory as that needs."""
         while True:
             try:
@@ -278,11 +278,11 @@ class DuckDbBackend(Backend):
             else:
                 return
 
-    def committed(self, client: Any) -> None:
+    def after_commit(self, client: Any) -> None:
         log = Path(f"{client.credentials.database}.wal")
         with suppress(FileNotFoundError):
             if log.stat().st_size >= _MAX_LOG_BYTES:
-                self.settle(client)
+                self.checkpoint(client)
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         rows = client.execute_sql(
