@@ -19,8 +19,7 @@ from task_history.core.errors import (
 )
 from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.core.stop import StopSignal
-from task_history.extract.evidence import is_all
-from task_history.extract.pages import Pages
+from task_history.extract.pages import Pages, holds_all
 from task_history.settings import Settings
 from task_history.systems.ids import check_id
 from task_history.systems.parsing import instant
@@ -110,7 +109,8 @@ def _is_listed(client: Client, settings: Settings, execution_id: str, window: Wi
         page = Pages(client, system, settings.values).one(window)
         if any(system.identity(row).lower() == execution_id.lower() for row in page.rows):
             return True
-        return False if is_all(page, system.listing.page_size) else None
+        # A row without an id may be it.
+        return False if holds_all(system, page) and not page.rejected else None
     return None
 
 
