@@ -306,3 +306,37 @@ def test_check_tries_other_lists(tmp_path: Path) -> None:
             sandbox.switches(forbidden_workflows=6)
             done = place.run("check", "sailpoint", expect=3)
             assert "sp:workflow-execution:read" in done.stderr
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_an_open_execution_that_cannot_be_read_singly_settles(tmp_path: Path, name: str) -> None:
+    """By the list of its millisecond where the vendor filters by time; elsewhere once a later run can read it."""
+    system = systems.find(name)
+    with SandboxProcess(name, **{**WORLD, "open_days": 0.3, "seed": 7}) as sandbox:
+        place = Place(tmp_path, sandbox, system=name, fault_deadline_s=FAULT_S)
+        place.sync()
+        opens = [
+            str(row[KEYS[name]])
+            for row in sandbox.truth()
+            if system.is_open({**row, "status": row.get("status")})
+        ]
+        chosen = opens[0]
+        sandbox.switches(failing=chosen)
+        sandbox.advance(10 * 86_400)
+        done = place.sync()
+        state = f"SELECT is_open FROM {name}.{system.executions.name} WHERE id = '{chosen}'"
+        still_open = (
+            f"SELECT count(*) FROM {name}.{system.executions.name} WHERE is_open AND id <> '{chosen}'"
+        )
+        assert place.query(still_open) == [(0,)]
+        assert chosen in done["stderr"]
+        assert place.query(state) == [(not system.listing.is_filtered_by_time,)]
+        sandbox.reset_counters()
+        place.sync()
+        target = re.compile(SINGLE[name].format(chosen))
+        assert not [one for one in sandbox.requests() if target.search(one["target"])]
+        sandbox.switches(failing="")
+        place.make_due()
+        assert place.sync()["complete"]
+        assert place.query(state) == [(False,)]
+        assert logged(place, system) == []

@@ -14,6 +14,7 @@ from task_history.client.responses import ResponseReader, Unauthorized
 from task_history.core.errors import ConfigurationError, UnexpectedResponse
 from task_history.core.models import Answer, Request
 from task_history.settings import build
+from task_history.systems.protocol import Detail
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.promises.test_every_system import held, truth
 from tests.support.place import Place
@@ -192,3 +193,44 @@ def test_answers_are_sent_once_and_only_when_told(tmp_path: Path) -> None:
         place.set(**sandbox.settings)
         place.set(namespaces='["Gamma_1"]')
         assert "namespaces" in place.run("check", "twinit", expect=3).stderr
+
+
+TEXT = (
+    "begins before any time\n"
+    "2026-03-10 17:26:08 INFO Logger initialized\r\n"
+    "2026-03-10T17:26:09.5Z [ERROR] it failed\n  at line 3\n\n"
+    "2026-03-10 17:26:10 no level here"
+)
+
+
+def logs_of(text: str) -> Detail:
+    request = SYSTEM.details.read(VALUES, RUN_REQUEST, RUN).more[-1]
+    assert request.may_be_text
+    return SYSTEM.details.read(VALUES, request, text)
+
+
+RUN_REQUEST = SYSTEM.details.execution_request(VALUES, "r", "A_1")
+RUN = {"_id": "r", "_status": "COMPLETED", "_tasks": [{"_id": "t", "_type": "X", "_status": "COMPLETED"}]}
+
+
+def test_a_log_of_plain_text_is_read_by_its_lines() -> None:
+    """A line begins with its time; what follows without one belongs to its message, and nothing is lost."""
+    [lines] = logs_of(TEXT).children.values()
+    assert [(line.get("timestamp"), line.get("level"), line["message"]) for line in lines] == [
+        (None, None, "begins before any time"),
+        (datetime(2026, 3, 10, 17, 26, 8, tzinfo=UTC), "INFO", "Logger initialized"),
+        (datetime(2026, 3, 10, 17, 26, 9, 500_000, tzinfo=UTC), "ERROR", "it failed\n  at line 3\n"),
+        (datetime(2026, 3, 10, 17, 26, 10, tzinfo=UTC), None, "no level here"),
+    ]
+    assert [line["id"] for line in lines] == ["t:0", "t:1", "t:2", "t:3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("", "empty"), ("\n", "empty"), ("please wait", "without the time")]
+)
+def test_a_log_that_is_none_is_named(text: str, reason: str) -> None:
+    """No line is made up, and the task whose log it is is named."""
+    detail = logs_of(text)
+    assert not any(detail.children.values())
+    assert "'t'" in detail.unreadable[0]
+    assert reason in detail.unreadable[0]
