@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,15 @@ def test_integrations_are_learned_once(tmp_path: Path) -> None:
         sandbox.advance(3600)
         place.quick_sync()
         assert sandbox.counters()["integration"] == asked
+
+
+def test_a_command_runs_in_any_thread(tmp_path: Path) -> None:
+    """In a thread that is not the main one a sync loads everything, and leaves the signals to the program."""
+    with SandboxProcess(executions=40, seed=7, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(place.run, "sync", "paragon").result()
+        assert differences(place, sandbox) == PERFECT
 
 
 def test_two_accounts_do_not_meet(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -99,7 +100,14 @@ def working_folder(target: Target) -> Path:
 
 @contextmanager
 def _signals(stop: StopSignal) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run after the commit in hand; the next one at once."""
+    """The first SIGINT or SIGTERM ends the run after the commit in hand; the next one at once.
+
+    In another thread than the main one, where Python sets no handler, signals are the program's.
+    https://docs.python.org/3/library/signal.html#signals-and-threads
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def ask(number: int, _: FrameType | None) -> None:
         stop.request(signal.Signals(number).name)
