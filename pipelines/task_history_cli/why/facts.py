@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
-from task_history.warehouse.coverage import AUDIT, SYNC, Coverage
+from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
 
@@ -244,7 +244,11 @@ class Asking:
 
     def _name(self, table: str, day: datetime | None = None) -> str:
         declared = next(candidate for candidate in of(self._system) if candidate.name == table)
-        return self._reader.names.recent(declared, day=day)
+        names = self._reader.names
+        if day is None:
+            return names.recent(declared)
+        start = midnight(day)
+        return names.between(declared, Window(start, start + timedelta(days=1)))
 
     def _records(
         self, table: str, condition: str, *values: object, columns: str = "*", day: datetime | None = None

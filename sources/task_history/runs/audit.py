@@ -165,9 +165,9 @@ class Audit:
         found: dict[str, StepDifferences] = {}
         for _, window, held in self._compared:
             found |= {one.execution.execution_id: one for one in self._steps.miscounted(held, [window])}
-        if self._sample:
-            held = self._context.warehouse
-            sampled = self._steps.sampled(held, sorted(self._read), self._sample)
+        whole = self._context.selection.window
+        if self._sample and whole is not None:
+            sampled = self._steps.sampled(self._context.warehouse, sorted(self._read), whole, self._sample)
             found |= {one.execution.execution_id: one for one in sampled}
             self.findings.steps_compared = self._steps.compared
         self._step_differences = list(found.values())

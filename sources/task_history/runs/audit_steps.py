@@ -46,12 +46,16 @@ class StepAudit:
             for count in held.steps_miscounted(window)
         ]
 
-    def sampled(self, held: Warehouse, ids: Sequence[str], number: int) -> Iterator[StepDifferences]:
-        """Reads the steps of so many of the executions, one request each, and compares them field by field.
+    def sampled(
+        self, held: Warehouse, ids: Sequence[str], window: Window, number: int
+    ) -> Iterator[StepDifferences]:
+        """Reads the steps of so many of the executions, which began in the window, and compares them field by field.
+
+        One request each.
 
         Raises what the client raises.
         """
-        wanted = held.details_loaded(ids)
+        wanted = held.details_loaded(ids, window)
         chosen = self._random.sample(wanted, min(number, len(wanted)))
         by_id = {item.execution_id: item for item in chosen}
         table, log_table = self._context.system.details.steps, self._context.system.details.log
@@ -61,7 +65,9 @@ class StepAudit:
                     continue
                 self.compared += 1
                 item = by_id[str(note["id"])]
-                found = _compared(item, table, chunk.rows.get(table.name, ()), held.steps(item.execution_id))
+                found = _compared(
+                    item, table, chunk.rows.get(table.name, ()), held.steps(item.execution_id, window)
+                )
                 if found.texts:
                     yield found
 

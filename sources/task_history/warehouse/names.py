@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-from ..core.models import Table
-from .coverage import midnight
+from ..core.models import Table, Window
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Before anything."""
@@ -27,17 +26,16 @@ class Names:
     def __call__(self, name: str) -> str:
         return self.qualified(name)
 
-    def recent(self, table: Table, *, day: datetime | None = None) -> str:
-        """The part of the table that may still change or be incomplete; all of it where reading is not billed.
-
-        ``day`` narrows it to that one.
-        """
-        name = self.qualified(table.name)
+    def recent(self, table: Table) -> str:
+        """The part of the table that may still change or be incomplete; all of it where reading is not billed."""
         if self.literal is None or table.partition is None:
-            return name
+            return self.qualified(table.name)
         column, since = table.partition, self.literal(self.since or EVER)
-        if day is not None:
-            start = midnight(day)
-            end = self.literal(start + timedelta(days=1))
-            return f"(SELECT * FROM {name} WHERE {column} >= {self.literal(start)} AND {column} < {end})"
-        return f"(SELECT * FROM {name} WHERE {column} >= {since} OR {column} IS NULL)"
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {column} >= {since} OR {column} IS NULL)"
+
+    def between(self, table: Table, window: Window) -> str:
+        """The part of the table that is partitioned by days of the window; all of it where reading is not billed."""
+        if self.literal is None or table.partition is None:
+            return self.qualified(table.name)
+        column, start, end = table.partition, self.literal(window.start), self.literal(window.end)
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {column} >= {start} AND {column} < {end})"

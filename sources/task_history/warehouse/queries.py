@@ -191,11 +191,11 @@ class Warehouse(BacklogQueries):
         name, details, condition = self._name, self._system.details, self._held(window)
         steps = (
             "SELECT workflow_execution_id AS id, execution_date_started AS started, count(*) AS stored "
-            f"FROM {name(details.steps.name)} GROUP BY 1, 2"
+            f"FROM {name.between(details.steps, window)} GROUP BY 1, 2"
         )
         rows = self._rows(
             f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, x.steps, coalesce(s.stored, 0) "
-            f"FROM {self._all} AS e JOIN {name(details.log.name)} AS x ON x.id = e.id "
+            f"FROM {self._all} AS e JOIN {name.between(details.log, window)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"LEFT JOIN ({steps}) AS s ON s.id = x.id AND coalesce(s.started = x.date_started, x.date_started IS NULL) "
             f"WHERE x.outcome = 'loaded' AND x.steps <> coalesce(s.stored, 0) AND {condition.sql} ORDER BY e.id",
@@ -203,23 +203,23 @@ class Warehouse(BacklogQueries):
         )
         return [StepCount(wanted(row), int(row[4]), int(row[5])) for row in rows]
 
-    def details_loaded(self, ids: Sequence[str]) -> list[Wanted]:
-        """Those of the executions whose steps were read."""
+    def details_loaded(self, ids: Sequence[str], window: Window) -> list[Wanted]:
+        """Those of the executions, which began in the window, whose steps were read."""
         loaded: list[Wanted] = []
         for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
             part = ids[start : start + _MAX_IDS_PER_QUERY]
             rows = self._rows(
                 f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._all} AS e "
-                f"JOIN {self._name(self._system.details.log.name)} AS x ON x.id = e.id "
+                f"JOIN {self._name.between(self._system.details.log, window)} AS x ON x.id = e.id "
                 f"WHERE x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
                 *part,
             )
             loaded += map(wanted, rows)
         return loaded
 
-    def steps(self, execution_id: str) -> list[Row]:
-        """The stored rows of an execution's steps, with the warehouse's column names."""
-        table = self._name(self._system.details.steps.name)
+    def steps(self, execution_id: str, window: Window) -> list[Row]:
+        """The stored rows of the steps of an execution that began in the window, with the warehouse's column names."""
+        table = self._name.between(self._system.details.steps, window)
         return self._records(f"SELECT s.* FROM {table} AS s WHERE s.workflow_execution_id = %s", execution_id)
 
     def rates(self) -> Rates:
