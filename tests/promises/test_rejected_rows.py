@@ -153,3 +153,28 @@ def test_what_is_not_verified_is_told_with_its_reason(
     assert "have no usable id; rejected_rows has them" in audited
     place.run("report", "--out", "report.html", "--month", "2026-02")
     assert "without a usable id" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_rows_in_the_lookback_are_compared_at_little_cost(
+    tmp_path: Path, name: str, sandbox: SandboxProcess
+) -> None:
+    """While odd rows lie in the lookback, each sync finds out whether they have ids now; no row is read for it twice."""
+    truth = {str(row[IDS[name]]) for row in sandbox.truth()}
+    sandbox.switches(odd_rows="no_id", odd_share=SHARE)
+    place = Place(tmp_path, sandbox, system=name, **SETTINGS, lookback_minutes=20 * 1440)
+    first = place.sync()
+    kept = rejected(place)
+    again = place.sync()
+    assert rejected(place) == kept
+    assert again["rejected"] == 0
+    assert not again["complete"]
+    assert again["executions"] == 0 or not systems.find(name).listing.is_countable
+    assert again["requests_by_kind"]["list"] <= 3 * first["requests_by_kind"]["list"]
+    sandbox.switches(odd_rows="none")
+    # A sync compares three days, those first that were compared longest ago.
+    place.sync()
+    place.sync()
+    assert held(place) == truth
+    assert place.sync()["complete"]
+    [(number,)] = place.query(f"SELECT count(*) FROM {name}.coverage WHERE NOT is_verified")
+    assert number == 0

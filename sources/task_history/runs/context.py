@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,7 +28,7 @@ from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..warehouse.backlog import Wanted
 from ..warehouse.completeness import Completeness
-from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, unfiltered
+from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
@@ -52,7 +53,15 @@ class Partition:
     coverage: Coverage
     reader: WindowReader
     rejected: dict[str, datetime]
-    """The rejected rows that are known of it, by ``rejected_id``: when they began."""
+    """The rejected rows that are known of it, by ``rejected_id``: when they began. Some may have an id by now."""
+
+    @property
+    def counted_rejected(self) -> list[datetime]:
+        """When those began of days of which all that are known are still there, as far as is known."""
+        known, numbers = Counter(map(midnight, self.rejected.values())), self.coverage.rejected
+        return [
+            near for near in self.rejected.values() if known[midnight(near)] == numbers.get(midnight(near))
+        ]
 
 
 class Context:
@@ -188,7 +197,9 @@ class Context:
             )
             reader = self._readers.of(filters)
             reader.pages.rejections.has_rows |= coverage.has_rows
-            rejected = self.warehouse.rejected(self.list_filters(name)) if coverage.has_rejected else {}
+            stored = self.warehouse.rejected(self.list_filters(name)) if coverage.rejected else {}
+            # Days that were verified since may have had some before.
+            rejected = {key: near for key, near in stored.items() if midnight(near) in coverage.rejected}
             self._partitions[name] = Partition(name, filters, coverage, reader, rejected)
         return self._partitions[name]
 

@@ -115,10 +115,11 @@ class Sync:
             self._note_lost(Window(since.loaded.end, since.start))
         held = context.warehouse.within(Selection(None, partition.filters))
         # The vendor counts rejected rows too.
-        known: NewestHeld = HeldAndRejected(held, partition.rejected.values()) if partition.rejected else held
+        counted = partition.counted_rejected
+        known: NewestHeld = HeldAndRejected(held, counted) if counted else held
         for event in partition.reader.incremental(since, known, edge=context.edge):
             if isinstance(event, Late):
-                yield replace(event, counts_rejected=bool(partition.rejected))
+                yield replace(event, counts_rejected=bool(counted))
             else:
                 yield self._without_lost(context, event, since)
         short = partition.reader.pages.take_short()

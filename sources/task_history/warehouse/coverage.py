@@ -140,9 +140,9 @@ class Coverage:
         return any(day.executions for day in self._days.values())
 
     @property
-    def has_rejected(self) -> bool:
-        """Whether rejected rows are known of any day."""
-        return any(day.completeness.rejected for day in self._days.values())
+    def rejected(self) -> dict[datetime, int]:
+        """How many rejected rows each day has, by midnight, of those that have any."""
+        return {day: of.completeness.rejected for day, of in self._days.items() if of.completeness.rejected}
 
     @property
     def own(self) -> list[Window]:
