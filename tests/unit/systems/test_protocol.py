@@ -12,9 +12,10 @@ import pytest
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse, UsageError
 from task_history.core.models import Json, Window
-from task_history.settings import settings_of
+from task_history.settings import build, settings_of
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history.warehouse import tables
+from tests.unit.systems.test_any_answer import GIVEN
 
 WINDOW = Window(datetime(2026, 9, 1, tzinfo=UTC), datetime(2026, 9, 2, tzinfo=UTC))
 
@@ -149,6 +150,31 @@ def test_rows_without_an_id_are_told_from_the_others(name: str) -> None:
     ]
     assert (page.size, list(page.places)) == (len(rows), [0, len(rows) - 2, len(rows) - 1])
     assert system.listing.read(answer(["a"])).size == 1
+
+
+DETAILS: dict[str, Callable[[list[Json]], Json]] = {
+    "paragon": lambda rows: {"id": "e", "stepExecutions": rows},
+    "sailpoint": lambda rows: rows,
+    "twinit": lambda rows: {"_id": "e", "_tasks": rows},
+    "b3os": lambda rows: {"data": {"execution": {"id": "e"}, "events": rows}},
+}
+"""The answer with an execution's steps that has these rows."""
+
+
+@pytest.mark.parametrize("name", systems.names())
+def test_an_odd_step_costs_no_other(name: str) -> None:
+    """The other steps keep their places, and the details log says which one is not stored, and why."""
+    system = systems.find(name)
+    values = build(system, GIVEN[name]).values
+    key = LISTS[name][0]
+    answer = DETAILS[name]([{key: "a"}, None, {key: "b"}])
+    request = system.details.request(values, "e", "n")
+    detail = system.details.read(values, request, answer)
+    assert len(detail.steps) == 2
+    assert {step.get("position") for step in detail.steps} <= {None, 0, 2}
+    [reason] = detail.unreadable
+    assert "Row 1 of the" in reason
+    assert "it is no object but null" in reason
 
 
 @pytest.mark.parametrize("name", systems.names())

@@ -18,7 +18,7 @@ from ...core.json import exact_json
 from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
-from ..parsing import instant, instant_or_millis, rows_under, rows_with_id, timed
+from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..protocol import Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
@@ -144,10 +144,14 @@ def read_execution(data: Json) -> Detail:
     execution = content.get("execution") if isinstance(content, dict) else None
     if not isinstance(execution, dict) or execution.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'execution' under 'data'.")
-    events = rows_under({"events": content.get("events") or []}, ("events",), what="execution")
+    events, rejected = rows_with_id(
+        {"events": content.get("events") or []}, ("events",), None, what="execution"
+    )
     identity = str(execution["id"])
-    rows = [_event(identity, index, event) for index, event in enumerate(events)]
-    return Detail(timed(execution, _TIMES), {"message": content.get("message")}, rows)
+    places = Page(events, None, None, rejected=rejected).places
+    rows = [_event(identity, place, event) for place, event in zip(places, events, strict=True)]
+    extra = {"message": content.get("message")}
+    return Detail(timed(execution, _TIMES), extra, rows, unreadable=not_stored("events", rejected))
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions-stats

@@ -10,7 +10,7 @@ from datetime import timedelta
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, rows_under, rows_with_id
+from ..parsing import instant, not_stored, rows_with_id
 from ..protocol import (
     Access,
     Detail,
@@ -111,10 +111,10 @@ def read_execution(data: Json) -> Detail:
     if not isinstance(data, dict) or data.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'id'.")
     steps = data.get("stepExecutions")
-    rows = rows_under({"stepExecutions": steps or []}, ("stepExecutions",), what="execution")
+    rows, rejected = rows_with_id(
+        {"stepExecutions": steps or []}, ("stepExecutions",), "id", what="execution"
+    )
     for row in rows:
-        if row.get("id") in (None, ""):
-            raise UnexpectedResponse("execution: a row of 'stepExecutions' has no 'id'.")
         row.setdefault("workflowExecutionId", data["id"])
     execution = {name: value for name, value in data.items() if name in _ROW_FIELDS}
     duration = execution.pop("runDuration", None)
@@ -124,7 +124,8 @@ def read_execution(data: Json) -> Detail:
     extra = {
         name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"
     }
-    return Detail(execution, {**extra, "run_duration": duration}, rows)
+    unreadable = not_stored("stepExecutions", rejected)
+    return Detail(execution, {**extra, "run_duration": duration}, rows, unreadable=unreadable)
 
 
 def integration_request(values: ParagonSettings, workflow_id: str, integration: str) -> Request:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, rows_under, rows_with_id, timed
+from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
     Detail,
@@ -205,16 +205,19 @@ def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detai
         extra = {name: value for name, value in data.items() if name != "history"}
     if isinstance(history, dict):
         history = [history]
-    events = rows_under(history, (), what="history")
+    events, rejected = rows_with_id(history, (), None, what="history")
+    page = Page(events, None, None, rejected=rejected)
     execution_id = _execution_id(request)
     offset = next((int(value) for name, value in request.params if name == "offset"), 0)
     further: tuple[Request, ...] = ()
-    if isinstance(data, list) and len(events) == PAGE:
+    if isinstance(data, list) and page.size == PAGE:
         # A page as long as one may be: older servers know no parameters, and then it was all.
         path = request.path.removesuffix("-v2")
         further = (Request("execution", path, _paged(offset + PAGE), is_partial=True),)
-    rows = [_event(execution_id, offset + index, event) for index, event in enumerate(events)]
-    return Detail({}, extra, rows, more=further)
+    rows = [
+        _event(execution_id, offset + place, event) for place, event in zip(page.places, events, strict=True)
+    ]
+    return Detail({}, extra, rows, more=further, unreadable=not_stored("history", rejected))
 
 
 def _path(version: str, service: str) -> str:

@@ -157,7 +157,10 @@ def execution_request(values: TwinitSettings, execution_id: str, partition: str)
 def read_execution(data: Json) -> Detail:
     if not isinstance(data, dict) or data.get("_id") in (None, ""):
         raise UnexpectedResponse("run: expected an object with the key '_id'.")
-    return Detail(_run(data), {}, list(_tasks(data.get("_tasks"), str(data["_id"]), parent=None)))
+    tasks = data.get("_tasks")
+    rejected = rows_with_id(tasks, (), "_id", what="run")[1] if isinstance(tasks, list) else ()
+    rows = list(_tasks(tasks, str(data["_id"]), parent=None))
+    return Detail(_run(data), {}, rows, unreadable=not_stored("_tasks", rejected))
 
 
 def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
@@ -167,6 +170,7 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     if request.kind == "execution":
         detail = read_execution(data)
         further, unreadable = _more(values, namespace, run_id, detail.steps)
+        unreadable = (*detail.unreadable, *unreadable)
         return Detail(detail.execution, {}, detail.steps, more=further, unreadable=unreadable)
     task_id = segments[4]
     offset = next((int(value) for name, value in request.params if name == "_offset"), 0)
