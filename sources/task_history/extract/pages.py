@@ -123,6 +123,8 @@ class Pages:
         """Whether the vendor has counted what it lists."""
         self.longest = 0
         """Rows of the longest page so far."""
+        self.others = 0
+        """How many rows without a usable id, or from outside of a window, pages have shown so far."""
         self.short: list[Window] = []
         """Windows whose parts were believed and together hold fewer rows than the vendor counted before."""
 
@@ -183,6 +185,7 @@ class Pages:
     def note(self, page: Page, window: Window | None, offset: int) -> None:
         """Notes what a page that was read shows besides the window's rows. Raises UnexpectedResponse."""
         self.longest = max(self.longest, page.size)
+        self.others += page.size - len(page.rows)
         self.rejections.note(page, window, offset)
         self.outside.note(page, window)
 

@@ -112,15 +112,14 @@ class SortedListing:
             return
         head = head or self._pages.first(window)
         left = (count_of(head) or 0) - rows_beside(self._system, head, window)
-        is_verified = True
+        is_verified, others = True, self._pages.others
         for piece in self._pieces(window, head=head, is_oldest=is_oldest, in_columns=in_columns):
             left -= self._places(piece)
             is_verified &= piece.is_verified
             outside = self._pages.outside.take()
             yield replace(piece, outside=outside) if outside else piece
-        if left > 0 and is_verified:
-            # Each part was believed, and together they are less than the vendor counted.
-            self._pages.short.append(window)
+        if left > 0 and is_verified and others == self._pages.others:
+            self._pages.short.append(window)  # the parts are less than the vendor counted
 
     def _places(self, piece: Piece) -> int:
         """How many rows the vendor counts for the piece: its own, and those without a usable id."""
@@ -215,14 +214,15 @@ class SortedListing:
 
         ``is_last`` says that halves do not tell it better: where counts do not, pages do that overlap.
         """
+        others = self._pages.others
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
         is_verified = all(piece.is_verified for piece in pieces)
         left = (
             (count_of(head) or 0) - rows_beside(self._system, head, window) - sum(map(self._places, pieces))
         )
-        if left > 0 and is_verified:
-            # Each part was believed, and together they are less than was counted; unless that were rows at the end.
+        if left > 0 and is_verified and others == self._pages.others:
+            # Parts that were believed are together less than was counted, unless that were rows at the end.
             is_verified = left <= self._pages.one(Window(window.end, window.end + MS)).size
         if is_last and rows and not is_verified and not self._counts_unreliable:
             self._counts_unreliable = True

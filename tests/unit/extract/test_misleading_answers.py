@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.intervals import Starts
-from task_history.core.models import Row, Window
+from task_history.core.models import Answer, Request, Row, Window
 from task_history.extract.listing import Late, Piece, Since
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
@@ -161,6 +162,28 @@ def test_rows_that_began_far_outside_of_the_window_are_kept(total: str, in_colum
     assert 3 <= len(expected) <= 12
     assert (set(outside), len(outside)) == (expected, len(expected))
     assert (len(copy.missing), copy.reasons) == (0, set())
+
+
+def test_parts_that_are_less_than_was_counted_are_compared() -> None:
+    """A first page without its first rows misleads about a part of the window; the count of all tells of it."""
+    vendor = _vendor(25_000)
+    send, answered = vendor.send, []
+
+    def cut(request: Request) -> Answer:
+        answer = send(request)
+        answered.append(request)
+        if len(answered) == 1:
+            del answer.data["workflowExecutions"][:50]
+        return Answer(answer.data, orjson.dumps(answer.data))
+
+    vendor.send = cut  # type: ignore[method-assign]
+    copy = Copy.read(vendor)
+    assert len(copy.missing) == 50
+    assert copy.listing.pages.take_short() == [WINDOW]
+    starts = {key: at for key, row in copy.rows.items() if (at := SYSTEM.started_at(row)) is not None}
+    found = copy.listing.compare(WINDOW, Starts(starts))
+    assert ({row["id"] for row in found.fresh}, found.is_verified) == (copy.missing, True)
+    assert Copy.read(_vendor(25_000)).listing.pages.take_short() == []
 
 
 def test_a_comparison_finds_rows_that_began_far_outside_of_its_window() -> None:
