@@ -538,7 +538,7 @@ def test_refused_details(tmp_path: Path) -> None:
         assert "HTTP 400" in told["sentence"]
         assert "A run after 20" in told["next_step"]
         sandbox.post("purge", {"ids": [left[0]]})
-        change(place, "UPDATE paragon.execution_details SET next_try_at = fetched_at WHERE id = ?", left[0])
+        place.make_due()
         place.sync()
         assert codes(why(place, left[0])) & {"details_gone"}
 
