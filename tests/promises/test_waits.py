@@ -62,6 +62,8 @@ def test_what_was_read_is_written_before_the_budget_is_waited_for(tmp_path: Path
         place = Place(tmp_path, sandbox, system=system, concurrency=AT_ONCE, integrations=None)
         place.set(rate_limit_requests=60, rate_limit_period_s=3600)
         assert _killed_while_it_waits(place, system) > 2 * AT_ONCE
+        # So are the views, from the first commit on.
+        assert place.query("SELECT count(*) > 0 FROM task_history.executions") == [(True,)]
         place.set(rate_limit_requests=0)
         assert place.sync()["complete"]
         assert len(sandbox.counters()["reads_more_than_once"]) <= 8 * AT_ONCE

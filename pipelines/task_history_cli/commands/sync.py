@@ -58,6 +58,6 @@ def sync(
         max_minutes=max_minutes,
     ) as current:
         with Progress(current) as progress:
-            commit_batches(current, progress.committed)
+            commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
         return result_output.result(current, target, time.monotonic() - began)

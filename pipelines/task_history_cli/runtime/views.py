@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,28 @@ if TYPE_CHECKING:
     from task_history.runs.runner import ActiveRun
 
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
+
+
+def after_first_commit(
+    current: ActiveRun, on_commit: Callable[[int, float], None]
+) -> Callable[[int, float], None]:
+    """``on_commit``, which also makes the views after the first commit: they are there if the run fails or is killed."""
+    is_first = True
+
+    def committed(rows: int, seconds: float) -> None:
+        nonlocal is_first
+        on_commit(rows, seconds)
+        if is_first and rows:
+            is_first = False
+            try:
+                with current.loader.kept_open():
+                    access = _access(current.loader)
+                    if access.dialect in DIALECTS:
+                        refresh(access)
+            except Exception as error:  # noqa: BLE001 - made, or failed with a reason, at the end of the run
+                log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
+
+    return committed
 
 
 def after(current: ActiveRun) -> None:
