@@ -12,7 +12,7 @@ from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
-from task_history.runs.plan import MOST_REQUESTS, Held, Planner, at_risk
+from task_history.runs.plan import MOST_REQUESTS, Planner, StoredFacts, at_risk
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
@@ -71,10 +71,10 @@ def plan(
         )
     output.keep_secret(settings.secrets)
     selection = date_range.selection(asked, filters)
-    held, syncs = _held(settings, target, selection, scope, now)
+    stored, syncs = _held(settings, target, selection, scope, now)
     with probing(settings, most=MOST_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values, filters=filters)
-        estimate = Planner(pages, settings.system, settings.values).plan(selection, scope, held)
+        estimate = Planner(pages, settings.system, settings.values).plan(selection, scope, stored)
         limit, period_s = budget.limit, budget.period_s
     share = min(0.9, syncs * period_s / limit) if limit else 0.0
     free = usage(settings).left
@@ -102,8 +102,8 @@ def plan(
         "filters": dict(filters),
         "steps": scope.steps,
         "payloads": scope.payloads,
-        "covered_executions": held.executions,
-        "gaps": [{"from": gap.start, "until": gap.end} for gap in held.gaps],
+        "covered_executions": stored.executions,
+        "gaps": [{"from": gap.start, "until": gap.end} for gap in stored.gaps],
         "executions": estimate.amount.executions,
         "is_counted": estimate.is_counted,
         "failed": estimate.amount.failed,
@@ -114,12 +114,12 @@ def plan(
             "payload": estimate.costs.payload,
             "integration": estimate.costs.integration,
         },
-        "details_estimate": sureness(scope, held.rates),
+        "details_estimate": sureness(scope, stored.rates),
         "seconds": None if whole_s is None else round(whole_s),
         "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
-        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, held.rates),
+        "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, stored.rates),
         "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
-        "asked": estimate.asked,
+        "asked": estimate.requests_sent,
         "words": _words(settings, asked, filters, scope),
     }
 
@@ -130,20 +130,20 @@ def _held(
     selection: Selection,
     scope: Scope,
     now: datetime,
-) -> tuple[Held, float]:
+) -> tuple[StoredFacts, float]:
     """The covered part of the range, and the recent request rate of syncs per second."""
     window = selection.window
     assert window is not None  # noqa: S101 - a range has one
     with queried(target, settings) as reader:
         warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is None or warehouse is None:
-            return Held((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
+            return StoredFacts((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
         coverage = Coverage(warehouse.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
         own = warehouse.within(selection)
         gaps = coverage.gaps(window)
         executions = own.count(window) - sum(own.count(gap) for gap in gaps)
         backlog = own.left(scope)
-        held = Held(
+        stored = StoredFacts(
             gaps,
             executions,
             backlog.details,
@@ -160,8 +160,8 @@ def _held(
         )
     requests, first = rows[0]
     if not requests or first is None:
-        return held, 0.0
-    return held, float(requests) / max(86_400.0, (now - first).total_seconds())
+        return stored, 0.0
+    return stored, float(requests) / max(86_400.0, (now - first).total_seconds())
 
 
 def _words(settings: Settings, asked: date_range.Range, filters: Mapping[str, str], scope: Scope) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
-from task_history.runs.replay_candidates import Candidate, Candidates, judged
+from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
 from task_history.runs.runner import Lane, commit_batches
 from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
@@ -40,7 +40,7 @@ class Choice:
     """Skipped executions with the reason."""
     selection: Selection
     asked: date_range.Range | None
-    unheard: int = 0
+    without_output: int = 0
     """Failed executions whose error text is not loaded, so that --error could not match them."""
 
 
@@ -121,12 +121,12 @@ def choose(args: argparse.Namespace, settings: Settings, target: Target) -> Choi
                 )
             return Choice([Candidate(candidate, is_known=False) for candidate in ids], [], selection, None)
         candidates = Candidates(reader.query, reader.names, settings.system, selection=selection)
-        considered = candidates.failed(args.error) if args.failed else candidates.given(ids)
+        considered = candidates.failed(args.error) if args.failed else candidates.with_ids(ids)
         names = [candidate.id for candidate in considered]
         has_replays = any(table == REPLAYS.name for table, _ in reader.columns())
         earlier = candidates.earlier(names) if has_replays else {}
         horizon = None if settings.retention is None else now - settings.retention
-        considered = judged(considered, earlier, horizon=horizon)
+        considered = with_earlier_replays(considered, earlier, horizon=horizon)
         reasons = {candidate.id: _obstacle(candidate, again=args.again) for candidate in considered}
         chosen = [candidate for candidate in considered if reasons[candidate.id] is None]
         return Choice(
@@ -138,7 +138,7 @@ def choose(args: argparse.Namespace, settings: Settings, target: Target) -> Choi
             ],
             selection,
             asked,
-            candidates.unheard() if args.error is not None else 0,
+            candidates.without_output() if args.error is not None else 0,
         )
 
 

@@ -45,7 +45,7 @@ def shown(args: argparse.Namespace, settings: Settings, target: Target, choice: 
         "executions": [],
         "would_replay": [_candidate(candidate) for candidate in choice.candidates],
         "skipped": [{"id": candidate.id, "reason": reason} for candidate, reason in choice.skipped],
-        "without_outputs": choice.unheard,
+        "without_outputs": choice.without_output,
         "requests": number,
         "budget": _budget(settings, number),
         "caveat": _caveat(settings.system),

@@ -16,6 +16,7 @@ from task_history.core import files
 from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
 from task_history.settings import ConfigSource, config_sources
+from task_history.warehouse.names import RETENTION_GRACE
 
 from .dlt_settings import check_dlt_settings
 from .duckdb_path import duckdb_path
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
 _MAX_KEY_BYTES = 1_000_000
-_GRACE = timedelta(days=7)
-"""Beyond the vendor's retention: what it still showed may have been read that much later."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Target:
         if self.name == "bigquery":
             from task_history.load.destinations.bigquery import BigQuery
 
-            reach = None if retention is None else retention + _GRACE
+            reach = None if retention is None else retention + RETENTION_GRACE
             return BigQuery(reach=reach, staging_dataset_name_layout=staging, **given)
         from task_history.load.destinations import generic
 

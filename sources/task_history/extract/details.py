@@ -15,7 +15,7 @@ from ..systems.ids import check_id
 from ..systems.protocol import Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
 from ..systems.shared_settings import SystemSettings
-from ..warehouse.backlog import Wanted
+from ..warehouse.backlog import MissingDetail
 from ..warehouse.queries import Warehouse
 from . import rows as records
 from .rows import PayloadRecord, Payloads, Stamp, Unread
@@ -135,7 +135,7 @@ class Details:
         self._now = now
         self._is_expired = is_expired
         self._changed = changed
-        self._payloads_read: list[Item[Wanted]] = []
+        self._payloads_read: list[Item[MissingDetail]] = []
         """The payload that was read last."""
         self._steps = SingleReads(
             sender=sender,
@@ -153,9 +153,9 @@ class Details:
         )
         self.redactions = 0
 
-    def steps(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+    def steps(self, wanted: Sequence[MissingDetail]) -> Iterator[Chunk]:
         """The steps of executions that have ended, without those that are set aside."""
-        asked: list[Item[Wanted]] = []
+        asked: list[Item[MissingDetail]] = []
         for item in wanted:
             try:
                 request = self._system.details.request(self._values, item.execution_id, item.partition)
@@ -175,12 +175,12 @@ class Details:
         for item, outcome in self._steps.again(self._detail):
             yield self._steps_chunk(item, outcome)
 
-    def inputs_and_outputs(self, wanted: Sequence[Wanted]) -> Iterator[Chunk]:
+    def inputs_and_outputs(self, wanted: Sequence[MissingDetail]) -> Iterator[Chunk]:
         """The payloads of steps, without those that are set aside."""
         payloads = self._system.payloads
         if payloads is None:
             return
-        asked: list[Item[Wanted]] = []
+        asked: list[Item[MissingDetail]] = []
         for item in wanted:
             try:
                 request = payloads.request(self._values, item.execution_id, item.step_id)
@@ -204,7 +204,7 @@ class Details:
         """Ids of executions and steps that are set aside until the end of the run."""
         return {*self._steps.aside, *self._inputs.aside}
 
-    def _known(self, without: Collection[str]) -> Iterator[Item[Wanted]]:
+    def _known(self, without: Collection[str]) -> Iterator[Item[MissingDetail]]:
         """Executions whose steps the vendor is known to give."""
         for item in self._warehouse.readable(_MAX_READABLE):
             if item.execution_id not in without:
@@ -213,17 +213,19 @@ class Details:
                 except UnusableId:
                     continue
 
-    def _detail(self, item: Wanted, request: Request, answer: Answer) -> _Sized:
+    def _detail(self, item: MissingDetail, request: Request, answer: Answer) -> _Sized:
         return _Sized(self._reader.whole(item.execution_id, request, answer), len(answer.body))
 
-    def _payload(self, payloads: PayloadReads, item: Wanted, request: Request, answer: Answer) -> Payload:
+    def _payload(
+        self, payloads: PayloadReads, item: MissingDetail, request: Request, answer: Answer
+    ) -> Payload:
         check_id("execution", payloads.execution_ids, answer.data, item.execution_id)
         check_id("step", payloads.step_ids, answer.data, item.step_id)
         payload = payloads.read(records.exact(answer))
         self._payloads_read = [(item, request)]
         return payload
 
-    def _steps_chunk(self, item: Wanted, outcome: _Sized | Failure) -> Chunk:
+    def _steps_chunk(self, item: MissingDetail, outcome: _Sized | Failure) -> Chunk:
         log_table = self._system.details.log
         if isinstance(outcome, _Sized):
             return self._loaded(item, outcome)
@@ -235,7 +237,7 @@ class Details:
             return Chunk({log_table.name: [row]})
         return self._steps_unreadable(item, "unreadable", outcome)
 
-    def _steps_unreadable(self, item: Wanted, outcome: str, error: Failure) -> Chunk:
+    def _steps_unreadable(self, item: MissingDetail, outcome: str, error: Failure) -> Chunk:
         """The note that these steps cannot be read, now or ever: they are asked for again once due, if at all."""
         table, unread = self._system.details.log, self._unread(item, outcome, error)
         log.warning("detail_not_loaded", id=item.execution_id, outcome=outcome, **unread.log_fields)
@@ -244,7 +246,7 @@ class Details:
         )
         return Chunk({table.name: [row]})
 
-    def _payload_chunk(self, item: Wanted, outcome: Payload | Failure) -> Chunk:
+    def _payload_chunk(self, item: MissingDetail, outcome: Payload | Failure) -> Chunk:
         assert self._system.payloads is not None  # noqa: S101 - nothing is read otherwise
         ids, stamp = _ids(item), self._stamp()
         if isinstance(outcome, Payload):
@@ -256,19 +258,19 @@ class Details:
         self.redactions += record.redactions
         return Chunk({self._system.payloads.table.name: [record.row]}, size=record.size)
 
-    def _payload_unreadable(self, item: Wanted, error: Failure) -> PayloadRecord:
+    def _payload_unreadable(self, item: MissingDetail, error: Failure) -> PayloadRecord:
         """The row that a payload cannot be read, now or ever: it is asked for again once it is due, if at all."""
         outcome = "too_large" if isinstance(error, AnswerTooLarge) else "unreadable"
         unread = self._unread(item, outcome, error)
         log.warning("payload_not_loaded", id=item.step_id, outcome=outcome, **unread.log_fields)
         return self._payloads.unreadable(_ids(item), outcome, unread, self._stamp())
 
-    def _unread(self, item: Wanted, outcome: str, error: Failure) -> Unread:
+    def _unread(self, item: MissingDetail, outcome: str, error: Failure) -> Unread:
         if outcome == "too_large" or isinstance(error, UnusableId):
             return Unread((str(error),))
         return Unread.until_later((str(error),), tries=item.tries + 1, now=self._now())
 
-    def _loaded(self, item: Wanted, sized: _Sized) -> Chunk:
+    def _loaded(self, item: MissingDetail, sized: _Sized) -> Chunk:
         """The rows of the detail."""
         detail, stamp = sized.detail, self._stamp()
         if detail.execution and detail.execution.get("status") != item.status:
@@ -292,12 +294,12 @@ class Details:
         return Chunk(tables, size=max(sized.size, 200 * sum(map(len, tables.values()))))
 
 
-def _is_new(item: Wanted) -> bool:
+def _is_new(item: MissingDetail) -> bool:
     """Whether no earlier run failed to read it: then it is tried for longer."""
     return not item.tries
 
 
-def _ids(item: Wanted) -> Row:
+def _ids(item: MissingDetail) -> Row:
     """The columns that say whose payload it is."""
     return {
         "step_execution_id": item.step_id,

@@ -21,7 +21,7 @@ from ..core.models import MS, Answer, Request, Row, Scope, Sender, Window, floor
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
 from ..systems.shared_settings import SystemSettings
-from ..warehouse.backlog import Open
+from ..warehouse.backlog import OpenExecution
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
@@ -98,7 +98,7 @@ class OpenExecutions:
 
     def chunks(
         self,
-        opens: Sequence[Open],
+        opens: Sequence[OpenExecution],
         readable: Callable[[str], WindowReader | None],
         *,
         leaves_backlog_unchanged: bool,
@@ -164,11 +164,11 @@ class OpenExecutions:
         """Ids of executions that are read again at the end of the run."""
         return self._reads.aside
 
-    def _is_due(self, execution: Open) -> bool:
+    def _is_due(self, execution: OpenExecution) -> bool:
         return execution.next_try_at is None or execution.next_try_at <= self._now()
 
     def _by_instants(
-        self, ids: Iterable[str], readers: Mapping[str, WindowReader], left: dict[str, Open]
+        self, ids: Iterable[str], readers: Mapping[str, WindowReader], left: dict[str, OpenExecution]
     ) -> Iterator[Chunk]:
         """What the listing of its millisecond shows of each execution of which no single read tells.
 
@@ -200,11 +200,11 @@ class OpenExecutions:
     def _by_status(
         self,
         reader: WindowReader,
-        opens: Sequence[Open],
-        left: dict[str, Open],
+        opens: Sequence[OpenExecution],
+        left: dict[str, OpenExecution],
         *,
         leaves_backlog_unchanged: bool,
-    ) -> Generator[Chunk, None, list[Open]]:
+    ) -> Generator[Chunk, None, list[OpenExecution]]:
         """Refreshes what lists of a status show; gives those that are still to be looked for by their starts."""
         planned, window = self._plan(opens, by_status=True), _span(opens)
         if not planned.statuses or window is None:
@@ -322,7 +322,7 @@ class OpenExecutions:
         """An execution that a single read shows in another state than the stored one."""
         return self._detail(identity, self._warehouse.stored([identity]).get(identity, {}), detail)
 
-    def _plan(self, opens: Sequence[Open], *, by_status: bool) -> Plan:
+    def _plan(self, opens: Sequence[OpenExecution], *, by_status: bool) -> Plan:
         return plan(
             opens,
             self._warehouse.ranks(opens),
@@ -331,7 +331,7 @@ class OpenExecutions:
             by_status=by_status,
         )
 
-    def _executions(self, rows: Iterable[Row], left: dict[str, Open], read_by: str) -> Chunk:
+    def _executions(self, rows: Iterable[Row], left: dict[str, OpenExecution], read_by: str) -> Chunk:
         """What a list says of those that are asked about; it has not to know others."""
         stamp = self._stamp()
         kept: dict[str, Row] = {}
@@ -436,7 +436,7 @@ def _shown(reader: WindowReader, span: Window) -> tuple[list[Row], bool]:
     return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
 
 
-def _span(opens: Sequence[Open]) -> Window | None:
+def _span(opens: Sequence[OpenExecution]) -> Window | None:
     starts = [execution.started_at for execution in opens if execution.started_at is not None]
     return Window(min(starts), max(starts) + MS) if starts else None
 

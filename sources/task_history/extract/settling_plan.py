@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.models import MS, Window
-from ..warehouse.backlog import Open
+from ..warehouse.backlog import OpenExecution
 
 Places = tuple[int, int]
 """The first and the last place of those that began in one instant."""
@@ -29,7 +29,7 @@ class Plan:
 
 
 def plan(
-    opens: Sequence[Open],
+    opens: Sequence[OpenExecution],
     ranks: Mapping[str, Places],
     *,
     open_statuses: Sequence[str],
@@ -54,7 +54,7 @@ def plan(
     return Plan(statuses=statuses, requests=lists)
 
 
-def _by_place(opens: Sequence[Open], ranks: Mapping[str, Places], page_size: int) -> Plan:
+def _by_place(opens: Sequence[OpenExecution], ranks: Mapping[str, Places], page_size: int) -> Plan:
     """A page for those that stand close together, a single read for each of the others."""
     known = [execution for execution in opens if execution.id in ranks and execution.started_at is not None]
     placed = sorted(((ranks[execution.id], execution) for execution in known), key=lambda pair: pair[0])

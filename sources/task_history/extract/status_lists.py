@@ -9,7 +9,7 @@ from ..core.errors import Rejected
 from ..core.log import log
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
-from ..warehouse.backlog import Open
+from ..warehouse.backlog import OpenExecution
 from .listing import WindowReader
 
 
@@ -36,7 +36,7 @@ class StatusLists:
             heads[status] = page
         return heads
 
-    def is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[Open]) -> bool:
+    def is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[OpenExecution]) -> bool:
         """Whether each status has as many as are held: what is open can only become fewer."""
         held = Counter(execution.status for execution in opens)
         known = {execution.id: execution.status for execution in opens}

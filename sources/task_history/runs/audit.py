@@ -83,7 +83,7 @@ class Audit:
         """The windows to compare."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises what ends the run."""
+        """The chunks to write, in order. Raises the error or stop that ends the run."""
         context = self._context
         partitions = Partitions(context)
         yield from partitions.workflows()
@@ -110,7 +110,7 @@ class Audit:
     def _compare_partition(self, partition: Partition) -> None:
         """Compares the windows that the partition covers."""
         findings, window = self.findings, self._context.selection.window
-        held = self._context.warehouse.within(Selection(None, partition.filters))
+        warehouse = self._context.warehouse.within(Selection(None, partition.filters))
         covered = [
             span
             for stored_span in partition.coverage.covered
@@ -125,29 +125,31 @@ class Audit:
         done: list[Window] = []
         for index, span in enumerate(covered):
             self.covered = merged([*before, *done, *covered[index:]])
-            places = [self._random.random() for _ in range(_PAGES_CHECKED if span is longest else 0)]
+            positions = [self._random.random() for _ in range(_PAGES_CHECKED if span is longest else 0)]
             whole = span
             try:
-                span = self._compare(partition.reader, span, held, places)  # noqa: PLW2901 - the span that was compared
+                span = self._compare(partition.reader, span, warehouse, positions)  # noqa: PLW2901 - the span that was compared
             except Rejected as error:
                 if self._context.system.listing.partitioned_by:
                     log.warning("partition_refused", partition=partition.name or "all", status=error.status)
                     findings.unverified.append(span)
                     continue
                 raise
-            findings.executions += held.count(span)
+            findings.executions += warehouse.count(span)
             findings.not_compared += gaps(whole, [span])
             findings.compared.append(span)
             done.append(span)
-            self._compared.append((partition, span, held))
+            self._compared.append((partition, span, warehouse))
         self.covered = merged([*before, *done])
         if not self._context.system.listing.is_countable:
             return
         if self._is_thorough or self._sample >= findings.executions > 0 or self._may_cancel():
             for span in done:
-                self._take(compared(partition.reader, span, held), span, held, is_narrowed=True)
+                self._add_comparison(
+                    compared(partition.reader, span, warehouse), span, warehouse, is_narrowed=True
+                )
         elif self._sample:
-            self._compare_sample(partition.reader, done, held)
+            self._compare_sample(partition.reader, done, warehouse)
 
     def _may_cancel(self) -> bool:
         """Whether rows are missing and surplus, so that more of both may cancel each other in counts."""
@@ -161,10 +163,10 @@ class Audit:
         return may_cancel
 
     def _compare_steps(self) -> None:
-        """Counts the stored steps of all compared executions, and reads those of the sample."""
+        """Counts the stored steps of all compared executions, and compares those of the sample with the API."""
         found: dict[str, StepDifferences] = {}
-        for _, window, held in self._compared:
-            found |= {one.execution.execution_id: one for one in self._steps.miscounted(held, [window])}
+        for _, window, warehouse in self._compared:
+            found |= {one.execution.execution_id: one for one in self._steps.miscounted(warehouse, [window])}
         whole = self._context.selection.window
         if self._sample and whole is not None:
             sampled = self._steps.sampled(self._context.warehouse, sorted(self._read), whole, self._sample)
@@ -177,20 +179,24 @@ class Audit:
             for start in (one.execution.started_at or self._context.edge(),)
         ]
 
-    def _compare(self, reader: WindowReader, window: Window, held: Warehouse, places: list[float]) -> Window:
+    def _compare(
+        self, reader: WindowReader, window: Window, warehouse: Warehouse, positions: list[float]
+    ) -> Window:
         """Compares the window; returns the part that was compared."""
         findings = self.findings
-        window, total, differing = self._differing_by_statistics(window, held)
+        window, total, differing = self._differing_by_statistics(window, warehouse)
         for span in differing:
-            comparison = reader.audit(span, held, places=places)
+            comparison = reader.audit(span, warehouse, places=positions)
             total = comparison.total if total is None else total
-            self._take(comparison, span, held, is_narrowed=not self._context.system.listing.is_countable)
+            self._add_comparison(
+                comparison, span, warehouse, is_narrowed=not self._context.system.listing.is_countable
+            )
         if findings.api_total is not None:
             findings.api_total = None if total is None else findings.api_total + total
         return window
 
     def _differing_by_statistics(
-        self, window: Window, held: Warehouse
+        self, window: Window, warehouse: Warehouse
     ) -> tuple[Window, int | None, list[Window]]:
         """The part of the window to compare, the vendor's count for it, and the parts to read from the listing.
 
@@ -214,7 +220,7 @@ class Audit:
         stored = [
             count
             for start_index in range(0, len(buckets), _MAX_PER_QUERY)
-            for count in held.counts(buckets[start_index : start_index + _MAX_PER_QUERY])
+            for count in warehouse.counts(buckets[start_index : start_index + _MAX_PER_QUERY])
         ]
         totals = [int(row.get("total") or 0) for row in rows]
         differ = [span for span, total, count in zip(buckets, totals, stored, strict=True) if total != count]
@@ -223,15 +229,15 @@ class Audit:
         differing = Window(min(differ).start, window.end) if differ else Window(end, window.end)
         return Window(start, window.end), sum(totals), [] if differing.is_empty else [differing]
 
-    def _compare_sample(self, reader: WindowReader, windows: list[Window], held: Warehouse) -> None:
+    def _compare_sample(self, reader: WindowReader, windows: list[Window], warehouse: Warehouse) -> None:
         """Reads pages at random offsets and compares their rows."""
         size = self._context.system.listing.page_size
-        places = [
+        positions = [
             (window, offset)
-            for window, count in zip(windows, held.counts(windows), strict=True)
+            for window, count in zip(windows, warehouse.counts(windows), strict=True)
             for offset in range(0, max(1, count), size)
         ]
-        chosen = self._random.sample(places, min(len(places), -(-self._sample // size)))
+        chosen = self._random.sample(positions, min(len(positions), -(-self._sample // size)))
         for window in windows:
             for _, page in reader.pages.many(
                 window, sorted(offset for chosen_window, offset in chosen if chosen_window == window)
@@ -240,7 +246,9 @@ class Audit:
                     raise page
                 self._note_read(page.rows, window)
 
-    def _take(self, comparison: Comparison, window: Window, held: Warehouse, *, is_narrowed: bool) -> None:
+    def _add_comparison(
+        self, comparison: Comparison, window: Window, warehouse: Warehouse, *, is_narrowed: bool
+    ) -> None:
         """Adds a comparison to the findings; ``is_narrowed`` cuts windows that differ to milliseconds."""
         system, findings = self._context.system, self.findings
         self._note_read(comparison.read, window)
@@ -261,16 +269,16 @@ class Audit:
             if missing or surplus:
                 cut = Leaf(leaf.window, missing, surplus)
                 findings.differences += (
-                    self._narrowed(cut, fresh, held)
+                    self._narrowed(cut, fresh, warehouse)
                     if is_narrowed
                     else [Difference(leaf.window, missing, surplus)]
                 )
 
-    def _narrowed(self, leaf: Leaf, rows: dict[str, Row], held: Warehouse) -> Iterator[Difference]:
+    def _narrowed(self, leaf: Leaf, rows: dict[str, Row], warehouse: Warehouse) -> Iterator[Difference]:
         """One difference for each millisecond of the leaf in which rows differ."""
         system = self._context.system
         starts = {key: system.started_at(rows[key]) for key in leaf.missing}
-        starts |= {key: row.get(system.started_column) for key, row in held.stored(leaf.surplus).items()}
+        starts |= {key: row.get(system.started_column) for key, row in warehouse.stored(leaf.surplus).items()}
         for start in sorted({start for start in starts.values() if start is not None}):
             yield Difference(
                 Window(start, start + MS),
@@ -297,19 +305,19 @@ class Audit:
             ids = wanted[index : index + _MAX_PER_QUERY]
             stored = context.warehouse.stored(ids)
             for identity in ids:
-                held, row = stored.get(identity), self._read[identity]
-                if held is None:
+                stored_row, row = stored.get(identity), self._read[identity]
+                if stored_row is None:
                     # It began beyond the window's end, or was in a page that was read for another row.
                     start = system.started_at(row) or context.edge()
                     self._fresh[identity] = row
                     findings.differences.append(Difference(Window(start, start + MS), missing=(identity,)))
                     continue
-                findings.ids_compared += held.get("purged_at_source") is None
+                findings.ids_compared += stored_row.get("purged_at_source") is None
                 findings.rows_compared += 1
                 kept = context.stamp().undeclared.kept(system.executions, row)
-                columns = () if held.get("is_open") else differing(system, kept, held)
+                columns = () if stored_row.get("is_open") else differing(system, kept, stored_row)
                 if columns:
-                    start = held.get(system.started_column) or context.edge()
+                    start = stored_row.get(system.started_column) or context.edge()
                     findings.differences.append(
                         Difference(Window(start, start + MS), different=((identity, columns),))
                     )
@@ -372,7 +380,7 @@ class Audit:
         yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
         for chunk in context.open_executions.read(again):
-            yield phases.counted(context, chunk)
+            yield phases.count_steps(context, chunk)
 
     def _note_coverage(self) -> list[Row]:
         """Notes in coverage, for each compared day, its count and whether it is verified; gives the rejected rows."""
@@ -383,12 +391,12 @@ class Audit:
         ]
         kept_apart: list[Row] = []
         is_counted = findings.api_total is not None
-        for partition, window, held in self._compared:
+        for partition, window, warehouse in self._compared:
             rejected = rejected_in(context, partition, window)
             kept_apart += rejected.rows
             findings.rejected += rejected.number
             window_days = list(days(window))
-            for day, count in zip(window_days, held.counts(window_days), strict=True):
+            for day, count in zip(window_days, warehouse.counts(window_days), strict=True):
                 is_good = all(overlap(day, other).is_empty for other in doubtful)
                 number = rejected.by_day[midnight(day.start)]
                 completeness = (

@@ -1,7 +1,7 @@
 """The work of a backfill: the gaps of a range → listing → settling → workflows → details of that range.
 
-It reads what is not covered, oldest first: the oldest is the next that the vendor purges. The live cursor
-is not touched; what is covered is known from the warehouse, so that any machine can go on.
+It lists the gaps oldest first, because the vendor purges the oldest executions next. The live cursor stays as it is;
+the coverage is read from the warehouse, so that any machine can continue.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Backfill:
         return self._context.selection
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises what ends the run."""
+        """The chunks to write, in order. Raises the error or stop that ends the run."""
         context = self._context
         failed: list[TaskHistoryError] = []
         for listing in context.all:
@@ -39,22 +39,22 @@ class Backfill:
             yield from partitions.workflows()
             yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
             yield FLUSH
-            yield from phases.settled(
+            yield from phases.settle_open_executions(
                 listing, partitions.readable, partitions.vanished, selection=self.selection
             )
             failed += partitions.failed.values()
-        yield from phases.workflows(context)
-        yield from phases.details(context.all, self.selection)
+        yield from phases.learn_integrations(context)
+        yield from phases.load_details(context.all, self.selection)
         for error in failed:
             raise error
 
     def _events(self, context: Context, partition: Partition) -> Iterator[Event]:
-        """The gaps of one partition, then what an earlier run could not verify."""
+        """Events of one partition: its gaps, then the days that an earlier run could not verify."""
         window, reader, coverage = self.selection.window, partition.reader, partition.coverage
         is_countable = context.system.listing.is_countable
         if window is None:
             return
-        held = context.warehouse.within(Selection(None, partition.filters))
+        warehouse = context.warehouse.within(Selection(None, partition.filters))
         unverified = {
             day.start.date()
             for day in coverage.unverified_windows
@@ -63,37 +63,37 @@ class Backfill:
         missing = coverage.gaps(window)
         for index, gap in enumerate(missing):
             pieces = 0
-            for piece in reader.pieces(gap, in_columns=True, held=held):
+            for piece in reader.pieces(gap, in_columns=True, held=warehouse):
                 if is_countable:
-                    self._look_ahead(piece, gap, missing[:index], missing[index + 1 :])
+                    self._estimate_rows_ahead(piece, gap, missing[:index], missing[index + 1 :])
                 yield piece
                 pieces += 1
             is_short = bool(reader.pages.take_short())
             if is_short or (pieces > 1 and is_countable and reader.pages.has_counts):
-                yield from self._compared(context, partition, gap)
+                yield from self._comparison_events(context, partition, gap)
         # As long as they are now: a gap that was read may have gone on with one of these days.
         days = [day for day in coverage.unverified_windows if day.start.date() in unverified]
-        for again in phases.readings(context.system.listing, days):
-            yield from self._compared(context, partition, again)
+        for again in phases.windows_to_read(context.system.listing, days):
+            yield from self._comparison_events(context, partition, again)
 
-    def _compared(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
-        """What became visible in windows that were read already, while the later ones were."""
+    def _comparison_events(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
+        """Events with executions that became visible in the window while later windows were read."""
         yield FLUSH
         horizon = context.horizon
         if horizon is not None:
             window = Window(max(window.start, horizon + RETENTION_MARGIN), window.end)
         if window.is_empty:
             return
-        held = context.warehouse.within(Selection(None, partition.filters))
-        comparison = partition.reader.compare(window, held)
-        # Some that were read may be purged by now: that is for a sync or an audit to note.
+        warehouse = context.warehouse.within(Selection(None, partition.filters))
+        comparison = partition.reader.compare(window, warehouse)
+        # Executions may have been purged meanwhile, which a sync or an audit notes.
         comparison.vanished = []
         yield Late(comparison, window)
 
-    def _look_ahead(
+    def _estimate_rows_ahead(
         self, piece: Piece, gap: Window, earlier: Sequence[Window], later: Sequence[Window]
     ) -> None:
-        """How many executions the later gaps probably hold: as many a second as this one has held so far."""
+        """Estimates the executions in the later gaps, at the density of what was listed so far."""
         tally = self._context.tally
         ahead = sum((window.end - window.start for window in later), timedelta())
         seen = sum((window.end - window.start for window in earlier), piece.window.end - gap.start)

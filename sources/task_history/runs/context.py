@@ -26,7 +26,7 @@ from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
-from ..warehouse.backlog import Wanted
+from ..warehouse.backlog import MissingDetail
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
 from ..warehouse.queries import Warehouse
@@ -65,11 +65,11 @@ class Partition:
 
 
 class Context:
-    """One run of one system; ``now`` tells the time, UTC.
+    """One run of one system.
 
-    ``root`` is the context of the account's first listing, whose run this one shares. ``lane`` is who writes coverage,
-    ``selection`` which executions the run is about; ``commits`` is how much the warehouse takes at once, and ``cost``
-    what it bills by.
+    ``now`` returns the present instant, UTC. ``root`` is the context of the account's first listing, whose run this one
+    shares. ``lane`` is the kind of run that writes coverage, ``selection`` the executions that it covers, ``commits``
+    the limits of one commit, and ``cost`` the counter of billed bytes (None where reading is not billed by volume).
     """
 
     def __init__(
@@ -339,6 +339,6 @@ class Context:
         }
 
 
-def not_skipped(wanted: list[Wanted], skipped: set[str]) -> list[Wanted]:
+def not_skipped(wanted: list[MissingDetail], skipped: set[str]) -> list[MissingDetail]:
     """The wanted details whose ids are not in ``skipped``."""
     return [item for item in wanted if (item.step_id or item.execution_id) not in skipped]

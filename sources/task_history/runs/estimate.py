@@ -10,6 +10,7 @@ from ..core.models import Scope
 from ..warehouse.rates import Rates
 
 _ROWS_PER_PIECE = 10_000
+"""Estimated executions in one piece of a window."""
 _BYTES_PER_ROW = {"execution": 60, "step": 90, "ledger": 40}
 """Bytes of a row on disk, compressed, in DuckDB and BigQuery; measured over 100,000 executions."""
 _MIN_FOR_GOOD_ESTIMATE = 200
@@ -41,7 +42,7 @@ class Amount:
 
 
 def list_requests(rows: int, page_size: int) -> int:
-    """Requests that list a window of so many rows: its pages, and the last, partly filled one of each piece."""
+    """Number of requests to list a window of ``rows`` executions: its pages, and a partly filled one per piece."""
     return max(1, math.ceil(rows / page_size)) + max(0, round(rows / _ROWS_PER_PIECE) - 1)
 
 
@@ -74,7 +75,7 @@ def stored_bytes(executions: int, costs: Costs, scope: Scope, rates: Rates) -> i
 def seconds(requests: float, *, limit: int, period_s: float, free: int | None) -> float | None:
     """Seconds that the requests take at the budget; None without a limit.
 
-    ``free`` is how many may be sent at once.
+    ``free`` is the number that the budget allows at once; None counts as none.
     """
     if limit == 0:
         return None
@@ -113,7 +114,7 @@ class Pace:
 
 
 def sureness(scope: Scope, rates: Rates) -> str:
-    """How far the part of details can be trusted, in words."""
+    """How reliable the estimate of details is, in words."""
     if scope.steps == "none" or scope.payloads == "none":
         return "exact: the vendor counts them"
     known = rates.detailed_failed if scope.payloads == "failed" else rates.detailed

@@ -112,12 +112,12 @@ class Partitions:
     def chunks(
         self, events: Callable[[Partition], Iterator[Event]], *, lookback: Window | None = None
     ) -> Iterator[Chunk]:
-        """The chunks of ``events`` of all partitions, in the order in which they arrive. Raises what stops all of them.
+        """The chunks of ``events`` of all partitions, in the order in which they arrive. Raises errors that end the run.
 
         ``lookback`` is a window that is read again although its executions are stored.
         """
         context, partitions = self._context, list(self)
-        stored = _Stored(context, lookback)
+        stored = _StoredExecutions(context, lookback)
         steps: deque[Callable[[], _Step]] = deque(
             partial(_next, partition, events(partition)) for partition in partitions
         )
@@ -141,14 +141,14 @@ class Partitions:
         if self.refused and len(self.refused) == len(partitions):
             self._raise_refused()
 
-    def _chunks_of(self, partition: Partition, event: Event, stored: _Stored) -> Iterator[Chunk]:
+    def _chunks_of(self, partition: Partition, event: Event, stored: _StoredExecutions) -> Iterator[Chunk]:
         if isinstance(event, Chunk):
             yield event
         elif isinstance(event, Late):
-            yield phases.late(self._context, partition, event)
+            yield phases.late_chunk(self._context, partition, event)
             yield from self._context.open_executions.read(event.comparison.vanished[: phases.MAX_VANISHED])
         else:
-            chunk, vanished = phases.listed(
+            chunk, vanished = phases.window_chunk(
                 self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)
             )
             self.vanished += vanished
@@ -192,7 +192,7 @@ def _next(partition: Partition, events: Iterator[Event]) -> _Step:
         return _Step(partition, events, error=error)
 
 
-class _Stored:
+class _StoredExecutions:
     """Stored statuses and starts of executions.
 
     Those of the lookback are queried once for all partitions: a query for each partition would take longer than the

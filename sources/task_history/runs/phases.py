@@ -1,4 +1,4 @@
-"""Phases that several commands share: list windows, settle open executions, learn integrations, load details."""
+"""Phases that page_rows commands share: list windows, settle open executions, learn integrations, load details."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from .context import Context, Partition, not_skipped
 from .rejected import rejected_in
 
 MAX_VANISHED = 200
-"""Executions that a listing shows no more and that are read singly after one comparison."""
+"""Maximum executions that a listing no longer shows and that are read singly after one comparison."""
 
 
-def listed(
+def window_chunk(
     context: Context,
     partition: Partition,
     piece: Piece,
@@ -39,38 +39,38 @@ def listed(
     seen: Callable[[Window], Mapping[str, StoredStatus]],
     stored_starts: Mapping[str, datetime],
 ) -> tuple[Chunk, list[str]]:
-    """A window that was read: its rows and its coverage, and the ids that it shows no more.
+    """Returns the chunk of a listed window, and the ids of stored executions that the window no longer shows.
 
-    ``seen`` gives the states in which executions are stored; ``stored_starts`` when those of the partition began
-    that are looked at again.
+    ``seen`` returns the stored statuses of a window by id; ``stored_starts`` are the starts of the partition's
+    executions that are listed again, by id.
     """
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     window = partition.reader.over(piece, context.edge())
     covered, own = coverage.covered_within(window), coverage.own_within(window)
     touched = coverage.touched(window)
-    # Where lanes or filters overlap, some are stored already, perhaps in another state.
+    # Where lanes or filters overlap, some executions are stored already, perhaps in another state.
     stored = dict(seen(touched)) if touched is not None else {}
-    # Rows of which none is stored need no look at each.
+    # Rows of which none is stored need not be compared one by one.
     form = None if stored or covered else system.listing.page_form
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
-    made, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
+    rows_to_write, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     # Rows from outside of the window may have begun at any time.
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in loaded)]
-    coverage.found_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
+    coverage.add_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
     rejected = rejected_in(context, partition, window)
     completeness = replace(piece.completeness, rejected=rejected.number)
-    # What another lane covers and has stored is counted there.
+    # Executions that another lane covers and has stored are counted there.
     uncounted = [
         at for key, at in starts.items() if key not in stored or not any(at in known for known in covered)
     ]
     for part in gaps(window, own):
         by_day = by_midnight(at for at in uncounted if at in part)
-        for several in columnar:
-            by_day.update(several.by_day(part))
+        for page_rows in columnar:
+            by_day.update(page_rows.by_day(part))
         coverage.add(
             part,
             by_day,
@@ -84,15 +84,15 @@ def listed(
             known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.in_days
         )
     number = len(rows)
-    tally.count_listed(made, system.failed_statuses)
+    tally.count_listed(rows_to_write, system.failed_statuses)
     in_columns = []
     if form is not None:
         number += sum(map(len, columnar))
-        failed = sum(several.count(form.status, system.failed_statuses) for several in columnar)
+        failed = sum(page_rows.count(form.status, system.failed_statuses) for page_rows in columnar)
         tally.add_listed(number - len(rows), failed)
         in_columns = [
-            records.columnar_executions(form, system.executions, several, stamp, read_by=records.LIST)
-            for several in columnar
+            records.columnar_executions(form, system.executions, page_rows, stamp, read_by=records.LIST)
+            for page_rows in columnar
         ]
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
@@ -109,7 +109,7 @@ def listed(
         order=piece.order,
     )
     chunk = Chunk(
-        {system.executions.name: made, STATES.name: earlier, **_integrations_of(context, piece)},
+        {system.executions.name: rows_to_write, STATES.name: earlier, **_integrations_of(context, piece)},
         {system.executions.name: in_columns},
         {READS.name: [read], REJECTED_ROWS.name: rejected.rows},
     )
@@ -124,11 +124,11 @@ def listed(
 def _stored_elsewhere(
     context: Context, rows: Sequence[Row], window: Window, stored: Mapping[str, StoredStatus]
 ) -> dict[str, StoredStatus]:
-    """The states of rows that may be stored outside of the window: that began there, or of which it is not known."""
+    """Stored statuses, by id, of rows that began outside of the window or have no start."""
     starts = ((context.system.identity(row), context.system.started_at(row)) for row in rows)
     ids = [key for key, start in starts if (start is None or start not in window) and key not in stored]
-    held = context.warehouse.stored(ids) if ids else {}
-    return {key: state for key, row in held.items() if (state := StoredStatus.in_row(row)) is not None}
+    stored_rows = context.warehouse.stored(ids) if ids else {}
+    return {key: state for key, row in stored_rows.items() if (state := StoredStatus.in_row(row)) is not None}
 
 
 def _note_unverified(
@@ -145,7 +145,7 @@ def _note_unverified(
 
 
 def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
-    """What a listing by integration says of its workflows without asking for them."""
+    """Rows of workflows whose integration follows from the listing's filter, without a request."""
     system, stamp, integrations = context.system, context.stamp(), context.system.integrations
     of_workflow = next((known.name for known in system.listing.filters if known.column is None), "")
     integration = context.selection.filters.get(of_workflow)
@@ -161,8 +161,8 @@ def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
     return {integrations.table.name: rows} if rows else {}
 
 
-def late(context: Context, partition: Partition, event: Late) -> Chunk:
-    """What a comparison of a covered window found that was not there when it was listed."""
+def late_chunk(context: Context, partition: Partition, event: Late) -> Chunk:
+    """Returns the chunk of a compared window: executions that became visible after it was listed."""
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     comparison, window = event.comparison, event.window
     rejected = rejected_in(context, partition, window, is_read_whole=not event.counts_rejected)
@@ -170,13 +170,13 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     if len(comparison.vanished) > MAX_VANISHED:
         completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are listed no more",))
     # One that was held to be purged, or not to fit the filters, has a state already.
-    held = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
-    stored = {key: seen for key, row in held.items() if (seen := StoredStatus.in_row(row)) is not None}
+    stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
+    stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
     starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
-    coverage.found_late(starts, checked_at=stamp.at)
+    coverage.add_late(starts, checked_at=stamp.at)
     coverage.mark_compared(window, completeness=completeness, checked_at=stamp.at, rejected=rejected.in_days)
     completeness = replace(completeness, rejected=rejected.number)
     if not completeness.is_verified:
@@ -188,23 +188,23 @@ def late(context: Context, partition: Partition, event: Late) -> Chunk:
     )
 
 
-def readings(listing: Listing, days: Sequence[Window]) -> list[Window]:
-    """The windows to read for these days: where the vendor does not filter by time, one scan shows all of them."""
+def windows_to_read(listing: Listing, days: Sequence[Window]) -> list[Window]:
+    """The windows to read for these days: one for all where the vendor does not filter by time."""
     if not days or listing.is_filtered_by_time:
         return list(days)
     return [Window(min(days).start, max(day.end for day in days))]
 
 
-def settled(
+def settle_open_executions(
     context: Context,
     readable: Callable[[str], WindowReader | None],
     vanished: Collection[str],
     *,
     selection: Selection | None = None,
 ) -> Iterator[Chunk]:
-    """What was open, as the vendor has it now, and what its listings showed no more.
+    """Chunks with the present state of stored open executions, and of those that listings no longer show (``vanished``).
 
-    ``readable`` gives the reader of a partition that can be read.
+    ``readable`` returns the reader of a partition; None where it cannot be read.
     """
     warehouse = context.warehouse if selection is None else context.warehouse.within(selection)
     opens = warehouse.open_executions(not_read_by=context.run_id)
@@ -219,13 +219,13 @@ def settled(
     )
     for chunk in chunks:
         tally.settled, tally.unresolved = before[0] + settling.settled, before[1] + settling.unresolved
-        yield counted(context, chunk)
+        yield count_steps(context, chunk)
     gone = set(vanished) - {execution.id for execution in opens}
     yield from settling.vanished(gone, readable)
 
 
-def workflows(context: Context) -> Iterator[Chunk]:
-    """The integration of each workflow that is not known yet."""
+def learn_integrations(context: Context) -> Iterator[Chunk]:
+    """Chunks with the integrations of workflows that have none yet."""
     integrations = context.system.integrations
     if integrations is None:
         return
@@ -236,16 +236,16 @@ def workflows(context: Context) -> Iterator[Chunk]:
         known,
         named=context.workflow_map,
         integrations=integrations.names(context.settings.values),
-        asks=_belongs(context, integrations),
+        asks=_membership_query(context, integrations),
         stamp=context.stamp,
     ):
         yield Chunk({integrations.table.name: [row]}, leaves_backlog_unchanged=True)
     if sum(context.client.stats.sent.values()) > requests:
-        # What was asked should not be asked again after a kill.
+        # Requests should not be repeated after a kill.
         yield COMMIT_NOW
 
 
-def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str], bool]:
+def _membership_query(context: Context, integrations: Integrations) -> Callable[[str, str], bool]:
     system, values = context.system, context.settings.values
     sources = (one.source for one in system.executions.columns if one.name == system.workflow_column)
     key = next(sources) or system.workflow_column
@@ -260,81 +260,83 @@ def _belongs(context: Context, integrations: Integrations) -> Callable[[str, str
     return asks
 
 
-def details(
+def load_details(
     contexts: Sequence[Context], selection: Selection | None, rounds: int | None = None
 ) -> Iterator[Chunk]:
-    """Steps and payloads that the warehouse lacks of the selection, then what failed before, once more.
+    """Chunks with the missing steps and payloads of the selection, then with those whose reading had failed.
 
-    ``rounds`` is how often the backlog is asked for; any number of times where batches are committed while the
-    next is drawn.
+    ``rounds`` is how often the backlog is queried; None queries it until nothing is left to read, which requires that
+    batches are committed while the next is drawn.
     """
     for context in contexts:
-        yield from backlog(context, _selected(context, selection), rounds)
+        yield from load_backlog(context, _selected(context, selection), rounds)
     if not any(context.open_executions.aside or context.details.aside for context in contexts):
         return
-    # What was read does not wait for what fails.
+    # Rows that were read do not wait for retries.
     yield COMMIT_NOW
     for context in contexts:
         before = context.tally.steps
         context.phase("what failed")
         for chunk in itertools.chain(context.open_executions.again(), context.details.steps_again()):
-            yield counted(context, chunk)
+            yield count_steps(context, chunk)
         for chunk in context.details.inputs_and_outputs_again():
-            yield _counted_payload(context, chunk)
+            yield _count_payload(context, chunk)
         if context.tally.steps > before and rounds is None:
             yield FLUSH
-            yield from backlog(context, _selected(context, selection))
+            yield from load_backlog(context, _selected(context, selection))
 
 
 def _selected(context: Context, selection: Selection | None) -> Warehouse:
     return context.warehouse if selection is None else context.warehouse.within(selection)
 
 
-def backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
-    """Steps and payloads that ``warehouse`` lacks; payloads of what failed come as soon as their steps are known.
+def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
+    """Chunks with steps and payloads that ``warehouse`` lacks; payloads follow as soon as their steps are stored.
 
-    What fails is set aside. ``rounds`` is how often the backlog is asked for.
+    Failed reads are set aside. ``rounds`` is how often the backlog is queried; None queries it until nothing is left.
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
     in_flight = _InFlight(context)
-    most = context.commits.details
-    is_sure = False
+    limit_per_round = context.commits.details
+    is_flushed = False
     for _ in itertools.count() if rounds is None else range(rounds):
         left, now = warehouse.left(scope), context.edge()
         context.expect_details(left.details, left.failed, left.payloads)
         known = details.aside | in_flight.ids()
-        limit = most + len(known)
+        limit = limit_per_round + len(known)
         payloads = (
-            not_skipped(warehouse.payloads_wanted(scope, limit, now=now), known)[:most]
+            not_skipped(warehouse.missing_payloads(scope, limit, now=now), known)[:limit_per_round]
             if left.payloads
             else []
         )
         for chunk in details.inputs_and_outputs(payloads):
             in_flight.add(chunk)
-            yield _counted_payload(context, chunk)
+            yield _count_payload(context, chunk)
         wanted = (
-            not_skipped(warehouse.details_wanted(scope, limit, now=now), known)[: most - len(payloads)]
+            not_skipped(warehouse.missing_details(scope, limit, now=now), known)[
+                : limit_per_round - len(payloads)
+            ]
             if left.details
             else []
         )
         for chunk in details.steps(wanted):
             in_flight.add(chunk)
             tally.count_answer()
-            yield counted(context, chunk)
+            yield count_steps(context, chunk)
         if payloads or wanted:
-            is_sure = False
+            is_flushed = False
             yield COMMIT_NOW
-        elif is_sure:
+        elif is_flushed:
             return
         else:
-            # What is being committed may want details too.
-            is_sure = True
+            # Rows that are being committed may lack details too.
+            is_flushed = True
             yield FLUSH
 
 
 class _InFlight:
-    """Ids of details that were read and are not yet in the warehouse: it would name them again."""
+    """Ids of details that were read and are not committed yet, which the backlog still names."""
 
     def __init__(self, context: Context) -> None:
         self._progress = context.progress
@@ -349,26 +351,26 @@ class _InFlight:
         self._read: deque[tuple[int, str]] = deque()
 
     def add(self, chunk: Chunk) -> None:
-        """It goes into the batch that is being filled."""
+        """Adds the ids of a chunk that goes into the present batch."""
         for table, identity in self._identities.items():
             for row in chunk.rows.get(table, ()):
                 self._read.append((self._progress.handed_out, identity(row)))
 
     def ids(self) -> set[str]:
-        """Those that are not there yet."""
+        """Ids that are not committed yet."""
         while self._read and self._read[0][0] < self._progress.committed:
             self._read.popleft()
         return {identity for _, identity in self._read}
 
 
-def counted(context: Context, chunk: Chunk) -> Chunk:
-    """The chunk, its steps counted."""
+def count_steps(context: Context, chunk: Chunk) -> Chunk:
+    """Adds the chunk's steps to the tally; returns the chunk."""
     context.tally.steps += len(chunk.rows.get(context.system.details.steps.name, ()))
     return chunk
 
 
-def _counted_payload(context: Context, chunk: Chunk) -> Chunk:
-    """The chunk, its payload counted."""
+def _count_payload(context: Context, chunk: Chunk) -> Chunk:
+    """Adds the chunk's payload to the tally; returns the chunk."""
     context.tally.payloads += 1
     context.tally.redactions = context.details.redactions
     context.tally.count_answer()

@@ -1,4 +1,4 @@
-"""The cost of a backfill: estimated from a few counts of the vendor's and averages over the warehouse."""
+"""The cost of a backfill, estimated from a few counts by the vendor and from averages over the warehouse."""
 
 from __future__ import annotations
 
@@ -15,43 +15,46 @@ from ..warehouse.rates import Rates
 from .estimate import Amount, Costs, details, list_requests
 
 MOST_REQUESTS = 5
+"""Maximum requests that an estimate may take."""
 _STEPS = 500
+"""Number of points of the range at which the risk of purging is computed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Facts of the warehouse about the range."""
+class StoredFacts:
+    """What the warehouse holds of the range."""
 
     gaps: Sequence[Window]
-    """What is not covered."""
+    """Windows of the range that are not covered."""
     executions: int
-    """Executions in the part that is covered."""
+    """Number of executions in the covered windows."""
     details_left: int
+    """Number of stored executions whose steps are not loaded."""
     failed_left: int
-    """Those of them that failed."""
+    """Failed executions among ``details_left``."""
     payloads_left: int
-    """Details that executions lack which are held already."""
+    """Number of stored steps whose payload is not loaded."""
     rates: Rates
     known_workflows: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a backfill would cost."""
+    """The estimated cost of a backfill."""
 
     amount: Amount
-    """What is to be listed."""
+    """Executions in the gaps."""
     costs: Costs
     is_counted: bool
-    """Whether the vendor counted what is to be listed."""
-    asked: int
-    """Requests that were spent to know it."""
+    """Whether ``amount.executions`` is the vendor's count."""
+    requests_sent: int
+    """Requests that the estimate took."""
 
 
 class Planner:
-    """Asks the vendor for counts, ``MOST_REQUESTS`` at most.
+    """Estimates the cost of a backfill with at most ``MOST_REQUESTS`` requests for counts.
 
-    Raises, from ``plan``: what the client raises, and UnexpectedResponse.
+    Raises, from ``plan``: the errors of the client, and UnexpectedResponse.
     """
 
     def __init__(self, pages: Pages, system: System, values: SystemSettings) -> None:
@@ -61,50 +64,50 @@ class Planner:
         self._asked = 0
         self._head: Page | None = None
 
-    def plan(self, selection: Selection, scope: Scope, held: Held) -> Plan:
-        """The cost of what of the selection is not covered."""
-        rows, is_counted = self._rows(selection, held)
-        amount = self._amount(selection, scope, held, rows)
-        executions, payloads = details(amount, scope, held.rates)
-        _, more = details(Amount(held.details_left, held.failed_left), scope, held.rates)
+    def plan(self, selection: Selection, scope: Scope, stored: StoredFacts) -> Plan:
+        """Estimates the cost of the part of the selection that is not covered."""
+        rows, is_counted = self._rows(selection, stored)
+        amount = self._amount(selection, scope, stored, rows)
+        executions, payloads = details(amount, scope, stored.rates)
+        _, more = details(Amount(stored.details_left, stored.failed_left), scope, stored.rates)
         pages = sum(
             list_requests(round(part), self._system.listing.page_size)
-            for part in self._spread(held.gaps, rows)
+            for part in self._spread(stored.gaps, rows)
         )
         costs = Costs(
             list=pages,
-            execution=executions + held.details_left,
-            payload=payloads + held.payloads_left + more,
-            integration=self._integrations(held.known_workflows),
+            execution=executions + stored.details_left,
+            payload=payloads + stored.payloads_left + more,
+            integration=self._integrations(stored.known_workflows),
         )
         return Plan(amount, costs, is_counted, self._asked)
 
-    def _rows(self, selection: Selection, held: Held) -> tuple[int, bool]:
-        if not held.gaps:
+    def _rows(self, selection: Selection, stored: StoredFacts) -> tuple[int, bool]:
+        if not stored.gaps:
             return 0, True
-        # A count each where that leaves room for the others, otherwise one for all.
-        if len(held.gaps) <= MOST_REQUESTS - 3:
-            counts = [self._count(gap) for gap in held.gaps]
+        # One count per gap where enough requests remain for the other counts, otherwise one for the whole range.
+        if len(stored.gaps) <= MOST_REQUESTS - 3:
+            counts = [self._count(gap) for gap in stored.gaps]
         else:
-            whole = self._count(selection.window or held.gaps[0])
-            counts = [None if whole is None else max(0, whole - held.executions)]
+            whole = self._count(selection.window or stored.gaps[0])
+            counts = [None if whole is None else max(0, whole - stored.executions)]
         known = [count for count in counts if count is not None]
         if len(known) == len(counts):
             return sum(known), True
-        return self._by_density(held.gaps), False
+        return self._by_density(stored.gaps), False
 
-    def _amount(self, selection: Selection, scope: Scope, held: Held, rows: int) -> Amount:
-        """How many of them failed and how many are open, counted where that matters and can be."""
+    def _amount(self, selection: Selection, scope: Scope, stored: StoredFacts, rows: int) -> Amount:
+        """Numbers of failed and open executions among ``rows``, counted by the vendor where the scope depends on it."""
         asked_status = selection.filters.get("status")
         if asked_status is not None:
             is_failed = asked_status in self._system.failed_statuses
             is_open = asked_status in self._system.open_statuses
             return Amount(rows, rows * is_failed, rows * is_open)
-        failed = round(rows * held.rates.failed_share)
+        failed = round(rows * stored.rates.failed_share)
         opened = 0
-        if rows and held.gaps and scope.steps != "none":
-            whole = Window(held.gaps[0].start, held.gaps[-1].end)
-            part = 1.0 if len(held.gaps) == 1 else self._part(held.gaps, whole)
+        if rows and stored.gaps and scope.steps != "none":
+            whole = Window(stored.gaps[0].start, stored.gaps[-1].end)
+            part = 1.0 if len(stored.gaps) == 1 else self._part(stored.gaps, whole)
             if "failed" in (scope.steps, scope.payloads) or scope.payloads == "all":
                 failed = self._counted(whole, self._system.failed_statuses, part, failed)
             if scope.steps == "all":
@@ -125,19 +128,19 @@ class Planner:
         except Rejected:
             if filters is None:
                 raise
-            return None  # it cannot be asked so
+            return None  # the vendor refuses this filter
         if filters is None and self._head is None:
             self._head = page
         elif filters is not None and any(
             row.get("status") not in (*filters.values(), None) for row in page.rows
         ):
-            return None  # it did not heed the filter
+            return None  # the vendor ignored the filter
         if page.total is not None:
             return page.total
         return len(page.rows) if page.more is False else None
 
     def _by_density(self, gaps: Sequence[Window]) -> int:
-        """As many a second as the first page holds, where the vendor does not count."""
+        """Number of executions in the gaps, at the density of the first page."""
         rows = self._head.rows if self._head else []
         if not rows:
             return 0
@@ -146,7 +149,7 @@ class Planner:
         return round(len(rows) * (whole / span)) if span else len(rows)
 
     def _spread(self, gaps: Sequence[Window], rows: int) -> list[float]:
-        """The rows over the gaps, by their length."""
+        """The number of rows per gap, in proportion to its length."""
         whole = sum((gap.end - gap.start for gap in gaps), timedelta())
         return [rows * ((gap.end - gap.start) / whole) for gap in gaps]
 
@@ -154,7 +157,7 @@ class Planner:
         return sum((gap.end - gap.start for gap in gaps), timedelta()) / (whole.end - whole.start)
 
     def _integrations(self, known: frozenset[str]) -> int:
-        """Questions for the integrations of workflows that are new, as far as the first page shows them."""
+        """Estimated requests for the integrations of the new workflows on the first page."""
         integrations = self._system.integrations
         names = integrations.names(self._values) if integrations else ()
         column = self._system.workflow_column
@@ -167,18 +170,18 @@ class Planner:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What passes the vendor's retention before the budget reaches it."""
+    """The part of the range that the vendor purges before the budget allows reading it."""
 
     before: datetime
-    """Executions that began before."""
+    """Executions that began before this instant are at risk."""
     share: float
-    """Of the range's time."""
+    """Share of the range's time."""
 
 
 def at_risk(
     window: Window, *, now: datetime, retention: timedelta | None, listing_s: float, details_s: float
 ) -> Risk | None:
-    """Which part of the range is purged before its turn comes: listings first, then details, oldest first."""
+    """The part that is purged before it is read (listings first, then details, oldest first); None without any."""
     if retention is None:
         return None
     length = window.end - window.start

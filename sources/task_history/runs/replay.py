@@ -1,8 +1,8 @@
-"""The work of a replay: executions → one request each, once → what came of it.
+"""The work of a replay: sends one request per execution, at most once, and stores the outcome.
 
-A process may die at any instant, and what it was about to send must not be sent again by the next one. So
-the intent is in the warehouse before the first request of a group goes out, and is replaced afterwards by
-the outcome. An intent that stays says that the execution may have run again.
+A process may be killed at any instant, and the next one must not send its requests again. So the intents of a group
+are committed before its first request, and are replaced by the outcomes. An intent that stays means that the execution
+may have run again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ..systems.protocol import Replayed
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import REPLAYS, STATES
 from .context import Context
-from .replay_candidates import Candidates, Earlier
+from .replay_candidates import Candidates, EarlierReplay
 
 _INTENTS_PER_COMMIT = 20
 """Intents in one commit; after a kill as many replays may be in doubt."""
@@ -37,12 +37,12 @@ _ANSWER_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ReplayResult:
     """The outcome of the replay of one execution."""
 
     id: str
     outcome: str
-    """replayed, refused or unknown."""
+    """intended, unsent, replayed, refused or unknown."""
     intended_at: datetime
     new_execution_id: str | None = None
     status_code: int | None = None
@@ -51,25 +51,25 @@ class Result:
 
 
 class Replay:
-    """Runs the executions with these ids again, in this order; those that (may) have run before only ``again``.
+    """Runs the executions with these ids again, in order; those that (may) have run again before only with ``again``.
 
-    ``results`` is what came of those that were sent, also when an error ends the run.
+    ``results`` are the outcomes of the sent requests, also when an error ends the run.
     """
 
     selection: Selection | None = None
-    """It loads no details."""
+    """None: a replay loads no details."""
 
     def __init__(self, context: Context, candidates: Candidates, ids: Sequence[str], *, again: bool) -> None:
-        self.results: list[Result] = []
-        self.skipped: dict[str, Earlier] = {}
-        """What another run has sent since the ids were chosen."""
+        self.results: list[ReplayResult] = []
+        self.skipped: dict[str, EarlierReplay] = {}
+        """Replays by id that another run has sent since the ids were chosen."""
         self._context = context
         self._candidates = candidates
         self._ids = ids
         self._again = again
         self._in_a_row = 0
         self._error: TaskHistoryError | None = None
-        """Why the last one was not replayed."""
+        """The error of the last request; None if it succeeded."""
 
     @property
     def left(self) -> list[str]:
@@ -78,7 +78,7 @@ class Replay:
         return [identity for identity in self._ids if identity not in done]
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises what ends the run."""
+        """The chunks to write, in order. Raises the error or stop that ends the run."""
         if not self._again:
             # This run holds the lock of its lane: no other process sends from here on.
             self.skipped = self._candidates.earlier(self._ids)
@@ -90,7 +90,7 @@ class Replay:
     def _group(self, ids: Sequence[str]) -> Iterator[Chunk]:
         context = self._context
         stored = context.warehouse.stored(ids)
-        intents = [Result(identity, "intended", context.now()) for identity in ids]
+        intents = [ReplayResult(identity, "intended", context.now()) for identity in ids]
         yield Chunk({REPLAYS.name: [self._row(intent) for intent in intents]})
         yield FLUSH
         for index, intent in enumerate(intents):
@@ -105,8 +105,8 @@ class Replay:
                 yield Chunk({REPLAYS.name: unsent})
                 raise
 
-    def _sent(self, intent: Result, stored: Row | None) -> Chunk:
-        """Sends one request. Raises when it was not sent; then there is no result."""
+    def _sent(self, intent: ReplayResult, stored: Row | None) -> Chunk:
+        """Sends one request; returns the chunk with its outcome. Raises, without a result, when it was not sent."""
         context = self._context
         replay = context.system.replay
         assert replay is not None  # noqa: S101 - the command says so otherwise
@@ -136,7 +136,7 @@ class Replay:
             rows |= self._ran_in_place(intent.id, stored, replayed)
         return Chunk(rows)
 
-    def _note(self, result: Result) -> None:
+    def _note(self, result: ReplayResult) -> None:
         self.results.append(result)
         is_in_doubt = result.outcome == "unknown" or result.status_code == 429
         self._in_a_row = self._in_a_row + 1 if is_in_doubt else 0
@@ -146,7 +146,7 @@ class Replay:
             log.warning("not_replayed", outcome=result.outcome, id=result.id, reason=result.answer)
 
     def _check(self) -> None:
-        """Raises when what came of the last one would come of all that follow."""
+        """Raises the last error when all further requests would fail alike."""
         error = self._error
         is_moved = isinstance(error, Unconfirmed) and error.status is not None and 300 <= error.status < 400
         if isinstance(error, AuthenticationError) or (is_moved and error is not None):
@@ -157,7 +157,7 @@ class Replay:
             )
 
     def _ran_in_place(self, identity: str, stored: Row, replayed: Replayed) -> dict[str, list[Row]]:
-        """It has the id that it had: a sync looks at it again once it is open, however long ago it began."""
+        """Rows that mark an execution as open that runs again under its own id, so that a sync settles it."""
         context = self._context
         system, stamp, before = context.system, context.stamp(), StoredStatus.in_row(stored)
         row = records.laid_over(system.executions, stored, replayed.row)
@@ -173,7 +173,7 @@ class Replay:
             STATES.name: earlier_state(identity, before, row.get("status")),
         }
 
-    def _row(self, result: Result) -> Row:
+    def _row(self, result: ReplayResult) -> Row:
         answer = result.answer
         return {
             "replay_id": f"{self._context.run_id}-{result.id}",
@@ -189,8 +189,8 @@ class Replay:
         }
 
 
-def counted(results: Sequence[Result]) -> Mapping[str, int]:
-    """How many have each outcome."""
+def counted(results: Sequence[ReplayResult]) -> Mapping[str, int]:
+    """Number of results by outcome."""
     return {
         outcome: sum(result.outcome == outcome for result in results)
         for outcome in ("replayed", "refused", "unknown")

@@ -1,4 +1,4 @@
-"""What the warehouse says of executions that may be run again, and of those that were."""
+"""Queries for executions that can be replayed, and for their earlier replays."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _ERROR_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """An earlier request to run an execution again."""
+class EarlierReplay:
+    """An earlier replay of an execution."""
 
     outcome: str
     at: datetime | None
@@ -38,7 +38,7 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An execution that a person wants to run again."""
+    """An execution that a user wants to replay."""
 
     id: str
     workflow_id: str | None = None
@@ -50,21 +50,21 @@ class Candidate:
     is_known: bool = True
     """Whether it is in the warehouse."""
     error: str = ""
-    earlier: Earlier | None = None
+    earlier: EarlierReplay | None = None
 
     @property
     def obstacle(self) -> str | None:
-        """Why it cannot be run again; None when it can."""
+        """Why it cannot be replayed; None when it can."""
         if self.is_purged:
             return "purged at the vendor"
         return "still open" if self.is_open else None
 
 
 class Candidates(Warehouse):
-    """The same tables, asked about runs that may be repeated."""
+    """The tables of one dataset, with queries for replays. Raises, from every method: WarehouseUnavailable."""
 
     def failed(self, error: str | None = None) -> list[Candidate]:
-        """Executions of the selection that failed, oldest first; ``error`` is part of what a failed step gave."""
+        """Failed executions of the selection, oldest first; ``error`` is a text in the output of a failed step."""
         where = self._chosen("e")
         sql = f"{self._failed('e')} = 1 AND e.{self._start} IS NOT NULL AND {where.sql}"
         if error is None:
@@ -73,8 +73,8 @@ class Candidates(Warehouse):
             f"{sql} AND {self._says()}", (*where.values, error, json.dumps(error, ensure_ascii=False)[1:-1])
         )
 
-    def unheard(self) -> int:
-        """Executions of the selection that failed and of which no failed step's output is loaded."""
+    def without_output(self) -> int:
+        """Number of failed executions of the selection without a loaded output of a failed step."""
         where = self._chosen("e")
         return self._number(
             f"SELECT count(*) FROM {self._executions} AS e WHERE {self._failed('e')} = 1 AND "
@@ -83,8 +83,8 @@ class Candidates(Warehouse):
             *where.values,
         )
 
-    def given(self, ids: Sequence[str]) -> list[Candidate]:
-        """Those with these ids, oldest first; after them the ids that are not in the warehouse, as they stand."""
+    def with_ids(self, ids: Sequence[str]) -> list[Candidate]:
+        """Executions with these ids, oldest first; then the ids that are not in the warehouse, in the given order."""
         candidates: list[Candidate] = []
         for part, marks in _parts(ids):
             candidates += self._candidates(f"e.id IN ({marks})", part)
@@ -93,7 +93,7 @@ class Candidates(Warehouse):
         return candidates + [Candidate(identity, is_known=False) for identity in ids if identity not in known]
 
     def with_errors(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """The same, each with the beginning of what its failed step gave."""
+        """The candidates, each with the beginning of the error in its failed step's output."""
         errors: dict[str, str] = {}
         for part, marks in _parts([candidate.id for candidate in candidates]):
             rows = self._rows(
@@ -104,9 +104,9 @@ class Candidates(Warehouse):
             errors |= {str(identity): _short(str(output)) for identity, output in rows}
         return [replace(candidate, error=errors.get(candidate.id, "")) for candidate in candidates]
 
-    def earlier(self, ids: Sequence[str]) -> dict[str, Earlier]:
-        """Which of these have run again or may have, by id; the newest request of each."""
-        earlier_by_id: dict[str, Earlier] = {}
+    def earlier(self, ids: Sequence[str]) -> dict[str, EarlierReplay]:
+        """The newest replay of each of these executions that ran again or may have, by id."""
+        earlier_by_id: dict[str, EarlierReplay] = {}
         outcomes = ", ".join(f"'{outcome}'" for outcome in MAY_HAVE_RUN)
         for part, marks in _parts(ids):
             rows = self._rows(
@@ -115,7 +115,7 @@ class Candidates(Warehouse):
                 "ORDER BY written_at",
                 *part,
             )
-            earlier_by_id |= {str(row[0]): Earlier(str(row[1]), _utc(row[2]), row[3]) for row in rows}
+            earlier_by_id |= {str(row[0]): EarlierReplay(str(row[1]), _utc(row[2]), row[3]) for row in rows}
         return earlier_by_id
 
     def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
@@ -133,7 +133,7 @@ class Candidates(Warehouse):
         ]
 
     def _outputs(self) -> str:
-        """Outputs of failed steps: tables and condition."""
+        """SQL from FROM on for outputs of failed steps: tables and condition."""
         assert self._system.payloads is not None  # noqa: S101
         return (
             f"{self._name.recent(self._system.details.steps)} AS s "
@@ -142,15 +142,15 @@ class Candidates(Warehouse):
         )
 
     def _says(self) -> str:
-        """That a failed step's output holds a text. It is stored as JSON, in which some characters are escaped."""
+        """SQL condition that a failed step's output holds a text, as it is or as JSON escapes it (two values)."""
         holds = "strpos(lower(p.output), lower(%s)) > 0"
         return f"EXISTS (SELECT 1 FROM {self._outputs()} AND s.workflow_execution_id = e.id AND ({holds} OR {holds}))"
 
 
-def judged(
-    candidates: Sequence[Candidate], earlier: Mapping[str, Earlier], *, horizon: datetime | None
+def with_earlier_replays(
+    candidates: Sequence[Candidate], earlier: Mapping[str, EarlierReplay], *, horizon: datetime | None
 ) -> list[Candidate]:
-    """The candidates with what was done to them before; what began before ``horizon`` is purged."""
+    """The candidates with their earlier replays; those that began before ``horizon`` are marked as purged."""
     return [
         replace(
             candidate,
@@ -168,7 +168,7 @@ def _parts(ids: Sequence[str]) -> list[tuple[Sequence[str], str]]:
 
 
 def _short(output: str) -> str:
-    """The message in a failed step's output, if it has one: customer data, so no more than its beginning."""
+    """The error message in a failed step's output, cut to 80 characters because it is customer data."""
     message = vendor_message(output.encode(), ())
     return message if len(message) <= _ERROR_CHARS else message[: _ERROR_CHARS - 1] + "…"
 

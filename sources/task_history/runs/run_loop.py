@@ -31,15 +31,15 @@ class Work(Protocol):
         ...
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises what ends the run."""
+        """The chunks to write, in order. Raises the error or stop that ends the run."""
         ...
 
 
 class RunLoop:
     """Draws the chunks of ``work``, and adds coverage and the run's own row to each batch.
 
-    ``is_committed`` says that each batch is in the warehouse before the next is drawn; otherwise it is not known
-    at the end what is left.
+    ``is_committed`` says that each batch is committed before the loop goes on; otherwise the backlog is not counted
+    at the end.
     """
 
     def __init__(self, context: Context, work: Work, *, is_committed: bool = True) -> None:
@@ -47,7 +47,7 @@ class RunLoop:
         self.error: TaskHistoryError | None = None
         self.stopped: Stopped | None = None
         self.left: Left | None = None
-        """What is not loaded at the end; None before the end, or where it is not counted."""
+        """The backlog at the end; None before the end, or where it is not counted."""
         self.work = work
         self._is_committed = is_committed
         self.hand_over: Callable[[Batch], None] | None = None
@@ -67,7 +67,7 @@ class RunLoop:
         return is_over and (self.left is None or self.left.is_nothing)
 
     def batches(self) -> Generator[Batch, None, None]:
-        """What is to be committed, in this order; what a work has to find in the warehouse is waited for.
+        """The batches to commit, in order; waits for commits whose rows the work queries next.
 
         Never raises for a stop or a known error: ``stopped`` and ``error`` hold them.
         """
@@ -127,9 +127,9 @@ class RunLoop:
         return self._sealed(batch, is_over=is_over)
 
     def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
-        """The batch with the coverage and the run's row as they are once it is in the warehouse."""
+        """Adds the coverage and the run's row to the batch; returns the batch."""
         context = self.context
-        # This run holds the command's lock: any other run that says that it is running was killed.
+        # This run holds the command's lock: other runs whose outcome is ``running`` were killed.
         runs = [
             {**row, "outcome": "interrupted", "is_complete": False, "written_at": context.now()}
             for row in self._interrupted
@@ -178,7 +178,7 @@ class RunLoop:
         return row
 
     def _outcome(self) -> tuple[str, str | None]:
-        """How the run ended, and why, without secrets: the words are kept for good."""
+        """The outcome of the run and its reason, without secrets because both are stored."""
         if self.error is not None:
             return "failed", self.context.redactor.text(f"{type(self.error).__name__}: {self.error}")[0]
         if self.stopped is not None:

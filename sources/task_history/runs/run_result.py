@@ -23,17 +23,17 @@ class BudgetLeft:
 
 @dataclass(frozen=True, slots=True)
 class BytesRead:
-    """What the run had a warehouse read that bills by the byte; ``limit`` is None without one."""
+    """Bytes that a warehouse billed by volume read for the run; ``limit`` is None without a limit."""
 
     estimated: int
-    """Named by dry runs of the merges, before they ran."""
+    """Bytes that dry runs estimated for the merges."""
     processed: int
     limit: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What one run did. Instants are UTC."""
+    """The result of one run. Instants are UTC."""
 
     command: str
     """``sync`` or ``backfill``."""
@@ -45,13 +45,13 @@ class RunResult:
     is_complete: bool
     """Whether the run came to its end, every window is verified and no step or payload is left."""
     stopped: str | None
-    """Why the run ended before it was through, such as a limit of its own; None where it did not."""
+    """The reason why the run ended early, such as one of its limits; None if it did not."""
     covered_until: datetime | None
     """The cursor: everything that began before is loaded. None before the first window is."""
     executions: int
-    """Executions that listings brought, new ones and known ones that changed; one counts as often as it was brought."""
+    """Number of executions that listings returned, new or changed; one counts as often as it was returned."""
     late: int
-    """Those of them that began before the last sync and became visible after it."""
+    """Executions among ``executions`` that began before the last sync and became visible after it."""
     settled: int
     """Executions that were stored open and are brought to their final state."""
     steps: int
@@ -63,11 +63,11 @@ class RunResult:
     unverified_windows: int
     """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
     unresolved: int
-    """Executions that were still open as the vendor's retention passed over them."""
+    """Executions that were still open when the vendor purged them."""
     lost: Window | None
     """The time of which the vendor purged executions before this run; None where there is none."""
     left: Left
-    """What is not loaded yet; the next sync goes on there."""
+    """The backlog, which the next sync goes on with."""
     left_s: float | None
     """Seconds that the steps and payloads left take at the budget; None without a limit."""
     commits: int
@@ -85,7 +85,7 @@ class RunResult:
     dataset: str
 
     def as_json(self) -> dict[str, Any]:
-        """The same facts under the names that ``--json`` prints."""
+        """The result as the JSON object that ``--json`` prints."""
         lost, left, bytes_read = self.lost, self.left, self.bytes
         return {
             "command": self.command,

@@ -1,4 +1,4 @@
-"""The row of a run in ``sync_runs``."""
+"""Builds the row of a run in ``sync_runs``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The work of a sync: listing → statistics → settling → workflows → details.
 
-The warehouse is asked between the phases; so what a phase brought is committed before the next.
+Each phase queries the warehouse, so that the rows of a phase are committed before the next one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
 from .statistics import load_statistics
 
-_COMPARED_EVERY = timedelta(hours=24)
+_COMPARISON_INTERVAL = timedelta(hours=24)
+"""Time after which a day is compared again where that takes reading it whole."""
 _MAX_UNVERIFIED_DAYS = 3
 """Days that one sync compares because an earlier one could not verify them."""
 
@@ -28,8 +29,8 @@ _MAX_UNVERIFIED_DAYS = 3
 class Sync:
     """Lists everything new, partition by partition, then settles open executions, then loads details.
 
-    ``cursor`` is where the last sync got, as dlt's state has it; ``rounds`` is how often the backlog of details is
-    asked for, see ``phases.details``.
+    ``cursor`` is the cursor in dlt's state, None before the first sync; ``rounds`` is how often the backlog of details
+    is queried, see ``phases.load_details``.
     """
 
     def __init__(
@@ -40,27 +41,27 @@ class Sync:
         self._cursor = cursor
         self._accounts = [Partitions(listing) for listing in context.all]
         self._failed: list[TaskHistoryError] = []
-        """What is raised once everything else is done."""
+        """Errors that are raised after all other work is done."""
         context.tally.cursor = cursor
 
     def chunks(self) -> Iterator[Chunk]:
-        """What there is to write, in order. Raises what ends the run."""
+        """The chunks to write, in order. Raises the error or stop that ends the run."""
         context = self._context
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from partitions.workflows()
-            yield from self._new(listing, partitions)
-        yield self._at_cursor(Chunk())
+            yield from self._new_executions(listing, partitions)
+        yield self._with_cursor(Chunk())
         try:
             yield from load_statistics(context)
         except UnexpectedResponse as error:
-            # Statistics stand beside the executions: these come all the same.
+            # Executions are loaded without the statistics.
             log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
         yield FLUSH
         for listing, partitions in zip(context.all, self._accounts, strict=True):
-            yield from phases.settled(listing, partitions.readable, partitions.vanished)
-        yield from phases.workflows(context)
-        yield from phases.details(context.all, self.selection, self._rounds)
+            yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
+        yield from phases.learn_integrations(context)
+        yield from phases.load_details(context.all, self.selection, self._rounds)
         for partitions in self._accounts:
             self._failed += partitions.failed.values()
         for failure in self._failed:
@@ -73,9 +74,9 @@ class Sync:
         starts = [span.start for coverage in coverages if (span := coverage.span)]
         return Selection(Window(min(starts), self._context.edge() + AHEAD)) if starts else Selection()
 
-    def _new(self, context: Context, partitions: Partitions) -> Iterator[Chunk]:
-        """What is new in each partition."""
-        since = {partition.name: self._since(context, partition) for partition in partitions}
+    def _new_executions(self, context: Context, partitions: Partitions) -> Iterator[Chunk]:
+        """Chunks with the new executions of all partitions."""
+        since = {partition.name: self._last_sync(context, partition) for partition in partitions}
         again = [
             Window(each.start, each.loaded.end)
             for name, each in since.items()
@@ -85,10 +86,10 @@ class Sync:
         for chunk in partitions.chunks(
             lambda partition: self._events(context, partition, since[partition.name]), lookback=lookback
         ):
-            yield self._at_cursor(chunk) if self._has_one_cursor and not chunk.is_end else chunk
+            yield self._with_cursor(chunk) if self._has_one_cursor and not chunk.is_end else chunk
 
-    def _since(self, context: Context, partition: Partition) -> Since:
-        """What earlier syncs loaded of the partition."""
+    def _last_sync(self, context: Context, partition: Partition) -> Since:
+        """The state of the partition after the last sync."""
         first, horizon, loaded = context.first_start, context.horizon, partition.coverage.unbroken
         if self._has_one_cursor and loaded is not None:
             loaded = None if self._cursor is None else Window(loaded.start, min(loaded.end, self._cursor))
@@ -96,7 +97,7 @@ class Sync:
             return Since(first, None, (), context.settings.lookback, horizon, None)
         compare_from = max(loaded.start, horizon + RETENTION_MARGIN) if horizon else loaded.start
         is_due = compare_from < loaded.end and (
-            partition.coverage.checked_at(compare_from) <= context.now() - _COMPARED_EVERY
+            partition.coverage.checked_at(compare_from) <= context.now() - _COMPARISON_INTERVAL
         )
         return Since(
             first,
@@ -108,15 +109,15 @@ class Sync:
         )
 
     def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
-        """What is new and late in one partition, then the days that an earlier sync could not verify."""
+        """Events of one partition: new and late executions, then the days that an earlier sync could not verify."""
         coverage, listing = partition.coverage, context.system.listing
         unverified = {day.start.date() for day in self._unverified(context, partition, since)}
         if since.loaded is not None and not listing.is_countable:
             self._note_lost(Window(since.loaded.end, since.start))
-        held = context.warehouse.within(Selection(None, partition.filters))
+        warehouse = context.warehouse.within(Selection(None, partition.filters))
         # The vendor counts rejected rows too.
         counted = partition.counted_rejected
-        known: NewestHeld = HeldAndRejected(held, counted) if counted else held
+        known: NewestHeld = HeldAndRejected(warehouse, counted) if counted else warehouse
         for event in partition.reader.incremental(since, known, edge=context.edge):
             if isinstance(event, Late):
                 yield replace(event, counts_rejected=bool(counted))
@@ -125,16 +126,16 @@ class Sync:
         short = partition.reader.pages.take_short()
         if not unverified and not short:
             return
-        # What was just read is stored by then.
+        # The comparison needs the rows that were just read.
         yield FLUSH
         for window in short:
             start = max(window.start, context.horizon + RETENTION_MARGIN) if context.horizon else window.start
             if start < window.end:
                 kept = Window(start, window.end)
-                yield Late(partition.reader.compare(kept, held), kept)
+                yield Late(partition.reader.compare(kept, warehouse), kept)
         days = [day for day in coverage.doubtful_windows(since.start) if day.start.date() in unverified]
-        for window in phases.readings(listing, days)[:_MAX_UNVERIFIED_DAYS]:
-            yield Late(partition.reader.compare(window, held), window)
+        for window in phases.windows_to_read(listing, days)[:_MAX_UNVERIFIED_DAYS]:
+            yield Late(partition.reader.compare(window, warehouse), window)
 
     def _unverified(self, context: Context, partition: Partition, since: Since) -> list[Window]:
         """The days to compare again: those that can still be, and where that takes reading all of them, once a day.
@@ -142,7 +143,7 @@ class Sync:
         Of days that lack nothing but rejected rows, which are kept, only the lookback is.
         """
         coverage, is_countable = partition.coverage, context.system.listing.is_countable
-        due = context.now() - _COMPARED_EVERY
+        due = context.now() - _COMPARISON_INTERVAL
         return [
             day
             for day in coverage.doubtful_windows(since.start)
@@ -150,10 +151,10 @@ class Sync:
         ]
 
     def _without_lost(self, context: Context, piece: Piece, since: Since) -> Piece:
-        """The piece without the time of which the vendor purged everything before it could be read.
+        """The piece without the time of which the vendor purged the executions before this sync.
 
-        Only a first piece that reaches back beyond the retention has such a time; there the vendor shows
-        nothing, or only what it keeps for longer than it says.
+        Only a first piece that reaches back beyond the retention has such a time; there the vendor shows nothing, or
+        only executions that it keeps for longer than documented.
         """
         horizon, loaded = context.horizon, since.loaded
         if loaded is None or horizon is None or piece.window.start >= horizon:
@@ -177,12 +178,12 @@ class Sync:
 
     @property
     def _has_one_cursor(self) -> bool:
-        """Whether the account has one partition, whose pieces come oldest first: then each of them moves the cursor."""
+        """Whether each piece moves the cursor: the account has one partition, and its pieces come oldest first."""
         listing = self._context.system.listing
         return not self._context.companions and not listing.partitioned_by and listing.is_oldest_first
 
-    def _at_cursor(self, chunk: Chunk) -> Chunk:
-        """The chunk, with the instant up to which all partitions are loaded that could be read."""
+    def _with_cursor(self, chunk: Chunk) -> Chunk:
+        """The chunk with the cursor: the instant up to which all readable partitions are loaded."""
         ends = [
             loaded.end
             for partitions in self._accounts

@@ -53,7 +53,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is not loaded when a run ends."""
+    """The backlog when a run ends: executions, steps and payloads that are not loaded."""
 
     open_executions: int
     details: int
@@ -61,7 +61,7 @@ class Left:
     unreadable: int = 0
     """Executions and payloads that could not be read; a later run tries them again."""
     next_try_at: datetime | None = None
-    """When the first of them is due."""
+    """Instant at which the first of ``unreadable`` is tried again; None without any."""
 
     @property
     def is_nothing(self) -> bool:

@@ -1,13 +1,13 @@
-"""What the tables are and what they are asked. SQL, and no dlt::
+"""Definitions of the warehouse's tables and the queries on them: SQL, without dlt::
 
 tables          the tables that every dataset has beside the vendor's
-queries         what is open, what is covered, what was run
-dataset         what every query needs: how tables are named, which executions are selected
-backlog         what is still to be done: open executions, wanted details, and when what failed is tried again
+queries         open executions, coverage, counts and ids, runs
+dataset         base of all queries: names of tables, selection of executions
+backlog         values of the backlog: open executions, missing details, instants of the next try
 backlog_queries details and payloads that are not loaded, and those that could not be read
-coverage        which windows are loaded, with how many rows
-status_history  in which states an execution was seen
-rates           averages that plans and progress count with
-duckdb_file     a DuckDB file that is only read
+coverage        the loaded windows, with their number of rows
+status_history  the earlier statuses of an execution
+rates           averages over stored executions, for plans and progress
+duckdb_file     read-only connections to a DuckDB file
 sql_text        names and texts quoted for SQL
 """

@@ -21,8 +21,8 @@ def next_try_at(tries: int, tried_at: datetime) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """An execution that may still change."""
+class OpenExecution:
+    """A stored execution whose status may still change."""
 
     id: str
     started_at: datetime | None
@@ -32,23 +32,24 @@ class Open:
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
     tries: int = 0
-    """How many runs could not read it singly."""
+    """Number of runs that could not read it singly."""
     next_try_at: datetime | None = None
     """When a single read is due again; None where no run has failed to read it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A detail or payload that is in scope and not loaded."""
+class MissingDetail:
+    """An execution whose steps, or a step whose payload, is in scope and not loaded."""
 
     execution_id: str
     started_at: datetime | None
     step_id: str = ""
+    """The step whose payload is missing; empty where the steps are."""
     status: str | None = None
     partition: str = ""
     """Its partition; empty where one listing shows all executions."""
     tries: int = 0
-    """How many runs could not read it."""
+    """Number of runs that could not read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,14 @@ class Unreadable:
     never: int
     """Executions and payloads that no try can read, such as those whose id no address can hold."""
     next_try_at: datetime | None
-    """When the first of those that are tried again is due."""
+    """Instant at which the first of them is tried again; None without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepCount:
     """An execution's number of steps, as the details log has it and as they are stored."""
 
-    execution: Wanted
+    execution: MissingDetail
     logged: int
     stored: int
 

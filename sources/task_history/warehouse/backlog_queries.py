@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..core.models import Scope
-from .backlog import Backlog, Unreadable, Wanted
-from .dataset import Dataset, Where, utc, wanted
+from .backlog import Backlog, MissingDetail, Unreadable
+from .dataset import Dataset, Where, missing_detail, utc
 
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
 
 class BacklogQueries(Dataset):
-    """What the tables lack of steps and payloads. Raises, from every method: WarehouseUnavailable."""
+    """Queries for missing steps and payloads. Raises, from every method: WarehouseUnavailable."""
 
-    def details_wanted(self, scope: Scope, limit: int, *, now: datetime) -> list[Wanted]:
+    def missing_details(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
         """Settled executions in scope whose steps are to be read now, failed ones first, those tried in vain last."""
         if scope.steps == "none":
             return []
@@ -26,11 +26,13 @@ class BacklogQueries(Dataset):
             *condition.values,
         )
         return [
-            Wanted(str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""), tries=int(row[4]))
+            MissingDetail(
+                str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""), tries=int(row[4])
+            )
             for row in rows
         ]
 
-    def payloads_wanted(self, scope: Scope, limit: int, *, now: datetime) -> list[Wanted]:
+    def missing_payloads(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
         """Steps in scope whose payload is to be read now, those tried in vain last."""
         if scope.payloads == "none" or self._system.payloads is None:
             return []
@@ -41,9 +43,9 @@ class BacklogQueries(Dataset):
             f"s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
             *condition.values,
         )
-        return [Wanted(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
+        return [MissingDetail(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
 
-    def readable(self, limit: int) -> list[Wanted]:
+    def readable(self, limit: int) -> list[MissingDetail]:
         """Settled executions that the vendor is known to hold: those whose steps were read, then others, newest first."""
         rows = self._rows(
             f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._executions} AS e "
@@ -51,10 +53,10 @@ class BacklogQueries(Dataset):
             "WHERE NOT e.is_open AND e.purged_at_source IS NULL AND (x.id IS NULL OR x.outcome = 'loaded') "
             f"ORDER BY CASE WHEN x.id IS NULL THEN 1 ELSE 0 END, e.{self._start} DESC, e.id LIMIT {int(limit)}"
         )
-        return list(map(wanted, rows))
+        return list(map(missing_detail, rows))
 
     def unreadable(self) -> Unreadable:
-        """What could not be read, by one query."""
+        """Numbers of executions and payloads that could not be read, by one query."""
         if not self._has_tries:
             return Unreadable(0, 0, 0, None)
         counts = "count(next_try_at), sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END), min(next_try_at)"

@@ -40,10 +40,10 @@ def list_of(filters: str) -> str:
 
 def _excludes(filters: str, other_filters: str) -> bool:
     """Whether no execution can match both sets of filters."""
-    wanted, other = (
+    filter_values, other = (
         dict(part.split("=", 1) for part in text.split("&") if part) for text in (filters, other_filters)
     )
-    return any(other.get(name, value) != value for name, value in wanted.items())
+    return any(other.get(name, value) != value for name, value in filter_values.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,11 @@ class Coverage:
 
     def _other_windows(self) -> Iterator[Window]:
         """What any lane with the same or fewer filters had loaded when this run began."""
-        wanted = set(filter(None, self.filters.split("&")))
+        own_filters = set(filter(None, self.filters.split("&")))
         return (
             window
             for day in self._known
-            if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= wanted
+            if day.lane != AUDIT and set(filter(None, day.filters.split("&"))) <= own_filters
             for window in day.windows
         )
 
@@ -223,7 +223,7 @@ class Coverage:
             )
         )
 
-    def found_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
+    def add_late(self, starts: Iterable[datetime], *, checked_at: datetime) -> None:
         """Adds executions that became visible late, in windows that were covered before."""
         for day, number in by_midnight(starts).items():
             earlier = self._days.get(day)

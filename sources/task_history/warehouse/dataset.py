@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.models import Row, Selection
 from ..systems.protocol import System
-from .backlog import Wanted
+from .backlog import MissingDetail
 from .names import Names
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
@@ -122,11 +122,11 @@ def utc(value: Any) -> datetime | None:
     return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 
-def always(value: Any) -> datetime:
+def utc_or_epoch(value: Any) -> datetime:
     """The instant in UTC; 1970 where there is none."""
     return utc(value) or datetime.fromtimestamp(0, UTC)
 
 
-def wanted(row: Sequence[Any]) -> Wanted:
-    """The execution of a row of its id, start, status and partition."""
-    return Wanted(str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""))
+def missing_detail(row: Sequence[Any]) -> MissingDetail:
+    """Builds a MissingDetail from a row of id, start, status and partition."""
+    return MissingDetail(str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""))

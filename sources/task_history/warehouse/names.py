@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from ..core.models import Table, Window
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""Before anything."""
+"""An instant before every execution."""
+RETENTION_GRACE = timedelta(days=7)
+"""Time beyond the vendor's retention within which rows may still change, because they may be read that much late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,16 @@ from typing import Any
 
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
-from .backlog import Open, StepCount, Wanted
+from .backlog import MissingDetail, OpenExecution, StepCount
 from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
-from .dataset import Where, always, utc, wanted
-from .names import EVER, Names
+from .dataset import Where, missing_detail, utc, utc_or_epoch
+from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
 from .status_history import StoredStatus
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
 
 _MAX_IDS_PER_QUERY = 500
-_GRACE = timedelta(days=7)
 
 
 class Warehouse(BacklogQueries):
@@ -38,7 +37,7 @@ class Warehouse(BacklogQueries):
                 "WHERE command = 'sync' AND outcome = 'complete'"
             )
         )
-        since = None if last_complete is None else last_complete - retention - _GRACE
+        since = None if last_complete is None else last_complete - retention - RETENTION_GRACE
         return self._like(replace(self._name, since=since), self._system, self._selection)
 
     def _like(self, names: Names, system: System, selection: Selection | None) -> Warehouse:
@@ -102,7 +101,7 @@ class Warehouse(BacklogQueries):
         )
         starts: dict[str, dict[str, datetime]] = {}
         for identity, start, partition in rows:
-            starts.setdefault(str(partition or ""), {})[str(identity)] = always(start)
+            starts.setdefault(str(partition or ""), {})[str(identity)] = utc_or_epoch(start)
         return starts
 
     def stats_read_until(self, granularity: str) -> datetime | None:
@@ -119,7 +118,7 @@ class Warehouse(BacklogQueries):
         """Start of the newest execution; None without any."""
         return utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
 
-    def open_executions(self, *, not_read_by: str) -> list[Open]:
+    def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
         condition = self._chosen("e")
         tries, due = self._tries("x")
@@ -132,7 +131,7 @@ class Warehouse(BacklogQueries):
             *condition.values,
         )
         return [
-            Open(
+            OpenExecution(
                 str(row[0]),
                 utc(row[1]),
                 str(row[2] or ""),
@@ -144,7 +143,7 @@ class Warehouse(BacklogQueries):
             for row in rows
         ]
 
-    def ranks(self, opens: Sequence[Open]) -> dict[str, tuple[int, int]]:
+    def ranks(self, opens: Sequence[OpenExecution]) -> dict[str, tuple[int, int]]:
         """First and last rank of each open execution's start among all executions since the oldest open one."""
         oldest = min((execution.started_at for execution in opens if execution.started_at), default=None)
         if oldest is None:
@@ -201,11 +200,11 @@ class Warehouse(BacklogQueries):
             f"WHERE x.outcome = 'loaded' AND x.steps <> coalesce(s.stored, 0) AND {condition.sql} ORDER BY e.id",
             *condition.values,
         )
-        return [StepCount(wanted(row), int(row[4]), int(row[5])) for row in rows]
+        return [StepCount(missing_detail(row), int(row[4]), int(row[5])) for row in rows]
 
-    def details_loaded(self, ids: Sequence[str], window: Window) -> list[Wanted]:
-        """Those of the executions, which began in the window, whose steps were read."""
-        loaded: list[Wanted] = []
+    def details_loaded(self, ids: Sequence[str], window: Window) -> list[MissingDetail]:
+        """Executions of the window, among ``ids``, whose steps were read."""
+        loaded: list[MissingDetail] = []
         for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
             part = ids[start : start + _MAX_IDS_PER_QUERY]
             rows = self._rows(
@@ -214,7 +213,7 @@ class Warehouse(BacklogQueries):
                 f"WHERE x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
                 *part,
             )
-            loaded += map(wanted, rows)
+            loaded += map(missing_detail, rows)
         return loaded
 
     def steps(self, execution_id: str, window: Window) -> list[Row]:
@@ -254,7 +253,7 @@ class Warehouse(BacklogQueries):
         """The rejected rows of the list that these filters name, by ``rejected_id``: when they began."""
         names, table = self._name(REJECTED_ROWS.name), self._system.executions.name
         sql = f"SELECT rejected_id, near_at FROM {names} WHERE table_name = %s AND filters = %s AND near_at IS NOT NULL"
-        return {str(key): always(near) for key, near in self._rows(sql, table, filters)}
+        return {str(key): utc_or_epoch(near) for key, near in self._rows(sql, table, filters)}
 
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
         """Runs of these commands whose outcome is ``running``."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from task_history.core.intervals import Starts, days, halves, is_ascending, share, uncovered
 from task_history.core.models import MS, Window
 from task_history.extract.settling_plan import plan
-from task_history.warehouse.backlog import Open
+from task_history.warehouse.backlog import OpenExecution
 from task_history.warehouse.completeness import Completeness
 from task_history.warehouse.coverage import Coverage, by_midnight
 
@@ -111,7 +111,7 @@ def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int
 def test_settling_costs_no_more_than_its_parts(places: set[int], by_status: bool) -> None:
     """A plan refreshes everything, and costs neither more than single reads nor more than the lists."""
     ranks = {str(place): (place, place) for place in places}
-    opens = [Open(str(place), _at(place * 1000), "EXECUTING") for place in sorted(places)]
+    opens = [OpenExecution(str(place), _at(place * 1000), "EXECUTING") for place in sorted(places)]
     found = plan(opens, ranks, open_statuses=("EXECUTING", "DELAYED"), page_size=100, by_status=by_status)
     assert found.requests <= len(opens)
     if by_status:
@@ -137,7 +137,7 @@ def test_late_rows_are_counted_on_their_day() -> None:
         checked_at=EPOCH,
     )
     coverage.changes("first")
-    coverage.found_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
+    coverage.add_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
     assert [(row["day"], row["executions"]) for row in coverage.changes("second")] == [
         (EPOCH + timedelta(days=1), 1)
     ]
