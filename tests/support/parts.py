@@ -56,8 +56,8 @@ from task_history.client.rate_limit import Budget
 from task_history.core.errors import Stopped
 from task_history.client.rate_limit_rule import BudgetShare
 from task_history.core.stop import StopSignal
-name, port, limit, period, threads, seconds, requests, lane, state_dir, key = sys.argv[1:]
-budget = Budget(int(limit), float(period), origin="o", key=key, share=BudgetShare[lane], state_dir=Path(state_dir))
+name, port, limit, period, threads, seconds, requests, share, state_dir, key = sys.argv[1:]
+budget = Budget(int(limit), float(period), origin="o", key=key, share=BudgetShare[share], state_dir=Path(state_dir))
 stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
 def work():
     connection = HTTPConnection("127.0.0.1", int(port))
@@ -127,10 +127,10 @@ def worker(
     threads: int,
     seconds: float,
     requests: int = 1_000_000,
-    lane: BudgetShare = BudgetShare.FOREGROUND,
+    share: BudgetShare = BudgetShare.FOREGROUND,
 ) -> subprocess.Popen[bytes]:
     """A process that sends flat out; at its end it prints the seconds from its first wish to its last answer."""
-    words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, lane.name, tmp_path, KEY)
+    words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, share.name, tmp_path, KEY)
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, *map(str, words)],
         cwd=Path(__file__).parents[2],

@@ -9,7 +9,7 @@ from typing import Any
 
 from task_history.core.models import Window
 from task_history.views.create import Access
-from task_history.views.dialects import carried
+from task_history.views.dialects import rendered
 from task_history.views.files import views
 
 Rows = list[dict[str, Any]]
@@ -67,7 +67,7 @@ def report(access: Access, window: Window, *, now: datetime) -> Report:
 
 def _asking(access: Access) -> Callable[..., Rows]:
     def ask(sql: str, **values: str) -> Rows:
-        text = carried(
+        text = rendered(
             sql.format(**values), access.dialect, relations={}, views=views().keys(), project=access.project
         )
         names, rows = access.query(text)

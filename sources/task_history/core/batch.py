@@ -37,7 +37,7 @@ class Commits:
     """Requests for details."""
 
     def paced(self, limit: int, period_s: float, *, page_size: int) -> Commits:
-        """Limits for a request budget: at most the rows that ten seconds of it yield.
+        """Limits for a request budget: at limits the rows that ten seconds of it yield.
 
         ``limit`` is requests in a period, 0 for any number.
         """
@@ -49,24 +49,24 @@ class Commits:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The rows, notes and cursor of one finished piece of work."""
+    """The rows, notes and cursor of one piece of work; a commit writes whole chunks."""
 
     rows: Mapping[str, list[Row]] = field(default_factory=dict)
     """Rows by table."""
     columnar: Mapping[str, Sequence[RowColumns]] = field(default_factory=dict)
     """Rows in columns, by table."""
     notes: Mapping[str, list[Row]] = field(default_factory=dict)
-    """Rows that alone are no reason to commit."""
+    """Rows by table that do not cause a commit by themselves, such as window reads."""
     cursor: datetime | None = None
-    """Everything that began before is loaded, once these rows are."""
+    """Executions that began before are loaded once these rows are; None leaves the cursor as it is."""
     size: int = 0
-    """Bytes of free text in it, about."""
+    """Approximate bytes of free text in the rows."""
     leaves_backlog_unchanged: bool = False
-    """Whether its rows add nothing to the backlog."""
+    """Whether the rows add nothing to the backlog."""
     is_due: bool = False
-    """Whether it is time to commit."""
+    """Whether the batch is committed after this chunk."""
     is_end: bool = False
-    """Whether it must be in the warehouse before the next chunk is made."""
+    """Whether this chunk is committed before the next one is made."""
 
 
 FLUSH = Chunk(is_end=True)
@@ -97,14 +97,14 @@ class CommitProgress:
 class Batch:
     """The chunks of one commit."""
 
-    def __init__(self, most: Commits, *, began_at: float) -> None:
+    def __init__(self, limits: Commits, *, began_at: float) -> None:
         self.rows: dict[str, list[Row]] = {}
         self.columnar: dict[str, list[RowColumns]] = {}
         self.cursor: datetime | None = None
         self._began_at = began_at
         self._count = 0
         self._bytes = 0
-        self._most = most
+        self._limits = limits
         self.leaves_backlog_unchanged = True
         """Whether the backlog that the warehouse reports is the same with and without this batch."""
 
@@ -124,7 +124,7 @@ class Batch:
         self.cursor = chunk.cursor or self.cursor
 
     def note(self, rows: Mapping[str, list[Row]]) -> None:
-        """Adds rows that alone are no reason to commit."""
+        """Adds rows that do not cause a commit by themselves."""
         for table, table_rows in rows.items():
             self.rows.setdefault(table, []).extend(table_rows)
 
@@ -143,15 +143,15 @@ class Batch:
     def is_full(self, now: float) -> bool:
         """Whether a limit of the commit (rows, bytes or seconds) is reached."""
         return (
-            self._count >= self._most.rows
-            or self._bytes >= self._most.bytes
-            or now - self._began_at >= self._most.seconds
+            self._count >= self._limits.rows
+            or self._bytes >= self._limits.bytes
+            or now - self._began_at >= self._limits.seconds
         )
 
     @property
     def share(self) -> float:
         """Fill level: the larger of rows and bytes, as a share of the limit."""
-        return max(self._count / self._most.rows, self._bytes / self._most.bytes)
+        return max(self._count / self._limits.rows, self._bytes / self._limits.bytes)
 
     def __len__(self) -> int:
         """Number of rows from the vendor."""

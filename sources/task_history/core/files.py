@@ -17,7 +17,7 @@ from pathlib import Path
 from .errors import ConfigurationError
 
 UMASK = "TASK_HISTORY_UMASK"
-"""The environment variable that says which rights new files lack: 027 lets the group read them."""
+"""Environment variable with the umask of new files: 027 lets the group read them."""
 _PRIVATE = 0o077
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from .own_secrets import OwnSecrets
 
 _SEARCHED_BYTES = 1 << 22
-"""Values of about so many bytes are copied into one text, which is searched at once."""
+"""Approximate bytes of values that are joined into one text and searched at once."""
 
 
 def without_own(table: pa.Table, own: OwnSecrets) -> pa.Table:
@@ -72,7 +72,7 @@ def _is_one_value(chunk: pa.Array) -> bool:
 
 
 def _values(chunk: pa.Array) -> memoryview:
-    """The bytes of all values."""
+    """The bytes of all values of a text column, joined."""
     _, offsets, data = chunk.buffers()
     if data is None or not len(chunk):
         return memoryview(b"")

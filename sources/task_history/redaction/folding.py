@@ -1,4 +1,4 @@
-"""Texts as a person reads them: letters without escapes, in plain Latin, without what shows nothing, in lower case."""
+"""Folding of text to plain lower-case Latin: resolves escapes and look-alikes, drops invisible characters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BASES = {"decimal": 10, "octal": 8}
 NOT_PLAIN = re.compile(
     "[\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2460-\u24ff\ufe00-\ufe0f\ufeff\uff01-\uff5e\U0001d400-\U0001d7ff]"
 )
-"""Full-width and mathematical letters, letters in circles, and what shows nothing."""
+"""Full-width, mathematical and circled letters, and invisible characters."""
 _FIRST_OF_NOT_PLAIN = r"ff[0-5f]|fe0|fef|20[0-6]|24|1d[4-7]|d835|00ad|034f"
 
 
@@ -32,7 +32,7 @@ def lowered(text: str) -> str:
 
 
 def unescaped(match: re.Match[str]) -> str:
-    """The character that an escape, which ESCAPED found, stands for."""
+    """The character of an escape that ``ESCAPED`` matched."""
     code = match[match.lastgroup or 0]
     if match.lastgroup == "pair":
         high, low = int(code[:4], 16), int(code[-4:], 16)
@@ -42,12 +42,12 @@ def unescaped(match: re.Match[str]) -> str:
 
 
 def folded(text: str) -> str:
-    """The text as it reads."""
+    """The folded text, in lower case."""
     return lowered(in_latin(ESCAPED.sub(unescaped, text)))
 
 
 def folds(text: str) -> list[Edit]:
-    """What to replace so that the text reads as it does, but for upper case."""
+    """The replacements that fold the text, without the conversion to lower case."""
     edits = [Edit(*match.span(), latin(unescaped(match))) for match in ESCAPED.finditer(text)]
     if not text.isascii():
         edits += (Edit(*match.span(), latin(match[0])) for match in MAY_BE_ALIKE.finditer(text))
@@ -56,7 +56,7 @@ def folds(text: str) -> list[Edit]:
 
 
 def escapes_of(secrets: Iterable[str]) -> re.Pattern[str]:
-    """Finds, also in Arrow, what a text holds in which letters of the secrets are escaped, and little else."""
+    """A pattern, also for Arrow, that matches texts in which letters of the secrets may be escaped, and few others."""
     letters = {letter for secret in secrets for one in secret for letter in (one, one.lower(), one.upper())}
     numbers = sorted(ord(letter) for letter in letters if len(letter) == 1 and letter.isascii())
     hexadecimal = "|".join(f"{number:02x}" for number in numbers)

@@ -25,9 +25,9 @@ _ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3}
 
 
 class _Form:
-    """One way in which a secret is written, in lower case if the case of letters ``is_free``.
+    """One spelling of a secret, in lower case if the case of its letters ``is_free``.
 
-    ``part`` is how many characters of it give it away; ``between`` parts its letters, and is none of it.
+    ``part`` is the number of characters that count as a leak; ``between`` is a separator between its letters.
     """
 
     def __init__(self, text: str, part: int, *, is_free: bool = False, between: str = "") -> None:
@@ -38,7 +38,7 @@ class _Form:
         self._between = between
 
     def anchors(self) -> Iterator[tuple[str, int]]:
-        """The least pieces in lower case, and their places, of which every part holds one."""
+        """Short lower-case pieces with their offsets, such that every part of ``part`` characters holds one."""
         size = (self.part + 1) // 2 if self.part < len(self.text) else self.part
         for offset in range(0, len(self.text) - size + 1, size):
             yield lowered(self.text[offset : offset + size]), offset
@@ -128,7 +128,7 @@ class OwnSecrets:
         return without_overlaps(sorted([*edits, *more]))
 
     def _may_be_folded(self, text: str) -> bool:
-        """Whether letters of a secret may be written otherwise than by themselves."""
+        """Whether the text may hold escaped or look-alike letters of a secret."""
         if not text.isascii() and NOT_PLAIN.search(text):
             return True
         return self._escapes is not None and self._escapes.search(text) is not None

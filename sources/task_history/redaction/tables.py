@@ -1,4 +1,4 @@
-"""Secrets in tables in text, such as CSV: a line of names, and lines with as many values below."""
+"""Redaction of tables in text, such as CSV: a line of names, then lines with as many values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CELLS = {
 
 
 def secrets_in_columns(text: str, kind_of: Callable[[str], Kind]) -> Iterator[Span]:
-    """Where values stand below a name of a secret; a line with more or fewer values than names ends the table."""
+    """Spans of values in columns with a secret name; a line with another number of values ends the table."""
     at = 0
     while header := _HEADER.search(text, at):
         at = header.end()

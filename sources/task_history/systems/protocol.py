@@ -38,11 +38,11 @@ class Filter:
     """A filter of the vendor's list of executions."""
 
     name: str
-    """The user's name for it: status, workflow, user, integration."""
+    """The filter's name for users: status, workflow, user, integration."""
     param: str
-    """The vendor's name for it."""
+    """The vendor's request parameter."""
     column: str | None
-    """The column of ``executions`` that holds it; None where only the workflow's row tells."""
+    """The column of ``executions`` with the value; None where only the row of the workflow has it."""
     text: str
 
 
@@ -70,9 +70,9 @@ class Detail:
     more: tuple[Request, ...] = ()
     """Further requests that the detail needs; ``read_detail`` reads their answers, too."""
     unreadable: tuple[str, ...] = ()
-    """Reasons why parts of it cannot be requested or read, at no time."""
+    """Reasons why parts of the detail can never be requested or read."""
     failed: tuple[str, ...] = ()
-    """Reasons why parts of it could not be read now; they may be later."""
+    """Reasons why parts of the detail could not be read now; a later try may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +138,9 @@ class Views:
     """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
     executions: ViewMapping
     steps: ViewMapping | None = None
-    """None where the vendor has no payloads."""
+    """None where the vendor has no steps."""
     payloads: ViewMapping | None = None
+    """None where the vendor has no payloads."""
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
 
@@ -220,7 +221,7 @@ class Listing(Generic[S]):
     partitioned_by: str = ""
     """The filter that names a partition; empty where one listing shows all executions."""
     partitions: Callable[[S, Sequence[Row]], tuple[str, ...]] = lambda values, workflows: ("",)
-    """The values of that filter: from settings, or from the workflows that the vendor lists."""
+    """The values of ``partitioned_by``: from settings, or from the listed workflows."""
 
     @property
     def is_countable(self) -> bool:
@@ -229,12 +230,12 @@ class Listing(Generic[S]):
 
     @property
     def is_filtered_by_time(self) -> bool:
-        """Whether a short window is cheap to read."""
+        """Whether the vendor filters by time, so that a short window takes few requests."""
         return self.kind != "full_scan"
 
     @property
     def is_oldest_first(self) -> bool:
-        """Whether windows are read oldest first: then what was read so far is a prefix of all."""
+        """Whether windows are read oldest first, so that the rows read so far are a prefix of all."""
         return self.kind != "full_scan"
 
 
@@ -248,9 +249,9 @@ class Details(Generic[S]):
     children: tuple[Table, ...] = ()
     """Further tables that details fill (``Detail.children``)."""
     execution_request: Callable[[S, str, str], Request]
-    """The single read of an execution (its id, its partition)."""
+    """The request that reads one execution (execution id, partition)."""
     read_execution: Callable[[Json], Detail]
-    """Reads its answer. Raises UnexpectedResponse."""
+    """Reads the answer to ``execution_request``. Raises UnexpectedResponse."""
     execution_ids: tuple[str, ...]
     """JSON paths of the execution's id in the answer, see ``ids.check_id``."""
     list_only_columns: tuple[str, ...] = ()
@@ -264,7 +265,7 @@ class Details(Generic[S]):
 
     @property
     def come_with_execution(self) -> bool:
-        """Whether the single read of an execution brings its steps."""
+        """Whether the read of one execution includes its steps."""
         return self.steps_request is None
 
     @property
@@ -323,7 +324,10 @@ class ReadStatistics(Protocol[S_contra]):
     def __call__(
         self, values: S_contra, window: Window, data: Json, *, settled_before: datetime
     ) -> Mapping[str, list[Row]]:
-        """Rows by table. A bucket that ends by then is closed once all in it has ended. Raises UnexpectedResponse."""
+        """Rows by table. A bucket that ends before ``settled_before`` is closed once all its executions have ended.
+
+        Raises UnexpectedResponse.
+        """
         ...
 
 
@@ -361,7 +365,7 @@ class Integrations(Generic[S]):
     table: Table
     """One row per workflow that ran."""
     names: Callable[[S], tuple[str, ...]]
-    """The integrations that are asked for."""
+    """The integrations that the settings name."""
     map_file: Callable[[S], str | None]
     """The file that maps workflows to integrations instead; None without one."""
     request: Callable[[S, str, str], Request]
@@ -376,7 +380,7 @@ class System(Generic[S]):
     title: str
     docs_url: str
     settings: type[S]
-    """The class of its settings."""
+    """The class of the system's settings."""
     access: Access[S]
     rate_limit: tuple[int, float]
     """The vendor's rate limit: number of requests, and seconds of the period."""
@@ -407,4 +411,4 @@ class System(Generic[S]):
     companions: tuple[System, ...] = ()
     """Further listings of the same account, synced after this one into the same dataset."""
     views: Views | None = None
-    """Its part of the views; None where views leave it out."""
+    """The system's part of the views; None where the views leave it out."""

@@ -1,6 +1,6 @@
 """Translation of a view's SQL from DuckDB to BigQuery.
 
-sqlglot carries it; what it leaves as it was, or would carry to something else, is put right here.
+sqlglot translates it; this module corrects what sqlglot leaves unchanged or translates wrongly.
 """
 
 from __future__ import annotations

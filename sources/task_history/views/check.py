@@ -10,7 +10,7 @@ from typing import Any
 
 from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY
-from .dialects import carried
+from .dialects import rendered
 from .files import Check, checks, views
 from .relations import Dataset, relations
 
@@ -56,7 +56,7 @@ def findings(
         if since is None or (_SINCE in check.sql and not (check.reads_all and dialect == BIGQUERY))
     ]
     texts = {
-        check.name: _carried(check, tuple(datasets), dialect, project).replace(_EVER, start)
+        check.name: _rendered(check, tuple(datasets), dialect, project).replace(_EVER, start)
         for check in chosen
     }
     # Each question to BigQuery is a job of seconds that is billed for itself: one says which of them do not hold.
@@ -82,8 +82,8 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 
 
 @lru_cache(maxsize=64)
-def _carried(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
+def _rendered(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
     """The check's SQL in the dialect, over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
     own = relations([replace(dataset, since=_EVER) for dataset in datasets])
-    return carried(text, dialect, relations=own, views=views().keys(), project=project)
+    return rendered(text, dialect, relations=own, views=views().keys(), project=project)

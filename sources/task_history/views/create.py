@@ -11,7 +11,7 @@ from importlib.metadata import version
 from ..core.log import log
 from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
-from .dialects import DATASET, carried
+from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
 from .relations import Dataset, found, of_name, relations
 
@@ -38,7 +38,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class RefreshResult:
     """Result of a refresh."""
 
     shown: tuple[Dataset, ...]
@@ -52,20 +52,20 @@ class Made:
         return tuple(dataset.name for dataset in self.shown)
 
 
-def refresh(access: Access, *, anew: bool = False) -> Made:
+def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
     """Creates the views over the existing datasets unless they are up to date.
 
-    ``anew`` makes them whatever is there.
+    ``anew`` creates them in any case.
 
     Raises:
-        WarehouseUnavailable: the warehouse does not take them.
+        WarehouseUnavailable: the warehouse refuses the statements.
     """
     names = _names(access)
     shown, incomplete = found(names, access.owners)
     for text in incomplete:
         log.warning("dataset_left_out_of_views", dataset=text, hint="its next sync repairs that")
     wanted = tuple(views()) if shown else ()
-    result = Made(tuple(shown), wanted, is_new=False)
+    result = RefreshResult(tuple(shown), wanted, is_new=False)
     if not shown:
         return result
     existing = {table for dataset, table, _ in names if dataset == DATASET}
@@ -80,7 +80,7 @@ def refresh(access: Access, *, anew: bool = False) -> Made:
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
     log.info("views_created", made=len(wanted), datasets=",".join(result.datasets))
-    return Made(result.shown, wanted, is_new=True)
+    return RefreshResult(result.shown, wanted, is_new=True)
 
 
 def datasets(access: Access) -> list[Dataset]:
@@ -128,7 +128,7 @@ def _texts(shown: tuple[Dataset, ...], dialect: str, project: str | None, *, mar
     own = relations(shown, all_views.values(), fingerprint=mark)
     order = sorted(all_views.values(), key=lambda view: view.name == CATALOGUE)
     return {
-        view.name: carried(view.sql, dialect, relations=own, views=all_views.keys(), project=project)
+        view.name: rendered(view.sql, dialect, relations=own, views=all_views.keys(), project=project)
         for view in order
     }
 

@@ -1,6 +1,7 @@
 """Rendering of a view's SQL for DuckDB or BigQuery.
 
-It is written for DuckDB: there only names are put in, and nothing is parsed, which takes longer than a sync.
+Views are written in DuckDB SQL: for DuckDB only names are inserted, without parsing, which would take longer than a
+sync.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _UTC_DAY = re.compile(r"CAST\(([a-z_.]+) AT TIME ZONE 'UTC' AS DATE\)")
 _CTE = re.compile(r"\b([a-z_]+) AS \(")
 
 
-def carried(
+def rendered(
     sql: str,
     dialect: str,
     *,
@@ -37,9 +38,9 @@ def carried(
     views: Collection[str],
     project: str | None = None,
 ) -> str:
-    """The SQL in the dialect, with relations inserted and views' names qualified.
+    """Renders SQL in the dialect, with relations inserted and names of views qualified.
 
-    ``project`` is what BigQuery's names begin with; None leaves them without.
+    ``project`` prefixes BigQuery's names; None adds no prefix.
     """
     text = _named(sql, relations, views)
     if dialect != BIGQUERY:

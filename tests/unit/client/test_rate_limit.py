@@ -344,16 +344,16 @@ def test_three_processes_share_one_budget(vendor: Vendor, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("limit", "lane"),
+    ("limit", "share"),
     [(4, BudgetShare.FOREGROUND), (20, BudgetShare.FOREGROUND), (20, BudgetShare.BACKGROUND)],
     ids=["4-foreground", "20-foreground", "20-background"],
 )
 def test_a_small_process_is_not_starved(
-    vendor: Vendor, tmp_path: Path, limit: int, lane: BudgetShare
+    vendor: Vendor, tmp_path: Path, limit: int, share: BudgetShare
 ) -> None:
-    """One thread beside sixteen of another process in its lane gets its turn whenever slots come free."""
+    """One thread beside sixteen of another process in its share gets its turn whenever slots come free."""
     workers = [
-        worker(name, vendor, tmp_path, limit=limit, period_s=1.0, threads=threads, seconds=4.5, lane=lane)
+        worker(name, vendor, tmp_path, limit=limit, period_s=1.0, threads=threads, seconds=4.5, share=share)
         for name, threads in (("big", 16), ("small", 1))
     ]
     assert [w.wait(30) for w in workers] == [0, 0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from task_history.views.dialects import DATASET, carried
+from task_history.views.dialects import DATASET, rendered
 
 RELATIONS = {"steps": "SELECT 1 AS id"}
 VIEWS = ("executions", "steps")
@@ -36,4 +36,4 @@ VIEWS = ("executions", "steps")
 )
 def test_names_of_tables_are_put_in(sql: str, expected: str) -> None:
     """A view and a relation that is read gets its full name or text; whatever only looks like one stays."""
-    assert carried(sql, "duckdb", relations=RELATIONS, views=VIEWS) == expected
+    assert rendered(sql, "duckdb", relations=RELATIONS, views=VIEWS) == expected

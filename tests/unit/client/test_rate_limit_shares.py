@@ -1,4 +1,4 @@
-"""What the two lanes of a budget promise: a sync beside a backfill, on moved clocks and on real processes."""
+"""Promises about the two shares of a budget: a sync beside a backfill, on moved clocks and on real processes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from tests.support.place import Place
 FORE, BACK = BudgetShare.FOREGROUND, BudgetShare.BACKGROUND
 
 
-def lane_of(
+def budget_of(
     tmp_path: Path,
     hands: Hands,
-    lane: BudgetShare,
+    share: BudgetShare,
     *,
     limit: int = 100,
     period_s: float = 5.0,
@@ -42,7 +42,7 @@ def lane_of(
         period_s,
         origin=ORIGIN,
         key=KEY,
-        share=lane,
+        share=share,
         reserved_share=reserved_share,
         state_dir=tmp_path,
         clock=hands,
@@ -108,24 +108,24 @@ def test_a_request_in_flight_keeps_no_turn_and_is_not_asked_for_all_the_time() -
     assert rule.free_in_s(6, [], 0.0) == pytest.approx(5.1)
 
 
-# One budget, two lanes.
+# One budget, two shares.
 
 
 def test_the_background_leaves_what_it_owes(tmp_path: Path, hands: Hands) -> None:
     """A backfill takes half at once; the rest is the sync's, at once."""
-    assert takes(lane_of(tmp_path, hands, BACK)) == 50
-    assert takes(lane_of(tmp_path, hands, FORE)) == 50
-    assert takes(lane_of(tmp_path, hands, FORE)) == 0
+    assert takes(budget_of(tmp_path, hands, BACK)) == 50
+    assert takes(budget_of(tmp_path, hands, FORE)) == 50
+    assert takes(budget_of(tmp_path, hands, FORE)) == 0
 
 
 def test_without_a_share_the_background_takes_all(tmp_path: Path, hands: Hands) -> None:
     """With ``reserved_share`` 0 a sync only goes first."""
-    assert takes(lane_of(tmp_path, hands, BACK, reserved_share=0.0)) == 100
+    assert takes(budget_of(tmp_path, hands, BACK, reserved_share=0.0)) == 100
 
 
 def test_what_is_owed_is_lent_evenly(tmp_path: Path, hands: Hands) -> None:
     """With nobody else, the backfill sends the whole limit in every period, the owed half one after the other."""
-    background = lane_of(tmp_path, hands, BACK)
+    background = budget_of(tmp_path, hands, BACK)
     began = hands.now.uptime
     sent = []
     for _ in range(300):
@@ -139,7 +139,7 @@ def test_what_is_owed_is_lent_evenly(tmp_path: Path, hands: Hands) -> None:
 
 def test_the_background_wakes_when_there_is_a_slot(tmp_path: Path, hands: Hands) -> None:
     """A backfill that is alone sleeps once for a slot: it neither wakes in vain nor asks again and again."""
-    background = lane_of(tmp_path, hands, BACK)
+    background = budget_of(tmp_path, hands, BACK)
     sleeps = []
 
     def sleep(seconds: float) -> None:
@@ -153,7 +153,7 @@ def test_the_background_wakes_when_there_is_a_slot(tmp_path: Path, hands: Hands)
 
 def test_a_waiting_sync_goes_first(tmp_path: Path, hands: Hands) -> None:
     """A slot that comes free is the sync's, however much longer the backfill waits."""
-    foreground, background = (lane_of(tmp_path, hands, lane, limit=1) for lane in (FORE, BACK))
+    foreground, background = (budget_of(tmp_path, hands, share, limit=1) for share in (FORE, BACK))
     assert takes(foreground) == 1
     assert takes(background) == 0
     hands.sleep(2.0)
@@ -166,7 +166,7 @@ def test_a_waiting_sync_goes_first(tmp_path: Path, hands: Hands) -> None:
 
 def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: Hands) -> None:
     """A slot left to a sync that was suspended or killed meanwhile is the backfill's half a second later."""
-    foreground, background = (lane_of(tmp_path, hands, lane, limit=1) for lane in (FORE, BACK))
+    foreground, background = (budget_of(tmp_path, hands, share, limit=1) for share in (FORE, BACK))
     assert takes(foreground) == 1
     assert takes(foreground) == 0
     hands.sleep(5.006)
@@ -176,15 +176,15 @@ def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: Hand
 
 
 def test_unlimited_background_writes_no_file(tmp_path: Path, hands: Hands) -> None:
-    """With limit 0 there are no lanes: nothing is counted, nobody waits."""
-    background = lane_of(tmp_path, hands, BACK, limit=0)
+    """With limit 0 there are no shares: nothing is counted, nobody waits."""
+    background = budget_of(tmp_path, hands, BACK, limit=0)
     for _ in range(100):
         background.reserve(no_wait).done()
     background.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_lane_and_the_share_reach_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_share_and_its_reserve_reach_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is connected in the background keeps the share that is set."""
     monkeypatch.setenv("TASK_HISTORY_STATE_DIR", str(tmp_path))
     given = {"project_id": "p", "api_key": KEY, "rate_limit_requests": 20, "reserved_share": 0.6}
@@ -200,7 +200,7 @@ def test_the_lane_and_the_share_reach_the_budget(tmp_path: Path, monkeypatch: py
 
 @dataclass
 class Sender:
-    """Somebody with ``threads`` requests side by side, in one lane."""
+    """Somebody with ``threads`` requests side by side, in one share."""
 
     budget: Budget
     threads: int
@@ -275,23 +275,23 @@ def traffic(
     return Traffic(
         hands,
         random.Random(seed),
-        Sender(lane_of(tmp_path, hands, FORE, limit=limit), sync_threads),
-        Sender(lane_of(tmp_path, hands, BACK, limit=limit), 8),
+        Sender(budget_of(tmp_path, hands, FORE, limit=limit), sync_threads),
+        Sender(budget_of(tmp_path, hands, BACK, limit=limit), 8),
         longest_s,
     )
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_period_sees_more_than_the_limit_in_any_mix(tmp_path: Path, hands: Hands, seed: int) -> None:
-    """Both lanes, restarts of both, answers that take up to half a period: never limit + 1 in a period."""
+    """Both shares, restarts of both, answers that take up to half a period: never limit + 1 in a period."""
     limit = (2, 7, 20)[seed % 3]
     found = traffic(tmp_path, hands, seed, limit=limit, longest_s=2.5, sync_threads=3)
     for part in range(6):
         found.run(12.0, syncs=4, requests=limit)
         # Who starts again knows only what the file says.
         for sender in (found.fore, found.back)[: 1 + part % 2]:
-            lane = FORE if sender is found.fore else BACK
-            sender.budget = lane_of(tmp_path, hands, lane, limit=limit)
+            share = FORE if sender is found.fore else BACK
+            sender.budget = budget_of(tmp_path, hands, share, limit=limit)
     assert most_in_a_period(found.arrivals, 5.0) == limit
 
 
@@ -329,7 +329,7 @@ def test_a_sync_beside_a_backfill(vendor: Vendor, tmp_path: Path) -> None:
     vendor.latency_s = 0.02
     rng = random.Random()
     backfill = worker(
-        "backfill", vendor, tmp_path, limit=limit, period_s=period_s, threads=8, seconds=32.0, lane=BACK
+        "backfill", vendor, tmp_path, limit=limit, period_s=period_s, threads=8, seconds=32.0, share=BACK
     )
     vendor.wait_for(1)
     first = vendor.arrivals[0][0]
@@ -348,14 +348,14 @@ def test_a_sync_beside_a_backfill(vendor: Vendor, tmp_path: Path) -> None:
     assert max(took) < period_s, took
 
 
-def test_killed_in_any_lane(vendor: Vendor, tmp_path: Path) -> None:
+def test_killed_in_any_share(vendor: Vendor, tmp_path: Path) -> None:
     """Backfill and sync killed again and again: no period sees more than the limit, and both go on."""
     vendor.latency_s = 0.05
     rng = random.Random()
 
-    def start(lane: BudgetShare) -> None:
-        running[lane] = worker(
-            lane.name, vendor, tmp_path, limit=30, period_s=1.0, threads=6, seconds=60.0, lane=lane
+    def start(share: BudgetShare) -> None:
+        running[share] = worker(
+            share.name, vendor, tmp_path, limit=30, period_s=1.0, threads=6, seconds=60.0, share=share
         )
 
     running: dict[BudgetShare, subprocess.Popen[bytes]] = {}
@@ -363,9 +363,9 @@ def test_killed_in_any_lane(vendor: Vendor, tmp_path: Path) -> None:
     for _ in range(4):
         start(FORE)
         vendor.wait_for(40)
-        for lane in (FORE, BACK):
-            running[lane].kill()
-            running[lane].communicate()
+        for share in (FORE, BACK):
+            running[share].kill()
+            running[share].communicate()
         start(BACK)
         vendor.wait_for(20 + rng.randrange(30))
     running[BACK].kill()
@@ -376,7 +376,7 @@ def test_killed_in_any_lane(vendor: Vendor, tmp_path: Path) -> None:
 def test_a_backfill_does_not_keep_the_file_to_itself(vendor: Vendor, tmp_path: Path) -> None:
     """Beside sixteen threads that ask without pause, a sync gets at the file at once."""
     backfill = worker(
-        "backfill", vendor, tmp_path, limit=100_000, period_s=60.0, threads=16, seconds=60.0, lane=BACK
+        "backfill", vendor, tmp_path, limit=100_000, period_s=60.0, threads=16, seconds=60.0, share=BACK
     )
     vendor.wait_for(100)
     sync = worker(
