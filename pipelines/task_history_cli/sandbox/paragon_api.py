@@ -51,8 +51,7 @@ SWITCHES: dict[str, Any] = {
     "too_many": "seconds",  # date, none
     "rejected_count": False,
     "date_header": True,
-    **misleading_lists.SWITCHES,
-    **odd_rows.SWITCHES,
+    **(misleading_lists.SWITCHES | odd_rows.SWITCHES),
     "error_style": "house",  # nest, text, html, empty
 }
 _FILTERS = {"userId", "workflowId", "integration", "status", "beforeDate", "afterDate", "offset", "sortBy"}

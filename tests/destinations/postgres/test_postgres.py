@@ -134,3 +134,22 @@ def test_what_is_wrong_with_the_credentials_is_said(
     assert words in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
     assert not sandbox.counters().get("list")
+
+
+def test_a_row_without_an_id_is_kept(postgres: Server, tmp_path: Path) -> None:
+    """The others load, it is in ``rejected_rows``, and the next sync, which asks for what is known, doubles none."""
+    world: dict[str, Any] = {"executions": 300, "seed": 17, "days": 6, "now": NOW, "freeze": True}
+    with SandboxProcess(**world) as sandbox:
+        sandbox.advance(4 * 86_400)
+        sandbox.switches(odd_rows="null", odd_share=0.02)
+        place = PostgresPlace(
+            tmp_path, sandbox, postgres, start_date=START, steps="none", integrations=None, dataset_name="odd"
+        )
+        place.told("sync")
+        kept = "SELECT count(*), min(value), min(reason) FROM odd.rejected_rows"
+        [(number, value, reason)] = place.query(kept)
+        assert number > 0
+        assert (value, reason) == ("null", "it is no object but null")
+        assert place.query("SELECT sum(rejected) FROM odd.coverage") == [(number,)]
+        assert place.told("sync")["complete"]
+        assert place.query(kept) == [(number, value, reason)]
