@@ -1,4 +1,4 @@
-"""BigQuery: dlt's destination, with merges that read only the days that they change and say what they cost.
+"""BigQuery: dlt's destination, with merges that read only the days that they change, and with counted cost.
 
 https://cloud.google.com/bigquery/docs/best-practices-costs
 """
@@ -46,21 +46,21 @@ from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions
 from .bigquery_merge import Merge, literal
 
 _REACH = timedelta(days=120)
-"""How far back a row that comes back is looked for, where the vendor keeps everything."""
+"""Time back to which merges look for a row's stored version, where the vendor states no retention."""
 _DESCRIPTIONS = "task_history_sentences"
 
 
 @configspec
 class BigQueryConfiguration(BigQueryClientConfiguration):
-    """dlt's settings under ``destination.bigquery``, and one more."""
+    """dlt's settings under ``destination.bigquery``, and ``maximum_bytes_billed``."""
 
     maximum_bytes_billed: int | None = None
-    """Bytes that one run may be billed for; none for any number."""
+    """Bytes that one run may be billed for; None for any number."""
 
 
 @dlt_internals.extends(dlt.destinations.bigquery)
 class BigQuery(dlt.destinations.bigquery):
-    """BigQuery as dlt takes it. ``reach`` is how far back the vendor's rows may still change.
+    """The BigQuery destination for dlt. ``reach`` is how far back the vendor's rows may still change.
 
     Settings stand under ``destination.bigquery`` as for dlt's own:
     https://dlthub.com/docs/dlt-ecosystem/destinations/bigquery
@@ -76,7 +76,7 @@ class BigQuery(dlt.destinations.bigquery):
         self.since: datetime | None = None
         """Up to when the last sync settled everything, the reach before it."""
         self.cost = Cost()
-        self.seen = _Seen()
+        self.seen = _WarehouseCache()
         self._credentials: Any = None
 
     @property
@@ -93,21 +93,21 @@ class BigQuery(dlt.destinations.bigquery):
                 )
             return super().client(schema, initial_config)
         # A token is asked for once, not with every connection.
-        self._credentials = self._credentials or _Once(config.credentials)
+        self._credentials = self._credentials or _SharedCredentials(config.credentials)
         self.cost.limit = config.maximum_bytes_billed
         return _Client(schema, config, self.capabilities(config, schema.naming), self, self._credentials)
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What this process found in the warehouse, so that not every commit asks again."""
+class _WarehouseCache:
+    """Datasets and schemas that this process found in the warehouse, cached for later commits."""
 
     datasets: set[str] = field(default_factory=set)
     schemas: dict[tuple[str, str], StorageSchemaInfo] = field(default_factory=dict)
 
 
-class _Once:
-    """Credentials that keep the token that they got."""
+class _SharedCredentials:
+    """Credentials that reuse their access token for all connections."""
 
     def __init__(self, credentials: Any) -> None:
         self.project_id = credentials.project_id
@@ -121,7 +121,7 @@ class _Once:
 
 
 class _SqlClient(BigQuerySqlClient):
-    """Marks its jobs, counts what they process, and has BigQuery refuse what would go beyond the limit."""
+    """SQL client that labels its jobs, counts the bytes they process, and limits the bytes billed."""
 
     cost: Cost
     deadline_s: float
@@ -157,7 +157,7 @@ class _SqlClient(BigQuerySqlClient):
             yield cursor
 
     def estimate(self, sql: str) -> int:
-        """The bytes that the statement would process; BigQuery bills nothing for saying so."""
+        """Bytes that the statement would process, by a dry run, which is free."""
         config = QueryJobConfig(
             dry_run=True,
             default_dataset=dlt_internals.query_settings(self).default_dataset,
@@ -207,7 +207,7 @@ class _Client(BigQueryClient):
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        if _holds_nothing(Path(file_path)):
+        if _is_empty(Path(file_path)):
             # A file that only makes its table known is no reason for a job.
             return FinalizedLoadJobWithFollowupJobs.from_file_path(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
@@ -217,11 +217,11 @@ class _Client(BigQueryClient):
         table_chain: Sequence[PreparedTableSchema],
         completed_table_chain_jobs: Sequence[LoadJobInfo] | None = None,
     ) -> list[FollowupJobRequest]:
-        """The merge of what is staged, in one statement; nested tables are left to dlt."""
+        """Returns the job that merges the staged rows in one statement; dlt merges nested tables."""
         (table, *nested) = table_chain
         if nested or table["write_disposition"] != "merge":
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
-        if all(_holds_nothing(_here(job)) for job in completed_table_chain_jobs or ()):
+        if all(_is_empty(_present_path(job)) for job in completed_table_chain_jobs or ()):
             return []
         with self.sql_client as client:
             sql = self._merge(client, table)
@@ -234,7 +234,7 @@ class _Client(BigQueryClient):
         return [job]
 
     def _merge(self, client: Any, table: Any) -> str | None:
-        """The statement; None when nothing is staged."""
+        """The merge statement; None when no rows are staged."""
 
         def escaped(hint: Any) -> list[str]:
             return [client.escape_column_name(name) for name in dlt_internals.columns_with(table, hint)]
@@ -258,13 +258,13 @@ class _Client(BigQueryClient):
         return merge.sql(days) if days else None
 
 
-def _here(job: LoadJobInfo) -> Path:
-    """Where the job's file is: dlt names the place to which the last one is only about to be moved."""
+def _present_path(job: LoadJobInfo) -> Path:
+    """Path of the job's file: for the last job dlt names the folder to which it is moved only afterwards."""
     done = Path(job.file_path)
     return done if done.exists() else done.parent.parent / "started_jobs" / done.name
 
 
-def _holds_nothing(file: Path) -> bool:
+def _is_empty(file: Path) -> bool:
     return file.suffix == ".parquet" and file.exists() and read_metadata(file).num_rows == 0
 
 
@@ -292,7 +292,7 @@ class BigQueryBackend(Backend):
 
     def forget_tables(self) -> None:
         if isinstance(self.destination, BigQuery):
-            self.destination.seen = _Seen()
+            self.destination.seen = _WarehouseCache()
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         connection = client.native_connection
@@ -326,24 +326,24 @@ class BigQueryBackend(Backend):
         connection = client.native_connection
         # Runs a job, and changes rows, which BigQuery allows only where billing is enabled; it leaves nothing behind.
         client.execute_sql("CREATE TEMP TABLE probe AS SELECT 1 AS a; DELETE FROM probe WHERE TRUE")
-        said = [f"BigQuery takes jobs and changes in the project {client.project_id}."]
+        lines = [f"BigQuery takes jobs and changes in the project {client.project_id}."]
         for name in datasets:
             full = f"{client.project_id}.{name}"
             quoted = quoted_name(client.project_id, name, dialect=BIGQUERY)
             try:
                 found = connection.get_dataset(full)
             except NotFound:
-                _try(client, f"CREATE SCHEMA {quoted}")
-                said.append(f"The dataset {name} will be created in {client.location} by the first sync.")
+                _dry_run(client, f"CREATE SCHEMA {quoted}")
+                lines.append(f"The dataset {name} will be created in {client.location} by the first sync.")
                 continue
             if found.location.upper() != client.location.upper():
                 raise WarehouseUnavailable(
                     f"The dataset {full} lies in {found.location}, and destination.bigquery.location is "
                     f"{client.location}: set it to {found.location}, or name another dataset."
                 )
-            _try(client, f"CREATE TABLE {quoted}.task_history_probe (a INT64)")
-            said.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
-        return said
+            _dry_run(client, f"CREATE TABLE {quoted}.task_history_probe (a INT64)")
+            lines.append(f"The dataset {name} is there, in {found.location}, and tables may be made in it.")
+        return lines
 
     def datasets(self, client: Any) -> list[str]:
         return [found.dataset_id for found in client.native_connection.list_datasets()]
@@ -360,8 +360,8 @@ class BigQueryBackend(Backend):
         }
 
 
-def _try(client: Any, sql: str) -> None:
-    """Raises what BigQuery says against the statement; dlt's own client has no way to ask without running it."""
+def _dry_run(client: Any, sql: str) -> None:
+    """Raises BigQuery's error about the statement by a dry run, which dlt's client does not offer."""
     if isinstance(client, _SqlClient):
         client.estimate(sql)
 

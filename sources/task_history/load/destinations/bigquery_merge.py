@@ -15,23 +15,24 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """One table and what is staged for it. All names are quoted as SQL takes them."""
+    """One table and its staged rows. All names are quoted for SQL."""
 
     table: str
     staged: str
     columns: Sequence[str]
     keys: Sequence[str]
     newest: str | None
-    """The column whose highest value wins where one key is staged twice."""
+    """The column whose highest value wins among staged rows with the same key; None where any may win."""
     partition: str | None = None
-    """The column by whose day the table is partitioned."""
+    """The column by whose day the table is partitioned; None where it is not partitioned."""
     partition_may_change: bool = False
-    """Whether a row may come back with another value there."""
+    """Whether a row may change its value in the partition column."""
 
     def days(self, since: datetime) -> str:
-        """The question for the days that the merge touches.
+        """The query for the days that the merge touches.
 
-        Those of the staged rows; and where a row may move, those in which it was stored ``since``.
+        These are the days of the staged rows and, where a row may change its day, those in which it was stored from
+        ``since`` on.
         """
         sql = f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
         if self.partition_may_change:
@@ -45,7 +46,7 @@ class Merge:
         return sql
 
     def sql(self, days: Iterable[datetime | None] = ()) -> str:
-        """The merge, which reads of the table those days alone; None is what has no day."""
+        """The merge statement, which reads only these days of the table; None stands for rows without a day."""
         columns = ", ".join(self.columns)
         order = f"{self.newest} DESC" if self.newest else "1"
         matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
@@ -65,7 +66,7 @@ class Merge:
 
 
 def within(column: str, days: Iterable[datetime | None]) -> str:
-    """The condition that the column lies in one of the days."""
+    """The SQL condition that the column lies in one of the days."""
     days = set(days)
     parts = [
         f"({column} >= {literal(start)} AND {column} < {literal(end)})"
@@ -77,7 +78,7 @@ def within(column: str, days: Iterable[datetime | None]) -> str:
 
 
 def _spans(days: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-    """Days that follow each other as one span."""
+    """The days as half-open spans, with consecutive days joined."""
     spans: list[tuple[datetime, datetime]] = []
     for day in days:
         if spans and spans[-1][1] == day:
@@ -88,5 +89,5 @@ def _spans(days: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
 
 
 def literal(instant: datetime) -> str:
-    """The instant as a constant."""
+    """The instant as an SQL constant."""
     return f"TIMESTAMP '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00:00'"

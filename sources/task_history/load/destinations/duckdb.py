@@ -33,29 +33,29 @@ from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
 
 _MEMORY = 48_000_000
-"""Bytes. DuckDB takes what it may; what a commit needs is little, and the rest should stay for others."""
+"""DuckDB's memory limit in bytes: a commit needs little, and DuckDB would use all that it may."""
 _CHECKPOINT_MEMORY: tuple[int | None, ...] = (_MEMORY, 100_000_000, 200_000_000, 400_000_000, None)
-"""Bytes that are tried; None for what the machine has. A checkpoint holds up to 2,048 rows of a changed column at once,
-however long their texts are."""
+"""Memory limits in bytes that a checkpoint tries in turn; None for all of the machine. A checkpoint holds up to 2,048
+rows of a changed column at once, however long their texts are."""
 _MAX_LOG_BYTES = 16_000_000
 """Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
 _MAX_TRANSACTION_BYTES = 32_000_000
-"""Texts of a file that one transaction may write."""
+"""Maximum bytes of text that one transaction writes."""
 _LONG_ROW_BYTES = 4_000
-"""Rows with longer texts than that are held several times until their transaction is written."""
+"""Bytes of text per row above which DuckDB holds several copies of a row until its transaction is written."""
 _SLICE_BYTES = 8_000_000
-"""Texts that one transaction writes of a file whose texts are long."""
+"""Bytes of text that one transaction writes of a file with long texts."""
 _COPIES_HELD = 6
-"""How many times a long text is held until its transaction is written, about."""
+"""Approximate number of copies of a long text that DuckDB holds until its transaction is written."""
 _ROW_NUMBER = "file_row_number"
-"""What DuckDB calls the number of a row in a Parquet file: https://duckdb.org/docs/stable/data/parquet/overview"""
-_ROOMS = (1, 2, 4, 8)
+"""DuckDB's column with the number of a row in a Parquet file: https://duckdb.org/docs/stable/data/parquet/overview"""
+_MEMORY_MULTIPLES = (1, 2, 4, 8)
 """Multiples of the estimated memory that are tried."""
-_NO_ROOM = ("failed to pin block", "out of memory", "failed to allocate")
+_OUT_OF_MEMORY_SIGNS = ("failed to pin block", "out of memory", "failed to allocate")
 
 
 def destination(file: Path) -> Any:
-    """The file as dlt takes it."""
+    """The dlt destination of a DuckDB file."""
     credentials = DuckDbCredentials(str(file))
     credentials.global_config = {
         "memory_limit": f"{_MEMORY}B",
@@ -71,7 +71,7 @@ def destination(file: Path) -> Any:
 
 
 def reader(file: Path, dataset: str) -> Any:
-    """The file as dlt takes it, of which that dataset is only read, by whatever SQL."""
+    """The dlt destination of a DuckDB file that any SQL can only read, and only in that dataset."""
     found = DuckDb(DuckDbCredentials(str(file)))
     found.only_reads = dataset
     return found
@@ -79,10 +79,10 @@ def reader(file: Path, dataset: str) -> Any:
 
 @dlt_internals.extends(dlt.destinations.duckdb)
 class DuckDb(dlt.destinations.duckdb):
-    """DuckDB as dlt takes it; what it can do is found out once, where dlt asks a dozen times in each commit."""
+    """The DuckDB destination for dlt, which caches its capabilities: dlt asks for them a dozen times per commit."""
 
     only_reads: str | None = None
-    """The dataset, where nothing is written."""
+    """The only dataset that can be read; None where the file is written."""
 
     def __init__(self, credentials: DuckDbCredentials, **options: Any) -> None:
         super().__init__(credentials, **{"destination_name": "duckdb", **options})
@@ -117,7 +117,7 @@ class DuckDb(dlt.destinations.duckdb):
 
 
 class _ReadingPool(DuckDbConnectionPool):
-    """Connections that reach the tables of the file and nothing else, whatever is set for others."""
+    """Pool of connections that can read the tables of the file and nothing else."""
 
     def __init__(self, credentials: DuckDbCredentials, dataset: str) -> None:
         super().__init__(credentials)
@@ -133,7 +133,7 @@ class _ReadingPool(DuckDbConnectionPool):
         return dlt_internals.borrowed(self, lambda: open_for_reading(self._file))
 
     def move_conn(self) -> Any:
-        """For ibis, which sets a time zone of its own and names views without their dataset."""
+        """Hands a connection to ibis, which sets its own time zone and names views without their dataset."""
         connection = open_for_reading(self._file, is_locked=False)
         connection.execute("SET search_path = ?", [self._dataset])
         return connection
@@ -141,7 +141,7 @@ class _ReadingPool(DuckDbConnectionPool):
 
 @dlt_internals.without_merge_jobs
 class _Client(DuckDbClient):
-    """Merges from the files that are loaded: dlt's own way by tables beside takes twice as long."""
+    """Merges directly from the load files; dlt's way by staging tables takes twice as long."""
 
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
@@ -155,7 +155,7 @@ class _Client(DuckDbClient):
 
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
-    """Puts the rows of a file in the place of those with the same keys."""
+    """Load job that replaces stored rows by the rows of a file with the same keys."""
 
     def run(self) -> None:
         client = dlt_internals.sql_client_of(self)
@@ -165,14 +165,14 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         path = dlt_internals.file_of(self)
         file = f"read_parquet({quoted_text(path)})"
-        once = self._once(client, file, names)
-        for part in _slices(client, path, file, is_whole=bool(once)):
+        deduplication = self._deduplicating_clause(client, file, names)
+        for part in _slices(client, path, file, is_whole=bool(deduplication)):
             delete = f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {part.rows} AS s WHERE {keys})"
-            insert = f"INSERT INTO {table} BY NAME SELECT * FROM {part.rows}{once}"
+            insert = f"INSERT INTO {table} BY NAME SELECT * FROM {part.rows}{deduplication}"
             _write(client, (delete, insert), part.long_bytes)
 
-    def _once(self, client: Any, file: str, names: Sequence[str]) -> str:
-        """What leaves each key once, where a file of an earlier version holds one twice."""
+    def _deduplicating_clause(self, client: Any, file: str, names: Sequence[str]) -> str:
+        """The SQL clause that keeps each key once, where a file of an earlier version holds one twice; else empty."""
         if has_unique_keys(dlt_internals.file_of(self)):
             return ""
         key = ", ".join(names)
@@ -189,9 +189,9 @@ class _Slice:
     """Rows of a file that one transaction writes."""
 
     rows: str
-    """In SQL."""
+    """The SQL expression that selects the rows."""
     long_bytes: int = 0
-    """Bytes of their texts, where these are long."""
+    """Bytes of their texts if these are long, else 0."""
 
 
 def _slices(client: Any, path: str, file: str, *, is_whole: bool) -> list[_Slice]:
@@ -223,14 +223,16 @@ def _slices(client: Any, path: str, file: str, *, is_whole: bool) -> list[_Slice
 
 def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
     """Runs the statements in one transaction, again with more memory where there was too little."""
-    for times in _ROOMS:
+    for times in _MEMORY_MULTIPLES:
         size = times * (_MEMORY + _COPIES_HELD * long_bytes)
         try:
             with _memory(client, size), client.begin_transaction():
                 for statement in statements:
                     client.execute_sql(statement)
         except (DatabaseException, duckdb.Error) as error:
-            if times == _ROOMS[-1] or not any(sign in str(error).lower() for sign in _NO_ROOM):
+            if times == _MEMORY_MULTIPLES[-1] or not any(
+                sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS
+            ):
                 raise
         else:
             return
@@ -238,7 +240,7 @@ def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
 
 @contextmanager
 def _memory(client: Any, size: int | None) -> Iterator[None]:
-    """Meanwhile DuckDB may take as much memory, in bytes; None for as much as the machine has."""
+    """Context manager: sets DuckDB's memory limit in bytes within the block; None for all of the machine."""
     if size == _MEMORY:
         yield
         return
@@ -268,7 +270,7 @@ class DuckDbBackend(Backend):
                     client.execute_sql("CHECKPOINT")
             except (DatabaseException, duckdb.Error) as error:
                 is_last = len(self._checkpoint_memory) == 1
-                if is_last or not any(sign in str(error).lower() for sign in _NO_ROOM):
+                if is_last or not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS):
                     # Another thread of this process may be writing.
                     return
                 self._checkpoint_memory = self._checkpoint_memory[1:]
@@ -296,11 +298,13 @@ class DuckDbBackend(Backend):
         if new:
             # At once: hundreds of statements, each committed for itself, take longer than a sync.
             with client.begin_transaction():
-                client.execute_sql(";\n".join(commenting(client, *key, text) for key, text in new.items()))
+                client.execute_sql(
+                    ";\n".join(comment_statement(client, *key, text) for key, text in new.items())
+                )
 
 
-def commenting(client: Any, table: str, column: str, text: str) -> str:
-    """The statement that gives a table or its column a sentence."""
+def comment_statement(client: Any, table: str, column: str, text: str) -> str:
+    """The statement that sets the description of a table, or of a column if one is named."""
     name = client.make_qualified_table_name(table)
     what = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
     return f"COMMENT ON {what} IS {quoted_text(text)}"

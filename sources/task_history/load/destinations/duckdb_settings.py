@@ -12,7 +12,7 @@ from typing import Any
 from ...core.errors import ConfigurationError
 
 _EXTENSION = re.compile(r"[a-z][a-z0-9_]{0,60}")
-"""The name of an extension that is installed; no path, no address, no further word."""
+"""Pattern of an installed extension's name: no path, no address, one word."""
 _ALLOWED = frozenset(
     {
         "allocator_background_threads",
@@ -31,15 +31,15 @@ _ALLOWED = frozenset(
         "worker_threads",
     }
 )
-"""None of them names a file, an address or a program: such as ``log_query_path`` write where they are told to."""
+"""Allowed settings: none names a file, an address or a program, as ``log_query_path`` does."""
 _VALUE = re.compile(r"[A-Za-z0-9_+./% -]{1,60}")
 _PRAGMA = re.compile(r"(?P<name>\w+)(?:\s*=\s*(?P<quote>'?)(?P<value>[^';]+)(?P=quote))?")
 
 
 def check_credentials(credentials: Any, destination: str = "duckdb") -> None:
-    """Raises ConfigurationError when something would run as SQL beside what a setting is.
+    """Raises ConfigurationError when a setting would run any other SQL.
 
-    ``credentials`` are those of any destination of dlt that speaks to DuckDB.
+    ``credentials`` belong to any dlt destination that uses DuckDB.
     """
     try:
         _check_credentials(credentials)
@@ -48,7 +48,7 @@ def check_credentials(credentials: Any, destination: str = "duckdb") -> None:
 
 
 class _Refused(Exception):
-    """The setting and its value, and what is wrong with it."""
+    """A refused setting: its name, its value and the reason."""
 
 
 def _check_credentials(credentials: Any) -> None:

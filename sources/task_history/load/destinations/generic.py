@@ -1,4 +1,4 @@
-"""Every other destination of dlt."""
+"""The generic backend: every SQL destination of dlt except DuckDB and BigQuery."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from ...core.errors import ConfigurationError, UsageError
 from ..dlt_internals import SqlJobClientBase
 from ..dlt_settings import configuration_error
 from .base import Backend, Descriptions
-from .duckdb import commenting
+from .duckdb import comment_statement
 
 _COMMENTED = frozenset({"postgres", "redshift", "snowflake"})
-"""Those that take COMMENT ON as DuckDB does, and to which dlt does not write descriptions."""
+"""Databases that support COMMENT ON as DuckDB does, and to which dlt writes no descriptions."""
 
 
 def destination(name: str, *, staging: str) -> Any:
-    """The destination of that name as dlt takes it.
+    """Returns dlt's destination of that name.
 
     Raises:
         UsageError: dlt knows no such destination.
-        ConfigurationError: it is one that cannot be asked in SQL.
+        ConfigurationError: the destination has no SQL.
     """
     from dlt.common.destination.exceptions import DestinationException
 
@@ -53,4 +53,4 @@ class OtherBackend(Backend):
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         if self.destination.destination_type.rpartition(".")[2] in _COMMENTED:
-            client.execute_many([commenting(client, *key, text) for key, text in sentences.items()])
+            client.execute_many([comment_statement(client, *key, text) for key, text in sentences.items()])
