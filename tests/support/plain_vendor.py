@@ -82,4 +82,5 @@ class PlainVendor:
             said = self.api.answer(asked, kind)
         if said.status >= 400:
             raise Rejected(f"HTTP {said.status}", status=said.status)
-        return Answer(orjson.loads(said.body), said.body)
+        lower = {name.lower(): value for name, value in said.headers.items()}
+        return Answer(orjson.loads(said.body), said.body, headers=lower)

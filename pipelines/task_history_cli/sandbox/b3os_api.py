@@ -17,7 +17,9 @@ from .server import Asked, Said
 
 PAGE = 100
 SWITCHES: dict[str, Any] = {
-    "order": "newest",  # oldest, any, random
+    "order": "newest",  # oldest, any, days, random
+    "page_cap": PAGE,
+    "empty_from": 0,
     "has_more": "right",  # always
     "empty": "null",  # list
     "code": 200,  # 0
@@ -215,9 +217,9 @@ class B3os(PlainApi):
         self.moved()
         numbers = self.ordered(self.shown(-NEVER, NEVER))
         made = self.row if kind == "list" else self.run
-        rows = [made(index, now) for index in numbers[start : start + size]]
+        rows = [made(index, now) for index in self.page(numbers, start, size)]
         switches = self._state.switches
-        is_more = start + size < len(numbers) or switches["has_more"] == "always"
+        is_more = start + len(rows) < len(numbers) or switches["has_more"] == "always"
         items = rows if rows or switches["empty"] == "list" else None
         return {"items": items, "limit": size, "offset": start, "hasMore": is_more}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -15,6 +15,9 @@ from .server import Asked, Said
 from .state import State
 
 JSON = {"Content-Type": "application/json"}
+DAY_MS = 86_400_000
+
+Row = TypeVar("Row")
 
 
 class Refused(Exception):
@@ -105,15 +108,18 @@ class PlainApi:
         return [index for index in range(low, high) if index not in skip]
 
     def ordered(self, numbers: Sequence[int]) -> list[int]:
-        """As the switch ``order`` says: newest, oldest, any (the same each time), or random."""
+        """As the switch ``order`` says: newest, oldest, any (the same each time), days (newest first, and within a day
+        in another order each time), or random."""
         order = self._state.switches["order"]
         sorted_numbers = list(numbers)
         if order == "newest":
             sorted_numbers.reverse()
         elif order == "any":
             sorted_numbers.sort(key=self.world.identity)
-        elif order == "random":
+        elif order in ("days", "random"):
             self._state.random.shuffle(sorted_numbers)
+        if order == "days":
+            sorted_numbers.sort(key=lambda index: self.world.starts[index] // DAY_MS, reverse=True)
         return sorted_numbers
 
     def admit(self, identity: str) -> None:
@@ -121,6 +127,13 @@ class PlainApi:
         status = self._state.single_status(identity)
         if status is not None:
             raise Refused(status, "Internal server error" if status == 500 else "Forbidden")
+
+    def page(self, rows: Sequence[Row], start: int, size: int) -> Sequence[Row]:
+        """The rows of a page. The switch ``page_cap`` is how many it has at most, ``empty_from`` an offset from which
+        on pages are empty; 0 for none."""
+        switches = self._state.switches
+        is_empty = 0 < int(switches["empty_from"]) <= start
+        return [] if is_empty else rows[start : start + min(size, int(switches["page_cap"]))]
 
     def find(self, identity: str) -> int:
         """The execution's number. Raises Refused."""

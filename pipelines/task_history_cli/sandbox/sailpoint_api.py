@@ -19,7 +19,9 @@ from .server import Asked, Said
 
 PAGE = 250
 SWITCHES: dict[str, Any] = {
-    "order": "newest",  # oldest, any, random
+    "order": "newest",  # oldest, any, days, random
+    "empty_from": 0,
+    "count": "ignored",  # given, refused
     "limit": "heeded",  # ignored
     "offset": "heeded",  # ignored
     "page_cap": PAGE,
@@ -169,18 +171,20 @@ class SailPoint(PlainApi):
         if parts is None or kind == "other":
             raise Refused(404, "The server did not find a current representation for the target resource.")
         version, _, words = parts
-        delay_s = 0.0
+        delay_s, headers = 0.0, JSON
         if kind == "workflows":
             data: Any = self._workflows(version, asked)
         elif kind == "workflow":
             data = self._workflow(self._numbered(words[0]))
         elif kind == "list":
-            data, delay_s = self._list(words[0], asked)
+            data, delay_s, total = self._list(words[0], asked)
+            is_counted = asked.query.get("count") == "true" and self._state.switches["count"] == "given"
+            headers = {**JSON, "X-Total-Count": str(total)} if is_counted else JSON
         elif kind == "execution":
             data = self._single(words[0])
         else:
             data = self._history(version, words, asked)
-        return Said(200, orjson.dumps(data), JSON, delay_s=delay_s)
+        return Said(200, orjson.dumps(data), headers, delay_s=delay_s)
 
     def _token(self, asked: Asked) -> Said:
         form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
@@ -233,7 +237,8 @@ class SailPoint(PlainApi):
             raise Refused(404, "The server did not find a current representation for the target resource.")
         return self.world.workflow_ids.index(workflow_id)
 
-    def _list(self, workflow_id: str, asked: Asked) -> tuple[list[dict[str, Any]], float]:
+    def _list(self, workflow_id: str, asked: Asked) -> tuple[list[dict[str, Any]], float, int]:
+        """The rows of a page, how many seconds it takes, and how many rows there are."""
         switches = self._state.switches
         workflow = self._numbered(workflow_id)
         last = len(self.world.workflow_ids) - workflow
@@ -251,13 +256,17 @@ class SailPoint(PlainApi):
             for index in self.shown(low - 1, high + 1)
             if world.workflow(index) == workflow and fits(self.row(index, now))
         ]
-        size = PAGE * 1_000 if switches["limit"] == "ignored" else min(size, int(switches["page_cap"]))
         start = 0 if switches["offset"] == "ignored" else start
-        rows = [self.row(index, now) for index in self.ordered(numbers)[start : start + size]]
-        return rows, float(switches["slow_s"]) if workflow < int(switches["slow_workflows"]) else 0.0
+        ordered = self.ordered(numbers)
+        part = ordered[start:] if switches["limit"] == "ignored" else self.page(ordered, start, size)
+        delay_s = float(switches["slow_s"]) if workflow < int(switches["slow_workflows"]) else 0.0
+        return [self.row(index, now) for index in part], delay_s, len(numbers)
 
     def _place(self, asked: Asked) -> tuple[int, int]:
-        unknown = set(asked.query) - {"limit", "offset", "filters"}
+        known = {"limit", "offset", "filters"}
+        unknown = set(asked.query) - (
+            known if self._state.switches["count"] == "refused" else {*known, "count"}
+        )
         try:
             start, size = int(asked.query.get("offset") or 0), int(asked.query.get("limit") or PAGE)
         except ValueError:

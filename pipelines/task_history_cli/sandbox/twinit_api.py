@@ -18,7 +18,9 @@ from .server import Asked, Said
 
 _ROOT = "/workflowsvc/api/v1/"
 SWITCHES: dict[str, Any] = {
-    "order": "newest",  # oldest, any, random
+    "order": "newest",  # oldest, any, days, random
+    "empty_from": 0,
+    "total": "right",  # more, absent
     "sort": "ignored",  # heeded, refused
     "envelope": True,
     "page_cap": 100,
@@ -249,10 +251,11 @@ class Twinit(PlainApi):
         switches = self._state.switches
         names = ("_count", "_pageSize") if switches["size_name"] == "both" else (switches["size_name"],)
         given = [int(asked.query[name]) for name in names if name in asked.query]
-        size = min(given[0] if given else 10, int(switches["page_cap"]))
-        start = int(asked.query.get("_offset", 0))
-        part = found[start : start + size]
+        start, size = int(asked.query.get("_offset", 0)), given[0] if given else 10
+        part = self.page(found, start, size)
         rows = [one[0].row(one[1], one[2]) if isinstance(one, tuple) else one for one in part]
         if not switches["envelope"]:
             return rows
-        return {"_offset": start, "_pageSize": size, "_total": len(found), "_list": rows}
+        total = len(found) + 7 * (switches["total"] == "more")
+        counted = {} if switches["total"] == "absent" else {"_total": total}
+        return {"_offset": start, "_pageSize": size, **counted, "_list": rows}

@@ -8,10 +8,13 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             distinct ids as there are positions.
 ``chain``   Where the vendor does not count: each page begins with the last rows of the one before, the same rows in the
             same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns exactly
-            the rows that it repeats and nothing else (``is_end``), whatever the pages before it say of themselves. Where
-            a count came after all, the rows have to meet it: ``by_chain``.
-``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places (``Repeated``), and no
-            rows at all, where nothing is counted (``of_nothing``).
+            the rows that it repeats and nothing else (``is_end``), whatever the pages before it say of themselves. A
+            list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
+            shorter than one that this listing was seen to give (``PageLengths``). Where a count came after all, the rows
+            have to meet it: ``by_chain``.
+``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places (``Repeated``), those
+            of a list whose order was seen to change, where none moved so far that two pages may have passed over it
+            (``seen_order``), and no rows at all, where nothing is counted (``of_nothing``).
 
 Never evidence: an empty page behind rows; a page as long as the longest that was seen; a size at which some other list
 ended; a count that was seen and then dropped; one empty answer without a second look. A count that was seen is not
@@ -29,8 +32,6 @@ from typing import Literal
 
 from ..core.models import Page
 
-_MIN_VENDOR_PAGE_SIZE = 10
-"""No vendor caps its pages below."""
 _STRENGTHS = ("", "repeat", "chain", "count")
 _MAX_STALE_READINGS = 8
 """Readings of one instant in a row that show no new row while rows swap places."""
@@ -187,28 +188,24 @@ class Repeated:
 
 
 class PageLengths:
-    """How long the vendor's pages are, as far as they were seen; shared by all lists of one run.
+    """How long the pages of a listing were seen to be; shared by all lists of one run.
 
-    A short page is the end only where longer ones were seen, since a vendor may cap its pages below what it documents.
+    A vendor may cap its pages below what it is asked for. So a page is short only where a longer one was seen.
     """
 
-    def __init__(self, page_size: int) -> None:
-        self._page_size = page_size
+    def __init__(self) -> None:
         self._longest = 0
-        self._ends: set[int] = set()
+        self._has_looked = False
         self._lock = threading.Lock()
 
-    def is_end(self, page: Page) -> bool:
-        """Whether certainly nothing follows the page."""
+    def note(self, rows: int) -> bool:
+        """Takes the length of a page; whether a longer one was seen."""
         with self._lock:
-            size = page.size
-            is_shorter = size < self._longest or size < _MIN_VENDOR_PAGE_SIZE or size in self._ends
-            self._longest = max(self._longest, size)
-            if not size or page.more is not None:
-                return not size or not page.more
-            return size < self._page_size and is_shorter
+            self._longest = max(self._longest, rows)
+            return rows < self._longest
 
-    def ended_with(self, size: int) -> None:
-        """Nothing followed a page of that size."""
+    def may_look(self) -> bool:
+        """Whether a page may be asked for only to see how long pages are; true once."""
         with self._lock:
-            self._ends.add(size)
+            may_look, self._has_looked = not self._has_looked, True
+            return may_look

@@ -2,27 +2,33 @@
 
 Newest first is what such lists mostly are, and no vendor documents it. It is seen in the answers or not believed:
 only while every page so far came newest first, each joined to the one before, does a row that began before the
-window say that all that follow did too. Otherwise the list is read to its end.
+window say that all that follow did too. Otherwise the list is read to its end, and again where its order changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from ..core.intervals import overlap
+from ..core.log import log
 from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
+from .chain import Chain
 from .compare import Comparison, CountedHeld, Held
-from .evidence import CHAIN, PageLengths
+from .evidence import CHAIN, COUNT, Evidence, PageLengths
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import Pages
-from .unsorted_listing import Chain, compared, cut, over
+from .seen_order import MIN_ORDERED_ROWS, SeenOrder
+from .unsorted_listing import MAX_READINGS, compared, cut, over
 
 _ROWS_PER_PIECE = 2_000
+_MOST_AGAIN = 3
+"""Windows that one sync reads again because an earlier one could not verify them, where each takes a scan."""
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -38,13 +44,15 @@ class FullScan:
         values: SystemSettings,
         *,
         lengths: PageLengths,
+        order: SeenOrder,
         filters: Mapping[str, Any] | None = None,
     ) -> None:
         self._system = system
         self._pages = Pages(client, system, values, filters=filters)
         self._lengths = lengths
-        self._order = ""
-        """newest_first, or none where rows came otherwise; empty while too few were seen to tell."""
+        self._order = order
+        self._shown_until: datetime | None = None
+        """When the first page of the newest window was read: what began later may not be on it."""
 
     @property
     def system(self) -> System:
@@ -67,55 +75,35 @@ class FullScan:
 
         ``held`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
-        self._order = ""
-        chain = Chain(self._pages, self._system, self._lengths, None, offset=self._place(window, held))
-        waiting: dict[str, Row] = {}
-        end, last = window.end, _FAR
-        pages = iter(chain)
-        while True:
-            try:
-                rows = next(pages, None)
-            except Exception:
-                # What came newest first and joined is all there is down to its last instant, also after an error.
-                piece = self._sure(chain, Window(window.start, end), last, waiting)
-                if piece is not None:
-                    yield piece
-                raise
-            if rows is None:
-                break
-            waiting |= {self._system.identity(row): row for row in rows if self._is_in(row, window)}
-            last = self._look(rows, last)
-            if self._order == "newest_first" and last < window.start and chain.is_joined:
-                break
-            piece = None
-            if len(waiting) >= _ROWS_PER_PIECE:
-                piece = self._sure(chain, Window(window.start, end), last, waiting)
-            if piece is not None:
-                given = {self._system.identity(row) for row in piece.rows}
-                waiting = {key: row for key, row in waiting.items() if key not in given}
-                end = piece.window.start
-                yield piece
-        rest = Window(window.start, end)
-        piece = cut(self._system, rest, waiting.values(), chain.evidence)
-        outside = [row for row in waiting.values() if not self._is_in(row, rest)]
-        yield replace(piece, order=self._order or None, outside=outside)
-
-    def _sure(self, chain: Chain, left: Window, last: datetime, waiting: Mapping[str, Row]) -> Piece | None:
-        """What is certainly whole of what is left: from after the last instant that was seen to its end."""
-        edge = floor_ms(last) + MS if last < left.end else left.end
-        if self._order != "newest_first" or not chain.is_joined or not left.start < edge < left.end:
-            return None
-        piece = cut(self._system, Window(edge, left.end), waiting.values(), CHAIN)
-        return replace(piece, order=self._order)
+        self._shown_until = None
+        scan = _Scan(self._pages, self._system, self._lengths, self._order, [window])
+        yield from scan.pieces(self._place(window, held))
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
-        """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
+        """What is new since the last sync, its lookback once more, and what earlier syncs left out or not verified.
 
-        They leave something out where one ended before it came to the beginning: pieces come newest first.
+        They leave something out where one ended before it came to the beginning: pieces come newest first. Where
+        the list is read to its end, all of that comes from one reading, and what it shows of other executions that
+        are not held, or held as open.
         """
         # The listing shows what there is; the vendor's clock, which no answer has shown yet, may be ahead.
-        windows = [Window(since.start, edge() + AHEAD), *since.gaps]
-        for window in windows:
+        newest = Window(since.start, edge() + AHEAD)
+        older = [
+            part for window in (*since.gaps, *since.again) if not (part := _before(window, newest)).is_empty
+        ]
+        scan = _Scan(
+            self._pages,
+            self._system,
+            self._lengths,
+            self._order,
+            [newest, *older],
+            others=_Others(self._system, since.loaded, held),
+            edge=edge,
+        )
+        for piece in scan.pieces():
+            self._shown_until = scan.shown_until
+            yield piece
+        for window in older[: len(since.gaps) + _MOST_AGAIN] if not scan.is_whole else ():
             yield from self.pieces(window, held=held)
 
     def compare(self, window: Window, held: Held) -> Comparison:
@@ -127,21 +115,8 @@ class FullScan:
         return compared(self, window, held)
 
     def over(self, piece: Piece, edge: datetime) -> Window:
-        """The piece's window, no further than now or its last row."""
-        return over(piece, edge)
-
-    def _is_in(self, row: Row, window: Window) -> bool:
-        at = self._system.started_at(row)
-        return at is None or at in window
-
-    def _look(self, rows: list[Row], last: datetime) -> datetime:
-        """Notes in which order the rows come; gives when the last of them began."""
-        starts = [last, *(at for at in map(self._system.started_at, rows) if at is not None)]
-        if any(one < two for one, two in pairwise(starts)):
-            self._order = "none"
-        elif not self._order and starts[-1] < starts[min(1, len(starts) - 1)]:
-            self._order = "newest_first"
-        return min(starts)
+        """The piece's window, no further than its last row or when the list's beginning was read."""
+        return over(piece, min(edge, self._shown_until or edge))
 
     def _place(self, window: Window, held: Held | None) -> int:
         """A place of which it is known that everything before it is newer than the window.
@@ -163,5 +138,188 @@ class FullScan:
     def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
         """Whether the rows come newest first, and do so from after that instant on."""
         starts = [at for at in map(self._system.started_at, rows) if at is not None]
-        is_sorted = all(one >= two for one, two in pairwise(starts))
-        return len(starts) == len(rows) > 1 and is_sorted and starts[0] > starts[-1] and starts[1] >= end
+        falls = [one > two for one, two in pairwise(starts) if one != two]
+        is_sorted = len(starts) == len(rows) > 1 and all(falls) and len(falls) >= MIN_ORDERED_ROWS // 2
+        return is_sorted and starts[1] >= end
+
+
+class _Others:
+    """Rows of a list that began outside of the windows it is read for: those that are not held, or held as open."""
+
+    def __init__(self, system: System, loaded: Window | None, held: NewestHeld) -> None:
+        self._system = system
+        self._loaded = loaded
+        self._held = held
+        self._unasked: dict[str, Row] = {}
+        self._kept: dict[str, Row] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Takes those that began in what is loaded."""
+        loaded = self._loaded
+        if loaded is None:
+            return
+        for row in rows:
+            start = self._system.started_at(row)
+            if start is not None and start in loaded:
+                self._unasked[self._system.identity(row)] = row
+        if len(self._unasked) >= _ROWS_PER_PIECE:
+            self._ask()
+
+    def rows(self) -> list[Row]:
+        """Those that are to be stored."""
+        self._ask()
+        return list(self._kept.values())
+
+    def _ask(self) -> None:
+        if self._unasked:
+            self._kept |= {key: self._unasked[key] for key in self._held.unsettled(list(self._unasked))}
+        self._unasked = {}
+
+
+class _Scan:
+    """One scan for some windows, the newest first: as many readings of the list as it takes.
+
+    ``others`` gets the rows that began in none of the windows.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        system: System,
+        lengths: PageLengths,
+        order: SeenOrder,
+        windows: Sequence[Window],
+        *,
+        others: _Others | None = None,
+        edge: Edge | None = None,
+    ) -> None:
+        self._pages = pages
+        self._system = system
+        self._lengths = lengths
+        self._shared_order = order
+        self._windows = windows
+        self._others = others
+        self._edge = edge
+        self.shown_until: datetime | None = None
+        """When the list's beginning was read."""
+        self.is_whole = False
+        """Whether the list was read to its end, so that all windows have a piece."""
+        self._order = ""
+        """newest_first, or none where rows came otherwise; empty while too few were seen to tell."""
+        self._last = _FAR
+        """When the last of the rows that were read so far began, where they come newest first."""
+        self._end = windows[0].end
+        """Where the part of the newest window ends of which no piece was given."""
+        self._waiting: dict[str, Row] = {}
+        """Rows of the windows that no piece has."""
+
+    def pieces(self, offset: int = 0) -> Iterator[Piece]:
+        """The windows in pieces; only the newest where the list is left before its end."""
+        newest = self._windows[0]
+        chain: Chain | None = None
+        for reading in range(1, MAX_READINGS + 1):
+            chain = Chain(
+                self._pages,
+                self._system,
+                lengths=self._lengths,
+                order=self._shared_order,
+                window=None,
+                offset=offset if reading == 1 else 0,
+                earlier=chain,
+            )
+            self._order, self._last = "", _FAR
+            yield from self._read(chain)
+            if self._is_passed(chain):
+                yield self._piece(Window(newest.start, self._end), CHAIN)
+                return
+            evidence = chain.evidence
+            if evidence.is_verified:
+                break
+            log.info("listing_moved", rows=len(chain.places), reading=reading, reason=evidence.reason)
+        self.is_whole = True
+        yield self._piece(Window(newest.start, self._end), evidence)
+        # Rows of which it is not known when they began are in the newest.
+        rows = [row for row in self._waiting.values() if self._system.started_at(row) is not None]
+        for window in self._windows[1:]:
+            piece = cut(self._system, window, rows, evidence)
+            yield replace(piece, order=self._order or None)
+
+    def _read(self, chain: Chain) -> Iterator[Piece]:
+        """Reads the list as far as is needed, and gives what is certain of the newest window meanwhile."""
+        newest, pages = self._windows[0], iter(chain)
+        while True:
+            try:
+                rows = next(pages, None)
+            except Exception:
+                # What came newest first and joined is all there is down to its last instant, also after an error.
+                piece = self._sure(chain, Window(newest.start, self._end))
+                if piece is not None:
+                    yield piece
+                raise
+            if self.shown_until is None and self._edge is not None:
+                self.shown_until = self._edge()
+            if rows is None:
+                return
+            self._take(rows)
+            if self._is_passed(chain):
+                return
+            if len(self._waiting) >= _ROWS_PER_PIECE:
+                piece = self._sure(chain, Window(newest.start, self._end))
+                if piece is not None:
+                    self._waiting = {
+                        key: row for key, row in self._waiting.items() if not self._is_in(row, piece.window)
+                    }
+                    self._end = piece.window.start
+                    yield piece
+
+    def _take(self, rows: list[Row]) -> None:
+        """Keeps the rows of the windows, and notes in which order they come."""
+        ours = [row for row in rows if any(self._is_in(row, window) for window in self._windows)]
+        self._waiting |= {self._system.identity(row): row for row in ours}
+        if self._others is not None and len(ours) < len(rows):
+            taken = {self._system.identity(row) for row in ours}
+            self._others.add(row for row in rows if self._system.identity(row) not in taken)
+        starts = [self._last, *(at for at in map(self._system.started_at, rows) if at is not None)]
+        if any(one < two for one, two in pairwise(starts)):
+            self._order = "none"
+        elif not self._order and starts[-1] < starts[min(1, len(starts) - 1)]:
+            self._order = "newest_first"
+        self._last = min(starts)
+
+    @property
+    def _is_newest_first(self) -> bool:
+        return self._order == "newest_first" and self._shared_order.is_sorted
+
+    def _is_passed(self, chain: Chain) -> bool:
+        """Whether all that is still to come began before the newest window."""
+        return self._is_newest_first and chain.is_joined and self._last < self._windows[0].start
+
+    def _piece(self, window: Window, evidence: Evidence) -> Piece:
+        """What is left of the newest window, and what else the list showed."""
+        piece = cut(self._system, window, self._waiting.values(), evidence)
+        outside = [
+            row
+            for row in self._waiting.values()
+            if self._is_in(row, self._windows[0]) and not self._is_in(row, window)
+        ]
+        outside += self._others.rows() if self._others is not None else []
+        total = len(piece.rows) if evidence == COUNT else None
+        return replace(piece, total=total, order=self._order or None, outside=outside)
+
+    def _sure(self, chain: Chain, left: Window) -> Piece | None:
+        """What is certainly whole of what is left: from after the last instant that was seen to its end."""
+        edge = floor_ms(self._last) + MS if self._last < left.end else left.end
+        if not self._is_newest_first or not chain.is_joined or not left.start < edge < left.end:
+            return None
+        return replace(
+            cut(self._system, Window(edge, left.end), self._waiting.values(), CHAIN), order=self._order
+        )
+
+    def _is_in(self, row: Row, window: Window) -> bool:
+        at = self._system.started_at(row)
+        return at is None or at in window
+
+
+def _before(window: Window, other: Window) -> Window:
+    """The part of the window before the other."""
+    return overlap(window, Window(window.start, max(window.start, other.start)))

@@ -37,7 +37,7 @@ class Piece:
     order: str | None = None
     """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
     outside: Sequence[Row] = ()
-    """Rows that stood in the answers and began in windows of which pieces were given before."""
+    """Rows that stood in the answers, began in windows that were loaded before, and are not held or held as open."""
 
     @property
     def is_verified(self) -> bool:
@@ -84,6 +84,8 @@ class Since:
     """What began before may be purged at the vendor."""
     compare_from: datetime | None
     """From where on everything is compared, where that is due."""
+    again: Sequence[Window] = ()
+    """What is loaded and was not verified."""
 
     @property
     def start(self) -> datetime:
@@ -99,6 +101,10 @@ class NewestHeld(Held, Protocol):
 
     def newest_start(self) -> datetime | None:
         """When the newest of them began."""
+        ...
+
+    def unsettled(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are not held, or whose executions are held as open."""
         ...
 
 

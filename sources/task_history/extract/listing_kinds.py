@@ -11,12 +11,13 @@ from ..systems.shared_settings import SystemSettings
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .listing import WindowReader
+from .seen_order import SeenOrder
 from .sorted_listing import SortedListing
 from .unsorted_listing import ROWS_PER_PIECE, UnsortedListing
 
 
 class Readers:
-    """Makes the readers of a system's partitions; they share what they learn of the lengths of its pages."""
+    """Makes the readers of a system's partitions; they share what they learn of its pages."""
 
     def __init__(
         self, sender: Sender, system: System, values: SystemSettings, *, rows_per_piece: int = ROWS_PER_PIECE
@@ -25,7 +26,8 @@ class Readers:
         self._system = system
         self._values = values
         self._rows_per_piece = rows_per_piece
-        self._lengths = PageLengths(system.listing.page_size)
+        self._lengths = PageLengths()
+        self._order = SeenOrder()
 
     def of(self, filters: Mapping[str, Any]) -> WindowReader:
         """The reader of the partition that these filters name."""
@@ -33,5 +35,7 @@ class Readers:
         if kind == "sorted":
             return SortedListing(sender, system, values, rows_per_piece=self._rows_per_piece, filters=filters)
         if kind == "unsorted":
-            return UnsortedListing(sender, system, values, lengths=self._lengths, filters=filters)
-        return FullScan(sender, system, values, lengths=self._lengths, filters=filters)
+            return UnsortedListing(
+                sender, system, values, lengths=self._lengths, order=self._order, filters=filters
+            )
+        return FullScan(sender, system, values, lengths=self._lengths, order=self._order, filters=filters)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -175,6 +175,9 @@ class Pages:
     def _read(self, answer: Answer, window: Window | None, offset: int) -> Page:
         """The page in the answer. Raises UnexpectedResponse, also where a row names another partition."""
         page = self._system.listing.read(answer.data)
+        count = answer.headers.get(self._system.listing.total_header, "")
+        if page.total is None and count.isascii() and count.isdigit():
+            page = replace(page, total=int(count))
         name = self._system.listing.partitioned_by
         if self._partition_key and name in self._filters:
             check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))

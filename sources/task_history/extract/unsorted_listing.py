@@ -1,110 +1,41 @@
-"""Listings in an undocumented order, without a count: pages that are seen to join.
+"""Listings that are filtered by time and come in an undocumented order: windows whose pages are seen to join.
 
-Each page repeats the last row of the one before. If that row is not on it, rows moved in between: the page is
-asked for again from further back. A short page is the end only where longer ones were seen, since a vendor may
-cap its pages below what it documents.
+Where the order changes from request to request, a window is read in parts that fit on one page each.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from ..core.errors import Rejected
 from ..core.intervals import halves, is_ascending
 from ..core.log import log
-from ..core.models import MS, Page, Row, Sender, Window, floor_ms
+from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
+from .chain import Chain
 from .compare import Comparison, CountedHeld, Held, Leaf
-from .evidence import CHAIN, Evidence, PageLengths, unverified
+from .evidence import COUNT, Evidence, PageLengths
 from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since, WindowReader
-from .pages import Pages, described
+from .pages import Pages, described, refused_depth
+from .seen_order import SeenOrder
 
 ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
 """Times what a piece should hold."""
-_STEPS_BACK = (25, 100, 1_000)
-
-
-class Chain:
-    """One list, page after page, from the row at ``offset`` on."""
-
-    def __init__(
-        self, pages: Pages, system: System, lengths: PageLengths, window: Window | None, *, offset: int = 0
-    ) -> None:
-        self._pages = pages
-        self._system = system
-        self._lengths = lengths
-        self._window = window
-        self._offset = offset
-        self.seen: set[str] = set()
-        self.is_joined = True
-        """Whether every page joined the one before it."""
-        self.is_heeded = True
-        """Whether offsets led to other rows."""
-
-    @property
-    def evidence(self) -> Evidence:
-        """What makes the rows of all its pages believed to be all, once they came to an end."""
-        if not self.is_joined:
-            return unverified("a page does not join the one before it: rows moved while they were read")
-        return CHAIN if self.is_heeded else unverified("offsets lead to the same rows")
-
-    def __iter__(self) -> Iterator[list[Row]]:
-        """The rows of each page that were not on those before. Raises what the client raises."""
-        offset = self._offset
-        tail: str | None = None
-        before: list[str] = []
-        while True:
-            page, offset = self._joining(offset, tail)
-            ids = [self._system.identity(row) for row in page.rows]
-            fresh = [row for row, key in zip(page.rows, ids, strict=True) if key not in self.seen]
-            if len(ids) > 1 and ids == before:
-                # A page that is longer than any is the whole list, at any offset.
-                self.is_heeded = len(ids) > self._system.listing.page_size
-                return
-            self.seen.update(ids)
-            if fresh:
-                yield fresh
-            elif before:
-                self._lengths.ended_with(len(before))
-                return
-            if self._lengths.is_end(page):
-                return
-            last = page.places[-1] if ids else page.size
-            offset, tail, before = offset + max(1, last), ids[-1] if ids else tail, ids
-
-    def _joining(self, offset: int, tail: str | None) -> tuple[Page, int]:
-        """The page at the offset, or from further back where rows moved, and where it begins."""
-        page = self._pages.one(self._window, offset)
-        if tail is None:
-            return page, offset
-        for back in (*_STEPS_BACK, 0):
-            if self._joins(page, tail):
-                return page, offset
-            if not back or not offset:
-                break
-            offset = max(0, offset - back)
-            page = self._pages.one(self._window, offset)
-        self.is_joined = False
-        return page, offset
-
-    def _joins(self, page: Page, tail: str) -> bool:
-        """Whether the page goes on from the last row: before that one it shows only rows that are known."""
-        for row in page.rows:
-            identity = self._system.identity(row)
-            if identity == tail:
-                return True
-            if identity not in self.seen:
-                return False
-        return False
+_BLUR = timedelta(seconds=1)
+"""How far beyond a window a vendor's filter may reach."""
+_READINGS, MAX_READINGS = 2, 4
+"""How often a window is read before it is cut in two, and at most."""
 
 
 class UnsortedListing:
-    """Reads windows of a listing that is filtered by time and comes in any order, without a count."""
+    """Reads windows of a listing that is filtered by time and comes in any order."""
 
     rest_rows: int | None = None
 
@@ -115,6 +46,7 @@ class UnsortedListing:
         values: SystemSettings,
         *,
         lengths: PageLengths,
+        order: SeenOrder,
         filters: Mapping[str, Any] | None = None,
         rows_per_piece: int = ROWS_PER_PIECE,
     ) -> None:
@@ -122,6 +54,7 @@ class UnsortedListing:
         self._rows_per_piece = rows_per_piece
         self._pages = Pages(client, system, values, filters=filters)
         self._lengths = lengths
+        self._order = order
 
     @property
     def system(self) -> System:
@@ -169,20 +102,53 @@ class UnsortedListing:
 
     def _read(self, window: Window) -> Piece | list[Window]:
         """The whole window, or the smaller ones that are to be read instead."""
-        for attempt in (1, 2):
-            chain = Chain(self._pages, self._system, self._lengths, window)
-            rows: dict[str, Row] = {}
-            for page in chain:
-                rows |= {self._system.identity(row): row for row in page}
-                if len(rows) == len(page) and (parts := self._parts(window, page)):
-                    return parts
-                if len(rows) > _MOST_IN_A_PIECE * self._rows_per_piece and (two := halves(window)):
-                    return list(two)
-            if chain.evidence.is_verified:
-                return cut(self._system, window, rows.values(), CHAIN)
-            log.info("listing_moved", window=described(window), rows=len(rows), attempt=attempt)
-        two = halves(window)
-        return list(two) if two else cut(self._system, window, rows.values(), chain.evidence)
+        rows: dict[str, Row] = {}
+        chain: Chain | None = None
+        smaller: Sequence[Window]
+        for reading in range(1, MAX_READINGS + 1):
+            chain = Chain(
+                self._pages,
+                self._system,
+                lengths=self._lengths,
+                order=self._order,
+                window=window,
+                earlier=chain,
+            )
+            try:
+                for page in chain:
+                    rows |= {self._system.identity(row): row for row in page}
+                    if smaller := self._smaller(window, chain, page):
+                        return list(smaller)
+            except Rejected as error:
+                smaller = self._halves(window, rows.values())
+                if not smaller or not refused_depth(error, chain.page_count):
+                    raise
+                return list(smaller)
+            evidence = chain.evidence
+            if evidence.is_verified:
+                break
+            log.info("listing_moved", window=described(window), rows=len(rows), reading=reading)
+            if reading >= _READINGS and (smaller := self._halves(window, rows.values())):
+                return list(smaller)
+        piece = cut(self._system, window, rows.values(), evidence)
+        return replace(piece, total=len(piece.rows)) if evidence == COUNT else piece
+
+    def _smaller(self, window: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
+        """The parts in which the window is to be read instead, after a page; none where it is read on."""
+        if chain.page_count == 1 and (parts := self._parts(window, page)):
+            return parts
+        is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
+        # In an order that changes, only what one page holds is known to be all.
+        is_torn = not chain.is_over and self._order.changes
+        return self._halves(window, page) if is_large or is_torn else ()
+
+    def _halves(self, window: Window, rows: Iterable[Row]) -> Sequence[Window]:
+        """The window cut in two; none where that shows no fewer rows, since the vendor does not filter by time."""
+        around = Window(window.start - _BLUR, window.end + _BLUR)
+        is_filtered = all(
+            start in around for row in rows if (start := self._system.started_at(row)) is not None
+        )
+        return (halves(window) or ()) if is_filtered else ()
 
     def _parts(self, window: Window, rows: list[Row]) -> list[Window]:
         """The window in parts of about a piece, where its first page shows that it holds far more."""

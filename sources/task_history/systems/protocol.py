@@ -212,6 +212,8 @@ class Listing(Generic[S]):
     request: PageRequest[S]
     read: Callable[[Json], Page]
     """Reads a page. Raises UnexpectedResponse when the answer does not have the documented form."""
+    total_header: str = ""
+    """The answer's header, in lower case, that counts the whole list where a server gives it; empty for none."""
     page_form: PageForm | None = None
     """The form of pages that are read in columns; None where each row has to be looked at."""
     filters: tuple[Filter, ...] = ()

@@ -118,6 +118,16 @@ class Warehouse(BacklogQueries):
         """Start of the newest execution; None without any."""
         return utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
 
+    def unsettled(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are not stored, or whose executions are stored open."""
+        settled: set[str] = set()
+        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
+            part = ids[start : start + _MAX_IDS_PER_QUERY]
+            marks = ", ".join(["%s"] * len(part))
+            sql = f"SELECT id FROM {self._all} WHERE NOT is_open AND id IN ({marks})"
+            settled.update(str(row[0]) for row in self._rows(sql, *part))
+        return set(ids) - settled
+
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
         condition = self._chosen("e")

@@ -205,9 +205,11 @@ def test_a_count_that_no_row_meets_ends_the_readings() -> None:
     assert ended == unverified("5 rows of one instant, of which 2 were seen")
 
 
-def test_a_short_page_ends_a_list_only_where_longer_ones_were_seen() -> None:
+def test_a_page_is_short_only_where_a_longer_one_was_seen() -> None:
     """A vendor may cap its pages below what is asked for: then each page is as short as the first."""
-    lengths = PageLengths(250)
-    assert not lengths.is_end(_page(50))
-    assert not lengths.is_end(_page(50))
-    assert lengths.is_end(_page(49))
+    lengths = PageLengths()
+    assert not lengths.note(50)
+    assert not lengths.note(50)
+    assert lengths.note(49)
+    assert not lengths.note(51)
+    assert lengths.note(50)

@@ -13,6 +13,7 @@ from task_history.core.intervals import Starts
 from task_history.core.models import Window
 from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
+from task_history.extract.seen_order import SeenOrder
 from tests.support.plain_vendor import NOW, PlainVendor
 
 RECENT = Window(NOW - timedelta(hours=12), NOW)
@@ -33,7 +34,8 @@ def _scan(vendor: PlainVendor) -> FullScan:
         FallbackSender(vendor),
         vendor.system,
         vendor.values,
-        lengths=PageLengths(vendor.system.listing.page_size),
+        lengths=PageLengths(),
+        order=SeenOrder(),
     )
 
 

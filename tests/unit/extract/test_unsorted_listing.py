@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from task_history.client.fallback import FallbackSender
 from task_history.core.models import Window
 from task_history.extract.evidence import PageLengths
+from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
 from tests.support.plain_vendor import NOW, PlainVendor
 
@@ -32,10 +34,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-def _read(vendor: PlainVendor, lengths: PageLengths, workflow: int, window: Window = WINDOW) -> list[str]:
+@dataclass(frozen=True)
+class Seen:
+    """What the lists of one run share."""
+
+    lengths: PageLengths = field(default_factory=PageLengths)
+    order: SeenOrder = field(default_factory=SeenOrder)
+
+
+def _read(vendor: PlainVendor, seen: Seen, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
     listing = UnsortedListing(
-        FallbackSender(vendor), vendor.system, vendor.values, lengths=lengths, filters=filters
+        FallbackSender(vendor),
+        vendor.system,
+        vendor.values,
+        lengths=seen.lengths,
+        order=seen.order,
+        filters=filters,
     )
     pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
@@ -47,9 +62,9 @@ def _read(vendor: PlainVendor, lengths: PageLengths, workflow: int, window: Wind
 def test_every_execution_comes_once(variant: str) -> None:
     """Whatever order, caps and filters the vendor has, a window is read whole and nothing comes twice."""
     vendor = PlainVendor("sailpoint", executions=2_500, days=30, workflows=3, switches=VARIANTS[variant])
-    lengths = PageLengths(vendor.system.listing.page_size)
+    seen = Seen()
     for workflow in range(3):
-        found = _read(vendor, lengths, workflow)
+        found = _read(vendor, seen, workflow)
         assert len(found) == len(set(found))
         hidden = {vendor.world.identity(at) for at in vendor.world.held_back}
         assert set(found) >= vendor.shown(WINDOW, workflow) - hidden
@@ -58,10 +73,10 @@ def test_every_execution_comes_once(variant: str) -> None:
 def test_forty_lists_take_hardly_more_than_their_pages() -> None:
     """40 workflows of 20,000 executions: at most 5 % more requests than full pages need."""
     vendor = PlainVendor("sailpoint", executions=20_000, days=20, workflows=40)
-    lengths = PageLengths(vendor.system.listing.page_size)
+    seen = Seen()
     fewest = 0
     for workflow in range(40):
-        found = _read(vendor, lengths, workflow)
+        found = _read(vendor, seen, workflow)
         assert set(found) == vendor.shown(WINDOW, workflow)
         fewest += max(1, math.ceil(len(found) / 250))
     assert vendor.requests <= 1.05 * fewest
@@ -74,10 +89,12 @@ def test_an_unknown_filter_is_tried_once() -> None:
         for name in ("start_time", "startTime")
     )
     for vendor in (known, unknown):
-        lengths, asking = PageLengths(vendor.system.listing.page_size), FallbackSender(vendor)
+        seen, asking = Seen(), FallbackSender(vendor)
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
-            listing = UnsortedListing(asking, vendor.system, vendor.values, lengths=lengths, filters=filters)
+            listing = UnsortedListing(
+                asking, vendor.system, vendor.values, lengths=seen.lengths, order=seen.order, filters=filters
+            )
             assert {row["id"] for piece in listing.pieces(WINDOW) for row in piece.rows} == vendor.shown(
                 WINDOW, workflow
             )
@@ -91,7 +108,8 @@ def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
         FallbackSender(vendor),
         vendor.system,
         vendor.values,
-        lengths=PageLengths(250),
+        lengths=PageLengths(),
+        order=SeenOrder(),
         filters={"workflow": vendor.world.workflow_ids[0]},
         rows_per_piece=2_000,
     )

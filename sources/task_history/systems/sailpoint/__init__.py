@@ -36,6 +36,8 @@ PAGE = 250
 _PAGED_WORKFLOWS = ("v3", "beta")
 _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
 TERMINAL = frozenset({"completed", "failed", "canceled", "cancelled", "terminated", "timedout"})
+_COUNTED_FORMS = 2
+"""How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TIMES = ("startTime", "closeTime")
 _LAST_WORD = re.compile(
@@ -151,11 +153,17 @@ def list_request(
     workflow = path_of(_path(values.api_version, "workflows"), str(filters["workflow"]))
     path = f"{workflow}/executions"
     paging = (("limit", str(PAGE)), ("offset", str(offset)))
+    forms = [
+        (*paging, ("filters", filter_text)) if filter_text else paging
+        for filter_text in _filters(window, filters.get("status"))
+    ]
+    # https://developer.sailpoint.com/docs/api/standard-collection-parameters: no longer documented for this list, so a
+    # server may count, ignore it, or refuse it.
+    counted = [(*form, ("count", "true")) for form in forms[:_COUNTED_FORMS]]
     request: Request | None = None
     # https://github.com/sailpoint-oss/api-specs/issues/67: the filter's name and form differ by version; the
     # last resort is none, and the caller cuts.
-    for filter_text in reversed(list(_filters(window, filters.get("status")))):
-        params = (*paging, ("filters", filter_text)) if filter_text else paging
+    for params in reversed([*counted, *forms]):
         request = Request("list", path, params, is_partial=True, instead=request)
     assert request is not None  # noqa: S101 - there is always one form
     return request
@@ -305,6 +313,7 @@ SYSTEM = System(
         page_size=PAGE,
         request=list_request,
         read=read_page,
+        total_header="x-total-count",
         filters=FILTERS,
         partitioned_by="workflow",
         partitions=lambda values, workflows: tuple(str(row["id"]) for row in workflows),

@@ -134,7 +134,7 @@ def list_request(
 
 def read_page(data: Json) -> Page:
     rows, rejected, has_more = _page(data, what="list of runs")
-    return Page(list(map(_run, rows)), total=None, more=has_more, rejected=rejected)
+    return Page(list(map(_run, rows)), total=_total(data), more=has_more, rejected=rejected)
 
 
 def started_at(row: Row) -> datetime | None:
@@ -339,10 +339,20 @@ def _page(
     else:
         rows, rejected = rows_with_id(data, ("_list",), identity, what=what)
         size = len(rows) + len(rejected)
-        total, offset = data.get("_total"), data.get("_offset")
-        is_told = all(isinstance(number, int) and not isinstance(number, bool) for number in (total, offset))
-        has_more = size > 0 and max(offset, requested) + size < total if is_told else None
+        total, offset = _total(data), _whole(data.get("_offset"))
+        has_more = None
+        if total is not None and offset is not None:
+            has_more = size > 0 and max(offset, requested) + size < total
     return rows, rejected, has_more
+
+
+def _total(data: Json) -> int | None:
+    """The envelope's count of the whole list; None without one."""
+    return _whole(data.get("_total")) if isinstance(data, dict) else None
+
+
+def _whole(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _tasks(container: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:

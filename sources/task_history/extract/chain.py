@@ -1,0 +1,273 @@
+"""One reading of a list that is not known to be counted: pages that are seen to go on from each other.
+
+Each page begins with the last rows of the one before. Where it does not, rows moved in between, and it is asked for
+again from further back. ``seen_order`` says how many rows two pages share, ``evidence`` which page is the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from ..core.models import Page, Row, Window
+from ..systems.protocol import System
+from .evidence import CHAIN, COUNT, REPEAT, Evidence, PageLengths, unverified
+from .pages import Pages
+from .seen_order import MAX_MOVED_PART, SeenOrder
+
+_PAGES_BACK = (0.5, 2, 10)
+"""How far back a page is asked for again that does not join the one before it."""
+_MAX_STALE = 30
+"""Pages in a row without a row that is not known."""
+_SHORT_WINDOW = timedelta(days=7)
+"""A list of less time is shorter than a page, most often: all of the list's time shows how long pages are."""
+_UNFINISHED = "the list was not read to its end"
+_NOTHING = "the first page came empty although more rows were announced"
+_LONE = "pages of one row have none to share"
+_EMPTY = "a page behind rows came empty"
+_MOVED = "a page does not join the one before it: rows moved while they were read"
+_CHANGES = "the order of the list changes from request to request"
+_MOVED_FAR = "the order of the list changes by more rows than two pages share"
+_OFFSET = "offsets lead to the same rows"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A page as it was shown at an offset."""
+
+    offset: int
+    page: Page
+    ids: list[str]
+    starts: list[datetime | None]
+    fresh: list[Row]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Chain:
+    """One list, page after page, from the row at ``offset`` on.
+
+    ``lengths`` and ``order`` are what other lists of the listing showed, ``earlier`` is the reading of the same list
+    before this one.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        system: System,
+        *,
+        lengths: PageLengths,
+        order: SeenOrder,
+        window: Window | None,
+        offset: int = 0,
+        earlier: Chain | None = None,
+    ) -> None:
+        self._pages = pages
+        self._system = system
+        self._lengths = lengths
+        self._order = order
+        self._window = window
+        self._offset = offset
+        self._earlier = earlier
+        self.places: dict[str, int] = {}
+        """The place of each row that was read; -1 where the page that showed it joins no other."""
+        self.page_count = 0
+        self.is_over = False
+        """Whether the end of the list was reached."""
+        self._reason = ""
+        """Why the pages are not believed to follow each other."""
+        self._total: int | None = None
+        self._is_recounted = False
+        """Whether the vendor's count changed while the list was read."""
+        self.newest: datetime | None = None
+        """When the newest of its rows began."""
+        self._last_start: datetime | None = None
+        """When the last row of the last page began."""
+        self._newcomers = 0
+        """Rows that the earlier reading did not show."""
+        self._is_same = earlier is not None
+        """Whether those are newer than all that the earlier reading showed."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether every page went on from the one before it."""
+        return not self._reason
+
+    @property
+    def evidence(self) -> Evidence:
+        """What makes the rows of all its pages believed to be all."""
+        if not self.is_over:
+            return unverified(self._reason or _UNFINISHED)
+        if self._total is not None:
+            if self._count != self._total:
+                return unverified(f"the vendor counts {self._total:,} rows and showed {self._count:,}")
+            if self.is_joined or not self._is_recounted:
+                return COUNT
+        if self._reason:
+            return unverified(self._reason)
+        if self._order.changes and self.page_count > 1:
+            return REPEAT if self._is_repeated else unverified(_CHANGES)
+        return CHAIN
+
+    @property
+    def _count(self) -> int:
+        """How many rows the list is known to hold, those before ``offset`` included."""
+        return self._offset + len(self.places)
+
+    @property
+    def _is_repeated(self) -> bool:
+        """Whether the reading before this one showed the same rows."""
+        before = self._earlier
+        is_whole = before is not None and before.is_over and self._is_same
+        return is_whole and len(self.places) - self._newcomers == len(before.places)  # type: ignore[union-attr]
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """The rows of each page that were not on those before. Raises what the client raises."""
+        last = self._ask(self._offset)
+        self._place(last, self._offset)
+        if not last.ids:
+            self._reason = _NOTHING if last.page.more or last.page.total else ""
+            self.is_over = True
+            return
+        self.is_over = self._is_end(last) or self._is_short_of_others(last)
+        yield last.fresh
+        stale = 0
+        while not self.is_over:
+            shared = self._order.shared(last.starts)
+            pages = list(self._following(last, shared))
+            shown, fresh = pages[-1], [row for page in pages for row in page.fresh]
+            if shown.ids == last.ids and len(last) > 1:
+                # A page that is longer than what was asked for is the whole list, at any offset.
+                self.is_over = len(last) > self._system.listing.page_size
+                self._reason = "" if self.is_over else _OFFSET
+                return
+            # Of a list of one row, no further page can show it again: there an empty one has to do.
+            is_lone = not shown.ids and self.page_count == 2 and len(last) == 1
+            is_shared_only = not fresh and 0 < len(shown) <= shared
+            self.is_over = is_lone or is_shared_only or self._is_end(shown)
+            self._reason = "" if is_lone else self._reason
+            if fresh:
+                yield fresh
+            stale = 0 if fresh else stale + 1
+            if not shown.ids or stale > _MAX_STALE:
+                break
+            last = shown
+        if self.is_over and not self._offset and self._is_recounted and self._count != self._total:
+            # Rows came at the beginning of the list while it was read.
+            yield self._ask(0).fresh
+
+    def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
+        """The page after the last one; before it those that do not go on from it, where rows moved."""
+        size = len(last)
+        offset = last.offset + max(1, size - shared)
+        first: _Shown | None = None
+        for pages_back in (0.0, *_PAGES_BACK):
+            shown = self._ask(max(0, offset - int(size * pages_back)))
+            place = self._goes_on(shown, shared)
+            if place is not None:
+                self._place(shown, place)
+                yield shown
+                return
+            yield shown
+            first = first or shown
+            if self._order.changes or not shared or not shown.offset:
+                break
+        assert first is not None  # noqa: S101 - at least one page was asked for
+        if first.ids and shared:
+            self._order.found_changing()
+        self._reason = self._reason or (_EMPTY if not first.ids else _MOVED if shared else _LONE)
+        self._place(first, first.offset)
+        yield _Shown(first.offset, first.page, first.ids, first.starts, [])
+
+    def _ask(self, offset: int) -> _Shown:
+        page = self._pages.one(self._window, offset)
+        ids = [self._system.identity(row) for row in page.rows]
+        starts = [self._system.started_at(row) for row in page.rows]
+        self._order.note(starts)
+        self.page_count += 1
+        if page.total is not None:
+            self._is_recounted |= self._total not in (None, page.total)
+            self._total = page.total
+        fresh: list[Row] = []
+        for identity, start, row in zip(ids, starts, page.rows, strict=True):
+            if identity not in self.places:
+                self.places[identity] = -1
+                fresh.append(row)
+                self._compare(identity, start)
+        return _Shown(offset, page, ids, starts, fresh)
+
+    def _compare(self, identity: str, start: datetime | None) -> None:
+        """Takes a row that this reading shows for the first time: whether the earlier one showed it."""
+        before = self._earlier
+        if before is not None and identity not in before.places:
+            self._newcomers += 1
+            self._is_same &= start is not None and before.newest is not None and start > before.newest
+        if start is not None and (self.newest is None or start > self.newest):
+            self.newest = start
+
+    def _place(self, shown: _Shown, place: int) -> None:
+        self.places.update(zip(shown.ids, range(place, place + len(shown)), strict=True))
+        self._last_start = shown.starts[-1] if shown.starts else None
+
+    def _goes_on(self, shown: _Shown, shared: int) -> int | None:
+        """The place at which the page goes on in the list; None where it does not."""
+        if not shown.ids:
+            return None
+        if self._order.changes:
+            return shown.offset if self._is_near(shown, shared) else None
+        places = [self.places[identity] for identity in shown.ids]
+        first, start = places[0], shown.starts[0]
+        if first < 0:
+            return None
+        if self._order.is_sorted and start and self._last_start and start != self._last_start:
+            # It stands before the last instant, whose rows are all on this page, in any order.
+            return first
+        known = [place for place in places if place >= 0]
+        if any(one > two for one, two in pairwise(known)):
+            self._order.found_changing(_farthest(places, shown.offset))
+            return None
+        run = next((at for at, place in enumerate(places) if place != first + at), len(places))
+        if not 0 < shared <= run:
+            return None
+        self._order.confirm(run)
+        return first
+
+    def _is_near(self, shown: _Shown, shared: int) -> bool:
+        """Whether the page shows rows again that were seen near their places; notes how far they moved."""
+        places = [self.places[identity] for identity in shown.ids]
+        before = self._earlier.places if self._earlier else {}
+        moved = max(
+            _farthest(places, shown.offset),
+            _farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
+        )
+        self._order.found_changing(moved)
+        if moved > MAX_MOVED_PART * shared:
+            self._reason = self._reason or _MOVED_FAR
+        return sum(place >= 0 for place in places) > shared // 2
+
+    def _is_end(self, shown: _Shown) -> bool:
+        """Whether certainly nothing follows the page."""
+        is_shorter = self._lengths.note(len(shown))
+        if not shown.ids:
+            return False
+        if shown.page.more is False or self._count == self._total:
+            return True
+        return shown.page.more is None and self._total is None and is_shorter
+
+    def _is_short_of_others(self, first: _Shown) -> bool:
+        """Whether the list's first page is shorter than one of all its time; asked once for all lists of a run."""
+        window = self._window
+        if window is None or window.end - window.start > _SHORT_WINDOW or first.page.more is not None:
+            return False
+        if len(first) >= self._system.listing.page_size or not self._lengths.may_look():
+            return False
+        self._lengths.note(len(self._pages.one(None).rows))
+        return self._lengths.note(len(first))
+
+
+def _farthest(places: Sequence[int], offset: int) -> int:
+    """How far any of a page's rows stands from its place before."""
+    return max((abs(place - offset - at) for at, place in enumerate(places) if place >= 0), default=0)
