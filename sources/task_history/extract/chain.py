@@ -75,6 +75,8 @@ class Chain:
         self.places: dict[str, int] = {}
         """The place of each row that was read; -1 where the page that showed it joins no other."""
         self.page_count = 0
+        self._has_followers = False
+        """Whether a page was asked for that follows the first one."""
         self.is_over = False
         """Whether the end of the list was reached."""
         self._reason = ""
@@ -108,7 +110,7 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if self._order.changes and self.page_count > 1:
+        if self._order.changes and self._has_followers:
             return REPEAT if self._is_repeated else unverified(_CHANGES)
         return CHAIN
 
@@ -127,6 +129,9 @@ class Chain:
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises what the client raises."""
         last = self._ask(self._offset)
+        if not last.ids:
+            # That there is nothing is believed at the second look.
+            last = self._ask(self._offset)
         self._place(last, self._offset)
         if not last.ids:
             self._reason = _NOTHING if last.page.more or last.page.total else ""
@@ -145,7 +150,7 @@ class Chain:
                 self._reason = "" if self.is_over else _OFFSET
                 return
             # Of a list of one row, no further page can show it again: there an empty one has to do.
-            is_lone = not shown.ids and self.page_count == 2 and len(last) == 1
+            is_lone = not shown.ids and len(self.places) == 1
             is_shared_only = not fresh and 0 < len(shown) <= shared
             self.is_over = is_lone or is_shared_only or self._is_end(shown)
             self._reason = "" if is_lone else self._reason
@@ -162,6 +167,7 @@ class Chain:
     def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
         """The page after the last one; before it those that do not go on from it, where rows moved."""
         size = len(last)
+        self._has_followers = True
         offset = last.offset + max(1, size - shared)
         first: _Shown | None = None
         for pages_back in (0.0, *_PAGES_BACK):

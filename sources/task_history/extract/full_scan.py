@@ -27,8 +27,6 @@ from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, compared, cut, over
 
 _ROWS_PER_PIECE = 2_000
-_MOST_AGAIN = 3
-"""Windows that one sync reads again because an earlier one could not verify them, where each takes a scan."""
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -80,7 +78,7 @@ class FullScan:
         yield from scan.pieces(self._place(window, held))
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
-        """What is new since the last sync, its lookback once more, and what earlier syncs left out or not verified.
+        """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
         They leave something out where one ended before it came to the beginning: pieces come newest first. Where
         the list is read to its end, all of that comes from one reading, and what it shows of other executions that
@@ -88,9 +86,7 @@ class FullScan:
         """
         # The listing shows what there is; the vendor's clock, which no answer has shown yet, may be ahead.
         newest = Window(since.start, edge() + AHEAD)
-        older = [
-            part for window in (*since.gaps, *since.again) if not (part := _before(window, newest)).is_empty
-        ]
+        older = [part for window in since.gaps if not (part := _before(window, newest)).is_empty]
         scan = _Scan(
             self._pages,
             self._system,
@@ -103,7 +99,7 @@ class FullScan:
         for piece in scan.pieces():
             self._shown_until = scan.shown_until
             yield piece
-        for window in older[: len(since.gaps) + _MOST_AGAIN] if not scan.is_whole else ():
+        for window in older if not scan.is_whole else ():
             yield from self.pieces(window, held=held)
 
     def compare(self, window: Window, held: Held) -> Comparison:

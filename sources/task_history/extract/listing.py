@@ -84,8 +84,8 @@ class Since:
     """What began before may be purged at the vendor."""
     compare_from: datetime | None
     """From where on everything is compared, where that is due."""
-    again: Sequence[Window] = ()
-    """What is loaded and was not verified."""
+    newest: datetime | None = None
+    """When the newest execution began that is held and that the vendor still lists; None where that is not known."""
 
     @property
     def start(self) -> datetime:

@@ -76,17 +76,33 @@ class UnsortedListing:
         """The window in pieces, oldest first."""
         left = [window]
         while left:
-            outcome = self._read(left.pop())
-            if isinstance(outcome, Piece):
-                yield outcome
-            else:
-                left += reversed(outcome)
+            yield from self._piece_or_parts(left, left.pop())
 
     def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:  # noqa: ARG002
-        """What is new since the last sync, and its lookback once more."""
+        """What is new since the last sync, and its lookback once more.
+
+        The list is asked for from the newest execution on that is held: as long as it shows that one, it is no list
+        that came empty by mistake.
+        """
         window = Window(since.start, edge())
-        if not window.is_empty:
-            yield from self.pieces(window)
+        if window.is_empty:
+            return
+        left: list[Window] = []
+        yield from self._piece_or_parts(left, window, reach=since.newest)
+        while left:
+            yield from self._piece_or_parts(left, left.pop())
+
+    def _piece_or_parts(
+        self, left: list[Window], window: Window, *, reach: datetime | None = None
+    ) -> Iterator[Piece]:
+        """The window as a piece; where it is to be read in parts, these are added to what is left."""
+        outcome = self._read(
+            window, window if reach is None else Window(min(reach, window.start), window.end)
+        )
+        if isinstance(outcome, Piece):
+            yield outcome
+        else:
+            left += reversed(outcome)
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
@@ -100,8 +116,8 @@ class UnsortedListing:
         """The piece's window, no further than now or its last row."""
         return over(piece, edge)
 
-    def _read(self, window: Window) -> Piece | list[Window]:
-        """The whole window, or the smaller ones that are to be read instead."""
+    def _read(self, window: Window, asked: Window) -> Piece | list[Window]:
+        """The whole window, or the smaller ones that are to be read instead; ``asked`` is asked for, which holds it."""
         rows: dict[str, Row] = {}
         chain: Chain | None = None
         smaller: Sequence[Window]
@@ -111,16 +127,16 @@ class UnsortedListing:
                 self._system,
                 lengths=self._lengths,
                 order=self._order,
-                window=window,
+                window=asked,
                 earlier=chain,
             )
             try:
                 for page in chain:
                     rows |= {self._system.identity(row): row for row in page}
-                    if smaller := self._smaller(window, chain, page):
+                    if smaller := self._smaller(window, asked, chain, page):
                         return list(smaller)
             except Rejected as error:
-                smaller = self._halves(window, rows.values())
+                smaller = self._halves(window, asked, rows.values())
                 if not smaller or not refused_depth(error, chain.page_count):
                     raise
                 return list(smaller)
@@ -128,23 +144,30 @@ class UnsortedListing:
             if evidence.is_verified:
                 break
             log.info("listing_moved", window=described(window), rows=len(rows), reading=reading)
-            if reading >= _READINGS and (smaller := self._halves(window, rows.values())):
+            if reading >= _READINGS and (smaller := self._halves(window, asked, rows.values())):
                 return list(smaller)
         piece = cut(self._system, window, rows.values(), evidence)
-        return replace(piece, total=len(piece.rows)) if evidence == COUNT else piece
+        # What became visible late behind the newest that is held.
+        late = [
+            row
+            for row in rows.values()
+            if (start := self._system.started_at(row)) is not None
+            and asked.start + MS <= start < window.start
+        ]
+        return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=late)
 
-    def _smaller(self, window: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
+    def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
         """The parts in which the window is to be read instead, after a page; none where it is read on."""
-        if chain.page_count == 1 and (parts := self._parts(window, page)):
+        if len(chain.places) == len(page) and (parts := self._parts(window, page)):
             return parts
         is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
         # In an order that changes, only what one page holds is known to be all.
         is_torn = not chain.is_over and self._order.changes
-        return self._halves(window, page) if is_large or is_torn else ()
+        return self._halves(window, asked, page) if is_large or is_torn else ()
 
-    def _halves(self, window: Window, rows: Iterable[Row]) -> Sequence[Window]:
+    def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
         """The window cut in two; none where that shows no fewer rows, since the vendor does not filter by time."""
-        around = Window(window.start - _BLUR, window.end + _BLUR)
+        around = Window(asked.start - _BLUR, asked.end + _BLUR)
         is_filtered = all(
             start in around for row in rows if (start := self._system.started_at(row)) is not None
         )

@@ -77,10 +77,23 @@ class Sync:
     def _new_executions(self, context: Context, partitions: Partitions) -> Iterator[Chunk]:
         """Chunks with the new executions of all partitions."""
         since = {partition.name: self._last_sync(context, partition) for partition in partitions}
+        listing = context.system.listing
+        if (
+            listing.is_filtered_by_time
+            and not listing.is_countable
+            and any(each.loaded for each in since.values())
+        ):
+            newest = context.warehouse.newest_by_partition()
+            since = {
+                name: replace(each, newest=start)
+                if (start := newest.get(name)) and context.is_kept(Window(start, start))
+                else each
+                for name, each in since.items()
+            }
         again = [
             Window(each.start, each.loaded.end)
             for name, each in since.items()
-            if each.loaded is not None and not context.system.listing.is_countable
+            if each.loaded is not None and not listing.is_countable
         ]
         lookback = Window(min(again).start, max(each.end for each in again)) if again else None
         for chunk in partitions.chunks(

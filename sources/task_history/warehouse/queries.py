@@ -118,6 +118,14 @@ class Warehouse(BacklogQueries):
         """Start of the newest execution; None without any."""
         return utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
 
+    def newest_by_partition(self) -> dict[str, datetime]:
+        """When the newest execution of each partition began, of those that the vendor still lists."""
+        rows = self._rows(
+            f"SELECT {self._partition('e')}, max(e.{self._start}) FROM {self._executions} AS e "
+            f"WHERE e.purged_at_source IS NULL AND e.{self._start} IS NOT NULL GROUP BY 1"
+        )
+        return {str(partition or ""): _always(start) for partition, start in rows}
+
     def unsettled(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are not stored, or whose executions are stored open."""
         settled: set[str] = set()
