@@ -35,7 +35,7 @@ _OFFSET = "offsets lead to the same rows"
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A page as it was shown at an offset."""
+    """A page as it was shown at an offset, one id and start for each place; an empty id where a row has none."""
 
     offset: int
     page: Page
@@ -92,6 +92,8 @@ class Chain:
         """Rows that the earlier reading did not show."""
         self._is_same = earlier is not None
         """Whether those are newer than all that the earlier reading showed."""
+        self._nameless: set[int] = set()
+        """The places of rows without an id."""
 
     @property
     def is_joined(self) -> bool:
@@ -105,8 +107,8 @@ class Chain:
             return unverified(self._reason or _UNFINISHED)
         if self._total is not None:
             if self._count != self._total:
-                return unverified(f"the vendor counts {self._total:,} rows and showed {self._count:,}")
-            if self.is_joined or not self._is_recounted:
+                return unverified(f"the vendor counts {self._total:,} and gives {self._count:,}")
+            if not self._is_recounted:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
@@ -117,7 +119,7 @@ class Chain:
     @property
     def _count(self) -> int:
         """How many rows the list is known to hold, those before ``offset`` included."""
-        return self._offset + len(self.places)
+        return self._offset + len(self.places) + len(self._nameless)
 
     @property
     def _is_repeated(self) -> bool:
@@ -190,19 +192,21 @@ class Chain:
 
     def _ask(self, offset: int) -> _Shown:
         page = self._pages.one(self._window, offset)
-        ids = [self._system.identity(row) for row in page.rows]
-        starts = [self._system.started_at(row) for row in page.rows]
+        ids = [""] * page.size
+        starts: list[datetime | None] = [None] * page.size
+        for place, row in zip(page.places, page.rows, strict=True):
+            ids[place], starts[place] = self._system.identity(row), self._system.started_at(row)
         self._order.note(starts)
         self.page_count += 1
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
             self._total = page.total
         fresh: list[Row] = []
-        for identity, start, row in zip(ids, starts, page.rows, strict=True):
-            if identity not in self.places:
-                self.places[identity] = -1
+        for place, row in zip(page.places, page.rows, strict=True):
+            if ids[place] not in self.places:
+                self.places[ids[place]] = -1
                 fresh.append(row)
-                self._compare(identity, start)
+                self._compare(ids[place], starts[place])
         return _Shown(offset, page, ids, starts, fresh)
 
     def _compare(self, identity: str, start: datetime | None) -> None:
@@ -215,18 +219,23 @@ class Chain:
             self.newest = start
 
     def _place(self, shown: _Shown, place: int) -> None:
-        self.places.update(zip(shown.ids, range(place, place + len(shown)), strict=True))
+        for at, identity in enumerate(shown.ids, place):
+            if identity:
+                self.places[identity] = at
+            else:
+                self._nameless.add(at)
         self._last_start = shown.starts[-1] if shown.starts else None
 
     def _goes_on(self, shown: _Shown, shared: int) -> int | None:
         """The place at which the page goes on in the list; None where it does not."""
-        if not shown.ids:
+        begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
+        if begin is None:
             return None
         if self._order.changes:
             return shown.offset if self._is_near(shown, shared) else None
-        places = [self.places[identity] for identity in shown.ids]
-        first, start = places[0], shown.starts[0]
-        if first < 0:
+        places = self._places_of(shown)
+        first, start = places[begin] - begin, shown.starts[begin]
+        if places[begin] < 0:
             return None
         if self._order.is_sorted and start and self._last_start and start != self._last_start:
             # It stands before the last instant, whose rows are all on this page, in any order.
@@ -235,15 +244,20 @@ class Chain:
         if any(one > two for one, two in pairwise(known)):
             self._order.found_changing(_farthest(places, shown.offset))
             return None
-        run = next((at for at, place in enumerate(places) if place != first + at), len(places))
+        in_sequence = (not shown.ids[at] or place == first + at for at, place in enumerate(places))
+        run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(places))
         if not 0 < shared <= run:
             return None
         self._order.confirm(run)
         return first
 
+    def _places_of(self, shown: _Shown) -> list[int]:
+        """The places at which the page's rows were seen before; -1 of those that were not."""
+        return [self.places.get(identity, -1) for identity in shown.ids]
+
     def _is_near(self, shown: _Shown, shared: int) -> bool:
         """Whether the page shows rows again that were seen near their places; notes how far they moved."""
-        places = [self.places[identity] for identity in shown.ids]
+        places = self._places_of(shown)
         before = self._earlier.places if self._earlier else {}
         moved = max(
             _farthest(places, shown.offset),

@@ -20,7 +20,7 @@ from ..systems.protocol import System
 from ..systems.shared_settings import SystemSettings
 from .chain import Chain
 from .compare import Comparison, CountedHeld, Held
-from .evidence import CHAIN, COUNT, Evidence, PageLengths
+from .evidence import CHAIN, Evidence, PageLengths
 from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
@@ -299,8 +299,7 @@ class _Scan:
             if self._is_in(row, self._windows[0]) and not self._is_in(row, window)
         ]
         outside += self._others.rows() if self._others is not None else []
-        total = len(piece.rows) if evidence == COUNT else None
-        return replace(piece, total=total, order=self._order or None, outside=outside)
+        return replace(piece, order=self._order or None, outside=outside)
 
     def _sure(self, chain: Chain, left: Window) -> Piece | None:
         """What is certainly whole of what is left: from after the last instant that was seen to its end."""

@@ -181,7 +181,9 @@ class Pages:
         name = self._system.listing.partitioned_by
         if self._partition_key and name in self._filters:
             check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))
-        page = split_outside(self._system, page, window)
+        # Where the order is not known, what lies outside tells as well which row follows which.
+        if self._system.listing.is_countable:
+            page = split_outside(self._system, page, window)
         self.note(page, window, offset)
         return page
 

@@ -6,7 +6,7 @@ Where the order changes from request to request, a window is read in parts that 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import COUNT, Evidence, PageLengths
 from .listed_rows import Rows
 from .listing import Edge, Late, NewestHeld, Piece, Since, WindowReader
+from .outside import around
 from .pages import Pages, described, refused_depth
 from .seen_order import SeenOrder
 
@@ -147,14 +148,26 @@ class UnsortedListing:
             if reading >= _READINGS and (smaller := self._halves(window, asked, rows.values())):
                 return list(smaller)
         piece = cut(self._system, window, rows.values(), evidence)
-        # What became visible late behind the newest that is held.
-        late = [
-            row
-            for row in rows.values()
-            if (start := self._system.started_at(row)) is not None
-            and asked.start + MS <= start < window.start
-        ]
-        return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=late)
+        outside = self._outside(window, asked, rows.values())
+        return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=outside)
+
+    def _outside(self, window: Window, asked: Window, rows: Collection[Row]) -> list[Row]:
+        """What became visible late before the window, and rows that do not belong into its answer."""
+        late: list[Row] = []
+        odd: list[Row] = []
+        for row in rows:
+            start = self._system.started_at(row)
+            if start is None or start in around(window):
+                continue
+            if asked.start + MS <= start < window.start:
+                late.append(row)
+            elif start not in around(asked):
+                odd.append(row)
+        # Where the vendor does not filter by time, most rows lie outside.
+        if not odd or len(odd) > len(rows) // 2:
+            return late
+        log.warning("rows_outside_of_window", window=described(window), rows=len(odd))
+        return [*late, *odd]
 
     def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
         """The parts in which the window is to be read instead, after a page; none where it is read on."""
