@@ -124,7 +124,7 @@ class Warehouse(BacklogQueries):
             f"SELECT {self._partition('e')}, max(e.{self._start}) FROM {self._executions} AS e "
             f"WHERE e.purged_at_source IS NULL AND e.{self._start} IS NOT NULL GROUP BY 1"
         )
-        return {str(partition or ""): _always(start) for partition, start in rows}
+        return {str(partition or ""): always(start) for partition, start in rows}
 
     def unsettled(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are not stored, or whose executions are stored open."""
