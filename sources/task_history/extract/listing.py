@@ -128,6 +128,10 @@ class HeldAndRejected:
         """When the newest of those began that have ids."""
         return self._held.newest_start()
 
+    def unsettled(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are not held, or whose executions are held as open."""
+        return self._held.unsettled(ids)
+
 
 class WindowReader(Protocol):
     """Reads the executions of one partition in windows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -221,7 +222,7 @@ class Held(Starts):
     def newest_start(self) -> datetime | None:
         return self._newest
 
-    def unsettled(self, ids: list[str]) -> set[str]:
+    def unsettled(self, ids: Sequence[str]) -> set[str]:
         return set(ids)
 
 
