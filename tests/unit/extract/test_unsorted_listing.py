@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from task_history.client.fallback import FallbackSender
-from task_history.core.models import Window
+from task_history.core.models import Answer, Request, Window
 from task_history.extract.evidence import PageLengths
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
@@ -26,6 +26,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "pages_capped": {"page_cap": 100},
     "pages_capped_any_order": {"page_cap": 60, "order": "any"},
     "another_order_each_time": {"order": "random"},
+    "another_order_within_a_day": {"order": "days"},
+    "another_order_within_a_day_and_capped": {"order": "days", "page_cap": 20},
+    "empty_pages_from_a_depth_on": {"empty_from": 300},
+    "counted": {"count": "given", "order": "any"},
+    "count_refused": {"count": "refused"},
     "offset_ignored": {"offset": "ignored"},
     "late_rows_while_paging": {"insert_late_while_paging": 1},
     "camel_case_filter": {"filter_name": "startTime"},
@@ -117,3 +122,46 @@ def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
     assert len(pieces) == 3
     assert {row["id"] for piece in pieces for row in piece.rows} == vendor.shown(WINDOW, 0)
     assert vendor.requests <= 1.05 * math.ceil(4_800 / 250) + 3
+
+
+def test_a_list_that_ends_with_a_full_page_ends_no_other() -> None:
+    """Pages are capped at the length of the first list: each later one is read to its own end."""
+    spec: dict[str, Any] = {"executions": 900, "days": 20, "workflows": 4, "ties": 0.0}
+    shortest = min(range(4), key=lambda at: len(PlainVendor("sailpoint", **spec).shown(WINDOW, at)))
+    cap = len(PlainVendor("sailpoint", **spec).shown(WINDOW, shortest))
+    vendor = PlainVendor("sailpoint", **spec, switches={"page_cap": cap})
+    seen = Seen()
+    for workflow in sorted(range(4), key=lambda at: at != shortest):
+        assert set(_read(vendor, seen, workflow)) == vendor.shown(WINDOW, workflow)
+
+
+@pytest.mark.parametrize(("count", "kind"), [("given", "count"), ("ignored", "chain")])
+def test_the_count_of_a_server_that_gives_one_is_the_evidence(count: str, kind: str) -> None:
+    """X-Total-Count is met by as many rows; without it pages are seen to join."""
+    vendor = PlainVendor("sailpoint", executions=700, days=20, workflows=1, switches={"count": count})
+    seen = Seen()
+    listing = UnsortedListing(
+        FallbackSender(vendor),
+        vendor.system,
+        vendor.values,
+        lengths=seen.lengths,
+        order=seen.order,
+        filters={"workflow": vendor.world.workflow_ids[0]},
+    )
+    (piece,) = listing.pieces(WINDOW)
+    assert piece.evidence.kind == kind
+    assert piece.total == (len(piece.rows) if count == "given" else None)
+    assert {row["id"] for row in piece.rows} == vendor.shown(WINDOW, 0)
+
+
+def test_an_empty_list_is_believed_at_the_second_look() -> None:
+    """A first page that came empty once is no empty list."""
+    vendor = PlainVendor("sailpoint", executions=100, days=20, workflows=1)
+    answered = vendor.send
+
+    def first_is_empty(request: Request) -> Answer:
+        is_first, answer = not vendor.requests, answered(request)
+        return replace(answer, data=[]) if is_first else answer
+
+    vendor.send = first_is_empty  # type: ignore[method-assign]
+    assert set(_read(vendor, Seen(), 0)) == vendor.shown(WINDOW, 0)

@@ -33,12 +33,21 @@ def test_a_listing_is_asked_for_as_documented() -> None:
         "limit": "250",
         "offset": "250",
         "filters": 'start_time ge "2026-02-28T23:59:59.999Z" and start_time lt "2026-03-02T00:00:00.000Z"',
+        "count": "true",
     }
-    names = []
+    forms = []
     while request is not None:
-        names.append(dict(request.params).get("filters", "none").split(" ")[0])
+        params = dict(request.params)
+        forms.append((params.get("filters", "none").split(" ")[0], "count" in params))
         request = request.instead
-    assert names == ["start_time", "startTime", "start_time", "none"]
+    counted = [("start_time", True), ("startTime", True)]
+    assert forms == [
+        *counted,
+        ("start_time", False),
+        ("startTime", False),
+        ("start_time", False),
+        ("none", False),
+    ]
 
 
 @pytest.mark.parametrize(
