@@ -124,6 +124,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
                 if day.filters and not is_part(day.filters, system.listing.partitioned_by)
             ]
         ),
+        "statistics_difference": _statistics_difference(warehouse, settings, loaded_days),
         "lost": _rows(
             query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
         ),
@@ -149,6 +150,18 @@ def _unreadable(datasets: Sequence[Warehouse]) -> dict[str, Any]:
         "never": sum(one.never for one in every),
         "next_try_at": min((at for one in every if (at := one.next_try_at) is not None), default=None),
     }
+
+
+def _statistics_difference(
+    warehouse: Warehouse, settings: Settings, days: Sequence[Day]
+) -> dict[str, int] | None:
+    """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
+    statistics = settings.system.statistics
+    if statistics is None:
+        return None
+    covered = merged(window for day in days for window in day.windows)
+    difference = warehouse.statistics_difference(statistics.buckets(settings.values)[0], covered)
+    return None if difference is None else {"vendor": difference[0], "stored": difference[1]}
 
 
 def _read_whole(reader: Reader, settings: Settings) -> list[str]:
@@ -288,6 +301,11 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     if result["unresolved"]:
         text.append(
             f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"
+        )
+    if difference := result["statistics_difference"]:
+        text.append(
+            f"  differs   the vendor's statistics count {difference['vendor']:,} executions in periods that are over, "
+            f"{difference['stored']:,} are stored"
         )
     text += [
         f"  lost      {output.minute(entry['lost_from'])} to {output.minute(entry['lost_until'])}, "

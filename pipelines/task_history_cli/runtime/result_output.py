@@ -81,6 +81,12 @@ def _doubts(result: dict[str, Any]) -> Iterator[str]:
             f"Without a usable id: {result['rejected']:,} rows of the vendor's, kept as they are in rejected_rows; their "
             "windows are not verified."
         )
+    if result["statistics_difference"]:
+        vendor, stored = result["statistics_difference"]["vendor"], result["statistics_difference"]["stored"]
+        yield (
+            f"The vendor's own statistics count {vendor:,} executions in periods that are over, and {stored:,} are "
+            "stored: audit compares them one by one."
+        )
     if result["unverified_windows"]:
         yield (
             f"Not verified: {result['unverified_windows']} windows of which the vendor did not let all rows be seen, "

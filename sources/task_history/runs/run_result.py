@@ -66,6 +66,8 @@ class RunResult:
     """Executions that were still open when the vendor purged them."""
     lost: Window | None
     """The time of which the vendor purged executions before this run; None where there is none."""
+    statistics_difference: tuple[int, int] | None
+    """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
     left: Left
     """The backlog, which the next sync goes on with."""
     left_s: float | None
@@ -104,6 +106,7 @@ class RunResult:
             "rejected": self.rejected,
             "unverified_windows": self.unverified_windows,
             "unresolved": self.unresolved,
+            "statistics_difference": _counts(self.statistics_difference),
             "lost": None if lost is None else {"from": lost.start, "until": lost.end},
             "left": {
                 "open_executions": left.open_executions,
@@ -136,6 +139,10 @@ class RunResult:
         }
 
 
+def _counts(difference: tuple[int, int] | None) -> dict[str, int] | None:
+    return None if difference is None else {"vendor": difference[0], "stored": difference[1]}
+
+
 def result_of(run: ActiveRun, seconds: float) -> RunResult:
     """The result of a run that took ``seconds``."""
     loop, context, budget = run.loop, run.loop.context, run.budget
@@ -159,6 +166,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         rejected=tally.rejected,
         unverified_windows=tally.unverified,
         unresolved=tally.unresolved,
+        statistics_difference=tally.statistics_difference,
         lost=tally.lost,
         left=left,
         left_s=round(details_left * budget.period_s / budget.limit) if budget.limit else None,

@@ -43,6 +43,18 @@ def load_statistics(context: Context) -> Iterator[Chunk]:
         start = end
 
 
+def compare_statistics(context: Context) -> None:
+    """Notes where the vendor's statistics count other executions than are stored, in buckets that are closed."""
+    statistics = context.system.statistics
+    if statistics is None:
+        return
+    granularity, _ = statistics.buckets(context.settings.values)
+    difference = context.warehouse.statistics_difference(granularity, context.partition("").coverage.covered)
+    context.tally.statistics_difference = difference
+    if difference is not None:
+        log.warning("statistics_differ", vendor_counts=difference[0], stored=difference[1])
+
+
 def read_buckets(
     context: Context, statistics: Statistics, window: Window, *, settled_before: datetime
 ) -> Chunk | None:

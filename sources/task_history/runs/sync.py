@@ -18,7 +18,7 @@ from ..extract.pages import described
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
-from .statistics import load_statistics
+from .statistics import compare_statistics, load_statistics
 
 _COMPARISON_INTERVAL = timedelta(hours=24)
 """Time after which a day is compared again where that takes reading it whole."""
@@ -58,6 +58,7 @@ class Sync:
             log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
         yield FLUSH
+        compare_statistics(context)
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
         yield from phases.learn_integrations(context)

@@ -26,6 +26,8 @@ class Tally:
     unresolved: int = 0
     lost: Window | None = None
     """The time of which the vendor purged executions before a sync could read them."""
+    statistics_difference: tuple[int, int] | None = None
+    """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
     listed: int = 0
     """Executions that the vendor's listings returned."""
     failed: int = 0

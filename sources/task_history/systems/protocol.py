@@ -346,6 +346,8 @@ class Statistics(Generic[S]):
     read: ReadStatistics[S]
     granularity_ids: tuple[str, ...] = ()
     """JSON paths of the granularity in the answer."""
+    total_column: str = "total"
+    """The column of the first table that says how many executions began in a bucket."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

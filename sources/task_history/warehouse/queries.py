@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..core.intervals import merged
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .backlog import MissingDetail, OpenExecution, StepCount
@@ -113,6 +114,27 @@ class Warehouse(BacklogQueries):
             granularity,
         )
         return utc(rows[0][0]) or utc(rows[0][1]) if rows else None
+
+    def statistics_difference(self, granularity: str, covered: Sequence[Window]) -> tuple[int, int] | None:
+        """How many executions the vendor's statistics count in closed buckets that are covered, and how many are stored.
+
+        None where both are the same.
+        """
+        assert self._system.statistics is not None  # noqa: S101 - nothing is compared otherwise
+        rows = self._rows(
+            f"SELECT bucket_start, bucket_end, {self._system.statistics.total_column} "
+            f"FROM {self._name(self._system.statistics.tables[0].name)} WHERE granularity = %s AND is_closed",
+            granularity,
+        )
+        buckets = [(Window(always(start), always(end)), int(total or 0)) for start, end, total in rows]
+        inside = [
+            (bucket, total)
+            for bucket, total in buckets
+            if any(window.start <= bucket.start and bucket.end <= window.end for window in covered)
+        ]
+        counted = sum(total for _, total in inside)
+        stored = sum(self.counts(merged(bucket for bucket, _ in inside)))
+        return None if counted == stored else (counted, stored)
 
     def newest_start(self) -> datetime | None:
         """Start of the newest execution; None without any."""

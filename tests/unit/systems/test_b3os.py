@@ -180,3 +180,22 @@ def test_statistics_are_asked_for_once_and_prove_the_copy(tmp_path: Path) -> Non
             )
         found = json.loads(place.run("audit", "b3os", *words, expect=10).stdout)
         assert (found["missing"], found["surplus"]) == (1, 0)
+
+
+def test_a_copy_that_differs_from_the_statistics_says_so(tmp_path: Path) -> None:
+    """Of a row that is not stored, the sync and status tell by numbers, and of a whole copy nothing."""
+    with SandboxProcess("b3os", executions=120, seed=4, days=6, open_days=0.0, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system="b3os", steps="none")
+        assert place.sync()["statistics_difference"] is None
+        import duckdb
+
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(
+                "DELETE FROM b3os.executions WHERE id = (SELECT id FROM b3os.executions ORDER BY created_at LIMIT 1 OFFSET 9)"
+            )
+        again = place.sync()
+        difference = again["statistics_difference"]
+        assert difference["vendor"] - difference["stored"] == 1
+        assert "statistics_differ" in again["stderr"]
+        status = json.loads(place.run("status", "b3os", "--json").stdout)["systems"][0]
+        assert status["statistics_difference"] == difference
