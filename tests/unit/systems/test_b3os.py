@@ -191,7 +191,8 @@ def test_a_copy_that_differs_from_the_statistics_says_so(tmp_path: Path) -> None
 
         with duckdb.connect(str(place.file)) as connection:
             connection.execute(
-                "DELETE FROM b3os.executions WHERE id = (SELECT id FROM b3os.executions ORDER BY created_at LIMIT 1 OFFSET 9)"
+                "DELETE FROM b3os.executions WHERE id = "
+                "(SELECT id FROM b3os.executions ORDER BY created_at LIMIT 1 OFFSET 9)"
             )
         again = place.sync()
         difference = again["statistics_difference"]
