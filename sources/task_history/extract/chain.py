@@ -154,6 +154,13 @@ class Chain:
             # Of a list of one row, no further page can show it again: there an empty one has to do.
             is_lone = not shown.ids and len(self.places) == 1
             is_shared_only = not fresh and 0 < len(shown) <= shared
+            if is_shared_only and shown.page.more:
+                # More is announced: only a second look tells a page that was cut short from the end.
+                again = self._ask(shown.offset)
+                is_shared_only = again.ids == shown.ids
+                fresh = again.fresh
+                self._place(again, self.places[shown.ids[0]] if shown.ids[0] else shown.offset)
+                shown = again
             self.is_over = is_lone or is_shared_only or self._is_end(shown)
             self._reason = "" if is_lone else self._reason
             if fresh:

@@ -126,7 +126,9 @@ class Warehouse(BacklogQueries):
             f"FROM {self._name(self._system.statistics.tables[0].name)} WHERE granularity = %s AND is_closed",
             granularity,
         )
-        buckets = [(Window(always(start), always(end)), int(total or 0)) for start, end, total in rows]
+        buckets = [
+            (Window(utc_or_epoch(start), utc_or_epoch(end)), int(total or 0)) for start, end, total in rows
+        ]
         inside = [
             (bucket, total)
             for bucket, total in buckets
@@ -146,7 +148,7 @@ class Warehouse(BacklogQueries):
             f"SELECT {self._partition('e')}, max(e.{self._start}) FROM {self._executions} AS e "
             f"WHERE e.purged_at_source IS NULL AND e.{self._start} IS NOT NULL GROUP BY 1"
         )
-        return {str(partition or ""): always(start) for partition, start in rows}
+        return {str(partition or ""): utc_or_epoch(start) for partition, start in rows}
 
     def unsettled(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are not stored, or whose executions are stored open."""
