@@ -6,6 +6,11 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+from task_history.core import dataset_names
+from task_history.runs import runner
+from task_history.runs.runner import Lane
+from task_history_cli.commands import replay
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -39,3 +44,9 @@ def test_no_module_defines_a_name_twice() -> None:
         )
     }
     assert twice == {}
+
+
+def test_each_lane_stands_in_the_list_of_lanes() -> None:
+    """Each kind of run that has no cursor reserves the names of its datasets by its own name, and no other name is."""
+    lanes = [lane for module in (runner, replay) for lane in vars(module).values() if isinstance(lane, Lane)]
+    assert {lane.name for lane in lanes if not lane.has_cursor} == set(dataset_names.LANES)

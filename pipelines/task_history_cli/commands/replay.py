@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from task_history.core import dataset_names
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
@@ -27,7 +28,7 @@ from . import replay_text as replay_words
 if TYPE_CHECKING:
     from task_history.runs.replay import Replay
 
-REPLAY = Lane("replay", has_cursor=False)
+REPLAY = Lane(dataset_names.REPLAY, has_cursor=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlt.common.schema import Schema
 
-from task_history.core.dataset_names import LANES, VIEWS_DATASET
+from task_history.core.dataset_names import LANES, REPLAY, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
@@ -39,7 +39,7 @@ def probed(target: Target, settings: Settings) -> list[str]:
         name = sql.dataset_name
         lanes = (
             "",
-            *(f"{lane}_" for lane in LANES if lane != "replay" or settings.system.replay),
+            *(f"{lane}_" for lane in LANES if lane != REPLAY or settings.system.replay),
         )
         found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
         return [f"The warehouse is {target.place}.", *found]

@@ -129,7 +129,7 @@ class OrderedMap(Iterator[T]):
         self._handed_in: deque[Callable[[], T]] = deque()
         """The works of ``_futures``."""
         self.taken = 0
-        """How many results were asked for; the last of them may still be waited for."""
+        """Number of results that were requested; the last may still be pending."""
 
     def submit(self) -> None:
         """Submits work until ``ahead`` results are pending. Raises the errors of the iterator ``works``."""

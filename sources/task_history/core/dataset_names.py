@@ -9,8 +9,10 @@ from .errors import ConfigurationError
 
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""
-LANES = ("audit", "backfill", "replay")
-"""Commands that run beside a sync, each with a pipeline and a staging dataset of its own: ``<account's>_<lane>``."""
+SYNC, BACKFILL, AUDIT, REPLAY = "sync", "backfill", "audit", "replay"
+"""Names of the lanes, which are the kinds of run on a dataset."""
+LANES = (AUDIT, BACKFILL, REPLAY)
+"""Lanes that run beside a sync, each with a pipeline and a staging dataset of its own: ``<account's>_<lane>``."""
 MAX_NAME_CHARS = 101
 """Maximum length of a dataset name, in characters."""
 _DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})

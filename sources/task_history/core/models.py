@@ -83,8 +83,8 @@ class Request:
     is_partial: bool = False
     """Whether it reads one part of many: after a 403, the credentials may still be right for the others."""
     patience_s: float | None = None
-    """How many seconds faults are met with another attempt, where they may be this one item's: then it ends with
-    ReadFailed, and other requests go on. None for as long as for any request: then the run ends."""
+    """Seconds for which faults are retried where they may concern only this item: then the request ends with ReadFailed,
+    and other requests go on. None for the time that any request is retried, after which the run ends."""
     may_be_text: bool = False
     """Whether an answer that does not look like JSON or HTML is read as text, which is then its ``data``."""
     instead: Request | None = None

@@ -22,7 +22,7 @@ from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS
 from . import phases
 from .context import Context, Partition
-from .rejected import left_over, rejected_on_page
+from .rejected import rejected_on_page, unassigned_rejected_rows
 
 _MAX_FAILED_IN_A_ROW = 2
 """Partitions that fail one after the other before the run ends: then the vendor is down, not the partition."""
@@ -136,7 +136,7 @@ class Partitions:
                 yield from self._chunks_of(partition, step.event, stored)
                 # The next step of this partition goes to the end of the queue.
                 steps.append(partial(_next, partition, step.events))
-            elif (chunk := left_over(context, partition)) is not None:
+            elif (chunk := unassigned_rejected_rows(context, partition)) is not None:
                 yield chunk
         if self.refused and len(self.refused) == len(partitions):
             self._raise_refused()

@@ -1,4 +1,4 @@
-"""Rows of listings that have no usable id: they are kept apart, and their days are not verified."""
+"""Rows of listings without a usable id: they are stored in ``rejected_rows``, and their days are not verified."""
 
 from __future__ import annotations
 
@@ -18,33 +18,34 @@ from .context import Context, Partition
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRows:
     """The rejected rows of a window that was read or compared."""
 
     rows: list[Row]
-    """As ``rejected_rows`` holds them."""
+    """Rows of the table ``rejected_rows``."""
     by_day: Counter[datetime]
-    """How many of them each day has, by midnight."""
+    """Number of rejected rows per day, by midnight UTC."""
     in_days: Counter[datetime]
-    """The same, with those that are known of other parts of these days."""
+    """Number per day with the stored rejected rows of the partition included, by midnight UTC."""
 
     @property
     def number(self) -> int:
-        """How many rows they are."""
+        """Number of rejected rows."""
         return len(self.rows)
 
 
 def rejected_in(
     context: Context, partition: Partition, window: Window, *, is_read_whole: bool = True
-) -> Rejected:
-    """The rejected rows that were read of the window since the last call.
+) -> RejectedRows:
+    """Takes the rejected rows of the window that were read since the last call.
 
-    ``is_read_whole`` says that all rows of the window were read: then those that were not among them are no more.
+    ``is_read_whole`` says that all rows of the window were read: stored rejected rows that were not among them are
+    forgotten.
     """
     rejections = partition.reader.pages.rejections.take(lambda one: one.is_in(window))
     known = partition.rejected
     if not rejections and not known:
-        return Rejected([], Counter(), Counter())
+        return RejectedRows([], Counter(), Counter())
     rows = _rows(context, partition, rejections)
     if is_read_whole:
         read = {row["rejected_id"] for row in rows}
@@ -53,11 +54,11 @@ def rejected_in(
     by_day = Counter(midnight(one.near or window.start) for one in rejections)
     in_days = Counter(map(midnight, known.values()))
     in_days.update(midnight(window.start) for one in rejections if one.near is None)
-    return Rejected(rows, by_day, in_days)
+    return RejectedRows(rows, by_day, in_days)
 
 
-def left_over(context: Context, partition: Partition) -> Chunk | None:
-    """The rejected rows that were read and belong to no window that was written; None where there are none."""
+def unassigned_rejected_rows(context: Context, partition: Partition) -> Chunk | None:
+    """Returns the chunk of rejected rows that belong to no written window; None without any."""
     rejections = partition.reader.pages.rejections.take()
     if not rejections:
         return None
@@ -67,7 +68,7 @@ def left_over(context: Context, partition: Partition) -> Chunk | None:
 
 
 def rejected_on_page(context: Context, table: Table, page: Page, offset: int) -> list[Row]:
-    """The rows of ``rejected_rows`` for a page of another list than that of executions."""
+    """Rows of ``rejected_rows`` for a page of a list other than the executions, such as workflows."""
     rejections = [Rejection(row, None, offset + row.position, None) for row in page.rejected]
     if rejections:
         _warn(context, table, rejections)

@@ -18,6 +18,7 @@ from ..client.client import Client
 from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
+from ..core import dataset_names
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..core.stop import StopSignal
@@ -68,9 +69,9 @@ class Lane:
         return settings.pipeline_name if self.has_cursor else f"{settings.pipeline_name}_{self.name}"
 
 
-SYNC = Lane("sync", has_cursor=True)
-BACKFILL = Lane("backfill", has_cursor=False, budget=BudgetShare.BACKGROUND)
-AUDIT = Lane("audit", has_cursor=False, budget=BudgetShare.BACKGROUND)
+SYNC = Lane(dataset_names.SYNC, has_cursor=True)
+BACKFILL = Lane(dataset_names.BACKFILL, has_cursor=False, budget=BudgetShare.BACKGROUND)
+AUDIT = Lane(dataset_names.AUDIT, has_cursor=False, budget=BudgetShare.BACKGROUND)
 
 _COMMITS_PER_COLLECTION = 0.1
 """Full commits after which garbage is collected: doing it after each small one takes a fifth of its time."""

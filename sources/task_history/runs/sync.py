@@ -147,20 +147,20 @@ class Sync:
             if start < window.end:
                 kept = Window(start, window.end)
                 yield Late(partition.reader.compare(kept, warehouse), kept)
-        days = [day for day in coverage.doubtful_windows(since.start) if day.start.date() in unverified]
+        days = [day for day in coverage.windows_to_verify(since.start) if day.start.date() in unverified]
         for window in phases.windows_to_read(listing, days)[:_MAX_UNVERIFIED_DAYS]:
             yield Late(partition.reader.compare(window, warehouse), window)
 
     def _unverified(self, context: Context, partition: Partition, since: Since) -> list[Window]:
-        """The days to compare again: those that can still be, and where that takes reading all of them, once a day.
+        """Unverified days that the vendor still has; where comparing means reading them, those not read for a day.
 
-        Of days that lack nothing but rejected rows, which are kept, only the lookback is.
+        Of days that lack only rejected rows, which are stored, only the lookback is compared.
         """
         coverage, is_countable = partition.coverage, context.system.listing.is_countable
         due = context.now() - _COMPARISON_INTERVAL
         return [
             day
-            for day in coverage.doubtful_windows(since.start)
+            for day in coverage.windows_to_verify(since.start)
             if context.is_kept(day) and (is_countable or coverage.checked_at(day.start) <= due)
         ]
 

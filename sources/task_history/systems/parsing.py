@@ -94,7 +94,7 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
 def rows_with_id(
     data: Json, keys: Sequence[str], identity: str | None, *, what: str
 ) -> tuple[list[Row], tuple[RejectedRow, ...]]:
-    """The same list in two parts: objects that have an id under the key ``identity``, and all other values.
+    """The list under the first of ``keys`` in two parts: objects with an id under ``identity``, and all other values.
 
     ``identity`` is None where objects need no id.
 

@@ -17,11 +17,12 @@ from operator import and_
 from types import MappingProxyType
 from urllib.parse import quote
 
+from ..core import dataset_names
 from ..core.intervals import days, gaps, merged, overlap
 from ..core.models import Row, Window, iso_ms
 from .completeness import Completeness
 
-SYNC, BACKFILL, AUDIT = "sync", "backfill", "audit"
+SYNC, BACKFILL, AUDIT = dataset_names.SYNC, dataset_names.BACKFILL, dataset_names.AUDIT
 LIST = "list"
 """The filter name under which coverage keeps the list, where an account has several."""
 
@@ -106,7 +107,7 @@ class Coverage:
         return _parts(window, self.own)
 
     def _other_windows(self) -> Iterator[Window]:
-        """What any lane with the same or fewer filters had loaded when this run began."""
+        """Windows that any lane but audit had loaded under the same or fewer filters when this run began."""
         own_filters = set(filter(None, self.filters.split("&")))
         return (
             window
@@ -118,17 +119,14 @@ class Coverage:
     @property
     def unverified_windows(self) -> list[Window]:
         """The covered windows of this lane's unverified days, the least recently checked first."""
-        return self.doubtful_windows(None)
+        return self.windows_to_verify(None)
 
-    def doubtful_windows(self, since: datetime | None) -> list[Window]:
-        """The same; of days against which only rejected rows stand, what lies after that instant.
-
-        Those rows are kept, and what is not read again does not change them.
-        """
+    def windows_to_verify(self, since: datetime | None) -> list[Window]:
+        """Unverified windows; of days that lack only rejected rows the part from ``since`` on, None for all of it."""
         found = []
         for day in sorted(self._days.values(), key=lambda day: (day.checked_at, day.day)):
             start, end = day.windows[0].start, day.windows[-1].end
-            if since is not None and day.completeness.is_whole_but_rejected:
+            if since is not None and day.completeness.lacks_only_rejected_rows:
                 start = max(start, since)
             if not day.is_verified and start < end:
                 found.append(Window(start, end))
@@ -141,7 +139,7 @@ class Coverage:
 
     @property
     def rejected(self) -> dict[datetime, int]:
-        """How many rejected rows each day has, by midnight, of those that have any."""
+        """Number of rejected rows by midnight UTC, without days that have none."""
         return {day: of.completeness.rejected for day, of in self._days.items() if of.completeness.rejected}
 
     @property
@@ -154,7 +152,7 @@ class Coverage:
     def touched(self, window: Window) -> Window | None:
         """The part of the window in which any lane had stored executions when this run began; None without any.
 
-        What was loaded under other filters counts, but where they name another value of the same filter.
+        Executions loaded under other filters count, unless these name another value of the same filter.
         """
         parts = [
             part

@@ -17,13 +17,13 @@ class Rates:
     detailed: int = 0
     """Executions whose steps are stored."""
     steps: int = 0
-    """Their steps."""
+    """Stored steps of ``detailed`` executions."""
     failed_steps: int = 0
-    """Those of their steps that failed."""
+    """Failed steps among ``steps``."""
     detailed_failed: int = 0
     """Failed executions whose steps are stored."""
     steps_of_failed: int = 0
-    """Their steps."""
+    """Stored steps of ``detailed_failed`` executions."""
     payloads: int = 0
     payload_bytes: int = 0
 
