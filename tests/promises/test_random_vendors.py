@@ -34,8 +34,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "twinit": {"base_url": "https://twinit.invalid", "token": "t", "namespaces": ["n1", "n2"]},
     "b3os": {"api_key": "k"},
 }
-UNCOUNTED = pytest.mark.xfail(reason="lists without a count do not go by the same evidence yet", strict=False)
-NAMES = [pytest.param(name, marks=() if name == "paragon" else UNCOUNTED) for name in SETTINGS]
 RUNS, _MOST_RUNS = 3, 8
 START = NOW - timedelta(days=DAYS + 1)
 
@@ -164,7 +162,7 @@ def _loses_nothing_silently(name: str, number: int) -> None:
         world.warehouse.clear()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("block", range(4))
 def test_a_row_is_missing_only_where_the_coverage_says_so(name: str, block: int) -> None:
     """After three runs, what is missing lies in windows that are unverified; an honest vendor has none of these."""
@@ -193,7 +191,7 @@ def _is_mended_by_later_runs(name: str, number: int) -> None:
         world.warehouse.clear()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_what_stayed_unverified_is_mended_once_the_vendor_behaves(name: str) -> None:
     """Days that a run could not verify are compared again by later runs, until nothing is missing or unverified."""
     for number in range(20):

@@ -90,7 +90,8 @@ def drawn(name: str, rng: random.Random) -> Behaviour:
         return rng.choice(values) if rng.random() < share else otherwise
 
     counts, says_more = name in ("paragon", "twinit"), name in ("paragon", "b3os")
-    places = [tuple(rng.sample(range(1, 40), rng.randint(1, 3))) for _ in range(3)]
+    # Apart from each other: what is empty at the second look too cannot be told from what is not there.
+    places = [tuple(rng.sample(range(1, 40, 8), rng.randint(1, 3))) for _ in range(3)]
     envelope = sometimes(["list"], "object", 0.5 if name == "twinit" else 0.15) if counts else "object"
     total = sometimes(["absent", "high", "moving", "dropped"], "true", 0.5) if counts else "true"
     more = sometimes(["absent", "always"], "true", 0.4) if says_more else "true"
