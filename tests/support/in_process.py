@@ -15,7 +15,7 @@ from task_history.core.models import Answer, Request, Window
 from task_history.systems.paragon.settings import ParagonSettings
 from task_history_cli.sandbox.paragon_api import SWITCHES, Paragon
 from task_history_cli.sandbox.paragon_world import Spec, World
-from task_history_cli.sandbox.server import Asked
+from task_history_cli.sandbox.server import HttpRequest
 from task_history_cli.sandbox.state import Clock, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,17 +67,17 @@ class Vendor:
             (_, happens), self._then = self._then, None
             happens()
         assert self.requests <= self.most_requests, "the listing does not come to an end"
-        asked = Asked(
+        http_request = HttpRequest(
             "GET", request.path, request.path, dict(request.params), {"authorization": "Bearer k"}, b""
         )
-        said = self._api.answer(asked, self._api.kind(asked))
-        if said.status >= 400:
-            raise Rejected(f"HTTP {said.status}", status=said.status)
-        data = orjson.loads(said.body)
+        response = self._api.answer(http_request, self._api.kind(http_request))
+        if response.status >= 400:
+            raise Rejected(f"HTTP {response.status}", status=response.status)
+        data = orjson.loads(response.body)
         if self.recount is not None and "total" in data:
             data["total"] = self.recount(data["total"], len(data["workflowExecutions"]))
             return Answer(data, orjson.dumps(data))
-        return Answer(data, said.body)
+        return Answer(data, response.body)
 
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0

@@ -18,7 +18,7 @@ from task_history.core.models import Answer, Request, Window
 from task_history.settings import build
 from task_history_cli.sandbox.apis import APIS
 from task_history_cli.sandbox.paragon_world import Spec, World
-from task_history_cli.sandbox.server import Asked
+from task_history_cli.sandbox.server import HttpRequest
 from task_history_cli.sandbox.state import Clock, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -72,15 +72,17 @@ class PlainVendor:
 
     def _send(self, request: Request, headers: Any, body: str) -> Answer:
         lower = {name.lower(): value for name, value in headers.items()}
-        asked = Asked(request.method, request.path, request.path, dict(request.params), lower, body.encode())
+        http_request = HttpRequest(
+            request.method, request.path, request.path, dict(request.params), lower, body.encode()
+        )
         if self.after is not None and self.requests >= self.after[0]:
             self.after[1]()
         with self._lock:
-            kind = self.api.kind(asked)
+            kind = self.api.kind(http_request)
             if kind != "token":
                 self.sent.append((kind, request.path))
-            said = self.api.answer(asked, kind)
-        if said.status >= 400:
-            raise Rejected(f"HTTP {said.status}", status=said.status)
-        lower = {name.lower(): value for name, value in said.headers.items()}
-        return Answer(orjson.loads(said.body), said.body, headers=lower)
+            response = self.api.answer(http_request, kind)
+        if response.status >= 400:
+            raise Rejected(f"HTTP {response.status}", status=response.status)
+        lower = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(orjson.loads(response.body), response.body, headers=lower)

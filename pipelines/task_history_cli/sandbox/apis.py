@@ -10,7 +10,7 @@ from .paragon_api import Paragon
 from .paragon_replays import Replays
 from .paragon_world import World
 from .sailpoint_api import SailPoint
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 from .state import State
 from .twinit_api import Twinit
 
@@ -32,19 +32,19 @@ class Api(Protocol):
         """What somebody has to set who wants to be let in."""
         ...
 
-    def kind(self, asked: Asked) -> str:
+    def kind(self, request: HttpRequest) -> str:
         """What the request is for."""
         ...
 
-    def once(self, asked: Asked, kind: str) -> str | None:
+    def once(self, request: HttpRequest, kind: str) -> str | None:
         """What is asked for, if nobody has a reason to ask for it twice."""
         ...
 
-    def answer(self, asked: Asked, kind: str) -> Said:
+    def answer(self, request: HttpRequest, kind: str) -> HttpResponse:
         """The answer of an API that works."""
         ...
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         """An error as the API gives it."""
         ...
 

@@ -13,7 +13,7 @@ import orjson
 from . import odd_rows
 from .paragon_world import NEVER, iso
 from .plain_api import JSON, PlainApi, Refused
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 
 PAGE = 100
 SWITCHES: dict[str, Any] = {
@@ -59,20 +59,20 @@ class B3os(PlainApi):
     def told(self) -> dict[str, str]:
         return {"api_key": self.api_key, "organization_id": self.organization_id}
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         style = self._state.switches["error_style"]
         if style == "html":
-            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+            return HttpResponse(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
         if style == "stale":
             body: dict[str, Any] = {"success": False, "error": {"message": message, "code": "x"}}
         else:
             body = {"code": status * 1000 + 78, "message": message, "details": [], "requestId": "req_1"}
-        return Said(status, orjson.dumps(body), JSON)
+        return HttpResponse(status, orjson.dumps(body), JSON)
 
-    def kind(self, asked: Asked) -> str:
-        if asked.method != "GET":
+    def kind(self, request: HttpRequest) -> str:
+        if request.method != "GET":
             return "other"
-        match asked.path.strip("/").split("/"):
+        match request.path.strip("/").split("/"):
             case ["v1", "executions"]:
                 return "list"
             case ["v1", "executions", "stats"]:
@@ -166,18 +166,18 @@ class B3os(PlainApi):
             return {}
         return {name: {"null": None, "empty": "", "zero": "0001-01-01T00:00:00Z"}[form]}
 
-    def _answered(self, asked: Asked, kind: str) -> Said:
-        if self._state.is_revoked or asked.headers.get("authorization") != f"Bearer {self.api_key}":
+    def _answered(self, request: HttpRequest, kind: str) -> HttpResponse:
+        if self._state.is_revoked or request.headers.get("authorization") != f"Bearer {self.api_key}":
             raise Refused(401, "unauthorized")
-        given = asked.headers.get("x-org-id")
+        given = request.headers.get("x-org-id")
         if given not in (None, self.organization_id) or (
             given is None and self._state.switches["organization"] == "needed"
         ):
             raise Refused(403, "no access to this organization")
         now = self.now()
-        identity = asked.path.rsplit("/", 1)[1]
+        identity = request.path.rsplit("/", 1)[1]
         if kind in ("list", "runs"):
-            data: Any = self._page(asked, kind, now)
+            data: Any = self._page(request, kind, now)
         elif kind == "execution":
             index = self._found(identity, "exec_")
             data = {
@@ -188,11 +188,11 @@ class B3os(PlainApi):
         elif kind == "run":
             data = self._run(self._found(identity, "run_"), now)
         elif kind == "stats":
-            data = self._stats(asked, now)
+            data = self._stats(request, now)
         else:
             raise Refused(404, "no such endpoint")
         code = self._state.switches["code"]
-        return Said(
+        return HttpResponse(
             200, orjson.dumps({"code": code, "message": "success", "data": data, "requestId": "req_2"}), JSON
         )
 
@@ -205,11 +205,11 @@ class B3os(PlainApi):
         except Refused:
             raise Refused(int(self._state.switches["missing"]), "execution not found") from None
 
-    def _page(self, asked: Asked, kind: str, now: int) -> dict[str, Any]:
-        if set(asked.query) - {"limit", "offset", *(("status",) if kind == "runs" else ())}:
+    def _page(self, request: HttpRequest, kind: str, now: int) -> dict[str, Any]:
+        if set(request.query) - {"limit", "offset", *(("status",) if kind == "runs" else ())}:
             raise Refused(400, "there is no such parameter")
         try:
-            size, start = int(asked.query.get("limit", 20)), int(asked.query.get("offset", 0))
+            size, start = int(request.query.get("limit", 20)), int(request.query.get("offset", 0))
         except ValueError:
             raise Refused(400, "limit and offset are numbers") from None
         if not 0 < size <= PAGE or start < 0:
@@ -251,18 +251,18 @@ class B3os(PlainApi):
             "workflowDefinition": definition,
         }
 
-    def _stats(self, asked: Asked, now: int) -> dict[str, Any]:
+    def _stats(self, request: HttpRequest, now: int) -> dict[str, Any]:
         switches = self._state.switches
         if switches["stats"] in ("forbidden", "failing"):
             raise Refused(403 if switches["stats"] == "forbidden" else 500, "statistics are not for you")
-        width = {"hourly": 3_600_000, "daily": 86_400_000}.get(asked.query.get("granularity", ""))
+        width = {"hourly": 3_600_000, "daily": 86_400_000}.get(request.query.get("granularity", ""))
         if (
-            set(asked.query) != {"from", "to", "granularity"}
+            set(request.query) != {"from", "to", "granularity"}
             or width is None
             or switches["stats"] == "refused"
         ):
             raise Refused(400, "invalid granularity")
-        low, high = int(asked.query["from"]), int(asked.query["to"])
+        low, high = int(request.query["from"]), int(request.query["to"])
         buckets: dict[int, dict[str, int]] = {}
         statuses: dict[str, int] = {}
         sources: dict[str, dict[str, int]] = {}
@@ -307,7 +307,7 @@ class B3os(PlainApi):
             {"bucketStart": _rfc(start), **self._counted(found)} for start, found in sorted(buckets.items())
         ]
         return {
-            "granularity": asked.query["granularity"],
+            "granularity": request.query["granularity"],
             "summary": summary,
             "statuses": [{"status": name, "count": number} for name, number in statuses.items()] or None,
             "sourceSystems": [

@@ -10,7 +10,7 @@ import orjson
 from .apis import Api
 from .paragon_payloads import payload
 from .paragon_world import NEVER
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 from .state import Fault, State
 
 PREFIX = "/_sandbox/"
@@ -23,19 +23,19 @@ class Control:
         self._state = state
         self._api = api
 
-    def answer(self, asked: Asked) -> Said:
-        name = asked.path.removeprefix(PREFIX)
+    def answer(self, request: HttpRequest) -> HttpResponse:
+        name = request.path.removeprefix(PREFIX)
         try:
-            data = orjson.loads(asked.body) if asked.body else {}
+            data = orjson.loads(request.body) if request.body else {}
             if name == "truth":
-                with_steps = asked.query.get("steps") == "1"
-                return Said(200, b"\n".join(self._api.truth(with_steps=with_steps)))
-            set_or_get = getattr(self, f"_{asked.method.lower()}_{name}", None)
+                with_steps = request.query.get("steps") == "1"
+                return HttpResponse(200, b"\n".join(self._api.truth(with_steps=with_steps)))
+            set_or_get = getattr(self, f"_{request.method.lower()}_{name}", None)
             if set_or_get is None:
-                return Said(404, b'{"error":"no such control"}')
-            return Said(200, orjson.dumps(set_or_get(data, asked.query)))
+                return HttpResponse(404, b'{"error":"no such control"}')
+            return HttpResponse(200, orjson.dumps(set_or_get(data, request.query)))
         except (ValueError, TypeError, KeyError) as error:
-            return Said(400, orjson.dumps({"error": str(error)}))
+            return HttpResponse(400, orjson.dumps({"error": str(error)}))
 
     def _get_clock(self, _: Any, __: Any) -> Any:
         return {"at": self._state.clock.now(), "is_frozen": self._state.clock.is_frozen}

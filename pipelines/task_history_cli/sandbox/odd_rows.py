@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from .server import Said
+from .server import HttpResponse
 
 SWITCHES: dict[str, Any] = {
     "odd_rows": "none",  # no_id, null_id, empty_id, object_id, null, text, number, list
@@ -23,12 +23,12 @@ _INSTEAD: Mapping[str, Any] = {"null": None, "text": "gone", "number": 7, "list"
 _IDS: Mapping[str, Any] = {"null_id": None, "empty_id": "", "object_id": {"value": 1}}
 
 
-def with_odd_rows(said: Said, switches: Mapping[str, Any]) -> Said:
+def with_odd_rows(response: HttpResponse, switches: Mapping[str, Any]) -> HttpResponse:
     """The answer with some of its rows made odd, as the switches say."""
     kind, share = switches["odd_rows"], float(switches["odd_share"])
-    if kind == "none" or said.status != 200:
-        return said
-    return replace(said, body=orjson.dumps(_with_odd(orjson.loads(said.body), kind, share)))
+    if kind == "none" or response.status != 200:
+        return response
+    return replace(response, body=orjson.dumps(_with_odd(orjson.loads(response.body), kind, share)))
 
 
 def _with_odd(data: Any, kind: str, share: float) -> Any:

@@ -20,7 +20,7 @@ from .paragon_payloads import payload
 from .paragon_refusals import JSON, Refused, refusal
 from .paragon_replays import Replays
 from .paragon_world import NEVER, USERS, World, iso, parse
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 from .state import State
 
 PAGE = 100
@@ -92,50 +92,50 @@ class Paragon:
         """What somebody has to set who wants to be let in."""
         return {"project_id": self.project_id, "api_key": self.api_key}
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         """An error as the API gives it."""
         return refusal(status, message, self._state.switches["error_style"])
 
-    def once(self, asked: Asked, kind: str) -> str | None:
+    def once(self, request: HttpRequest, kind: str) -> str | None:
         """What is asked for, if nobody has a reason to ask for it twice."""
-        return asked.path.rsplit("/", 1)[1] if kind in ("execution", "payload") else None
+        return request.path.rsplit("/", 1)[1] if kind in ("execution", "payload") else None
 
-    def kind(self, asked: Asked) -> str:
+    def kind(self, request: HttpRequest) -> str:
         """What the request is for: list, execution, payload, replay; other where there is no such endpoint."""
-        parts = self._parts(asked.path)
+        parts = self._parts(request.path)
         if parts is None:
             return "other"
-        if asked.method == "POST":
+        if request.method == "POST":
             return "replay" if len(parts) == 2 and parts[1] == "replay" else "other"
         if len(parts) == 3 and parts[1] == "step-executions":
             return "payload"
-        if not parts and asked.query.keys() & {"integration"}:
+        if not parts and request.query.keys() & {"integration"}:
             return "integration"
         return {0: "list", 1: "execution"}.get(len(parts), "other")
 
-    def answer(self, asked: Asked, kind: str) -> Said:
+    def answer(self, request: HttpRequest, kind: str) -> HttpResponse:
         """The answer of an API that works."""
         switches = self._state.switches
         try:
-            self._admit(asked)
-            parts = self._parts(asked.path) or []
+            self._admit(request)
+            parts = self._parts(request.path) or []
             if kind in ("list", "integration"):
-                body = self._list(asked)
+                body = self._list(request)
                 if kind == "list":
                     self._lists += 1
-                    offset = self._offset(asked.query.get("offset"))
+                    offset = self._offset(request.query.get("offset"))
                     body = misleading_lists.misled(body, switches, number=self._lists, offset=offset)
             elif kind == "execution":
                 body = orjson.dumps(self._execution(parts[0]))
             elif kind == "payload":
                 body = orjson.dumps(self._payload(parts[0], parts[2]))
             elif kind == "replay":
-                return Said(201, orjson.dumps(self._replay(parts[0])), JSON)
+                return HttpResponse(201, orjson.dumps(self._replay(parts[0])), JSON)
             else:
                 raise Refused(404, "Cannot find it")
         except Refused as error:
             return refusal(error.status, str(error), switches["error_style"])
-        return Said(200, body, JSON)
+        return HttpResponse(200, body, JSON)
 
     def truth(self, *, with_steps: bool = False) -> list[bytes]:
         """What a perfect copy holds now: the rows of the listing, one JSON text each."""
@@ -158,15 +158,15 @@ class Paragon:
             return None
         return [part for part in marks[5:] if part]
 
-    def _admit(self, asked: Asked) -> None:
+    def _admit(self, request: HttpRequest) -> None:
         state = self._state
-        if state.is_revoked or asked.headers.get("authorization") != f"Bearer {self.api_key}":
+        if state.is_revoked or request.headers.get("authorization") != f"Bearer {self.api_key}":
             raise Refused(401, "Unauthorized")
-        if asked.path.split("/")[2:3] != [self.project_id]:
+        if request.path.split("/")[2:3] != [self.project_id]:
             raise Refused(int(state.switches["wrong_project"]), "Forbidden resource")
 
-    def _list(self, asked: Asked) -> bytes:
-        switches, query = self._state.switches, asked.query
+    def _list(self, request: HttpRequest) -> bytes:
+        switches, query = self._state.switches, request.query
         now = self._state.clock.now_ms()
         offset = self._offset(query.get("offset"))
         order = query.get("sortBy", "DESC")
@@ -189,7 +189,7 @@ class Paragon:
         if switches["ties"] == "unstable":
             numbers = self._swapped(found, start, end, is_descending=is_descending)
         rows = [self._row(index, now) for index in numbers]
-        return self._envelope(rows, asked, offset + len(rows), found.total, more=end < found.total)
+        return self._envelope(rows, request, offset + len(rows), found.total, more=end < found.total)
 
     def _change(self, now: int) -> None:
         """What happens while somebody pages."""
@@ -395,13 +395,15 @@ class Paragon:
         except ValueError:
             raise Refused(400, f"Invalid value for parameter: {name}") from None
 
-    def _envelope(self, rows: list[bytes], asked: Asked, offset: int, total: int, *, more: bool) -> bytes:
+    def _envelope(
+        self, rows: list[bytes], request: HttpRequest, offset: int, total: int, *, more: bool
+    ) -> bytes:
         switches = self._state.switches
         body = b"[" + b",".join(rows) + b"]"
         if switches["envelope"] == "list":
             return body
         parts = [b'{"%s":%s' % (str(switches["envelope"]).encode(), body)]
-        link = self._link(asked, offset) if more else None
+        link = self._link(request, offset) if more else None
         form = switches["next_link"]
         if form == "absent" or (link is None and form == "null_absent"):
             pass
@@ -415,10 +417,12 @@ class Paragon:
             parts.append(b'"total":%d' % (total + self._state.random.randrange(3)))
         return b",".join(parts) + b"}"
 
-    def _link(self, asked: Asked, offset: int) -> str:
+    def _link(self, request: HttpRequest, offset: int) -> str:
         """Filters are echoed as they came in, decoded, and ASC is named whatever was used."""
         switches = self._state.switches
-        query = {name: value for name, value in asked.query.items() if name in _FILTERS and name != "offset"}
+        query = {
+            name: value for name, value in request.query.items() if name in _FILTERS and name != "offset"
+        }
         if "sortBy" not in query:
             query["sortBy"] = "ASC" if switches["sort_quirk"] else "DESC"
         query["offset"] = str(offset)
@@ -427,7 +431,7 @@ class Paragon:
         if form == "relative":
             return f"/workflow-executions?offset={offset}"
         host = self.origin if form == "same" else self.evil
-        return f"{host}{quote(asked.path)}?{words}"
+        return f"{host}{quote(request.path)}?{words}"
 
 
 def _window(low: int, hidden: list[int], start: int, end: int) -> list[int]:

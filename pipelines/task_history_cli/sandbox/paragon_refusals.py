@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 
-from .server import Said
+from .server import HttpResponse
 
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -17,16 +17,16 @@ class Refused(Exception):
         self.status = status
 
 
-def refusal(status: int, message: str, style: str = "house") -> Said:
+def refusal(status: int, message: str, style: str = "house") -> HttpResponse:
     """An error as the API gives it; which form it has is documented nowhere."""
     if style == "nest":
-        return Said(status, orjson.dumps({"statusCode": status, "message": message}), JSON)
+        return HttpResponse(status, orjson.dumps({"statusCode": status, "message": message}), JSON)
     if style == "text":
-        return Said(status, message.encode(), {"Content-Type": "text/plain"})
+        return HttpResponse(status, message.encode(), {"Content-Type": "text/plain"})
     if style == "html":
-        return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+        return HttpResponse(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
     if style == "empty":
-        return Said(status)
+        return HttpResponse(status)
     request_id = {"requestId": f"00000000-0000-4000-8000-{status:012d}"}
     body = {"message": message, "code": str(status * 10), "status": status, "meta": request_id}
-    return Said(status, orjson.dumps(body), JSON)
+    return HttpResponse(status, orjson.dumps(body), JSON)

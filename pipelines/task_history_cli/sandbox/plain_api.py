@@ -11,7 +11,7 @@ import orjson
 
 from .paragon_replays import Replays
 from .paragon_world import NEVER, World, iso
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 from .state import State
 
 JSON = {"Content-Type": "application/json"}
@@ -54,33 +54,33 @@ class PlainApi:
         step = max(1, len(self.world) // (number + 1))
         self.world.held_back.update(range(step, min(len(self.world), step * number + 1), step))
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         raise NotImplementedError
 
-    def once(self, asked: Asked, kind: str) -> str | None:
+    def once(self, request: HttpRequest, kind: str) -> str | None:
         """What is asked for, if nobody has a reason to ask for it twice."""
-        index = self.number_in(asked) if kind in self.read_once else None
-        return None if index is None or self.world.is_open(index, self.now()) else asked.target
+        index = self.number_in(request) if kind in self.read_once else None
+        return None if index is None or self.world.is_open(index, self.now()) else request.target
 
-    def number_in(self, asked: Asked) -> int | None:
+    def number_in(self, request: HttpRequest) -> int | None:
         """The execution that a path names."""
-        for segment in asked.path.split("/"):
+        for segment in request.path.split("/"):
             index = self.world.number(segment.rpartition("_")[2])
             if index is not None:
                 return index
         return None
 
-    def kind(self, asked: Asked) -> str:
+    def kind(self, request: HttpRequest) -> str:
         raise NotImplementedError
 
-    def answer(self, asked: Asked, kind: str) -> Said:
+    def answer(self, request: HttpRequest, kind: str) -> HttpResponse:
         """The answer of an API that works."""
         try:
-            return self._answered(asked, kind)
+            return self._answered(request, kind)
         except Refused as error:
             return self.refused(error.status, str(error))
 
-    def _answered(self, asked: Asked, kind: str) -> Said:
+    def _answered(self, request: HttpRequest, kind: str) -> HttpResponse:
         raise NotImplementedError
 
     def truth(self, *, with_steps: bool = False) -> list[bytes]:
@@ -155,9 +155,9 @@ class PlainApi:
         self._tokens[token] = time.monotonic() + life_s
         return token, life_s
 
-    def is_let_in(self, asked: Asked) -> bool:
+    def is_let_in(self, request: HttpRequest) -> bool:
         """Whether the request carries a token that is still good."""
-        given = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
         return not self._state.is_revoked and time.monotonic() < self._tokens.get(given, 0.0)
 
     def fine(self, index: int, ms: int) -> str:

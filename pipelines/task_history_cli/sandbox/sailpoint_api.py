@@ -15,7 +15,7 @@ import orjson
 from . import odd_rows
 from .paragon_world import NEVER, parse
 from .plain_api import JSON, PlainApi, Refused
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 
 PAGE = 250
 SWITCHES: dict[str, Any] = {
@@ -71,9 +71,9 @@ class SailPoint(PlainApi):
     def told(self) -> dict[str, str]:
         return {"client_id": self.client_id, "client_secret": self.client_secret}
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         if self._state.switches["error_style"] == "html":
-            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+            return HttpResponse(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
         if status == 401:
             body: dict[str, Any] = {"error": message}
         elif status == 429:
@@ -86,13 +86,13 @@ class SailPoint(PlainApi):
                 "messages": [text],
                 "causes": [],
             }
-        return Said(status, orjson.dumps(body), JSON)
+        return HttpResponse(status, orjson.dumps(body), JSON)
 
-    def kind(self, asked: Asked) -> str:
-        if asked.path == "/oauth/token":
+    def kind(self, request: HttpRequest) -> str:
+        if request.path == "/oauth/token":
             return "token"
-        match = self._split(asked.path)
-        if match is None or asked.method != "GET":
+        match = self._split(request.path)
+        if match is None or request.method != "GET":
             return "other"
         _, service, words = match
         if service == "workflows":
@@ -162,53 +162,55 @@ class SailPoint(PlainApi):
                 return match["version"], match["service"], words
         return None
 
-    def _answered(self, asked: Asked, kind: str) -> Said:
+    def _answered(self, request: HttpRequest, kind: str) -> HttpResponse:
         if kind == "token":
-            return self._token(asked)
-        if not self.is_let_in(asked):
+            return self._token(request)
+        if not self.is_let_in(request):
             raise Refused(401, "JWT validation failed: JWT is expired")
-        parts = self._split(asked.path)
+        parts = self._split(request.path)
         if parts is None or kind == "other":
             raise Refused(404, "The server did not find a current representation for the target resource.")
         version, _, words = parts
         delay_s, headers = 0.0, JSON
         if kind == "workflows":
-            data: Any = self._workflows(version, asked)
+            data: Any = self._workflows(version, request)
         elif kind == "workflow":
             data = self._workflow(self._numbered(words[0]))
         elif kind == "list":
-            data, delay_s, total = self._list(words[0], asked)
-            is_counted = asked.query.get("count") == "true" and self._state.switches["count"] == "given"
+            data, delay_s, total = self._list(words[0], request)
+            is_counted = request.query.get("count") == "true" and self._state.switches["count"] == "given"
             headers = {**JSON, "X-Total-Count": str(total)} if is_counted else JSON
         elif kind == "execution":
             data = self._single(words[0])
         else:
-            data = self._history(version, words, asked)
-        return Said(200, orjson.dumps(data), headers, delay_s=delay_s)
+            data = self._history(version, words, request)
+        return HttpResponse(200, orjson.dumps(data), headers, delay_s=delay_s)
 
-    def _token(self, asked: Asked) -> Said:
-        form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
+    def _token(self, request: HttpRequest) -> HttpResponse:
+        form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
         right = {"client_id": self.client_id, "client_secret": self.client_secret}
         is_right = form == {"grant_type": "client_credentials", **right}
-        if asked.method != "POST" or not is_right or self._state.is_revoked:
-            return Said(401, b'{"error":"invalid_client","error_description":"Bad client credentials"}', JSON)
+        if request.method != "POST" or not is_right or self._state.is_revoked:
+            return HttpResponse(
+                401, b'{"error":"invalid_client","error_description":"Bad client credentials"}', JSON
+            )
         token, life_s = self.token()
-        said: dict[str, Any] = {
+        response: dict[str, Any] = {
             "access_token": token,
             "token_type": "bearer",
             "scope": "read",
             "tenant_id": "t",
         }
         if self._state.switches["token_says_life"]:
-            said["expires_in"] = life_s
-        return Said(200, orjson.dumps(said), JSON)
+            response["expires_in"] = life_s
+        return HttpResponse(200, orjson.dumps(response), JSON)
 
-    def _workflows(self, version: str, asked: Asked) -> list[dict[str, Any]]:
+    def _workflows(self, version: str, request: HttpRequest) -> list[dict[str, Any]]:
         count = len(self.world.workflow_ids)
         if version in ("v3", "beta"):
-            start, size = self._place(asked)
+            start, size = self._place(request)
             return [self._workflow(index) for index in range(count)[start : start + size]]
-        if asked.query:
+        if request.query:
             raise Refused(400, "This endpoint takes no parameters")
         return [self._workflow(index) for index in range(count)[:PAGE]]
 
@@ -237,7 +239,7 @@ class SailPoint(PlainApi):
             raise Refused(404, "The server did not find a current representation for the target resource.")
         return self.world.workflow_ids.index(workflow_id)
 
-    def _list(self, workflow_id: str, asked: Asked) -> tuple[list[dict[str, Any]], float, int]:
+    def _list(self, workflow_id: str, request: HttpRequest) -> tuple[list[dict[str, Any]], float, int]:
         """The rows of a page, how many seconds it takes, and how many rows there are."""
         switches = self._state.switches
         workflow = self._numbered(workflow_id)
@@ -247,8 +249,8 @@ class SailPoint(PlainApi):
         if workflow < int(switches["deleted_workflows"]):
             raise Refused(404, "The server did not find a current representation for the target resource.")
         self.moved()
-        start, size = self._place(asked)
-        low, high, fits = self._window(asked.query.get("filters"))
+        start, size = self._place(request)
+        low, high, fits = self._window(request.query.get("filters"))
         now = self.now()
         world = self.world
         numbers = [
@@ -262,13 +264,13 @@ class SailPoint(PlainApi):
         delay_s = float(switches["slow_s"]) if workflow < int(switches["slow_workflows"]) else 0.0
         return [self.row(index, now) for index in part], delay_s, len(numbers)
 
-    def _place(self, asked: Asked) -> tuple[int, int]:
+    def _place(self, request: HttpRequest) -> tuple[int, int]:
         known = {"limit", "offset", "filters"}
-        unknown = set(asked.query) - (
+        unknown = set(request.query) - (
             known if self._state.switches["count"] == "refused" else {*known, "count"}
         )
         try:
-            start, size = int(asked.query.get("offset") or 0), int(asked.query.get("limit") or PAGE)
+            start, size = int(request.query.get("offset") or 0), int(request.query.get("limit") or PAGE)
         except ValueError:
             raise Refused(400, "limit and offset are numbers") from None
         if unknown or start < 0 or not 0 <= size <= PAGE:
@@ -310,7 +312,7 @@ class SailPoint(PlainApi):
         row = self.row(self.find(identity), self.now())
         return [row] if form == "list" else row
 
-    def _history(self, version: str, words: list[str], asked: Asked) -> Any:
+    def _history(self, version: str, words: list[str], request: HttpRequest) -> Any:
         switches = self._state.switches
         if words[1] == "history-v2" and (
             version in ("beta", "v3", "v2024") or switches["history_v2"] == "absent"
@@ -319,7 +321,7 @@ class SailPoint(PlainApi):
         self.admit(words[0])
         events = self.children(self.find(words[0]), self.now())
         if words[1] == "history":
-            start, size = self._place(asked)
+            start, size = self._place(request)
             return events[start : start + size]
         if switches["history_v2"] == "object":
             found: Any = events[-1]

@@ -22,7 +22,7 @@ from . import odd_rows
 from .apis import APIS, Api, made
 from .control import PREFIX, Control
 from .paragon_world import Spec, World
-from .server import Asked, Said, listen
+from .server import HttpRequest, HttpResponse, listen
 from .state import Clock, State
 
 SYSTEMS = tuple(APIS)
@@ -179,35 +179,35 @@ class Front:
         self._api = api
         self._state = state
         self._control = Control(state, api)
-        self._last: Said | None = None
+        self._last: HttpResponse | None = None
 
-    def main(self, asked: Asked) -> Said:
+    def main(self, request: HttpRequest) -> HttpResponse:
         """A request to the API or its controls."""
-        if asked.path.startswith(PREFIX):
-            return self._control.answer(asked)
+        if request.path.startswith(PREFIX):
+            return self._control.answer(request)
         state = self._state
-        kind = self._api.kind(asked)
-        said = self._said(asked, kind)
+        kind = self._api.kind(request)
+        response = self._response(request, kind)
         state.counters[kind] += 1
-        state.counters[f"status_{said.status}"] += 1
-        once = self._api.once(asked, kind) if said.status == 200 else None
+        state.counters[f"status_{response.status}"] += 1
+        once = self._api.once(request, kind) if response.status == 200 else None
         if once is not None:
             state.reads[once] += 1
         if kind == "replay":
-            state.posts[asked.path.split("/")[-2]] += 1
-        self._log(asked, kind, "main", said.status)
-        headers = dict(said.headers)
+            state.posts[request.path.split("/")[-2]] += 1
+        self._log(request, kind, "main", response.status)
+        headers = dict(response.headers)
         if state.switches["date_header"]:
             headers["Date"] = state.clock.header
         delay_s = state.latency_ms / 1000 * state.random.uniform(0.5, 1.5) if state.latency_ms else 0.0
-        return Said(said.status, said.body, headers, said.manner, delay_s)
+        return HttpResponse(response.status, response.body, headers, response.manner, delay_s)
 
-    def evil(self, asked: Asked) -> Said:
+    def evil(self, request: HttpRequest) -> HttpResponse:
         """A request to the other origin, which nobody should send."""
-        self._log(asked, "list", "evil", 200)
-        return Said(200, self._api.empty_page, {"Content-Type": "application/json"})
+        self._log(request, "list", "evil", 200)
+        return HttpResponse(200, self._api.empty_page, {"Content-Type": "application/json"})
 
-    def _said(self, asked: Asked, kind: str) -> Said:
+    def _response(self, request: HttpRequest, kind: str) -> HttpResponse:
         state = self._state
         wait_s = state.limit.arrive()
         if wait_s is not None:
@@ -217,40 +217,40 @@ class Front:
             state.counters[f"fault_{fault}"] += 1
             if fault == "done500":
                 # It takes place, and then fails to say so.
-                self._api.answer(asked, kind)
+                self._api.answer(request, kind)
                 fault = "status500"
-            return self._faulty(fault, asked, kind)
-        said = self._api.answer(asked, kind)
+            return self._faulty(fault, request, kind)
+        response = self._api.answer(request, kind)
         if kind in odd_rows.KINDS:
-            said = odd_rows.with_odd_rows(said, state.switches)
+            response = odd_rows.with_odd_rows(response, state.switches)
         if kind == "list":
-            self._last = said
-        return said
+            self._last = response
+        return response
 
-    def _too_many(self, wait_s: float) -> Said:
+    def _too_many(self, wait_s: float) -> HttpResponse:
         form = self._state.switches["too_many"]
-        said = self._api.refused(429, "Too many requests")
+        response = self._api.refused(429, "Too many requests")
         seconds = max(1, round(wait_s + 0.5))
         if form == "seconds":
-            return dataclasses.replace(said, headers={**said.headers, "Retry-After": str(seconds)})
+            return dataclasses.replace(response, headers={**response.headers, "Retry-After": str(seconds)})
         if form == "date":
             at = datetime.fromtimestamp(self._state.clock.now().timestamp() + seconds, UTC)
             return dataclasses.replace(
-                said,
+                response,
                 headers={
-                    **said.headers,
+                    **response.headers,
                     "Retry-After": format_datetime(at.replace(microsecond=0), usegmt=True),
                 },
             )
-        return said
+        return response
 
-    def _faulty(self, fault: str, asked: Asked, kind: str) -> Said:
+    def _faulty(self, fault: str, request: HttpRequest, kind: str) -> HttpResponse:
         if fault == "status502_html":
-            return Said(
+            return HttpResponse(
                 502, b"<html><body><h1>502 Bad Gateway</h1></body></html>", {"Content-Type": "text/html"}
             )
         if fault == "status503_retry_after":
-            return Said(503, b"", {"Retry-After": "1"})
+            return HttpResponse(503, b"", {"Retry-After": "1"})
         if fault == "status429":
             return self._too_many(0.5)
         if fault.startswith("status"):
@@ -259,9 +259,9 @@ class Front:
             self._state.is_revoked = True
             return self._api.refused(401, "Unauthorized")
         if fault == "redirect":
-            return Said(302, b"", {"Location": f"{self._api.evil}{asked.target}"})
+            return HttpResponse(302, b"", {"Location": f"{self._api.evil}{request.target}"})
         if fault == "repeat_page":
-            return self._last or self._api.answer(asked, kind)
+            return self._last or self._api.answer(request, kind)
         bodies = {
             "not_json": b"<html>maintenance</html>",
             "empty": b"",
@@ -270,20 +270,20 @@ class Front:
             "array_of_strings": b'{"workflowExecutions":["a"],"nextLink":null,"total":1}',
         }
         if fault in bodies:
-            return Said(200, bodies[fault], {"Content-Type": "application/json"})
+            return HttpResponse(200, bodies[fault], {"Content-Type": "application/json"})
         if fault in ("reset", "truncated", "stall", "drip"):
-            return dataclasses.replace(self._api.answer(asked, kind), manner=fault)
+            return dataclasses.replace(self._api.answer(request, kind), manner=fault)
         raise ValueError(f"no fault {fault!r}")
 
-    def _log(self, asked: Asked, kind: str, origin: str, status: int) -> None:
+    def _log(self, request: HttpRequest, kind: str, origin: str, status: int) -> None:
         self._state.log.append(
             {
                 "at": time.monotonic(),
-                "method": asked.method,
-                "target": asked.target,
+                "method": request.method,
+                "target": request.target,
                 "kind": kind,
                 "origin": origin,
-                "authorization": asked.headers.get("authorization"),
+                "authorization": request.headers.get("authorization"),
                 "status": status,
             }
         )

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class HttpRequest:
     """One request."""
 
     method: str
@@ -25,7 +25,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class HttpResponse:
     """One answer. ``manner`` is how it is sent."""
 
     status: int = 200
@@ -37,7 +37,7 @@ class Said:
     delay_s: float = 0.0
 
 
-Handler = Callable[[Asked], Said]
+Handler = Callable[[HttpRequest], HttpResponse]
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _MAX_BODY_BYTES = 1_000_000
 
@@ -83,49 +83,49 @@ class Connection(asyncio.Protocol):
             target = rest.rsplit(" ", 1)[0]
             path, _, query = target.partition("?")
             pairs = dict(parse_qsl(query, keep_blank_values=True)) if query else {}
-            self._answer(self._handler(Asked(method, target, unquote(path), pairs, headers, body)))
+            self._answer(self._handler(HttpRequest(method, target, unquote(path), pairs, headers, body)))
 
-    def _answer(self, said: Said) -> None:
-        if said.manner == "whole" and not said.delay_s:
-            self._write(said)
+    def _answer(self, response: HttpResponse) -> None:
+        if response.manner == "whole" and not response.delay_s:
+            self._write(response)
             return
         self._is_busy = True
-        task = asyncio.get_running_loop().create_task(self._slowly(said))
+        task = asyncio.get_running_loop().create_task(self._slowly(response))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _slowly(self, said: Said) -> None:
-        if said.delay_s:
-            await asyncio.sleep(said.delay_s)
-        if said.manner == "reset" and self._transport:
+    async def _slowly(self, response: HttpResponse) -> None:
+        if response.delay_s:
+            await asyncio.sleep(response.delay_s)
+        if response.manner == "reset" and self._transport:
             self._transport.abort()
-        elif said.manner == "truncated" and self._transport:
-            whole = _bytes(said)
-            self._transport.write(whole[: len(whole) - max(1, len(said.body) // 2)])
+        elif response.manner == "truncated" and self._transport:
+            whole = _bytes(response)
+            self._transport.write(whole[: len(whole) - max(1, len(response.body) // 2)])
             self._transport.close()
-        elif said.manner == "stall":
+        elif response.manner == "stall":
             await asyncio.sleep(3600)
-        elif said.manner == "drip":
-            for index in range(len(whole := _bytes(said))):
+        elif response.manner == "drip":
+            for index in range(len(whole := _bytes(response))):
                 if self._transport is None:
                     return
                 self._transport.write(whole[index : index + 1])
                 await asyncio.sleep(1)
         else:
-            self._write(said)
+            self._write(response)
         self._is_busy = False
         self._next()
 
-    def _write(self, said: Said) -> None:
+    def _write(self, response: HttpResponse) -> None:
         if self._transport is not None:
-            self._transport.write(_bytes(said))
+            self._transport.write(_bytes(response))
 
 
-def _bytes(said: Said) -> bytes:
-    lines = [f"HTTP/1.1 {said.status} {_REASONS.get(said.status, 'Unknown')}"]
-    lines += [f"{name}: {value}" for name, value in said.headers.items()]
-    lines.append(f"Content-Length: {len(said.body)}\r\n\r\n")
-    return "\r\n".join(lines).encode("latin-1") + said.body
+def _bytes(response: HttpResponse) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    lines.append(f"Content-Length: {len(response.body)}\r\n\r\n")
+    return "\r\n".join(lines).encode("latin-1") + response.body
 
 
 async def listen(handler: Handler, port: int) -> tuple[asyncio.Server, int]:

@@ -14,7 +14,7 @@ import orjson
 from . import odd_rows
 from .paragon_world import NEVER
 from .plain_api import JSON, PlainApi, Refused
-from .server import Asked, Said
+from .server import HttpRequest, HttpResponse
 
 _ROOT = "/workflowsvc/api/v1/"
 SWITCHES: dict[str, Any] = {
@@ -66,22 +66,22 @@ class Twinit(PlainApi):
             "namespaces": json.dumps(self.namespaces),
         }
 
-    def refused(self, status: int, message: str) -> Said:
+    def refused(self, status: int, message: str) -> HttpResponse:
         switches = self._state.switches
         if switches["error_style"] == "html":
-            return Said(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
+            return HttpResponse(status, b"<html><body>error</body></html>", {"Content-Type": "text/html"})
         if status == 401 and switches["session"] == "within":
-            return Said(200, orjson.dumps({"errorResult": {"status": 401, "message": message}}), JSON)
-        return Said(status, orjson.dumps({"_code": str(status), "_message": message}), JSON)
+            return HttpResponse(200, orjson.dumps({"errorResult": {"status": 401, "message": message}}), JSON)
+        return HttpResponse(status, orjson.dumps({"_code": str(status), "_message": message}), JSON)
 
-    def once(self, asked: Asked, kind: str) -> str | None:
+    def once(self, request: HttpRequest, kind: str) -> str | None:
         # Within an answer of 200 there may be a refusal.
-        return super().once(asked, kind) if self.is_let_in(asked) else None
+        return super().once(request, kind) if self.is_let_in(request) else None
 
-    def kind(self, asked: Asked) -> str:
-        if asked.path == "/passportsvc/api/v1/auth/token":
+    def kind(self, request: HttpRequest) -> str:
+        if request.path == "/passportsvc/api/v1/auth/token":
             return "token"
-        match asked.path.removeprefix(_ROOT).split("/"):
+        match request.path.removeprefix(_ROOT).split("/"):
             case ["workflowdefs"]:
                 return "definitions"
             case ["workflows"]:
@@ -93,7 +93,7 @@ class Twinit(PlainApi):
             case ["workflows", _, "tasks", _, "logs"]:
                 return "logs"
             case ["workflows" | "workflow", _, "userinput", _]:
-                return "answer" if asked.method == "POST" else "other"
+                return "answer" if request.method == "POST" else "other"
         return "other"
 
     def spaces(self, index: int) -> list[str]:
@@ -149,59 +149,59 @@ class Twinit(PlainApi):
             "_result": {"data": {}},
         }
 
-    def _answered(self, asked: Asked, kind: str) -> Said:
+    def _answered(self, request: HttpRequest, kind: str) -> HttpResponse:
         if kind == "token":
-            return self._token(asked)
-        if not self.is_let_in(asked):
+            return self._token(request)
+        if not self.is_let_in(request):
             raise Refused(401, "session expired")
-        namespace = asked.query.get("nsfilter")
+        namespace = request.query.get("nsfilter")
         if namespace not in self.namespaces:
             raise Refused(400 if not namespace else 403, "nsfilter is no namespace of yours")
-        words = asked.path.removeprefix(_ROOT).split("/")
+        words = request.path.removeprefix(_ROOT).split("/")
         now = self.now()
         if kind == "definitions":
             data: Any = self._paged(
-                [self._definition(index) for index in range(len(self.world.workflow_ids))], asked
+                [self._definition(index) for index in range(len(self.world.workflow_ids))], request
             )
         elif kind == "list":
-            data = self._list(asked, str(namespace), now)
+            data = self._list(request, str(namespace), now)
         elif kind == "run":
             data = self.row(self._found(words[1]), now)
         elif kind == "logs" and self._state.switches["logs"] != "json":
-            return Said(200, self._text_log(self._found(words[1])), {"Content-Type": "text/plain"})
+            return HttpResponse(200, self._text_log(self._found(words[1])), {"Content-Type": "text/plain"})
         elif kind in ("loop_tasks", "logs", "answer"):
-            data = self._of_task(asked, kind, words)
+            data = self._of_task(request, kind, words)
         else:
             raise Refused(404, "no such endpoint")
-        return Said(200, orjson.dumps(data), JSON)
+        return HttpResponse(200, orjson.dumps(data), JSON)
 
-    def _of_task(self, asked: Asked, kind: str, words: list[str]) -> Any:
+    def _of_task(self, request: HttpRequest, kind: str, words: list[str]) -> Any:
         if kind == "loop_tasks":
             if (words[0] == "workflow") != (self._state.switches["path"] == "singular"):
                 raise Refused(404, "no such endpoint")
             index = self._found(words[1])
             loops = [self._task(index, f"c{n}", "REST_CONNECTOR", "COMPLETED", 1) for n in range(index % 4)]
-            return self._paged(loops if words[3].endswith("-c") else [], asked)
+            return self._paged(loops if words[3].endswith("-c") else [], request)
         if kind == "logs":
-            return self._paged(self._lines(self._found(words[1])), asked)
+            return self._paged(self._lines(self._found(words[1])), request)
         self._found(words[1])
         self._state.posts[words[3]] += 1
-        if not isinstance(orjson.loads(asked.body or b"{}").get("_userInput"), dict):
+        if not isinstance(orjson.loads(request.body or b"{}").get("_userInput"), dict):
             raise Refused(400, "_userInput is missing")
         return {"message": "Task updated successfully"}
 
-    def _token(self, asked: Asked) -> Said:
+    def _token(self, request: HttpRequest) -> HttpResponse:
         pair = base64.b64encode(f"{self.access_key}:{self.secret_key}".encode()).decode()
-        is_right = asked.headers.get("authorization") == f"Basic {pair}"
-        if asked.method != "POST" or not is_right or self._state.is_revoked:
-            return Said(401, b'{"_code":"401","_message":"bad access key"}', JSON)
-        if asked.query.get("appId") != self.application_id:
-            return Said(404, b'{"_code":"404","_message":"no such application"}', JSON)
+        is_right = request.headers.get("authorization") == f"Basic {pair}"
+        if request.method != "POST" or not is_right or self._state.is_revoked:
+            return HttpResponse(401, b'{"_code":"401","_message":"bad access key"}', JSON)
+        if request.query.get("appId") != self.application_id:
+            return HttpResponse(404, b'{"_code":"404","_message":"no such application"}', JSON)
         token, life_s = self.token()
-        said: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
+        response: dict[str, Any] = {"access_token": token, "token_type": "bearer"}
         if self._state.switches["token_says_life"]:
-            said["expires_in"] = life_s
-        return Said(200, orjson.dumps(said), JSON)
+            response["expires_in"] = life_s
+        return HttpResponse(200, orjson.dumps(response), JSON)
 
     def _found(self, identity: str) -> int:
         self.admit(identity)
@@ -223,15 +223,15 @@ class Twinit(PlainApi):
             "_timeoutSeconds": 20,
         }
 
-    def _list(self, asked: Asked, namespace: str, now: int) -> Any:
+    def _list(self, request: HttpRequest, namespace: str, now: int) -> Any:
         switches = self._state.switches
-        if "sort" in asked.query and switches["sort"] == "refused":
+        if "sort" in request.query and switches["sort"] == "refused":
             raise Refused(400, "unknown parameter sort")
         self.moved()
         numbers = [index for index in self.shown(-NEVER, NEVER) if namespace in self.spaces(index)]
-        is_sorted = "sort" in asked.query and switches["sort"] == "heeded"
+        is_sorted = "sort" in request.query and switches["sort"] == "heeded"
         ordered = numbers[::-1] if is_sorted else self.ordered(numbers)
-        return self._paged([(self, index, now) for index in ordered], asked)
+        return self._paged([(self, index, now) for index in ordered], request)
 
     def _lines(self, index: int) -> list[dict[str, Any]]:
         line = {"timestamp": "2026-03-10 17:26:08", "level": "INFO"}
@@ -247,11 +247,11 @@ class Twinit(PlainApi):
         names = ("timestamp", "level", "message") if form == "text" else ("message",)
         return "\n".join(" ".join(line[name] for name in names) for line in lines).encode()
 
-    def _paged(self, found: list[Any], asked: Asked) -> Any:
+    def _paged(self, found: list[Any], request: HttpRequest) -> Any:
         switches = self._state.switches
         names = ("_count", "_pageSize") if switches["size_name"] == "both" else (switches["size_name"],)
-        given = [int(asked.query[name]) for name in names if name in asked.query]
-        start, size = int(asked.query.get("_offset", 0)), given[0] if given else 10
+        given = [int(request.query[name]) for name in names if name in request.query]
+        start, size = int(request.query.get("_offset", 0)), given[0] if given else 10
         part = self.page(found, start, size)
         rows = [one[0].row(one[1], one[2]) if isinstance(one, tuple) else one for one in part]
         if not switches["envelope"]:

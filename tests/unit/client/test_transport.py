@@ -203,7 +203,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("name", BROKEN, ids=str)
 def test_what_is_not_whole_is_never_an_answer(tmp_path: Path, name: str) -> None:
     """Cut off, packed in a way that was not asked for, or no HTTP: a fault, tried again, named without the key."""
-    reply, said = BROKEN[name]
+    reply, response = BROKEN[name]
 
     def say(connection: socket.socket, number: int) -> bool:
         connection.sendall(reply if number < 3 or not passes else whole())
@@ -218,7 +218,7 @@ def test_what_is_not_whole_is_never_an_answer(tmp_path: Path, name: str) -> None
                 assert client.send(ask()).data == {"ok": True}
                 assert client.stats.retries == 2
             else:
-                with pytest.raises(VendorUnavailable, match=said) as caught:
+                with pytest.raises(VendorUnavailable, match=response) as caught:
                     client.send(ask())
                 assert KEY not in str(caught.value)
 
@@ -850,11 +850,11 @@ def test_a_login_for_the_proxy_is_used_and_never_shown(
             assert client.send(ask()).data == {"ok": True}
         assert b"proxy-authorization: basic " + expected.lower() in talk.asked[0].lower()
         accepts[0] = False
-        asked = len(talk.asked)
+        http_request = len(talk.asked)
         with client_of(VENDOR, tmp_path) as client:
             with pytest.raises(ConfigurationError, match=rf"proxy {proxy}.*407.*HTTPS_PROXY") as caught:
                 client.send(ask())
-            assert len(talk.asked) == asked + 1
+            assert len(talk.asked) == http_request + 1
     text = str(caught.value) + caplog.text + repr(proxy_for(parsed(VENDOR)))
     assert password not in text
     assert KEY not in text
