@@ -324,7 +324,7 @@ class Client:
     def _fault(self, sending: Sending, error: Lost) -> Fault:
         """What was lost, as a fault. Raises Stopped when this side ended it, and sending it again would be no harm."""
         if error.is_abandoned and sending.is_repeatable:
-            raise Stopped(self._stop.reason or "nobody waits for it any more")
+            raise Stopped(self._stop.reason or "the client was closed")
         return Fault(error.reason, is_unsent=error.is_unsent, is_closed=error.is_closed)
 
     def _exchange(self, sending: Sending, headers: Headers) -> RawAnswer:

@@ -41,9 +41,9 @@ class InFlight:
         """Called again and again in the thread that waits for an answer."""
         self._pool = DaemonThreadPool(concurrency, name="request")
         self._closed = threading.Event()
-        self._are_reads_left = threading.Event()
+        self._repeatable_abandoned = threading.Event()
         """Set once requests that may be sent again are not waited for any more."""
-        self._are_all_left = threading.Event()
+        self._all_abandoned = threading.Event()
         threading.Thread(target=self._end_when_interrupted, name="task-history-stop", daemon=True).start()
 
     def is_closed(self) -> bool:
@@ -62,9 +62,9 @@ class InFlight:
             with suppress(TimeoutError):
                 future.exception(_INTERRUPTED_CHECK_S)
                 break
-            if self._are_reads_left.is_set() and sending.is_repeatable:
+            if self._repeatable_abandoned.is_set() and sending.is_repeatable:
                 raise self._stopped()
-            if self._are_all_left.is_set():
+            if self._all_abandoned.is_set():
                 raise unconfirmed(f"{describe(sending.request)} has no answer, and was ended here", None)
             self.while_waiting()
         return future.result()
@@ -84,7 +84,7 @@ class InFlight:
             failures,
             ahead=ahead or 2 * self._concurrency,
             is_held_up=is_held_up,
-            instead=lambda: self._stopped() if self._are_reads_left.is_set() else None,
+            instead=lambda: self._stopped() if self._repeatable_abandoned.is_set() else None,
             while_waiting=self.while_waiting,
         )
 
@@ -95,8 +95,8 @@ class InFlight:
         self._pool.is_done(_INTERRUPTED_GRACE_S)
         self._transport.close()
         self._pool.is_done(_END_S)
-        self._are_reads_left.set()
-        self._are_all_left.set()
+        self._repeatable_abandoned.set()
+        self._all_abandoned.set()
 
     def _end_when_interrupted(self) -> None:
         """Ends what is in flight soon after the run is interrupted: an answer may drip for minutes."""
@@ -105,12 +105,12 @@ class InFlight:
                 self._closed.wait(_INTERRUPTED_GRACE_S)
                 self._transport.abandon()
                 self._closed.wait(_END_S)
-                self._are_reads_left.set()
+                self._repeatable_abandoned.set()
                 self._closed.wait(_ONCE_GRACE_S)
                 self._transport.close()
                 self._closed.wait(_END_S)
-                self._are_all_left.set()
+                self._all_abandoned.set()
                 return
 
     def _stopped(self) -> Stopped:
-        return Stopped(self._stop.reason or "nobody waits for it any more")
+        return Stopped(self._stop.reason or "the client was closed")

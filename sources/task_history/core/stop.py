@@ -94,7 +94,7 @@ class StopSignal:
         while True:
             self.check()
             if given_up():
-                raise Stopped("nobody waits for it any more")
+                raise Stopped("the wait was given up")
             seconds_left = end - self._clock()
             if seconds_left <= 0:
                 return

@@ -8,9 +8,11 @@ In the order in which a run uses them::
     run_loop            groups the chunks of the work into batches; ends at a stop or an error
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     partitions          reads the partitions of a listing concurrently
+    rejected            rows without a usable id, as rows of ``rejected_rows``
     phases              what several commands share: list, settle, learn integrations, load details
     statistics          loads the counts that the vendor publishes
     replay_candidates   selects the executions that may be run again
+    audit_steps, audit_findings   comparison of stored steps with the API; what an audit found
     plan, estimate      what a backfill would cost, without running it
     tally, run_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

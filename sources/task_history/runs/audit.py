@@ -39,7 +39,7 @@ from .audit_findings import Difference, Findings
 from .audit_steps import StepAudit, StepDifferences
 from .context import Context, Partition
 from .partitions import Partitions
-from .rejected import rejected_in
+from .rejected import take_rejected_in
 from .statistics import bucket_start, read_buckets
 
 _PAGES_CHECKED = 2
@@ -64,13 +64,12 @@ class Audit:
         is_repairing: bool = False,
         sample: int = 0,
         is_thorough: bool = False,
-        seed: int | None = None,
     ) -> None:
         self._context = context
         self._is_repairing = is_repairing
         self._sample = sample
         self._is_thorough = is_thorough
-        self._random = random.Random(seed)
+        self._random = random.Random()
         self._steps = StepAudit(context, self._random)
         self._step_differences: list[StepDifferences] = []
         self._compared: list[tuple[Partition, Window, Warehouse]] = []
@@ -143,7 +142,7 @@ class Audit:
         self.covered = merged([*before, *done])
         if not self._context.system.listing.is_countable:
             return
-        if self._is_thorough or self._sample >= findings.executions > 0 or self._may_cancel():
+        if self._is_thorough or self._sample >= findings.executions > 0 or self._counts_may_cancel_out():
             for span in done:
                 self._add_comparison(
                     compared(partition.reader, span, warehouse), span, warehouse, is_narrowed=True
@@ -151,7 +150,7 @@ class Audit:
         elif self._sample:
             self._compare_sample(partition.reader, done, warehouse)
 
-    def _may_cancel(self) -> bool:
+    def _counts_may_cancel_out(self) -> bool:
         """Whether rows are missing and surplus, so that more of both may cancel each other in counts."""
         horizon = self._context.horizon
         kept = [one for one in self.findings.differences if horizon is None or one.window.start >= horizon]
@@ -356,7 +355,7 @@ class Audit:
         """Writes the API's rows for those that differ. Only surplus rows are requested again."""
         context, system, findings = self._context, self._context.system, self.findings
         context.phase("repairing")
-        again: list[str] = []
+        ids_to_reread: list[str] = []
         for difference in findings.differences:
             stored = context.warehouse.stored([key for key, _ in difference.different])
             stamp = context.stamp()
@@ -367,47 +366,49 @@ class Audit:
                 rows.append(records.execution(system, row, stamp, read_by=records.REPAIR, before=before))
                 earlier += earlier_state(key, before, row.get("status"))
                 if before is not None and before.status != str(row.get("status") or ""):
-                    again.append(key)  # its steps belong to the old status
+                    ids_to_reread.append(key)  # its steps belong to the old status
             findings.repaired += len(rows)
             context.tally.executions += len(rows)
             log.info("repaired", window=described(difference.window), rows=len(rows))
             yield Chunk({system.executions.name: rows, STATES.name: earlier})
-            again += difference.surplus
+            ids_to_reread += difference.surplus
             findings.repaired += len(difference.surplus)
         mendable = [one for one in self._step_differences if not one.surplus]
         findings.repaired += len(mendable)
         yield from self._steps.repaired(mendable)
         yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
-        for chunk in context.open_executions.read(again):
+        for chunk in context.open_executions.read(ids_to_reread):
             yield phases.count_steps(context, chunk)
 
     def _note_coverage(self) -> list[Row]:
         """Notes in coverage, for each compared day, its count and whether it is verified; gives the rejected rows."""
         context, findings = self._context, self.findings
-        doubtful = [
+        unverified_windows = [
             *findings.unverified,
             *(difference.window for difference in findings.differences if not self._is_repairing),
         ]
         kept_apart: list[Row] = []
         is_counted = findings.api_total is not None
         for partition, window, warehouse in self._compared:
-            rejected = rejected_in(context, partition, window)
+            rejected = take_rejected_in(context, partition, window)
             kept_apart += rejected.rows
             findings.rejected += rejected.number
             window_days = list(days(window))
             for day, count in zip(window_days, warehouse.counts(window_days), strict=True):
-                is_good = all(overlap(day, other).is_empty for other in doubtful)
-                number = rejected.by_day[midnight(day.start)]
+                is_verified = all(overlap(day, other).is_empty for other in unverified_windows)
+                number = rejected.new_by_day[midnight(day.start)]
                 completeness = (
                     Completeness("count" if is_counted else "chain", rejected=number)
-                    if is_good
-                    else Completeness("none", ("the audit found it to differ, or to change",), number)
+                    if is_verified
+                    else Completeness(
+                        "none", ("an audit found differences, or rows changed while it read",), number
+                    )
                 )
                 partition.coverage.replace_comparison(
                     day,
                     count,
-                    count + number if is_good and is_counted else None,
+                    count + number if is_verified and is_counted else None,
                     completeness=completeness,
                     checked_at=context.now(),
                 )

@@ -73,8 +73,8 @@ class Backfill:
                 yield from self._comparison_events(context, partition, gap)
         # As long as they are now: a gap that was read may have gone on with one of these days.
         days = [day for day in coverage.unverified_windows if day.start.date() in unverified]
-        for again in phases.windows_to_read(context.system.listing, days):
-            yield from self._comparison_events(context, partition, again)
+        for window_to_reread in phases.windows_to_read(context.system.listing, days):
+            yield from self._comparison_events(context, partition, window_to_reread)
 
     def _comparison_events(self, context: Context, partition: Partition, window: Window) -> Iterator[Event]:
         """Events with executions that became visible in the window while later windows were read."""

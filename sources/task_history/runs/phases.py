@@ -1,4 +1,4 @@
-"""Phases that page_rows commands share: list windows, settle open executions, learn integrations, load details."""
+"""Phases that several commands share: list windows, settle open executions, learn integrations, load details."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import READS, REJECTED_ROWS, STATES
 from .context import Context, Partition, not_skipped
-from .rejected import rejected_in
+from .rejected import take_rejected_in
 
 MAX_VANISHED = 200
 """Maximum executions that a listing no longer shows and that are read singly after one comparison."""
@@ -61,7 +61,7 @@ def window_chunk(
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
     late = [at for key, at in starts.items() if key not in stored and any(at in known for known in loaded)]
     coverage.add_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
-    rejected = rejected_in(context, partition, window)
+    rejected = take_rejected_in(context, partition, window)
     completeness = replace(piece.completeness, rejected=rejected.number)
     # Executions that another lane covers and has stored are counted there.
     uncounted = [
@@ -77,11 +77,11 @@ def window_chunk(
             is_counted=piece.total is not None,
             completeness=piece.completeness,
             checked_at=stamp.at,
-            rejected=rejected.by_day,
+            rejected=rejected.new_by_day,
         )
     for known in covered:
         coverage.mark_compared(
-            known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.in_days
+            known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.all_by_day
         )
     number = len(rows)
     tally.count_listed(rows_to_write, system.failed_statuses)
@@ -165,10 +165,10 @@ def late_chunk(context: Context, partition: Partition, event: Late) -> Chunk:
     """Returns the chunk of a compared window: executions that became visible after it was listed."""
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     comparison, window = event.comparison, event.window
-    rejected = rejected_in(context, partition, window, is_read_whole=not event.counts_rejected)
+    rejected = take_rejected_in(context, partition, window, is_read_whole=not event.counts_rejected)
     completeness = event.completeness
     if len(comparison.vanished) > MAX_VANISHED:
-        completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are listed no more",))
+        completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are no longer listed",))
     # One that was held to be purged, or not to fit the filters, has a state already.
     stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
@@ -177,7 +177,9 @@ def late_chunk(context: Context, partition: Partition, event: Late) -> Chunk:
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
     coverage.add_late(starts, checked_at=stamp.at)
-    coverage.mark_compared(window, completeness=completeness, checked_at=stamp.at, rejected=rejected.in_days)
+    coverage.mark_compared(
+        window, completeness=completeness, checked_at=stamp.at, rejected=rejected.all_by_day
+    )
     completeness = replace(completeness, rejected=rejected.number)
     if not completeness.is_verified:
         _note_unverified(context, partition, window, len(rows), completeness)
@@ -276,7 +278,7 @@ def load_details(
     yield COMMIT_NOW
     for context in contexts:
         before = context.tally.steps
-        context.phase("what failed")
+        context.phase("retrying")
         for chunk in itertools.chain(context.open_executions.again(), context.details.steps_again()):
             yield count_steps(context, chunk)
         for chunk in context.details.inputs_and_outputs_again():
@@ -297,13 +299,13 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
-    in_flight = _InFlight(context)
+    uncommitted = _UncommittedDetails(context)
     limit_per_round = context.commits.details
     is_flushed = False
     for _ in itertools.count() if rounds is None else range(rounds):
         left, now = warehouse.left(scope), context.edge()
         context.expect_details(left.details, left.failed, left.payloads)
-        known = details.aside | in_flight.ids()
+        known = details.aside | uncommitted.ids()
         limit = limit_per_round + len(known)
         payloads = (
             not_skipped(warehouse.missing_payloads(scope, limit, now=now), known)[:limit_per_round]
@@ -311,7 +313,7 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
             else []
         )
         for chunk in details.inputs_and_outputs(payloads):
-            in_flight.add(chunk)
+            uncommitted.add(chunk)
             yield _count_payload(context, chunk)
         wanted = (
             not_skipped(warehouse.missing_details(scope, limit, now=now), known)[
@@ -321,7 +323,7 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
             else []
         )
         for chunk in details.steps(wanted):
-            in_flight.add(chunk)
+            uncommitted.add(chunk)
             tally.count_answer()
             yield count_steps(context, chunk)
         if payloads or wanted:
@@ -335,7 +337,7 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
             yield FLUSH
 
 
-class _InFlight:
+class _UncommittedDetails:
     """Ids of details that were read and are not committed yet, which the backlog still names."""
 
     def __init__(self, context: Context) -> None:

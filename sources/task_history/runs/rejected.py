@@ -23,9 +23,9 @@ class RejectedRows:
 
     rows: list[Row]
     """Rows of the table ``rejected_rows``."""
-    by_day: Counter[datetime]
-    """Number of rejected rows per day, by midnight UTC."""
-    in_days: Counter[datetime]
+    new_by_day: Counter[datetime]
+    """Number of these rows per day, by midnight UTC."""
+    all_by_day: Counter[datetime]
     """Number per day with the stored rejected rows of the partition included, by midnight UTC."""
 
     @property
@@ -34,7 +34,7 @@ class RejectedRows:
         return len(self.rows)
 
 
-def rejected_in(
+def take_rejected_in(
     context: Context, partition: Partition, window: Window, *, is_read_whole: bool = True
 ) -> RejectedRows:
     """Takes the rejected rows of the window that were read since the last call.
@@ -51,10 +51,10 @@ def rejected_in(
         read = {row["rejected_id"] for row in rows}
         for key in [key for key, near in known.items() if near in window and key not in read]:
             del known[key]
-    by_day = Counter(midnight(one.near or window.start) for one in rejections)
-    in_days = Counter(map(midnight, known.values()))
-    in_days.update(midnight(window.start) for one in rejections if one.near is None)
-    return RejectedRows(rows, by_day, in_days)
+    new_by_day = Counter(midnight(one.near or window.start) for one in rejections)
+    all_by_day = Counter(map(midnight, known.values()))
+    all_by_day.update(midnight(window.start) for one in rejections if one.near is None)
+    return RejectedRows(rows, new_by_day, all_by_day)
 
 
 def unassigned_rejected_rows(context: Context, partition: Partition) -> Chunk | None:

@@ -1,6 +1,7 @@
-"""The work of a sync: listing → statistics → settling → workflows → details.
+"""The work of a sync: new executions → statistics → open executions → workflows → details.
 
-Each phase queries the warehouse, so that the rows of a phase are committed before the next one.
+All rows up to the statistics are committed before the rest, which queries the warehouse for open executions and for
+workflows and details that are missing.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAX_UNVERIFIED_DAYS = 3
 
 
 class Sync:
-    """Lists everything new, partition by partition, then settles open executions, then loads details.
+    """Lists the new executions of each partition, loads statistics, settles open executions, then loads details.
 
     ``cursor`` is the cursor in dlt's state, None before the first sync; ``rounds`` is how often the backlog of details
     is queried, see ``phases.load_details``.
@@ -91,12 +92,16 @@ class Sync:
                 else each
                 for name, each in since.items()
             }
-        again = [
+        windows_to_reread = [
             Window(each.start, each.loaded.end)
             for name, each in since.items()
             if each.loaded is not None and not listing.is_countable
         ]
-        lookback = Window(min(again).start, max(each.end for each in again)) if again else None
+        lookback = (
+            Window(min(windows_to_reread).start, max(each.end for each in windows_to_reread))
+            if windows_to_reread
+            else None
+        )
         for chunk in partitions.chunks(
             lambda partition: self._events(context, partition, since[partition.name]), lookback=lookback
         ):
@@ -154,7 +159,7 @@ class Sync:
     def _unverified(self, context: Context, partition: Partition, since: Since) -> list[Window]:
         """Unverified days that the vendor still has; where comparing means reading them, those not read for a day.
 
-        Of days that lack only rejected rows, which are stored, only the lookback is compared.
+        Of days that are verified but for rejected rows, which are stored, only the lookback is compared.
         """
         coverage, is_countable = partition.coverage, context.system.listing.is_countable
         due = context.now() - _COMPARISON_INTERVAL

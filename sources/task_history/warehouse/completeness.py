@@ -34,7 +34,7 @@ class Completeness:
         return self.evidence not in (None, "none") and not self.rejected
 
     @property
-    def lacks_only_rejected_rows(self) -> bool:
+    def is_verified_but_for_rejected_rows(self) -> bool:
         """Whether rejected rows are the only reason why the window is not verified."""
         return self.evidence not in (None, "none") and self.rejected > 0
 

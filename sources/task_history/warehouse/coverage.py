@@ -122,11 +122,11 @@ class Coverage:
         return self.windows_to_verify(None)
 
     def windows_to_verify(self, since: datetime | None) -> list[Window]:
-        """Unverified windows; of days that lack only rejected rows the part from ``since`` on, None for all of it."""
+        """Unverified windows; of days verified but for rejected rows the part from ``since`` on, None for all of it."""
         found = []
         for day in sorted(self._days.values(), key=lambda day: (day.checked_at, day.day)):
             start, end = day.windows[0].start, day.windows[-1].end
-            if since is not None and day.completeness.lacks_only_rejected_rows:
+            if since is not None and day.completeness.is_verified_but_for_rejected_rows:
                 start = max(start, since)
             if not day.is_verified and start < end:
                 found.append(Window(start, end))
