@@ -53,13 +53,14 @@ class Sync:
             yield from self._new_executions(listing, partitions)
         yield self._with_cursor(Chunk())
         try:
-            yield from load_statistics(context)
+            is_read = yield from load_statistics(context)
+            yield FLUSH
+            yield from compare_statistics(context, is_read=is_read)
         except UnexpectedResponse as error:
             # Executions are loaded without the statistics.
             log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
-        yield FLUSH
-        compare_statistics(context)
+            yield FLUSH
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
         yield from phases.learn_integrations(context)

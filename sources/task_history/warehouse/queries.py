@@ -115,6 +115,17 @@ class Warehouse(BacklogQueries):
         )
         return utc(rows[0][0]) or utc(rows[0][1]) if rows else None
 
+    def stats_fetched_at(self, granularity: str, *, since: datetime) -> datetime | None:
+        """When the closed bucket that was read longest ago was read, of those that end after ``since``."""
+        assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
+        rows = self._rows(
+            f"SELECT min(fetched_at) FROM {self._name(self._system.statistics.tables[0].name)} "
+            "WHERE granularity = %s AND is_closed AND bucket_end > %s",
+            granularity,
+            since,
+        )
+        return utc(rows[0][0]) if rows else None
+
     def statistics_difference(self, granularity: str, covered: Sequence[Window]) -> tuple[int, int] | None:
         """How many executions the vendor's statistics count in closed buckets that are covered, and how many are stored.
 

@@ -200,3 +200,36 @@ def test_a_copy_that_differs_from_the_statistics_says_so(tmp_path: Path) -> None
         assert "statistics_differ" in again["stderr"]
         status = json.loads(place.run("status", "b3os", "--json").stdout)["systems"][0]
         assert status["statistics_difference"] == difference
+
+
+def test_closed_buckets_count_what_became_visible_late(tmp_path: Path) -> None:
+    """Closed buckets are read again where they differ from the copy, and once a day, and only then."""
+    import duckdb
+
+    bucket = (
+        "bucket_start = (SELECT bucket_start FROM b3os.execution_stats WHERE total > 0 AND is_closed "
+        "ORDER BY 1 LIMIT 1)"
+    )
+    with SandboxProcess("b3os", executions=120, seed=4, days=6, open_days=0.0, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system="b3os", steps="none")
+        place.sync()
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(f"UPDATE b3os.execution_stats SET total = total - 1 WHERE {bucket}")
+        sandbox.reset_counters()
+        assert place.sync()["statistics_difference"] is None
+        assert sandbox.counters()["stats"] == 2
+        sandbox.reset_counters()
+        assert place.sync()["statistics_difference"] is None
+        assert sandbox.counters()["stats"] == 1
+        # A row that neither was counted nor is listed among the newest.
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(
+                "DELETE FROM b3os.executions WHERE id = (SELECT e.id FROM b3os.executions AS e JOIN b3os.execution_stats "
+                f"ON e.created_at >= bucket_start AND e.created_at < bucket_end WHERE {bucket} LIMIT 1)"
+            )
+            connection.execute(
+                "UPDATE b3os.execution_stats SET fetched_at = fetched_at - INTERVAL 25 HOUR, "
+                f"total = CASE WHEN {bucket} THEN total - 1 ELSE total END"
+            )
+        difference = place.sync()["statistics_difference"]
+        assert difference["vendor"] - difference["stored"] == 1
