@@ -154,7 +154,7 @@ def _held(
         )
         since = now - timedelta(days=_DAYS_OF_SYNCS)
         _, rows = reader.query(
-            f"SELECT sum(requests), min(started_at) FROM {reader.names(SYNC_RUNS.name)} "
+            f"SELECT sum(requests), min(started_at) FROM {reader.names(SYNC_RUNS.name)} AS r "
             "WHERE command = 'sync' AND started_at >= %s",
             since,
         )

@@ -95,7 +95,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
     own = Selection(Window(span.start, span.end)) if span else Selection()
     backlogs = [dataset.within(own).left(scope) for dataset in all_of_it]
     runs = reader.names(SYNC_RUNS.name)
-    _, unresolved = query(f"SELECT sum(unresolved) FROM {runs}")
+    _, unresolved = query(f"SELECT sum(unresolved) FROM {runs} AS r")
     return {
         "covered_from": min((day.windows[0].start for day in loaded_days if not day.filters), default=None),
         "covered_until": span.end if span else None,
@@ -126,7 +126,9 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         ),
         "statistics_difference": _statistics_difference(warehouse, settings, loaded_days),
         "lost": _rows(
-            query(f"SELECT lost_from, lost_until, run_id FROM {runs} WHERE lost_from IS NOT NULL ORDER BY 1")
+            query(
+                f"SELECT lost_from, lost_until, run_id FROM {runs} AS r WHERE lost_from IS NOT NULL ORDER BY 1"
+            )
         ),
         "unfinished": _rows(
             query(
@@ -137,7 +139,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
                 "ORDER BY started_at"
             )
         ),
-        "runs": _rows(query(f"SELECT * FROM {runs} ORDER BY started_at DESC LIMIT 5")),
+        "runs": _rows(query(f"SELECT * FROM {runs} AS r ORDER BY started_at DESC LIMIT 5")),
     }
 
 
@@ -170,7 +172,7 @@ def _read_whole(reader: Reader, settings: Settings) -> list[str]:
         return []
     names = reader.names(READS.name)
     _, rows = reader.query(
-        f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} "
+        f"SELECT r.filters FROM {names} AS r JOIN (SELECT filters, max(read_at) AS read_at FROM {names} AS w "
         "WHERE row_order IS NOT NULL GROUP BY filters) AS n ON n.filters = r.filters AND n.read_at = r.read_at "
         "WHERE r.row_order = 'none'"
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from task_history.core.models import Window
-from task_history.views.create import Access
+from task_history.views.create import Access, lacking_columns
 from task_history.views.dialects import rendered
 from task_history.views.files import views
 
@@ -66,10 +67,18 @@ def report(access: Access, window: Window, *, now: datetime) -> Report:
 
 
 def _asking(access: Access) -> Callable[..., Rows]:
+    """A function that queries the views; columns that views of an earlier version lack are NULL."""
+    completed = {
+        name: f"(SELECT *, {', '.join(f'NULL AS {column}' for column in columns)} FROM {name})"
+        for name, columns in lacking_columns(access).items()
+    }
+
     def ask(sql: str, **values: str) -> Rows:
-        text = rendered(
-            sql.format(**values), access.dialect, relations={}, views=views().keys(), project=access.project
-        )
+        sql = sql.format(**values)
+        for name, view in completed.items():
+            sql = re.sub(rf"\bFROM {name}\b(?! AS)", f"FROM {view} AS {name}", sql)
+            sql = sql.replace(f"FROM {name} AS", f"FROM {view} AS")
+        text = rendered(sql, access.dialect, relations={}, views=views().keys(), project=access.project)
         names, rows = access.query(text)
         return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
 

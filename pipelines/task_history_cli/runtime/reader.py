@@ -10,19 +10,23 @@ from typing import Any, Protocol
 from task_history.core.errors import WarehouseUnavailable
 from task_history.core.models import Selection
 from task_history.settings import Settings
+from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.sql_text import quoted_name
+from task_history.warehouse.sql_text import DUCKDB, quoted_name
 
 from .target import Target
 
 
 class Reader(Protocol):
-    """The tables of one dataset."""
+    """The tables of one dataset; of those that an earlier version created, see ``former_tables``."""
 
-    names: Names
-    """Qualified table names in SQL."""
+    @property
+    def names(self) -> Names:
+        """Qualified table names in SQL."""
+        ...
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """The columns' names and the rows. Raises WarehouseUnavailable."""
@@ -55,7 +59,7 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
     else:
         connection = open_for_reading(target.file)
         try:
-            yield _File(connection, settings.dataset_name)
+            yield _File(connection, settings)
         finally:
             connection.close()
 
@@ -87,20 +91,25 @@ def warehouse_of(
     reader: Reader, settings: Settings, *, selection: Selection | None = None
 ) -> Warehouse | None:
     """The system's tables; None when it was never synced."""
-    columns, system = reader.columns(), settings.system
-    if not any(table == system.executions.name for table, _ in columns):
+    system = settings.system
+    if not any(table == system.executions.name for table, _ in reader.columns()):
         return None
-    has_tries = (system.details.log.name, "next_try_at") in columns
-    return Warehouse(reader.query, reader.names, system, selection=selection, has_tries=has_tries)
+    return Warehouse(reader.query, reader.names, system, selection=selection)
 
 
 class _File:
     """A dataset in a DuckDB file."""
 
-    def __init__(self, connection: Any, dataset: str) -> None:
+    def __init__(self, connection: Any, settings: Settings) -> None:
         self._connection = connection
-        self._dataset = dataset
-        self.names = Names(lambda table: quoted_name(dataset, table))
+        self._settings = settings
+        self._columns: set[tuple[str, str]] | None = None
+
+    @property
+    def names(self) -> Names:
+        dataset, own = self._settings.dataset_name, tables.of(self._settings.system)
+        names = Names(lambda table: quoted_name(dataset, table))
+        return completed(names, own, self.columns(), dialect=DUCKDB)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         import duckdb
@@ -114,13 +123,16 @@ class _File:
             ) from error
 
     def columns(self) -> set[tuple[str, str]]:
-        _, rows = self.query(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
-            self._dataset,
-        )
-        return {(str(table), str(column)) for table, column in rows}
+        if self._columns is None:
+            _, rows = self.query(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
+                self._settings.dataset_name,
+            )
+            self._columns = {(str(table), str(column)) for table, column in rows}
+        return self._columns
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        names = self.names
         return {
-            table: int(self.query(f"SELECT count(*) FROM {self.names(table)}")[1][0][0]) for table in tables
+            table: int(self.query(f"SELECT count(*) FROM {names(table)} AS x")[1][0][0]) for table in tables
         }

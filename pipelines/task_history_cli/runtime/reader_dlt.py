@@ -12,6 +12,7 @@ from task_history.core.dataset_names import LANES, REPLAY, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
+from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
 
@@ -67,8 +68,16 @@ class Dataset:
     def __init__(self, client: Any, settings: Settings, backend: destinations.Backend) -> None:
         self._client = client
         self._backend = backend
-        self._tables = [table.name for table in of(settings.system)]
-        self.names = Names(client.sql_client.make_qualified_table_name, backend.literal)
+        self._tables = of(settings.system)
+        self._columns: set[tuple[str, str]] | None = None
+
+    @property
+    def names(self) -> Names:
+        client = self._client.sql_client
+        names = Names(client.make_qualified_table_name, self._backend.literal)
+        return completed(
+            names, self._tables, self.columns(), dialect=str(client.capabilities.sqlglot_dialect)
+        )
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         with warehouse_errors(), self._client.sql_client.execute_query(sql, *values) as cursor:
@@ -76,10 +85,16 @@ class Dataset:
             return names, [tuple(row) for row in cursor.fetchall()]
 
     def columns(self) -> set[tuple[str, str]]:
-        with warehouse_errors():
-            found = self._client.get_storage_tables(self._tables)
-            return {(table, column) for table, columns in found for column in columns}
+        if self._columns is None:
+            with warehouse_errors():
+                found = self._client.get_storage_tables([table.name for table in self._tables])
+                self._columns = {(table, column) for table, columns in found for column in columns}
+        return self._columns
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
+        there, wanted = {table for table, _ in self.columns()}, list(tables)
         with warehouse_errors():
-            return self._backend.row_counts(self._client.sql_client, tables)
+            counts = self._backend.row_counts(
+                self._client.sql_client, [name for name in wanted if name in there]
+            )
+        return {name: counts.get(name, 0) for name in wanted}

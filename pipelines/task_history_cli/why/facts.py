@@ -159,7 +159,7 @@ class Asking:
                 system.payloads.table.name,
                 "workflow_execution_id = %s",
                 identity,
-                columns=self._payload_columns(system.payloads.table.name),
+                columns="step_execution_id, outcome, unreadable_reason, next_try_at",
                 day=day,
             )
         loaded_steps = {payload["step_execution_id"] for payload in payloads}
@@ -181,12 +181,6 @@ class Asking:
             self._warehouse.left(scope).details,
             mend,
         )
-
-    def _payload_columns(self, table: str) -> str:
-        """Those that are needed and there: an earlier version's table lacks some until the next sync."""
-        there = self._reader.columns()
-        names = ("step_execution_id", "outcome", "unreadable_reason", "next_try_at")
-        return ", ".join(name for name in names if (table, name) in there)
 
     def _mend(self, started_at: datetime | None, loaded: Loaded) -> str:
         """The command that loads its details: a sync, or a backfill of its day."""

@@ -29,7 +29,7 @@ from . import rows as records
 from .details import DetailReader
 from .listing import WindowReader
 from .rows import Stamp, Unread
-from .settling_plan import Plan, plan
+from .settling_plan import Plan, plan, span_of
 from .single_reads import Failure, Item, Patience, SingleReads, is_refused
 from .status_lists import StatusLists
 
@@ -206,7 +206,7 @@ class OpenExecutions:
         leaves_backlog_unchanged: bool,
     ) -> Generator[Chunk, None, list[OpenExecution]]:
         """Refreshes what lists of a status show; gives those that are still to be looked for by their starts."""
-        planned, window = self._plan(opens, by_status=True), _span(opens)
+        planned, window = self._plan(opens, by_status=True), span_of(opens)
         if not planned.statuses or window is None:
             return list(opens)
         stored = {execution.status for execution in opens}
@@ -336,7 +336,8 @@ class OpenExecutions:
         stamp = self._stamp()
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
-        for row in rows:
+        seen = {key: before.seen for key, before in left.items() if before.seen is not None}
+        for row in records.beside_single_reads(self._system, rows, seen, self._warehouse.stored):
             identity = self._system.identity(row)
             before = left.pop(identity, None)
             if before is not None:
@@ -434,11 +435,6 @@ def _shown(reader: WindowReader, span: Window) -> tuple[list[Row], bool]:
     except Rejected:
         return [], False
     return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
-
-
-def _span(opens: Sequence[OpenExecution]) -> Window | None:
-    starts = [execution.started_at for execution in opens if execution.started_at is not None]
-    return Window(min(starts), max(starts) + MS) if starts else None
 
 
 def _is_open_and_new(item: _Single) -> bool:

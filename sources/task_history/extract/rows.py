@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -189,6 +189,27 @@ def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json
         known |= _fields_in(others)
     spelled = {plain(name) for name in fresh}
     return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
+
+
+def beside_single_reads(
+    system: System,
+    rows: Iterable[Row],
+    stored: Mapping[str, StoredStatus],
+    read: Callable[[Sequence[str]], Mapping[str, Row]],
+) -> list[Row]:
+    """A listing's rows; those of stored open executions keep the fields that only a single read has shown.
+
+    ``stored`` holds statuses by id, ``read`` returns stored rows by id.
+    """
+    rows = list(rows)
+    ids = [
+        key for row in rows if (seen := stored.get(key := system.identity(row))) and seen.read_by == EXECUTION
+    ]
+    opens = {key: row for key, row in read(ids).items() if row["is_open"]} if ids else {}
+    return [
+        laid_over(system.executions, before, row) if (before := opens.get(system.identity(row))) else row
+        for row in rows
+    ]
 
 
 def _fields_in(text: Json) -> Row:

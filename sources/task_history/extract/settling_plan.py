@@ -76,3 +76,9 @@ def _by_place(opens: Sequence[OpenExecution], ranks: Mapping[str, Places], page_
             singles.append(placed[at][1].id)
         at = end + 1
     return Plan(spans=tuple(spans), singles=tuple(singles), requests=len(spans) + len(singles))
+
+
+def span_of(opens: Sequence[OpenExecution]) -> Window | None:
+    """From the first start of these executions to the last; None where none has a start."""
+    starts = [execution.started_at for execution in opens if execution.started_at is not None]
+    return Window(min(starts), max(starts) + MS) if starts else None

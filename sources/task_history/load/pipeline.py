@@ -21,6 +21,7 @@ from ..core.models import OTHER_FIELDS, ColumnLimits, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
+from ..warehouse.former_tables import completed
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns
@@ -209,18 +210,26 @@ class Loader:
 
     def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query like ``query``; returns no columns and rows while the tables do not exist."""
-        return self.query(sql, *values) if self._has_tables() and not self.pipeline.first_run else ([], [])
+        is_there = any(table == self.system.executions.name for table, _ in self._known_columns())
+        return self.query(sql, *values) if is_there and not self.pipeline.first_run else ([], [])
 
     def warehouse(self, *, is_ready: bool = True) -> Warehouse:
-        """The queries on the tables; without ``is_ready`` the tables may not exist yet."""
-        query = self.query if is_ready else self.query_if_any
-        return Warehouse(query, self.names, self.system, has_tries=is_ready or self._has_tries())
+        """The queries on the tables; without ``is_ready`` they may not exist yet, or be those of an earlier version."""
+        if is_ready:
+            return Warehouse(self.query, self.names, self.system)
+        own, stored = tables.of(self.system), self._known_columns()
+        dialect = str(self.client.capabilities.sqlglot_dialect)
+        return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
 
-    def _has_tries(self) -> bool:
-        """Whether the details log has the columns for failed tries, which an earlier version did not create."""
+    def _known_columns(self) -> set[tuple[str, str]]:
+        """The columns of the stored tables, by table and column, as dlt's schema knows them."""
         schema = self._schema()
-        log = schema.tables.get(self.system.details.log.name, {}) if schema else {}
-        return "next_try_at" in log.get("columns", {})
+        return {
+            (name, column)
+            for name, table in (schema.tables if schema else {}).items()
+            for column, hint in table["columns"].items()
+            if "data_type" in hint
+        }
 
     @property
     def client(self) -> Any:
@@ -290,11 +299,9 @@ class Loader:
         return self._cached_schema
 
     def _has_tables(self) -> bool:
-        schema = self._schema()
-        return schema is not None and all(
-            column.name in schema.tables.get(table.name, {}).get("columns", {})
-            for table in tables.of(self.system)
-            for column in table.columns
+        known = self._known_columns()
+        return all(
+            (table.name, column.name) in known for table in tables.of(self.system) for column in table.columns
         )
 
     def _make_tables(self) -> None:

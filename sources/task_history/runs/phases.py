@@ -55,6 +55,7 @@ def window_chunk(
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
+    rows = records.beside_single_reads(system, rows, stored, context.warehouse.stored)
     rows_to_write, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     # Rows from outside of the window may have begun at any time.
@@ -96,7 +97,10 @@ def window_chunk(
         ]
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
-    tally.executions += number
+    # Open executions that are shown again count as those that are settled without a listing.
+    again = [row for row in rows_to_write if _was_open(context, stored.get(system.identity(row)))]
+    tally.settled += sum(not row["is_open"] for row in again)
+    tally.executions += number - len(again)
     tally.late += len(late)
     if partition.reader.rest_rows is not None:
         context.expect_listing(partition.reader.rest_rows + tally.rows_ahead)
@@ -119,6 +123,10 @@ def window_chunk(
         if piece.is_verified and key not in starts and any(at in known for known in covered)
     ]
     return chunk, vanished
+
+
+def _was_open(context: Context, before: StoredStatus | None) -> bool:
+    return before is not None and context.system.is_open({"status": before.status})
 
 
 def _stored_elsewhere(

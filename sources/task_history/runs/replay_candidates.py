@@ -111,7 +111,7 @@ class Candidates(Warehouse):
         for part, marks in _parts(ids):
             rows = self._rows(
                 "SELECT execution_id, outcome, coalesce(answered_at, intended_at), new_execution_id "
-                f"FROM {self._name(REPLAYS.name)} WHERE outcome IN ({outcomes}) AND execution_id IN ({marks}) "
+                f"FROM {self._name(REPLAYS.name)} AS r WHERE outcome IN ({outcomes}) AND execution_id IN ({marks}) "
                 "ORDER BY written_at",
                 *part,
             )

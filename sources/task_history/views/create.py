@@ -88,6 +88,20 @@ def datasets(access: Access) -> list[Dataset]:
     return found(_names(access), access.owners)[0]
 
 
+def lacking_columns(access: Access) -> dict[str, list[str]]:
+    """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
+    existing: dict[str, set[str]] = {}
+    for dataset, view, column in _names(access):
+        if dataset == DATASET:
+            existing.setdefault(view, set()).add(column)
+    lacking = {
+        name: [column.name for column in views()[name].columns if column.name not in columns]
+        for name, columns in existing.items()
+        if name in views()
+    }
+    return {name: columns for name, columns in lacking.items() if columns}
+
+
 def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
     """The SELECT of every view by name, in an order in which they can be created."""
     return _texts(tuple(shown), dialect, project, mark="")

@@ -14,16 +14,8 @@ from .. import systems
 from ..core.models import Table
 from ..systems.protocol import System, ViewMapping, Views
 from ..warehouse import tables
-from ..warehouse.sql_text import quoted_name, quoted_text
+from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from .files import View
-
-SQL_TYPES = {
-    "text": "VARCHAR",
-    "bigint": "BIGINT",
-    "double": "DOUBLE",
-    "bool": "BOOLEAN",
-    "timestamp": "TIMESTAMPTZ",
-}
 
 EXECUTIONS = {
     "execution_id": "text",
@@ -284,7 +276,7 @@ def _parted(system: System) -> Mapping[str, str]:
 def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable[[Dataset], Branch]) -> str:
     if not datasets:
         nothing = ", ".join(
-            f"CAST(NULL AS {SQL_TYPES[kind]}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
+            f"CAST(NULL AS {sql_type(kind)}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
         )
         return f"SELECT {nothing} FROM (SELECT 1 AS one) AS only_one WHERE FALSE"
     return "\nUNION ALL\n".join(_select(dataset, types, *of(dataset)) for dataset in datasets)
@@ -297,7 +289,7 @@ def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapp
     expressions = {
         "system": quoted_text(dataset.system.name),
         "instance": quoted_text(dataset.instance),
-        **{name: columns.get(name, f"CAST(NULL AS {SQL_TYPES[kind]})") for name, kind in types.items()},
+        **{name: columns.get(name, f"CAST(NULL AS {sql_type(kind)})") for name, kind in types.items()},
     }
     shown = ",\n    ".join(f"{value} AS {name}" for name, value in expressions.items())
     return f"SELECT\n    {shown}\nFROM {rows}"

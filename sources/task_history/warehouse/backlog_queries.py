@@ -18,10 +18,10 @@ class BacklogQueries(Dataset):
         """Settled executions in scope whose steps are to be read now, failed ones first, those tried in vain last."""
         if scope.steps == "none":
             return []
-        condition, (tries, due) = self._details_wanted(scope, now), self._tries("x")
+        condition = self._details_wanted(scope, now)
         rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, {tries} FROM {condition.sql} "
-            f"ORDER BY CASE WHEN {due} IS NULL THEN 0 ELSE 1 END, {self._failed('e')} DESC, "
+            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, coalesce(x.tries, 0) FROM {condition.sql} "
+            f"ORDER BY CASE WHEN x.next_try_at IS NULL THEN 0 ELSE 1 END, {self._failed('e')} DESC, "
             f"e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *condition.values,
         )
@@ -36,10 +36,10 @@ class BacklogQueries(Dataset):
         """Steps in scope whose payload is to be read now, those tried in vain last."""
         if scope.payloads == "none" or self._system.payloads is None:
             return []
-        condition, (tries, due) = self._payloads_wanted(scope, now), self._tries("p")
+        condition = self._payloads_wanted(scope, now)
         rows = self._rows(
-            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id, {tries} FROM {condition.sql} "
-            f"ORDER BY CASE WHEN {due} IS NULL THEN 0 ELSE 1 END, "
+            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id, coalesce(p.tries, 0) FROM {condition.sql} "
+            f"ORDER BY CASE WHEN p.next_try_at IS NULL THEN 0 ELSE 1 END, "
             f"s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
             *condition.values,
         )
@@ -57,8 +57,6 @@ class BacklogQueries(Dataset):
 
     def unreadable(self) -> Unreadable:
         """Numbers of executions and payloads that could not be read, by one query."""
-        if not self._has_tries:
-            return Unreadable(0, 0, 0, None)
         counts = "count(next_try_at), sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END), min(next_try_at)"
         tables = [self._system.details.log, *([self._system.payloads.table] if self._system.payloads else [])]
         details, *payloads = [
@@ -127,13 +125,7 @@ class BacklogQueries(Dataset):
             (*due.values, *condition.values),
         )
 
-    def _tries(self, alias: str) -> tuple[str, str]:
-        """SQL for how many runs tried to read something in vain, and for when it is due again."""
-        return (f"coalesce({alias}.tries, 0)", f"{alias}.next_try_at") if self._has_tries else ("0", "NULL")
-
     def _due(self, alias: str, now: datetime | None) -> Where:
         """The SQL condition that something was tried in vain and is tried again: by ``now``, or at any time."""
-        if not self._has_tries:
-            return Where("FALSE")
         column = f"{alias}.next_try_at"
         return Where(f"{column} IS NOT NULL") if now is None else Where(f"{column} <= %s", (now,))

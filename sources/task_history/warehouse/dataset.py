@@ -30,8 +30,7 @@ class Where:
 class Dataset:
     """The tables of one system's dataset, seen by one of its lists.
 
-    ``selection`` narrows everything that is asked about executions, but for single ones and the newest. ``has_tries``
-    says whether the tables know what was tried in vain: those of an earlier version do not until the next sync.
+    ``selection`` narrows everything that is asked about executions, but for single ones and the newest.
 
     Raises, from every method: WarehouseUnavailable.
     """
@@ -43,11 +42,9 @@ class Dataset:
         system: System,
         *,
         selection: Selection | None = None,
-        has_tries: bool = True,
     ) -> None:
         self._query = query
         self._name = names
-        self._has_tries = has_tries
         self._system = system
         self._selection = selection or Selection()
         self._all = names(system.executions.name)
@@ -72,7 +69,7 @@ class Dataset:
                 workflows = self._name(self._system.integrations.table.name)
                 parts.append(
                     f"{alias}.{self._system.workflow_column} IN "
-                    f"(SELECT workflow_id FROM {workflows} WHERE {name} = %s)"
+                    f"(SELECT workflow_id FROM {workflows} AS w WHERE {name} = %s)"
                 )
             values.append(value)
         return Where(" AND ".join(parts), tuple(values))

@@ -34,7 +34,7 @@ class Warehouse(BacklogQueries):
             return self
         last_complete = utc(
             self._value(
-                f"SELECT max(started_at) FROM {self._name(SYNC_RUNS.name)} "
+                f"SELECT max(started_at) FROM {self._name(SYNC_RUNS.name)} AS r "
                 "WHERE command = 'sync' AND outcome = 'complete'"
             )
         )
@@ -42,7 +42,7 @@ class Warehouse(BacklogQueries):
         return self._like(replace(self._name, since=since), self._system, self._selection)
 
     def _like(self, names: Names, system: System, selection: Selection | None) -> Warehouse:
-        return Warehouse(self._query, names, system, selection=selection, has_tries=self._has_tries)
+        return Warehouse(self._query, names, system, selection=selection)
 
     @property
     def since(self) -> datetime:
@@ -86,7 +86,7 @@ class Warehouse(BacklogQueries):
     def seen(self, window: Window) -> dict[str, StoredStatus]:
         """Stored statuses by id of the executions that began in the window, purged ones included."""
         rows = self._records(
-            f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} "
+            f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} AS e "
             f"WHERE {self._start} >= %s AND {self._start} < %s",
             window.start,
             window.end,
@@ -110,7 +110,7 @@ class Warehouse(BacklogQueries):
         assert self._system.statistics is not None  # noqa: S101 - nothing is read otherwise
         rows = self._rows(
             "SELECT min(CASE WHEN is_closed THEN NULL ELSE bucket_start END), max(bucket_end) "
-            f"FROM {self._name(self._system.statistics.tables[0].name)} WHERE granularity = %s",
+            f"FROM {self._name(self._system.statistics.tables[0].name)} AS s WHERE granularity = %s",
             granularity,
         )
         return utc(rows[0][0]) or utc(rows[0][1]) if rows else None
@@ -134,7 +134,7 @@ class Warehouse(BacklogQueries):
         assert self._system.statistics is not None  # noqa: S101 - nothing is compared otherwise
         rows = self._rows(
             f"SELECT bucket_start, bucket_end, {self._system.statistics.total_column} "
-            f"FROM {self._name(self._system.statistics.tables[0].name)} WHERE granularity = %s AND is_closed",
+            f"FROM {self._name(self._system.statistics.tables[0].name)} AS s WHERE granularity = %s AND is_closed",
             granularity,
         )
         buckets = [
@@ -167,18 +167,18 @@ class Warehouse(BacklogQueries):
         for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
             part = ids[start : start + _MAX_IDS_PER_QUERY]
             marks = ", ".join(["%s"] * len(part))
-            sql = f"SELECT id FROM {self._all} WHERE NOT is_open AND id IN ({marks})"
+            sql = f"SELECT id FROM {self._all} AS e WHERE NOT is_open AND id IN ({marks})"
             settled.update(str(row[0]) for row in self._rows(sql, *part))
         return set(ids) - settled
 
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
         condition = self._chosen("e")
-        tries, due = self._tries("x")
-        log = f" LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id"
+        log = self._name.recent(self._system.details.log)
         rows = self._rows(
             f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id, "
-            f"{self._partition('e')}, {tries}, {due} FROM {self._executions} AS e{log if self._has_tries else ''} "
+            f"{self._partition('e')}, coalesce(x.tries, 0), x.next_try_at FROM {self._executions} AS e "
+            f"LEFT JOIN {log} AS x ON x.id = e.id "
             f"WHERE e.is_open AND e.run_id <> %s AND {condition.sql} ORDER BY e.{self._start}",
             not_read_by,
             *condition.values,
@@ -210,7 +210,7 @@ class Warehouse(BacklogQueries):
             "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
             f"rank() OVER ({own}ORDER BY {self._start}) AS place, "
             f"count(*) OVER (PARTITION BY {ties}{self._start}) AS ties "
-            f"FROM {self._all} WHERE {self._start} >= %s) AS placed WHERE is_open",
+            f"FROM {self._all} AS e WHERE {self._start} >= %s) AS placed WHERE is_open",
             oldest,
         )
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
@@ -299,20 +299,23 @@ class Warehouse(BacklogQueries):
 
     def coverage(self) -> list[Day]:
         """The coverage of the dataset."""
-        rows = self._records(f"SELECT * FROM {self._name(COVERAGE.name)} WHERE windows IS NOT NULL")
+        rows = self._records(f"SELECT * FROM {self._name(COVERAGE.name)} AS c WHERE windows IS NOT NULL")
         return list(map(read_day, rows))
 
     def rejected(self, filters: str) -> dict[str, datetime]:
         """The rejected rows of the list that these filters name, by ``rejected_id``: when they began."""
         names, table = self._name(REJECTED_ROWS.name), self._system.executions.name
-        sql = f"SELECT rejected_id, near_at FROM {names} WHERE table_name = %s AND filters = %s AND near_at IS NOT NULL"
+        sql = (
+            f"SELECT rejected_id, near_at FROM {names} AS r "
+            "WHERE table_name = %s AND filters = %s AND near_at IS NOT NULL"
+        )
         return {str(key): utc_or_epoch(near) for key, near in self._rows(sql, table, filters)}
 
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
         """Runs of these commands whose outcome is ``running``."""
         marks = ", ".join(["%s"] * len(commands))
         return self._records(
-            f"SELECT * FROM {self._name(SYNC_RUNS.name)} WHERE outcome = 'running' AND command IN ({marks})",
+            f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running' AND command IN ({marks})",
             *commands,
         )
 

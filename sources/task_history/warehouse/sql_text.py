@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
+_TYPES = {
+    "text": "VARCHAR",
+    "bigint": "BIGINT",
+    "double": "DOUBLE PRECISION",
+    "bool": "BOOLEAN",
+    "timestamp": "TIMESTAMPTZ",
+}
+_BIGQUERY_TYPES = {
+    "text": "STRING",
+    "bigint": "INT64",
+    "double": "FLOAT64",
+    "bool": "BOOL",
+    "timestamp": "TIMESTAMP",
+}
+
+
+def sql_type(kind: str, dialect: str = DUCKDB) -> str:
+    """The SQL type of a column of the type ``kind``, one of dlt's; DuckDB and Postgres name them alike."""
+    return (_BIGQUERY_TYPES if dialect == BIGQUERY else _TYPES)[kind]
 
 
 def quoted_name(*parts: str, dialect: str = DUCKDB) -> str:
