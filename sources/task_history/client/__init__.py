@@ -8,6 +8,7 @@ fallback         another form of a request where a vendor does not know the firs
 sending          one request: path, query and body, its attempts, the errors that it may end with
 rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store
 transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a bound), transport_errors
+vendor_clock     how far the vendor's clock is ahead
 responses        what an answer means, by the table in retry
 retry            status → action, pauses and waits
 wait_stats       how long requests waited and why

@@ -88,6 +88,33 @@ class Credentials:
         self._renew_at = float("inf") if life is None else self._clock() + life - early
 
 
+class Renewal:
+    """Makes new credentials, once for all requests that were refused with the same ones.
+
+    ``refresh`` makes them and says whether they are new; None where there are no others. Safe to use from many threads.
+    """
+
+    def __init__(self, refresh: Callable[[], bool] | None) -> None:
+        self._refresh = refresh
+        self._lock = threading.Lock()
+        self._refused = -1
+        self.generation = 0
+        """Number of the credentials in use: how often new ones were made."""
+
+    def is_new(self, refused: int) -> bool:
+        """Whether there are other credentials than those of that generation, which were refused; makes them if not."""
+        if self._refresh is None:
+            return False
+        with self._lock:
+            if self.generation != refused:
+                return True
+            if self._refused == refused or not self._refresh():
+                self._refused = refused
+                return False
+            self.generation += 1
+            return True
+
+
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raises ConfigurationError when a value cannot be sent as a header; does not repeat it."""
     for name, value in headers.items():

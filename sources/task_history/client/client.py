@@ -13,7 +13,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ from ..core.errors import (
 )
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
-from .auth import check_headers, secrets_in
+from .auth import Renewal, check_headers, secrets_in
 from .in_flight import InFlight
 from .rate_limit import Budget
 from .responses import (
@@ -39,7 +39,6 @@ from .responses import (
     RetryAfter,
     Unauthorized,
     describe,
-    http_date,
 )
 from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
 from .sending import (
@@ -52,6 +51,7 @@ from .sending import (
     unconfirmed,
 )
 from .urls import base_address
+from .vendor_clock import VendorClock
 from .wait_stats import Stats, WaitStats
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ class Client:
         self._base = base_address(base_url)
         self.origin = self._base.origin
         self._authorization = authorization
-        self._refresh = refresh
         self._budget = budget
         self._stop = stop
         self._fault_deadline_s = fault_deadline_s
@@ -117,13 +116,10 @@ class Client:
         self._retries = 0
         self._waiting: set[int] = set()
         """The large answers that wait for their turn, and hold a thread each."""
-        self._generation = 0
-        self._refused_generation = -1
-        self._login_lock = threading.Lock()
+        self._renewal = Renewal(refresh)
         self._holds = 0
         self._held_at = -1.0
-        self._offset_s: float | None = None
-        self._dated = ""
+        self._vendor_clock = VendorClock()
         self._failure: VendorError | None = None
         self.meanwhile: Callable[[], AbstractContextManager[object]] = nullcontext
         """Entered while a request waits for a slot of the budget and for its answer."""
@@ -176,7 +172,7 @@ class Client:
     @property
     def vendor_clock_offset_s(self) -> float | None:
         """Seconds by which the vendor's clock is ahead of ours, to about one; None before an answer."""
-        return self._offset_s
+        return self._vendor_clock.offset_s
 
     @property
     def failure(self) -> VendorError | None:
@@ -298,7 +294,7 @@ class Client:
             self._authorization()
         self._stop.spend()
         with self._budget.reserve(lambda seconds: self._wait_for_slot(sending, seconds)) as slot:
-            sending.generation = self._generation
+            sending.generation = self._renewal.generation
             headers = self._authorization() if sending.headers is None else sending.headers
             check_headers(headers)
             self._count(sending)
@@ -311,7 +307,7 @@ class Client:
             except TooLarge:
                 slot.done(is_answered=False)
                 return too_large(self.origin, sending.request, self._answer_max_bytes)
-        self._note_date(answered.get("date", ""))
+        self._vendor_clock.note(answered.get("date", ""))
         return self._reader.outcome(
             sending.request,
             status,
@@ -355,15 +351,6 @@ class Client:
             self._sent[sending.request.kind] += 1
             self._retries += sending.attempts > 0
         sending.attempts += 1
-
-    def _note_date(self, text: str) -> None:
-        # It says whole seconds: the same one again tells nothing.
-        if text == self._dated:
-            return
-        self._dated = text
-        date = http_date(text)
-        if date is not None:
-            self._offset_s = (date - datetime.now(UTC)).total_seconds()
 
     def _went_well(self, sending: Sending) -> None:
         with self._lock:
@@ -443,17 +430,12 @@ class Client:
             self._stop.wait(pause, given_up=sending.given_up)
 
     def _log_in(self, sending: Sending, refused: Unauthorized) -> None:
-        """Makes new credentials, once for all requests that were sent with the old ones."""
-        if sending.headers is not None or sending.has_logged_in or self._refresh is None:
+        """Has new credentials made for a request that was refused, once."""
+        if sending.headers is not None or sending.has_logged_in:
             raise refused.error
         sending.has_logged_in = True
-        with self._login_lock:
-            if self._generation != sending.generation:
-                return
-            if self._refused_generation == self._generation or not self._refresh():
-                self._refused_generation = self._generation
-                raise refused.error
-            self._generation += 1
+        if not self._renewal.is_new(sending.generation):
+            raise refused.error
 
 
 def _is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:

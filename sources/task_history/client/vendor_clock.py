@@ -1,0 +1,26 @@
+"""The vendor's clock, as the Date headers of its answers show it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from .responses import http_date
+
+
+class VendorClock:
+    """By how much the vendor's clock is ahead of this machine's."""
+
+    def __init__(self) -> None:
+        self.offset_s: float | None = None
+        """Seconds by which it is ahead, to about one; None before an answer."""
+        self._dated = ""
+
+    def note(self, date_header: str) -> None:
+        """Reads the ``Date`` header of an answer that came just now. https://www.rfc-editor.org/rfc/rfc9110#field.date"""
+        # It says whole seconds: the same one again tells nothing.
+        if date_header == self._dated:
+            return
+        self._dated = date_header
+        date = http_date(date_header)
+        if date is not None:
+            self.offset_s = (date - datetime.now(UTC)).total_seconds()
