@@ -19,7 +19,7 @@ from . import misleading_lists, odd_rows
 from .paragon_payloads import payload
 from .paragon_refusals import JSON, Refused, refusal
 from .paragon_replays import Replays
-from .paragon_world import NEVER, USERS, World, iso, parse
+from .paragon_world import NEVER, USERS, World, iso, parse, window_without
 from .server import HttpRequest, HttpResponse
 from .state import State
 
@@ -219,7 +219,7 @@ class Paragon:
         if switches["status_filter"] == "ignored":
             filters.pop("status", None)
         if not filters:
-            return _Found(high - low - len(hidden), partial(_window, low, hidden))
+            return _Found(high - low - len(hidden), partial(window_without, low, hidden))
         skip = set(hidden)
         chosen = [index for index in self._candidates(filters, low, high, now) if index not in skip]
         return _Found(len(chosen), lambda start, end: chosen[start:end])
@@ -432,23 +432,3 @@ class Paragon:
             return f"/workflow-executions?offset={offset}"
         host = self.origin if form == "same" else self.evil
         return f"{host}{quote(request.path)}?{words}"
-
-
-def _window(low: int, hidden: list[int], start: int, end: int) -> list[int]:
-    """The numbers at the positions, counted from ``low`` without the hidden ones."""
-    if not hidden:
-        return list(range(low + start, low + end))
-    found: list[int] = []
-    index = low + start
-    place = 0
-    # Every hidden one at or before the start moves it by one.
-    while place < len(hidden) and hidden[place] <= index:
-        index += 1
-        place += 1
-    while len(found) < end - start:
-        if place < len(hidden) and hidden[place] == index:
-            place += 1
-        else:
-            found.append(index)
-        index += 1
-    return found

@@ -246,3 +246,23 @@ def parse(text: str) -> int:
     instant = datetime.fromisoformat(text)
     instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
     return round((instant - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+
+
+def window_without(low: int, hidden: list[int], start: int, end: int) -> list[int]:
+    """The numbers at the positions, counted from ``low`` without the hidden ones."""
+    if not hidden:
+        return list(range(low + start, low + end))
+    found: list[int] = []
+    index = low + start
+    place = 0
+    # Every hidden one at or before the start moves it by one.
+    while place < len(hidden) and hidden[place] <= index:
+        index += 1
+        place += 1
+    while len(found) < end - start:
+        if place < len(hidden) and hidden[place] == index:
+            place += 1
+        else:
+            found.append(index)
+        index += 1
+    return found
