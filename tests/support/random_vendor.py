@@ -44,7 +44,10 @@ class Behaviour:
     """``sorted``: as the kind of listing says; of the others ``oldest``, ``any``, ``changing`` from request to request,
     or ``changing_in_day``."""
     total: str = "true"
-    """``true``, ``absent``, ``high``, ``moving``, or ``dropped`` after the first page."""
+    """``true``, ``absent``, ``high``, ``moving``, ``dropped`` after the first page, or ``page``: that of the page's rows.
+
+    SailPoint, which counts in a header, gives one unless it is ``true``, and the true one as ``given``.
+    """
     more: str = "true"
     """``true``, ``absent``, or ``always``: another page is said to follow the last one."""
     envelope: str = "object"
@@ -93,7 +96,10 @@ def drawn(name: str, rng: random.Random) -> Behaviour:
     # Apart from each other: what is empty at the second look too cannot be told from what is not there.
     places = [tuple(rng.sample(range(1, 40, 8), rng.randint(1, 3))) for _ in range(3)]
     envelope = sometimes(["list"], "object", 0.5 if name == "twinit" else 0.15) if counts else "object"
-    total = sometimes(["absent", "high", "moving", "dropped"], "true", 0.5) if counts else "true"
+    wrong = ["absent", "high", "moving", "dropped"]
+    total = sometimes(wrong, "true", 0.5) if counts else "true"
+    if name == "sailpoint":
+        total = sometimes(["given", *wrong, "page"], "true", 0.5)
     more = sometimes(["absent", "always"], "true", 0.4) if says_more else "true"
     # Where nothing else tells the end, a page that is cut short is one.
     is_told = total != "absent" if name == "twinit" else says_more and more != "absent"
@@ -184,13 +190,16 @@ class RandomVendor:
         """The answer. Raises Rejected, VendorUnavailable."""
         self._requests[request.kind] += 1
         assert self.requests <= _MOST_REQUESTS, f"the reading comes to no end: {self.behaviour}"
+        headers: dict[str, str] = {}
         if request.kind == "list":
-            data = self._listed(request)
+            data, total = self._listed(request)
+            if self.name == "sailpoint" and self.behaviour.total != "true" and total is not None:
+                headers = {"x-total-count": str(total)}
         elif request.kind in ("workflows", "definitions"):
             data = [] if _param(request, "offset", "_offset") else self._workflows()
         else:
             data = self._single(request)
-        return Answer(data, orjson.dumps(data))
+        return Answer(data, orjson.dumps(data), headers=headers)
 
     def map(
         self, requests: Iterable[Request], *, is_raw: bool = False, ahead: int = 0
@@ -212,7 +221,7 @@ class RandomVendor:
         row = _row(self.name, found)
         return {"data": {"execution": row, "events": []}} if self.name == "b3os" else row
 
-    def _listed(self, request: Request) -> Json:
+    def _listed(self, request: Request) -> tuple[Json, int | None]:
         behaviour = self.behaviour
         self._lists += 1
         number = self._lists
@@ -240,6 +249,8 @@ class RandomVendor:
             total = len(rows) + 3
         elif behaviour.total == "moving":
             total = len(rows) + number % 3
+        elif behaviour.total == "page":
+            total = len(page)
         elif behaviour.total == "absent" or (behaviour.total == "dropped" and offset):
             total = None
         more: bool | None = offset + len(page) < len(rows)
@@ -247,7 +258,7 @@ class RandomVendor:
             more = None if behaviour.more == "absent" else True
         is_bare = behaviour.envelope == "list"
         given = [_row(self.name, one) for one in page]
-        return given if is_bare else _page(self.name, given, total, more, offset)
+        return (given if is_bare else _page(self.name, given, total, more, offset)), total
 
     def _is_within(self, start: datetime, window: Window) -> bool:
         if self.behaviour.bounds == "inclusive":

@@ -75,6 +75,8 @@ class Chain:
         self.places: dict[str, int] = {}
         """The place of each row that was read; -1 where the page that showed it joins no other."""
         self.page_count = 0
+        self.first_size = 0
+        """How many rows the first page shows."""
         self._has_followers = False
         """Whether a page was asked for that follows the first one."""
         self.is_over = False
@@ -135,6 +137,7 @@ class Chain:
             # That there is nothing is believed at the second look.
             last = self._ask(self._offset)
         self._place(last, self._offset)
+        self.first_size = len(last)
         if not last.ids:
             self._reason = _NOTHING if last.page.more or last.page.total else ""
             self.is_over = True
@@ -208,6 +211,8 @@ class Chain:
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
             self._total = page.total
+            if page.total > page.size:
+                self._lengths.counts_list(page.total, page.size, lambda: page.total)
         fresh: list[Row] = []
         for place, row in zip(page.places, page.rows, strict=True):
             if ids[place] not in self.places:
@@ -280,9 +285,17 @@ class Chain:
         is_shorter = self._lengths.note(len(shown))
         if not shown.ids:
             return False
-        if shown.page.more is False or self._count == self._total:
+        if shown.page.more is False:
             return True
+        total = shown.page.total
+        if total is not None and self._count == self._total == total:
+            return self._lengths.counts_list(total, shown.page.size, lambda: self._total_at(total - 1))
         return shown.page.more is None and self._total is None and is_shorter
+
+    def _total_at(self, offset: int) -> int | None:
+        """The vendor's count on the page at the offset; None where it counts that page's rows."""
+        page = self._pages.one(self._window, offset)
+        return None if page.total == page.size else page.total
 
     def _is_short_of_others(self, first: _Shown) -> bool:
         """Whether the list's first page is shorter than one of all its time; asked once for all lists of a run."""

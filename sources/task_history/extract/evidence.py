@@ -25,13 +25,15 @@ reason, and compared again by later runs.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
 from ..core.models import Page
 
+_MIN_VENDOR_PAGE_SIZE = 10
+"""No vendor caps its pages below."""
 _STRENGTHS = ("", "repeat", "chain", "count")
 _MAX_STALE_READINGS = 8
 """Readings of one instant in a row that show no new row while rows swap places."""
@@ -196,6 +198,8 @@ class PageLengths:
     def __init__(self) -> None:
         self._longest = 0
         self._has_looked = False
+        self._is_count_of_list: bool | None = None
+        self._looking = threading.Lock()
         self._lock = threading.Lock()
 
     def note(self, rows: int) -> bool:
@@ -203,6 +207,21 @@ class PageLengths:
         with self._lock:
             self._longest = max(self._longest, rows)
             return rows < self._longest
+
+    def counts_list(self, total: int, rows: int, look: Callable[[], int | None]) -> bool:
+        """Whether the vendor's count on a page with so many rows is that of the list, and not of the page.
+
+        Where both are as many, and no page showed it yet, ``look`` is called once: it gives the count on the
+        page of the last row.
+        """
+        if total > rows:
+            self._is_count_of_list = True
+        if total != rows or rows < _MIN_VENDOR_PAGE_SIZE:
+            return True
+        with self._looking:
+            if self._is_count_of_list is None:
+                self._is_count_of_list = look() == total
+            return self._is_count_of_list
 
     def may_look(self) -> bool:
         """Whether a page may be asked for only to see how long pages are; true once."""

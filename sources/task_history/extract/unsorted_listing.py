@@ -145,8 +145,12 @@ class UnsortedListing:
             if evidence.is_verified:
                 break
             log.info("listing_moved", window=described(window), rows=len(rows), reading=reading)
-            if reading >= _READINGS and (smaller := self._halves(window, asked, rows.values())):
-                return list(smaller)
+            if reading >= _READINGS:
+                if chain.is_over and len(rows) <= chain.first_size:
+                    # One page shows all rows: where the count is another, it is in the halves, too.
+                    break
+                if smaller := self._halves(window, asked, rows.values()):
+                    return list(smaller)
         piece = cut(self._system, window, rows.values(), evidence)
         outside = self._outside(window, asked, rows.values())
         return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=outside)
@@ -174,8 +178,9 @@ class UnsortedListing:
         if len(chain.places) == len(page) and (parts := self._parts(window, page)):
             return parts
         is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
-        # In an order that changes, only what one page holds is known to be all.
-        is_torn = not chain.is_over and self._order.changes
+        # In an order that changes, only what one page holds is known to be all. One that is shorter than others may be.
+        is_short = len(chain.places) <= chain.first_size and self._lengths.note(chain.first_size)
+        is_torn = not chain.is_over and self._order.changes and not is_short
         return self._halves(window, asked, page) if is_large or is_torn else ()
 
     def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
