@@ -1,9 +1,10 @@
 """What is new since the last sync, in as few requests as possible, also where executions became visible late.
 
-Asked is for the executions since ``lookback`` before the newest one that is held, beginning at the
-last position that is held. If the page begins with an execution that is held and everything after it
-is new, then the vendor has as many old ones as the warehouse: the lookback is compared and the new ones
-are read, with one request. Only otherwise are they compared and read apart.
+One request asks for the executions since ``lookback`` before the newest stored one, from the last two stored
+positions on. If the page begins with two stored executions and everything after them is new, then the vendor has as
+many old ones as the warehouse: the lookback is compared and the new ones are read, with one request. Otherwise the
+lookback is compared and the new ones are read apart. So it is where both began at once: nothing tells then that the
+oldest come first, and the last rows of a list that comes newest first are old ones, however many new ones there are.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from .sorted_listing import SortedListing
 
 _FAR = timedelta(days=3650)
+_REPEATED = 2
+"""Stored executions that the first page shows again: two show whether the oldest come first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ def recent(
     The last piece ends at the edge, or after the last row that lies beyond it.
     """
     ahead = Window(known.start, edge() + AHEAD)
-    offset = max(0, known.count - 1)
+    offset = max(0, known.count - _REPEATED)
     try:
         page: Page | None = listing.pages.one(ahead, offset)
         if page is not None and not page.size:
@@ -147,10 +150,10 @@ def recent(
 
 
 def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -> Sequence[Row] | None:
-    """The rows after the one that is held, where that is exactly one; None where old rows differ."""
-    old = rows[:1] if known.count else []
-    fresh = rows[len(old) :]
-    if known.count and not old:
+    """The rows after those that are stored, where the page shows just these again; None where old rows differ."""
+    repeated = min(known.count, _REPEATED)
+    old, fresh = rows[:repeated], rows[repeated:]
+    if len(old) < repeated:
         return None
     for row in old:
         at = system.started_at(row)
@@ -192,20 +195,21 @@ def _new(
     is_counted = page.total is not None and not (page.more and page.total <= offset + page.size)
     count = max(0, (page.total or 0) - offset - old) if is_counted else None
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
+    # Rows that all began at once do not tell whether the oldest come first.
+    is_ascending = len(set(map(system.started_at, page.rows))) > 1
+    tells_end = is_ascending or not offset
     evidence: Evidence | None = None
     if not page.size:
         evidence = of_nothing(page)
-    elif count == len({system.identity(row) for row in fresh}):
+    elif tells_end and count == len({system.identity(row) for row in fresh}):
         evidence = COUNT
-    elif count is None and not fresh and not page.more:
-        # The page holds the one row that it was to repeat, and nothing else.
+    elif tells_end and count is None and not fresh and not page.more:
+        # The page holds the rows that it was to repeat, and nothing else.
         evidence = CHAIN
     if evidence is not None:
         last = max([end, *(at + MS for at in starts)])
         yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, evidence)
         return
-    # Rows that all began at once do not tell whether the oldest come first.
-    is_ascending = len(set(map(system.started_at, page.rows))) > 1
     if not is_ascending or max(starts, default=end) >= end:
         yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
         return

@@ -379,6 +379,11 @@ def test_whole_pages_that_come_and_go_lose_nothing(
         assert vendor.requests <= 1.03 * 100
 
 
+def test_as_many_new_as_expired_in_a_list_that_comes_newest_first() -> None:
+    """The last row of a list that comes newest first is an old one: it does not say that nothing is new."""
+    _copy_lacks_nothing(101_813)
+
+
 def test_as_many_missing_as_expired() -> None:
     """A page full of one instant says nothing of the rest of it: what expires meanwhile hides no row that is missing."""
     _pieces_lack_nothing(112_934)
