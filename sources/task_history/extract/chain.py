@@ -13,7 +13,17 @@ from itertools import pairwise
 
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
-from .evidence import CHAIN, COUNT, REPEAT, Evidence, PageLengths, unverified
+from .evidence import (
+    CHAIN,
+    COUNT,
+    REPEAT,
+    Evidence,
+    PageLengths,
+    is_only_row,
+    of_nothing,
+    other_than_counted,
+    unverified,
+)
 from .pages import Pages
 from .seen_order import MAX_MOVED_PART, SeenOrder
 
@@ -24,7 +34,6 @@ _MAX_STALE = 30
 _SHORT_WINDOW = timedelta(days=7)
 """A list of less time is shorter than a page, most often: all of the list's time shows how long pages are."""
 _UNFINISHED = "the list was not read to its end"
-_NOTHING = "the first page came empty although more rows were announced"
 _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
 _MOVED = "a page does not join the one before it: rows moved while they were read"
@@ -74,9 +83,12 @@ class Chain:
         self._earlier = earlier
         self.places: dict[str, int] = {}
         """The place of each row that was read; -1 where the page that showed it joins no other."""
-        self.page_count = 0
         self.first_size = 0
         """How many rows the first page shows."""
+        self.asked = offset
+        """The position from which on the last page was asked for."""
+        self._evidence_of_nothing: Evidence | None = None
+        """What an empty first page is evidence of; None where it has rows."""
         self._has_followers = False
         """Whether a page was asked for that follows the first one."""
         self.is_over = False
@@ -105,11 +117,13 @@ class Chain:
     @property
     def evidence(self) -> Evidence:
         """What makes the rows of all its pages believed to be all."""
+        if self._evidence_of_nothing is not None:
+            return self._evidence_of_nothing
         if not self.is_over:
             return unverified(self._reason or _UNFINISHED)
         if self._total is not None:
             if self._count != self._total:
-                return unverified(f"the vendor counts {self._total:,} and gives {self._count:,}")
+                return other_than_counted(self._total, self._count)
             if not self._is_recounted:
                 return COUNT
         if self._reason:
@@ -132,14 +146,18 @@ class Chain:
 
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises what the client raises."""
-        last = self._ask(self._offset)
+        last = first = self._ask(self._offset)
         if not last.ids:
             # That there is nothing is believed at the second look.
             last = self._ask(self._offset)
         self._place(last, self._offset)
         self.first_size = len(last)
         if not last.ids:
-            self._reason = _NOTHING if last.page.more or last.page.total else ""
+            is_whole = not self._offset
+            expected = first.page.total or 0
+            self._evidence_of_nothing = (
+                of_nothing(last.page, expected=expected) if is_whole else unverified(_EMPTY)
+            )
             self.is_over = True
             return
         self.is_over = self._is_end(last) or self._is_short_of_others(last)
@@ -154,8 +172,12 @@ class Chain:
                 self.is_over = len(last) > self._system.listing.page_size
                 self._reason = "" if self.is_over else _OFFSET
                 return
-            # Of a list of one row, no further page can show it again: there an empty one has to do.
-            is_lone = not shown.ids and len(self.places) == 1
+            is_only = False
+            if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
+                again = self._ask(shown.offset)
+                is_only = is_only_row(last.page, (shown.page, again.page))
+                self._place(again, again.offset)
+                shown, fresh = again, again.fresh
             is_shared_only = not fresh and 0 < len(shown) <= shared
             if is_shared_only and shown.page.more:
                 # More is announced: only a second look tells a page that was cut short from the end.
@@ -164,8 +186,8 @@ class Chain:
                 fresh = again.fresh
                 self._place(again, self.places[shown.ids[0]] if shown.ids[0] else shown.offset)
                 shown = again
-            self.is_over = is_lone or is_shared_only or self._is_end(shown)
-            self._reason = "" if is_lone else self._reason
+            self.is_over = is_only or is_shared_only or self._is_end(shown)
+            self._reason = "" if is_only else self._reason
             if fresh:
                 yield fresh
             stale = 0 if fresh else stale + 1
@@ -201,13 +223,13 @@ class Chain:
         yield _Shown(first.offset, first.page, first.ids, first.starts, [])
 
     def _ask(self, offset: int) -> _Shown:
+        self.asked = offset
         page = self._pages.one(self._window, offset)
         ids = [""] * page.size
         starts: list[datetime | None] = [None] * page.size
         for place, row in zip(page.places, page.rows, strict=True):
             ids[place], starts[place] = self._system.identity(row), self._system.started_at(row)
         self._order.note(starts)
-        self.page_count += 1
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
             self._total = page.total

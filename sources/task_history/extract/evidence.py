@@ -16,6 +16,8 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             of a list whose order was seen to change, where none moved so far that two pages may have passed over it
             (``seen_order``), and no rows at all, where nothing is counted (``of_nothing``).
 
+A list of one row is the only one that ends with empty pages: two of them behind the row (``is_only_row``), by ``chain``.
+
 Never evidence: an empty page behind rows; a page as long as the longest that was seen; a size at which some other list
 ended; a count that was seen and then dropped; one empty answer without a second look. A count that was seen is not
 forgotten: where the rows differ from it, the window is unverified. What is unverified is loaded all the same, with its
@@ -54,8 +56,11 @@ class Evidence:
         return bool(self.kind)
 
     def __and__(self, other: Evidence) -> Evidence:
-        """The evidence of two windows taken as one: the weaker of both."""
-        return min(self, other, key=lambda evidence: _STRENGTHS.index(evidence.kind))
+        """The evidence of two windows taken as one: the weaker of both, or the reasons of both."""
+        if self.is_verified or other.is_verified:
+            return min(self, other, key=lambda evidence: _STRENGTHS.index(evidence.kind))
+        reasons = (*self.reason.split("; "), *other.reason.split("; "))
+        return unverified("; ".join(dict.fromkeys(filter(None, reasons))))
 
 
 COUNT, CHAIN, REPEAT = Evidence("count"), Evidence("chain"), Evidence("repeat")
@@ -95,7 +100,7 @@ def by_count(totals: Iterable[int | None], distinct: int, *, gap: int | None = N
         return unverified(f"the vendor counts {stated[0]:,} on one page and not on another")
     if gap is not None:
         return unverified(f"the vendor counts {stated[0]:,} and shows nothing at position {gap:,}")
-    return COUNT if distinct == stated[0] else _other_than_counted(stated[0], distinct)
+    return COUNT if distinct == stated[0] else other_than_counted(stated[0], distinct)
 
 
 def by_chain(totals: Iterable[int | None], distinct: int) -> Evidence:
@@ -103,7 +108,7 @@ def by_chain(totals: Iterable[int | None], distinct: int) -> Evidence:
     stated = sorted({count for count in totals if count is not None})
     if len(stated) > 1:
         return by_count(stated, distinct)
-    return CHAIN if not stated or stated[0] == distinct else _other_than_counted(stated[0], distinct)
+    return CHAIN if not stated or stated[0] == distinct else other_than_counted(stated[0], distinct)
 
 
 def of_nothing(page: Page, *, expected: int = 0) -> Evidence:
@@ -113,15 +118,14 @@ def of_nothing(page: Page, *, expected: int = 0) -> Evidence:
     """
     count = page.total or 0
     if count or page.more:
-        return (
-            _other_than_counted(count, 0) if count else unverified("more rows are announced and none shown")
-        )
+        return other_than_counted(count, 0) if count else unverified("more rows are announced and none shown")
     if expected:
         return unverified(f"{expected:,} more rows were announced and none shown")
     return REPEAT if page.total is None else COUNT
 
 
-def _other_than_counted(count: int, distinct: int) -> Evidence:
+def other_than_counted(count: int, distinct: int) -> Evidence:
+    """The rows are not as many as the vendor counts."""
     return unverified(f"the vendor counts {count:,} and gives {distinct:,}")
 
 
@@ -144,6 +148,15 @@ def is_end(page: Page, *, repeated: int, is_new: bool) -> bool:
     ``repeated`` is how many those are, ``is_new`` whether it shows a row that the pages before it did not.
     """
     return 0 < page.size <= repeated and not is_new
+
+
+def is_only_row(first: Page, behind: Iterable[Page]) -> bool:
+    """Whether a list of which the first page shows one row has no other: no page can repeat that row and go on.
+
+    The vendor must not announce more, and each page ``behind`` the row must be empty: two requests have to be given
+    by the caller. They are drawn one by one, and none where the first page says enough.
+    """
+    return first.size == 1 and first.more is not True and all(not page.size for page in behind)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,10 @@ from .unsorted_listing import ROWS_PER_PIECE, UnsortedListing
 
 
 class Readers:
-    """Makes the readers of a system's partitions; they share what they learn of its pages."""
+    """Makes the readers of a system's partitions; they share what they learn of its pages.
+
+    ``rows_per_piece`` holds for listings that are filtered by time; a full scan gives pieces of its own size.
+    """
 
     def __init__(
         self, sender: Sender, system: System, values: SystemSettings, *, rows_per_piece: int = ROWS_PER_PIECE
@@ -36,6 +39,12 @@ class Readers:
             return SortedListing(sender, system, values, rows_per_piece=self._rows_per_piece, filters=filters)
         if kind == "unsorted":
             return UnsortedListing(
-                sender, system, values, lengths=self._lengths, order=self._order, filters=filters
+                sender,
+                system,
+                values,
+                lengths=self._lengths,
+                order=self._order,
+                rows_per_piece=self._rows_per_piece,
+                filters=filters,
             )
         return FullScan(sender, system, values, lengths=self._lengths, order=self._order, filters=filters)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..core.log import log
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
-from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, joins, of_nothing
+from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
 from .listing import Piece
 from .pages import Pages, Reading, described, distinct_rows, holds_all, incomplete_instants, sure
@@ -81,9 +81,8 @@ def whole_page(pages: Pages, window: Window, page: Page) -> Evidence | None:
     if page.size >= (system.listing.page_size if count is None else pages.longest):
         return None
     if page.size == 1:
-        # No page can repeat its row and go on.
-        is_lone = not any(pages.one(window, 1).size for _ in range(2))
-        return by_chain([count], 1) if is_lone and page.more is not True else None
+        is_only = is_only_row(page, (pages.one(window, 1) for _ in range(2)))
+        return by_chain([count], 1) if is_only else None
     # Nothing but its last row is to follow.
     after_it = pages.one(window, page.size - 1)
     ids = [list(map(system.identity, rows)) for rows in (page.rows, after_it.rows)]

@@ -9,7 +9,7 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .evidence import by_chain, count_of, is_end, joins, unverified
+from .evidence import by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
 from .listing import Piece
 from .one_instant import read_instant
@@ -113,11 +113,11 @@ class UncountedListing:
 
     def _next(self, reading: _OverlappingPages) -> Page | None:
         """The page after the last one; None where it does not join that one, or shows that there is none."""
-        page = self._pages.one(reading.window, reading.advance())
+        page = first_answer = self._pages.one(reading.window, reading.advance())
         if not page.size:
             page = self._pages.one(reading.window, reading.asked)
         if not page.size:
-            reading.is_over = reading.is_lone
+            reading.is_over = reading.has_one_page and is_only_row(reading.page, (first_answer, page))
             if not reading.is_over:
                 self._depth.came_empty(reading.asked)
             return None
@@ -162,14 +162,15 @@ class _OverlappingPages:
         """Whether one of them began before the last instant."""
         self._offset = self._end = 0
         """The positions of the last page and behind it."""
-        self._page = head
+        self.page = head
+        """The last page."""
         self._ids: list[str] = []
         self.add(head)
 
     @property
-    def is_lone(self) -> bool:
-        """Whether one row was read and nothing announced: no further page can repeat it and go on."""
-        return self._end == 1 and self._page.more is not True
+    def has_one_page(self) -> bool:
+        """Whether only the first page was read."""
+        return self._offset == 0
 
     def add(self, page: Page) -> None:
         """Takes a page that joins the one before it."""
@@ -183,11 +184,11 @@ class _OverlappingPages:
         self.stale = 0 if fresh else self.stale + 1
         self.totals += [page.total] if self._is_counted else []
         self._offset, self._end = offset, max(self._end, offset + page.size)
-        self._page, self._ids = page, ids
+        self.page, self._ids = page, ids
 
     def advance(self) -> int:
         """Where the next page has to begin, so that it repeats the rows that can swap places with its own."""
-        page = self._page
+        page = self.page
         size = page.size
         ties = sum(self._system.started_at(row) == self.last for row in page.rows)
         most = size // 2 if size > _SHORT_PAGE else size - 1
@@ -218,11 +219,11 @@ class _OverlappingPages:
 
     def _begins_early(self, page: Page, ids: Sequence[str]) -> bool:
         """Whether the page repeats more rows than it was to: as many appeared on the pages before it."""
-        repeated = sum(place >= self._page.size - self._repeated for place in self._page.places)
+        repeated = sum(place >= self.page.size - self._repeated for place in self.page.places)
         if not repeated or not self._ids or not ids:
             return False
         shared = joins(self._ids, ids)
-        first, expected = map(self._system.started_at, (page.rows[0], self._page.rows[-repeated]))
+        first, expected = map(self._system.started_at, (page.rows[0], self.page.rows[-repeated]))
         is_before = first is not None and expected is not None and first < expected
         return shared > repeated if shared else is_before
 

@@ -138,7 +138,7 @@ class UnsortedListing:
                         return list(smaller)
             except Rejected as error:
                 smaller = self._halves(window, asked, rows.values())
-                if not smaller or not refused_depth(error, chain.page_count):
+                if not smaller or not refused_depth(error, chain.asked):
                     raise
                 return list(smaller)
             evidence = chain.evidence

@@ -17,6 +17,7 @@ from task_history.extract.evidence import (
     count_of,
     is_all,
     is_end,
+    is_only_row,
     joins,
     of_nothing,
     unverified,
@@ -37,8 +38,18 @@ def _page(size: int, total: int | None = None, more: bool | None = None) -> Page
         (CHAIN, REPEAT, REPEAT),
         (COUNT, LOST, LOST),
         (LOST, CHAIN, LOST),
+        (LOST, unverified("the order changes"), unverified("rows moved; the order changes")),
+        (LOST, LOST, LOST),
     ],
-    ids=["counted", "chained_in_part", "repeated_in_part", "second_is_not", "first_is_not"],
+    ids=[
+        "counted",
+        "chained_in_part",
+        "repeated_in_part",
+        "second_is_not",
+        "first_is_not",
+        "none_is",
+        "none_is_for_the_same_reason",
+    ],
 )
 def test_two_windows_are_believed_as_far_as_both_are(
     first: Evidence, second: Evidence, both: Evidence
@@ -173,6 +184,25 @@ def test_the_end_is_a_page_of_nothing_but_repeated_rows() -> None:
     assert not is_end(_page(0), repeated=1, is_new=False)
     assert not is_end(_page(1), repeated=1, is_new=True)
     assert not is_end(_page(2), repeated=1, is_new=False)
+
+
+@pytest.mark.parametrize(
+    ("first", "behind", "expected"),
+    [
+        (_page(1), (0, 0), True),
+        (_page(1, more=False), (0, 0), True),
+        (_page(1), (0, 1), False),
+        (_page(1), (1, 0), False),
+        (_page(1, more=True), (0, 0), False),
+        (_page(2), (0, 0), False),
+    ],
+    ids=["nothing_behind", "says_so", "one_behind", "one_behind_at_first", "more_announced", "two_rows"],
+)
+def test_one_row_is_all_where_two_pages_behind_it_are_empty(
+    first: Page, behind: tuple[int, int], expected: bool
+) -> None:
+    """Only a list of one row ends with empty pages: two of them, and nothing more is announced."""
+    assert is_only_row(first, map(_page, behind)) is expected
 
 
 def test_rows_that_swap_are_believed_once_as_many_were_seen_as_are_counted() -> None:

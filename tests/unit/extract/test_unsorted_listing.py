@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from task_history.client.fallback import FallbackSender
+from task_history.core.errors import Rejected
 from task_history.core.models import Answer, Request, Window
-from task_history.extract.evidence import PageLengths
+from task_history.extract.evidence import REPEAT, PageLengths
+from task_history.extract.listing_kinds import Readers
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
 from tests.support.plain_vendor import NOW, PlainVendor
@@ -63,6 +65,14 @@ def _read(vendor: PlainVendor, seen: Seen, workflow: int, window: Window = WINDO
     return [row["id"] for piece in pieces for row in piece.rows]
 
 
+def _listing(vendor: PlainVendor) -> UnsortedListing:
+    seen = Seen()
+    filters = {"workflow": vendor.world.workflow_ids[0]}
+    return UnsortedListing(
+        vendor, vendor.system, vendor.values, lengths=seen.lengths, order=seen.order, filters=filters
+    )
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_execution_comes_once(variant: str) -> None:
     """Whatever order, caps and filters the vendor has, a window is read whole and nothing comes twice."""
@@ -109,16 +119,8 @@ def test_an_unknown_filter_is_tried_once() -> None:
 def test_a_window_of_very_many_rows_is_read_in_parts() -> None:
     """What its first page shows to be far more than a piece is read in several, oldest first, at hardly any cost."""
     vendor = PlainVendor("sailpoint", executions=4_800, days=20, workflows=1, ties=0.0)
-    listing = UnsortedListing(
-        FallbackSender(vendor),
-        vendor.system,
-        vendor.values,
-        lengths=PageLengths(),
-        order=SeenOrder(),
-        filters={"workflow": vendor.world.workflow_ids[0]},
-        rows_per_piece=2_000,
-    )
-    pieces = list(listing.pieces(WINDOW))
+    readers = Readers(FallbackSender(vendor), vendor.system, vendor.values, rows_per_piece=2_000)
+    pieces = list(readers.of({"workflow": vendor.world.workflow_ids[0]}).pieces(WINDOW))
     assert len(pieces) == 3
     assert {row["id"] for piece in pieces for row in piece.rows} == vendor.shown(WINDOW, 0)
     assert vendor.requests <= 1.05 * math.ceil(4_800 / 250) + 3
@@ -165,3 +167,39 @@ def test_an_empty_list_is_believed_at_the_second_look() -> None:
 
     vendor.send = first_is_empty  # type: ignore[method-assign]
     assert set(_read(vendor, Seen(), 0)) == vendor.shown(WINDOW, 0)
+
+
+def test_a_single_row_is_all_only_after_two_empty_pages() -> None:
+    """A first page cut to one row, and one empty page behind it, are no whole list."""
+    vendor = PlainVendor("sailpoint", executions=60, days=20, workflows=1)
+    answered = vendor.send
+    shown = iter([1, 0])
+
+    def first_are_cut(request: Request) -> Answer:
+        answer = answered(request)
+        return replace(answer, data=answer.data[: next(shown, None)])
+
+    vendor.send = first_are_cut  # type: ignore[method-assign]
+    assert set(_read(vendor, Seen(), 0)) == vendor.shown(WINDOW, 0)
+
+
+def test_nothing_twice_is_evidence_by_repetition() -> None:
+    """A list without a count that came empty twice is complete by two equal answers, not by pages that join."""
+    vendor = PlainVendor("sailpoint", executions=10, days=20, workflows=1)
+    (piece,) = _listing(vendor).pieces(Window(WINDOW.start - timedelta(days=30), WINDOW.start))
+    assert (piece.evidence, len(piece.rows), vendor.requests) == (REPEAT, 0, 2)
+
+
+def test_a_refused_first_page_is_no_refused_depth() -> None:
+    """A request refused at the second look at the list's beginning ends the listing: no smaller window helps."""
+    vendor = PlainVendor("sailpoint", executions=100, days=20, workflows=1)
+    answered = vendor.send
+
+    def second_is_refused(request: Request) -> Answer:
+        if vendor.requests:
+            raise Rejected("HTTP 400", status=400)
+        return replace(answered(request), data=[])
+
+    vendor.send = second_is_refused  # type: ignore[method-assign]
+    with pytest.raises(Rejected):
+        list(_listing(vendor).pieces(WINDOW))
