@@ -290,7 +290,7 @@ def _number(value: Any) -> float:
 def _list(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = json.loads(value) if value.strip().startswith("[") else value.split(",")
-    if not isinstance(value, Sequence):
+    if not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
         raise TypeError
     return tuple(filter(None, (_text(item) for item in value)))
 

@@ -18,6 +18,7 @@ from dlt.extract import DltResource
 from . import systems
 from .client.connect import connected
 from .core.batch import Batch
+from .core.errors import TaskHistoryError
 from .core.log import log
 from .core.stop import StopSignal
 from .load.pipeline import Loader
@@ -316,7 +317,8 @@ class _LazyWriter(ArrowWriter):
             yield from loop.batches()
         tally = context.tally
         if loop.error is not None:
-            if not (tally.executions or tally.settled or tally.steps or tally.payloads):
+            has_rows = tally.executions or tally.settled or tally.steps or tally.payloads
+            if not has_rows or not isinstance(loop.error, TaskHistoryError):
                 raise loop.error
             # An error raised here would discard the rows that were fetched.
             log.error("incomplete", reason=str(loop.error), hint="what was read is written; run it again")

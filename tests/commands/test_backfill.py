@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
@@ -265,3 +266,33 @@ def _side_by_side(tmp_path: Path, *, executions: int, latency_ms: int) -> None:
         assert inside(held) == inside(right)
         assert inside(held, "2026-10-10", "2027") == inside(right, "2026-10-10", "2027")
         assert sandbox.counters()["reads_more_than_once"] == []
+
+
+def test_a_run_that_ends_by_an_unexpected_error_says_so_in_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And marks one that was killed as interrupted, though it commits nothing else itself."""
+    from task_history.runs import phases
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    with SandboxProcess(executions=200, days=10, now=NOW, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, start_date="2026-10-18", integrations=None, retention_days=0)
+        days = ("--from", "2026-10-14", "--to", "2026-10-15")
+        backfill(place, *days)
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(
+                "INSERT INTO paragon.sync_runs SELECT * REPLACE ('killed' AS run_id, 'running' AS outcome, "
+                "NULL AS ended_at, NULL AS is_complete) FROM paragon.sync_runs WHERE command = 'backfill'"
+            )
+        monkeypatch.setattr(phases, "settle_open_executions", fails)
+        place.run("backfill", "paragon", *days, expect=1)
+    outcomes = place.query(
+        "SELECT outcome, run_id = 'killed', reason FROM paragon.sync_runs WHERE command = 'backfill'"
+    )
+    assert sorted(outcomes, key=str) == [
+        ("complete", False, None),
+        ("failed", False, "RuntimeError: a fault"),
+        ("interrupted", True, None),
+    ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
 SECRET = "Sup3rS3cretValue"
@@ -159,3 +160,30 @@ def test_a_warehouse_without_views_is_no_error_of_sql(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "task-history sync makes them" in done.stderr
     assert "Catalog" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["backfill", "plan", "audit"])
+@pytest.mark.parametrize(
+    ("system", "given", "right"), [("paragon", "failed", "FAILED"), ("sailpoint", "FAILED", "Failed")]
+)
+def test_a_status_in_other_capitals_is_refused(
+    tmp_path: Path, system: str, given: str, right: str, command: str
+) -> None:
+    """The error names the value as the vendor writes it, and all that it documents."""
+    with SandboxProcess(system, executions=3, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system=system, retention_days=0)
+        words = (command, system, "--from", "2026-01-10", "--to", "2026-01-12", "--status", given)
+        said = place.run(*words, expect=2).stderr
+    assert f"--status {given}" in said
+    assert f"writes it {right}. Values: " in said
+
+
+def test_a_status_that_is_not_documented_is_named_and_asked_for(tmp_path: Path) -> None:
+    """The vendor may have new ones."""
+    with SandboxProcess(executions=3, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, retention_days=0)
+        said = place.run(
+            "backfill", "paragon", "--from", "2026-01-10", "--to", "2026-01-12", "--status", "PAUSED"
+        ).stderr
+    assert "--status PAUSED" in said
+    assert "EXECUTING, DELAYED, SUCCEEDED, FAILED" in said

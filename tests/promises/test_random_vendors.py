@@ -75,6 +75,8 @@ class World:
             self.warehouse.take(batch)
             self.cursor = batch.cursor or self.cursor
             context.progress.committed += 1
+        if loop.error is not None and not isinstance(loop.error, TaskHistoryError):
+            raise loop.error
         return context, loop.error
 
     def held(self) -> set[str]:

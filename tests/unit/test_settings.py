@@ -257,6 +257,14 @@ def test_placeholders_are_refused_with_their_file(tmp_path: Path, file: str) -> 
     assert getattr(load("paragon", folder=tmp_path, environ=environ, allow_missing=True).values, name) is None
 
 
+@pytest.mark.parametrize("value", ["[1]", '["slack", 2.5]', "[true]", '[["slack"]]'])
+def test_lists_hold_texts(tmp_path: Path, value: str) -> None:
+    """What is no text in a list is refused, and not taken for a name that nothing has."""
+    _write(tmp_path, "config.toml", f"[sources.task_history.paragon]\nintegrations = {value}\n")
+    with pytest.raises(ConfigurationError, match=r"^integrations: .*a list of texts"):
+        _load(tmp_path)
+
+
 @pytest.mark.parametrize("value", ['"<configure me>"', '["<configure me>"]', '["a", " <configure me> "]'])
 def test_placeholders_in_lists_are_refused(tmp_path: Path, value: str) -> None:
     """A list with a placeholder in it is not set either."""

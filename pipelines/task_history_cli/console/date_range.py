@@ -15,8 +15,10 @@ from pendulum.tz.exceptions import InvalidTimezone
 
 from task_history import systems
 from task_history.core.errors import UsageError
+from task_history.core.log import log
 from task_history.core.models import Selection, Window, floor_ms
 from task_history.settings import Settings
+from task_history.systems.protocol import Filter
 
 from . import output
 
@@ -60,25 +62,47 @@ def add_range(parser: argparse.ArgumentParser) -> None:
 
 def add_filters(parser: argparse.ArgumentParser, *, but: Collection[str] = ()) -> None:
     """Adds an option for each filter of any system, except those named in ``but``."""
-    texts = {kind.name: kind.text for name in systems.names() for kind in systems.find(name).listing.filters}
-    for name, text in texts.items():
+    texts: dict[str, dict[str, None]] = {}
+    for system in systems.names():
+        for kind in systems.find(system).listing.filters:
+            text = f"{system}: {kind.text}" if kind.values else kind.text
+            texts.setdefault(kind.name, {})[text] = None
+    for name, text in ((name, "; ".join(found)) for name, found in texts.items()):
         if name in but:
             continue
         parser.add_argument(f"--{name}", metavar=name[0].upper(), help=f"filter by {name}: {text}")
 
 
 def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
-    """The filters that the arguments set. Raises UsageError when the system does not support one."""
+    """The filters that the arguments set.
+
+    A value that the vendor does not document is named in a warning: new ones may have come.
+
+    Raises:
+        UsageError: the system does not support one, or the vendor writes its value with other capitals.
+    """
     all_names = {kind.name for name in systems.names() for kind in systems.find(name).listing.filters}
     given = {name: str(getattr(args, name)) for name in sorted(all_names) if getattr(args, name, None)}
-    supported = {kind.name for kind in settings.system.listing.filters}
-    for name in given:
+    supported = {kind.name: kind for kind in settings.system.listing.filters}
+    for name, value in given.items():
         if name not in supported:
             raise UsageError(
                 f"{settings.system.name} does not support --{name}; it supports "
                 f"{', '.join(f'--{other}' for other in sorted(supported))}."
             )
+        _check_value(settings, supported[name], value)
     return given
+
+
+def _check_value(settings: Settings, kind: Filter, value: str) -> None:
+    if not kind.values or value in kind.values:
+        return
+    option, choices = f"--{kind.name} {value}", ", ".join(kind.values)
+    same = next((known for known in kind.values if known.lower() == value.strip().lower()), None)
+    if same is not None:
+        raise UsageError(f"{option}: {settings.system.title} writes it {same}. Values: {choices}.")
+    hint = f"{settings.system.title} documents {choices}; if there is no such value, nothing matches"
+    log.warning("filter", option=option, hint=hint)
 
 
 def selection(date_range: Range, chosen: Mapping[str, str]) -> Selection:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from ..core.batch import Batch, Chunk
-from ..core.errors import Stopped, TaskHistoryError
+from ..core.errors import Stopped
 from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, SYNC_RUNS
 from .context import Context
@@ -44,7 +44,7 @@ class RunLoop:
 
     def __init__(self, context: Context, work: Work, *, is_committed: bool = True) -> None:
         self.context = context
-        self.error: TaskHistoryError | None = None
+        self.error: Exception | None = None
         self.stopped: Stopped | None = None
         self.left: Left | None = None
         """The backlog at the end; None before the end, or where it is not counted."""
@@ -69,7 +69,7 @@ class RunLoop:
     def batches(self) -> Generator[Batch, None, None]:
         """The batches to commit, in order; waits for commits whose rows the work queries next.
 
-        Never raises for a stop or a known error: ``stopped`` and ``error`` hold them.
+        Never raises for a stop or an error of the work: ``stopped`` and ``error`` hold them, so that the run's row tells.
         """
         work = self._chunks()
         self._batch_in_hand = self._batch()
@@ -84,7 +84,7 @@ class RunLoop:
             except Stopped as stopped:
                 self.stopped = stopped
                 break
-            except TaskHistoryError as error:
+            except Exception as error:  # noqa: BLE001 - raised once what was read and the run's row are written
                 self.error = error
                 break
             batch = self._batch_in_hand

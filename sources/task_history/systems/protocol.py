@@ -44,6 +44,8 @@ class Filter:
     column: str | None
     """The column of ``executions`` with the value; None where only the row of the workflow has it."""
     text: str
+    values: tuple[str, ...] = ()
+    """The values that the vendor documents, as it writes them; empty where they are the customer's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,13 @@ VIEWS = Views(
 
 # https://docs.useparagon.com/apis/task-history: the filters of the list
 FILTERS = (
-    Filter("status", "status", "status", "EXECUTING, DELAYED, SUCCEEDED or FAILED"),
+    Filter(
+        "status",
+        "status",
+        "status",
+        "EXECUTING, DELAYED, SUCCEEDED or FAILED",
+        ("EXECUTING", "DELAYED", "SUCCEEDED", "FAILED"),
+    ),
     Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
     Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
     Filter("integration", "integration", None, "an integration, such as salesforce"),

@@ -46,7 +46,13 @@ _LAST_WORD = re.compile(
 
 FILTERS = (
     Filter("workflow", "id", "workflow_id", "a workflow's id"),
-    Filter("status", "status", "status", "Completed, Failed, Canceled, Running, Executing or Queued"),
+    Filter(
+        "status",
+        "status",
+        "status",
+        "Completed, Failed, Canceled, Running, Executing or Queued",
+        ("Completed", "Failed", "Canceled", "Running", "Executing", "Queued"),
+    ),
 )
 
 
