@@ -1,6 +1,7 @@
 """Settings of a run: read from the environment and ``.dlt/`` and checked; every error names the setting.
 
-Which settings there are is declared in ``systems/shared_settings`` and each ``systems/<system>/settings``.
+This module declares none: those of all systems are in ``systems/common_settings``, those of one in
+``systems/<system>/settings``.
 
 The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
 importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
@@ -29,8 +30,8 @@ from .redaction.own_secrets import OwnSecrets
 from .settings_accounts import check_account
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
+from .systems.common_settings import Setting, SystemSettings, settings_in
 from .systems.protocol import System
-from .systems.shared_settings import Setting, SystemSettings, settings_in
 
 PLACEHOLDER = "<configure me>"
 """The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
@@ -370,11 +371,11 @@ class TomlFile:
             section = self.get(*sections)
             if isinstance(section, dict):
                 for key, value in section.items():
-                    yield key, value, f"{_shown(self.path)} [{'.'.join(sections)}]"
+                    yield key, value, f"{self.path} [{'.'.join(sections)}]"
 
     @property
     def name(self) -> str:
-        return _shown(self.path)
+        return str(self.path)
 
     def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
         """The paths of all entries, and whether each is a section."""
@@ -419,9 +420,9 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{_shown(path)} cannot be read: {type(error).__name__}.") from None
+                raise ConfigurationError(f"{path} cannot be read: {type(error).__name__}.") from None
             except (ValueError, RecursionError) as error:
-                raise ConfigurationError(f"{_shown(path)} is not TOML: {_at(error)}.") from None
+                raise ConfigurationError(f"{path} is not TOML: {_at(error)}.") from None
     return sources
 
 
@@ -431,10 +432,6 @@ def _at(error: Exception) -> str:
     if not (place := re.search(r"at line \d+, column \d+|at end of document", message)):
         return "a value is too large or nested too deep"
     return message if not re.search("[\"'`]", message) else f"look {place[0]}"
-
-
-def _shown(path: Path) -> str:
-    return str(path) if path.is_absolute() else f"{path}"
 
 
 def _global_folder(environ: Mapping[str, str]) -> Path:

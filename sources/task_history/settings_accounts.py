@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from .core.errors import ConfigurationError
 from .settings_suggestions import SECTION
+from .systems.common_settings import settings_in
 from .systems.protocol import System
-from .systems.shared_settings import settings_in
 
 Path = tuple[str, ...]
 

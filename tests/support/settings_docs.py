@@ -15,8 +15,8 @@ from typing import Any
 
 from task_history import systems
 from task_history.settings import settings_of
+from task_history.systems.common_settings import Setting, SystemSettings, settings_in
 from task_history.systems.protocol import System
-from task_history.systems.shared_settings import Setting, SystemSettings, settings_in
 
 ROOT = Path(__file__).parents[2]
 FIRST = "paragon"

@@ -12,8 +12,8 @@ from task_history.core.errors import ConfigurationError
 from task_history.extract.integrations import Named, read_map
 from task_history.settings import Settings, load, settings_of
 from task_history.systems import find, names
+from task_history.systems.common_settings import settings_in
 from task_history.systems.paragon.settings import ParagonSettings
-from task_history.systems.shared_settings import settings_in
 from tests.support import settings_docs
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"

@@ -16,7 +16,8 @@ from urllib.parse import unquote
 from task_history.core.errors import UsageError
 from task_history.core.models import Request, Row, Window
 from task_history.settings import Settings, load
-from task_history.systems.shared_settings import settings_in
+from task_history.systems.common_settings import settings_in
+from task_history.systems.protocol import GONE_STATUSES
 from task_history.warehouse.status_history import StoredStatus
 
 from ..console import arguments, date_range, output
@@ -158,7 +159,7 @@ def why(
 
 
 def _present(words: Words, facts: Facts, row: Row, reply: VendorReply | None) -> tuple[Reason, list[Reason]]:
-    is_purged = reply is not None and reply.status_code in (404, 410)
+    is_purged = reply is not None and reply.status_code in GONE_STATUSES
     remarks = reasons.changed(words, row, reply.status if reply else None)
     if facts.details is not None:
         as_now = {**row, "purged_at_source": row.get("purged_at_source") or is_purged or None}

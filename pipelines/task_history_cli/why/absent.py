@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from task_history.core.intervals import overlap
 from task_history.core.models import MS, Row, Window
+from task_history.systems.protocol import GONE_STATUSES
 
 from .coverage import Known, Loaded, Spot
 from .present import Reason, Words, shown, span
@@ -203,7 +204,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
 
 def _not_at_vendor(facts: Absent, reply: VendorReply) -> Reason:
     words, loaded = facts.words, facts.loaded
-    if reply.status_code not in (404, 410):
+    if reply.status_code not in GONE_STATUSES:
         return Reason(
             "id_refused",
             f"The vendor refuses it as an execution's id (HTTP {reply.status_code}).",

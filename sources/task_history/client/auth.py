@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from ..core.errors import AuthenticationError, ConfigurationError, Rejected
 from ..core.models import Answer
 from ..redaction.own_secrets import OwnSecrets
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import Login, System, Token
-from ..systems.shared_settings import SystemSettings
 from .responses import describe
 
 Send = Callable[[Login], Answer]

@@ -11,10 +11,10 @@ from ..core.batch import Chunk
 from ..core.errors import AnswerTooLarge, ReadFailed, Rejected, UnexpectedResponse, UnusableId
 from ..core.log import log
 from ..core.models import Answer, Request, Row, Sender
+from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
-from ..systems.protocol import Detail, Payload, System
+from ..systems.protocol import GONE_STATUSES, Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
-from ..systems.shared_settings import SystemSettings
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.queries import Warehouse
 from . import rows as records
@@ -25,7 +25,7 @@ _MOST_ALIKE = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
 _MAX_READABLE = 50
 """Executions that are looked through for one that the vendor is known to hold."""
-_NOTHING_THERE = (400, 404, 410)
+_NOTHING_THERE = (400, *GONE_STATUSES)
 """What a vendor answers for a part that an execution does not have, or that it does not know."""
 
 
@@ -148,7 +148,7 @@ class Details:
             sender=sender,
             patience=patience,
             key=lambda item: item.step_id,
-            is_final=lambda error: error.status in (404, 410),
+            is_final=lambda error: error.status in GONE_STATUSES,
             known=lambda _: self._payloads_read,
         )
         self.redactions = 0
@@ -251,7 +251,7 @@ class Details:
         ids, stamp = _ids(item), self._stamp()
         if isinstance(outcome, Payload):
             record = self._payloads.record(ids, outcome, stamp)
-        elif is_refused(outcome) and outcome.status in (404, 410):
+        elif is_refused(outcome) and outcome.status in GONE_STATUSES:
             record = self._payloads.missing(ids, stamp)
         else:
             record = self._payload_unreadable(item, outcome)

@@ -16,8 +16,8 @@ from typing import Any
 from ..core.intervals import overlap
 from ..core.log import log
 from ..core.models import MS, Row, Sender, Window, floor_ms
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from .chain import Chain
 from .compare import Comparison, CountedHeld, Held
 from .evidence import CHAIN, Evidence, PageLengths

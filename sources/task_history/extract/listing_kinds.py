@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.models import Sender
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .listing import WindowReader

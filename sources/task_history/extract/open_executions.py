@@ -18,9 +18,9 @@ from ..core.concurrency import unordered
 from ..core.errors import Rejected, UnusableId
 from ..core.log import log
 from ..core.models import MS, Answer, Request, Row, Scope, Sender, Window, floor_ms
+from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
 from ..systems.protocol import Detail, System
-from ..systems.shared_settings import SystemSettings
 from ..warehouse.backlog import OpenExecution
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state

@@ -18,9 +18,9 @@ from ..core.errors import PaginationLoop, Rejected, UnexpectedResponse
 from ..core.intervals import is_ascending, uncovered
 from ..core.log import log
 from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
+from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from .evidence import Evidence, by_count, is_all, unverified
 from .listed_rows import Rows
 from .outside import OutsideRows, split_outside

@@ -15,8 +15,8 @@ from typing import Any
 from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
 from .evidence import COUNT, Evidence, count_of
 from .incremental import incremental

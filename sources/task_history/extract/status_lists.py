@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..core.errors import Rejected
 from ..core.log import log
 from ..core.models import Page, Row, Window
-from ..systems.protocol import System
+from ..systems.protocol import GONE_STATUSES, System
 from ..warehouse.backlog import OpenExecution
 from .listing import WindowReader
 
@@ -26,7 +26,7 @@ class StatusLists:
             try:
                 page = reader.pages.one(window, 0, {"status": status})
             except Rejected as error:
-                if error.status in (404, 410):
+                if error.status in GONE_STATUSES:
                     raise
                 log.info("status_filter_refused", status=status)
                 return None

@@ -15,8 +15,8 @@ from ..core.errors import Rejected
 from ..core.intervals import halves, is_ascending
 from ..core.log import log
 from ..core.models import MS, Row, Sender, Window, floor_ms
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from .chain import Chain
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import COUNT, Evidence, PageLengths

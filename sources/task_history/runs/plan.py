@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from ..core.errors import Rejected
 from ..core.models import Page, Scope, Selection, Window
 from ..extract.pages import Pages, after
+from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from ..systems.shared_settings import SystemSettings
 from ..warehouse.rates import Rates
 from .estimate import Amount, Costs, details, list_requests
 

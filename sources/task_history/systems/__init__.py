@@ -1,4 +1,4 @@
-"""The systems: one package per vendor, each ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines."""
+"""The systems: one module or package per vendor, ending in ``SYSTEM = System(…)``, whose fields ``protocol`` defines."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import cache
 from ..core.errors import UsageError
 from .protocol import System
 
-_SHARED = {"ids", "parsing", "protocol", "shared_settings"}
+_NOT_SYSTEMS = {"ids", "parsing", "protocol", "common_settings"}
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all systems, sorted."""
     return tuple(
-        sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _SHARED)
+        sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in _NOT_SYSTEMS)
     )
 
 

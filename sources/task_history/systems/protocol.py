@@ -5,8 +5,8 @@ Nothing here or in a vendor's module opens a connection, reads a clock or knows 
 executions and telling their steps is one small object each (``Payloads``, ``Replay``, ``Statistics``, ``Answers``,
 ``Workflows``, ``Integrations``); what it cannot do stays None.
 
-To add a system, write one package in this folder that ends in ``SYSTEM = System(…)``. What has no default has to be
-stated: Python and mypy name what is missing.
+To add a system, write one module or package in this folder that ends in ``SYSTEM = System(…)``; the README lists the
+other steps. What has no default has to be stated: Python and mypy name what is missing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from ..core.models import Json, Page, Request, Row, Table, Window
-from .shared_settings import SystemSettings
+from .common_settings import SystemSettings
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -104,6 +104,9 @@ class Payload:
     """Other fields that the vendor sends with it."""
 
 
+GONE_STATUSES = (404, 410)
+"""The HTTP statuses by which an API says that it does not hold, or no longer holds, what was asked for."""
+
 STATUSES: Mapping[str, str] = {
     "queued": "It has not begun yet.",
     "running": "It is at work.",
@@ -117,6 +120,8 @@ STATUSES: Mapping[str, str] = {
     "unknown": "The vendor's status has no meaning here.",
 }
 """The statuses of the views. A system gives them for its own; ``unresolved`` and ``unknown`` are found by themselves."""
+ENDED_STATUSES = frozenset({"succeeded", "partial", "failed", "cancelled", "skipped"})
+"""Those of ``STATUSES`` that never change any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,11 @@ class Views:
     """None where the vendor has no payloads."""
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
+
+    @property
+    def ended_statuses(self) -> frozenset[str]:
+        """The vendor's statuses of executions and steps that never change any more, as ``statuses`` spells them."""
+        return frozenset(status for status, meaning in self.statuses.items() if meaning in ENDED_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +239,7 @@ class Listing(Generic[S]):
 
     @property
     def is_countable(self) -> bool:
-        """Whether a window can be counted, estimated or compared without reading all of it."""
+        """Whether a window can be estimated and compared page by page, and counted where the vendor gives a total."""
         return self.kind == "sorted"
 
     @property
@@ -264,7 +274,7 @@ class Details(Generic[S]):
     """The request for the steps of an execution; None where the single read brings them."""
     read_steps: Callable[[S, Request, Json], Detail] | None = None
     """Reads the steps' answers, those of ``Detail.more`` included; None where the single read has all steps."""
-    is_gone: Callable[[int, str], bool] = lambda status, message: status in (404, 410)
+    is_gone: Callable[[int, str], bool] = lambda status, message: status in GONE_STATUSES
     """Whether a refused single read (status, message) means that the vendor no longer has the execution."""
 
     @property

@@ -197,7 +197,7 @@ STATES = Table(
         Column(
             "read_by",
             "text",
-            "The kind of request that showed it last: list, late, status, execution or repair.",
+            "The kind of request that showed it last: list, late, status, execution, repair or replay.",
         ),
         Column("run_id", "text", "The run that last saw it so (sync_runs.run_id)."),
     ),

@@ -19,7 +19,7 @@ from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
-from ..protocol import Access, Detail, Details, Filters, Listing, Statistics, System
+from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
     BY_SOURCE,
@@ -40,8 +40,10 @@ _DOCS_URL = "https://docs.b3os.org/api/introduction"
 PAGE = 100
 _MARK = "[redacted]"
 _SUCCESS = "workflow_succeeded"
-ENDED = frozenset({_SUCCESS, "workflow_partial", "workflow_failed", "workflow_cancelled"})
-RUN_ENDED = frozenset({"success", "partial", "failure", "cancelled"})
+ENDED = frozenset(status for status in VIEWS.ended_statuses if status.startswith("workflow_"))
+"""Statuses of executions that have ended."""
+RUN_ENDED = VIEWS.ended_statuses - ENDED - {"skipped"}
+"""Statuses of runs that have ended; only a step is skipped."""
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
 _LIST_FIELDS = frozenset(column.source for column in RUNS.columns if column.source)
 _MISSING = re.compile(r"not found|no such|does not exist|unknown execution", re.IGNORECASE)
@@ -63,7 +65,7 @@ def hint(status: int) -> str:
 
 def is_gone(status: int, message: str) -> bool:
     # The documentation of a single execution knows no 404: a missing one is a 400.
-    return status in (404, 410) or (status == 400 and _MISSING.search(message) is not None)
+    return status in GONE_STATUSES or (status == 400 and _MISSING.search(message) is not None)
 
 
 def read_page(data: Json) -> Page:

@@ -31,7 +31,7 @@ from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFL
 # Task History filters by four statuses; the dashboard knows more. A status not listed here is
 # open until the execution has an end date.
 # https://docs.useparagon.com/workflows/viewing-workflow-executions
-TERMINAL = frozenset({"SUCCEEDED", "FAILED", "CANCELLED", "CANCELED"})
+TERMINAL = VIEWS.ended_statuses
 
 _PARAMS = {item.name: item.param for item in FILTERS}
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)

@@ -30,19 +30,17 @@ from ..protocol import (
     Workflows,
 )
 from .settings import RATE_LIMIT, SailPointSettings
-from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
+from .tables import BEGUN, DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
 _PAGED_WORKFLOWS = ("v3", "beta")
 _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
-TERMINAL = frozenset({"completed", "failed", "canceled", "cancelled", "terminated", "timedout"})
+TERMINAL = frozenset(map(str.lower, VIEWS.ended_statuses))
 _COUNTED_FORMS = 2
 """How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TIMES = ("startTime", "closeTime")
-_LAST_WORD = re.compile(
-    r"(Scheduled|Started|Initiated|Completed|Failed|Canceled|Cancelled|TimedOut|Terminated)$"
-)
+_LAST_WORD = re.compile(f"({'|'.join(sorted({*BEGUN, *VIEWS.ended_statuses}))})$")
 
 FILTERS = (
     Filter("workflow", "id", "workflow_id", "a workflow's id"),

@@ -167,6 +167,9 @@ WORKFLOWS = Table(
     newest="fetched_at",
 )
 
+BEGUN = ("Scheduled", "Initiated", "Started")
+"""The last words of an event's type by which a step has not ended yet."""
+
 # A history names no steps: those of one name, in their order, are scheduled, started and ended.
 _STEP = (
     "(SELECT n.workflow_execution_id, n.step_name, max(n.technical_name) AS technical_name, n.place, "
@@ -175,7 +178,7 @@ _STEP = (
     "coalesce(max(CASE WHEN n.phase = 'ended' THEN n.status END), max(n.status)) AS status, max(n.error) AS error, "
     "max(n.fetched_at) AS fetched_at, max(n.run_id) AS run_id FROM (SELECT v.*, row_number() OVER (PARTITION BY "
     "v.workflow_execution_id, v.step_name, v.phase ORDER BY v.position) AS place FROM (SELECT o.*, CASE WHEN o.status IN "
-    "('Scheduled', 'Started', 'Initiated') THEN o.status ELSE 'ended' END AS phase FROM {execution_events} AS o "
+    f"{BEGUN} THEN o.status ELSE 'ended' END AS phase FROM {{execution_events}} AS o "
     "WHERE o.step_name IS NOT NULL) AS v) AS n GROUP BY n.workflow_execution_id, n.step_name, n.place, "
     "n.execution_date_started) AS s"
 )

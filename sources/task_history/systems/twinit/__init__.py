@@ -38,18 +38,12 @@ PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
 _MIN_PAGE_SIZE = 10
 """Rows per page of a server that ignores the page size."""
-ENDED = frozenset(
-    {"COMPLETED", "COMPLETED_WITH_ERRORS", "FAILED", "TIMED_OUT", "TERMINATED", "CANCELED", "CANCELLED"}
-)
-_FAILED = (
-    "FAILED",
-    "FAILED_WITH_TERMINAL_ERROR",
-    "TIMED_OUT",
-    "COMPLETED_WITH_ERRORS",
-)
+_TASK_ENDED = VIEWS.ended_statuses
+ENDED = _TASK_ENDED - {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
+"""Statuses of runs that have ended; the others are of tasks only."""
+_FAILED = tuple(status for status, meaning in VIEWS.statuses.items() if meaning in ("failed", "partial"))
 _UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
-_TASK_ENDED = ENDED | {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
 _TIMES = ("_createdAt", "_updatedAt")
 _LINE = re.compile(
     r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?)\s+(?:\[?([A-Z]{4,8})\]?:?\s+)?(.*)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..shared_settings import SystemSettings, setting
+from ..common_settings import SystemSettings, setting
 
 RATE_LIMIT = (300, 60.0)
 """Default rate limit: number of requests, and seconds of the period. The vendor documents none."""
