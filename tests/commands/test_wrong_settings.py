@@ -187,3 +187,16 @@ def test_a_status_that_is_not_documented_is_named_and_asked_for(tmp_path: Path) 
         ).stderr
     assert "--status PAUSED" in said
     assert "EXECUTING, DELAYED, SUCCEEDED, FAILED" in said
+
+
+def test_a_workflow_map_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    """The warning names one of its ids, and one that would match."""
+    (tmp_path / "map.csv").write_text("workflow_id,integration\nno-such-workflow,slack\n")
+    with SandboxProcess(executions=30, freeze=True) as sandbox:
+        place = Place(
+            tmp_path, sandbox, workflow_map=str(tmp_path / "map.csv"), steps="none", payloads="none"
+        )
+        said = place.sync()["stderr"]
+    [(known,)] = place.query("SELECT min(workflow_id) FROM paragon.workflow_executions")
+    assert "workflow_map_matches_nothing first=no-such-workflow" in said
+    assert known in said

@@ -240,6 +240,12 @@ def learn_integrations(context: Context) -> Iterator[Chunk]:
     if integrations is None:
         return
     known = context.warehouse.workflows()
+    if known and context.workflow_map and not context.workflow_map.keys() & known.keys():
+        log.warning(
+            "workflow_map_matches_nothing",
+            first=min(context.workflow_map),
+            hint=f"none of its workflow ids has executions here; those that have are such as {min(known)}",
+        )
     context.phase("workflows")
     requests = sum(context.client.stats.sent.values())
     for row in learn(
