@@ -20,7 +20,7 @@ from ..core.json import exact_json
 from ..core.models import MS, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
-from .evidence import count_of
+from .evidence import COUNT, Evidence, count_of
 from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside
 
@@ -77,6 +77,8 @@ class Comparison:
     """The windows that differ, with their ids."""
     read: list[Row] = field(default_factory=list)
     """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
+    evidence: Evidence = COUNT
+    """The weakest evidence of what was read whole and believed complete."""
 
     @property
     def is_verified(self) -> bool:
@@ -90,6 +92,7 @@ class Comparison:
         self.unverified += other.unverified
         self.leaves += other.leaves
         self.read += other.read
+        self.evidence &= other.evidence
 
     def add_outside(self, system: System, row: Row, held: Held) -> None:
         """Takes a row that stood in an answer and began outside of the window, unless it is held."""
@@ -104,12 +107,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparer:
-    """Compares windows; ``read`` gives all rows of a window and whether they are verified; however many
-    requests that takes, where its third argument says so."""
+    """Compares windows.
+
+    ``read`` gives all rows of a window, and their evidence. Its third argument, ``is_last``, says that the window is not
+    halved next: where its counts do not say what it holds, its pages are read with an overlap, however many those are.
+    """
 
     pages: Pages
     system: System
-    read: Callable[[Window, Page, bool], tuple[list[Row], bool]]
+    read: Callable[[Window, Page, bool], tuple[list[Row], Evidence]]
 
     def compare(self, window: Window, held: Held) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
@@ -136,7 +142,7 @@ class _Work:
         """Compares the window, of which the first page is known."""
         self.result.read += head.rows
         if holds_all(self._system, head):
-            self._leaf(window, head.rows)
+            self._leaf(window, head.rows, evidence=COUNT)
             return
         count = count_of(head)
         if count is None:
@@ -171,7 +177,7 @@ class _Work:
         parts = halves(window)
         if parts is None:
             rows, evidence = read_instant(self._pages, window)
-            self._leaf(window, list(rows.values()), is_whole=evidence.is_verified)
+            self._leaf(window, list(rows.values()), evidence=evidence)
             if not evidence.is_verified:
                 self.result.unverified.append(window)
             return
@@ -195,15 +201,15 @@ class _Work:
     def _all(self, window: Window, head: Page, *, is_last: bool = False, is_noted: bool = False) -> bool:
         """Reads the whole window; False when its rows are not verified.
 
-        ``is_last`` says that it is not asked for again, ``is_noted`` that what is not verified stays so.
+        ``is_last`` is that of ``Comparer.read``; ``is_noted`` says that what is not verified stays so.
         """
-        rows, is_verified = self._read(window, head, is_last)
-        self._leaf(window, rows, is_whole=is_verified)
-        if is_noted and not is_verified:
+        rows, evidence = self._read(window, head, is_last)
+        self._leaf(window, rows, evidence=evidence)
+        if is_noted and not evidence.is_verified:
             self.result.unverified.append(window)
-        return is_verified
+        return evidence.is_verified
 
-    def _leaf(self, window: Window, rows: Sequence[Row], *, is_whole: bool = True) -> None:
+    def _leaf(self, window: Window, rows: Sequence[Row], *, evidence: Evidence) -> None:
         held = self._held.ids(window)
         inside: dict[str, Row] = {}
         for row in rows:
@@ -211,7 +217,9 @@ class _Work:
             if at is None or at in window:
                 inside[self._system.identity(row)] = row
         missing = sorted(inside.keys() - held)
-        surplus = sorted(held - inside.keys()) if is_whole else []
+        surplus = sorted(held - inside.keys()) if evidence.is_verified else []
+        if evidence.is_verified:
+            self.result.evidence &= evidence
         self.result.read += rows
         self.result.fresh += [inside[identity] for identity in missing]
         self.result.vanished += surplus

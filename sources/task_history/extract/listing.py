@@ -19,6 +19,8 @@ from .pages import Pages
 Edge = Callable[[], datetime]
 """Now, by the vendor's clock as far as it is known."""
 
+ROWS_PER_PIECE = 10_000
+"""About how many executions a piece holds."""
 AHEAD = timedelta(days=400)
 """How far beyond now a window may reach: the vendor's clock may differ from ours."""
 
@@ -47,7 +49,7 @@ class Piece:
     @property
     def completeness(self) -> Completeness:
         """The evidence, as ``coverage`` stores it."""
-        reasons = (self.evidence.reason,) if self.evidence.reason else ()
+        reasons = tuple(filter(None, self.evidence.reason.split("; ")))
         return Completeness(self.evidence.kind or "none", reasons)
 
 
@@ -63,10 +65,9 @@ class Late:
     @property
     def completeness(self) -> Completeness:
         """On which evidence the window is complete now."""
-        kind = "chain" if self.comparison.total is None else "count"
         if self.comparison.is_verified:
-            return Completeness(kind)
-        return Completeness("none", ("a comparison came to no end",))
+            return Completeness(self.comparison.evidence.kind)
+        return Completeness("none", ("a comparison left differences unexplained",))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,17 @@ from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .evidence import PageLengths
 from .full_scan import FullScan
-from .listing import WindowReader
+from .listing import ROWS_PER_PIECE, WindowReader
 from .seen_order import SeenOrder
 from .sorted_listing import SortedListing
-from .unsorted_listing import ROWS_PER_PIECE, UnsortedListing
+from .unsorted_listing import UnsortedListing
+
+_MAX_ROWS_PER_PIECE = 12_500
+
+
+def rows_per_piece(rows_per_commit: int) -> int:
+    """How many rows a piece has where a commit has so many: few large ones wait less for the vendor's next count."""
+    return min(_MAX_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
 
 
 class Readers:

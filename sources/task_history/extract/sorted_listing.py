@@ -1,4 +1,4 @@
-"""Windows → pieces of rows, oldest first, each read in full and verified.
+"""Windows → pieces of rows, oldest first, each with the evidence that its rows are all, or the reason why not.
 
 A piece is a closed window of about ``rows_per_piece`` rows. Where the vendor counts its rows, the first
 page of the whole rest serves as the first page of the piece, and the count sizes it. Where it does not
@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from ..core.intervals import Starts, days, halves, share
@@ -18,10 +20,10 @@ from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
-from .evidence import COUNT, Evidence, count_of
+from .evidence import COUNT, Evidence, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
-from .listing import Edge, Late, NewestHeld, Piece, Since
+from .listing import ROWS_PER_PIECE, Edge, Late, NewestHeld, Piece, Since
 from .one_instant import read_instant
 from .pages import (
     MAX_ROWS_FACTOR,
@@ -40,17 +42,10 @@ from .pieces import certain_piece, cut_page, cut_piece, empty_piece, joined_piec
 from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
 
-ROWS_PER_PIECE = 10_000
-_MAX_ROWS_PER_PIECE = 12_500
 _ROWS_IF_EXPIRING = 1_000
 """A piece that ends early is thrown away where its oldest rows may have expired meanwhile."""
 _MAX_REST_FACTOR = 1.4
 """A rest of this many times a piece's rows is one piece."""
-
-
-def piece_of(rows_per_commit: int) -> int:
-    """How many rows a piece has where a commit has so many: few large ones wait less for the vendor's next count."""
-    return min(_MAX_ROWS_PER_PIECE, max(ROWS_PER_PIECE, rows_per_commit))
 
 
 class SortedListing:
@@ -209,25 +204,30 @@ class SortedListing:
         finally:
             self._is_comparing = not is_outermost
 
-    def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], bool]:
-        """All rows of the window, and whether they are verified; a difference is not compared in turn.
+    def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], Evidence]:
+        """All rows of the window, and their evidence; a difference is not compared in turn.
 
-        ``is_last`` says that halves do not tell it better: where counts do not, pages do that overlap.
+        ``is_last`` is that of ``Comparer.read``.
         """
         others = self._pages.others
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
-        is_verified = all(piece.is_verified for piece in pieces)
+        evidence = reduce(and_, (piece.evidence for piece in pieces), COUNT)
         left = (
             (count_of(head) or 0) - rows_beside(self._system, head, window) - sum(map(self._places, pieces))
         )
-        if left > 0 and is_verified and others == self._pages.others:
-            # Parts that were believed are together less than was counted, unless that were rows at the end.
-            is_verified = left <= self._pages.one(Window(window.end, window.end + MS)).size
-        if is_last and rows and not is_verified and not self._counts_unreliable:
+        if (
+            left > 0
+            and evidence.is_verified
+            and others == self._pages.others
+            and left > self._pages.one(Window(window.end, window.end + MS)).size
+        ):
+            # Rows at the window's end do not explain the difference.
+            evidence = unverified(f"its parts hold {left:,} rows less than the vendor counts")
+        if is_last and rows and not evidence.is_verified and not self._counts_unreliable:
             self._counts_unreliable = True
             return self._all(window, head, is_last)
-        return rows, is_verified
+        return rows, evidence
 
     def _tells_no_order(self, page: Page) -> bool:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""

@@ -21,12 +21,11 @@ from .chain import Chain
 from .compare import Comparison, CountedHeld, Held, Leaf
 from .evidence import COUNT, Evidence, PageLengths
 from .listed_rows import Rows
-from .listing import Edge, Late, NewestHeld, Piece, Since, WindowReader
+from .listing import ROWS_PER_PIECE, Edge, Late, NewestHeld, Piece, Since, WindowReader
 from .outside import around
 from .pages import Pages, described, refused_depth
 from .seen_order import SeenOrder
 
-ROWS_PER_PIECE = 10_000
 _MOST_IN_A_PIECE = 6
 """Times what a piece should hold."""
 _BLUR = timedelta(seconds=1)
@@ -223,7 +222,9 @@ def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
         comparison.read += piece.rows
         comparison.fresh += [inside[key] for key in missing]
         comparison.vanished += surplus
-        if not piece.is_verified:
+        if piece.is_verified:
+            comparison.evidence &= piece.evidence
+        else:
             comparison.unverified.append(piece.window)
         if missing or surplus:
             comparison.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))

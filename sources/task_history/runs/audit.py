@@ -26,6 +26,7 @@ from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.compare import Comparison, Leaf, differing
+from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader
 from ..extract.pages import described
 from ..extract.unsorted_listing import compared
@@ -77,6 +78,8 @@ class Audit:
         """Rows that were read from the API, by id."""
         self._fresh: dict[str, Row] = {}
         """Rows that were read from the API and are not stored, by id."""
+        self._evidence = COUNT
+        """The weakest evidence of the listings that were compared."""
         self.findings = Findings()
         self.covered: list[Window] = []
         """The windows to compare."""
@@ -252,6 +255,7 @@ class Audit:
         system, findings = self._context.system, self.findings
         self._note_read(comparison.read, window)
         findings.unverified += comparison.unverified
+        self._evidence &= comparison.evidence
         fresh = {system.identity(row): row for row in comparison.fresh}
         noted_ids = {
             identity
@@ -399,7 +403,7 @@ class Audit:
                 is_verified = all(overlap(day, other).is_empty for other in unverified_windows)
                 number = rejected.new_by_day[midnight(day.start)]
                 completeness = (
-                    Completeness("count" if is_counted else "chain", rejected=number)
+                    Completeness("count" if is_counted else self._evidence.kind, rejected=number)
                     if is_verified
                     else Completeness(
                         "none", ("an audit found differences, or rows changed while it read",), number

@@ -18,11 +18,10 @@ from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailReader, Details
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
-from ..extract.listing_kinds import Readers
+from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.open_executions import OpenExecutions
 from ..extract.rows import Payloads, Stamp, Undeclared
 from ..extract.single_reads import Patience
-from ..extract.sorted_listing import piece_of
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
@@ -126,7 +125,7 @@ class Context:
             day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")
         ]
         self._readers = Readers(
-            self.sender, self.system, settings.values, rows_per_piece=piece_of(self.commits.rows)
+            self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )
         self._partitions: dict[str, Partition] = {}
         self.patience: Patience = root.patience if root else Patience(settings.values.fault_deadline_s)

@@ -7,10 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from ..core.models import Scope
+from ..extract.listing import ROWS_PER_PIECE
 from ..warehouse.rates import Rates
 
-_ROWS_PER_PIECE = 10_000
-"""Estimated executions in one piece of a window."""
 _BYTES_PER_ROW = {"execution": 60, "step": 90, "ledger": 40}
 """Bytes of a row on disk, compressed, in DuckDB and BigQuery; measured over 100,000 executions."""
 _MIN_FOR_GOOD_ESTIMATE = 200
@@ -43,7 +42,7 @@ class Amount:
 
 def list_requests(rows: int, page_size: int) -> int:
     """Number of requests to list a window of ``rows`` executions: its pages, and a partly filled one per piece."""
-    return max(1, math.ceil(rows / page_size)) + max(0, round(rows / _ROWS_PER_PIECE) - 1)
+    return max(1, math.ceil(rows / page_size)) + max(0, round(rows / ROWS_PER_PIECE) - 1)
 
 
 def details(amount: Amount, scope: Scope, rates: Rates) -> tuple[int, int]:

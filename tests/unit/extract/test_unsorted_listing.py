@@ -11,11 +11,14 @@ import pytest
 
 from task_history.client.fallback import FallbackSender
 from task_history.core.errors import Rejected
+from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Window
 from task_history.extract.evidence import REPEAT, PageLengths
+from task_history.extract.listing import Late
 from task_history.extract.listing_kinds import Readers
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
+from task_history.warehouse.completeness import Completeness
 from tests.support.plain_vendor import NOW, PlainVendor
 
 WINDOW = Window(NOW - timedelta(days=20), NOW)
@@ -203,3 +206,14 @@ def test_a_refused_first_page_is_no_refused_depth() -> None:
     vendor.send = second_is_refused  # type: ignore[method-assign]
     with pytest.raises(Rejected):
         list(_listing(vendor).pieces(WINDOW))
+
+
+@pytest.mark.parametrize(
+    ("window", "kind"),
+    [(WINDOW, "chain"), (Window(WINDOW.start - timedelta(days=30), WINDOW.start), "repeat")],
+)
+def test_a_comparison_has_the_evidence_of_what_was_read_for_it(window: Window, kind: str) -> None:
+    """A window that is compared later is stored with the evidence of its pieces."""
+    vendor = PlainVendor("sailpoint", executions=300, days=20, workflows=1)
+    comparison = _listing(vendor).compare(window, Starts({}))
+    assert Late(comparison, window).completeness == Completeness(kind)
