@@ -8,6 +8,7 @@ from pathlib import Path
 import dlt
 from dlt.extract import DltResource, DltSource
 
+from . import systems
 from .core.errors import UsageError
 from .core.stop import StopSignal
 from .load.pipeline import Loader
@@ -35,7 +36,7 @@ def sync(
 
     Args:
         pipeline: the dlt pipeline, with its destination and dataset. One process at a time may sync it.
-        source: what ``paragon()``, ``sailpoint()``, ``twinit()`` or ``b3os()`` gave, unchanged.
+        source: what a function of ``source``, such as ``paragon()``, gave, unchanged.
         max_requests: stop after so many requests; None for any number.
         max_minutes: stop after so many minutes; None for any number.
 
@@ -72,8 +73,9 @@ def settings_of(source: DltSource) -> Settings:
         or any(resource.settings is not settings for resource in own)
         or len(own) != len(resources)
     ):
+        sources = ", ".join(f"task_history.{name}()" for name in systems.names())
         raise UsageError(
-            f"task_history.sync takes what task_history.paragon(), sailpoint(), twinit() or b3os() gave, and the source "
+            f"task_history.sync takes what one of {sources} gave, and the source "
             f"{source.name!r} is another one, or holds other resources beside. Load those with pipeline.run()."
         )
     if source.name != settings.system.name:

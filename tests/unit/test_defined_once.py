@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import task_history
+from task_history import source, systems
 from task_history.core import dataset_names
+from task_history.core.models import Window
 from task_history.runs import runner
 from task_history.runs.runner import Lane
+from task_history.systems.parsing import UNREADABLE
+from task_history.warehouse.completeness import Completeness
+from task_history.warehouse.coverage import Coverage
+from task_history.warehouse.retry_schedule import next_try_at
+from task_history.warehouse.tables import COVERAGE
 from task_history_cli.commands import replay
+from task_history_cli.sandbox.apis import APIS
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +60,38 @@ def test_each_lane_stands_in_the_list_of_lanes() -> None:
     """Each kind of run that has no cursor reserves the names of its datasets by its own name, and no other name is."""
     lanes = [lane for module in (runner, replay) for lane in vars(module).values() if isinstance(lane, Lane)]
     assert {lane.name for lane in lanes if not lane.has_cursor} == set(dataset_names.LANES)
+
+
+def test_each_system_has_all_its_parts() -> None:
+    """Each system has a dlt source, which the package exports, and a server of the sandbox, and there are no others."""
+    names = set(systems.names())
+    assert {name for name in names if callable(getattr(source, name, None))} == names
+    assert names <= set(task_history.__all__)
+    assert set(APIS) == names
+
+
+def test_texts_state_the_schedule_of_retries() -> None:
+    """The column next_try_at and the README name the waits by which an unreadable detail is tried again."""
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    waits = [next_try_at(tries, at) - at for tries in (1, 2, 3, 100)]
+    assert waits == [timedelta(hours=1), timedelta(hours=2), timedelta(hours=4), timedelta(days=2)]
+    [column] = [column for column in UNREADABLE if column.name == "next_try_at"]
+    assert (
+        "an hour after the first try, then twice as long after each, at most two days" in column.description
+    )
+    assert "after 1 h, 2 h, 4 h, …, at most 2 days" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_coverage_writes_the_columns_of_its_table() -> None:
+    """A row of ``coverage`` has the declared columns, all of them and no other."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    coverage = Coverage([], lane="sync", filters="")
+    coverage.add(
+        Window(start, start + timedelta(days=1)),
+        {},
+        is_counted=True,
+        completeness=Completeness("count"),
+        checked_at=start,
+    )
+    [row] = coverage.changes("run")
+    assert set(row) == {column.name for column in COVERAGE.columns}

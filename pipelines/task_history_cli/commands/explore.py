@@ -18,6 +18,7 @@ import time
 import webbrowser
 from pathlib import Path
 
+from task_history.client.proxy import VARIABLES as PROXY_VARIABLES
 from task_history.core import child_python, files
 from task_history.core.errors import ConfigurationError, UsageError
 
@@ -113,7 +114,7 @@ def _environment(destination_name: str | None, target: Target) -> dict[str, str]
             "GOOGLE_",
             "CLOUDSDK_",
         )
-        prefixes += ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+        prefixes += PROXY_VARIABLES
     return child_python.environment(APP.parents[2], prefixes=prefixes, **variables)
 
 

@@ -1,4 +1,4 @@
-"""Which proxy of the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) requests to one address go through."""
+"""Which proxy of the environment (see ``VARIABLES``) requests to one address go through."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 from ..core.errors import ConfigurationError
 from .urls import Address
 
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+"""The environment variables that name proxies, also in small letters."""
 _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _ALIASES = {"socks": "socks5h"}
 """Desktops write ALL_PROXY=socks://…"""

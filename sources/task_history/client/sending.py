@@ -19,7 +19,7 @@ from ..core.errors import (
 )
 from ..core.models import Request
 from .responses import Fault, Outcome, Redirect, RetryAfter, Unauthorized, describe
-from .retry import MAX_REDIRECTS
+from .retry import BY_STATUS, MAX_REDIRECTS, Action
 from .urls import Address, joined, quoted
 
 
@@ -75,11 +75,11 @@ class Sending:
         return fault_deadline_s if patience_s is None else min(patience_s, fault_deadline_s)
 
     def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
-        """Whether 503 has gone on for so long beyond the longest wait that it asked for.
+        """Whether an ``Action.WAIT_IF_ASKED`` has gone on for so long beyond the longest wait that it asked for.
 
-        429 is no fault: others use the key, and it is waited for as long as it comes.
+        An ``Action.WAIT`` is no fault: others use the key, and it is waited for as long as it comes.
         """
-        if asked.status == 429 or asked.seconds is None:
+        if BY_STATUS.get(asked.status) is Action.WAIT or asked.seconds is None:
             return False
         if self.first_unavailable_at is None:
             self.first_unavailable_at = now

@@ -24,7 +24,10 @@ _FREE_FIELDS, _FIELD_BYTES = 100, 1_000
 
 @dataclass(frozen=True, slots=True)
 class Commits:
-    """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more."""
+    """Limits of one commit: larger ones lose more work to a kill, smaller ones cost the warehouse more.
+
+    The defaults are those of DuckDB; ``load/destinations/bigquery`` and ``generic`` state their own as ``commits``.
+    """
 
     rows: int = 60_000
     least_rows: int = 5_000

@@ -14,7 +14,7 @@ from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
 from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
-from ..warehouse.backlog import next_try_at
+from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 from .rejected import Rejection
 

@@ -19,7 +19,7 @@ from task_history.core.models import Answer, Request
 from task_history.extract.rows import Unread
 from task_history.extract.single_reads import Item, Patience, SingleReads
 from task_history.systems.protocol import Detail
-from task_history.warehouse.backlog import next_try_at
+from task_history.warehouse.retry_schedule import next_try_at
 
 AT = datetime(2026, 9, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
