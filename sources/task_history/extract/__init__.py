@@ -7,6 +7,8 @@ In the order in which data meets them::
     outside             rows that stand in the answer for a window and began elsewhere
     evidence            when what was read of a window is believed to be all of it
     one_instant         all executions of one millisecond, whose order may change
+    seen_order          what pages showed of a listing's order
+    chain               one reading of a list without a count, page after page
     columnar            pages of a window in columns
     read_ahead          the next windows' pages, requested while one window is processed
     listed_rows         the rows of a page, in columns or one by one, with their checks
@@ -24,6 +26,6 @@ In the order in which data meets them::
     settling_plan       the cheapest requests that refresh open executions
     status_lists        lists of the executions that have one status
     open_executions     open executions → what the vendor says of them now
-    details             steps and payloads, one request each
+    details             steps and payloads, read once
     integrations        which integration a workflow belongs to
 """

@@ -2,6 +2,14 @@
 
 Each page begins with the last rows of the one before. Where it does not, rows moved in between, and it is asked for
 again from further back. ``seen_order`` says how many rows two pages share, ``evidence`` which page is the last.
+
+Of the list A to F, in pages of four of which two rows are shared::
+
+    offset 0  A B C D
+    offset 2  C D E F   begins with the last two rows of the page before: it joins
+    offset 4  E F       only repeated rows: the end, by ``chain``
+    offset 4  F E       another sequence: a row moved, and the reading is unverified
+    offset 4  (empty)   no evidence of an end: the reading is unverified
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _AT_ONCE = 25
 _CELLS_AT_ONCE = 80_000_000
 """Rows of these pages × keys in them: as large a table Arrow makes where every key is another one."""
 _MOST_FIELDS = 500
-"""So many fields rows have at most; with more they are no plain pages."""
+"""Rows with more fields are read one by one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from ..systems.protocol import System
 from .evidence import COUNT, Evidence, count_of
 from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside
+from .rows import EXECUTION
 
 _MOST_REQUESTS = 100
 """For the halves of one window; what is left beyond is read whole."""
@@ -316,7 +317,7 @@ def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]
 
     What only a listing gives is not compared where the stored version came by a single read.
     """
-    skipped = system.details.list_only_columns if stored.get("read_by") == "execution" else ()
+    skipped = system.details.list_only_columns if stored.get("read_by") == EXECUTION else ()
     return differing_columns(system.executions, row, stored, skipped=skipped)
 
 

@@ -1,4 +1,4 @@
-"""The backlog → steps and payloads, one request each, ever; what cannot be read is noted, and tried by later runs."""
+"""The backlog → steps and payloads, read once; what cannot be read is noted, and tried by later runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class DetailReader:
         if not detail.more:
             return detail
         parts, more = [detail], list(detail.more)
-        # A list that goes on may answer to what comes next with what came.
+        # A list may answer the request for its next page with the page before.
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
             asked = [one.with_patience(request.patience_s) for one in more]
@@ -81,7 +81,7 @@ class DetailReader:
                 raise reply
             body, times = before.get(asked.path, (b"", 0))
             before[asked.path] = reply.body, times + 1 if reply.body == body else 1
-            # A bare list that comes again is the whole; one that names its length may hold the same many times.
+            # The same bare list again means that the offset is not heeded: the list is whole. An object may repeat.
             if before[asked.path][1] > (_MOST_ALIKE if reply.body.lstrip().startswith(b"{") else 1):
                 log.info("detail_repeated", path=asked.path)
                 return Detail({}, {}, [])

@@ -1,4 +1,6 @@
-"""When the rows read from a window count as complete, and on which evidence. Pure.
+"""When the rows read from a window count as complete, and on which evidence: pure rules.
+
+``Repeated`` and ``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
 
 A window is verified on one of three kinds of evidence, and otherwise not:
 

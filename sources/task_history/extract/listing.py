@@ -33,7 +33,7 @@ class Piece:
     rows: Rows
     """Oldest first, each id once."""
     total: int | None
-    """The vendor's count for the window; None where it gives none."""
+    """How many of the rows the vendor's count confirms; None where the evidence is no count."""
     evidence: Evidence
     """What makes them believed to be all."""
     order: str | None = None

@@ -75,6 +75,6 @@ def _read(pages: Pages, window: Window) -> tuple[Reading, str]:
         if reading.depth > _MAX_ROWS_PER_NEW_ROW * seen + pages.system.listing.page_size:
             raise PaginationLoop(
                 f"The listing of {window} gives the same rows at every offset. What came before it is kept. "
-                "If the vendor's API changed its paging, the connector has to follow."
+                "If the vendor's API changed its paging, the connector needs an update."
             )
     return reading, ""

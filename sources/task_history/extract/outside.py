@@ -1,4 +1,4 @@
-"""Rows that stand in the answer for a window and began far outside of it: they are kept, and told of.
+"""Rows that stand in the answer for a window and began more than a millisecond outside of it: they are kept and logged.
 
 The vendor's bounds may be inclusive, so a row that began within a millisecond of the window is none of these.
 """
@@ -14,7 +14,7 @@ from ..core.models import MS, OutsideRow, Page, Row, Window, iso_ms
 from ..systems.protocol import System
 
 _MAX_ROWS = 10_000
-"""So many of them are kept until they are taken."""
+"""At most so many are kept until they are taken; more raise UnexpectedResponse."""
 
 
 def around(window: Window) -> Window:
@@ -67,7 +67,7 @@ class OutsideRows:
         if len(self._noted) > _MAX_ROWS or len(page.outside) == page.size >= self._system.listing.page_size:
             raise UnexpectedResponse(
                 f"The list for {window} gives executions that began outside of it, {len(self._noted):,} so far. If the "
-                "vendor's API does not filter by time any more, the connector has to follow."
+                "vendor's API does not filter by time any more, the connector needs an update."
             )
 
     def take(self) -> Sequence[Row]:

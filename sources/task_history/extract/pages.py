@@ -265,7 +265,7 @@ class Pages:
         if len(longest) > 2 or (longest and len(longest) == filled):
             raise PaginationLoop(
                 f"The listing of {reading.window} gives the same rows at offset {longest[-1]} as before, twice. "
-                "Nothing of it was loaded. If the vendor's API changed its paging, the connector has to follow."
+                "Nothing of it was loaded. If the vendor's API changed its paging, the connector needs an update."
             )
         reading.has_drifted |= bool(alike)
 

@@ -90,7 +90,7 @@ class ReadAhead:
             self._largest = max(self._largest, len(answer.body))
             reader.add(answer.body)
         coming = self._coming
-        # What is at hand waits for no more than that.
+        # The pages of this window do not wait longer than that for the next one.
         if reading.error is None and coming is not None and _is_near(coming.first):
             self._take(coming)
         reader.finish()

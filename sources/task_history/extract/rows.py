@@ -375,25 +375,28 @@ class Payloads:
 
     def record(self, ids: Mapping[str, Json], payload: Payload, stamp: Stamp) -> PayloadRecord:
         """The row of a payload; ``ids`` are the columns that say whose it is."""
-        sent, got = self._redactor.payload(payload.input), self._redactor.payload(payload.output)
+        input_, output = self._redactor.payload(payload.input), self._redactor.payload(payload.output)
         flags = self._redactor.payload(dict(payload.flags))
-        left, right = to_text(sent.value, self._max_bytes), to_text(got.value, self._max_bytes)
-        count = sent.count + got.count + flags.count
+        input_text, output_text = (
+            to_text(input_.value, self._max_bytes),
+            to_text(output.value, self._max_bytes),
+        )
+        count = input_.count + output.count + flags.count
         row = stamp.on(
             {
                 **flags.value,
                 **ids,
-                "input": left.text,
-                "output": right.text,
-                "input_bytes": left.bytes,
-                "output_bytes": right.bytes,
-                "is_input_cut": left.cut,
-                "is_output_cut": right.cut,
+                "input": input_text.text,
+                "output": output_text.text,
+                "input_bytes": input_text.bytes,
+                "output_bytes": output_text.bytes,
+                "is_input_cut": input_text.cut,
+                "is_output_cut": output_text.cut,
                 "redactions": count,
                 "outcome": "loaded",
             }
         )
-        return PayloadRecord(row, count, len(left.text) + len(right.text))
+        return PayloadRecord(row, count, len(input_text.text) + len(output_text.text))
 
     def missing(self, ids: Mapping[str, Json], stamp: Stamp) -> PayloadRecord:
         """The row of a payload that the vendor no longer holds."""

@@ -1,4 +1,4 @@
-"""What the pages of a listing showed of its order in this run: whether it is sorted, and whether it stays. Pure.
+"""What the pages of a listing showed of its order in this run: whether it is sorted, and whether it stays.
 
 Pages of a list without a count are believed to follow each other only where they show the same rows in the same
 sequence. How many rows two pages have to share for that depends on what was seen:
@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import pairwise, takewhile
 
 MIN_ORDERED_ROWS = 24
-"""Neighbouring rows, each of another instant, that show that a listing is sorted: chance sorts no so many."""
+"""Neighbouring rows, each of another instant, that show that a listing is sorted: so many are not in order by chance."""
 _CONFIRMED_ROWS = 100
 """Rows shown again in the same sequence, after which a few shared rows are enough."""
 _FEWEST_SHARED = 3

@@ -372,7 +372,7 @@ class SortedListing:
         if piece is not None:
             yield piece
             return
-        # Counts that make no sense do not once more: pages are read one after the other from here on.
+        # Its counts proved wrong: from here on pages are read one after the other, with an overlap.
         self._counts_unreliable = True
         yield from self._pieces(reading.window, is_oldest=may_expire)
 

@@ -1,4 +1,12 @@
-"""A sorted listing that the vendor does not count, page after page: each repeats the end of the one before."""
+"""A sorted listing that the vendor does not count, page after page: each repeats the end of the one before.
+
+Rows a1 b2 c3 c3' d4 (the digit is the millisecond they began in), in pages of three::
+
+    offset 0  a1 b2 c3    c3 is the only row of the last instant: the next page repeats it
+    offset 2  c3 c3' d4   begins with c3: it joins; the next page repeats d4
+    offset 4  d4          only the repeated row: the end, by ``chain``
+    offset 4  (empty)     twice: up to the last instant it is a piece, and the rest is asked for anew
+"""
 
 from __future__ import annotations
 
@@ -242,5 +250,5 @@ def _loop_in(reading: _OverlappingPages) -> PaginationLoop:
     """The error for pages that do not come to an end."""
     return PaginationLoop(
         f"The listing of {reading.window} gives nothing new at offset {reading.asked}, twice. What came before it is "
-        "kept. If the vendor's API changed its paging, the connector has to follow."
+        "kept. If the vendor's API changed its paging, the connector needs an update."
     )

@@ -184,9 +184,9 @@ class UnsortedListing:
 
     def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
         """The window cut in two; none where that shows no fewer rows, since the vendor does not filter by time."""
-        around = Window(asked.start - _BLUR, asked.end + _BLUR)
+        filtered = Window(asked.start - _BLUR, asked.end + _BLUR)
         is_filtered = all(
-            start in around for row in rows if (start := self._system.started_at(row)) is not None
+            start in filtered for row in rows if (start := self._system.started_at(row)) is not None
         )
         return (halves(window) or ()) if is_filtered else ()
 
