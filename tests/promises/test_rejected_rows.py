@@ -101,6 +101,22 @@ def test_a_later_sync_is_not_held_up(tmp_path: Path, name: str, sandbox: Sandbox
     assert rejected(place) == kept
 
 
+def test_a_rejected_workflow_is_named_once(tmp_path: Path) -> None:
+    """A workflow without a usable id is counted and logged by the run that finds it, and by no later one."""
+    with SandboxProcess("sailpoint", freeze=True, **{**WORLD, "workflows": 40}) as sandbox:
+        sandbox.advance(4 * 86_400)
+        sandbox.switches(odd_rows="no_id", odd_share=0.1)
+        place = Place(tmp_path, sandbox, system="sailpoint", **SETTINGS)
+        first = place.sync()
+        kept = "SELECT count(*) FROM sailpoint.rejected_rows WHERE table_name = 'workflows'"
+        [(number,)] = place.query(kept)
+        assert first["rejected"] > number > 0
+        again = place.sync()
+        assert again["rejected"] == 0
+        assert "rows_rejected" not in again["stderr"]
+        assert place.query(kept) == [(number,)]
+
+
 def test_a_row_that_gets_its_id_is_loaded(tmp_path: Path, name: str, sandbox: SandboxProcess) -> None:
     """An audit names it, its repair loads it, and then the days are verified."""
     truth = {str(row[IDS[name]]) for row in sandbox.truth()}

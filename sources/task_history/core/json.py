@@ -60,6 +60,8 @@ def _json_parts(value: Json) -> Iterator[str]:
             yield before + _json_scalar(item)
 
 
+PAYLOAD_MAX_BYTES = 65_536
+"""The size to which payloads are cut where no setting says otherwise."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -73,7 +75,7 @@ def _json_scalar(value: Json) -> str:
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def to_text(value: Json, max_bytes: int = 65_536) -> PayloadText:
+def to_text(value: Json, max_bytes: int = PAYLOAD_MAX_BYTES) -> PayloadText:
     """The value as exact JSON text of at most ``max_bytes`` bytes.
 
     A longer one is cut and stays valid JSON: the longest strings, lists and objects are shortened,

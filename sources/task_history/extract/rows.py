@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ..core.json import to_text
+from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse, parse_text
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
 from ..redaction.own_secrets import OwnSecrets
@@ -31,7 +31,7 @@ _MAX_TRIES_OF_PARTS = 6
 class Undeclared:
     """Fields that no column is declared for: they are kept, without secrets."""
 
-    def __init__(self, redactor: Redactor, *, max_bytes: int = 65_536) -> None:
+    def __init__(self, redactor: Redactor, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> None:
         self._redactor = redactor
         self._max_bytes = max_bytes
         self._declared: dict[str, frozenset[str]] = {}

@@ -71,11 +71,17 @@ SECRET_PHRASES = set_of(
 LAST_WORDS = frozenset({"pass", "pw", "auth"})
 # These say more, or less, as part of a name than alone.
 ALONE = {"": Kind.HARMLESS, "key": Kind.SECRET_IF_RANDOM, "sid": Kind.SECRET}
+# Words that are secrets by themselves only: other words end in them.
+_NEVER_GLUED = set_of(
+    "bearer contrasena cred csc csrf cvc cvv hmac jwt kennwort mnemonic otp passwort pin pwd samlresponse senha session "
+    "sig signature ssn totp xsrf"
+)
 # Names written as one word.
 GLUED = (
+    *(SECRET_WORDS - _NEVER_GLUED),
     *set_of(
-        "password passwd passphrase passcode secret token cookie credential credentials authorization apikey secretkey "
-        "privatekey accesskey authkey encryptionkey signingkey sharedkey masterkey accountkey subscriptionkey sessionkey "
+        "credentials secretkey privatekey accesskey authkey encryptionkey signingkey sharedkey masterkey "
+        "accountkey subscriptionkey sessionkey "
         "publishablekey sessionid sessid"
     ),
     *(phrase.replace(" ", "") for phrase in SECRET_PHRASES),

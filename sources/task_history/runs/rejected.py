@@ -70,10 +70,16 @@ def unassigned_rejected_rows(context: Context, partition: Partition) -> Chunk | 
 def rejected_on_page(context: Context, table: Table, page: Page, offset: int) -> list[Row]:
     """Rows of ``rejected_rows`` for a page of a list other than the executions, such as workflows."""
     rejections = [Rejection(row, None, offset + row.position, None) for row in page.rejected]
-    if rejections:
-        _warn(context, table, rejections)
+    if not rejections:
+        return []
     stamp, filters = context.stamp(), context.list_filters("")
-    return [records.rejected(table, filters, rejection, stamp) for rejection in rejections]
+    rows = [records.rejected(table, filters, rejection, stamp) for rejection in rejections]
+    stored = context.warehouse.rejected_ids(table.name, filters)
+    new = [row for row in rows if row["rejected_id"] not in stored]
+    if new:
+        context.tally.rejected += len(new)
+        log.warning("rows_rejected", table=table.name, rows=len(new), reason=new[0]["reason"])
+    return rows
 
 
 def _rows(context: Context, partition: Partition, rejections: Sequence[Rejection]) -> list[Row]:
@@ -86,8 +92,3 @@ def _rows(context: Context, partition: Partition, rejections: Sequence[Rejection
         if (near := rejection.near) is not None
     )
     return rows
-
-
-def _warn(context: Context, table: Table, rejections: Sequence[Rejection]) -> None:
-    context.tally.rejected += len(rejections)
-    log.warning("rows_rejected", table=table.name, rows=len(rejections), reason=rejections[0].row.reason)

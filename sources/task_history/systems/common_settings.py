@@ -15,6 +15,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..core.json import PAYLOAD_MAX_BYTES
 from ..core.models import ColumnLimits
 
 
@@ -118,7 +119,7 @@ class SystemSettings:
     )
     payload_max_bytes: int = setting(
         "Longer inputs and outputs are cut, stay valid JSON and say so.",
-        default=65_536,
+        default=PAYLOAD_MAX_BYTES,
         least=64,
         most=10_000_000,
     )

@@ -311,6 +311,13 @@ class Warehouse(BacklogQueries):
         )
         return {str(key): utc_or_epoch(near) for key, near in self._rows(sql, table, filters)}
 
+    def rejected_ids(self, table: str, filters: str) -> set[str]:
+        """The ``rejected_id`` of all rejected rows of a list: the table that it fills, and the filters that name it."""
+        sql = (
+            f"SELECT rejected_id FROM {self._name(REJECTED_ROWS.name)} WHERE table_name = %s AND filters = %s"
+        )
+        return {str(key) for (key,) in self._rows(sql, table, filters)}
+
     def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
         """Runs of these commands whose outcome is ``running``."""
         marks = ", ".join(["%s"] * len(commands))
