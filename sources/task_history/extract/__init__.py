@@ -3,7 +3,7 @@
 In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
-    rejected            rows of a listing without a usable id, and to which time they belong
+    rows_without_id     rows of a listing without a usable id, and to which time they belong
     outside             rows that stand in the answer for a window and began elsewhere
     evidence            when what was read of a window is believed to be all of it
     one_instant         all executions of one millisecond, whose order may change

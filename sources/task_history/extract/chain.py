@@ -99,7 +99,7 @@ class Chain:
         """What an empty first page is evidence of; None where it has rows."""
         self._has_followers = False
         """Whether a page was asked for that follows the first one."""
-        self.is_over = False
+        self.reached_end = False
         """Whether the end of the list was reached."""
         self._reason = ""
         """Why the pages are not believed to follow each other."""
@@ -112,7 +112,7 @@ class Chain:
         """When the last row of the last page began."""
         self._newcomers = 0
         """Rows that the earlier reading did not show."""
-        self._is_same = earlier is not None
+        self._all_newcomers_are_newer = earlier is not None
         """Whether those are newer than all that the earlier reading showed."""
         self._nameless: set[int] = set()
         """The places of rows without an id."""
@@ -127,7 +127,7 @@ class Chain:
         """What makes the rows of all its pages believed to be all."""
         if self._evidence_of_nothing is not None:
             return self._evidence_of_nothing
-        if not self.is_over:
+        if not self.reached_end:
             return unverified(self._reason or _UNFINISHED)
         if self._total is not None:
             if self._count != self._total:
@@ -149,7 +149,7 @@ class Chain:
     def _is_repeated(self) -> bool:
         """Whether the reading before this one showed the same rows."""
         before = self._earlier
-        is_whole = before is not None and before.is_over and self._is_same
+        is_whole = before is not None and before.reached_end and self._all_newcomers_are_newer
         return is_whole and len(self.places) - self._newcomers == len(before.places)  # type: ignore[union-attr]
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -166,19 +166,19 @@ class Chain:
             self._evidence_of_nothing = (
                 of_nothing(last.page, expected=expected) if is_whole else unverified(_EMPTY)
             )
-            self.is_over = True
+            self.reached_end = True
             return
-        self.is_over = self._is_end(last) or self._is_short_of_others(last)
+        self.reached_end = self._is_end(last) or self._is_short_of_others(last)
         yield last.fresh
         stale = 0
-        while not self.is_over:
+        while not self.reached_end:
             shared = self._order.shared(last.starts)
             pages = list(self._following(last, shared))
             shown, fresh = pages[-1], [row for page in pages for row in page.fresh]
             if shown.ids == last.ids and len(last) > 1:
                 # A page that is longer than what was asked for is the whole list, at any offset.
-                self.is_over = len(last) > self._system.listing.page_size
-                self._reason = "" if self.is_over else _OFFSET
+                self.reached_end = len(last) > self._system.listing.page_size
+                self._reason = "" if self.reached_end else _OFFSET
                 return
             is_only = False
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
@@ -194,7 +194,7 @@ class Chain:
                 fresh = again.fresh
                 self._place(again, self.places[shown.ids[0]] if shown.ids[0] else shown.offset)
                 shown = again
-            self.is_over = is_only or is_shared_only or self._is_end(shown)
+            self.reached_end = is_only or is_shared_only or self._is_end(shown)
             self._reason = "" if is_only else self._reason
             if fresh:
                 yield fresh
@@ -202,7 +202,7 @@ class Chain:
             if not shown.ids or stale > _MAX_STALE:
                 break
             last = shown
-        if self.is_over and not self._offset and self._is_recounted and self._count != self._total:
+        if self.reached_end and not self._offset and self._is_recounted and self._count != self._total:
             # Rows came at the beginning of the list while it was read.
             yield self._ask(0).fresh
 
@@ -225,7 +225,7 @@ class Chain:
                 break
         assert first is not None  # noqa: S101 - at least one page was asked for
         if first.ids and shared:
-            self._order.found_changing()
+            self._order.note_change()
         self._reason = self._reason or (_EMPTY if not first.ids else _MOVED if shared else _LONE)
         self._place(first, first.offset)
         yield _Shown(first.offset, first.page, first.ids, first.starts, [])
@@ -256,7 +256,9 @@ class Chain:
         before = self._earlier
         if before is not None and identity not in before.places:
             self._newcomers += 1
-            self._is_same &= start is not None and before.newest is not None and start > before.newest
+            self._all_newcomers_are_newer &= (
+                start is not None and before.newest is not None and start > before.newest
+            )
         if start is not None and (self.newest is None or start > self.newest):
             self.newest = start
 
@@ -284,7 +286,7 @@ class Chain:
             return first
         known = [place for place in places if place >= 0]
         if any(one > two for one, two in pairwise(known)):
-            self._order.found_changing(_farthest(places, shown.offset))
+            self._order.note_change(_farthest(places, shown.offset))
             return None
         in_sequence = (not shown.ids[at] or place == first + at for at, place in enumerate(places))
         run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(places))
@@ -305,7 +307,7 @@ class Chain:
             _farthest(places, shown.offset),
             _farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
         )
-        self._order.found_changing(moved)
+        self._order.note_change(moved)
         if moved > MAX_MOVED_PART * shared:
             self._reason = self._reason or _MOVED_FAR
         return sum(place >= 0 for place in places) > shared // 2

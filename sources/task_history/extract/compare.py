@@ -31,7 +31,7 @@ _MOSTLY_MISSING = 0.5
 _NUMBERS = ("bigint", "double")
 
 
-class Held(Protocol):
+class StoredExecutions(Protocol):
     """What is held of a system's executions."""
 
     def count(self, window: Window) -> int:
@@ -43,7 +43,7 @@ class Held(Protocol):
         ...
 
 
-class CountedHeld(Held, Protocol):
+class CountedHeld(StoredExecutions, Protocol):
     """What is held, counted for several windows at once."""
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
@@ -95,7 +95,7 @@ class Comparison:
         self.read += other.read
         self.evidence &= other.evidence
 
-    def add_outside(self, system: System, row: Row, held: Held) -> None:
+    def add_outside(self, system: System, row: Row, held: StoredExecutions) -> None:
         """Takes a row that stood in an answer and began outside of the window, unless it is held."""
         start, identity = system.started_at(row), system.identity(row)
         if start is None:
@@ -118,7 +118,7 @@ class Comparer:
     system: System
     read: Callable[[Window, Page, bool], tuple[list[Row], Evidence]]
 
-    def compare(self, window: Window, held: Held) -> Comparison:
+    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
         work = _Work(self, held)
         head = self.pages.first(window)
@@ -129,7 +129,7 @@ class Comparer:
 
 
 class _Work:
-    def __init__(self, comparer: Comparer, held: Held) -> None:
+    def __init__(self, comparer: Comparer, held: StoredExecutions) -> None:
         self._pages = comparer.pages
         self._system = comparer.system
         self._read = comparer.read
@@ -156,7 +156,7 @@ class _Work:
             return
         total = count - rows_beside(self._system, head, window)
         held = self._held.count(window)
-        if total == held and self._knows(window, head.rows):
+        if total == held and self._agrees_with_stored(window, head.rows):
             return
         if total - held > total * _MOSTLY_MISSING and not self._is_moving:
             leaves = len(self.result.leaves)
@@ -227,7 +227,7 @@ class _Work:
         if missing or surplus:
             self.result.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
-    def _knows(self, window: Window, rows: Sequence[Row]) -> bool:
+    def _agrees_with_stored(self, window: Window, rows: Sequence[Row]) -> bool:
         """Whether what is held agrees with the first page, as far as that can tell."""
         inside = {
             self._system.identity(row): at

@@ -163,7 +163,7 @@ class Details:
                 yield self._steps_unreadable(item, "unreadable", error)
             else:
                 asked.append((item, request))
-        for item, outcome in self._steps.first(asked, self._detail, may_wait=_is_new):
+        for item, outcome in self._steps.first(asked, self._detail, may_set_aside=_is_new):
             yield self._steps_chunk(item, outcome)
             if isinstance(outcome, _Sized) and outcome.detail.failed and _is_new(item):
                 # A part may come in a moment; what there is of the others is written now.
@@ -189,7 +189,7 @@ class Details:
             else:
                 asked.append((item, request))
         read = partial(self._payload, payloads)
-        for item, outcome in self._inputs.first(asked, read, may_wait=_is_new):
+        for item, outcome in self._inputs.first(asked, read, may_set_aside=_is_new):
             yield self._payload_chunk(item, outcome)
 
     def inputs_and_outputs_again(self) -> Iterator[Chunk]:

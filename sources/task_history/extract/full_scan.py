@@ -19,9 +19,9 @@ from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .chain import Chain
-from .compare import Comparison, CountedHeld, Held
+from .compare import Comparison, CountedHeld, StoredExecutions
 from .evidence import CHAIN, Evidence, PageLengths
-from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
+from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, compared, cut, over
@@ -67,8 +67,8 @@ class FullScan:
         window: Window,
         *,
         in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
-        held: Held | None = None,
-    ) -> Iterator[Piece]:
+        held: StoredExecutions | None = None,
+    ) -> Iterator[ListedWindow]:
         """The window in pieces, newest first.
 
         ``held`` tells how many newer ones are known: where that many stand before the window, they are left out.
@@ -77,7 +77,9 @@ class FullScan:
         scan = _Scan(self._pages, self._system, self._lengths, self._order, [window])
         yield from scan.pieces(self._place(window, held))
 
-    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+    def incremental(
+        self, since: LastSync, held: NewestHeld, *, edge: Edge
+    ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
         They leave something out where one ended before it came to the beginning: pieces come newest first. Where
@@ -102,7 +104,7 @@ class FullScan:
         for window in older if not scan.is_whole else ():
             yield from self.pieces(window, held=held)
 
-    def compare(self, window: Window, held: Held) -> Comparison:
+    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
 
@@ -110,11 +112,11 @@ class FullScan:
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 
-    def over(self, piece: Piece, edge: datetime) -> Window:
+    def over(self, piece: ListedWindow, edge: datetime) -> Window:
         """The piece's window, no further than its last row or when the list's beginning was read."""
         return over(piece, min(edge, self._shown_until or edge))
 
-    def _place(self, window: Window, held: Held | None) -> int:
+    def _place(self, window: Window, held: StoredExecutions | None) -> int:
         """A place of which it is known that everything before it is newer than the window.
 
         The list is believed to come newest first if it does so at its beginning and at that place.
@@ -209,7 +211,7 @@ class _Scan:
         self._waiting: dict[str, Row] = {}
         """Rows of the windows that no piece has."""
 
-    def pieces(self, offset: int = 0) -> Iterator[Piece]:
+    def pieces(self, offset: int = 0) -> Iterator[ListedWindow]:
         """The windows in pieces; only the newest where the list is left before its end."""
         newest = self._windows[0]
         chain: Chain | None = None
@@ -240,7 +242,7 @@ class _Scan:
             piece = cut(self._system, window, rows, evidence)
             yield replace(piece, order=self._order or None)
 
-    def _read(self, chain: Chain) -> Iterator[Piece]:
+    def _read(self, chain: Chain) -> Iterator[ListedWindow]:
         """Reads the list as far as is needed, and gives what is certain of the newest window meanwhile."""
         newest, pages = self._windows[0], iter(chain)
         while True:
@@ -290,7 +292,7 @@ class _Scan:
         """Whether all that is still to come began before the newest window."""
         return self._is_newest_first and chain.is_joined and self._last < self._windows[0].start
 
-    def _piece(self, window: Window, evidence: Evidence) -> Piece:
+    def _piece(self, window: Window, evidence: Evidence) -> ListedWindow:
         """What is left of the newest window, and what else the list showed."""
         piece = cut(self._system, window, self._waiting.values(), evidence)
         outside = [
@@ -301,7 +303,7 @@ class _Scan:
         outside += self._others.rows() if self._others is not None else []
         return replace(piece, order=self._order or None, outside=outside)
 
-    def _sure(self, chain: Chain, left: Window) -> Piece | None:
+    def _sure(self, chain: Chain, left: Window) -> ListedWindow | None:
         """What is certainly whole of what is left: from after the last instant that was seen to its end."""
         edge = floor_ms(self._last) + MS if self._last < left.end else left.end
         if not self._is_newest_first or not chain.is_joined or not left.start < edge < left.end:

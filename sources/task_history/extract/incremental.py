@@ -18,10 +18,10 @@ from ..core.errors import Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window, floor_ms, iso_ms
 from ..systems.protocol import System
-from .compare import Comparison, Held
+from .compare import Comparison, StoredExecutions
 from .evidence import CHAIN, COUNT, Evidence, of_nothing, unverified
 from .listed_rows import Rows
-from .listing import AHEAD, Edge, Late, NewestHeld, Piece, Since
+from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
 from .pages import after, described, is_sorted, refused_depth, sure
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Known:
     """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
-    def since(cls, since: Since, held: NewestHeld, *, edge: Edge) -> Known:
+    def since(cls, since: LastSync, held: NewestHeld, *, edge: Edge) -> Known:
         """What is held of the time since the last sync, and of its lookback."""
         if since.loaded is None:
             return cls(since.first, since.first, 0)
@@ -60,18 +60,18 @@ class Known:
 
 
 def incremental(
-    listing: SortedListing, system: System, since: Since, held: NewestHeld, *, edge: Edge
-) -> Iterator[Late | Piece]:
+    listing: SortedListing, system: System, since: LastSync, held: NewestHeld, *, edge: Edge
+) -> Iterator[ComparedWindow | ListedWindow]:
     """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
     known = Known.since(since, held, edge=edge)
     outside = listing.pages.outside
     brought = 0
     for event in recent(listing, system, known, held, edge=edge):
-        size = len(event.comparison.fresh) if isinstance(event, Late) else len(event.rows)
-        if since.loaded is None and not brought and isinstance(event, Piece) and not size:
+        size = len(event.comparison.fresh) if isinstance(event, ComparedWindow) else len(event.rows)
+        if since.loaded is None and not brought and isinstance(event, ListedWindow) and not size:
             _check_account(listing, system, event)
         brought += size
-        if isinstance(event, Late):
+        if isinstance(event, ComparedWindow):
             event.comparison.fresh += outside.take()
             yield event
         else:
@@ -79,13 +79,13 @@ def incremental(
     if since.compare_from is not None and brought and listing.pages.has_counts:
         window = Window(since.compare_from, known.start)
         if not window.is_empty:
-            yield Late(listing.compare(window, held), window)
+            yield ComparedWindow(listing.compare(window, held), window)
     left_over = list(outside.take())
     if left_over:
-        yield Late(Comparison(fresh=left_over), Window(known.newest, known.newest))
+        yield ComparedWindow(Comparison(fresh=left_over), Window(known.newest, known.newest))
 
 
-def _check_account(listing: SortedListing, system: System, first: Piece) -> None:
+def _check_account(listing: SortedListing, system: System, first: ListedWindow) -> None:
     """Looks at the whole account, where the first window of a first sync shows no execution.
 
     Raises:
@@ -112,8 +112,8 @@ def _check_account(listing: SortedListing, system: System, first: Piece) -> None
 
 
 def recent(
-    listing: SortedListing, system: System, known: Known, held: Held, *, edge: Edge
-) -> Iterator[Late | Piece]:
+    listing: SortedListing, system: System, known: Known, held: StoredExecutions, *, edge: Edge
+) -> Iterator[ComparedWindow | ListedWindow]:
     """What is late, if anything, then what is new up to the edge, oldest first.
 
     The last piece ends at the edge, or after the last row that lies beyond it.
@@ -138,7 +138,7 @@ def recent(
             return
     if known.newest > known.start:
         window = Window(known.start, known.newest)
-        yield Late(listing.compare(window, held), window)
+        yield ComparedWindow(listing.compare(window, held), window)
     shows_none = page is not None and not page.size and known.count > 0
     if shows_none:
         log.warning("listing_shows_none", window=described(ahead), held=known.count)
@@ -149,7 +149,9 @@ def recent(
         yield piece
 
 
-def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -> Sequence[Row] | None:
+def _after_held(
+    system: System, rows: Sequence[Row], known: Known, held: StoredExecutions
+) -> Sequence[Row] | None:
     """The rows after those that are stored, where the page shows just these again; None where old rows differ."""
     repeated = min(known.count, _REPEATED)
     old, fresh = rows[:repeated], rows[repeated:]
@@ -165,7 +167,7 @@ def _after_held(system: System, rows: Sequence[Row], known: Known, held: Held) -
     return fresh if all(at is not None and at >= known.newest for at in starts) else None
 
 
-def _has_expired(listing: SortedListing, known: Known, held: Held, ahead: Window) -> bool:
+def _has_expired(listing: SortedListing, known: Known, held: StoredExecutions, ahead: Window) -> bool:
     """Whether the vendor's oldest executions are not those that are held: as many may be late as were purged."""
     if known.count <= 1:
         return False
@@ -188,7 +190,7 @@ def _new(
     offset: int,
     fresh: Sequence[Row],
     end: datetime,
-) -> Iterator[Piece]:
+) -> Iterator[ListedWindow]:
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
     # A count that ends with a page that says that more follows is none.
@@ -208,7 +210,7 @@ def _new(
         evidence = CHAIN
     if evidence is not None:
         last = max([end, *(at + MS for at in starts)])
-        yield Piece(Window(known.newest, last), Rows.of(system, fresh), count, evidence)
+        yield ListedWindow(Window(known.newest, last), Rows.of(system, fresh), count, evidence)
         return
     if not is_ascending or max(starts, default=end) >= end:
         yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
@@ -217,7 +219,7 @@ def _new(
     rows, last = sure(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
-        yield Piece(
+        yield ListedWindow(
             Window(known.newest, last), Rows.of(system, rows), number, CHAIN if count is None else COUNT
         )
     read = len(rows)
@@ -228,12 +230,12 @@ def _new(
         yield from _beyond(listing, end)
 
 
-def _listed(listing: SortedListing, window: Window, *, is_oldest: bool) -> Iterator[Piece]:
+def _listed(listing: SortedListing, window: Window, *, is_oldest: bool) -> Iterator[ListedWindow]:
     yield from listing.pieces(window, is_oldest=is_oldest, in_columns=True)
     yield from _beyond(listing, window.end)
 
 
-def _beyond(listing: SortedListing, end: datetime) -> Iterator[Piece]:
+def _beyond(listing: SortedListing, end: datetime) -> Iterator[ListedWindow]:
     """Executions that began after now, as the clocks have it; a window ends with its last row."""
     window = Window(end, end + AHEAD)
     head = listing.pages.one(window)

@@ -11,7 +11,7 @@ from typing import Protocol
 from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
-from .compare import Comparison, CountedHeld, Held
+from .compare import Comparison, CountedHeld, StoredExecutions
 from .evidence import Evidence
 from .listed_rows import Rows
 from .pages import Pages
@@ -26,7 +26,7 @@ AHEAD = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ListedWindow:
     """All executions that started in ``window``."""
 
     window: Window
@@ -54,7 +54,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Late:
+class ComparedWindow:
     """A window that was loaded before, compared again."""
 
     comparison: Comparison
@@ -71,7 +71,7 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class LastSync:
     """What earlier syncs loaded of a partition, and how far back the next one looks."""
 
     first: datetime
@@ -97,7 +97,7 @@ class Since:
         return floor_ms(start if self.horizon is None else max(start, self.horizon))
 
 
-class NewestHeld(Held, Protocol):
+class NewestHeld(StoredExecutions, Protocol):
     """What is held of a partition's executions."""
 
     def newest_start(self) -> datetime | None:
@@ -157,19 +157,21 @@ class WindowReader(Protocol):
         ...
 
     def pieces(
-        self, window: Window, *, in_columns: bool = False, held: Held | None = None
-    ) -> Iterator[Piece]:
+        self, window: Window, *, in_columns: bool = False, held: StoredExecutions | None = None
+    ) -> Iterator[ListedWindow]:
         """The window in pieces.
 
         ``in_columns`` says that pages may be asked for ahead and read in columns, ``held`` what is held of the partition.
         """
         ...
 
-    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+    def incremental(
+        self, since: LastSync, held: NewestHeld, *, edge: Edge
+    ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync, up to the edge."""
         ...
 
-    def compare(self, window: Window, held: Held) -> Comparison:
+    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """Where the vendor's rows of the window differ from those held."""
         ...
 
@@ -177,6 +179,6 @@ class WindowReader(Protocol):
         """The same, and in as few requests as is safe where the copy may be equal."""
         ...
 
-    def over(self, piece: Piece, edge: datetime) -> Window:
+    def over(self, piece: ListedWindow, edge: datetime) -> Window:
         """The part of the piece's window that is over by then: later rows may still come."""
         ...

@@ -127,28 +127,28 @@ class OpenExecutions:
         for rows in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
         # What no listing showed has ended, was purged, or moved from one page to another meanwhile.
-        untold: list[str] | None = None
+        still_unknown: list[str] | None = None
         due = [execution for execution in left.values() if self._is_due(execution)]
         if readers:
-            untold = [identity for identity, execution in left.items() if not self._is_due(execution)]
+            still_unknown = [identity for identity, execution in left.items() if not self._is_due(execution)]
         items = [_Single(execution.id, execution.tries, is_open=True) for execution in due]
-        yield from self._singly(items, untold)
-        yield from self._by_instants(untold or (), readers, left)
+        yield from self._singly(items, still_unknown)
+        yield from self._by_instants(still_unknown or (), readers, left)
 
     def vanished(
         self, ids: Collection[str], readable: Callable[[str], WindowReader | None]
     ) -> Iterator[Chunk]:
         """Reads settled executions that a listing shows no more; those that the vendor no longer holds are marked."""
-        untold: list[str] = []
-        yield from self._singly(map(_Single, ids), untold)
-        stored = self._warehouse.stored(untold)
+        still_unknown: list[str] = []
+        yield from self._singly(map(_Single, ids), still_unknown)
+        stored = self._warehouse.stored(still_unknown)
         names = {self._warehouse.partition_of(row) for row in stored.values()}
         readers = {
             name: reader
             for name in names
             if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
         }
-        yield from self._by_instants(untold, readers, {})
+        yield from self._by_instants(still_unknown, readers, {})
 
     def read(self, ids: Iterable[str]) -> Iterator[Chunk]:
         """Reads settled executions singly; those that the vendor no longer holds are marked."""
@@ -227,28 +227,28 @@ class OpenExecutions:
             return []
         return [execution for execution in opens if execution.id in left]
 
-    def _singly(self, items: Iterable[_Single], untold: list[str] | None) -> Iterator[Chunk]:
+    def _singly(self, items: Iterable[_Single], still_unknown: list[str] | None) -> Iterator[Chunk]:
         """Reads executions singly. ``untold`` gets the ids of those of which that does not tell, for a listing."""
         wanted = list(items)
         # Where a listing may tell, it is asked at once.
-        may_wait = _never if untold is not None else _is_open_and_new
+        may_set_aside = _never if still_unknown is not None else _is_open_and_new
         while wanted:
             # The first ones tell whether single reads are allowed at all.
-            at_once = 1 if untold is not None and self._may_be_refused else _AT_ONCE
+            at_once = 1 if still_unknown is not None and self._may_be_refused else _AT_ONCE
             part, wanted = wanted[:at_once], wanted[at_once:]
-            if self._may_read is False and untold is not None:
-                untold += [item.id for item in part]
+            if self._may_read is False and still_unknown is not None:
+                still_unknown += [item.id for item in part]
                 continue
             stored = self._warehouse.stored([item.id for item in part])
             asked = self._items(part, stored)
-            if untold is not None:
-                untold += sorted({item.id for item in part} - {item.id for item, _ in asked})
-            outcomes = self._reads.first(asked, self._detail_of, may_wait=may_wait)
+            if still_unknown is not None:
+                still_unknown += sorted({item.id for item in part} - {item.id for item, _ in asked})
+            outcomes = self._reads.first(asked, self._detail_of, may_set_aside=may_set_aside)
             for item, outcome in outcomes:
-                yield from self._told(item, outcome, stored.get(item.id), untold)
+                yield from self._told(item, outcome, stored.get(item.id), still_unknown)
 
     def _told(
-        self, item: _Single, outcome: Detail | Failure, stored: Row | None, untold: list[str] | None
+        self, item: _Single, outcome: Detail | Failure, stored: Row | None, still_unknown: list[str] | None
     ) -> Iterator[Chunk]:
         """What a single read says of an execution."""
         if isinstance(outcome, Detail):
@@ -256,7 +256,7 @@ class OpenExecutions:
             yield self._detail(item.id, stored or {}, outcome, tries=item.tries)
         elif is_refused(outcome) and self._system.details.is_gone(outcome.status, str(outcome)):
             yield self._gone(item.id, stored)
-        elif untold is not None:
+        elif still_unknown is not None:
             if is_refused(outcome) and outcome.status == 403 and self._may_read is None:
                 self._forbidden += 1
                 if self._forbidden >= _FORBIDDEN:
@@ -264,7 +264,7 @@ class OpenExecutions:
                     self._may_read = False
             elif self._may_read is not False:
                 self._failed[item.id] = outcome
-            untold.append(item.id)
+            still_unknown.append(item.id)
         elif item.is_open:
             started_at = (stored or {}).get(self._system.started_column)
             yield self._unreadable(item.id, item.tries + 1, started_at, outcome)
@@ -390,7 +390,7 @@ class OpenExecutions:
         also_listed = {name for name in detail.extra if records.plain(name) in spelled}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
         before = StoredStatus.in_row(stored)
-        row = records.laid_over(system.executions, stored, fresh)
+        row = records.merged_over(system.executions, stored, fresh)
         row = records.execution(system, row, stamp, read_by=records.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
         tables = {

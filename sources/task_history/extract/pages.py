@@ -24,7 +24,7 @@ from ..systems.protocol import System
 from .evidence import Evidence, by_count, is_all, unverified
 from .listed_rows import Rows
 from .outside import OutsideRows, split_outside
-from .rejected import Rejections
+from .rows_without_id import Rejections
 
 MAX_ROWS_FACTOR = 1.7
 """A piece may hold this many times the rows that it is to have."""

@@ -9,7 +9,7 @@ from ..core.models import Page, Row, Window
 from ..systems.protocol import System
 from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
-from .listing import Piece
+from .listing import ListedWindow
 from .pages import Pages, Reading, described, distinct_rows, holds_all, incomplete_instants, sure
 
 
@@ -20,32 +20,32 @@ def cut_piece(
     *,
     total: int | None,
     evidence: Evidence | None = None,
-) -> Piece:
+) -> ListedWindow:
     """The rows that began in the window; those of which it is not known stay too.
 
     ``total`` says whether the vendor counts them; ``evidence`` is that of a count or of a chain where it is left out.
     """
     kept = Rows.of(system, rows).distinct(system).within(system, window)
     number = None if total is None else len(kept)
-    return Piece(window, kept, number, evidence or (CHAIN if total is None else COUNT))
+    return ListedWindow(window, kept, number, evidence or (CHAIN if total is None else COUNT))
 
 
-def cut_page(system: System, window: Window, page: Page, evidence: Evidence) -> Piece:
+def cut_page(system: System, window: Window, page: Page, evidence: Evidence) -> ListedWindow:
     """The window, of which one page holds all rows."""
     total = page.total if evidence.kind == "count" else None
     return cut_piece(system, window, page.rows, total=total, evidence=evidence)
 
 
-def joined_piece(system: System, one: Piece, two: Piece) -> Piece:
+def joined_piece(system: System, one: ListedWindow, two: ListedWindow) -> ListedWindow:
     """Two pieces that touch, as one."""
     rows = Rows.joined(system, (one.rows, two.rows)).distinct(system)
     total = None if one.total is None or two.total is None else len(rows)
-    return Piece(Window(one.window.start, two.window.end), rows, total, one.evidence & two.evidence)
+    return ListedWindow(Window(one.window.start, two.window.end), rows, total, one.evidence & two.evidence)
 
 
 def empty_piece(
     system: System, window: Window, page: Page, expected: int = 0, rows: Sequence[Row] = ()
-) -> Piece:
+) -> ListedWindow:
     """The window whose first page came empty twice; ``expected`` is how many rows were announced there before.
 
     ``rows`` are those that were seen there before.
@@ -57,7 +57,7 @@ def empty_piece(
     return cut_piece(system, window, rows, total=total, evidence=evidence)
 
 
-def certain_piece(system: System, reading: Reading) -> Piece | None:
+def certain_piece(system: System, reading: Reading) -> ListedWindow | None:
     """What is certain of a reading that broke off: up to the first rows that may be incomplete."""
     depth = reading.gap()
     pages = reading.before(reading.depth if depth is None else depth)

@@ -16,7 +16,7 @@ from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
-from .rejected import Rejection
+from .rows_without_id import Rejection
 
 if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values
@@ -151,14 +151,14 @@ def columnar_executions(
     size = len(rows)
     kept = stamp.undeclared.kept_in_columns(table, rows)
     status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
-    is_over = pc.or_(
+    reached_end = pc.or_(
         pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
         pc.fill_null(pc.not_equal(ended, ""), False),
     )
     at = pa.repeat(pa.scalar(stamp.at, pa.timestamp("us", "UTC")), size)
     own = {
-        "is_open": pc.invert(is_over),
-        "resolution": pc.if_else(is_over, "ended", pa.scalar(None, pa.string())),
+        "is_open": pc.invert(reached_end),
+        "resolution": pc.if_else(reached_end, "ended", pa.scalar(None, pa.string())),
         "purged_at_source": pa.nulls(size, pa.timestamp("us", "UTC")),
         "status_seen_at": at,
         "read_by": pa.repeat(read_by, size),
@@ -181,7 +181,7 @@ def executions(
     return fresh, earlier
 
 
-def laid_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
+def merged_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
     """The stored row with what a single read says: what the read does not hold stays as it was."""
     source = {column.name: column.source or column.name for column in table.columns}
     known = {source.get(name, name): value for name, value in stored.items()}
@@ -207,7 +207,7 @@ def beside_single_reads(
     ]
     opens = {key: row for key, row in read(ids).items() if row["is_open"]} if ids else {}
     return [
-        laid_over(system.executions, before, row) if (before := opens.get(system.identity(row))) else row
+        merged_over(system.executions, before, row) if (before := opens.get(system.identity(row))) else row
         for row in rows
     ]
 
@@ -230,7 +230,7 @@ def vanished(
     table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool, read_by: str = EXECUTION
 ) -> Row:
     """The stored row of an execution that the vendor no longer holds, by that kind of request."""
-    row = laid_over(table, stored, {})
+    row = merged_over(table, stored, {})
     while_open = "unresolved_at_retention" if is_expired else "gone"
     return {
         **row,

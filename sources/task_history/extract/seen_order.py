@@ -52,7 +52,7 @@ class SeenOrder:
         with self._lock:
             self._confirmed += rows
 
-    def found_changing(self, moved: int = 0) -> None:
+    def note_change(self, moved: int = 0) -> None:
         """Rows were shown again in another sequence; one of them that many places from where it was."""
         with self._lock:
             self._changes = True

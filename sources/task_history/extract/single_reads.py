@@ -117,11 +117,11 @@ class SingleReads(Generic[T]):
         self._aside[self._key(item)] = (item, request)
 
     def first(
-        self, items: Iterable[Item[T]], read: Read[T, R], *, may_wait: Callable[[T], bool]
+        self, items: Iterable[Item[T]], read: Read[T, R], *, may_set_aside: Callable[[T], bool]
     ) -> Iterator[tuple[T, R | Failure]]:
         """What was read of each item, in order; one that fails is set aside instead where it ``may_wait``."""
         for item, request, outcome in self._outcomes(items, read, lambda: self._patience.first_s):
-            if self._may_pass(outcome) and may_wait(item):
+            if self._is_transient(outcome) and may_set_aside(item):
                 self.set_aside(item, request)
             else:
                 yield item, outcome
@@ -131,12 +131,12 @@ class SingleReads(Generic[T]):
         items, self._aside = list(self._aside.values()), {}
         failed: list[tuple[T, R | Failure]] = []
         for item, _, outcome in self._outcomes(items, read, lambda: self._patience.rest_s):
-            if self._may_pass(outcome):
+            if self._is_transient(outcome):
                 failed.append((item, outcome))
             else:
                 yield item, outcome
-        if failed and sum(map(self._may_pass, self._in_a_row.values())) >= _SUSPICIOUS_IN_A_ROW:
-            self._ask_for_known(read, is_last=True)
+        if failed and sum(map(self._is_transient, self._in_a_row.values())) >= _SUSPICIOUS_IN_A_ROW:
+            self._probe_vendor(read, is_last=True)
         yield from failed
 
     def _outcomes(
@@ -146,14 +146,14 @@ class SingleReads(Generic[T]):
         requests = (request.with_patience(patience_s()) for _, request in asked)
         for (item, request), answer in zip(asked, self._sender.map(requests), strict=False):
             outcome = self._outcome(item, request, answer, read)
-            if not isinstance(outcome, Rejected | UnexpectedResponse) or self._is_word(outcome):
+            if not isinstance(outcome, Rejected | UnexpectedResponse) or self._is_answer_about_item(outcome):
                 self._in_a_row.clear()
             else:
                 self._patience.failed()
                 self._in_a_row[self._key(item)] = outcome
                 self._last = item, request
                 if len(self._in_a_row) >= _MAX_IN_A_ROW:
-                    self._ask_for_known(read)
+                    self._probe_vendor(read)
             yield item, request, outcome
 
     def _outcome(
@@ -166,15 +166,15 @@ class SingleReads(Generic[T]):
         except (Rejected, UnexpectedResponse) as error:
             return error
 
-    def _is_word(self, error: Failure) -> bool:
+    def _is_answer_about_item(self, error: Failure) -> bool:
         """Whether the error says something of the item, not that its read failed."""
         return isinstance(error, AnswerTooLarge) or (is_refused(error) and self._is_final(error))
 
-    def _may_pass(self, outcome: object) -> bool:
+    def _is_transient(self, outcome: object) -> bool:
         """Whether the outcome is a failure that may be over in a moment."""
         return isinstance(outcome, ReadFailed | UnexpectedResponse)
 
-    def _ask_for_known(self, read: Read[T, R], *, is_last: bool = False) -> None:
+    def _probe_vendor(self, read: Read[T, R], *, is_last: bool = False) -> None:
         """Reads items that the vendor is known to hold until one answers. Raises what says that none does.
 
         ``is_last`` says that nothing is left to read: then the time of the run is spent, and where there is no such

@@ -19,11 +19,11 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from .compare import Comparer, Comparison, CountedHeld, Held, SpotCheck
+from .compare import Comparer, Comparison, CountedHeld, SpotCheck, StoredExecutions
 from .evidence import COUNT, Evidence, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, Edge, Late, NewestHeld, Piece, Since
+from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
 from .one_instant import read_instant
 from .pages import (
     MAX_ROWS_FACTOR,
@@ -95,8 +95,8 @@ class SortedListing:
         head: Page | None = None,
         is_oldest: bool = True,
         in_columns: bool = False,
-        held: Held | None = None,  # noqa: ARG002 - the vendor filters by time
-    ) -> Iterator[Piece]:
+        held: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
+    ) -> Iterator[ListedWindow]:
         """The window in pieces, oldest first, each with what makes it believed to be all.
 
         ``head`` is its first page, where it is known. ``is_oldest`` says that it may begin with the oldest executions
@@ -116,13 +116,13 @@ class SortedListing:
         if left > 0 and is_verified and others == self._pages.others:
             self._pages.short.append(window)  # the parts are less than the vendor counted
 
-    def _places(self, piece: Piece) -> int:
+    def _places(self, piece: ListedWindow) -> int:
         """How many rows the vendor counts for the piece: its own, and those without a usable id."""
         return len(piece.rows) + self._pages.rejections.number(piece.window)
 
     def _pieces(
         self, window: Window, *, head: Page | None = None, is_oldest: bool = True, in_columns: bool = False
-    ) -> Iterator[Piece]:
+    ) -> Iterator[ListedWindow]:
         """The window in pieces; ``head`` is its first page, where it is known."""
         at, expected = window.start, 0
         while at < window.end:
@@ -149,7 +149,7 @@ class SortedListing:
 
     def _otherwise(
         self, rest: Window, page: Page, expected: int, *, is_oldest: bool
-    ) -> Iterator[Piece] | None:
+    ) -> Iterator[ListedWindow] | None:
         """The pieces of a window whose first page is not that of a counted, sorted list; None where it is."""
         left_over, self._uncounted.left_over = self._uncounted.left_over, []
         if not page.size:
@@ -165,7 +165,9 @@ class SortedListing:
             return self._uncounted.pieces(rest, page, may_expire=is_oldest)
         return None
 
-    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:
+    def incremental(
+        self, since: LastSync, held: NewestHeld, *, edge: Edge
+    ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
         return incremental(self, self._system, since, held, edge=edge)
 
@@ -185,18 +187,18 @@ class SortedListing:
         comparison.read += spot_check.read
         return comparison
 
-    def over(self, piece: Piece, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
+    def over(self, piece: ListedWindow, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
         """The piece's window: what is asked for ends now."""
         return piece.window
 
-    def compare(self, window: Window, held: Held) -> Comparison:
+    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """Where the vendor's rows of the window differ from those held, in few requests."""
         comparison = self._compare(window, held)
         for row in self._pages.outside.take():
             comparison.add_outside(self._system, row, held)
         return comparison
 
-    def _compare(self, window: Window, held: Held) -> Comparison:
+    def _compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """The same, without the rows that stood in the answers and began elsewhere."""
         is_outermost, self._is_comparing = not self._is_comparing, True
         try:
@@ -205,10 +207,7 @@ class SortedListing:
             self._is_comparing = not is_outermost
 
     def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], Evidence]:
-        """All rows of the window, and their evidence; a difference is not compared in turn.
-
-        ``is_last`` is that of ``Comparer.read``.
-        """
+        """All rows of the window, and their evidence: ``Comparer.read``. A difference is not compared in turn."""
         others = self._pages.others
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
@@ -235,7 +234,7 @@ class SortedListing:
         self._is_ascending |= bool(starts) and starts[0] < starts[-1]
         return bool(starts) and not self._is_ascending and not holds_all(self._system, page)
 
-    def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[Piece]:
+    def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[ListedWindow]:
         """What lies before the one instant of which the page is full, and that instant."""
         at = after(self._system, page.rows, rest.start) - MS
         if at >= rest.end:
@@ -247,7 +246,7 @@ class SortedListing:
 
     def _counted(
         self, rest: Window, window: Window, page: Page, *, may_expire: bool, in_columns: bool
-    ) -> Iterator[Piece]:
+    ) -> Iterator[ListedWindow]:
         """The first piece of ``rest``; raises what ended it thereafter.
 
         ``page`` is the first page of ``window``, which is all of it or about a piece.
@@ -300,8 +299,8 @@ class SortedListing:
             yield joined_piece(self._system, begun, empty_piece(self._system, window, page))
 
     def _read(
-        self, window: Window, head: Page, begun: Piece, *, may_expire: bool, later: Window | None
-    ) -> Iterator[Piece]:
+        self, window: Window, head: Page, begun: ListedWindow, *, may_expire: bool, later: Window | None
+    ) -> Iterator[ListedWindow]:
         """The whole window, whose first page is ``head``, joined to what was begun before it.
 
         ``later`` is what comes after it, where it may be read in columns.
@@ -361,7 +360,7 @@ class SortedListing:
         rows = reading.total or 0
         self._rows_per_s = rows / seconds if rows > self._system.listing.page_size else None
 
-    def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[Piece]:
+    def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[ListedWindow]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
         rows = reading.rows(self._system)
         evidence, piece = self._counts_up(reading, rows)
@@ -376,7 +375,7 @@ class SortedListing:
         self._counts_unreliable = True
         yield from self._pieces(reading.window, is_oldest=may_expire)
 
-    def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Evidence, Piece | None]:
+    def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Evidence, ListedWindow | None]:
         """What makes the rows of the reading believed to be all, and the window, if they are as many as are counted."""
         evidence = reading.evidence(len(rows))
         if not evidence.is_verified and reading.evidence((reading.total or 0) - reading.others).is_verified:
@@ -389,7 +388,7 @@ class SortedListing:
             self._system, reading.window, rows, total=reading.total
         ) if is_counted else None
 
-    def _compared(self, reading: Reading, rows: Rows) -> Piece | None:
+    def _compared(self, reading: Reading, rows: Rows) -> ListedWindow | None:
         """The window with what a comparison finds; None where that does not come to an end."""
         starts = {self._system.identity(row): at for row in rows if (at := self._system.started_at(row))}
         comparison = self._compare(reading.window, Starts(starts))
@@ -424,7 +423,7 @@ class SortedListing:
             return None
         return list(seen.values())
 
-    def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[Piece]:
+    def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[ListedWindow]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
         evidence = whole_page(self._pages, window, page)
         if evidence is not None:

@@ -19,7 +19,7 @@ from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
 from .evidence import by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
-from .listing import Piece
+from .listing import ListedWindow
 from .one_instant import read_instant
 from .pages import Depth, Pages, after, described, is_other, is_sorted
 
@@ -29,14 +29,14 @@ _SHORT_PAGE = 20
 """Pages of no more rows may repeat all but one of them, longer ones half of them."""
 
 
-def instant_piece(pages: Pages, at: datetime) -> Piece:
+def instant_piece(pages: Pages, at: datetime) -> ListedWindow:
     """The executions of one millisecond, as a piece. Raises PaginationLoop, and what the client raises."""
     window = Window(at, at + MS)
     rows, evidence = read_instant(pages, window)
     if not evidence.is_verified:
         log.warning("listing_undecidable", window=described(window), rows=len(rows), reason=evidence.reason)
     kept = Rows.of(pages.system, rows.values()).within(pages.system, window)
-    return Piece(window, kept, len(kept) if evidence.kind == "count" else None, evidence)
+    return ListedWindow(window, kept, len(kept) if evidence.kind == "count" else None, evidence)
 
 
 class UncountedListing:
@@ -51,7 +51,7 @@ class UncountedListing:
         self.left_over: list[Row] = []
         """Rows that were read and begin after the last piece."""
 
-    def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[Piece]:
+    def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[ListedWindow]:
         """The window, whose first page has rows and is ``head``: all of it, or up to where it has to be asked for anew.
 
         ``may_expire`` says that its oldest rows may expire meanwhile. Raises after the piece what ended the reading.
@@ -64,7 +64,7 @@ class UncountedListing:
         if may_expire and reading.asked and error is None:
             # As many rows may have appeared behind the pages as expired: positions do not tell.
             reading.has_moved |= is_other(self._system, self._pages.one(rest), head)
-        if reading.is_over:
+        if reading.reached_end:
             yield self._piece(reading, rest)
             return
         is_raised = error is not None and not self._depth.is_refused(error, reading.asked)
@@ -80,7 +80,7 @@ class UncountedListing:
         start = self._system.started_at(row)
         return start is not None and start >= instant
 
-    def _piece(self, reading: _OverlappingPages, window: Window) -> Piece:
+    def _piece(self, reading: _OverlappingPages, window: Window) -> ListedWindow:
         """What the reading read of the window. Instants of more rows than two pages share are read on their own."""
         instants = [
             read_instant(self._pages, Window(at, at + MS))
@@ -90,18 +90,18 @@ class UncountedListing:
         for rows, _ in instants:
             reading.rows |= rows
         # What lies behind the last instant of a part was counted too.
-        evidence = by_chain(reading.totals if reading.is_over else (), len(reading.rows) + reading.others)
+        evidence = by_chain(reading.totals if reading.reached_end else (), len(reading.rows) + reading.others)
         if reading.has_moved:
             evidence = unverified("rows appeared or expired on pages before while the window was read")
         for _, at_once in instants:
             evidence &= at_once
         kept = Rows.of(self._system, reading.rows.values()).within(self._system, window)
-        return Piece(window, kept, None, evidence)
+        return ListedWindow(window, kept, None, evidence)
 
     def _read(self, reading: _OverlappingPages) -> Exception | None:
         """Reads page after page, to the end or as far as they join; gives the error that ended it."""
         try:
-            while not reading.is_over and len(reading.rows) < self._depth.rows:
+            while not reading.reached_end and len(reading.rows) < self._depth.rows:
                 page = self._next(reading)
                 if page is None:
                     return None
@@ -125,8 +125,8 @@ class UncountedListing:
         if not page.size:
             page = self._pages.one(reading.window, reading.asked)
         if not page.size:
-            reading.is_over = reading.has_one_page and is_only_row(reading.page, (first_answer, page))
-            if not reading.is_over:
+            reading.reached_end = reading.has_one_page and is_only_row(reading.page, (first_answer, page))
+            if not reading.reached_end:
                 self._depth.came_empty(reading.asked)
             return None
         if not reading.joins(page) and reading.has_swapped(page):
@@ -159,7 +159,7 @@ class _OverlappingPages:
         """The vendor's counts on the pages, where they count the window."""
         self.stale = 0
         """How many pages in a row brought nothing new."""
-        self.is_over = False
+        self.reached_end = False
         """Whether the end of the list was shown."""
         self.has_moved = False
         """Whether rows seem to have appeared or expired on pages that were read before."""
@@ -186,7 +186,7 @@ class _OverlappingPages:
         fresh = {key: row for key, row in zip(ids, page.rows, strict=True) if key not in self.rows}
         self.others += sum(offset + place >= self._end for place in page.other_places)
         self.has_moved |= self._begins_early(page, ids)
-        self.is_over = offset > 0 and is_end(page, repeated=self._repeated, is_new=bool(fresh))
+        self.reached_end = offset > 0 and is_end(page, repeated=self._repeated, is_new=bool(fresh))
         self.rows |= fresh
         self.last = max(self.last, after(self._system, page.rows, self.window.start + MS) - MS)
         self.stale = 0 if fresh else self.stale + 1

@@ -18,10 +18,10 @@ from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .chain import Chain
-from .compare import Comparison, CountedHeld, Held, Leaf
+from .compare import Comparison, CountedHeld, Leaf, StoredExecutions
 from .evidence import COUNT, Evidence, PageLengths
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, Edge, Late, NewestHeld, Piece, Since, WindowReader
+from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld, WindowReader
 from .outside import around
 from .pages import Pages, described, refused_depth
 from .seen_order import SeenOrder
@@ -71,14 +71,20 @@ class UnsortedListing:
         window: Window,
         *,
         in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
-        held: Held | None = None,  # noqa: ARG002 - the vendor filters by time
-    ) -> Iterator[Piece]:
+        held: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
+    ) -> Iterator[ListedWindow]:
         """The window in pieces, oldest first."""
         left = [window]
         while left:
             yield from self._piece_or_parts(left, left.pop())
 
-    def incremental(self, since: Since, held: NewestHeld, *, edge: Edge) -> Iterator[Piece | Late]:  # noqa: ARG002
+    def incremental(
+        self,
+        since: LastSync,
+        held: NewestHeld,  # noqa: ARG002 - the vendor filters by time
+        *,
+        edge: Edge,
+    ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, and its lookback once more.
 
         The list is asked for from the newest execution on that is held: as long as it shows that one, it is no list
@@ -94,17 +100,17 @@ class UnsortedListing:
 
     def _piece_or_parts(
         self, left: list[Window], window: Window, *, reach: datetime | None = None
-    ) -> Iterator[Piece]:
+    ) -> Iterator[ListedWindow]:
         """The window as a piece; where it is to be read in parts, these are added to what is left."""
         outcome = self._read(
             window, window if reach is None else Window(min(reach, window.start), window.end)
         )
-        if isinstance(outcome, Piece):
+        if isinstance(outcome, ListedWindow):
             yield outcome
         else:
             left += reversed(outcome)
 
-    def compare(self, window: Window, held: Held) -> Comparison:
+    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
 
@@ -112,11 +118,11 @@ class UnsortedListing:
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 
-    def over(self, piece: Piece, edge: datetime) -> Window:
+    def over(self, piece: ListedWindow, edge: datetime) -> Window:
         """The piece's window, no further than now or its last row."""
         return over(piece, edge)
 
-    def _read(self, window: Window, asked: Window) -> Piece | list[Window]:
+    def _read(self, window: Window, asked: Window) -> ListedWindow | list[Window]:
         """The whole window, or the smaller ones that are to be read instead; ``asked`` is asked for, which holds it."""
         rows: dict[str, Row] = {}
         chain: Chain | None = None
@@ -145,7 +151,7 @@ class UnsortedListing:
                 break
             log.info("listing_moved", window=described(window), rows=len(rows), reading=reading)
             if reading >= _READINGS:
-                if chain.is_over and len(rows) <= chain.first_size:
+                if chain.reached_end and len(rows) <= chain.first_size:
                     # One page shows all rows: where the count is another, it is in the halves, too.
                     break
                 if smaller := self._halves(window, asked, rows.values()):
@@ -179,7 +185,7 @@ class UnsortedListing:
         is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
         # In an order that changes, only what one page holds is known to be all. One that is shorter than others may be.
         is_short = len(chain.places) <= chain.first_size and self._lengths.note(chain.first_size)
-        is_torn = not chain.is_over and self._order.changes and not is_short
+        is_torn = not chain.reached_end and self._order.changes and not is_short
         return self._halves(window, asked, page) if is_large or is_torn else ()
 
     def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
@@ -206,12 +212,12 @@ class UnsortedListing:
         return [Window(one, two) for one, two in zip(edges, [*edges[1:], window.end], strict=True)]
 
 
-def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence) -> Piece:
+def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence) -> ListedWindow:
     """The rows that began in the window, as a piece."""
-    return Piece(window, Rows.of(system, rows).within(system, window), None, evidence)
+    return ListedWindow(window, Rows.of(system, rows).within(system, window), None, evidence)
 
 
-def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
+def compared(reader: WindowReader, window: Window, held: StoredExecutions) -> Comparison:
     """What a list that is not counted has in the window, against what is held."""
     comparison = Comparison()
     for piece in reader.pieces(window):
@@ -231,7 +237,7 @@ def compared(reader: WindowReader, window: Window, held: Held) -> Comparison:
     return comparison
 
 
-def over(piece: Piece, edge: datetime) -> Window:
+def over(piece: ListedWindow, edge: datetime) -> Window:
     """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
     window, span = piece.window, piece.rows.span
     last = floor_ms(span[1]) + MS if span else window.start

@@ -13,7 +13,7 @@ from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
 from ..core.models import Selection, Window
-from ..extract.listing import Late, Piece
+from ..extract.listing import ComparedWindow, ListedWindow
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
@@ -88,10 +88,10 @@ class Backfill:
         comparison = partition.reader.compare(window, warehouse)
         # Executions may have been purged meanwhile, which a sync or an audit notes.
         comparison.vanished = []
-        yield Late(comparison, window)
+        yield ComparedWindow(comparison, window)
 
     def _estimate_rows_ahead(
-        self, piece: Piece, gap: Window, earlier: Sequence[Window], later: Sequence[Window]
+        self, piece: ListedWindow, gap: Window, earlier: Sequence[Window], later: Sequence[Window]
     ) -> None:
         """Estimates the executions in the later gaps, at the density of what was listed so far."""
         tally = self._context.tally

@@ -17,7 +17,7 @@ from ..core.concurrency import unordered
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Row, Window
-from ..extract.listing import Late, Piece, WindowReader
+from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..warehouse.status_history import StoredStatus
 from ..warehouse.tables import REJECTED_ROWS
 from . import phases
@@ -27,7 +27,7 @@ from .rejected import rejected_on_page, unassigned_rejected_rows
 _MAX_FAILED_IN_A_ROW = 2
 """Partitions that fail one after the other before the run ends: then the vendor is down, not the partition."""
 
-Event = Piece | Late | Chunk
+Event = ListedWindow | ComparedWindow | Chunk
 """An event of reading a partition: executions of a window, a compared window, or a chunk to write as it is."""
 
 
@@ -144,7 +144,7 @@ class Partitions:
     def _chunks_of(self, partition: Partition, event: Event, stored: _StoredExecutions) -> Iterator[Chunk]:
         if isinstance(event, Chunk):
             yield event
-        elif isinstance(event, Late):
+        elif isinstance(event, ComparedWindow):
             yield phases.late_chunk(self._context, partition, event)
             yield from self._context.open_executions.read(event.comparison.vanished[: phases.MAX_VANISHED])
         else:

@@ -15,7 +15,7 @@ from ..core.log import log
 from ..core.models import Row, Selection, Window
 from ..extract import rows as records
 from ..extract.integrations import learn
-from ..extract.listing import Late, Piece, WindowReader
+from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations, Listing
@@ -34,7 +34,7 @@ MAX_VANISHED = 200
 def window_chunk(
     context: Context,
     partition: Partition,
-    piece: Piece,
+    piece: ListedWindow,
     *,
     seen: Callable[[Window], Mapping[str, StoredStatus]],
     stored_starts: Mapping[str, datetime],
@@ -152,7 +152,7 @@ def _note_unverified(
     )
 
 
-def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
+def _integrations_of(context: Context, piece: ListedWindow) -> dict[str, list[Row]]:
     """Rows of workflows whose integration follows from the listing's filter, without a request."""
     system, stamp, integrations = context.system, context.stamp(), context.system.integrations
     of_workflow = next((known.name for known in system.listing.filters if known.column is None), "")
@@ -169,7 +169,7 @@ def _integrations_of(context: Context, piece: Piece) -> dict[str, list[Row]]:
     return {integrations.table.name: rows} if rows else {}
 
 
-def late_chunk(context: Context, partition: Partition, event: Late) -> Chunk:
+def late_chunk(context: Context, partition: Partition, event: ComparedWindow) -> Chunk:
     """Returns the chunk of a compared window: executions that became visible after it was listed."""
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
     comparison, window = event.comparison, event.window

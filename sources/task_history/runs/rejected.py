@@ -11,7 +11,7 @@ from ..core.batch import Chunk
 from ..core.log import log
 from ..core.models import Page, Row, Table, Window
 from ..extract import rows as records
-from ..extract.rejected import Rejection
+from ..extract.rows_without_id import Rejection
 from ..warehouse.coverage import midnight
 from ..warehouse.tables import REJECTED_ROWS
 from .context import Context, Partition

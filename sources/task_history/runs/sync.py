@@ -14,7 +14,7 @@ from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
-from ..extract.listing import AHEAD, HeldAndRejected, Late, NewestHeld, Piece, Since
+from ..extract.listing import AHEAD, ComparedWindow, HeldAndRejected, LastSync, ListedWindow, NewestHeld
 from ..extract.pages import described
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
@@ -108,18 +108,18 @@ class Sync:
         ):
             yield self._with_cursor(chunk) if self._has_one_cursor and not chunk.is_end else chunk
 
-    def _last_sync(self, context: Context, partition: Partition) -> Since:
+    def _last_sync(self, context: Context, partition: Partition) -> LastSync:
         """The state of the partition after the last sync."""
         first, horizon, loaded = context.first_start, context.horizon, partition.coverage.unbroken
         if self._has_one_cursor and loaded is not None:
             loaded = None if self._cursor is None else Window(loaded.start, min(loaded.end, self._cursor))
         if loaded is None:
-            return Since(first, None, (), context.settings.lookback, horizon, None)
+            return LastSync(first, None, (), context.settings.lookback, horizon, None)
         compare_from = max(loaded.start, horizon + RETENTION_MARGIN) if horizon else loaded.start
         is_due = compare_from < loaded.end and (
             partition.coverage.checked_at(compare_from) <= context.now() - _COMPARISON_INTERVAL
         )
-        return Since(
+        return LastSync(
             first,
             loaded,
             partition.coverage.gaps(Window(first, loaded.start)) if first < loaded.start else (),
@@ -128,7 +128,7 @@ class Sync:
             compare_from if is_due else None,
         )
 
-    def _events(self, context: Context, partition: Partition, since: Since) -> Iterator[Event]:
+    def _events(self, context: Context, partition: Partition, since: LastSync) -> Iterator[Event]:
         """Events of one partition: new and late executions, then the days that an earlier sync could not verify."""
         coverage, listing = partition.coverage, context.system.listing
         unverified = {day.start.date() for day in self._unverified(context, partition, since)}
@@ -139,7 +139,7 @@ class Sync:
         counted = partition.counted_rejected
         known: NewestHeld = HeldAndRejected(warehouse, counted) if counted else warehouse
         for event in partition.reader.incremental(since, known, edge=context.edge):
-            if isinstance(event, Late):
+            if isinstance(event, ComparedWindow):
                 yield replace(event, counts_rejected=bool(counted))
             else:
                 yield self._without_lost(context, event, since)
@@ -152,12 +152,12 @@ class Sync:
             start = max(window.start, context.horizon + RETENTION_MARGIN) if context.horizon else window.start
             if start < window.end:
                 kept = Window(start, window.end)
-                yield Late(partition.reader.compare(kept, warehouse), kept)
+                yield ComparedWindow(partition.reader.compare(kept, warehouse), kept)
         days = [day for day in coverage.windows_to_verify(since.start) if day.start.date() in unverified]
         for window in phases.windows_to_read(listing, days)[:_MAX_UNVERIFIED_DAYS]:
-            yield Late(partition.reader.compare(window, warehouse), window)
+            yield ComparedWindow(partition.reader.compare(window, warehouse), window)
 
-    def _unverified(self, context: Context, partition: Partition, since: Since) -> list[Window]:
+    def _unverified(self, context: Context, partition: Partition, since: LastSync) -> list[Window]:
         """Unverified days that the vendor still has; where comparing means reading them, those not read for a day.
 
         Of days that are verified but for rejected rows, which are stored, only the lookback is compared.
@@ -170,7 +170,7 @@ class Sync:
             if context.is_kept(day) and (is_countable or coverage.checked_at(day.start) <= due)
         ]
 
-    def _without_lost(self, context: Context, piece: Piece, since: Since) -> Piece:
+    def _without_lost(self, context: Context, piece: ListedWindow, since: LastSync) -> ListedWindow:
         """The piece without the time of which the vendor purged the executions before this sync.
 
         Only a first piece that reaches back beyond the retention has such a time; there the vendor shows nothing, or

@@ -14,7 +14,7 @@ from task_history.core.intervals import Starts
 from task_history.core.models import Window
 from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
-from task_history.extract.listing import Piece, Since
+from task_history.extract.listing import LastSync, ListedWindow
 from task_history.extract.seen_order import SeenOrder
 from tests.support.plain_vendor import NOW, PlainVendor
 
@@ -169,7 +169,7 @@ def test_late_and_open_rows_of_a_list_that_is_read_to_its_end_are_kept() -> None
     old = sorted(key for key, at in instants.items() if at < NOW - timedelta(days=3))
     late, opens = set(old[:14]), set(old[14:20])
     held = HeldRows({key: at for key, at in instants.items() if key not in late}, opens)
-    since = Since(ALL.start, Window(ALL.start, NOW), (), timedelta(hours=2), None, None)
+    since = LastSync(ALL.start, Window(ALL.start, NOW), (), timedelta(hours=2), None, None)
     (piece,) = _scan(vendor).incremental(since, held, edge=lambda: NOW)
-    assert isinstance(piece, Piece)
+    assert isinstance(piece, ListedWindow)
     assert {row["id"] for row in piece.outside} == late | opens

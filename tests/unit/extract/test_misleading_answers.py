@@ -13,7 +13,7 @@ import pytest
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Row, Window
-from task_history.extract.listing import Late, Piece, Since
+from task_history.extract.listing import ComparedWindow, LastSync, ListedWindow
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.misleading_lists import is_outside
@@ -38,7 +38,7 @@ class Copy:
 
     vendor: Vendor
     rows: dict[str, Row]
-    pieces: list[Piece]
+    pieces: list[ListedWindow]
     listing: SortedListing
 
     @classmethod
@@ -212,7 +212,7 @@ def test_a_listing_that_does_not_filter_by_time_says_so() -> None:
         list(SortedListing(vendor, SYSTEM, VALUES).pieces(old))
 
 
-class Held(Starts):
+class StoredExecutions(Starts):
     """What is held, and when the newest of it began."""
 
     def __init__(self, starts: dict[str, datetime]) -> None:
@@ -226,9 +226,11 @@ class Held(Starts):
         return set(ids)
 
 
-def _sync(vendor: Vendor, held: Held, loaded: Window | None) -> list[Piece | Late]:
+def _sync(
+    vendor: Vendor, held: StoredExecutions, loaded: Window | None
+) -> list[ListedWindow | ComparedWindow]:
     listing = SortedListing(vendor, SYSTEM, VALUES)
-    since = Since(WINDOW.start, loaded, (), timedelta(hours=2), None, None)
+    since = LastSync(WINDOW.start, loaded, (), timedelta(hours=2), None, None)
     return list(listing.incremental(since, held, edge=lambda: NOW + SECOND))
 
 
@@ -237,7 +239,10 @@ def test_a_first_sync_that_is_shown_nothing_looks_twice(says: str) -> None:
     """One empty answer in place of the first page of an account is no evidence; the rows of the second look come."""
     vendor = _vendor(3_000, empty_at=1, misled_says=says)
     rows = [
-        row["id"] for event in _sync(vendor, Held({}), None) if isinstance(event, Piece) for row in event.rows
+        row["id"]
+        for event in _sync(vendor, StoredExecutions({}), None)
+        if isinstance(event, ListedWindow)
+        for row in event.rows
     ]
     assert set(rows) == vendor.shown(WINDOW)
     assert len(rows) == len(set(rows))
@@ -248,14 +253,14 @@ def test_an_account_that_shows_nothing_and_has_rows_is_not_loaded_as_empty(says:
     """Where the list of all times shows rows of the window that came empty twice, the first sync ends with an error."""
     vendor = _vendor(90, empty_at=1, empty_times=2, misled_says=says)
     with pytest.raises(UnexpectedResponse, match="gives no execution, twice, and may have some"):
-        _sync(vendor, Held({}), None)
+        _sync(vendor, StoredExecutions({}), None)
 
 
 def test_an_account_without_executions_is_believed_after_three_requests() -> None:
     """Nothing in the window, twice, and nothing at any time: the window is loaded and verified."""
     vendor = _vendor(0)
-    (piece,) = _sync(vendor, Held({}), None)
-    assert isinstance(piece, Piece)
+    (piece,) = _sync(vendor, StoredExecutions({}), None)
+    assert isinstance(piece, ListedWindow)
     assert piece.is_verified
     assert vendor.requests == 3
 
@@ -266,9 +271,9 @@ def test_an_account_whose_executions_are_all_older_is_told_of(caplog: pytest.Log
     vendor.advance(timedelta(days=60))
     window = Window(NOW + timedelta(days=50), NOW + timedelta(days=60))
     listing = SortedListing(vendor, SYSTEM, VALUES)
-    since = Since(window.start, None, (), timedelta(hours=2), None, None)
-    (piece,) = listing.incremental(since, Held({}), edge=lambda: window.end)
-    assert isinstance(piece, Piece)
+    since = LastSync(window.start, None, (), timedelta(hours=2), None, None)
+    (piece,) = listing.incremental(since, StoredExecutions({}), edge=lambda: window.end)
+    assert isinstance(piece, ListedWindow)
     assert piece.is_verified
     assert "no_executions_in_window" in caplog.text
     assert "start_date" in caplog.text
@@ -277,10 +282,12 @@ def test_an_account_whose_executions_are_all_older_is_told_of(caplog: pytest.Log
 def test_a_sync_that_is_shown_none_of_what_is_held_does_not_believe_it() -> None:
     """Where the lookback shows nothing of the rows that are held, what came since is unverified."""
     vendor = _vendor(90)
-    held = Held({row["id"]: at for row in Copy.read(vendor).rows.values() if (at := SYSTEM.started_at(row))})
+    held = StoredExecutions(
+        {row["id"]: at for row in Copy.read(vendor).rows.values() if (at := SYSTEM.started_at(row))}
+    )
     vendor.state.switch({"empty_at": 1, "empty_times": ALWAYS, "misled_says": "end"})
     events = _sync(vendor, held, Window(WINDOW.start, NOW - timedelta(hours=1)))
-    pieces = [event for event in events if isinstance(event, Piece)]
+    pieces = [event for event in events if isinstance(event, ListedWindow)]
     assert pieces
     assert all("shows none of" in piece.evidence.reason for piece in pieces)
 
@@ -291,9 +298,11 @@ def test_as_many_late_rows_as_were_purged_are_found() -> None:
     held = {row["id"]: at for row in Copy.read(vendor).rows.values() if (at := SYSTEM.started_at(row))}
     oldest, late = sorted(held, key=lambda key: held[key])[:3], sorted(held)[100:103]
     vendor.world.gone.update(number for key in oldest if (number := vendor.world.number(key)) is not None)
-    known = Held({key: at for key, at in held.items() if key not in late})
+    known = StoredExecutions({key: at for key, at in held.items() if key not in late})
     listing = SortedListing(vendor, SYSTEM, VALUES)
-    since = Since(WINDOW.start, Window(WINDOW.start, NOW), (), timedelta(days=40), None, None)
+    since = LastSync(WINDOW.start, Window(WINDOW.start, NOW), (), timedelta(days=40), None, None)
     events = list(listing.incremental(since, known, edge=lambda: NOW + SECOND))
-    fresh = {row["id"] for event in events if isinstance(event, Late) for row in event.comparison.fresh}
+    fresh = {
+        row["id"] for event in events if isinstance(event, ComparedWindow) for row in event.comparison.fresh
+    }
     assert fresh == set(late) - set(oldest)

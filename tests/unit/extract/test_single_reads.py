@@ -77,8 +77,8 @@ def read(item: str, _: Request, answer: Answer) -> str:
     return item
 
 
-def first(single: SingleReads[str], *ids: str, may_wait: bool = True) -> list[tuple[str, object]]:
-    return list(single.first(items(*ids), read, may_wait=lambda _: may_wait))
+def first(single: SingleReads[str], *ids: str, may_set_aside: bool = True) -> list[tuple[str, object]]:
+    return list(single.first(items(*ids), read, may_set_aside=lambda _: may_set_aside))
 
 
 def failing(
@@ -145,7 +145,7 @@ def test_what_fails_is_set_aside_and_read_again() -> None:
 
 def test_what_failed_in_an_earlier_run_does_not_wait() -> None:
     """Its failure comes at once, and so does a refusal of any item."""
-    [_, (item, error)] = first(reads(failing("b")), "a", "b", may_wait=False)
+    [_, (item, error)] = first(reads(failing("b")), "a", "b", may_set_aside=False)
     assert (item, isinstance(error, ReadFailed)) == ("b", True)
     refused = failing("b", error=lambda: Rejected("HTTP 400", status=400))
     [(item, error), _] = first(reads(refused), "b", "a")
@@ -177,8 +177,8 @@ def test_an_outage_that_passes_ends_nothing() -> None:
     vendor = failing(*MANY, "good")
 
     def fails(identity: str) -> VendorError | None:
-        is_over = vendor.asked[-1][1] is None or is_back
-        return None if is_over else ReadFailed(identity, status=502)
+        reached_end = vendor.asked[-1][1] is None or is_back
+        return None if reached_end else ReadFailed(identity, status=502)
 
     is_back = False
     vendor.fails = fails

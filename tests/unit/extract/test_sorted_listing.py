@@ -21,7 +21,7 @@ from task_history.core.intervals import Starts
 from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.extract.compare import Comparison
 from task_history.extract.incremental import Known, recent
-from task_history.extract.listing import Late, Piece
+from task_history.extract.listing import ComparedWindow, ListedWindow
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.paragon_world import Spec
@@ -130,7 +130,7 @@ class Copy:
         listing = SortedListing(self.vendor, SYSTEM, VALUES, rows_per_piece=self.rows_per_piece)
         known = self._known()
         for found in recent(listing, SYSTEM, known, self, edge=self._edge):
-            if isinstance(found, Late):
+            if isinstance(found, ComparedWindow):
                 self._take_in(found.comparison)
             else:
                 self._list(found)
@@ -148,7 +148,7 @@ class Copy:
     def _edge(self) -> datetime:
         return floor_ms(self.vendor.now + SECOND)
 
-    def _list(self, piece: Piece) -> None:
+    def _list(self, piece: ListedWindow) -> None:
         self._add(list(piece.rows))
         self.cursor = piece.window.end
         self.unverified += not piece.is_verified

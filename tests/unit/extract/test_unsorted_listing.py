@@ -14,7 +14,7 @@ from task_history.core.errors import Rejected
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Window
 from task_history.extract.evidence import REPEAT, PageLengths
-from task_history.extract.listing import Late
+from task_history.extract.listing import ComparedWindow
 from task_history.extract.listing_kinds import Readers
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
@@ -216,4 +216,4 @@ def test_a_comparison_has_the_evidence_of_what_was_read_for_it(window: Window, k
     """A window that is compared later is stored with the evidence of its pieces."""
     vendor = PlainVendor("sailpoint", executions=300, days=20, workflows=1)
     comparison = _listing(vendor).compare(window, Starts({}))
-    assert Late(comparison, window).completeness == Completeness(kind)
+    assert ComparedWindow(comparison, window).completeness == Completeness(kind)

@@ -10,7 +10,7 @@ import pytest
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.models import Page, RejectedRow, Window
-from task_history.extract.rejected import Rejections
+from task_history.extract.rows_without_id import Rejections
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = Window(AT, AT + timedelta(days=1))
