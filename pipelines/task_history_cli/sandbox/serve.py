@@ -22,7 +22,7 @@ from . import odd_rows
 from .apis import APIS, Api, made
 from .control import PREFIX, Control
 from .paragon_world import Spec, World
-from .server import HttpRequest, HttpResponse, listen
+from .server import MANNERS, HttpRequest, HttpResponse, listen
 from .state import Clock, State
 
 SYSTEMS = tuple(APIS)
@@ -271,7 +271,7 @@ class Front:
         }
         if fault in bodies:
             return HttpResponse(200, bodies[fault], {"Content-Type": "application/json"})
-        if fault in ("reset", "truncated", "stall", "drip"):
+        if fault in MANNERS:
             return dataclasses.replace(self._api.answer(request, kind), manner=fault)
         raise ValueError(f"no fault {fault!r}")
 

@@ -24,6 +24,15 @@ class HttpRequest:
     body: bytes
 
 
+MANNERS: Mapping[str, str] = {
+    "reset": "the connection is broken before the answer",
+    "truncated": "the connection is broken in the middle of the answer",
+    "stall": "no answer comes",
+    "drip": "the answer comes at a byte a second",
+}
+"""The faulty ways in which an answer is sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """One answer. ``manner`` is how it is sent."""
@@ -32,8 +41,7 @@ class HttpResponse:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     manner: str = "whole"
-    """``whole``; ``reset`` breaks the connection first, ``truncated`` in the middle; ``stall`` never answers;
-    ``drip`` sends a byte a second."""
+    """``whole``, or one of ``MANNERS``."""
     delay_s: float = 0.0
 
 

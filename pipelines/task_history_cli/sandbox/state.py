@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+from .server import MANNERS
+
 _MAX_LOGGED = 200_000
 
 
@@ -42,11 +44,29 @@ class Clock:
         return format_datetime(self.now().replace(microsecond=0), usegmt=True)
 
 
+FAULTS: Mapping[str, str] = {
+    **MANNERS,
+    "status502_html": "502 with a web page",
+    "status503_retry_after": "503 with Retry-After",
+    "status429": "429 with Retry-After",
+    "revoked": "401, and the key is refused from then on",
+    "redirect": "302 to another origin",
+    "repeat_page": "the page before is sent again",
+    "not_json": "200 with a web page",
+    "empty": "200 without a body",
+    "wrong_key": "200 with the rows under another key",
+    "null_rows": "200 with null in place of the rows",
+    "array_of_strings": "200 with texts in place of objects",
+}
+"""The kinds of faults, and what each does."""
+
+
 @dataclass(slots=True)
 class Fault:
     """A rule: which requests fail, and how."""
 
     kind: str
+    """One of ``FAULTS``; ``status500`` and the like answer with any other status."""
     on: str = "any"
     after: int = 0
     """Requests of that kind that go well first."""

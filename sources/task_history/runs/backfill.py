@@ -1,4 +1,4 @@
-"""The work of a backfill: the gaps of a range → listing → settling → workflows → details of that range.
+"""The work of a backfill: for each listing its gaps in a range, then its open executions; then workflows and details.
 
 It lists the gaps oldest first, because the vendor purges the oldest executions next. The live cursor stays as it is;
 the coverage is read from the warehouse, so that any machine can continue.
