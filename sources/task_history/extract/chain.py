@@ -136,7 +136,7 @@ class Chain:
                 return COUNT
         if self._reason:
             return unverified(self._reason)
-        if self._order.changes and self._has_followers:
+        if self._order.is_unstable and self._has_followers:
             return REPEAT if self._is_repeated else unverified(_CHANGES)
         return CHAIN
 
@@ -221,7 +221,7 @@ class Chain:
                 return
             yield shown
             first = first or shown
-            if self._order.changes or not shared or not shown.offset:
+            if self._order.is_unstable or not shared or not shown.offset:
                 break
         assert first is not None  # noqa: S101 - at least one page was asked for
         if first.ids and shared:
@@ -275,7 +275,7 @@ class Chain:
         begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
         if begin is None:
             return None
-        if self._order.changes:
+        if self._order.is_unstable:
             return shown.offset if self._is_near(shown, shared) else None
         places = self._places_of(shown)
         first, start = places[begin] - begin, shown.starts[begin]

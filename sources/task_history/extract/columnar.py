@@ -166,7 +166,7 @@ class ColumnReader:
         self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
         """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
-        self._know()
+        self._rebuild_schema()
 
     def pages(self, bodies: Sequence[bytes], *, bounds: Window | None = None) -> list[Page]:
         """The pages. Raises ValueError or ArrowException where anything in them is odd, or began out of bounds."""
@@ -231,9 +231,9 @@ class ColumnReader:
             if not texts:
                 return pages
             self._texts |= texts
-            self._know()
+            self._rebuild_schema()
 
-    def _know(self) -> None:
+    def _rebuild_schema(self) -> None:
         fields = {**self.declared, **dict.fromkeys(sorted(self._texts), pa.string())}
         self._known = len(fields)
         rows = pa.list_(pa.struct(list(fields.items())))

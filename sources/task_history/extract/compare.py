@@ -122,7 +122,7 @@ class Comparer:
         """What the vendor's window has that is not held, and the other way round."""
         work = _Work(self, held)
         head = self.pages.first(window)
-        work.window(window, head)
+        work.compare_window(window, head)
         work.result.total = head.total
         work.result.fresh = list({self.system.identity(row): row for row in work.result.fresh}.values())
         return work.result
@@ -139,20 +139,20 @@ class _Work:
         """Whether a window was read whole and not verified: rows change, or counts are wrong."""
         self.result = Comparison()
 
-    def window(self, window: Window, head: Page) -> None:
+    def compare_window(self, window: Window, head: Page) -> None:
         """Compares the window, of which the first page is known."""
         self.result.read += head.rows
         if holds_all(self._system, head):
-            self._leaf(window, head.rows, evidence=COUNT)
+            self._add_leaf(window, head.rows, evidence=COUNT)
             return
         count = count_of(head)
         if count is None:
-            self._all(window, head, is_noted=True)
+            self._read_all(window, head, is_noted=True)
             return
         if not head.size or self._left <= 0 or self._is_short(window, head):
             # Halves of a window that shows less than it counts tell no more; those of others would take too many
             # requests.
-            self._all(window, head, is_last=True, is_noted=True)
+            self._read_all(window, head, is_last=True, is_noted=True)
             return
         total = count - rows_beside(self._system, head, window)
         held = self._held.count(window)
@@ -160,12 +160,12 @@ class _Work:
             return
         if total - held > total * _MOSTLY_MISSING and not self._is_moving:
             leaves = len(self.result.leaves)
-            if self._all(window, head):
+            if self._read_all(window, head):
                 return
             # The halves tell it again, and better.
             self._is_moving = True
             del self.result.leaves[leaves:]
-        self._halves(window, count)
+        self._compare_halves(window, count)
 
     def _is_short(self, window: Window, head: Page) -> bool:
         """Whether nothing follows a first page that is shorter than others were, although it counts more rows."""
@@ -174,11 +174,11 @@ class _Work:
         self._left -= 1
         return self._pages.one(window, head.size - 1).size <= 1
 
-    def _halves(self, window: Window, count: int) -> None:
+    def _compare_halves(self, window: Window, count: int) -> None:
         parts = halves(window)
         if parts is None:
             rows, evidence = read_instant(self._pages, window)
-            self._leaf(window, list(rows.values()), evidence=evidence)
+            self._add_leaf(window, list(rows.values()), evidence=evidence)
             if not evidence.is_verified:
                 self.result.unverified.append(window)
             return
@@ -189,7 +189,7 @@ class _Work:
             self._left -= 1
             head = self._pages.first(part)
             counts.append(count_of(head))
-            self.window(part, head)
+            self.compare_window(part, head)
         counted = [number for number in counts if number is not None]
         if len(counted) == len(parts) and sum(counted) < count and self._counts_more(window, sum(counted)):
             self.result.unverified.append(window)
@@ -199,18 +199,18 @@ class _Work:
         again = self._pages.one(window)
         return again.total is None or again.total > count
 
-    def _all(self, window: Window, head: Page, *, is_last: bool = False, is_noted: bool = False) -> bool:
+    def _read_all(self, window: Window, head: Page, *, is_last: bool = False, is_noted: bool = False) -> bool:
         """Reads the whole window; False when its rows are not verified.
 
         ``is_last`` is that of ``Comparer.read``; ``is_noted`` says that what is not verified stays so.
         """
         rows, evidence = self._read(window, head, is_last)
-        self._leaf(window, rows, evidence=evidence)
+        self._add_leaf(window, rows, evidence=evidence)
         if is_noted and not evidence.is_verified:
             self.result.unverified.append(window)
         return evidence.is_verified
 
-    def _leaf(self, window: Window, rows: Sequence[Row], *, evidence: Evidence) -> None:
+    def _add_leaf(self, window: Window, rows: Sequence[Row], *, evidence: Evidence) -> None:
         held = self._held.ids(window)
         inside: dict[str, Row] = {}
         for row in rows:

@@ -24,7 +24,7 @@ from .evidence import CHAIN, Evidence, PageLengths
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
-from .unsorted_listing import MAX_READINGS, compared, cut, over
+from .unsorted_listing import MAX_READINGS, compared, cut, elapsed_part
 
 _ROWS_PER_PIECE = 2_000
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
@@ -112,9 +112,9 @@ class FullScan:
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 
-    def over(self, piece: ListedWindow, edge: datetime) -> Window:
+    def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The piece's window, no further than its last row or when the list's beginning was read."""
-        return over(piece, min(edge, self._shown_until or edge))
+        return elapsed_part(piece, min(edge, self._shown_until or edge))
 
     def _place(self, window: Window, held: StoredExecutions | None) -> int:
         """A place of which it is known that everything before it is newer than the window.
@@ -250,7 +250,7 @@ class _Scan:
                 rows = next(pages, None)
             except Exception:
                 # What came newest first and joined is all there is down to its last instant, also after an error.
-                piece = self._sure(chain, Window(newest.start, self._end))
+                piece = self._complete_prefix(chain, Window(newest.start, self._end))
                 if piece is not None:
                     yield piece
                 raise
@@ -262,7 +262,7 @@ class _Scan:
             if self._is_passed(chain):
                 return
             if len(self._waiting) >= _ROWS_PER_PIECE:
-                piece = self._sure(chain, Window(newest.start, self._end))
+                piece = self._complete_prefix(chain, Window(newest.start, self._end))
                 if piece is not None:
                     self._waiting = {
                         key: row for key, row in self._waiting.items() if not self._is_in(row, piece.window)
@@ -303,7 +303,7 @@ class _Scan:
         outside += self._others.rows() if self._others is not None else []
         return replace(piece, order=self._order or None, outside=outside)
 
-    def _sure(self, chain: Chain, left: Window) -> ListedWindow | None:
+    def _complete_prefix(self, chain: Chain, left: Window) -> ListedWindow | None:
         """What is certainly whole of what is left: from after the last instant that was seen to its end."""
         edge = floor_ms(self._last) + MS if self._last < left.end else left.end
         if not self._is_newest_first or not chain.is_joined or not left.start < edge < left.end:

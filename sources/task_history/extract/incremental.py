@@ -22,7 +22,7 @@ from .compare import Comparison, StoredExecutions
 from .evidence import CHAIN, COUNT, Evidence, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
-from .pages import after, described, is_sorted, refused_depth, sure
+from .pages import after, complete_prefix, described, is_sorted, refused_depth
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing
@@ -216,7 +216,7 @@ def _new(
         yield from _listed(listing, Window(known.newest, end), is_oldest=not known.count)
         return
     # One answer shows all until its last instant, of which more may follow.
-    rows, last = sure(system, fresh, known.newest)
+    rows, last = complete_prefix(system, fresh, known.newest)
     if last > known.newest:
         number = None if count is None else len(rows)
         yield ListedWindow(

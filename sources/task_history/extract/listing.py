@@ -179,6 +179,6 @@ class WindowReader(Protocol):
         """The same, and in as few requests as is safe where the copy may be equal."""
         ...
 
-    def over(self, piece: ListedWindow, edge: datetime) -> Window:
+    def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The part of the piece's window that is over by then: later rows may still come."""
         ...

@@ -39,7 +39,7 @@ class Reading:
     pages: dict[int, Page] = field(default_factory=dict)
     error: Exception | None = None
     """Why not all pages were read."""
-    refused: int = 0
+    failed_at: int = 0
     """The position that could not be read."""
     empty_from: int | None = None
     """The position from which on pages came empty, twice, although the vendor counts more rows."""
@@ -220,7 +220,7 @@ class Pages:
         missing = [offset for offset in offsets if offset not in reading.pages]
         for offset, page in self.many(reading.window, missing if is_more else ()):
             if isinstance(page, Exception):
-                reading.error, reading.refused = page, offset
+                reading.error, reading.failed_at = page, offset
                 break
             reading.add(offset, page)
         try:
@@ -233,7 +233,7 @@ class Pages:
         except PaginationLoop:
             raise
         except Exception as error:  # noqa: BLE001 - raised again once the rows are saved
-            reading.error, reading.refused = error, reading.gap() or 0
+            reading.error, reading.failed_at = error, reading.gap() or 0
         if may_expire and len(reading.pages) > 1:
             self._look_back(reading)
 
@@ -321,7 +321,7 @@ def incomplete_instants(
     return {instant for instant, missing in positions.items() if missing > 0}
 
 
-def sure(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[list[Row], datetime]:
+def complete_prefix(system: System, rows: Iterable[Row], otherwise: datetime) -> tuple[list[Row], datetime]:
     """The rows of a sorted page that certainly are all until some instant, and that instant.
 
     Rows of a page's last instant may continue on the next one, in any order. ``otherwise`` where the page

@@ -10,7 +10,7 @@ from ..systems.protocol import System
 from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
 from .listing import ListedWindow
-from .pages import Pages, Reading, described, distinct_rows, holds_all, incomplete_instants, sure
+from .pages import Pages, Reading, complete_prefix, described, distinct_rows, holds_all, incomplete_instants
 
 
 def cut_piece(
@@ -63,7 +63,7 @@ def certain_piece(system: System, reading: Reading) -> ListedWindow | None:
     pages = reading.before(reading.depth if depth is None else depth)
     if reading.has_moved or reading.has_drifted:
         pages = {0: reading.pages[0]}
-    rows, end = sure(system, distinct_rows(system, pages), reading.window.start)
+    rows, end = complete_prefix(system, distinct_rows(system, pages), reading.window.start)
     incomplete = incomplete_instants(system, pages)
     end = min([end, reading.window.end, *(at for at in incomplete if at is not None)])
     if None in incomplete or end <= reading.window.start:

@@ -85,7 +85,7 @@ class ReadAhead:
         self.ask(then, most=most)
         for offset, answer in zip(offsets, answers, strict=False):
             if isinstance(answer, Exception):
-                reading.error, reading.refused = answer, offset
+                reading.error, reading.failed_at = answer, offset
                 break
             self._largest = max(self._largest, len(answer.body))
             reader.add(answer.body)

@@ -65,7 +65,7 @@ class SeenOrder:
         return most >= MIN_ORDERED_ROWS and not min(self._newest_first, self._oldest_first)
 
     @property
-    def changes(self) -> bool:
+    def is_unstable(self) -> bool:
         """Whether it was seen to change from one request to the next."""
         return self._changes
 

@@ -31,12 +31,12 @@ from .pages import (
     Pages,
     Reading,
     after,
+    complete_prefix,
     described,
     holds_all,
     incomplete_instants,
     is_sorted,
     rows_beside,
-    sure,
 )
 from .pieces import certain_piece, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 from .read_ahead import ReadAhead
@@ -187,7 +187,7 @@ class SortedListing:
         comparison.read += spot_check.read
         return comparison
 
-    def over(self, piece: ListedWindow, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
+    def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:  # noqa: ARG002 - windows end by then
         """The piece's window: what is asked for ends now."""
         return piece.window
 
@@ -266,7 +266,7 @@ class SortedListing:
                 later = Window(window.end, rest.end) if in_columns else None
                 yield from self._read(window, page, begun, may_expire=may_expire, later=later)
                 return
-            rows, at = sure(self._system, page.rows, window.start)
+            rows, at = complete_prefix(self._system, page.rows, window.start)
             if at > window.start:
                 part = cut_piece(
                     self._system, Window(window.start, min(at, window.end)), rows, total=len(rows)
@@ -338,7 +338,7 @@ class SortedListing:
         if certain is not None:
             begun = joined_piece(self._system, begun, certain)
         yield begun
-        if not self._depth.is_refused(reading.error, reading.refused):
+        if not self._depth.is_refused(reading.error, reading.failed_at):
             raise reading.error
 
     def _next_of(self, window: Window, number: int, later: Window) -> Window | None:
@@ -437,7 +437,7 @@ class SortedListing:
         if count is not None and count <= self._depth.rows:
             reading = Reading(window, {0: page})
             self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
-            if reading.error is not None and not self._depth.is_refused(reading.error, reading.refused):
+            if reading.error is not None and not self._depth.is_refused(reading.error, reading.failed_at):
                 raise reading.error
             rows = reading.rows(self._system)
             piece = self._counts_up(reading, rows)[1] if reading.error is None else None

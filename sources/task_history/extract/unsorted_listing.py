@@ -118,9 +118,9 @@ class UnsortedListing:
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 
-    def over(self, piece: ListedWindow, edge: datetime) -> Window:
+    def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The piece's window, no further than now or its last row."""
-        return over(piece, edge)
+        return elapsed_part(piece, edge)
 
     def _read(self, window: Window, asked: Window) -> ListedWindow | list[Window]:
         """The whole window, or the smaller ones that are to be read instead; ``asked`` is asked for, which holds it."""
@@ -185,7 +185,7 @@ class UnsortedListing:
         is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
         # In an order that changes, only what one page holds is known to be all. One that is shorter than others may be.
         is_short = len(chain.places) <= chain.first_size and self._lengths.note(chain.first_size)
-        is_torn = not chain.reached_end and self._order.changes and not is_short
+        is_torn = not chain.reached_end and self._order.is_unstable and not is_short
         return self._halves(window, asked, page) if is_large or is_torn else ()
 
     def _halves(self, window: Window, asked: Window, rows: Iterable[Row]) -> Sequence[Window]:
@@ -237,7 +237,7 @@ def compared(reader: WindowReader, window: Window, held: StoredExecutions) -> Co
     return comparison
 
 
-def over(piece: ListedWindow, edge: datetime) -> Window:
+def elapsed_part(piece: ListedWindow, edge: datetime) -> Window:
     """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
     window, span = piece.window, piece.rows.span
     last = floor_ms(span[1]) + MS if span else window.start

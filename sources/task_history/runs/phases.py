@@ -45,7 +45,7 @@ def window_chunk(
     executions that are listed again, by id.
     """
     system, stamp, tally, coverage = context.system, context.stamp(), context.tally, partition.coverage
-    window = partition.reader.over(piece, context.edge())
+    window = partition.reader.elapsed_part(piece, context.edge())
     covered, own = coverage.covered_within(window), coverage.own_within(window)
     touched = coverage.touched(window)
     # Where lanes or filters overlap, some executions are stored already, perhaps in another state.
