@@ -193,6 +193,8 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
         "open_executions": project.count("is_open"),
         "details": 0,
         "payloads": 0,
+        "unreadable": 0,
+        "next_try_at": None,
         "seconds": None,
     }
     for listing in project.listings:
