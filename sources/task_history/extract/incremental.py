@@ -134,7 +134,7 @@ def recent(
     if page is not None and not page.rejected and not page.outside and is_sorted(system, page.rows):
         fresh = _after_held(system, page.rows, known, held)
         if fresh is not None and not (known.may_expire and _has_expired(listing, known, held, ahead)):
-            yield from _new(listing, system, known, page, offset, fresh, end)
+            yield from _new(listing, system, known, page, offset, fresh, end, ahead)
             return
     if known.newest > known.start:
         window = Window(known.start, known.newest)
@@ -182,6 +182,12 @@ def _has_expired(listing: SortedListing, known: Known, held: StoredExecutions, a
     return shown != held.ids(Window(known.start, last))
 
 
+def _begins_earlier(system: System, head: Sequence[Row], rows: Sequence[Row]) -> bool:
+    """Whether the list's first page begins before rows that stand further back: then it comes oldest first."""
+    starts = [at for at in (system.started_at(row) for row in (*head[:1], *rows[:1])) if at is not None]
+    return len(starts) == 2 and starts[0] < starts[1]
+
+
 def _new(
     listing: SortedListing,
     system: System,
@@ -190,6 +196,7 @@ def _new(
     offset: int,
     fresh: Sequence[Row],
     end: datetime,
+    ahead: Window,
 ) -> Iterator[ListedWindow]:
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
@@ -199,6 +206,8 @@ def _new(
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
+    if not is_ascending and offset and page.rows:
+        is_ascending = _begins_earlier(system, listing.pages.one(ahead).rows, page.rows)
     tells_end = is_ascending or not offset
     evidence: Evidence | None = None
     if not page.size:
