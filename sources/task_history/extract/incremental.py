@@ -182,10 +182,16 @@ def _has_expired(listing: SortedListing, known: Known, held: StoredExecutions, a
     return shown != held.ids(Window(known.start, last))
 
 
-def _begins_earlier(system: System, head: Sequence[Row], rows: Sequence[Row]) -> bool:
-    """Whether the list's first page begins before rows that stand further back: then it comes oldest first."""
-    starts = [at for at in (system.started_at(row) for row in (*head[:1], *rows[:1])) if at is not None]
-    return len(starts) == 2 and starts[0] < starts[1]
+def _tells_order(system: System, head: Page, rows: Sequence[Row], known: Known) -> bool:
+    """Whether the first page shows that the list comes oldest first, or that all of it is known already.
+
+    It comes oldest first where the first page begins before rows that stand further back.
+    """
+    starts = [system.started_at(row) for row in head.rows]
+    if len(starts) == head.total and all(at is not None and at < known.newest for at in starts):
+        return True
+    first = system.started_at(rows[0])
+    return bool(starts) and starts[0] is not None and first is not None and starts[0] < first
 
 
 def _new(
@@ -207,7 +213,7 @@ def _new(
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
     if not is_ascending and offset and page.rows:
-        is_ascending = _begins_earlier(system, listing.pages.one(ahead).rows, page.rows)
+        is_ascending = _tells_order(system, listing.pages.one(ahead), page.rows, known)
     tells_end = is_ascending or not offset
     evidence: Evidence | None = None
     if not page.size:
