@@ -279,11 +279,6 @@ class Unread:
         """The columns of a log of details, or of payloads."""
         return {"unreadable_reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
 
-    @property
-    def log_fields(self) -> dict[str, object]:
-        """The fields of a log event."""
-        return {"reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
-
 
 def details_log_row(
     table: Table,
