@@ -248,5 +248,5 @@ def _remedy(result: Mapping[str, Any]) -> str:
     if not result["repair"]:
         return "task-history audit with --repair repairs exactly these."
     return (
-        "Steps that the vendor does not show are left: delete them from the warehouse if nobody needs them."
+        "Steps that the vendor does not list are kept. Delete them from the warehouse if they are not needed."
     )

@@ -60,7 +60,7 @@ def found(destination: Any) -> Found:
 
 
 def _check_service_account(credentials: Any) -> None:
-    """Raises ValueError or TypeError where a service account has no key that can sign; asks nobody."""
+    """Raises ValueError or TypeError where a service account has no usable private key; sends no request."""
     if getattr(credentials, "private_key", None) is not None:
         credentials.to_native_credentials()
 

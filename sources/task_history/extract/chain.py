@@ -186,7 +186,7 @@ class Chain:
                 is_only = is_only_row(last.page, (shown.page, again.page))
                 self._place(again, again.offset)
                 shown, fresh = again, again.fresh
-            # The only row of a page, given again at the next position, is all that there is.
+            # A page of one row that comes again at the next position ends the reading, unverified: no row is shared.
             is_shared_only = not fresh and 0 < len(shown) <= max(1, shared)
             if is_shared_only and shown.page.more:
                 # More is announced: only a second look tells a page that was cut short from the end.

@@ -9,8 +9,8 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             an instant, is counted as well where each of its positions was shown, under one count, and they hold as many
             distinct ids as there are positions.
 ``chain``   Where the vendor does not count: each page begins with the last rows of the one before, the same rows in the
-            same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns exactly
-            the rows that it repeats and nothing else (``is_end``), whatever the pages before it say of themselves. A
+            same sequence (``joins``), and the end was shown. A sorted list ends where a further request returns only the
+            rows of the overlap (``is_end``); that an earlier page called itself the last one is not enough. A
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
             shorter than one that this listing was seen to give (``PageLengths``). Where a count came after all, the rows
             have to meet it: ``by_chain``.

@@ -89,7 +89,7 @@ def _check_account(listing: SortedListing, system: System, first: ListedWindow) 
     """Looks at the whole account, where the first window of a first sync shows no execution.
 
     Raises:
-        UnexpectedResponse: the window may have executions: nothing is to be loaded from these answers.
+        UnexpectedResponse: the window may have executions, so that these answers must not be loaded.
     """
     evidence = first.evidence
     rows = listing.pages.one(None).rows if evidence.is_verified else []

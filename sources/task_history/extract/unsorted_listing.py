@@ -101,7 +101,7 @@ class UnsortedListing:
     def _piece_or_parts(
         self, left: list[Window], window: Window, *, reach: datetime | None = None
     ) -> Iterator[ListedWindow]:
-        """The window as a piece; where it is to be read in parts, these are added to what is left."""
+        """Reads the window as one piece, or appends the smaller windows to read instead to ``left``."""
         outcome = self._read(
             window, window if reach is None else Window(min(reach, window.start), window.end)
         )
@@ -179,7 +179,7 @@ class UnsortedListing:
         return [*late, *odd]
 
     def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
-        """The parts in which the window is to be read instead, after a page; none where it is read on."""
+        """The smaller windows to read instead, judged after a page; empty where reading goes on."""
         if len(chain.places) == len(page) and (parts := self._parts(window, page)):
             return parts
         is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece

@@ -15,7 +15,7 @@ class BacklogQueries(Dataset):
     """Queries for missing steps and payloads. Raises, from every method: WarehouseUnavailable."""
 
     def missing_details(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
-        """Settled executions in scope whose steps are to be read now, failed ones first, those tried in vain last."""
+        """Settled executions in scope whose steps are due: failed ones first, those with failed attempts last."""
         if scope.steps == "none":
             return []
         condition = self._details_wanted(scope, now)
@@ -33,7 +33,7 @@ class BacklogQueries(Dataset):
         ]
 
     def missing_payloads(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
-        """Steps in scope whose payload is to be read now, those tried in vain last."""
+        """Steps in scope whose payload is due; those with failed attempts come last."""
         if scope.payloads == "none" or self._system.payloads is None:
             return []
         condition = self._payloads_wanted(scope, now)

@@ -176,7 +176,7 @@ def test_a_sync_that_does_not_come_is_not_waited_for(tmp_path: Path, hands: Hand
 
 
 def test_unlimited_background_writes_no_file(tmp_path: Path, hands: Hands) -> None:
-    """With limit 0 there are no shares: nothing is counted, nobody waits."""
+    """With limit 0 there are no shares: requests are not counted and do not wait."""
     background = budget_of(tmp_path, hands, BACK, limit=0)
     for _ in range(100):
         background.reserve(no_wait).done()
