@@ -259,4 +259,4 @@ def test_steps_are_counted_and_of_a_sample_compared(tmp_path: Path) -> None:
             )
         left = place.run("audit", "paragon", *MONTH, "--repair", expect=10).stdout
         assert grown in left
-        assert "delete them from the warehouse" in left
+        assert "Delete them from the warehouse" in left
