@@ -12,8 +12,8 @@ import orjson
 
 from . import odd_rows
 from .paragon_world import NEVER, iso
-from .plain_api import JSON, PlainApi, Refused
-from .server import HttpRequest, HttpResponse
+from .plain_api import JSON, PlainApi
+from .server import HttpRequest, HttpResponse, Refused
 
 PAGE = 100
 SWITCHES: dict[str, Any] = {

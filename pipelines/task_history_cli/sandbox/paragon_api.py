@@ -17,10 +17,10 @@ import orjson
 
 from . import misleading_lists, odd_rows
 from .paragon_payloads import payload
-from .paragon_refusals import JSON, Refused, refusal
+from .paragon_refusals import JSON, refusal
 from .paragon_replays import Replays
 from .paragon_world import NEVER, USERS, World, iso, parse, window_without
-from .server import HttpRequest, HttpResponse
+from .server import HttpRequest, HttpResponse, Refused
 from .state import State
 
 PAGE = 100

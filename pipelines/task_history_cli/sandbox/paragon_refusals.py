@@ -9,14 +9,6 @@ from .server import HttpResponse
 JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
-class Refused(Exception):
-    """The request gets an error."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 def refusal(status: int, message: str, style: str = "house") -> HttpResponse:
     """An error as the API gives it; which form it has is documented nowhere."""
     if style == "nest":

@@ -11,21 +11,13 @@ import orjson
 
 from .paragon_replays import Replays
 from .paragon_world import NEVER, World, iso
-from .server import HttpRequest, HttpResponse
+from .server import HttpRequest, HttpResponse, Refused
 from .state import State
 
 JSON = {"Content-Type": "application/json"}
 DAY_MS = 86_400_000
 
 Row = TypeVar("Row")
-
-
-class Refused(Exception):
-    """The request gets an error."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class PlainApi:

@@ -45,6 +45,14 @@ class HttpResponse:
     delay_s: float = 0.0
 
 
+class Refused(Exception):
+    """The request is answered with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 Handler = Callable[[HttpRequest], HttpResponse]
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _MAX_BODY_BYTES = 1_000_000

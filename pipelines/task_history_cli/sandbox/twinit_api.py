@@ -13,8 +13,8 @@ import orjson
 
 from . import odd_rows
 from .paragon_world import NEVER
-from .plain_api import JSON, PlainApi, Refused
-from .server import HttpRequest, HttpResponse
+from .plain_api import JSON, PlainApi
+from .server import HttpRequest, HttpResponse, Refused
 
 _ROOT = "/workflowsvc/api/v1/"
 SWITCHES: dict[str, Any] = {

@@ -43,7 +43,7 @@ class StoredExecutions(Protocol):
         ...
 
 
-class CountedHeld(StoredExecutions, Protocol):
+class CountedExecutions(StoredExecutions, Protocol):
     """What is held, counted for several windows at once."""
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
@@ -259,7 +259,7 @@ class SpotCheck:
     each other in the count.
     """
 
-    def __init__(self, pages: Pages, system: System, held: CountedHeld) -> None:
+    def __init__(self, pages: Pages, system: System, held: CountedExecutions) -> None:
         self._pages = pages
         self._system = system
         self._held = held

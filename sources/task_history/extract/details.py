@@ -18,13 +18,11 @@ from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.queries import Warehouse
 from . import rows as records
-from .rows import PayloadRecord, Payloads, Stamp, Unread
-from .single_reads import Failure, Item, Patience, SingleReads, is_refused
+from .rows import PayloadRecord, Payloads, ReadProblem, Stamp
+from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
 
 _MOST_ALIKE = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
-_MAX_READABLE = 50
-"""Executions that are looked through for one that the vendor is known to hold."""
 _NOTHING_THERE = (400, *GONE_STATUSES)
 """What a vendor answers for a part that an execution does not have, or that it does not know."""
 
@@ -206,7 +204,7 @@ class Details:
 
     def _known(self, without: Collection[str]) -> Iterator[Item[MissingDetail]]:
         """Executions whose steps the vendor is known to give."""
-        for item in self._warehouse.readable(_MAX_READABLE):
+        for item in self._warehouse.readable(MAX_KNOWN_READABLE):
             if item.execution_id not in without:
                 try:
                     yield item, self._system.details.request(self._values, item.execution_id, item.partition)
@@ -279,10 +277,10 @@ class Details:
         )
         return self._payloads.unreadable(_ids(item), outcome, unread, self._stamp())
 
-    def _unread(self, item: MissingDetail, outcome: str, error: Failure) -> Unread:
+    def _unread(self, item: MissingDetail, outcome: str, error: Failure) -> ReadProblem:
         if outcome == "too_large" or isinstance(error, UnusableId):
-            return Unread((str(error),))
-        return Unread.until_later((str(error),), tries=item.tries + 1, now=self._now())
+            return ReadProblem((str(error),))
+        return ReadProblem.until_later((str(error),), tries=item.tries + 1, now=self._now())
 
     def _loaded(self, item: MissingDetail, sized: _Sized) -> Chunk:
         """The rows of the detail."""
@@ -290,7 +288,7 @@ class Details:
         if detail.execution and detail.execution.get("status") != item.status:
             # It was run again under the same id since it was listed.
             return self._changed(item.execution_id, detail)
-        unread = Unread.parts_of(detail, tries=item.tries + 1, now=self._now())
+        unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._now())
         if detail.failed:
             log.warning(
                 "detail_incomplete",

@@ -1,6 +1,6 @@
 """When the rows read from a window count as complete, and on which evidence: pure rules.
 
-``Repeated`` and ``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
+``RepeatedReadings`` and ``PageLengths`` keep what earlier readings and pages showed; they ask for nothing themselves.
 
 A window is verified on one of three kinds of evidence, and otherwise not:
 
@@ -14,9 +14,10 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
             shorter than one that this listing was seen to give (``PageLengths``). Where a count came after all, the rows
             have to meet it: ``by_chain``.
-``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places (``Repeated``), those
-            of a list whose order was seen to change, where none moved so far that two pages may have passed over it
-            (``seen_order``), and no rows at all, where nothing is counted (``of_nothing``).
+``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places
+            (``RepeatedReadings``), those of a list whose order was seen to change, where none moved so far that two
+            pages may have passed over it (``seen_order``), and no rows at all, where nothing is counted
+            (``of_nothing``).
 
 A list of one row is the only one that ends with empty pages: two of them behind the row (``is_only_row``), by ``chain``.
 
@@ -162,7 +163,7 @@ def is_only_row(first: Page, behind: Iterable[Page]) -> bool:
 
 
 @dataclass(slots=True)
-class Repeated:
+class RepeatedReadings:
     """Readings of one list whose rows swap places, such as those of one instant, until every row was seen."""
 
     _seen: set[str] = field(default_factory=set)

@@ -19,9 +19,9 @@ from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .chain import Chain
-from .compare import Comparison, CountedHeld, StoredExecutions
+from .compare import Comparison, CountedExecutions, StoredExecutions
 from .evidence import CHAIN, Evidence, PageLengths
-from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
+from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
 from .unsorted_listing import MAX_READINGS, compared, cut, elapsed_part
@@ -78,7 +78,7 @@ class FullScan:
         yield from scan.pieces(self._place(window, held))
 
     def incremental(
-        self, since: LastSync, held: NewestHeld, *, edge: Edge
+        self, since: LastSync, held: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
@@ -108,7 +108,7 @@ class FullScan:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
 
-    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
+    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 
@@ -144,7 +144,7 @@ class FullScan:
 class _Others:
     """Rows of a list that began outside of the windows it is read for: those that are not held, or held as open."""
 
-    def __init__(self, system: System, loaded: Window | None, held: NewestHeld) -> None:
+    def __init__(self, system: System, loaded: Window | None, held: NewestExecutions) -> None:
         self._system = system
         self._loaded = loaded
         self._held = held

@@ -21,7 +21,7 @@ from ..systems.protocol import System
 from .compare import Comparison, StoredExecutions
 from .evidence import CHAIN, COUNT, Evidence, of_nothing, unverified
 from .listed_rows import Rows
-from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
+from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .pages import after, complete_prefix, described, is_sorted, refused_depth
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Known:
     """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
-    def since(cls, since: LastSync, held: NewestHeld, *, edge: Edge) -> Known:
+    def since(cls, since: LastSync, held: NewestExecutions, *, edge: Edge) -> Known:
         """What is held of the time since the last sync, and of its lookback."""
         if since.loaded is None:
             return cls(since.first, since.first, 0)
@@ -60,7 +60,7 @@ class Known:
 
 
 def incremental(
-    listing: SortedListing, system: System, since: LastSync, held: NewestHeld, *, edge: Edge
+    listing: SortedListing, system: System, since: LastSync, held: NewestExecutions, *, edge: Edge
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
     known = Known.since(since, held, edge=edge)

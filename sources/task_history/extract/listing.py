@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from ..core.errors import Rejected
 from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
-from .compare import Comparison, CountedHeld, StoredExecutions
+from .compare import Comparison, CountedExecutions, StoredExecutions
 from .evidence import Evidence
 from .listed_rows import Rows
 from .pages import Pages
@@ -97,7 +98,7 @@ class LastSync:
         return floor_ms(start if self.horizon is None else max(start, self.horizon))
 
 
-class NewestHeld(StoredExecutions, Protocol):
+class NewestExecutions(StoredExecutions, Protocol):
     """What is held of a partition's executions."""
 
     def newest_start(self) -> datetime | None:
@@ -109,10 +110,10 @@ class NewestHeld(StoredExecutions, Protocol):
         ...
 
 
-class HeldAndRejected:
+class StoredAndRejected:
     """What is held of a listing, with the rejected rows that are known of it: the vendor counts both."""
 
-    def __init__(self, held: NewestHeld, rejected: Iterable[datetime]) -> None:
+    def __init__(self, held: NewestExecutions, rejected: Iterable[datetime]) -> None:
         self._held = held
         self._rejected = sorted(rejected)
 
@@ -166,7 +167,7 @@ class WindowReader(Protocol):
         ...
 
     def incremental(
-        self, since: LastSync, held: NewestHeld, *, edge: Edge
+        self, since: LastSync, held: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync, up to the edge."""
         ...
@@ -175,10 +176,22 @@ class WindowReader(Protocol):
         """Where the vendor's rows of the window differ from those held."""
         ...
 
-    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float]) -> Comparison:
+    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float]) -> Comparison:
         """The same, and in as few requests as is safe where the copy may be equal."""
         ...
 
     def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The part of the piece's window that is over by then: later rows may still come."""
         ...
+
+
+def rows_in(reader: WindowReader, window: Window) -> tuple[list[Row], bool]:
+    """The rows that a listing shows of a window, and whether these are verified to be all.
+
+    None, and not all, where the vendor refuses the listing.
+    """
+    try:
+        pieces = list(reader.pieces(window))
+    except Rejected:
+        return [], False
+    return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.errors import PaginationLoop, Rejected
 from ..core.models import Row, Window
-from .evidence import CHAIN, Evidence, Repeated, by_count, count_of, of_nothing, unverified
+from .evidence import CHAIN, Evidence, RepeatedReadings, by_count, count_of, of_nothing, unverified
 from .pages import Pages, Reading, distinct_rows, refused_depth
 
 _MAX_READINGS = 40
@@ -22,7 +22,7 @@ def read_instant(pages: Pages, window: Window) -> tuple[dict[str, Row], Evidence
     """
     system = pages.system
     rows: dict[str, Row] = {}
-    readings = Repeated()
+    readings = RepeatedReadings()
     for _ in range(_MAX_READINGS):
         reading, reason = _read(pages, window)
         shown = {system.identity(row): row for page in reading.pages.values() for row in page.rows}

@@ -15,7 +15,7 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.concurrency import unordered
-from ..core.errors import Rejected, UnusableId
+from ..core.errors import UnusableId
 from ..core.log import log
 from ..core.models import MS, Answer, Request, Row, Scope, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
@@ -27,18 +27,16 @@ from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
 from . import rows as records
 from .details import DetailReader
-from .listing import WindowReader
-from .rows import Stamp, Unread
-from .settling_plan import Plan, plan, span_of
-from .single_reads import Failure, Item, Patience, SingleReads, is_refused
+from .listing import WindowReader, rows_in
+from .rows import ReadProblem, Stamp
+from .settling_plan import SettlingPlan, plan, span_of
+from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
 from .status_lists import StatusLists
 
 _AT_ONCE = 200
 """Single reads between two chunks."""
-_MAX_READABLE = 50
-"""Executions that are looked through for one that the vendor is known to hold."""
 _FORBIDDEN = 2
-"""Single reads that are refused with 403, and none that is not, before none is asked for."""
+"""Single reads stop after so many were answered with 403 and none otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class OpenExecutions:
         self._forbidden = 0
         """Single reads that were refused with 403."""
         self._failed: dict[str, Failure] = {}
-        """Why executions were not read of which a listing may tell."""
+        """Errors of single reads, by id, until a listing shows what became of the execution."""
         self._lists = StatusLists(system)
         self._reads: SingleReads[_Single] = SingleReads(
             sender=sender,
@@ -116,15 +114,15 @@ class OpenExecutions:
             for name in sorted({execution.partition for execution in opens})
             if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
         }
-        spans: deque[Callable[[], list[Row]]] = deque()
+        spans: deque[Callable[[], tuple[list[Row], bool]]] = deque()
         for name, reader in readers.items():
             ours = [execution for execution in opens if execution.partition == name]
             if self._system.listing.filters_by_status:
                 ours = yield from self._by_status(
                     reader, ours, left, leaves_backlog_unchanged=leaves_backlog_unchanged
                 )
-            spans += [partial(_rows, reader, span) for span in self._plan(ours, by_status=False).spans]
-        for rows in unordered(spans, threads=at_once):
+            spans += [partial(rows_in, reader, span) for span in self._plan(ours, by_status=False).spans]
+        for rows, _ in unordered(spans, threads=at_once):
             yield self._executions(rows, left, records.LIST)
         # What no listing showed has ended, was purged, or moved from one page to another meanwhile.
         still_unknown: list[str] | None = None
@@ -184,7 +182,7 @@ class OpenExecutions:
                 places[name, Window(start, start + MS)].add(key)
         for (name, instant), missing in sorted(places.items()):
             for _ in range(2):
-                rows, is_whole = _shown(readers[name], instant)
+                rows, is_whole = rows_in(readers[name], instant)
                 missing -= set(map(identity, rows))
                 yield self._executions(rows, left, records.LIST)
                 if not is_whole or not missing:
@@ -273,7 +271,7 @@ class OpenExecutions:
 
     def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
         """The note in the log of details that so many runs could not read an open execution."""
-        unread = Unread.until_later((str(failure),), tries=tries, now=self._now())
+        unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
         log.warning(
             "execution_not_read",
             id=identity,
@@ -300,7 +298,7 @@ class OpenExecutions:
 
     def _known(self, without: Collection[str]) -> Iterator[Item[_Single]]:
         """Executions that the vendor is known to give."""
-        for wanted in self._warehouse.readable(_MAX_READABLE):
+        for wanted in self._warehouse.readable(MAX_KNOWN_READABLE):
             if wanted.execution_id not in without:
                 try:
                     request = self._system.details.execution_request(
@@ -328,7 +326,7 @@ class OpenExecutions:
         """An execution that a single read shows in another state than the stored one."""
         return self._detail(identity, self._warehouse.stored([identity]).get(identity, {}), detail)
 
-    def _plan(self, opens: Sequence[OpenExecution], *, by_status: bool) -> Plan:
+    def _plan(self, opens: Sequence[OpenExecution], *, by_status: bool) -> SettlingPlan:
         return plan(
             opens,
             self._warehouse.ranks(opens),
@@ -343,7 +341,7 @@ class OpenExecutions:
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
         seen = {key: before.seen for key, before in left.items() if before.seen is not None}
-        for row in records.beside_single_reads(self._system, rows, seen, self._warehouse.stored):
+        for row in records.keep_single_read_fields(self._system, rows, seen, self._warehouse.stored):
             identity = self._system.identity(row)
             before = left.pop(identity, None)
             if before is not None:
@@ -411,7 +409,7 @@ class OpenExecutions:
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
-                unread = Unread.parts_of(detail, tries=tries + 1, now=self._now())
+                unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._now())
                 tables[log_table.name] = [
                     records.details_log_row(
                         log_table, identity, started_at, "loaded", stamp, detail, unread=unread
@@ -427,20 +425,6 @@ class OpenExecutions:
         if self._scope.steps == "failed":
             return row.get("status") in self._system.failed_statuses
         return self._scope.steps == "all"
-
-
-def _rows(reader: WindowReader, span: Window) -> list[Row]:
-    """What the listing shows of the span; nothing where it is not to be had, and single reads tell."""
-    return _shown(reader, span)[0]
-
-
-def _shown(reader: WindowReader, span: Window) -> tuple[list[Row], bool]:
-    """What the listing shows of the span, and whether that is known to be all."""
-    try:
-        pieces = list(reader.pieces(span))
-    except Rejected:
-        return [], False
-    return [row for piece in pieces for row in piece.rows], all(piece.is_verified for piece in pieces)
 
 
 def _is_open_and_new(item: _Single) -> bool:

@@ -420,13 +420,13 @@ class Depth:
         self._refused = offset if self._refused is None else min(self._refused, offset)
         return True
 
-    def came_empty(self, offset: int) -> None:
+    def note_empty_page(self, offset: int) -> None:
         """Pages from that offset on came empty behind rows: smaller pieces may help."""
         log.warning("pages_came_empty", offset=offset)
         self._empty = max(1, offset)
 
-    def came_whole(self) -> None:
-        """A piece was read to its end."""
+    def note_complete_piece(self) -> None:
+        """A piece was read to its end: the next may be larger again."""
         if self._empty is not None:
             self._empty = self._empty * 2 if self._empty < self._rows_per_piece else None
 

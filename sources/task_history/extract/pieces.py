@@ -57,7 +57,7 @@ def empty_piece(
     return cut_piece(system, window, rows, total=total, evidence=evidence)
 
 
-def certain_piece(system: System, reading: Reading) -> ListedWindow | None:
+def complete_beginning(system: System, reading: Reading) -> ListedWindow | None:
     """What is certain of a reading that broke off: up to the first rows that may be incomplete."""
     depth = reading.gap()
     pages = reading.before(reading.depth if depth is None else depth)

@@ -191,7 +191,7 @@ def merged_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Js
     return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
 
 
-def beside_single_reads(
+def keep_single_read_fields(
     system: System,
     rows: Iterable[Row],
     stored: Mapping[str, StoredStatus],
@@ -244,7 +244,7 @@ def vanished(
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class ReadProblem:
     """Why something, or a part of it, was not read, and when a run tries again."""
 
     reasons: tuple[str, ...] = ()
@@ -253,12 +253,12 @@ class Unread:
     next_try_at: datetime | None = None
 
     @classmethod
-    def until_later(cls, reasons: tuple[str, ...], *, tries: int, now: datetime) -> Unread:
+    def until_later(cls, reasons: tuple[str, ...], *, tries: int, now: datetime) -> ReadProblem:
         """What ``tries`` runs, this one among them, could not read; a later one tries again."""
         return cls(reasons, tries, next_try_at(tries, now))
 
     @classmethod
-    def parts_of(cls, detail: Detail, *, tries: int, now: datetime) -> Unread:
+    def parts_of(cls, detail: Detail, *, tries: int, now: datetime) -> ReadProblem:
         """The parts of a detail that were not read. After some tries they are left unread: each reads the whole."""
         if not detail.failed:
             return cls(detail.unreadable)
@@ -288,7 +288,7 @@ def details_log_row(
     stamp: Stamp,
     detail: Detail | None = None,
     *,
-    unread: Unread | None = None,
+    unread: ReadProblem | None = None,
 ) -> Row:
     """The note that an execution's steps were asked for, or why they or a part of them cannot be."""
     extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
@@ -296,7 +296,7 @@ def details_log_row(
         **extra,
         "id": execution_id,
         "outcome": outcome,
-        **(unread or Unread()).columns,
+        **(unread or ReadProblem()).columns,
         "steps": len(detail.steps) if detail else None,
         "date_started": started_at,
         "fetched_at": stamp.at,
@@ -398,7 +398,7 @@ class Payloads:
         return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
 
     def unreadable(
-        self, ids: Mapping[str, Json], outcome: str, unread: Unread, stamp: Stamp
+        self, ids: Mapping[str, Json], outcome: str, unread: ReadProblem, stamp: Stamp
     ) -> PayloadRecord:
         """The row of a payload that cannot be asked for, or whose answer cannot be read."""
         row = stamp.on({**ids, "outcome": outcome, **unread.columns})

@@ -15,7 +15,7 @@ Places = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SettlingPlan:
     """What is asked, in this order."""
 
     statuses: tuple[str, ...] = ()
@@ -35,14 +35,14 @@ def plan(
     open_statuses: Sequence[str],
     page_size: int,
     by_status: bool = True,
-) -> Plan:
+) -> SettlingPlan:
     """The cheapest way to refresh ``opens``, which stand oldest first.
 
     ``ranks`` are the places among all executions, in the order of their starts, that their instants take.
     ``by_status`` says whether the vendor lists what it calls open.
     """
     if not opens:
-        return Plan()
+        return SettlingPlan()
     local = _by_place(opens, ranks, page_size)
     if not by_status:
         return local
@@ -51,10 +51,10 @@ def plan(
     lists = sum(max(1, math.ceil(counts[status] / page_size)) for status in statuses)
     if local.requests <= lists:
         return local
-    return Plan(statuses=statuses, requests=lists)
+    return SettlingPlan(statuses=statuses, requests=lists)
 
 
-def _by_place(opens: Sequence[OpenExecution], ranks: Mapping[str, Places], page_size: int) -> Plan:
+def _by_place(opens: Sequence[OpenExecution], ranks: Mapping[str, Places], page_size: int) -> SettlingPlan:
     """A page for those that stand close together, a single read for each of the others."""
     known = [execution for execution in opens if execution.id in ranks and execution.started_at is not None]
     placed = sorted(((ranks[execution.id], execution) for execution in known), key=lambda pair: pair[0])
@@ -75,7 +75,7 @@ def _by_place(opens: Sequence[OpenExecution], ranks: Mapping[str, Places], page_
         else:
             singles.append(placed[at][1].id)
         at = end + 1
-    return Plan(spans=tuple(spans), singles=tuple(singles), requests=len(spans) + len(singles))
+    return SettlingPlan(spans=tuple(spans), singles=tuple(singles), requests=len(spans) + len(singles))
 
 
 def span_of(opens: Sequence[OpenExecution]) -> Window | None:

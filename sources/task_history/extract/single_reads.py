@@ -2,7 +2,7 @@
 
 A read that fails is tried for a few seconds, then set aside while all others go on, and tried again at the end of the
 run until ``fault_deadline_s`` have passed since the first one failed: all items of a run share that time. What fails
-then, too, is noted with its reason by the caller; a later run tries it again (``backlog.next_try_at``).
+then, too, is noted with its reason by the caller; a later run tries it again (``warehouse.retry_schedule``).
 
 Many different items that fail one after the other may mean that the vendor is down. Then an item that the vendor is
 known to hold is read with the patience of any request: its answer shows that only the others fail.
@@ -41,6 +41,8 @@ _MAX_IN_A_ROW = 20
 """Different items that fail one after the other before it is asked whether the vendor answers at all."""
 _SUSPICIOUS_IN_A_ROW = 2
 """The same at the end of a run, when nothing else is left to read."""
+MAX_KNOWN_READABLE = 50
+"""Stored executions that a caller looks through for items that the vendor was able to read before."""
 _MAX_KNOWN = 3
 """Items that are read to find out."""
 

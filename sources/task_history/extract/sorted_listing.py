@@ -19,11 +19,11 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
-from .compare import Comparer, Comparison, CountedHeld, SpotCheck, StoredExecutions
+from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
 from .evidence import COUNT, Evidence, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld
+from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .one_instant import read_instant
 from .pages import (
     MAX_ROWS_FACTOR,
@@ -38,7 +38,7 @@ from .pages import (
     is_sorted,
     rows_beside,
 )
-from .pieces import certain_piece, cut_page, cut_piece, empty_piece, joined_piece, whole_page
+from .pieces import complete_beginning, cut_page, cut_piece, empty_piece, joined_piece, whole_page
 from .read_ahead import ReadAhead
 from .uncounted_listing import UncountedListing, instant_piece
 
@@ -166,12 +166,12 @@ class SortedListing:
         return None
 
     def incremental(
-        self, since: LastSync, held: NewestHeld, *, edge: Edge
+        self, since: LastSync, held: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
         return incremental(self, self._system, since, held, edge=edge)
 
-    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:
+    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:
         """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
         spot_check = SpotCheck(self._pages, self._system, held)
         comparison = Comparison()
@@ -322,19 +322,19 @@ class SortedListing:
             raise
         self._note_density(reading)
         if reading.empty_from and reading.error is None:
-            certain = certain_piece(self._system, reading)
+            certain = complete_beginning(self._system, reading)
             if certain is not None:
                 yield joined_piece(self._system, begun, certain)
-                self._depth.came_empty(reading.empty_from)
+                self._depth.note_empty_page(reading.empty_from)
                 return
         if reading.error is None:
-            self._depth.came_whole()
+            self._depth.note_complete_piece()
             for piece in self._verified(reading, may_expire=may_expire):
                 yield (
                     joined_piece(self._system, begun, piece) if piece.window.start == window.start else piece
                 )
             return
-        certain = certain_piece(self._system, reading)
+        certain = complete_beginning(self._system, reading)
         if certain is not None:
             begun = joined_piece(self._system, begun, certain)
         yield begun

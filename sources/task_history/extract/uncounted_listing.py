@@ -116,7 +116,7 @@ class UncountedListing:
                     return None
         except Exception as error:  # noqa: BLE001 - raised again when the rows are safe
             return error
-        self._depth.came_whole()
+        self._depth.note_complete_piece()
         return None
 
     def _next(self, reading: _OverlappingPages) -> Page | None:
@@ -127,7 +127,7 @@ class UncountedListing:
         if not page.size:
             reading.reached_end = reading.has_one_page and is_only_row(reading.page, (first_answer, page))
             if not reading.reached_end:
-                self._depth.came_empty(reading.asked)
+                self._depth.note_empty_page(reading.asked)
             return None
         if not reading.joins(page) and reading.has_swapped(page):
             self._is_swapping = reading.overlaps_instant = True

@@ -18,10 +18,18 @@ from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from .chain import Chain
-from .compare import Comparison, CountedHeld, Leaf, StoredExecutions
+from .compare import Comparison, CountedExecutions, Leaf, StoredExecutions
 from .evidence import COUNT, Evidence, PageLengths
 from .listed_rows import Rows
-from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestHeld, WindowReader
+from .listing import (
+    ROWS_PER_PIECE,
+    ComparedWindow,
+    Edge,
+    LastSync,
+    ListedWindow,
+    NewestExecutions,
+    WindowReader,
+)
 from .outside import around
 from .pages import Pages, described, refused_depth
 from .seen_order import SeenOrder
@@ -81,7 +89,7 @@ class UnsortedListing:
     def incremental(
         self,
         since: LastSync,
-        held: NewestHeld,  # noqa: ARG002 - the vendor filters by time
+        held: NewestExecutions,  # noqa: ARG002 - the vendor filters by time
         *,
         edge: Edge,
     ) -> Iterator[ListedWindow | ComparedWindow]:
@@ -114,7 +122,7 @@ class UnsortedListing:
         """Where the vendor's rows of the window differ from those held; all of them are read for it."""
         return compared(self, window, held)
 
-    def audit(self, window: Window, held: CountedHeld, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
+    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
         """The same: nothing tells that the copy is equal but reading all."""
         return compared(self, window, held)
 

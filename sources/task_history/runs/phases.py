@@ -55,7 +55,7 @@ def window_chunk(
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
-    rows = records.beside_single_reads(system, rows, stored, context.warehouse.stored)
+    rows = records.keep_single_read_fields(system, rows, stored, context.warehouse.stored)
     rows_to_write, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     # Rows from outside of the window may have begun at any time.

@@ -16,7 +16,7 @@ from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, SYNC_RUNS
 from .context import Context
 from .run_row import RunRow
-from .tally import Left
+from .tally import Remaining
 
 _LONG_WAIT = 0.05
 """A longer wait for the vendor has what is in hand committed: a share of the seconds in which a batch is filled."""
@@ -46,7 +46,7 @@ class RunLoop:
         self.context = context
         self.error: Exception | None = None
         self.stopped: Stopped | None = None
-        self.left: Left | None = None
+        self.left: Remaining | None = None
         """The backlog at the end; None before the end, or where it is not counted."""
         self.work = work
         self._is_committed = is_committed
@@ -152,7 +152,7 @@ class RunLoop:
         left = [context.warehouse.within(selection).left(scope) for context in self.context.all]
         unreadable = [context.warehouse.unreadable() for context in self.context.all]
         due = [at for listing in unreadable if (at := listing.next_try_at) is not None]
-        self.left = Left(
+        self.left = Remaining(
             sum(listing.open_executions for listing in left),
             sum(listing.details for listing in left),
             sum(listing.payloads for listing in left),

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.models import Window
 from .runner import ActiveRun
-from .tally import Left
+from .tally import Remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class RunResult:
     """The time of which the vendor purged executions before this run; None where there is none."""
     statistics_difference: tuple[int, int] | None
     """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
-    left: Left
+    left: Remaining
     """The backlog, which the next sync goes on with."""
     left_s: float | None
     """Seconds that the steps and payloads left take at the budget; None without a limit."""
@@ -147,7 +147,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
     """The result of a run that took ``seconds``."""
     loop, context, budget = run.loop, run.loop.context, run.budget
     tally, stats, cost, usage = context.tally, run.client.stats, context.cost, run.usage()
-    left = loop.left or Left(0, 0, 0)
+    left = loop.left or Remaining(0, 0, 0)
     details_left = left.details + left.payloads
     return RunResult(
         command=context.command,

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ..client.wait_stats import Stats
 from ..core.models import Row
-from .tally import Left, Tally
+from .tally import Remaining, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class RunRow:
             "written_at": now,
         }
 
-    def final(self, left: Left | None, *, now: datetime, is_complete: bool | None) -> Row:
+    def final(self, left: Remaining | None, *, now: datetime, is_complete: bool | None) -> Row:
         """The columns that are set when the run has ended."""
         return {
             "ended_at": now,

@@ -14,7 +14,14 @@ from ..core.batch import FLUSH, Chunk
 from ..core.errors import TaskHistoryError, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Selection, Window
-from ..extract.listing import AHEAD, ComparedWindow, HeldAndRejected, LastSync, ListedWindow, NewestHeld
+from ..extract.listing import (
+    AHEAD,
+    ComparedWindow,
+    LastSync,
+    ListedWindow,
+    NewestExecutions,
+    StoredAndRejected,
+)
 from ..extract.pages import described
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
@@ -137,7 +144,7 @@ class Sync:
         warehouse = context.warehouse.within(Selection(None, partition.filters))
         # The vendor counts rejected rows too.
         counted = partition.counted_rejected
-        known: NewestHeld = HeldAndRejected(warehouse, counted) if counted else warehouse
+        known: NewestExecutions = StoredAndRejected(warehouse, counted) if counted else warehouse
         for event in partition.reader.incremental(since, known, edge=context.edge):
             if isinstance(event, ComparedWindow):
                 yield replace(event, counts_rejected=bool(counted))

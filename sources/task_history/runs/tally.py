@@ -54,7 +54,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Remaining:
     """The backlog when a run ends: executions, steps and payloads that are not loaded."""
 
     open_executions: int

@@ -41,7 +41,7 @@ class MissingDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableCounts:
     """Numbers of executions and payloads that could not be read, in whole or in part."""
 
     details: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..core.models import Scope
-from .backlog import Backlog, MissingDetail, Unreadable
-from .dataset import Dataset, Where, missing_detail, utc
+from .backlog import Backlog, MissingDetail, UnreadableCounts
+from .dataset import Dataset, SqlCondition, missing_detail, utc
 
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
@@ -55,7 +55,7 @@ class BacklogQueries(Dataset):
         )
         return list(map(missing_detail, rows))
 
-    def unreadable(self) -> Unreadable:
+    def unreadable(self) -> UnreadableCounts:
         """Numbers of executions and payloads that could not be read, by one query."""
         counts = "count(next_try_at), sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END), min(next_try_at)"
         tables = [self._system.details.log, *([self._system.payloads.table] if self._system.payloads else [])]
@@ -67,7 +67,7 @@ class BacklogQueries(Dataset):
             for table in tables
         ]
         due = [at for row in (details, *payloads) if (at := utc(row[2])) is not None]
-        return Unreadable(
+        return UnreadableCounts(
             int(details[0] or 0),
             sum(int(row[0] or 0) for row in payloads),
             sum(int(row[1] or 0) for row in (details, *payloads)),
@@ -78,7 +78,7 @@ class BacklogQueries(Dataset):
         """The backlog of the scope, by one query."""
         chosen = self._chosen("e")
         parts = [
-            Where(
+            SqlCondition(
                 f"SELECT count(*) AS a, 0 AS b FROM {self._executions} AS e WHERE e.is_open AND {chosen.sql}",
                 chosen.values,
             )
@@ -88,11 +88,11 @@ class BacklogQueries(Dataset):
             (scope.payloads if self._system.payloads else "none", self._payloads_wanted, "s"),
         ):
             if which == "none":
-                parts.append(Where("SELECT 0 AS a, 0 AS b"))
+                parts.append(SqlCondition("SELECT 0 AS a, 0 AS b"))
                 continue
             condition = where(scope, None)
             counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {condition.sql}"
-            parts.append(Where(counted, condition.values))
+            parts.append(SqlCondition(counted, condition.values))
         rows = self._rows(
             f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
             f"CROSS JOIN ({parts[2].sql}) AS y",
@@ -100,11 +100,11 @@ class BacklogQueries(Dataset):
         )
         return Backlog(*(int(value or 0) for value in rows[0])) if rows else Backlog(0, 0, 0, 0)
 
-    def _details_wanted(self, scope: Scope, now: datetime | None) -> Where:
+    def _details_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
         """Executions whose steps are not loaded: those that are due by ``now``, or all."""
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
         condition, due = self._chosen("e"), self._due("x", now)
-        return Where(
+        return SqlCondition(
             f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start} "
@@ -112,12 +112,12 @@ class BacklogQueries(Dataset):
             (*due.values, *condition.values),
         )
 
-    def _payloads_wanted(self, scope: Scope, now: datetime | None) -> Where:
+    def _payloads_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
         """Steps whose payload is not loaded: those that are due by ``now``, or all."""
         assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
         condition, due = self._chosen("e"), self._due("p", now)
-        return Where(
+        return SqlCondition(
             f"{self._name.recent(self._system.details.steps)} AS s "
             f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
@@ -125,7 +125,9 @@ class BacklogQueries(Dataset):
             (*due.values, *condition.values),
         )
 
-    def _due(self, alias: str, now: datetime | None) -> Where:
+    def _due(self, alias: str, now: datetime | None) -> SqlCondition:
         """The SQL condition that something was tried in vain and is tried again: by ``now``, or at any time."""
         column = f"{alias}.next_try_at"
-        return Where(f"{column} IS NOT NULL") if now is None else Where(f"{column} <= %s", (now,))
+        return (
+            SqlCondition(f"{column} IS NOT NULL") if now is None else SqlCondition(f"{column} <= %s", (now,))
+        )

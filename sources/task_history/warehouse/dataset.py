@@ -20,7 +20,7 @@ Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class SqlCondition:
     """An SQL condition and its bound values."""
 
     sql: str
@@ -51,7 +51,7 @@ class Dataset:
         self._executions = names.recent(system.executions)
         self._start = system.started_column
 
-    def _chosen(self, alias: str) -> Where:
+    def _chosen(self, alias: str) -> SqlCondition:
         """The selection as an SQL condition on executions."""
         parts: list[str] = ["TRUE"]
         values: list[Any] = []
@@ -72,7 +72,7 @@ class Dataset:
                     f"(SELECT workflow_id FROM {workflows} AS w WHERE {name} = %s)"
                 )
             values.append(value)
-        return Where(" AND ".join(parts), tuple(values))
+        return SqlCondition(" AND ".join(parts), tuple(values))
 
     def _partition(self, alias: str) -> str:
         return f"{alias}.{self._partition_column}" if self._partition_column else "NULL"

@@ -13,7 +13,7 @@ from ..systems.protocol import System
 from .backlog import MissingDetail, OpenExecution, StepCount
 from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
-from .dataset import Where, missing_detail, utc, utc_or_epoch
+from .dataset import SqlCondition, missing_detail, utc, utc_or_epoch
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
 from .status_history import StoredStatus
@@ -326,7 +326,7 @@ class Warehouse(BacklogQueries):
             *commands,
         )
 
-    def _held(self, window: Window) -> Where:
+    def _held(self, window: Window) -> SqlCondition:
         condition = self._chosen("e")
         sql = f"e.{self._start} >= %s AND e.{self._start} < %s AND e.purged_at_source IS NULL AND {condition.sql}"
-        return Where(sql, (window.start, window.end, *condition.values))
+        return SqlCondition(sql, (window.start, window.end, *condition.values))

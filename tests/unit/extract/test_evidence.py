@@ -11,7 +11,7 @@ from task_history.extract.evidence import (
     REPEAT,
     Evidence,
     PageLengths,
-    Repeated,
+    RepeatedReadings,
     by_chain,
     by_count,
     count_of,
@@ -207,10 +207,10 @@ def test_one_row_is_all_where_two_pages_behind_it_are_empty(
 
 def test_rows_that_swap_are_believed_once_as_many_were_seen_as_are_counted() -> None:
     """Readings of one instant add up while they agree on the number of rows; what was seen before it changed does not."""
-    readings = Repeated()
+    readings = RepeatedReadings()
     assert readings.add({"a", "b"}, positions=3, count=3) is None
     assert readings.add({"b", "c"}, positions=3, count=3) == COUNT
-    readings = Repeated()
+    readings = RepeatedReadings()
     assert readings.add({"a", "b"}, positions=3, count=3) is None
     assert readings.add({"b", "c"}, positions=4, count=4) is None
     assert readings.add({"c", "d"}, positions=4, count=4) is None
@@ -219,17 +219,17 @@ def test_rows_that_swap_are_believed_once_as_many_were_seen_as_are_counted() -> 
 
 def test_rows_that_swap_without_a_count_are_believed_once_a_whole_reading_is_repeated() -> None:
     """Two readings of as many rows in a row, in which as many distinct rows were seen; never a reading that broke off."""
-    readings = Repeated()
+    readings = RepeatedReadings()
     assert readings.add({"a", "b", "c"}, positions=3, count=None) is None
     assert readings.add({"a", "b", "c"}, positions=3, count=None) == REPEAT
-    readings = Repeated()
+    readings = RepeatedReadings()
     assert readings.add({"a", "b"}, positions=2, count=None, reason="too deep") is None
     assert readings.add({"a", "b"}, positions=2, count=None, reason="too deep") == unverified("too deep")
 
 
 def test_a_count_that_no_row_meets_ends_the_readings() -> None:
     """Where no row swaps and the count is too high, a second reading is the last one: it would be read for ever."""
-    readings = Repeated()
+    readings = RepeatedReadings()
     assert readings.add({"a", "b"}, positions=2, count=5) is None
     ended = readings.add({"a", "b"}, positions=2, count=5)
     assert ended == unverified("5 rows of one instant, of which 2 were seen")

@@ -16,7 +16,7 @@ from task_history.core.errors import (
     VendorUnavailable,
 )
 from task_history.core.models import Answer, Request
-from task_history.extract.rows import Unread
+from task_history.extract.rows import ReadProblem
 from task_history.extract.single_reads import Item, Patience, SingleReads
 from task_history.systems.protocol import Detail
 from task_history.warehouse.retry_schedule import next_try_at
@@ -110,9 +110,11 @@ def test_distance_grows_up_to_two_days(tries: int, distance: timedelta) -> None:
 def test_parts_are_left_unread_after_some_tries() -> None:
     """A part that fails has the whole read again, but not for ever; reasons that no try can help are no reason to."""
     detail = Detail({}, {}, [], failed=("the log",), unreadable=("an id",))
-    assert Unread.parts_of(detail, tries=1, now=AT) == Unread(("the log", "an id"), 1, AT + HOUR)
-    assert Unread.parts_of(detail, tries=6, now=AT) == Unread(("the log", "an id"), 6, None)
-    assert Unread.parts_of(Detail({}, {}, [], unreadable=("an id",)), tries=1, now=AT) == Unread(("an id",))
+    assert ReadProblem.parts_of(detail, tries=1, now=AT) == ReadProblem(("the log", "an id"), 1, AT + HOUR)
+    assert ReadProblem.parts_of(detail, tries=6, now=AT) == ReadProblem(("the log", "an id"), 6, None)
+    assert ReadProblem.parts_of(Detail({}, {}, [], unreadable=("an id",)), tries=1, now=AT) == ReadProblem(
+        ("an id",)
+    )
 
 
 def test_time_is_shared_from_the_first_failure_on() -> None:
