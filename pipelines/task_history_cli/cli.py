@@ -10,16 +10,16 @@ import logging
 import os
 import platform
 import sys
-import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
 from task_history.core import files
-from task_history.core.errors import Stopped, TaskHistoryError, UsageError
+from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 
 from .console import output
+from .console.failures import described
 
 COMMANDS = {
     "demo": "try it without a key: sync a sandbox into DuckDB and query it",
@@ -36,6 +36,7 @@ COMMANDS = {
     "why": "explain where an execution came from, or why it is missing",
     "replay": "rerun executions at the vendor; a dry run without --yes",
     "answer": "answer a run that waits for a person; a dry run without --yes",
+    "fleet": "list, sync or show all configured accounts of all systems at once",
     "sandbox": "serve a fake vendor API on this machine, for tests",
 }
 EXIT_CODES = "\n".join(["exit codes:", *(f"  {code:<5d}{code.meaning}" for code in ExitCode)])
@@ -61,25 +62,11 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         with files.with_umask(files.umask(os.environ)):
             code = _module(args.command).run(args)
-    except TaskHistoryError as error:
-        return _failed(args, error.exit_code, str(error))
-    except Stopped as stopped:
-        return _failed(args, ExitCode.DONE, f"Stopped: {stopped.reason}")
-    except KeyboardInterrupt:
-        return _failed(args, ExitCode.INTERRUPTED, "Stopped by Ctrl-C.")
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except Exception as error:  # noqa: BLE001 - reported with the exit code for unexpected errors
-        if args.log_level == "debug":
-            output.tell(*traceback.format_exc().splitlines())
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return _failed(
-            args,
-            ExitCode.UNEXPECTED,
-            f"Unexpected {type(error).__name__} in {where.name}: {error}. This is a bug in task-history; "
-            "committed rows are safe. Run the command again with --log-level debug and report the output.",
-        )
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported with its exit code
+        return _failed(args, *described(error))
     return int(code)
 
 

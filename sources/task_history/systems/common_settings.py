@@ -83,6 +83,11 @@ class SystemSettings:
         unset="the system",
         command_only=True,
     )
+    schedule: str = setting(
+        "When Dagster runs the account's sync: five cron fields, in UTC.",
+        default="0 * * * *",
+        command_only=True,
+    )
     start_date: datetime | None = setting(  # noqa: RUF009 - a field, as the others are
         "Where the first sync begins; 30 days back when not set.", example="2026-09-01", unset="30 days back"
     )

@@ -1,0 +1,277 @@
+"""``task-history fleet list|sync|status``: all configured accounts of all systems at once."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from task_history.core.errors import TaskHistoryError
+from task_history.core.exit_codes import ExitCode
+from task_history.settings import load
+
+from ..console import arguments, output
+from ..console.failures import described
+from ..fleet.accounts import Account, configured_accounts, selected
+from ..fleet.worker_processes import WorkerProcesses
+from ..runtime import result_output
+from ..runtime.target import find_target
+from .status import status
+from .sync import sync
+
+_WORST_FIRST = (
+    ExitCode.UNEXPECTED,
+    ExitCode.USAGE,
+    ExitCode.CONFIGURATION,
+    ExitCode.UNAVAILABLE,
+    ExitCode.DIFFERENCES,
+    ExitCode.ALREADY_RUNNING,
+    ExitCode.DONE,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "action",
+        choices=("list", "sync", "status"),
+        help="list: the accounts, their datasets and schedules; sync: the sync of each, side by side; "
+        "status: how far each is loaded",
+    )
+    parser.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only accounts with such names, such as 'paragon*' or '*/eu'; may be given several times",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=_jobs,
+        default=4,
+        metavar="N",
+        help="of sync: how many accounts at a time (default 4)",
+    )
+    arguments.add_warehouse(parser)
+    arguments.add_limits(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    accounts = selected(configured_accounts(args.destination), args.select)
+    return {"list": _list, "sync": _sync, "status": _status}[args.action](args, accounts)
+
+
+def _jobs(text: str) -> int:
+    jobs = arguments.whole_number(text)
+    if not 1 <= jobs <= 64:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to 64")
+    return jobs
+
+
+def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+    code = _worst(account.error.exit_code for account in accounts if account.error)
+    if args.json:
+        now = datetime.now(UTC)
+        entries = [account.as_json(now) for account in accounts]
+        output.emit({"command": "fleet list", "exit_code": code, "accounts": entries})
+        return code
+    rows = [
+        [
+            account.name,
+            account.settings.dataset_name,
+            account.target.name,
+            account.target.place,
+            account.schedule or "",
+        ]
+        for account in accounts
+        if account.settings and account.target
+    ]
+    output.say(*output.table(rows, heads=["account", "dataset", "destination", "place", "schedule (UTC)"]))
+    for account in accounts:
+        if account.error:
+            output.say(f"{account.name} cannot run: {account.error}")
+    return code
+
+
+def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+    began = time.monotonic()
+    works = [
+        _Work(
+            account.name,
+            account.system,
+            account.instance,
+            args.destination,
+            args.max_requests,
+            args.max_minutes,
+            args.log_level,
+            args.log_format,
+        )
+        for account in accounts
+        if account.error is None
+    ]
+    ended = [
+        _ended(account.name, account.error.exit_code, str(account.error))
+        for account in accounts
+        if account.error
+    ]
+    for one in ended:
+        _tell(one)
+    if works:
+        processes = WorkerProcesses(_sync_account, works, jobs=args.jobs)
+        for work, result in processes.results():
+            ended.append(
+                result
+                or _ended(
+                    work.account, ExitCode.UNEXPECTED, "Its process was killed; the next sync goes on there."
+                )
+            )
+            _tell(ended[-1])
+        is_stopped = processes.is_stopping
+    else:
+        is_stopped = False
+    code = _worst(ExitCode(one["exit_code"]) for one in ended)
+    result = {
+        "command": "fleet sync",
+        "exit_code": code,
+        "accounts": sorted(
+            ended, key=lambda one: [account.name for account in accounts].index(one["account"])
+        ),
+        "not_begun": [
+            account.name for account in accounts if account.name not in {one["account"] for one in ended}
+        ],
+        "is_stopped": is_stopped,
+        "duration_s": round(time.monotonic() - began, 3),
+    }
+    if args.json:
+        output.emit(result)
+    else:
+        output.tell(*_summary(result))
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a worker process needs for the sync of one account."""
+
+    account: str
+    system: str
+    instance: str | None
+    destination: str | None
+    max_requests: int | None
+    max_minutes: float | None
+    log_level: str
+    log_format: str
+
+
+def _sync_account(work: _Work) -> dict[str, Any]:
+    """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error."""
+    # A person reads one line for each account; a log in JSON is complete.
+    is_quiet = work.log_format == "text" and work.log_level == "info"
+    output.start_logging("warning" if is_quiet else work.log_level, work.log_format)
+    name_account(work.account)
+    with output.escaped_streams():
+        try:
+            settings = load(work.system, instance=work.instance)
+            target = find_target(work.destination, settings.pipeline_name, dataset=settings.dataset_name)
+            result = sync(settings, target, max_requests=work.max_requests, max_minutes=work.max_minutes)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run
+            return _ended(work.account, *described(error))
+    return _ended(work.account, ExitCode.DONE, None) | {"result": result}
+
+
+def name_account(account: str) -> None:
+    """Each log line of this process names the account from now on."""
+
+    def named(record: logging.LogRecord) -> bool:
+        record.fields = {"account": account, **getattr(record, "fields", {})}
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.filters[:] = [named]
+
+
+def _ended(account: str, code: ExitCode, error: str | None) -> dict[str, Any]:
+    return {"account": account, "exit_code": int(code), "error": error, "result": None}
+
+
+def _tell(ended: Mapping[str, Any]) -> None:
+    result = ended["result"]
+    if result is None:
+        output.tell(
+            f"{ended['account']}: exit code {ended['exit_code']}. {ended['error']}",
+            level=logging.ERROR if ended["exit_code"] else logging.INFO,
+            account=ended["account"],
+            exit_code=ended["exit_code"],
+        )
+    else:
+        output.tell(
+            f"{ended['account']}: {' '.join(result_output.lines(result))}",
+            account=ended["account"],
+            exit_code=ended["exit_code"],
+        )
+
+
+def _summary(result: Mapping[str, Any]) -> list[str]:
+    ended = result["accounts"]
+    done = [one for one in ended if one["result"] is not None]
+    rows = sum(one["result"]["executions"] for one in done)
+    requests = sum(one["result"]["requests"] for one in done)
+    lines = [
+        f"{len(done):,} of {len(ended) + len(result['not_begun']):,} accounts done in "
+        f"{output.duration(result['duration_s'])}: {rows:,} executions with {requests:,} requests."
+    ]
+    failed = [one["account"] for one in ended if one["exit_code"]]
+    if failed:
+        lines.append(f"Not done: {', '.join(failed)}.")
+    if result["is_stopped"]:
+        left = ", ".join(result["not_begun"]) or "none"
+        lines.append(f"Stopped by a signal. Accounts that were not begun: {left}. The same command goes on.")
+    return lines
+
+
+def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
+    entries: list[dict[str, Any]] = []
+    codes = []
+    for account in accounts:
+        entry: dict[str, Any] = {"account": account.name, "error": None, "status": None}
+        try:
+            if account.error is not None:
+                raise account.error
+            entry["status"] = status(account.system, account.instance, args.destination)
+        except TaskHistoryError as error:
+            entry["error"] = str(error)
+            codes.append(error.exit_code)
+        entries.append(entry)
+    code = _worst(codes)
+    if args.json:
+        output.emit({"command": "fleet status", "exit_code": code, "accounts": entries})
+        return code
+    rows = [[entry["account"], *_state(entry["status"])] for entry in entries if entry["status"]]
+    heads = ["account", "covered until", "behind", "open", "left", "last run", "outcome"]
+    output.say(*output.table(rows, heads=heads, right={3, 4}))
+    for entry in entries:
+        if entry["error"]:
+            output.say(f"{entry['account']} cannot be read: {entry['error']}")
+    return code
+
+
+def _state(found: Mapping[str, Any]) -> list[str]:
+    if not found["loaded"]:
+        return ["not synced yet", "", "", "", "", ""]
+    last = found["runs"][0] if found["runs"] else None
+    return [
+        output.minute(found["covered_until"]),
+        "" if found["lag_s"] is None else output.duration(max(0, found["lag_s"])),
+        f"{found['open_executions']:,}",
+        f"{found['details_left'] + found['payloads_left']:,}",
+        output.minute(last["started_at"]) if last else "",
+        str(last["outcome"]) if last else "",
+    ]
+
+
+def _worst(codes: Any) -> ExitCode:
+    """The code that says most about what is wrong; ``DONE`` if there is none."""
+    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)

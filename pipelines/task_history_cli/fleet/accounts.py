@@ -1,0 +1,127 @@
+"""The configured accounts of all systems: their settings, warehouse and schedule, or the reason why one cannot run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from task_history import systems
+from task_history.core.errors import ConfigurationError, TaskHistoryError, UsageError
+from task_history.settings import Settings, config_sources, load
+from task_history.settings_accounts import configured_instances
+
+from ..console import output
+from ..runtime.target import Target, find_target
+
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#L-]+")
+_CRON_FIELDS = 5
+_PARTITIONS_REACH = timedelta(days=365)
+"""How far back the months to backfill begin where neither ``start_date`` nor a retention says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured account. Without ``settings`` it cannot run, for the reason in ``error``."""
+
+    system: str
+    instance: str | None
+    settings: Settings | None = field(default=None, repr=False)
+    target: Target | None = None
+    error: TaskHistoryError | None = None
+
+    @property
+    def name(self) -> str:
+        """``<system>`` for a system's first account, ``<system>/<instance>`` for a further one."""
+        return "/".join(filter(None, (self.system, self.instance)))
+
+    @property
+    def schedule(self) -> str | None:
+        """When its sync shall run, as five cron fields in UTC; None where the settings cannot be read."""
+        return None if self.settings is None else self.settings.values.schedule
+
+    def as_json(self, now: datetime) -> dict[str, Any]:
+        """What ``fleet list --json`` prints of it; holds no secret."""
+        settings, target = self.settings, self.target
+        return {
+            "account": self.name,
+            "system": self.system,
+            "instance": self.instance,
+            "dataset": settings.dataset_name if settings else None,
+            "destination": target.name if target else None,
+            "place": target.place if target else None,
+            "schedule": self.schedule,
+            "first_month": first_month(settings, now).strftime("%Y-%m") if settings else None,
+            "error": str(self.error) if self.error else None,
+        }
+
+
+def configured_accounts(destination: str | None) -> list[Account]:
+    """All accounts that settings are made for, in the order of the systems; checked, no request is sent.
+
+    Raises:
+        ConfigurationError: a file of settings cannot be read, or no account is configured.
+    """
+    paths = [
+        path for source in config_sources(os.environ) for path, is_table in source.paths() if not is_table
+    ]
+    found = [
+        _checked(name, instance, destination)
+        for name in systems.names()
+        for instance in configured_instances(systems.find(name), paths)
+    ]
+    if not found:
+        raise ConfigurationError(
+            "No account is configured: set the credentials of a system in .dlt/secrets.toml or in the environment. "
+            "task-history systems SYSTEM names its settings."
+        )
+    return found
+
+
+def selected(accounts: Sequence[Account], patterns: Sequence[str]) -> list[Account]:
+    """The accounts whose name matches one of the patterns, such as ``paragon*``; all of them without a pattern.
+
+    Raises:
+        UsageError: a pattern matches none.
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(account.name, pattern) for account in accounts):
+            names = ", ".join(account.name for account in accounts)
+            raise UsageError(f"--select {pattern!r} matches no account. Configured: {names}.")
+    return [
+        account
+        for account in accounts
+        if not patterns or any(fnmatchcase(account.name, pattern) for pattern in patterns)
+    ]
+
+
+def first_month(settings: Settings, now: datetime) -> datetime:
+    """The first month that can be backfilled: that of ``start_date``, or the oldest that the vendor still keeps."""
+    first = settings.values.start_date or now - (settings.retention or _PARTITIONS_REACH)
+    return datetime(first.year, first.month, 1, tzinfo=UTC)
+
+
+def _checked(system: str, instance: str | None, destination: str | None) -> Account:
+    try:
+        settings = load(system, instance=instance)
+        output.keep_secret(settings.secrets)
+        target = find_target(destination, settings.pipeline_name, dataset=settings.dataset_name)
+        _check_cron(settings.values.schedule)
+        # What finds out the warehouse's own place also finds out whether its credentials can be used.
+        _ = target.place
+    except TaskHistoryError as error:
+        return Account(system, instance, error=error)
+    return Account(system, instance, settings, target)
+
+
+def _check_cron(schedule: str) -> None:
+    fields = schedule.split()
+    if len(fields) != _CRON_FIELDS or not all(map(_CRON_FIELD.fullmatch, fields)):
+        raise ConfigurationError(
+            f"schedule: {schedule!r} is not five cron fields (minute, hour, day, month, weekday), such as 0 * * * * "
+            "for every hour."
+        )

@@ -1,0 +1,171 @@
+"""All configured accounts at once: list, sync and status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place, truth
+
+KEY = "key-that-nothing-prints"
+
+
+def add_account(place: Place, instance: str, sandbox: SandboxProcess, **settings: Any) -> None:
+    """Configures a further account of the place's system, at that vendor."""
+    prefix = f"TASK_HISTORY_{place.system.upper()}_{instance.upper()}__SOURCES__TASK_HISTORY__{place.system.upper()}__"
+    for name, value in {**sandbox.settings, **settings}.items():
+        place.env[prefix + name.upper()] = str(value)
+
+
+def set_sailpoint(place: Place, base_url: str) -> None:
+    """Configures an account of SailPoint with credentials that its vendor does not know."""
+    prefix = "SOURCES__TASK_HISTORY__SAILPOINT__"
+    for name, value in {"base_url": base_url, "client_id": "nobody", "client_secret": KEY}.items():
+        place.env[prefix + name.upper()] = value
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=120, seed=5, freeze=True) as server:
+        yield server
+
+
+def running_workers(parent: int) -> list[int]:
+    """The worker processes of that process, which have a session of their own."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent and fields[0] != "Z" and fields[3] == entry.name:
+            found.append(int(entry.name))
+    return found
+
+
+def wait_until(condition: Any) -> Any:
+    """What the condition gives once it gives something."""
+    end = time.monotonic() + 300
+    while not (value := condition()):
+        assert time.monotonic() < end, "it never came about"
+        time.sleep(0.02)
+    return value
+
+
+def test_list_names_each_account_and_what_is_wrong_with_it(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """Every account that settings are made for, of every system, with dataset and schedule, and no secret."""
+    place = Place(tmp_path, sandbox)
+    add_account(place, "eu", sandbox, schedule="30 3 * * 1-5")
+    add_account(place, "broken", sandbox, schedule="whenever")
+    place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
+    told = json.loads(place.run("fleet", "list", "--json", expect=3).stdout)
+    accounts = {account["account"]: account for account in told["accounts"]}
+    assert list(accounts) == ["paragon", "paragon/broken", "paragon/eu", "sailpoint"]
+    assert accounts["paragon"]["dataset"] == "paragon"
+    assert accounts["paragon"]["schedule"] == "0 * * * *"
+    assert accounts["paragon"]["first_month"] == "2026-01"
+    assert accounts["paragon/eu"]["dataset"] == "paragon_eu"
+    assert accounts["paragon/eu"]["schedule"] == "30 3 * * 1-5"
+    assert "five cron fields" in accounts["paragon/broken"]["error"]
+    assert "tenant" in accounts["sailpoint"]["error"] or "client_secret" in accounts["sailpoint"]["error"]
+    text = place.run("fleet", "list", expect=3).stdout
+    assert "paragon/broken cannot run" in text
+    assert sandbox.api_key not in text + json.dumps(told)
+    place.run("fleet", "list", "--select", "paragon", "--select", "*/eu")
+
+
+def test_without_an_account_it_says_what_to_set(tmp_path: Path) -> None:
+    """No account is configured: exit code 3, with the way to go; a pattern that matches none: exit code 2."""
+    place = Place(tmp_path, None, start_date=None, rate_limit_requests=None, integrations=None)
+    assert "No account is configured" in place.run("fleet", "sync", expect=3).stderr
+    place.set(project_id="p", api_key="k")
+    assert "Configured: paragon." in place.run("fleet", "sync", "--select", "payroll*", expect=2).stderr
+    assert "from 1 to 64" in place.run("fleet", "sync", "--jobs", "0", expect=2).stderr
+
+
+def test_a_broken_account_holds_up_no_other(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """Accounts side by side: each has its line and its rows, a refused one its reason; worst code is the end's."""
+    place = Place(tmp_path, sandbox)
+    for instance in ("one", "two", "three"):
+        add_account(place, instance, sandbox)
+    set_sailpoint(place, sandbox.base_url)
+    done = place.run_process("fleet", "sync", "--jobs", "2")
+    assert done.returncode in (3, 4), done.stderr
+    assert "4 of 5 accounts done" in done.stderr
+    assert "Not done: sailpoint." in done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith(("paragon", "sailpoint"))]
+    assert len(lines) == 5, done.stderr
+    assert KEY not in done.stderr + done.stdout
+    for dataset in ("paragon", "paragon_one", "paragon_two", "paragon_three"):
+        assert place.executions(dataset) == truth(sandbox)
+    told = json.loads(place.run("fleet", "status", "--json").stdout)
+    rows = {account["account"]: account["status"]["rows"] for account in told["accounts"]}
+    assert sorted(rows) == ["paragon", "paragon/one", "paragon/three", "paragon/two", "sailpoint"]
+    assert rows["paragon/two"]["workflow_executions"] == 120
+    assert rows["sailpoint"]["workflow_executions"] == 0
+    text = place.run("fleet", "status").stdout
+    assert "paragon/two" in text
+
+
+def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """SIGKILL of a worker: its account is named, all others end well, and the next sync goes on."""
+    place = Place(tmp_path, sandbox)
+    for instance in ("one", "two"):
+        add_account(place, instance, sandbox)
+    sandbox.post("latency", {"ms": 100})
+    process = place.start("fleet", "sync", "--jobs", "1")
+    worker = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))[0]
+    os.kill(worker, signal.SIGKILL)
+    sandbox.post("latency", {"ms": 0})
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 1, err
+    assert "paragon: exit code 1. Its process was killed" in err
+    assert "2 of 3 accounts done" in err
+    place.run("fleet", "sync")
+    assert place.executions() == truth(sandbox)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_it_after_the_commit_in_hand(
+    tmp_path: Path, sandbox: SandboxProcess, name: str
+) -> None:
+    """The first signal: no account begins any more, the one at work keeps what it read; the same command goes on."""
+    place = Place(tmp_path, sandbox)
+    add_account(place, "second", sandbox)
+    sandbox.post("latency", {"ms": 200})
+    process = place.start("fleet", "sync", "--jobs", "1", "--json", start_new_session=True)
+    wait_until(lambda: sandbox.counters().get("status_200", 0) > 3)
+    os.killpg(process.pid, getattr(signal, name))
+    sandbox.post("latency", {"ms": 0})
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    told = json.loads(out)
+    assert told["is_stopped"]
+    assert told["not_begun"] == ["paragon/second"]
+    assert told["accounts"][0]["result"]["stopped"]
+    place.run("fleet", "sync")
+    assert place.executions() == place.executions("paragon_second") == truth(sandbox)
+
+
+def test_workers_end_with_their_parent(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """SIGKILL of the command: no worker stays behind, and the same command goes on."""
+    place = Place(tmp_path, sandbox)
+    sandbox.post("latency", {"ms": 100})
+    process = place.start("fleet", "sync", "--jobs", "1")
+    workers = wait_until(lambda: sandbox.counters().get("status_200") and running_workers(process.pid))
+    process.kill()
+    sandbox.post("latency", {"ms": 0})
+    process.communicate(timeout=60)
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
+    place.run("fleet", "sync")
+    assert place.executions() == truth(sandbox)
