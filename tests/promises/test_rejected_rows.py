@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {"start_date": "2026-02-20", "steps": "none", "retent
 SHARE = 0.02
 RANGE = ("--from", "2026-02-20", "--to", "2026-03-02")
 IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
-KINDS = ("no_id", "null_id", "empty_id", "object_id", "null", "text", "number", "list")
+KINDS = ("no_id", "null_id", "empty_id", "nul_id", "object_id", "null", "text", "number", "list")
 
 
 @pytest.fixture(params=systems.names())

@@ -12,7 +12,7 @@ import orjson
 from .server import HttpResponse
 
 SWITCHES: dict[str, Any] = {
-    "odd_rows": "none",  # no_id, null_id, empty_id, object_id, null, text, number, list
+    "odd_rows": "none",  # no_id, null_id, empty_id, nul_id, object_id, null, text, number, list
     "odd_share": 0.02,  # of the rows, the same ones in each answer
 }
 KINDS = ("list", "runs", "workflows", "definitions")
@@ -20,7 +20,7 @@ KINDS = ("list", "runs", "workflows", "definitions")
 _PLACES = ("workflowExecutions", "data", "items", "_list")
 """The keys under which answers have their rows."""
 _INSTEAD: Mapping[str, Any] = {"null": None, "text": "gone", "number": 7, "list": ["gone"]}
-_IDS: Mapping[str, Any] = {"null_id": None, "empty_id": "", "object_id": {"value": 1}}
+_IDS: Mapping[str, Any] = {"null_id": None, "empty_id": "", "nul_id": "a\0", "object_id": {"value": 1}}
 
 
 def with_odd_rows(response: HttpResponse, switches: Mapping[str, Any]) -> HttpResponse:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .escapes import NUL, NUL_STORED_AS
 from .models import Json
 
 ARROW = {
@@ -40,6 +41,13 @@ def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | 
         return in_years(pc.cast(texts, ARROW["timestamp"]))
     except pa.ArrowInvalid:
         return None
+
+
+def without_nul(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """The texts as they are stored, with U+FFFD in place of NUL."""
+    # A regular expression finds it three times as fast as a substring is found.
+    has_nul = pc.any(pc.match_substring_regex(texts, NUL)).as_py()
+    return pc.replace_substring(texts, NUL, NUL_STORED_AS) if has_nul else texts
 
 
 def in_years(instants: pa.Array) -> pa.Array | None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from ..core.arrow import ARROW, instants
+from ..core.escapes import NUL
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
 from ..systems.protocol import PageForm
@@ -183,6 +184,7 @@ class ColumnReader:
             or len(totals) != len(bodies)
             or identities.null_count
             or pc.any(pc.equal(identities, "")).as_py()
+            or pc.any(pc.match_substring_regex(identities, NUL)).as_py()
             or starts is None
             or starts.null_count
         ):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
+from ..core.escapes import without_nul
 from ..core.intervals import halves, overlap
 from ..core.json import exact_json
 from ..core.models import MS, Json, Page, Row, Table, Window, floor_ms
@@ -352,4 +353,4 @@ def _comparable(kind: str, value: Json) -> Any:
             return str(value)
     if kind == "bool":
         return bool(value)
-    return str(value)
+    return without_nul(str(value))

@@ -1,5 +1,6 @@
 """Builds one Arrow table from rows or columns as the vendor sends them. No value is lost and none raises an error.
 
+NUL in a text is stored as U+FFFD, since not every warehouse holds it; JSON text keeps its ``\\u0000``.
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
 column. A key that no column is declared for becomes a column of its own; of two that would share
 a name the second gets ``__v2`` added. Values beyond the limits of columns and names go, exact,
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..core.arrow import ARROW, RowColumns, Values
+from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.json import exact_json
 from ..core.models import OTHER_FIELDS, ColumnLimits, Json, Row, Table
 from .values import (
@@ -321,7 +322,7 @@ class _TableBuilder:
 
     def _add(self, name: str, array: pa.Array, type_: str) -> None:
         if type_ in ARROW:
-            self._arrays[name] = array
+            self._arrays[name] = without_nul(array) if array.type == ARROW["text"] else array
             self._types[name] = type_
 
     def _add_value_by_value(

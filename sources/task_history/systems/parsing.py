@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
+from ..core.escapes import NUL
 from ..core.models import Column, Json, RejectedRow, Row
 
 
@@ -131,6 +132,8 @@ def _fault(row: Json, identity: str | None) -> str:
         return ""
     value = row.get(identity)
     if isinstance(value, str):
+        if NUL in value:
+            return f"its {identity!r} has a NUL character"
         return "" if value else f"its {identity!r} is empty"
     if value is None:
         return f"its {identity!r} is null" if identity in row else f"it has no {identity!r}"

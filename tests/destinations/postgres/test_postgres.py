@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from task_history import systems
+from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
+from tests.support.altering import altering
 from tests.support.place import STEP_FIELDS, Place, truth
 
 NOW = "2026-10-20T12:00:00+00:00"
@@ -134,6 +138,59 @@ def test_what_is_wrong_with_the_credentials_is_said(
     assert words in done.stderr
     assert PASSWORD not in done.stdout + done.stderr
     assert not sandbox.counters().get("list")
+
+
+WORLDS: dict[str, dict[str, Any]] = {
+    "paragon": {"executions": 60, "days": 2},
+    "sailpoint": {"executions": 40, "workflows": 2},
+    "twinit": {"executions": 40},
+    "b3os": {"executions": 40},
+}
+_NAMED = re.compile("(^|_)id$|I[dD]s?$|[sS]tatus$|_namespaces$|Link$|[tT]oken|^type$|^prev$")
+
+
+def _with_nul(value: Any, key: str = "") -> Any:
+    """The answer with a NUL in each text that is no id, status or instant."""
+    if isinstance(value, dict):
+        return {name: _with_nul(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_nul(inner, key) for inner in value]
+    is_plain = isinstance(value, str) and not _NAMED.search(key) and not re.match(r"\d{4}-|https?:|/", value)
+    return f"{value}\0!" if is_plain else value
+
+
+@pytest.mark.parametrize("system", WORLDS)
+def test_nul_in_any_text_is_stored_as_a_replacement_character(
+    postgres: Server, tmp_path: Path, system: str
+) -> None:
+    """Postgres holds no NUL in a text: U+FFFD stands in its place, as in every warehouse, and the sync ends well."""
+
+    def alter(_: str, body: bytes) -> bytes:
+        data = json.loads(body)
+        return json.dumps(
+            {**_with_nul(data), "extra": "a\0"} if isinstance(data, dict) else _with_nul(data)
+        ).encode()
+
+    with (
+        SandboxProcess(system, seed=3, freeze=True, **WORLDS[system]) as sandbox,
+        altering(sandbox.base_url, alter) as url,
+    ):
+        settings: dict[str, Any] = {"start_date": None} if system == "b3os" else {}
+        place = PostgresPlace(
+            tmp_path, sandbox, postgres, system=system, base_url=url, integrations=None,
+            dataset_name=f"nul_{system}", payloads="all" if system == "paragon" else None, **settings,
+        )  # fmt: skip
+        place.run("sync", system, *ON_POSTGRES)
+    texts = place.query(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        f"WHERE table_schema = 'nul_{system}' AND data_type = 'character varying'"
+    )
+    replaced = [
+        (table, column)
+        for table, column in texts
+        if place.query(f"SELECT 1 FROM nul_{system}.{table} WHERE {column} LIKE '%\ufffd!' LIMIT 1")
+    ]
+    assert {table for table, _ in replaced} & {one.name for one in tables.of_one(systems.find(system))}
 
 
 def test_a_row_without_an_id_is_kept(postgres: Server, tmp_path: Path) -> None:
