@@ -6,7 +6,6 @@ import json
 import math
 import random
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import duckdb
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.promises.test_resumable import COMMIT, TABLES
+from tests.promises.test_resumable import COMMIT
+from tests.support.kills import contents
 from tests.support.place import Place, truth
 
 MONTH = ("--from", "2026-09-01", "--to", "2026-10-01")
@@ -183,13 +183,6 @@ def test_purged_and_inserted_while_paging(tmp_path: Path, name: str) -> None:
             assert spent <= 1.03 * pages + 12
 
 
-def _contents(place: Place) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {
-        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}"))
-        for table, columns in TABLES.items()
-    }
-
-
 def _killed(folder: Path, kills: int, executions: int, longest_s: float) -> None:
     words = (*MONTH, "--steps", "failed", "--payloads", "failed")
     with SandboxProcess(
@@ -211,7 +204,7 @@ def _killed(folder: Path, kills: int, executions: int, longest_s: float) -> None
             process.communicate()
         backfill(place, *words)
         spent = sandbox.counters()
-        assert _contents(place) == _contents(undisturbed)
+        assert contents(place) == contents(undisturbed)
         for kind in ("execution", "payload"):
             assert spent[kind] <= needed[kind] + kills * COMMIT
         assert spent["list"] <= needed["list"] * 1.05 + kills * 110

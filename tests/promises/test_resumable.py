@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.kills import contents, kill_first_runs
 from tests.support.place import PERFECT, Place, differences
 
-TABLES = {
-    "workflow_executions": "id, user_id, workflow_id, status, date_started, date_ended, run_duration, task_count",
-    "step_executions": "id, workflow_execution_id, step_id, type, status, date_started, date_ended, next, prev",
-    "step_payloads": "step_execution_id, workflow_execution_id, input, output, redactions, outcome",
-    "execution_details": "id, outcome, steps, run_duration, date_started",
-    "workflows": "workflow_id, integration",
-}
+NOW = "2026-09-04T12:00:00+00:00"
 COMMIT = 1_000
 """The most requests that one commit of details holds."""
-
-
-def _contents(place: Place) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {
-        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}"))
-        for table, columns in TABLES.items()
-    }
 
 
 def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s: float) -> None:
@@ -50,7 +37,7 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
         place.sync()
         spent = sandbox.counters()
         assert differences(place, sandbox) == PERFECT
-        assert _contents(place) == _contents(undisturbed)
+        assert contents(place) == contents(undisturbed)
         for kind in ("execution", "payload"):
             assert spent[kind] <= needed[kind] + kills * COMMIT
         place.sync()
@@ -70,3 +57,30 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
 def test_killed_at_fifty_random_instants(tmp_path: Path) -> None:
     """The same, fifty times."""
     killed_again_and_again(tmp_path, kills=50, executions=12_000, longest_s=9)
+
+
+SYNC = ("sync", "paragon")
+BACKFILL = ("backfill", "paragon", "--from", "2026-09-01", "--to", "2026-09-03")
+
+
+def first_runs_killed(folder: Path, words: Sequence[str], *, kills: int, seed: int) -> None:
+    with SandboxProcess(executions=60, seed=31, days=3, now=NOW, freeze=True) as sandbox:
+
+        def make(name: str) -> Place:
+            (folder / name).mkdir()
+            return Place(folder / name, sandbox, integrations=None, payloads="all")
+
+        kill_first_runs(make, words, kills=kills, seed=seed, dataset=lambda _: "paragon")
+
+
+@pytest.mark.parametrize("words", [SYNC, BACKFILL], ids=["sync", "backfill"])
+def test_first_runs_that_are_killed_from_their_first_instant_on(tmp_path: Path, words: Sequence[str]) -> None:
+    """The same command goes on without help, and all tables equal those of an undisturbed run."""
+    first_runs_killed(tmp_path, words, kills=3, seed=1)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize(("words", "kills"), [(SYNC, 200), (BACKFILL, 100)], ids=["sync", "backfill"])
+def test_three_hundred_first_runs_killed(tmp_path: Path, words: Sequence[str], kills: int) -> None:
+    """The same, three hundred times."""
+    first_runs_killed(tmp_path, words, kills=kills, seed=2)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,16 +13,9 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.emulator import Emulator
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
-from tests.promises.test_resumable import TABLES
+from tests.support.kills import contents, kill_first_runs
 
 WORDS = ("sync", "paragon", "--destination", "bigquery")
-
-
-def _contents(place: BigQueryPlace) -> dict[str, Counter[tuple[Any, ...]]]:
-    return {
-        table: Counter(place.query(f"SELECT {columns} FROM paragon.{table}"))
-        for table, columns in TABLES.items()
-    }
 
 
 def _killed_again_and_again(bigquery: Emulator, folder: Path, *, kills: int, executions: int) -> None:
@@ -46,7 +38,7 @@ def _killed_again_and_again(bigquery: Emulator, folder: Path, *, kills: int, exe
             process.kill()
             process.communicate()
         assert place.sync()["complete"]
-        assert _contents(place) == _contents(undisturbed)
+        assert contents(place) == contents(undisturbed)
         spent = sandbox.counters()
         for kind in ("execution", "payload"):
             assert spent[kind] <= needed[kind] * (kills + 1)
@@ -61,6 +53,18 @@ def test_killed_at_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
 def test_killed_at_twenty_random_requests(bigquery: Emulator, tmp_path: Path) -> None:
     """The same, twenty times."""
     _killed_again_and_again(bigquery, tmp_path, kills=20, executions=100)
+
+
+@pytest.mark.torture
+def test_twenty_first_runs_that_are_killed_go_on(bigquery: Emulator, tmp_path: Path) -> None:
+    """Killed at any instant from its first on, the same command goes on, and all tables equal those of a quiet run."""
+    with ExitStack() as stack, SandboxProcess(executions=30, seed=31, days=2, freeze=True) as sandbox:
+
+        def make(name: str) -> BigQueryPlace:
+            recorder = stack.enter_context(Recorder(bigquery.url))
+            return BigQueryPlace(tmp_path / name, sandbox, recorder, integrations=None)
+
+        kill_first_runs(make, WORDS, kills=20, seed=9, dataset=lambda _: "paragon")
 
 
 def test_killed_between_upload_and_poll(bigquery: Emulator, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
 from tests.support.altering import altering
+from tests.support.kills import kill_first_runs
 from tests.support.place import STEP_FIELDS, Place, truth
 
 NOW = "2026-10-20T12:00:00+00:00"
@@ -210,3 +211,30 @@ def test_a_row_without_an_id_is_kept(postgres: Server, tmp_path: Path) -> None:
         assert place.query("SELECT sum(rejected) FROM odd.coverage") == [(number,)]
         assert place.told("sync")["complete"]
         assert place.query(kept) == [(number, value, reason)]
+
+
+def _first_runs_killed(postgres: Server, folder: Path, *, kills: int, prefix: str) -> None:
+    with SandboxProcess(executions=60, seed=31, days=3, now=NOW, freeze=True) as sandbox:
+
+        def make(name: str) -> PostgresPlace:
+            (folder / name).mkdir()
+            settings: dict[str, Any] = {
+                "integrations": None,
+                "payloads": "all",
+                "dataset_name": prefix + name,
+            }
+            return PostgresPlace(folder / name, sandbox, postgres, **settings)
+
+        words = ("sync", "paragon", *ON_POSTGRES)
+        kill_first_runs(make, words, kills=kills, seed=3, dataset=lambda name: prefix + name)
+
+
+def test_a_first_run_that_is_killed_goes_on(postgres: Server, tmp_path: Path) -> None:
+    """Killed at any instant from its first on, the same command goes on, and all tables equal those of a quiet run."""
+    _first_runs_killed(postgres, tmp_path, kills=2, prefix="few_")
+
+
+@pytest.mark.torture
+def test_twenty_first_runs_that_are_killed_go_on(postgres: Server, tmp_path: Path) -> None:
+    """The same, twenty times."""
+    _first_runs_killed(postgres, tmp_path, kills=20, prefix="many_")
