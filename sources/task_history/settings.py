@@ -1,11 +1,7 @@
 """Settings of a run: read from the environment and ``.dlt/`` and checked; every error names the setting.
 
 This module declares none: those of all systems are in ``systems/common_settings``, those of one in
-``systems/<system>/settings``.
-
-The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
-importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
-global folder. Within each, a section of the pipeline's name comes before the general one.
+``systems/<system>/settings``; where they are read from stands in ``settings_sources``.
 """
 
 from __future__ import annotations
@@ -15,19 +11,18 @@ import json
 import math
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .core import files
 from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
 from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
-from .settings_accounts import check_account
+from .settings_accounts import Account, all_accounts, check_account, other_datasets
+from .settings_sources import ConfigSource, config_sources
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for
 from .systems import find, names
 from .systems.common_settings import Setting, SystemSettings, settings_in
@@ -35,7 +30,6 @@ from .systems.protocol import System
 
 PLACEHOLDER = "<configure me>"
 """The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
-_MAX_TOML_BYTES = 1_000_000
 _LOGIN = re.compile(r"//[^/@\s'\"]*@")
 """User and password in a URL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -136,27 +130,25 @@ def load(
         ConfigurationError: a setting is missing, unknown or wrong.
     """
     system = find(name)
-    pipeline = "_".join(filter(None, ("task_history", name, instance)))
+    account = Account(system, instance)
     settings = settings_of(system)
-    values: dict[str, tuple[Any, str]] = {}
     looked_in = config_sources(os.environ if environ is None else environ, folder)
     for place in looked_in:
         _check_sections(place, settings, name)
-        for key, value, source in place.of(pipeline, name):
-            if key.partition("__")[0] in OF_DLT:
-                continue
-            if key not in settings:
-                raise _unknown(key, source, settings, name)
-            values.setdefault(key, (value, source))
-    checked = Settings(system, instance, _checked(system, values, allow_missing=allow_missing))
-    others = {_dataset_of(other, looked_in): other for other in names() if other != name}
+    values = account.values(looked_in)
+    for key, (_, source) in values.items():
+        if key not in settings and key.partition("__")[0] not in OF_DLT:
+            raise _unknown(key, source, settings, name)
+    checked = Settings(system, instance, _checked(account, values, allow_missing=allow_missing))
+    others = other_datasets(account, looked_in)
     if checked.values.dataset_name:
         source = values["dataset_name"][1]
-        check_dataset(checked.values.dataset_name, f"dataset_name (in {source})", others=others)
+        # A further account adds its own name.
+        taken = others if instance is None else {}
+        check_dataset(checked.values.dataset_name, f"dataset_name (in {source})", others=taken)
     if instance is not None:
         check_instance(instance, checked.values.dataset_name or name, others=others)
-        paths = (path for place in looked_in for path, is_table in place.paths() if not is_table)
-        check_account(system, instance, paths)
+        check_account(system, instance, looked_in)
     return checked
 
 
@@ -167,10 +159,13 @@ def build(system: System, given: Mapping[str, Any], *, instance: str | None = No
         for key, value in given.items()
         if value is not None
     }
-    return Settings(system, instance, _checked(system, values, allow_missing=False))
+    return Settings(system, instance, _checked(Account(system, instance), values, allow_missing=False))
 
 
-def _checked(system: System, given: Mapping[str, tuple[Any, str]], *, allow_missing: bool) -> SystemSettings:
+def _checked(
+    account: Account, given: Mapping[str, tuple[Any, str]], *, allow_missing: bool
+) -> SystemSettings:
+    system = account.system
     values: dict[str, Any] = {}
     for setting in settings_of(system).values():
         value, source = given.get(setting.name, (None, ""))
@@ -181,7 +176,7 @@ def _checked(system: System, given: Mapping[str, tuple[Any, str]], *, allow_miss
             )
         if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
             if setting.is_required and not allow_missing:
-                raise _missing(system, setting)
+                raise _missing(account, setting)
             values[setting.name] = setting.default
         else:
             values[setting.name] = _value(setting, value, source)
@@ -208,21 +203,14 @@ def _place_of_placeholder(name: str) -> str:
     return "the call"
 
 
-def _dataset_of(name: str, looked_in: Sequence[ConfigSource]) -> str:
-    """The dataset of a system's first account."""
-    pipeline = f"task_history_{name}"
-    values = (
-        value for place in looked_in for key, value, _ in place.of(pipeline, name) if key == "dataset_name"
-    )
-    return str(next(values, "")).strip() or name
-
-
-def _missing(system: System, setting: Setting) -> ConfigurationError:
+def _missing(account: Account, setting: Setting) -> ConfigurationError:
     file = "secrets.toml" if setting.is_secret else "config.toml"
+    section: tuple[str, ...] = (*SECTION, account.system.name)
+    if account.instance is not None:
+        section = (account.pipeline_name, *section)
     return ConfigurationError(
-        f"The setting {setting.name} of {system.name} is missing: {setting.text} Set it in .dlt/{file} under "
-        f"[{'.'.join((*SECTION, system.name))}], or in the environment as "
-        f"{'__'.join((*SECTION, system.name, setting.name)).upper()}."
+        f"The setting {setting.name} of {account.title} is missing: {setting.text} Set it in .dlt/{file} under "
+        f"[{'.'.join(section)}], or in the environment as {'__'.join((*section, setting.name)).upper()}."
     )
 
 
@@ -323,119 +311,7 @@ _WORDS = {
 }
 
 
-def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
-    """The systems by dataset of their first account. Raises ConfigurationError."""
-    first_accounts = (load(name, environ=environ, folder=folder, allow_missing=True) for name in names())
-    return {settings.dataset_name: settings.system.name for settings in first_accounts}
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Settings in environment variables."""
-
-    environ: Mapping[str, str] = field(repr=False)
-
-    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
-        own = ("sources", "task_history", system)
-        for sections in ((pipeline, *own), own):
-            prefix = "__".join(sections).upper() + "__"
-            for name, value in self.environ.items():
-                if name.startswith(prefix):
-                    yield name[len(prefix) :].lower(), value, f"the environment variable {name}"
-
-    name = "the environment"
-
-    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
-        """The paths of all entries, and whether each is a section."""
-        for name in self.environ:
-            yield tuple(name.lower().split("__")), False
-
-    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
-        """The path in the notation of this source."""
-        return "__".join(path).upper() + "__…" * is_table
-
-    def get(self, *path: str) -> Any:
-        return self.environ.get("__".join(path).upper())
-
-
-@dataclass(frozen=True, slots=True)
-class TomlFile:
-    """Settings in one of dlt's TOML files."""
-
-    path: Path
-    data: Mapping[str, Any] = field(repr=False)
-
-    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
-        own = ("sources", "task_history", system)
-        for sections in ((pipeline, *own), own):
-            section = self.get(*sections)
-            if isinstance(section, dict):
-                for key, value in section.items():
-                    yield key, value, f"{self.path} [{'.'.join(sections)}]"
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
-        """The paths of all entries, and whether each is a section."""
-        return _nodes((), self.data)
-
-    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
-        """The path in the notation of this source."""
-        if is_table:
-            return f"[{'.'.join(path)}]"
-        section = ".".join(path[:-1])
-        return f"{path[-1]} under [{section}]" if section else path[-1]
-
-    def get(self, *path: str) -> Any:
-        value: Any = self.data
-        for part in path:
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
-
-
-def _nodes(path: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
-    for key, value in data.items():
-        is_table = isinstance(value, dict)
-        yield (*path, key), is_table
-        if is_table:
-            yield from _nodes((*path, key), value)
-
-
-ConfigSource = Environment | TomlFile
-
-
-def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> list[ConfigSource]:
-    """The sources of settings in order of precedence. Raises ConfigurationError."""
-    project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
-    sources: list[ConfigSource] = [Environment(environ)]
-    for name in ("secrets.toml", "config.toml"):
-        for parent in (project / ".dlt", _global_folder(environ)):
-            path = parent / name
-            try:
-                sources.append(
-                    TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES)))
-                )
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, UnicodeDecodeError) as error:
-                raise ConfigurationError(f"{path} cannot be read: {type(error).__name__}.") from None
-            except (ValueError, RecursionError) as error:
-                raise ConfigurationError(f"{path} is not TOML: {_at(error)}.") from None
-    return sources
-
-
-def _at(error: Exception) -> str:
-    """The error, or only its place, without the line's text, which may hold a key."""
-    message = str(error)
-    if not (place := re.search(r"at line \d+, column \d+|at end of document", message)):
-        return "a value is too large or nested too deep"
-    return message if not re.search("[\"'`]", message) else f"look {place[0]}"
-
-
-def _global_folder(environ: Mapping[str, str]) -> Path:
-    if environ.get("DLT_DATA_DIR"):
-        return Path(environ["DLT_DATA_DIR"])
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return Path("/var/dlt") if is_root else Path.home() / ".dlt"
+def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, Account]:
+    """The accounts by their dataset. Raises ConfigurationError where a file of settings cannot be read."""
+    sources = config_sources(environ, folder)
+    return {account.dataset(sources): account for account in all_accounts(sources)}

@@ -3,14 +3,69 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from .core.errors import ConfigurationError
+from .core.log import log
+from .settings_sources import ConfigSource
 from .settings_suggestions import SECTION
+from .systems import find, names
 from .systems.common_settings import settings_in
 from .systems.protocol import System
 
 Path = tuple[str, ...]
+_NOTATION = re.compile(r"[\s\[\]\"']+")
+"""What differs between a list in TOML and in the environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of a system; ``instance`` is None for the first."""
+
+    system: System
+    instance: str | None
+
+    @property
+    def title(self) -> str:
+        """The account as errors name it."""
+        return f"the account {self.instance} of {self.system.name}" if self.instance else self.system.name
+
+    @property
+    def pipeline_name(self) -> str:
+        """``task_history_<system>[_<instance>]``."""
+        return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
+
+    def values(self, sources: Sequence[ConfigSource]) -> dict[str, tuple[Any, str]]:
+        """The values that are set for the account, each with its place, by setting; unchecked."""
+        found: dict[str, tuple[Any, str]] = {}
+        for source in sources:
+            for key, value, place in source.of(self.pipeline_name, self.system.name):
+                found.setdefault(key, (value, place))
+        return found
+
+    def dataset(self, sources: Sequence[ConfigSource]) -> str:
+        """The name of its dataset."""
+        value, _ = self.values(sources).get("dataset_name", ("", ""))
+        return "_".join(filter(None, (str(value).strip() or self.system.name, self.instance)))
+
+
+def all_accounts(sources: Sequence[ConfigSource]) -> Iterator[Account]:
+    """The first account of every system, also where it is not configured, and all further ones that are."""
+    for name in names():
+        system = find(name)
+        yield Account(system, None)
+        for instance in configured_instances(system, _paths(sources)):
+            if instance is not None:
+                yield Account(system, instance)
+
+
+def other_datasets(account: Account, sources: Sequence[ConfigSource]) -> Mapping[str, str]:
+    """The datasets of all other accounts, with the account's name for errors."""
+    others = (other for other in all_accounts(sources) if other != account)
+    return {other.dataset(sources): other.title for other in others}
 
 
 def configured_instances(system: System, paths: Iterable[Path]) -> list[str | None]:
@@ -32,13 +87,11 @@ def configured_instances(system: System, paths: Iterable[Path]) -> list[str | No
     return [instance or None for instance in sorted(found)]
 
 
-def check_account(system: System, instance: str, paths: Iterable[Path]) -> None:
-    """Raises ConfigurationError where no setting tells the account from the first one, as after a typing error.
-
-    ``paths`` are those of all values that are set, with their sections.
-    """
-    configured = [name for name in configured_instances(system, paths) if name is not None]
+def check_account(system: System, instance: str, sources: Sequence[ConfigSource]) -> None:
+    """Raises ConfigurationError where no setting tells the account from another one, as after a typing error."""
+    configured = [name for name in configured_instances(system, _paths(sources)) if name is not None]
     if instance in configured:
+        _warn_of_double(Account(system, instance), sources)
         return
     near = difflib.get_close_matches(instance, configured, n=1)
     section = ".".join((f"task_history_{system.name}_{instance}", *SECTION, system.name))
@@ -50,8 +103,35 @@ def check_account(system: System, instance: str, paths: Iterable[Path]) -> None:
     )
 
 
+def _warn_of_double(account: Account, sources: Sequence[ConfigSource]) -> None:
+    """Names another account of the system that has the same project and credentials."""
+    own = _identity(account, sources)
+    for other in all_accounts(sources):
+        if other != account and other.system is account.system and _identity(other, sources) == own:
+            log.warning(
+                "same_account_twice",
+                instance=account.instance,
+                other=other.title,
+                same=",".join(name for name in sorted(own) if own[name]),
+                hint="its executions are loaded twice, and views count them twice: give it its own, or leave it out",
+            )
+
+
+def _identity(account: Account, sources: Sequence[ConfigSource]) -> dict[str, str]:
+    """The values that tell the account from others, by setting."""
+    values = account.values(sources)
+    own = sorted(_own_settings(account.system))
+    return {name: _NOTATION.sub("", str(values.get(name, ("", ""))[0])) for name in own}
+
+
 def _own_settings(system: System) -> set[str]:
     """The settings that tell one account from another."""
-    return {"base_url"} | {
-        setting.name for setting in settings_in(system.settings) if setting.is_required or setting.is_secret
+    return {
+        setting.name
+        for setting in settings_in(system.settings)
+        if setting.is_required or setting.is_secret or setting.names_account
     }
+
+
+def _paths(sources: Sequence[ConfigSource]) -> list[Path]:
+    return [path for source in sources for path, is_table in source.paths() if not is_table]

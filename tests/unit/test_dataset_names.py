@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from task_history.core.dataset_names import normalised
 from task_history.core.errors import ConfigurationError
-from task_history.settings import Settings, load
+from task_history.settings import Settings, datasets, load
 from task_history.systems import names
+from task_history.views.relations import of_name
 from task_history_cli.runtime import target
 from tests.support.parts import Vendor
 from tests.support.place import Place
@@ -58,6 +59,8 @@ def test_a_name_is_normalised_as_dlt_does(name: str) -> None:
         ("TASK_HISTORY", "task_history_data"),
         ("main", "main_data"),
         ("information_schema", "information_schema_data"),
+        ("pg_temp", "temp_data"),
+        ("pg_history", "history"),
         ("prod_staging", "prod_staging_data"),
         ("prod_backfill_staging", "prod_backfill_staging_data"),
         ("x" * 102, "x" * 91),
@@ -115,6 +118,56 @@ def test_two_systems_do_not_share_a_dataset(dataset: str, tmp_path: Path) -> Non
     (tmp_path / ".dlt" / "config.toml").write_text(named)
     with pytest.raises(ConfigurationError, match=re.escape(f"Name it {dataset}_data.")):
         _load("twinit", tmp_path, dataset)
+
+
+EU = "[task_history_paragon_eu.sources.task_history.paragon]\napi_key = 'its own'\n"
+
+
+@pytest.mark.parametrize(
+    ("section", "dataset", "instance", "better"),
+    [
+        ("sources.task_history.paragon", "paragon_eu", None, "paragon_eu_data"),
+        ("sources.task_history.twinit", "paragon_eu", None, "paragon_eu_data"),
+        ("sources.task_history.twinit", "paragon_eu_backfill", None, "paragon_eu_backfill_data"),
+        ("task_history_b3os_eu.sources.task_history.b3os", "paragon", "eu", "eu_data"),
+    ],
+)
+def test_no_two_accounts_share_a_dataset(
+    section: str, dataset: str, instance: str | None, better: str, tmp_path: Path
+) -> None:
+    """The dataset of a further account is taken, for its own system's other accounts too."""
+    (tmp_path / ".dlt").mkdir()
+    named = EU + f'dataset_name = "paragon"\n[{section}]\ndataset_name = "{dataset}"\n'
+    (tmp_path / ".dlt" / "config.toml").write_text(named)
+    with pytest.raises(ConfigurationError, match=re.escape(f"Name it {better}.")) as refused:
+        _load(section.rpartition(".")[2], tmp_path, None, instance)
+    assert "that is the dataset of the account eu of paragon" in str(refused.value) or "backfill" in dataset
+
+
+def test_a_further_account_may_share_the_first_part_of_its_dataset(tmp_path: Path) -> None:
+    """What ``dataset_name`` says holds for all accounts of a system, each with its own name behind it."""
+    assert _load("paragon", tmp_path, "prod", "eu").dataset_name == "prod_eu"
+
+
+def test_views_know_the_dataset_of_every_account(tmp_path: Path) -> None:
+    """Also one that is named neither as its system nor as the first account."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text(EU + 'dataset_name = "west"\n')
+    owners = datasets({"DLT_DATA_DIR": str(tmp_path / "global")}, tmp_path)
+    named = {name: of_name(name, owners) for name in ("paragon", "west_eu", "west", "b3os_old", "marts")}
+    assert {name: found and (found.system.name, found.instance) for name, found in named.items()} == {
+        "paragon": ("paragon", ""),
+        "west_eu": ("paragon", "eu"),
+        "west": None,
+        "b3os_old": ("b3os", "old"),
+        "marts": None,
+    }
+
+
+def test_views_do_not_depend_on_the_settings_of_other_systems(tmp_path: Path) -> None:
+    """A typing error in the settings of one system is its own commands' to name."""
+    environ = {"SOURCES__TASK_HISTORY__SAILPOINT__TENNANT": "x", "SOURCES__TASK_HISTORY__B3OS__STEPS": "some"}
+    assert set(datasets(environ, tmp_path)) == set(names())
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,46 @@ def test_an_account_has_a_project_or_credentials_of_its_own(tmp_path: Path, syst
         account("prdo", **{section.replace("_PROD_", "_PRDO_") + "STEPS": "none"})
 
 
+@pytest.mark.parametrize(
+    ("system", "name"),
+    [
+        ("sailpoint", "tenant"),
+        ("twinit", "application_id"),
+        ("b3os", "organization_id"),
+        ("paragon", "base_url"),
+    ],
+)
+def test_an_account_may_differ_by_tenant_or_organization_alone(
+    tmp_path: Path, system: str, name: str
+) -> None:
+    """One key may serve several: the setting that says which of them makes an account."""
+    section = f"TASK_HISTORY_{system.upper()}_EU__SOURCES__TASK_HISTORY__{system.upper()}__"
+    environ = {section + name.upper(): "http://127.0.0.1:9"}
+    assert load(system, instance="eu", folder=tmp_path, environ=environ, allow_missing=True).instance == "eu"
+
+
+def test_the_same_account_twice_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An account with the project and the key of another would count its executions twice: a warning says so."""
+    _write(
+        tmp_path,
+        "secrets.toml",
+        '[sources.task_history.paragon]\nproject_id = "p"\napi_key = "Sup3rS3cret"\n'
+        '[task_history_paragon_eu.sources.task_history.paragon]\nproject_id = "p"\napi_key = "Sup3rS3cret"\n',
+    )
+    load("paragon", instance="eu", folder=tmp_path, environ={})
+    assert "same_account_twice" in caplog.text
+    assert "api_key,project_id" in caplog.text
+    assert "Sup3r" not in caplog.text
+
+
+def test_what_an_account_lacks_is_named_in_its_own_section(tmp_path: Path) -> None:
+    """The error about a further account names where its own settings are."""
+    section = "[task_history_paragon_eu.sources.task_history.paragon]"
+    _write(tmp_path, "secrets.toml", f'{section}\nproject_id = "eu"\n')
+    with pytest.raises(ConfigurationError, match=re.escape(section)):
+        load("paragon", instance="eu", folder=tmp_path, environ={})
+
+
 @pytest.mark.parametrize("given", ['["a", "b"]', "a,b", "a, b"])
 def test_lists_are_taken_as_json_or_with_commas(tmp_path: Path, given: str) -> None:
     """A list may be written as dlt does or as people do."""

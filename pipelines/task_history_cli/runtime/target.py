@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from task_history.core import files
 from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
-from task_history.settings import ConfigSource, config_sources
+from task_history.settings_sources import ConfigSource, config_sources
 from task_history.warehouse.names import RETENTION_GRACE
 
 from .dlt_settings import check_dlt_settings
@@ -112,7 +112,9 @@ def find_target(
         file = duckdb_path(DEFAULT_FILE if value is None else value)
         _check_catalog(file, dataset)
         return Target(name, file)
-    return Target(name, credentials=_key(value) if name == "bigquery" else None)
+    target = Target(name, credentials=_key(value) if name == "bigquery" else None)
+    _check_length(target, dataset)
+    return target
 
 
 def _check_catalog(file: Path, dataset: str) -> None:
@@ -121,6 +123,16 @@ def _check_catalog(file: Path, dataset: str) -> None:
         raise ConfigurationError(
             f"destination.duckdb.credentials: DuckDB calls the database in {file.name} as the dataset {dataset}, and "
             f"then finds neither. Name the file otherwise, such as {dataset}_warehouse.duckdb."
+        )
+
+
+def _check_length(target: Target, dataset: str) -> None:
+    """Raises ConfigurationError when the warehouse has no names that are so long: dlt would load into a shorter one."""
+    longest = target.destination().capabilities().max_identifier_length
+    if longest and len(dataset) > longest:
+        raise ConfigurationError(
+            f"The dataset {dataset} has {len(dataset)} characters, and names in {target.name} have at most {longest}: "
+            "set a shorter dataset_name or --instance."
         )
 
 

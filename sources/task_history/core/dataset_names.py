@@ -17,6 +17,8 @@ MAX_NAME_CHARS = 101
 """Maximum length of a dataset name, in characters."""
 _DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})
 """Names of schemas that exist in every DuckDB or Postgres database."""
+_OF_POSTGRES = "pg_"
+"""The beginning of names that Postgres keeps for itself: https://www.postgresql.org/docs/current/ddl-schemas.html"""
 _CHARACTER_REPLACEMENTS = str.maketrans("+-*@|", "x_xal")
 
 
@@ -65,6 +67,8 @@ def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> Non
 
 def _free(name: str, others: Mapping[str, str], prefix: str = "") -> str:
     """A valid name that is close to ``name``."""
+    while not prefix and name.startswith(_OF_POSTGRES):
+        name = name.removeprefix(_OF_POSTGRES)
     name = name[: MAX_NAME_CHARS - len(prefix) - 10].rstrip("_") or "data"
     while _dataset_reason(prefix + name, others) or name.endswith(LANES):
         name += "_data"
@@ -80,6 +84,8 @@ def _dataset_reason(name: str, others: Mapping[str, str]) -> str | None:
         return "the views are made there"
     if name in _DATABASE_SCHEMAS:
         return "the database has a schema of that name"
+    if name.startswith(_OF_POSTGRES):
+        return f"Postgres keeps names that begin with {_OF_POSTGRES} for itself"
     if stem and suffix == "staging":
         return f"rows on their way into {stem} are staged there"
     if name in others:

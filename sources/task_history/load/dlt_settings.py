@@ -18,7 +18,7 @@ from dlt.common.configuration.exceptions import (
 )
 
 from ..core.errors import ConfigurationError
-from ..settings import config_sources
+from ..settings_sources import config_sources
 from .dlt_internals import MissingDependencyException
 
 _KINDS = {

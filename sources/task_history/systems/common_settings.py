@@ -39,6 +39,8 @@ class Setting:
     """The behaviour while it is not set, in words, where there is no default."""
     command_only: bool = False
     """Whether only the command uses it: a dlt source takes it from its pipeline."""
+    names_account: bool = False
+    """Whether it says whose executions are read, beside the required and the secret ones."""
 
 
 def setting(
@@ -53,6 +55,7 @@ def setting(
     example: Any = None,
     unset: str = "",
     command_only: bool = False,
+    names_account: bool = False,
 ) -> Any:
     """Declares a setting as a field of a settings class, see ``Setting``. ``text`` is a description of one sentence."""
     stated = {
@@ -65,6 +68,7 @@ def setting(
         "example": example,
         "unset": unset,
         "command_only": command_only,
+        "names_account": names_account,
     }
     return field(default=default, repr=not is_secret, metadata=stated)
 
@@ -76,7 +80,9 @@ class SystemSettings:
     Defaults that are facts of the system (its address, limit and retention) are stated there.
     """
 
-    base_url: str = setting("Where the API is; change it on-premise or elsewhere.", example="https://…")
+    base_url: str = setting(
+        "Where the API is; change it on-premise or elsewhere.", example="https://…", names_account=True
+    )
     dataset_name: str | None = setting(
         "The dataset: small letters, digits and single _; named as the system when not set.",
         example="prod_history",

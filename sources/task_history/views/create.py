@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from importlib.metadata import version
 
 from ..core.log import log
+from ..settings_accounts import Account
 from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
 from .dialects import DATASET, rendered
@@ -31,8 +32,8 @@ class Access:
     """Sets the descriptions of the views' columns, where statements cannot."""
     project: str | None = None
     """BigQuery's project, which prefixes the views' names."""
-    owners: Mapping[str, str] | None = None
-    """The systems by dataset, for datasets that are not named like their system."""
+    owners: Mapping[str, Account] | None = None
+    """The accounts by dataset, for datasets that are not named like their system."""
     datasets: Callable[[], Sequence[str]] = tuple
     """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
 

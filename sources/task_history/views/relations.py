@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from .. import systems
 from ..core.models import Table
+from ..settings_accounts import Account
 from ..systems.protocol import System, ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
@@ -101,11 +102,11 @@ def by_default() -> list[Dataset]:
 
 
 def found(
-    columns: Iterable[tuple[str, str, str]], owners: Mapping[str, str] | None = None
+    columns: Iterable[tuple[str, str, str]], owners: Mapping[str, Account] | None = None
 ) -> tuple[list[Dataset], list[str]]:
     """The warehouse's datasets that views can show, and those that lack tables or columns.
 
-    ``columns`` are names of dataset, table and column; ``owners`` are the systems by the names of their datasets.
+    ``columns`` are names of dataset, table and column; ``owners`` are the accounts by the names of their datasets.
     """
     existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
@@ -152,12 +153,18 @@ def _views(system: System) -> Views:
     return system.views
 
 
-def of_name(name: str, owners: Mapping[str, str] | None = None) -> Dataset | None:
-    """The dataset's system and account; None when it belongs to neither."""
-    owners = owners or {system: system for system in systems.names()}
-    for own in sorted(owners, key=len, reverse=True):
-        if name == own or name.startswith(f"{own}_"):
-            return Dataset(name, systems.find(owners[own]), name[len(own) + 1 :])
+def of_name(name: str, owners: Mapping[str, Account] | None = None) -> Dataset | None:
+    """The dataset's system and account; None when it belongs to neither.
+
+    An account that is no longer configured is told by the dataset of its system's first account, before its own name.
+    """
+    owners = owners or {system: Account(systems.find(system), None) for system in systems.names()}
+    if (account := owners.get(name)) is not None:
+        return Dataset(name, account.system, account.instance or "")
+    first = [own for own, account in owners.items() if account.instance is None]
+    for own in sorted(first, key=len, reverse=True):
+        if name.startswith(f"{own}_"):
+            return Dataset(name, owners[own].system, name[len(own) + 1 :])
     return None
 
 

@@ -23,7 +23,9 @@ class B3osSettings(SystemSettings):
         "An API key, beginning with b3sk_; the scope read is enough.", is_secret=True, is_required=True
     )
     organization_id: str | None = setting(
-        "The organization, sent as X-Org-ID where the vendor wants it named.", example="org_…"
+        "The organization, sent as X-Org-ID where the vendor wants it named.",
+        example="org_…",
+        names_account=True,
     )
     stats_granularity: str = setting(
         "Whether the vendor's statistics are taken by hour or by day.",

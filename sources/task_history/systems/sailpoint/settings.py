@@ -19,7 +19,9 @@ class SailPointSettings(SystemSettings):
     """Settings of SailPoint, in addition to those of every system."""
 
     tenant: str | None = setting(
-        "The tenant: the word before .api.identitynow.com; or set base_url.", example="acme"
+        "The tenant: the word before .api.identitynow.com; or set base_url.",
+        example="acme",
+        names_account=True,
     )
     client_id: str = setting(
         "The client id of a personal access token (PAT) of a user who may read workflows.",

@@ -20,7 +20,7 @@ class TwinitSettings(SystemSettings):
         example=["RefAppProject_w3MFXx7h"],
     )
     application_id: str | None = setting(
-        "The application that the access key is for; needed to make a token.", example="…"
+        "The application that the access key is for; needed to make a token.", example="…", names_account=True
     )
     access_key: str | None = setting("A service access key; or set token.", is_secret=True)
     secret_key: str | None = setting("The secret of the access key.", is_secret=True)

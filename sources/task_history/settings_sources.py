@@ -1,0 +1,133 @@
+"""The places that hold settings: environment variables, and dlt's TOML files.
+
+The places are dlt's own (https://dlthub.com/docs/general-usage/credentials/setup), read here without
+importing dlt: environment, then ``secrets.toml``, then ``config.toml``, in ``./.dlt`` and then in dlt's
+global folder. Within each, a section of the pipeline's name comes before the general one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .core import files
+from .core.errors import ConfigurationError
+
+_MAX_TOML_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Settings in environment variables."""
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
+        own = ("sources", "task_history", system)
+        for sections in ((pipeline, *own), own):
+            prefix = "__".join(sections).upper() + "__"
+            for name, value in self.environ.items():
+                if name.startswith(prefix):
+                    yield name[len(prefix) :].lower(), value, f"the environment variable {name}"
+
+    name = "the environment"
+
+    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """The paths of all entries, and whether each is a section."""
+        for name in self.environ:
+            yield tuple(name.lower().split("__")), False
+
+    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
+        """The path in the notation of this source."""
+        return "__".join(path).upper() + "__…" * is_table
+
+    def get(self, *path: str) -> Any:
+        return self.environ.get("__".join(path).upper())
+
+
+@dataclass(frozen=True, slots=True)
+class TomlFile:
+    """Settings in one of dlt's TOML files."""
+
+    path: Path
+    data: Mapping[str, Any] = field(repr=False)
+
+    def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
+        own = ("sources", "task_history", system)
+        for sections in ((pipeline, *own), own):
+            section = self.get(*sections)
+            if isinstance(section, dict):
+                for key, value in section.items():
+                    yield key, value, f"{self.path} [{'.'.join(sections)}]"
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """The paths of all entries, and whether each is a section."""
+        return _nodes((), self.data)
+
+    def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
+        """The path in the notation of this source."""
+        if is_table:
+            return f"[{'.'.join(path)}]"
+        section = ".".join(path[:-1])
+        return f"{path[-1]} under [{section}]" if section else path[-1]
+
+    def get(self, *path: str) -> Any:
+        value: Any = self.data
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+
+def _nodes(path: tuple[str, ...], data: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], bool]]:
+    for key, value in data.items():
+        is_table = isinstance(value, dict)
+        yield (*path, key), is_table
+        if is_table:
+            yield from _nodes((*path, key), value)
+
+
+ConfigSource = Environment | TomlFile
+
+
+def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> list[ConfigSource]:
+    """The sources of settings in order of precedence. Raises ConfigurationError."""
+    project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
+    sources: list[ConfigSource] = [Environment(environ)]
+    for name in ("secrets.toml", "config.toml"):
+        for parent in (project / ".dlt", _global_folder(environ)):
+            path = parent / name
+            try:
+                sources.append(
+                    TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES)))
+                )
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{path} cannot be read: {type(error).__name__}.") from None
+            except (ValueError, RecursionError) as error:
+                raise ConfigurationError(f"{path} is not TOML: {_at(error)}.") from None
+    return sources
+
+
+def _at(error: Exception) -> str:
+    """The error, or only its place, without the line's text, which may hold a key."""
+    message = str(error)
+    if not (place := re.search(r"at line \d+, column \d+|at end of document", message)):
+        return "a value is too large or nested too deep"
+    return message if not re.search("[\"'`]", message) else f"look {place[0]}"
+
+
+def _global_folder(environ: Mapping[str, str]) -> Path:
+    if environ.get("DLT_DATA_DIR"):
+        return Path(environ["DLT_DATA_DIR"])
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    return Path("/var/dlt") if is_root else Path.home() / ".dlt"
