@@ -21,11 +21,11 @@ from itertools import pairwise
 
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .evidence import (
     CHAIN,
     COUNT,
     REPEAT,
-    Evidence,
     PageLengths,
     is_only_row,
     of_nothing,
@@ -95,7 +95,7 @@ class Chain:
         """How many rows the first page shows."""
         self.asked = offset
         """The position from which on the last page was asked for."""
-        self._evidence_of_nothing: Evidence | None = None
+        self._evidence_of_nothing: Completeness | None = None
         """What an empty first page is evidence of; None where it has rows."""
         self._has_followers = False
         """Whether a page was asked for that follows the first one."""
@@ -123,7 +123,7 @@ class Chain:
         return not self._reason
 
     @property
-    def evidence(self) -> Evidence:
+    def evidence(self) -> Completeness:
         """What makes the rows of all its pages believed to be all."""
         if self._evidence_of_nothing is not None:
             return self._evidence_of_nothing

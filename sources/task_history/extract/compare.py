@@ -21,7 +21,8 @@ from ..core.json import exact_json
 from ..core.models import MS, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
-from .evidence import COUNT, Evidence, count_of
+from ..warehouse.completeness import Completeness
+from .evidence import COUNT, count_of
 from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside
 from .rows import EXECUTION
@@ -79,7 +80,7 @@ class Comparison:
     """The windows that differ, with their ids."""
     read: list[Row] = field(default_factory=list)
     """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
-    evidence: Evidence = COUNT
+    evidence: Completeness = COUNT
     """The weakest evidence of what was read whole and believed complete."""
 
     @property
@@ -95,6 +96,31 @@ class Comparison:
         self.leaves += other.leaves
         self.read += other.read
         self.evidence &= other.evidence
+
+    def add_whole(
+        self,
+        system: System,
+        window: Window,
+        rows: Sequence[Row],
+        held: StoredExecutions,
+        completeness: Completeness,
+    ) -> None:
+        """Takes all rows that the vendor showed of a window: which of them are not stored, and which are only stored."""
+        stored = held.ids(window)
+        inside: dict[str, Row] = {}
+        for row in rows:
+            at = system.started_at(row)
+            if at is None or at in window:
+                inside[system.identity(row)] = row
+        missing, surplus = sorted(inside.keys() - stored), []
+        if completeness.is_verified:
+            surplus = sorted(stored - inside.keys())
+            self.evidence &= completeness
+        self.read += rows
+        self.fresh += [inside[identity] for identity in missing]
+        self.vanished += surplus
+        if missing or surplus:
+            self.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
     def add_outside(self, system: System, row: Row, held: StoredExecutions) -> None:
         """Takes a row that stood in an answer and began outside of the window, unless it is held."""
@@ -117,7 +143,7 @@ class Comparer:
 
     pages: Pages
     system: System
-    read: Callable[[Window, Page, bool], tuple[list[Row], Evidence]]
+    read: Callable[[Window, Page, bool], tuple[list[Row], Completeness]]
 
     def compare(self, window: Window, held: StoredExecutions) -> Comparison:
         """What the vendor's window has that is not held, and the other way round."""
@@ -211,22 +237,8 @@ class _Work:
             self.result.unverified.append(window)
         return evidence.is_verified
 
-    def _add_leaf(self, window: Window, rows: Sequence[Row], *, evidence: Evidence) -> None:
-        held = self._held.ids(window)
-        inside: dict[str, Row] = {}
-        for row in rows:
-            at = self._system.started_at(row)
-            if at is None or at in window:
-                inside[self._system.identity(row)] = row
-        missing = sorted(inside.keys() - held)
-        surplus = sorted(held - inside.keys()) if evidence.is_verified else []
-        if evidence.is_verified:
-            self.result.evidence &= evidence
-        self.result.read += rows
-        self.result.fresh += [inside[identity] for identity in missing]
-        self.result.vanished += surplus
-        if missing or surplus:
-            self.result.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
+    def _add_leaf(self, window: Window, rows: Sequence[Row], *, evidence: Completeness) -> None:
+        self.result.add_whole(self._system, window, rows, self._held, evidence)
 
     def _agrees_with_stored(self, window: Window, rows: Sequence[Row]) -> bool:
         """Whether what is held agrees with the first page, as far as that can tell."""

@@ -33,53 +33,30 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Literal
 
 from ..core.models import Page
+from ..warehouse.completeness import Completeness
 
 _MIN_VENDOR_PAGE_SIZE = 10
 """No vendor caps its pages below."""
-_STRENGTHS = ("", "repeat", "chain", "count")
 _MAX_STALE_READINGS = 8
 """Readings of one instant in a row that show no new row while rows swap places."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What makes a window's rows believed complete."""
-
-    kind: Literal["count", "chain", "repeat", ""]
-    """Empty where nothing does."""
-    reason: str = ""
-    """Why nothing does."""
-
-    @property
-    def is_verified(self) -> bool:
-        """Whether the rows are believed complete."""
-        return bool(self.kind)
-
-    def __and__(self, other: Evidence) -> Evidence:
-        """The evidence of two windows taken as one: the weaker of both, or the reasons of both."""
-        if self.is_verified or other.is_verified:
-            return min(self, other, key=lambda evidence: _STRENGTHS.index(evidence.kind))
-        reasons = (*self.reason.split("; "), *other.reason.split("; "))
-        return unverified("; ".join(dict.fromkeys(filter(None, reasons))))
+COUNT, CHAIN, REPEAT = Completeness("count"), Completeness("chain"), Completeness("repeat")
 
 
-COUNT, CHAIN, REPEAT = Evidence("count"), Evidence("chain"), Evidence("repeat")
-
-
-def unverified(reason: str) -> Evidence:
+def unverified(reason: str) -> Completeness:
     """Nothing makes the rows believed complete."""
-    return Evidence("", reason)
+    return Completeness("none", (reason,))
 
 
-def count_of(page: Page) -> int | None:
-    """The vendor's count of a list, on its first page; None where the page gives none.
+def count_of(page: Page, offset: int = 0) -> int | None:
+    """The vendor's count of a list, on the page at ``offset``; None where the page gives none.
 
-    A count of no more rows than the page holds, on a page that says that more follows, counts the page.
+    A count that ends with the page, on a page that says that more follows, is none of the list.
     """
-    is_of_page = page.more is True and page.total is not None and page.total <= page.size
+    is_of_page = page.more is True and page.total is not None and page.total <= offset + page.size
     return None if is_of_page else page.total
 
 
@@ -88,7 +65,7 @@ def is_all(page: Page, distinct: int) -> bool:
     return count_of(page) == page.size == distinct
 
 
-def by_count(totals: Iterable[int | None], distinct: int, *, gap: int | None = None) -> Evidence:
+def by_count(totals: Iterable[int | None], distinct: int, *, gap: int | None = None) -> Completeness:
     """The evidence of so many distinct rows; ``totals`` are the counts on the pages that showed them.
 
     ``gap`` is the first position that no page showed.
@@ -106,7 +83,7 @@ def by_count(totals: Iterable[int | None], distinct: int, *, gap: int | None = N
     return COUNT if distinct == stated[0] else other_than_counted(stated[0], distinct)
 
 
-def by_chain(totals: Iterable[int | None], distinct: int) -> Evidence:
+def by_chain(totals: Iterable[int | None], distinct: int) -> Completeness:
     """The evidence of so many distinct rows of pages that joined up to the end; ``totals`` are the counts on them."""
     stated = sorted({count for count in totals if count is not None})
     if len(stated) > 1:
@@ -114,7 +91,7 @@ def by_chain(totals: Iterable[int | None], distinct: int) -> Evidence:
     return CHAIN if not stated or stated[0] == distinct else other_than_counted(stated[0], distinct)
 
 
-def of_nothing(page: Page, *, expected: int = 0) -> Evidence:
+def of_nothing(page: Page, *, expected: int = 0) -> Completeness:
     """The evidence of a window of which two requests in a row showed no row; ``page`` is the second answer.
 
     ``expected`` is how many rows an earlier answer announced or showed there.
@@ -127,7 +104,7 @@ def of_nothing(page: Page, *, expected: int = 0) -> Evidence:
     return REPEAT if page.total is None else COUNT
 
 
-def other_than_counted(count: int, distinct: int) -> Evidence:
+def other_than_counted(count: int, distinct: int) -> Completeness:
     """The rows are not as many as the vendor counts."""
     return unverified(f"the vendor counts {count:,} and gives {distinct:,}")
 
@@ -174,7 +151,7 @@ class RepeatedReadings:
 
     def add(
         self, ids: AbstractSet[str], *, positions: int, count: int | None, reason: str = ""
-    ) -> Evidence | None:
+    ) -> Completeness | None:
         """Takes a reading from the first position to the last; gives what is known then, None if one more may tell.
 
         ``positions`` is how many positions it showed and ``count`` the vendor's count, by the same count on every page;

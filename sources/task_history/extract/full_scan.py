@@ -18,9 +18,10 @@ from ..core.log import log
 from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .chain import Chain
 from .compare import Comparison, CountedExecutions, StoredExecutions
-from .evidence import CHAIN, Evidence, PageLengths
+from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
@@ -292,7 +293,7 @@ class _Scan:
         """Whether all that is still to come began before the newest window."""
         return self._is_newest_first and chain.is_joined and self._last < self._windows[0].start
 
-    def _piece(self, window: Window, evidence: Evidence) -> ListedWindow:
+    def _piece(self, window: Window, evidence: Completeness) -> ListedWindow:
         """What is left of the newest window, and what else the list showed."""
         piece = cut(self._system, window, self._waiting.values(), evidence)
         outside = [

@@ -18,8 +18,9 @@ from ..core.errors import Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window, floor_ms, iso_ms
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .compare import Comparison, StoredExecutions
-from .evidence import CHAIN, COUNT, Evidence, of_nothing, unverified
+from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .pages import after, complete_prefix, described, is_sorted, refused_depth
@@ -91,7 +92,7 @@ def _check_account(listing: SortedListing, system: System, first: ListedWindow) 
     Raises:
         UnexpectedResponse: the window may have executions, so that these answers must not be loaded.
     """
-    evidence = first.evidence
+    evidence = first.completeness
     rows = listing.pages.one(None).rows if evidence.is_verified else []
     starts = [start for start in map(system.started_at, rows) if start is not None]
     if any(start in first.window for start in starts):
@@ -145,7 +146,7 @@ def recent(
     for piece in _listed(listing, Window(known.newest, end), is_oldest=not known.count):
         if shows_none and not piece.rows:
             reason = f"the vendor shows none of {known.count:,} executions that are held of the time before"
-            piece = replace(piece, evidence=unverified(reason))  # noqa: PLW2901 - the same rows
+            piece = replace(piece, completeness=unverified(reason))  # noqa: PLW2901 - the same rows
         yield piece
 
 
@@ -206,16 +207,15 @@ def _new(
 ) -> Iterator[ListedWindow]:
     """The new rows, of which the first are at hand."""
     old = len(page.rows) - len(fresh)
-    # A count that ends with a page that says that more follows is none.
-    is_counted = page.total is not None and not (page.more and page.total <= offset + page.size)
-    count = max(0, (page.total or 0) - offset - old) if is_counted else None
+    total = count_of(page, offset)
+    count = None if total is None else max(0, total - offset - old)
     starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     # Rows that all began at once do not tell whether the oldest come first.
     is_ascending = len(set(map(system.started_at, page.rows))) > 1
     if not is_ascending and offset and page.rows:
         is_ascending = _tells_order(system, listing.pages.one(ahead), page.rows, known)
     tells_end = is_ascending or not offset
-    evidence: Evidence | None = None
+    evidence: Completeness | None = None
     if not page.size:
         evidence = of_nothing(page)
     elif tells_end and count == len({system.identity(row) for row in fresh}):

@@ -24,10 +24,10 @@ _MAX_FAILED_IN_A_ROW = 5
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a mapping file says of a workflow."""
+    """The integration and the name of a workflow, as far as they are known."""
 
     integration: str | None
-    name: str | None
+    name: str | None = None
 
 
 def read_map(path: str | None) -> dict[str, Named]:
@@ -117,7 +117,7 @@ def learn(
         mapped = named.get(workflow_id)
         if mapped is not None:
             if (row.get("integration"), row.get("workflow_name")) != (mapped.integration, mapped.name):
-                yield _row(workflow_id, mapped.integration, mapped.name, "file", [], stamp())
+                yield workflow_row(stamp(), workflow_id, mapped, origin="file", asked=[])
             continue
         if row.get("integration"):
             continue
@@ -132,14 +132,8 @@ def learn(
                 hits[integration] += 1
                 break
         if not row or len(asked) > len(_asked(row)):
-            yield _row(
-                workflow_id,
-                integration_found,
-                None,
-                "asked" if integration_found else "unknown",
-                asked,
-                stamp(),
-            )
+            origin = "asked" if integration_found else "unknown"
+            yield workflow_row(stamp(), workflow_id, Named(integration_found), origin=origin, asked=asked)
 
 
 class _Answers:
@@ -180,19 +174,13 @@ def _asked(row: Row) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _row(
-    workflow_id: str,
-    integration: str | None,
-    name: str | None,
-    origin: str,
-    asked: Sequence[str],
-    stamp: Stamp,
-) -> Row:
+def workflow_row(stamp: Stamp, workflow_id: str, named: Named, *, origin: str, asked: Sequence[str]) -> Row:
+    """A row of ``workflows``; ``asked`` are the integrations that the vendor was asked for."""
     return stamp.on(
         {
             "workflow_id": workflow_id,
-            "integration": integration,
-            "workflow_name": name,
+            "integration": named.integration,
+            "workflow_name": named.name,
             "origin": origin,
             "asked": json.dumps(sorted(asked)),
         }

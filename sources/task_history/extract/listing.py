@@ -13,7 +13,7 @@ from ..core.models import Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .compare import Comparison, CountedExecutions, StoredExecutions
-from .evidence import Evidence
+from .evidence import unverified
 from .listed_rows import Rows
 from .pages import Pages
 
@@ -35,8 +35,8 @@ class ListedWindow:
     """Oldest first, each id once."""
     total: int | None
     """How many of the rows the vendor's count confirms; None where the evidence is no count."""
-    evidence: Evidence
-    """What makes them believed to be all."""
+    completeness: Completeness
+    """The evidence that they are all, or the reasons against it."""
     order: str | None = None
     """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
     outside: Sequence[Row] = ()
@@ -45,13 +45,7 @@ class ListedWindow:
     @property
     def is_verified(self) -> bool:
         """Whether they are believed to be all."""
-        return self.evidence.is_verified
-
-    @property
-    def completeness(self) -> Completeness:
-        """The evidence, as ``coverage`` stores it."""
-        reasons = tuple(filter(None, self.evidence.reason.split("; ")))
-        return Completeness(self.evidence.kind or "none", reasons)
+        return self.completeness.is_verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +61,8 @@ class ComparedWindow:
     def completeness(self) -> Completeness:
         """On which evidence the window is complete now."""
         if self.comparison.is_verified:
-            return Completeness(self.comparison.evidence.kind)
-        return Completeness("none", ("a comparison left differences unexplained",))
+            return self.comparison.evidence
+        return unverified("a comparison left differences unexplained")
 
 
 @dataclass(frozen=True, slots=True)

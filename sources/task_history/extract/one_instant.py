@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ..core.errors import PaginationLoop, Rejected
 from ..core.models import Row, Window
-from .evidence import CHAIN, Evidence, RepeatedReadings, by_count, count_of, of_nothing, unverified
+from ..warehouse.completeness import Completeness
+from .evidence import CHAIN, RepeatedReadings, by_count, count_of, of_nothing, unverified
 from .pages import Pages, Reading, distinct_rows, refused_depth
 
 _MAX_READINGS = 40
@@ -14,7 +15,7 @@ _TOO_DEEP = "more executions began in one millisecond than the vendor lets be se
 _EMPTY = "a page behind rows came empty, twice"
 
 
-def read_instant(pages: Pages, window: Window) -> tuple[dict[str, Row], Evidence]:
+def read_instant(pages: Pages, window: Window) -> tuple[dict[str, Row], Completeness]:
     """The executions of a window of one millisecond, by id, and what makes them believed to be all.
 
     Raises:

@@ -21,7 +21,8 @@ from ..core.models import MS, Answer, Page, Request, Row, Sender, Window, iso_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
 from ..systems.protocol import System
-from .evidence import Evidence, by_count, is_all, unverified
+from ..warehouse.completeness import Completeness
+from .evidence import by_count, is_all, unverified
 from .listed_rows import Rows
 from .outside import OutsideRows, split_outside
 from .rows_without_id import Rejections
@@ -63,7 +64,7 @@ class Reading:
         """Whether the vendor's count changed while the pages were read."""
         return len({page.total for page in self.pages.values()}) > 1
 
-    def evidence(self, rows: int) -> Evidence:
+    def evidence(self, rows: int) -> Completeness:
         """What makes so many distinct rows of its pages believed to be all."""
         if self.has_drifted:
             return unverified("the oldest rows changed while the window was read")

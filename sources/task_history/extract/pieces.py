@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from ..core.log import log
 from ..core.models import Page, Row, Window
 from ..systems.protocol import System
-from .evidence import CHAIN, COUNT, Evidence, by_chain, count_of, is_end, is_only_row, joins, of_nothing
+from ..warehouse.completeness import Completeness
+from .evidence import CHAIN, COUNT, by_chain, count_of, is_end, is_only_row, joins, of_nothing
 from .listed_rows import Rows
 from .listing import ListedWindow
 from .pages import Pages, Reading, complete_prefix, described, distinct_rows, holds_all, incomplete_instants
@@ -19,7 +20,7 @@ def cut_piece(
     rows: Iterable[Row],
     *,
     total: int | None,
-    evidence: Evidence | None = None,
+    evidence: Completeness | None = None,
 ) -> ListedWindow:
     """The rows that began in the window; those of which it is not known stay too.
 
@@ -30,9 +31,9 @@ def cut_piece(
     return ListedWindow(window, kept, number, evidence or (CHAIN if total is None else COUNT))
 
 
-def cut_page(system: System, window: Window, page: Page, evidence: Evidence) -> ListedWindow:
+def cut_page(system: System, window: Window, page: Page, evidence: Completeness) -> ListedWindow:
     """The window, of which one page holds all rows."""
-    total = page.total if evidence.kind == "count" else None
+    total = page.total if evidence == COUNT else None
     return cut_piece(system, window, page.rows, total=total, evidence=evidence)
 
 
@@ -40,7 +41,9 @@ def joined_piece(system: System, one: ListedWindow, two: ListedWindow) -> Listed
     """Two pieces that touch, as one."""
     rows = Rows.joined(system, (one.rows, two.rows)).distinct(system)
     total = None if one.total is None or two.total is None else len(rows)
-    return ListedWindow(Window(one.window.start, two.window.end), rows, total, one.evidence & two.evidence)
+    return ListedWindow(
+        Window(one.window.start, two.window.end), rows, total, one.completeness & two.completeness
+    )
 
 
 def empty_piece(
@@ -53,7 +56,7 @@ def empty_piece(
     evidence = of_nothing(page, expected=expected)
     if not evidence.is_verified:
         log.warning("listing_gives_none", window=described(window), reason=evidence.reason)
-    total = 0 if evidence.kind == "count" else None
+    total = 0 if evidence == COUNT else None
     return cut_piece(system, window, rows, total=total, evidence=evidence)
 
 
@@ -71,7 +74,7 @@ def complete_beginning(system: System, reading: Reading) -> ListedWindow | None:
     return cut_piece(system, Window(reading.window.start, end), rows, total=len(rows))
 
 
-def whole_page(pages: Pages, window: Window, page: Page) -> Evidence | None:
+def whole_page(pages: Pages, window: Window, page: Page) -> Completeness | None:
     """What makes a first page believed to hold all rows of the window, in any order; None where more may follow."""
     system, count = pages.system, count_of(page)
     if not page.size:

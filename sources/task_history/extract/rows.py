@@ -127,16 +127,17 @@ def execution(
     row = stamp.undeclared.kept(system.executions, row)
     is_open = system.is_open(dict(row))
     is_same = before is not None and before.status == str(row.get("status") or "")
-    return {
-        **row,
-        "is_open": is_open,
-        "resolution": None if is_open else "ended",
-        "purged_at_source": None,
-        "status_seen_at": before.since if before is not None and is_same else stamp.at,
-        "read_by": read_by,
-        "fetched_at": stamp.at,
-        "run_id": stamp.run_id,
-    }
+    own = _own_columns(stamp, is_open=is_open, resolution=None if is_open else "ended", read_by=read_by)
+    since = before.since if before is not None and is_same else stamp.at
+    return {**row, **own, "status_seen_at": since}
+
+
+def _own_columns(
+    stamp: Stamp, *, is_open: Json, resolution: Json, read_by: str, purged_at: datetime | None = None
+) -> Row:
+    """The columns of an execution that this connector adds to the vendor's, but for ``status_seen_at``."""
+    own = {"is_open": is_open, "resolution": resolution, "purged_at_source": purged_at, "read_by": read_by}
+    return stamp.on(own)
 
 
 def columnar_executions(
@@ -146,7 +147,7 @@ def columnar_executions(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from ..core.arrow import RowColumns
+    from ..core.arrow import ARROW, RowColumns
 
     size = len(rows)
     kept = stamp.undeclared.kept_in_columns(table, rows)
@@ -155,16 +156,12 @@ def columnar_executions(
         pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
         pc.fill_null(pc.not_equal(ended, ""), False),
     )
-    at = pa.repeat(pa.scalar(stamp.at, pa.timestamp("us", "UTC")), size)
-    own = {
-        "is_open": pc.invert(reached_end),
-        "resolution": pc.if_else(reached_end, "ended", pa.scalar(None, pa.string())),
-        "purged_at_source": pa.nulls(size, pa.timestamp("us", "UTC")),
-        "status_seen_at": at,
-        "read_by": pa.repeat(read_by, size),
-        "fetched_at": at,
-        "run_id": pa.repeat(stamp.run_id, size),
-    }
+    resolution = pc.if_else(reached_end, "ended", pa.scalar(None, pa.string()))
+    own = _own_columns(stamp, is_open=pc.invert(reached_end), resolution=resolution, read_by=read_by)
+    own["status_seen_at"] = stamp.at
+    types = {column.name: ARROW[column.type] for column in table.columns}
+    for name in own.keys() - {"is_open", "resolution"}:
+        own[name] = pa.repeat(pa.scalar(own[name], types[name]), size)
     return RowColumns({**kept, **own}, size)
 
 
@@ -231,16 +228,9 @@ def vanished(
 ) -> Row:
     """The stored row of an execution that the vendor no longer holds, by that kind of request."""
     row = merged_over(table, stored, {})
-    while_open = "unresolved_at_retention" if is_expired else "gone"
-    return {
-        **row,
-        "is_open": False,
-        "resolution": stored.get("resolution") or while_open,
-        "purged_at_source": stamp.at,
-        "read_by": read_by,
-        "fetched_at": stamp.at,
-        "run_id": stamp.run_id,
-    }
+    resolution = stored.get("resolution") or ("unresolved_at_retention" if is_expired else "gone")
+    own = _own_columns(stamp, is_open=False, resolution=resolution, read_by=read_by, purged_at=stamp.at)
+    return {**row, **own}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,16 +282,16 @@ def details_log_row(
 ) -> Row:
     """The note that an execution's steps were asked for, or why they or a part of them cannot be."""
     extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
-    return {
-        **extra,
-        "id": execution_id,
-        "outcome": outcome,
-        **(unread or ReadProblem()).columns,
-        "steps": len(detail.steps) if detail else None,
-        "date_started": started_at,
-        "fetched_at": stamp.at,
-        "run_id": stamp.run_id,
-    }
+    return stamp.on(
+        {
+            **extra,
+            "id": execution_id,
+            "outcome": outcome,
+            **(unread or ReadProblem()).columns,
+            "steps": len(detail.steps) if detail else None,
+            "date_started": started_at,
+        }
+    )
 
 
 def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:

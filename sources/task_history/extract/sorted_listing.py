@@ -19,8 +19,9 @@ from ..core.log import log
 from ..core.models import MS, Page, Row, Sender, Window
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
-from .evidence import COUNT, Evidence, count_of, unverified
+from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
 from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
@@ -206,12 +207,12 @@ class SortedListing:
         finally:
             self._is_comparing = not is_outermost
 
-    def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], Evidence]:
+    def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], Completeness]:
         """All rows of the window, and their evidence: ``Comparer.read``. A difference is not compared in turn."""
         others = self._pages.others
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
-        evidence = reduce(and_, (piece.evidence for piece in pieces), COUNT)
+        evidence = reduce(and_, (piece.completeness for piece in pieces), COUNT)
         left = (
             (count_of(head) or 0) - rows_beside(self._system, head, window) - sum(map(self._places, pieces))
         )
@@ -375,7 +376,7 @@ class SortedListing:
         self._counts_unreliable = True
         yield from self._pieces(reading.window, is_oldest=may_expire)
 
-    def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Evidence, ListedWindow | None]:
+    def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Completeness, ListedWindow | None]:
         """What makes the rows of the reading believed to be all, and the window, if they are as many as are counted."""
         evidence = reading.evidence(len(rows))
         if not evidence.is_verified and reading.evidence((reading.total or 0) - reading.others).is_verified:

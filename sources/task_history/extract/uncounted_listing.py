@@ -17,7 +17,7 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
-from .evidence import by_chain, count_of, is_end, is_only_row, joins, unverified
+from .evidence import COUNT, by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
 from .listing import ListedWindow
 from .one_instant import read_instant
@@ -36,7 +36,7 @@ def instant_piece(pages: Pages, at: datetime) -> ListedWindow:
     if not evidence.is_verified:
         log.warning("listing_undecidable", window=described(window), rows=len(rows), reason=evidence.reason)
     kept = Rows.of(pages.system, rows.values()).within(pages.system, window)
-    return ListedWindow(window, kept, len(kept) if evidence.kind == "count" else None, evidence)
+    return ListedWindow(window, kept, len(kept) if evidence == COUNT else None, evidence)
 
 
 class UncountedListing:

@@ -17,9 +17,10 @@ from ..core.log import log
 from ..core.models import MS, Row, Sender, Window, floor_ms
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
+from ..warehouse.completeness import Completeness
 from .chain import Chain
-from .compare import Comparison, CountedExecutions, Leaf, StoredExecutions
-from .evidence import COUNT, Evidence, PageLengths
+from .compare import Comparison, CountedExecutions, StoredExecutions
+from .evidence import COUNT, PageLengths
 from .listed_rows import Rows
 from .listing import (
     ROWS_PER_PIECE,
@@ -220,7 +221,7 @@ class UnsortedListing:
         return [Window(one, two) for one, two in zip(edges, [*edges[1:], window.end], strict=True)]
 
 
-def cut(system: System, window: Window, rows: Iterable[Row], evidence: Evidence) -> ListedWindow:
+def cut(system: System, window: Window, rows: Iterable[Row], evidence: Completeness) -> ListedWindow:
     """The rows that began in the window, as a piece."""
     return ListedWindow(window, Rows.of(system, rows).within(system, window), None, evidence)
 
@@ -229,19 +230,9 @@ def compared(reader: WindowReader, window: Window, held: StoredExecutions) -> Co
     """What a list that is not counted has in the window, against what is held."""
     comparison = Comparison()
     for piece in reader.pieces(window):
-        inside = {reader.system.identity(row): row for row in piece.rows}
-        known = held.ids(piece.window)
-        missing = sorted(inside.keys() - known)
-        surplus = sorted(known - inside.keys()) if piece.is_verified else []
-        comparison.read += piece.rows
-        comparison.fresh += [inside[key] for key in missing]
-        comparison.vanished += surplus
-        if piece.is_verified:
-            comparison.evidence &= piece.evidence
-        else:
+        comparison.add_whole(reader.system, piece.window, piece.rows, held, piece.completeness)
+        if not piece.is_verified:
             comparison.unverified.append(piece.window)
-        if missing or surplus:
-            comparison.leaves.append(Leaf(piece.window, tuple(missing), tuple(surplus)))
     return comparison
 
 

@@ -403,7 +403,7 @@ class Audit:
                 is_verified = all(overlap(day, other).is_empty for other in unverified_windows)
                 number = rejected.new_by_day[midnight(day.start)]
                 completeness = (
-                    Completeness("count" if is_counted else self._evidence.kind, rejected=number)
+                    replace(COUNT if is_counted else self._evidence, rejected=number)
                     if is_verified
                     else Completeness(
                         "none", ("an audit found differences, or rows changed while it read",), number

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Selection, Window
 from ..extract import rows as records
-from ..extract.integrations import learn
+from ..extract.integrations import Named, learn, workflow_row
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
@@ -162,9 +161,10 @@ def _integrations_of(context: Context, piece: ListedWindow) -> dict[str, list[Ro
     key = next(column.source for column in system.executions.columns if column.name == system.workflow_column)
     fresh = {str(value) for value in piece.rows.values(key or "") if value} - context.workflows_known
     context.workflows_known.update(fresh)
-    learned = {"integration": integration, "workflow_name": None, "origin": "listed"}
+    named = Named(integration)
     rows = [
-        stamp.on({"workflow_id": key, **learned, "asked": json.dumps([integration])}) for key in sorted(fresh)
+        workflow_row(stamp, workflow_id, named, origin="listed", asked=[integration])
+        for workflow_id in sorted(fresh)
     ]
     return {integrations.table.name: rows} if rows else {}
 

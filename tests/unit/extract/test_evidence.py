@@ -9,7 +9,6 @@ from task_history.extract.evidence import (
     CHAIN,
     COUNT,
     REPEAT,
-    Evidence,
     PageLengths,
     RepeatedReadings,
     by_chain,
@@ -22,6 +21,7 @@ from task_history.extract.evidence import (
     of_nothing,
     unverified,
 )
+from task_history.warehouse.completeness import Completeness
 
 LOST = unverified("rows moved")
 
@@ -38,7 +38,7 @@ def _page(size: int, total: int | None = None, more: bool | None = None) -> Page
         (CHAIN, REPEAT, REPEAT),
         (COUNT, LOST, LOST),
         (LOST, CHAIN, LOST),
-        (LOST, unverified("the order changes"), unverified("rows moved; the order changes")),
+        (LOST, unverified("the order changes"), Completeness("none", ("rows moved", "the order changes"))),
         (LOST, LOST, LOST),
     ],
     ids=[
@@ -52,7 +52,7 @@ def _page(size: int, total: int | None = None, more: bool | None = None) -> Page
     ],
 )
 def test_two_windows_are_believed_as_far_as_both_are(
-    first: Evidence, second: Evidence, both: Evidence
+    first: Completeness, second: Completeness, both: Completeness
 ) -> None:
     """Joined windows have the weaker of two kinds of evidence, and the reason of the one that has none."""
     assert first & second == both
@@ -125,7 +125,9 @@ def test_a_count_is_evidence_where_all_pages_give_it_and_the_rows_meet_it(
     ],
     ids=["no_count", "count_that_is_met", "count_that_is_not", "count_that_moves"],
 )
-def test_pages_that_join_do_not_make_a_count_forgotten(totals: list[int | None], expected: Evidence) -> None:
+def test_pages_that_join_do_not_make_a_count_forgotten(
+    totals: list[int | None], expected: Completeness
+) -> None:
     """A count that was seen once has to be met, also where the pages join up to the end."""
     assert by_chain(totals, 7) == expected
 
@@ -142,7 +144,7 @@ def test_pages_that_join_do_not_make_a_count_forgotten(totals: list[int | None],
     ids=["counted", "silent", "says_more", "counts_more", "announced_before"],
 )
 def test_nothing_is_believed_only_where_nothing_was_announced(
-    page: Page, expected: int, evidence: Evidence
+    page: Page, expected: int, evidence: Completeness
 ) -> None:
     """Two empty answers in a row are evidence unless a count, a link or an earlier answer says that rows are there."""
     assert of_nothing(page, expected=expected) == evidence

@@ -143,7 +143,7 @@ def test_an_order_that_changes_loses_nothing_that_is_verified(name: str, order: 
         is_verified = all(piece.is_verified for piece in pieces)
         verified += is_verified
         assert found == right or not is_verified
-        assert is_verified or all(piece.evidence.reason for piece in pieces if not piece.is_verified)
+        assert is_verified or all(piece.completeness.reason for piece in pieces if not piece.is_verified)
     assert verified >= (5 if order == "days" else 0)
 
 

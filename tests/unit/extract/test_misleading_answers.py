@@ -61,7 +61,7 @@ class Copy:
     @property
     def reasons(self) -> set[str]:
         """Why pieces are not verified."""
-        return {piece.evidence.reason for piece in self.pieces if not piece.is_verified}
+        return {str(piece.completeness.reason) for piece in self.pieces if not piece.is_verified}
 
     def assert_nothing_is_lost_silently(self) -> None:
         """What is missing lies in pieces that are not verified."""
@@ -289,7 +289,7 @@ def test_a_sync_that_is_shown_none_of_what_is_held_does_not_believe_it() -> None
     events = _sync(vendor, held, Window(WINDOW.start, NOW - timedelta(hours=1)))
     pieces = [event for event in events if isinstance(event, ListedWindow)]
     assert pieces
-    assert all("shows none of" in piece.evidence.reason for piece in pieces)
+    assert all("shows none of" in str(piece.completeness.reason) for piece in pieces)
 
 
 def test_as_many_late_rows_as_were_purged_are_found() -> None:

@@ -154,7 +154,7 @@ def test_the_count_of_a_server_that_gives_one_is_the_evidence(count: str, kind: 
         filters={"workflow": vendor.world.workflow_ids[0]},
     )
     (piece,) = listing.pieces(WINDOW)
-    assert piece.evidence.kind == kind
+    assert piece.completeness.evidence == (kind or "none")
     assert piece.total == (len(piece.rows) if count == "given" else None)
     assert {row["id"] for row in piece.rows} == vendor.shown(WINDOW, 0)
 
@@ -190,7 +190,7 @@ def test_nothing_twice_is_evidence_by_repetition() -> None:
     """A list without a count that came empty twice is complete by two equal answers, not by pages that join."""
     vendor = PlainVendor("sailpoint", executions=10, days=20, workflows=1)
     (piece,) = _listing(vendor).pieces(Window(WINDOW.start - timedelta(days=30), WINDOW.start))
-    assert (piece.evidence, len(piece.rows), vendor.requests) == (REPEAT, 0, 2)
+    assert (piece.completeness, len(piece.rows), vendor.requests) == (REPEAT, 0, 2)
 
 
 def test_a_refused_first_page_is_no_refused_depth() -> None:
