@@ -13,7 +13,7 @@ from task_history.core import dataset_names
 from task_history.core.models import Window
 from task_history.runs import runner
 from task_history.runs.runner import Lane
-from task_history.systems.parsing import UNREADABLE
+from task_history.systems.common_tables import UNREADABLE
 from task_history.warehouse.completeness import Completeness
 from task_history.warehouse.coverage import Coverage
 from task_history.warehouse.retry_schedule import next_try_at

@@ -205,7 +205,7 @@ class Table:
     description: str
     primary_key: tuple[str, ...]
     columns: tuple[Column, ...]
-    newest: str
+    newest: str = "fetched_at"
     """The column whose highest value wins when a primary key occurs twice in a commit."""
     partition: str | None = None
     """The timestamp by whose day the table is partitioned, where the warehouse can; None for a small table."""

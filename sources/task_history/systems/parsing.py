@@ -9,18 +9,7 @@ from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
-from ..core.models import Column, Json, RejectedRow, Row
-
-
-def error_in(column: str) -> str:
-    """SQL for ``ViewMapping``: the error in a JSON text, the text itself or an object's usual field."""
-    parsed = f"TRY_CAST({column} AS JSON)"
-    return (
-        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
-        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
-        # DuckDB gives an object's text where BigQuery gives nothing.
-        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
-    )
+from ..core.models import Json, RejectedRow, Row
 
 
 def instant(value: Json) -> datetime | None:
@@ -173,52 +162,3 @@ def _list_under(data: Json, keys: Sequence[str], *, what: str) -> tuple[list[Jso
     if not isinstance(rows, list):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
     return rows, path
-
-
-UNREADABLE = (
-    Column(
-        "unreadable_reason",
-        "text",
-        "Why it, or a part of it, could not be read, such as an id that no address can hold; empty for most.",
-    ),
-    Column(
-        "tries",
-        "bigint",
-        "How many runs tried to read it in vain, where a later one may do better; empty elsewhere.",
-    ),
-    Column(
-        "next_try_at",
-        "timestamp",
-        "From when on a run tries to read it again: an hour after the first try, then twice as long after each, at "
-        "most two days. Empty where nothing is left to read, or where no try can help.",
-    ),
-)
-"""Columns of every log of details, and of payloads."""
-
-
-def own_columns(*, what: str) -> tuple[Column, ...]:
-    """The columns that this connector adds to every table of executions."""
-    return (
-        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
-        Column(
-            "resolution",
-            "text",
-            f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
-            "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
-        ),
-        Column(
-            "purged_at_source",
-            "timestamp",
-            f"When the vendor was found to hold {what} no longer; empty while it does.",
-        ),
-        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
-        Column(
-            "read_by",
-            "text",
-            "The kind of request that brought this version of the row: list; late, when it became visible behind the "
-            "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
-            "was run again under its own id.",
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-        Column("run_id", "text", "The run that brought this version of the row (sync_runs.run_id)."),
-    )

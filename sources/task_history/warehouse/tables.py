@@ -181,7 +181,6 @@ REJECTED_ROWS = Table(
         Column("fetched_at", "timestamp", "When this connector read it last."),
         Column("run_id", "text", "The run that did (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
 )
 
 STATES = Table(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import ViewMapping, Views
-
-_STAMPS = (
-    Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-    Column("run_id", "text", "The run of this connector that brought the row (sync_runs.run_id)."),
+from ..common_tables import (
+    PROVENANCE,
+    details_log,
+    error_in,
+    executions_table,
+    shown_executions,
+    shown_payloads,
+    shown_steps,
+    steps_table,
 )
+from ..protocol import Views
+
 _COUNTS = (
     Column("total", "bigint", "Executions in it.", "total"),
     Column("succeeded", "bigint", "Those that succeeded.", "succeeded"),
@@ -35,10 +40,9 @@ _OF_WINDOW = (
     Column("window_end", "timestamp", "Until when it counted, up to the end of the bucket that was open."),
 )
 
-EXECUTIONS = Table(
+EXECUTIONS = executions_table(
     "executions",
     "One row per execution: what was ordered, by whom, and what came of it, in the newest state that was read.",
-    ("id",),
     (
         Column("id", "text", "The execution's id.", "id"),
         Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
@@ -103,18 +107,15 @@ EXECUTIONS = Table(
         Column("started_at", "timestamp", "When its run began.", "startedAt"),
         Column("finished_at", "timestamp", "When it ended; empty while it is open.", "finishedAt"),
         Column("updated_at", "timestamp", "When the vendor changed it last.", "updatedAt"),
-        *own_columns(what="the execution"),
     ),
-    newest="fetched_at",
-    partition="created_at",
-    partition_may_change=True,
-    cluster=("workflow_id", "id"),
+    what="the execution",
+    started="created_at",
+    workflow="workflow_id",
 )
 
-EVENTS = Table(
+EVENTS = steps_table(
     "execution_events",
     "One row per event of an execution, read once it had ended.",
-    ("id",),
     (
         Column(
             "id", "text", "The event's id; the execution's and its place where the vendor gives none.", "id"
@@ -133,47 +134,26 @@ EVENTS = Table(
         Column("message", "text", "What happened, secrets redacted.", "message", is_free=True),
         Column("data", "text", "What belongs to it, as JSON text, secrets redacted.", "data", is_free=True),
         Column("created_at", "timestamp", "When it happened.", "createdAt"),
-        Column(
-            "execution_date_started", "timestamp", "When its execution was asked for; partitions the table."
-        ),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id",),
+    started="When its execution was asked for",
 )
 
-DETAILS = Table(
+DETAILS = details_log(
     "execution_details",
     "One row per execution whose events were asked for; each is asked for once.",
-    ("id",),
-    (
-        Column("id", "text", "The execution (executions.id)."),
-        Column(
-            "outcome",
-            "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
-            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
-            "the steps are not yet loaded.",
-        ),
-        *UNREADABLE,
-        Column("steps", "bigint", "How many events it has."),
+    execution="The execution (executions.id).",
+    steps="How many events it has.",
+    started="When the execution was asked for",
+    more=(
         Column(
             "message", "text", "What the single read says of it, secrets redacted.", "message", is_free=True
         ),
-        Column("date_started", "timestamp", "When the execution was asked for; partitions the table."),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("id",),
 )
 
-RUNS = Table(
+RUNS = executions_table(
     "runs",
     "One row per run of a workflow, in the newest state that was read.",
-    ("id",),
     (
         Column("id", "text", "The run's id.", "id"),
         Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
@@ -196,18 +176,15 @@ RUNS = Table(
         Column("is_simulation", "bool", "Whether it was simulated only.", "isSimulation"),
         Column("source_run_id", "text", "The run that it repeats.", "sourceRunId"),
         Column("summary", "text", "What the vendor sums it up as.", "summary", is_free=True),
-        *own_columns(what="the run"),
     ),
-    newest="fetched_at",
-    partition="started_at",
-    partition_may_change=True,
-    cluster=("workflow_id", "id"),
+    what="the run",
+    started="started_at",
+    workflow="workflow_id",
 )
 
-NODES = Table(
+NODES = steps_table(
     "run_nodes",
     "One row per node of a run, those within loops once per iteration; read once the run had ended.",
-    ("id",),
     (
         Column("id", "text", "The run's id and the node's path."),
         Column("workflow_execution_id", "text", "The run (runs.id)."),
@@ -234,29 +211,17 @@ NODES = Table(
             is_free=True,
         ),
         Column("secret_keys", "text", "JSON list of the keys of its input that hold secrets.", "secretKeys"),
-        Column("execution_date_started", "timestamp", "When its run began; partitions the table."),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id",),
+    started="When its run began",
 )
 
-RUN_DETAILS = Table(
+RUN_DETAILS = details_log(
     "run_details",
     "One row per run whose nodes were asked for; each is asked for once.",
-    ("id",),
-    (
-        Column("id", "text", "The run (runs.id)."),
-        Column(
-            "outcome",
-            "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
-            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
-            "the steps are not yet loaded.",
-        ),
-        *UNREADABLE,
-        Column("steps", "bigint", "How many nodes it has, those within loops once per iteration."),
+    execution="The run (runs.id).",
+    steps="How many nodes it has, those within loops once per iteration.",
+    started="When the run began",
+    more=(
         Column(
             "workflow_definition",
             "text",
@@ -264,13 +229,7 @@ RUN_DETAILS = Table(
             "workflowDefinition",
             is_free=True,
         ),
-        Column("date_started", "timestamp", "When the run began; partitions the table."),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("id",),
 )
 
 STATS = Table(
@@ -286,9 +245,8 @@ STATS = Table(
         ),
         Column("is_filled", "bool", "Whether the vendor gave no row for it, which means none."),
         *_COUNTS,
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
     partition="bucket_start",
 )
 
@@ -304,9 +262,8 @@ SUMMARY = Table(
         Column(
             "average_duration_ms", "double", "Their average duration in milliseconds.", "averageDurationMs"
         ),
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 BY_STATUS = Table(
@@ -317,9 +274,8 @@ BY_STATUS = Table(
         *_OF_WINDOW,
         Column("status", "text", "The vendor's status (executions.status).", "status"),
         Column("count", "bigint", "How many have it.", "count"),
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 BY_SOURCE = Table(
@@ -335,9 +291,8 @@ BY_SOURCE = Table(
             "sourceSystem",
         ),
         *_COUNTS,
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 FAILURES = Table(
@@ -353,9 +308,8 @@ FAILURES = Table(
         Column("status_reason", "text", "Why it failed, secrets redacted.", "statusReason", is_free=True),
         Column("created_at", "timestamp", "When it was asked for.", "createdAt"),
         Column("finished_at", "timestamp", "When it ended.", "finishedAt"),
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 # One row per execution, and per run that has none: a run's execution is its wrapping.
@@ -394,56 +348,36 @@ VIEWS = Views(
         "cancelled": "cancelled",
         "skipped": "skipped",
     },
-    executions=ViewMapping(
+    executions=shown_executions(
         _SHOWN,
         {
-            "execution_id": "e.id",
-            "workflow_id": "e.workflow_id",
             "workflow_name": "e.workflow_name",
             "user_id": "e.user_id",
-            "vendor_status": "e.status",
-            "is_open": "e.is_open",
             "started_at": "e.created_at",
             "ended_at": "e.finished_at",
             "error": "CASE WHEN e.status_reason <> '' THEN e.status_reason END",
-            "resolution": "e.resolution",
-            "purged_at_source": "e.purged_at_source",
-            "fetched_at": "e.fetched_at",
-            "run_id": "e.run_id",
         },
     ),
-    steps=ViewMapping(
+    steps=shown_steps(
         "{run_nodes} AS s LEFT JOIN {runs} AS r ON r.id = s.workflow_execution_id"
         + _OF_RUN
         + "s.workflow_execution_id",
         {
-            "step_execution_id": "s.id",
             "execution_id": "coalesce(x.id, s.workflow_execution_id)",
             # A node's id is one of its workflow; its path differs with each iteration of a loop.
             "step_id": "coalesce(r.workflow_id, '') || ':' || s.node_id",
             "step_name": "s.node_id",
-            "step_type": "s.type",
-            "vendor_status": "s.status",
             "started_at": "s.started_at",
             "ended_at": "s.finished_at",
-            "execution_started_at": "s.execution_date_started",
             "error": f"CASE WHEN s.status = 'failure' THEN {error_in('s.result')} END",
-            "fetched_at": "s.fetched_at",
-            "run_id": "s.run_id",
         },
     ),
-    payloads=ViewMapping(
+    payloads=shown_payloads(
         "{run_nodes} AS p" + _OF_RUN + "p.workflow_execution_id",
         {
-            "step_execution_id": "p.id",
             "execution_id": "coalesce(x.id, p.workflow_execution_id)",
-            "execution_started_at": "p.execution_date_started",
-            "is_available": "TRUE",
-            "input": "p.input",
             "output": "p.result",
             "error": f"CASE WHEN p.status = 'failure' THEN {error_in('p.result')} END",
-            "fetched_at": "p.fetched_at",
-            "run_id": "p.run_id",
         },
     ),
     billing_caveat="B3OS counts no tasks; what runs cost is runs.total_cu, in compute units.",

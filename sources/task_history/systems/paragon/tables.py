@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import Filter, ViewMapping, Views
+from ..common_tables import (
+    UNREADABLE,
+    details_log,
+    error_in,
+    executions_table,
+    shown_executions,
+    shown_payloads,
+    shown_steps,
+    steps_table,
+)
+from ..protocol import Filter, Views
 
-EXECUTIONS = Table(
+EXECUTIONS = executions_table(
     "workflow_executions",
     "One row per execution of a workflow, in the newest state that was read.",
-    ("id",),
     (
         Column("id", "text", "The execution's id.", "id"),
         Column(
@@ -39,18 +47,15 @@ EXECUTIONS = Table(
             "Tasks the execution used; their sum is a lower bound of the invoice, which also counts Proxy API calls.",
             "taskCount",
         ),
-        *own_columns(what="the execution"),
     ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("workflow_id", "id"),
+    what="the execution",
+    started="date_started",
+    workflow="workflow_id",
 )
 
-STEPS = Table(
+STEPS = steps_table(
     "step_executions",
     "One row per step that an execution ran; a step in a fan-out has one row per iteration.",
-    ("id",),
     (
         Column("id", "text", "The step execution's id.", "id"),
         Column(
@@ -79,21 +84,14 @@ STEPS = Table(
             "Size of the step's output as the vendor counts it, in bytes.",
             "outputSize",
         ),
-        Column(
-            "execution_date_started", "timestamp", "When the step's execution began; partitions the table."
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id", "id"),
+    started="When the step's execution began",
+    is_clustered_by_key=True,
 )
 
-PAYLOADS = Table(
+PAYLOADS = steps_table(
     "step_payloads",
     "One row per step whose input and output were read: customer data, redacted, in a table of its own.",
-    ("step_execution_id",),
     (
         Column("step_execution_id", "text", "The step (step_executions.id)."),
         Column("workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id)."),
@@ -117,45 +115,25 @@ PAYLOADS = Table(
             "too_large when the answer was larger than answer_max_bytes.",
         ),
         *UNREADABLE,
-        Column(
-            "execution_date_started", "timestamp", "When the payload's execution began; partitions the table."
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the payload from the vendor."),
-        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id", "step_execution_id"),
+    started="When the payload's execution began",
+    key="step_execution_id",
+    is_clustered_by_key=True,
 )
 
-DETAILS = Table(
+DETAILS = details_log(
     "execution_details",
     "One row per execution whose steps were asked for; each detail is asked for once.",
-    ("id",),
-    (
-        Column("id", "text", "The execution (workflow_executions.id)."),
-        Column(
-            "outcome",
-            "text",
-            "loaded; gone when the vendor answered 404; expired when it was past retention; unreadable when it could not "
-            "be read; too_large when the answer was larger than answer_max_bytes; again, when it was replayed under "
-            "its own id, or could be read once more, and the steps of that run are not yet loaded.",
-        ),
-        *UNREADABLE,
-        Column("steps", "bigint", "How many steps the execution ran."),
+    execution="The execution (workflow_executions.id).",
+    steps="How many steps the execution ran.",
+    started="When the execution began",
+    more=(
         Column(
             "run_duration",
             "bigint",
             "The duration as the single read gives it; the vendor's samples show rounded seconds here.",
         ),
-        Column("date_started", "timestamp", "When the execution began; partitions the table."),
-        Column("fetched_at", "timestamp", "When the detail was asked for."),
-        Column("run_id", "text", "The run that asked (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("id",),
 )
 
 WORKFLOWS = Table(
@@ -177,7 +155,6 @@ WORKFLOWS = Table(
         Column("fetched_at", "timestamp", "When it became known."),
         Column("run_id", "text", "The run that wrote the row (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
 )
 
 VIEWS = Views(
@@ -189,50 +166,32 @@ VIEWS = Views(
         "CANCELLED": "cancelled",
         "CANCELED": "cancelled",
     },
-    executions=ViewMapping(
+    executions=shown_executions(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.workflow_id = e.workflow_id",
         {
-            "execution_id": "e.id",
-            "workflow_id": "e.workflow_id",
             "workflow_name": "w.workflow_name",
             "integration": "w.integration",
             "user_id": "e.user_id",
-            "vendor_status": "e.status",
-            "is_open": "e.is_open",
             "started_at": "e.date_started",
             "ended_at": "e.date_ended",
             "task_count": "e.task_count",
-            "resolution": "e.resolution",
-            "purged_at_source": "e.purged_at_source",
-            "fetched_at": "e.fetched_at",
-            "run_id": "e.run_id",
         },
     ),
-    steps=ViewMapping(
+    steps=shown_steps(
         "{step_executions} AS s",
         {
-            "step_execution_id": "s.id",
-            "execution_id": "s.workflow_execution_id",
             "step_id": "s.step_id",
-            "step_type": "s.type",
-            "vendor_status": "s.status",
             "started_at": "s.date_started",
             "ended_at": "s.date_ended",
-            "execution_started_at": "s.execution_date_started",
             "input_bytes": "s.input_size",
             "output_bytes": "s.output_size",
-            "fetched_at": "s.fetched_at",
-            "run_id": "s.run_id",
         },
     ),
-    payloads=ViewMapping(
+    payloads=shown_payloads(
         "{step_payloads} AS p",
         {
             "step_execution_id": "p.step_execution_id",
-            "execution_id": "p.workflow_execution_id",
-            "execution_started_at": "p.execution_date_started",
             "is_available": "p.outcome = 'loaded'",
-            "input": "p.input",
             "output": "p.output",
             # A failed step's output is the error.
             "error": error_in("p.output"),
@@ -240,8 +199,6 @@ VIEWS = Views(
             "output_bytes": "p.output_bytes",
             "is_input_cut": "p.is_input_cut",
             "is_output_cut": "p.is_output_cut",
-            "fetched_at": "p.fetched_at",
-            "run_id": "p.run_id",
         },
     ),
     billing_caveat="A lower bound of the invoice: it also counts Proxy API calls, which are no executions; and those "

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import ViewMapping, Views
+from ..common_tables import (
+    PROVENANCE,
+    details_log,
+    error_in,
+    executions_table,
+    shown_executions,
+    shown_steps,
+    steps_table,
+    timestamp_columns,
+)
+from ..protocol import Views
 
-EXECUTIONS = Table(
+EXECUTIONS = executions_table(
     "workflow_executions",
     "One row per execution of a workflow, in the newest state that was read.",
-    ("id",),
     (
         Column("id", "text", "The execution's id.", "id"),
         Column("workflow_id", "text", "The workflow that ran (workflows.id).", "workflowId"),
@@ -19,13 +27,7 @@ EXECUTIONS = Table(
             "The id by which the vendor traces the request that started it.",
             "requestId",
         ),
-        Column("start_time", "timestamp", "When the execution began, cut to microseconds.", "startTime"),
-        Column(
-            "start_time_exact",
-            "text",
-            "The same as the vendor sent it, where that is finer than a microsecond.",
-            "startTimeExact",
-        ),
+        *timestamp_columns("start_time", "When the execution began", "startTime"),
         Column("close_time", "timestamp", "When the execution ended; empty while it is open.", "closeTime"),
         Column(
             "close_time_exact",
@@ -39,18 +41,15 @@ EXECUTIONS = Table(
             "The vendor's status: Queued, Running or Executing (the same), Completed, Failed, Canceled or another.",
             "status",
         ),
-        *own_columns(what="the execution"),
     ),
-    newest="fetched_at",
-    partition="start_time",
-    partition_may_change=True,
-    cluster=("workflow_id", "id"),
+    what="the execution",
+    started="start_time",
+    workflow="workflow_id",
 )
 
-EVENTS = Table(
+EVENTS = steps_table(
     "execution_events",
     "One row per event of an execution's history, read once the execution had ended.",
-    ("id",),
     (
         Column("id", "text", "The execution's id and the event's place in its history."),
         Column("workflow_execution_id", "text", "The execution (workflow_executions.id)."),
@@ -61,13 +60,7 @@ EVENTS = Table(
             "The event: ActivityTaskScheduled, ActivityTaskFailed, WorkflowExecutionCompleted and so on.",
             "type",
         ),
-        Column("timestamp", "timestamp", "When it happened, cut to microseconds.", "timestamp"),
-        Column(
-            "timestamp_exact",
-            "text",
-            "The same as the vendor sent it, where that is finer than a microsecond.",
-            "timestampExact",
-        ),
+        *timestamp_columns("timestamp", "When it happened", "timestamp"),
         Column(
             "status", "text", "The last word of the type: Scheduled, Started, Completed, Failed and so on."
         ),
@@ -82,32 +75,17 @@ EVENTS = Table(
             "attributes",
             is_free=True,
         ),
-        Column(
-            "execution_date_started", "timestamp", "When the event's execution began; partitions the table."
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id",),
+    started="When the event's execution began",
 )
 
-DETAILS = Table(
+DETAILS = details_log(
     "execution_details",
     "One row per execution whose history was asked for; each history is asked for once.",
-    ("id",),
-    (
-        Column("id", "text", "The execution (workflow_executions.id)."),
-        Column(
-            "outcome",
-            "text",
-            "loaded; gone when the vendor answered 404, as for archived ones; expired when it was past retention; "
-            "unreadable when it could not be read; too_large when the answer was larger than answer_max_bytes; again "
-            "when it could be read once more, and the steps are not yet loaded.",
-        ),
-        *UNREADABLE,
-        Column("steps", "bigint", "How many events the history has."),
+    execution="The execution (workflow_executions.id).",
+    steps="How many events the history has.",
+    started="When the execution began",
+    more=(
         Column(
             "trigger", "text", "The trigger that history-v2 gives, as JSON text.", "trigger", is_free=True
         ),
@@ -118,14 +96,7 @@ DETAILS = Table(
             "definition",
             is_free=True,
         ),
-        Column("date_started", "timestamp", "When the execution began; partitions the table."),
-        Column("fetched_at", "timestamp", "When the history was asked for."),
-        Column("run_id", "text", "The run that asked (sync_runs.run_id)."),
     ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("id",),
 )
 
 WORKFLOWS = Table(
@@ -153,18 +124,10 @@ WORKFLOWS = Table(
         Column(
             "failure_count", "bigint", "The vendor's count of those that failed, of all time.", "failureCount"
         ),
-        Column("created", "timestamp", "When it was made, cut to microseconds.", "created"),
-        Column(
-            "created_exact", "text", "The same as the vendor sent it, where that is finer.", "createdExact"
-        ),
-        Column("modified", "timestamp", "When it was changed last, cut to microseconds.", "modified"),
-        Column(
-            "modified_exact", "text", "The same as the vendor sent it, where that is finer.", "modifiedExact"
-        ),
-        Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-        Column("run_id", "text", "The run that brought the row (sync_runs.run_id)."),
+        *timestamp_columns("created", "When it was made", "created"),
+        *timestamp_columns("modified", "When it was changed last", "modified"),
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 BEGUN = ("Scheduled", "Initiated", "Started")
@@ -198,38 +161,25 @@ VIEWS = Views(
         "Initiated": "queued",
         "Started": "running",
     },
-    executions=ViewMapping(
+    executions=shown_executions(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.id = e.workflow_id",
         {
-            "execution_id": "e.id",
-            "workflow_id": "e.workflow_id",
             "workflow_name": "w.name",
-            "vendor_status": "e.status",
-            "is_open": "e.is_open",
             "started_at": "e.start_time",
             "ended_at": "e.close_time",
-            "resolution": "e.resolution",
-            "purged_at_source": "e.purged_at_source",
-            "fetched_at": "e.fetched_at",
-            "run_id": "e.run_id",
         },
     ),
-    steps=ViewMapping(
+    steps=shown_steps(
         _STEP + " LEFT JOIN {workflow_executions} AS e ON e.id = s.workflow_execution_id",
         {
             "step_execution_id": "s.workflow_execution_id || ':' || s.step_name || ':' || CAST(s.place AS VARCHAR)",
-            "execution_id": "s.workflow_execution_id",
             # A step's name is one of its workflow.
             "step_id": "coalesce(e.workflow_id, '') || ':' || s.step_name",
             "step_name": "s.step_name",
             "step_type": "s.technical_name",
-            "vendor_status": "s.status",
             "started_at": "s.started_at",
             "ended_at": "s.ended_at",
-            "execution_started_at": "s.execution_date_started",
             "error": f"coalesce({error_in('s.error')}, s.error)",
-            "fetched_at": "s.fetched_at",
-            "run_id": "s.run_id",
         },
     ),
     billing_caveat="SailPoint counts no tasks.",

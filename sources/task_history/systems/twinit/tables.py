@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from ...core.models import Column, Table
-from ..parsing import UNREADABLE, error_in, own_columns
-from ..protocol import ViewMapping, Views
-
-_STAMPS = (
-    Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-    Column("run_id", "text", "The run of this connector that brought the row (sync_runs.run_id)."),
+from ..common_tables import (
+    PROVENANCE,
+    details_log,
+    error_in,
+    executions_table,
+    shown_executions,
+    shown_payloads,
+    shown_steps,
+    steps_table,
+    timestamp_columns,
 )
+from ..protocol import Views
 
-RUNS = Table(
+RUNS = executions_table(
     "workflow_runs",
     "One row per run of a workflow, in the newest state that was read.",
-    ("id",),
     (
         Column("id", "text", "The run's id.", "_id"),
         Column("workflow_def_id", "text", "The definition that ran (workflow_defs.id).", "_workflowDefId"),
@@ -36,44 +40,22 @@ RUNS = Table(
             "_timeoutSeconds",
         ),
         Column("timeout_policy", "text", "What happens then.", "_timeoutPolicy"),
-        Column(
-            "created_at",
-            "timestamp",
-            "When it was made, cut to microseconds; windows are cut by it.",
-            "_createdAt",
-        ),
-        Column(
-            "created_at_exact",
-            "text",
-            "The same as the vendor sent it, where that is finer.",
-            "_createdAtExact",
-        ),
-        Column(
-            "updated_at", "timestamp", "When the vendor changed it last, cut to microseconds.", "_updatedAt"
-        ),
-        Column(
-            "updated_at_exact",
-            "text",
-            "The same as the vendor sent it, where that is finer.",
-            "_updatedAtExact",
-        ),
+        *timestamp_columns("created_at", "When it was made (windows are cut by it)", "_createdAt"),
+        *timestamp_columns("updated_at", "When the vendor changed it last", "_updatedAt"),
         Column(
             "finished_at_estimate",
             "timestamp",
             "When it probably ended: its last change, once it has ended; empty where that is its making.",
         ),
-        *own_columns(what="the run"),
     ),
-    newest="fetched_at",
-    partition="created_at",
-    partition_may_change=True,
-    cluster=("workflow_def_id", "id"),
+    what="the run",
+    started="created_at",
+    workflow="workflow_def_id",
 )
 
-TASKS = Table(
+TASKS = steps_table(
     "tasks",
     "One row per task of a run, those of loops once per iteration; read once the run had ended.",
-    ("id",),
     (
         Column("id", "text", "The task's id.", "_id"),
         Column("workflow_execution_id", "text", "The run (workflow_runs.id)."),
@@ -90,18 +72,13 @@ TASKS = Table(
             "input_params", "text", "Its input as JSON text, secrets redacted.", "_inputParams", is_free=True
         ),
         Column("result", "text", "Its result as JSON text, secrets redacted.", "_result", is_free=True),
-        Column("execution_date_started", "timestamp", "When its run was made; partitions the table."),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id",),
+    started="When its run was made",
 )
 
-LOGS = Table(
+LOGS = steps_table(
     "task_logs",
     "One row per line that a task logged, in the vendor's order.",
-    ("id",),
     (
         Column("id", "text", "The task's id and the line's place in its log."),
         Column("task_id", "text", "The task (tasks.id)."),
@@ -110,36 +87,16 @@ LOGS = Table(
         Column("timestamp", "timestamp", "When it was logged, to the second; taken for UTC.", "timestamp"),
         Column("level", "text", "How grave it is, such as INFO.", "level"),
         Column("message", "text", "What was logged, secrets redacted.", "message", is_free=True),
-        Column("execution_date_started", "timestamp", "When its run was made; partitions the table."),
-        *_STAMPS,
     ),
-    newest="fetched_at",
-    partition="execution_date_started",
-    cluster=("workflow_execution_id",),
+    started="When its run was made",
 )
 
-DETAILS = Table(
+DETAILS = details_log(
     "run_details",
     "One row per run whose tasks and logs were asked for; they are asked for once.",
-    ("id",),
-    (
-        Column("id", "text", "The run (workflow_runs.id)."),
-        Column(
-            "outcome",
-            "text",
-            "loaded; gone when the vendor held it no longer; unreadable when it could not be read; "
-            "too_large when the answer was larger than answer_max_bytes; again when it could be read once more, and "
-            "the steps are not yet loaded.",
-        ),
-        *UNREADABLE,
-        Column("steps", "bigint", "How many tasks it has, those of loops once per iteration."),
-        Column("date_started", "timestamp", "When the run was made; partitions the table."),
-        *_STAMPS,
-    ),
-    newest="fetched_at",
-    partition="date_started",
-    partition_may_change=True,
-    cluster=("id",),
+    execution="The run (workflow_runs.id).",
+    steps="How many tasks it has, those of loops once per iteration.",
+    started="When the run was made",
 )
 
 DEFS = Table(
@@ -158,9 +115,8 @@ DEFS = Table(
         Column("updated_at", "timestamp", "When it was changed last.", "_updatedAt"),
         Column("created_by", "text", "The user who made it.", "_createdBy"),
         Column("updated_by", "text", "The user who changed it last.", "_updatedBy"),
-        *_STAMPS,
+        *PROVENANCE,
     ),
-    newest="fetched_at",
 )
 
 VIEWS = Views(
@@ -180,55 +136,35 @@ VIEWS = Views(
         "CANCELLED": "cancelled",
         "SKIPPED": "skipped",
     },
-    executions=ViewMapping(
+    executions=shown_executions(
         "{workflow_runs} AS e LEFT JOIN {workflow_defs} AS w ON w.id = e.workflow_def_id",
         {
-            "execution_id": "e.id",
             "workflow_id": "e.workflow_def_id",
             "workflow_name": "w.name",
-            "vendor_status": "e.status",
-            "is_open": "e.is_open",
             "started_at": "e.created_at",
             "ended_at": "e.finished_at_estimate",
-            "resolution": "e.resolution",
-            "purged_at_source": "e.purged_at_source",
-            "fetched_at": "e.fetched_at",
-            "run_id": "e.run_id",
         },
     ),
     # Tasks have no times: their first and last lines are what is known.
-    steps=ViewMapping(
+    steps=shown_steps(
         "{tasks} AS s LEFT JOIN (SELECT g.task_id, min(g.timestamp) AS first_at, max(g.timestamp) AS last_at "
         "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id "
         "LEFT JOIN {workflow_runs} AS e ON e.id = s.workflow_execution_id",
         {
-            "step_execution_id": "s.id",
-            "execution_id": "s.workflow_execution_id",
             # A task's name is one of its definition.
             "step_id": "coalesce(e.workflow_def_id, '') || ':' || coalesce(s.name, '')",
             "step_name": "s.name",
-            "step_type": "s.type",
-            "vendor_status": "s.status",
             "started_at": "t.first_at",
             "ended_at": "t.last_at",
-            "execution_started_at": "s.execution_date_started",
             "error": f"CASE WHEN s.status <> 'COMPLETED' THEN {error_in('s.result')} END",
-            "fetched_at": "s.fetched_at",
-            "run_id": "s.run_id",
         },
     ),
-    payloads=ViewMapping(
+    payloads=shown_payloads(
         "{tasks} AS p",
         {
-            "step_execution_id": "p.id",
-            "execution_id": "p.workflow_execution_id",
-            "execution_started_at": "p.execution_date_started",
-            "is_available": "TRUE",
             "input": "p.input_params",
             "output": "p.result",
             "error": f"CASE WHEN p.status <> 'COMPLETED' THEN {error_in('p.result')} END",
-            "fetched_at": "p.fetched_at",
-            "run_id": "p.run_id",
         },
     ),
     billing_caveat="Twinit counts no tasks.",

@@ -1,0 +1,189 @@
+"""Columns, tables and view mappings that several systems have alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.models import Column, Table
+from .protocol import ViewMapping
+
+PROVENANCE = (
+    Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
+    Column("run_id", "text", "The run of this connector that brought the row (sync_runs.run_id)."),
+)
+"""Columns of every table of the vendor's data."""
+
+UNREADABLE = (
+    Column(
+        "unreadable_reason",
+        "text",
+        "Why it, or a part of it, could not be read, such as an id that no address can hold; empty for most.",
+    ),
+    Column(
+        "tries",
+        "bigint",
+        "How many runs tried to read it in vain, where a later one may do better; empty elsewhere.",
+    ),
+    Column(
+        "next_try_at",
+        "timestamp",
+        "From when on a run tries to read it again: an hour after the first try, then twice as long after each, at "
+        "most two days. Empty where nothing is left to read, or where no try can help.",
+    ),
+)
+"""Columns of every details log, and of payloads."""
+
+
+def _own_columns(*, what: str) -> tuple[Column, ...]:
+    """The columns that this connector adds to every table of executions."""
+    return (
+        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
+        Column(
+            "resolution",
+            "text",
+            f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
+            "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
+        ),
+        Column(
+            "purged_at_source",
+            "timestamp",
+            f"When the vendor was found to hold {what} no longer; empty while it does.",
+        ),
+        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
+        Column(
+            "read_by",
+            "text",
+            "The kind of request that brought this version of the row: list; late, when it became visible behind the "
+            "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
+            "was run again under its own id.",
+        ),
+        *PROVENANCE,
+    )
+
+
+def timestamp_columns(name: str, description: str, source: str) -> tuple[Column, Column]:
+    """A vendor's instant to the microsecond, and its text for what is finer, see ``parsing.timed``."""
+    return (
+        Column(name, "timestamp", f"{description}, cut to microseconds.", source),
+        Column(
+            f"{name}_exact",
+            "text",
+            "The same as the vendor sent it, where that is finer than a microsecond.",
+            f"{source}Exact",
+        ),
+    )
+
+
+def executions_table(
+    name: str, description: str, columns: tuple[Column, ...], *, what: str, started: str, workflow: str
+) -> Table:
+    """A table of executions; ``started`` and ``workflow`` are the columns of their start and their workflow."""
+    return Table(
+        name,
+        description,
+        ("id",),
+        (*columns, *_own_columns(what=what)),
+        partition=started,
+        partition_may_change=True,
+        cluster=(workflow, "id"),
+    )
+
+
+def steps_table(
+    name: str,
+    description: str,
+    columns: tuple[Column, ...],
+    *,
+    started: str,
+    key: str = "id",
+    is_clustered_by_key: bool = False,
+) -> Table:
+    """A table of steps, or of what belongs to them; ``started`` says when the execution began."""
+    return Table(
+        name,
+        description,
+        (key,),
+        (
+            *columns,
+            Column("execution_date_started", "timestamp", f"{started}; partitions the table."),
+            *PROVENANCE,
+        ),
+        partition="execution_date_started",
+        cluster=("workflow_execution_id", *((key,) if is_clustered_by_key else ())),
+    )
+
+
+def details_log(
+    name: str, description: str, *, execution: str, steps: str, started: str, more: tuple[Column, ...] = ()
+) -> Table:
+    """A table with one row per execution whose steps were asked for; ``more`` are columns that only one system has."""
+    return Table(
+        name,
+        description,
+        ("id",),
+        (
+            Column("id", "text", execution),
+            Column(
+                "outcome",
+                "text",
+                "loaded; gone when the vendor held it no longer; expired when it was past the vendor's retention; "
+                "unreadable when it could not be read; too_large when the answer was larger than answer_max_bytes; "
+                "again when it was replayed under its own id, or could be read once more, and those steps are not yet "
+                "loaded.",
+            ),
+            *UNREADABLE,
+            Column("steps", "bigint", steps),
+            *more,
+            Column("date_started", "timestamp", f"{started}; partitions the table."),
+            *PROVENANCE,
+        ),
+        partition="date_started",
+        partition_may_change=True,
+        cluster=("id",),
+    )
+
+
+def error_in(column: str) -> str:
+    """SQL for ``ViewMapping``: the error in a JSON text, the text itself or an object's usual field."""
+    parsed = f"TRY_CAST({column} AS JSON)"
+    return (
+        f"CASE WHEN starts_with({column}, '\"') THEN {parsed} ->> '$' WHEN starts_with({column}, '{{') THEN coalesce("
+        f"{parsed} ->> '$.error.message', {parsed} ->> '$.message', {parsed} ->> '$.errorMessage', "
+        # DuckDB gives an object's text where BigQuery gives nothing.
+        f"CASE WHEN NOT starts_with({parsed} ->> '$.error', '{{') THEN {parsed} ->> '$.error' END) END"
+    )
+
+
+def shown_executions(rows: str, columns: Mapping[str, str]) -> ViewMapping:
+    """How views show a table of executions, ``e`` in ``rows``; ``columns`` are those that differ between systems."""
+    alike = ("workflow_id", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id")
+    common = {"execution_id": "e.id", "vendor_status": "e.status", **{name: f"e.{name}" for name in alike}}
+    return ViewMapping(rows, {**common, **columns})
+
+
+def shown_steps(rows: str, columns: Mapping[str, str]) -> ViewMapping:
+    """How views show a table of steps, ``s`` in ``rows``; ``columns`` are those that differ between systems."""
+    common = {
+        "step_execution_id": "s.id",
+        "execution_id": "s.workflow_execution_id",
+        "step_type": "s.type",
+        "vendor_status": "s.status",
+        "execution_started_at": "s.execution_date_started",
+        "fetched_at": "s.fetched_at",
+        "run_id": "s.run_id",
+    }
+    return ViewMapping(rows, {**common, **columns})
+
+
+def shown_payloads(rows: str, columns: Mapping[str, str]) -> ViewMapping:
+    """How views show inputs and outputs, ``p`` in ``rows``; ``columns`` are those that differ between systems."""
+    common = {
+        "step_execution_id": "p.id",
+        "execution_id": "p.workflow_execution_id",
+        "execution_started_at": "p.execution_date_started",
+        "is_available": "TRUE",
+        "input": "p.input",
+        "fetched_at": "p.fetched_at",
+        "run_id": "p.run_id",
+    }
+    return ViewMapping(rows, {**common, **columns})
