@@ -18,7 +18,7 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready
+test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready .venv-semgrep/ready
@@ -40,7 +40,7 @@ settings-docs: .venv/ready
 	$(BIN)/ruff format --quiet sources/task_history/source.py
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready
+torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # Peers at the same work from the same server: see README, "What to expect". BENCH="--only syncs" and the like.
@@ -108,8 +108,8 @@ endef
 	$(ENVIRONMENT)
 	@touch $@
 
-# This project is in it as it stands here.
-.venv-analyst/ready: .ci/requirements-analyst.lock
+# This project is in them as it stands here.
+.venv-analyst/ready .venv-dagster/ready: .venv-%/ready: .ci/requirements-%.lock
 	$(ENVIRONMENT)
 	@printf '%s\n' "$(CURDIR)/sources" "$(CURDIR)/pipelines" \
 		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/task_history.pth"
@@ -125,6 +125,7 @@ lock:
 	$(COMPILE) pyproject.toml --group build -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/requirements-dev.lock
 	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
+	$(COMPILE) --group dagster -o .ci/requirements-dagster.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
 	$(COMPILE) --group semgrep -o .ci/requirements-semgrep.lock
 

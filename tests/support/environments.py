@@ -19,6 +19,11 @@ def dbt() -> Path:
     return _program("dbt", "dbt")
 
 
+def dagster_python() -> Path:
+    """Python with Dagster and this project, and nothing else that it uses. Skips the test where it is not made."""
+    return _program("dagster", "python")
+
+
 def _program(environment: str, name: str) -> Path:
     folder = ROOT / f".venv-{environment}"
     if not (folder / "ready").exists():

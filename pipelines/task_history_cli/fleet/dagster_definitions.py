@@ -1,0 +1,343 @@
+"""Dagster definitions of all configured accounts: assets, schedules, monthly partitions and checks.
+
+In a project of your own: ``defs = task_history_definitions()``. Without one: ``dagster dev -m
+task_history_cli.fleet.definitions``. Dagster runs the ``task-history`` command as a process and reads its ``--json``.
+
+https://docs.dagster.io/guides/build/assets
+"""
+
+# Without postponed annotations: Dagster compares the type of ``context`` with its own classes.
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dagster import (
+    AssetCheckExecutionContext,
+    AssetCheckResult,
+    AssetChecksDefinition,
+    AssetCheckSeverity,
+    AssetExecutionContext,
+    AssetKey,
+    AssetMaterialization,
+    AssetsDefinition,
+    AssetSelection,
+    AssetSpec,
+    BackfillPolicy,
+    Backoff,
+    DefaultScheduleStatus,
+    Definitions,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    MonthlyPartitionsDefinition,
+    RetryPolicy,
+    ScheduleDefinition,
+    TableColumn,
+    TableColumnConstraints,
+    TableSchema,
+    asset_check,
+    define_asset_job,
+    get_dagster_logger,
+    multi_asset,
+)
+
+from .command_process import CommandProcess, Ended, require_result
+
+_CONFIGURATION, _UNAVAILABLE, _ALREADY_RUNNING, _DIFFERENCES = 3, 4, 5, 10
+"""Exit codes of the command, see ``task-history --help``."""
+_VIEWS = AssetKey(["task_history", "views"])
+
+
+def task_history_definitions(
+    *,
+    select: Sequence[str] = (),
+    destination: str | None = None,
+    folder: Path | None = None,
+    stale_after: timedelta = timedelta(hours=3),
+    audited_days: int = 7,
+    retries: int = 3,
+    retry_delay_s: float = 60.0,
+) -> Definitions:
+    """Assets, schedules and checks of the accounts that are configured in the project's folder and the environment.
+
+    Per account, with its dataset as the prefix of the keys: ``sync`` on the account's schedule, ``backfill`` with one
+    partition for each month, and the tables below both. An account that cannot run is left out and named in the log.
+
+    Args:
+        select: only accounts with such names, such as ``paragon*``.
+        destination: the warehouse, as ``--destination``.
+        folder: the project's folder, the current one by default.
+        stale_after: how far a dataset may lag behind until its check ``is_fresh`` fails.
+        audited_days: how many days the check ``is_equal_to_vendor`` compares.
+        retries: how often a run is tried again whose vendor or warehouse was unavailable.
+        retry_delay_s: seconds before the first of these, doubled for each further one.
+
+    Raises:
+        RuntimeError: no account is configured, or the command cannot be run; says which and why.
+    """
+    command = CommandProcess.of_environment(folder)
+    chosen = [word for pattern in select for word in ("--select", pattern)]
+    warehouse = ["--destination", destination] if destination else []
+    listed = ("fleet", "list", *chosen, *warehouse)
+    accounts = require_result(command.run(*listed), listed)["accounts"]
+    described = require_result(command.run("systems"), ("systems",))["systems"]
+    tables = {system["name"]: system["tables"] for system in described}
+    policy = RetryPolicy(max_retries=retries, delay=retry_delay_s, backoff=Backoff.EXPONENTIAL)
+    parts = []
+    for account in accounts:
+        if account["error"]:
+            get_dagster_logger().warning(f"{account['account']} is left out: {account['error']}")
+            continue
+        parts.append(_Account(account, tables[account["system"]], command, warehouse, policy))
+    table_keys = [spec.key for part in parts for spec in part.tables()]
+    return Definitions(
+        assets=[
+            *(part.sync() for part in parts),
+            *(part.backfill() for part in parts),
+            *(spec for part in parts for spec in part.tables()),
+            _views(command, warehouse, table_keys),
+        ],
+        asset_checks=[
+            *(part.is_fresh(stale_after) for part in parts),
+            *(part.is_equal_to_vendor(audited_days) for part in parts),
+            _views_hold(command, warehouse),
+        ],
+        schedules=[part.schedule() for part in parts],
+    )
+
+
+class _Account:
+    """The definitions of one account; ``listed`` is its entry in ``fleet list --json``."""
+
+    def __init__(
+        self,
+        listed: Mapping[str, Any],
+        tables: Sequence[Mapping[str, Any]],
+        command: CommandProcess,
+        warehouse: Sequence[str],
+        policy: RetryPolicy,
+    ) -> None:
+        self._listed = listed
+        self._tables = tables
+        self._command = command
+        instance = ["--instance", listed["instance"]] if listed["instance"] else []
+        self._words = [listed["system"], *instance, *warehouse]
+        self._policy = policy
+        self._dataset: str = listed["dataset"]
+
+    def key(self, name: str) -> AssetKey:
+        return AssetKey([self._dataset, name])
+
+    def sync(self) -> AssetsDefinition:
+        """Everything new since the last sync, and what was still open."""
+        return self._run_asset(
+            "sync", f"Everything new at {self._listed['account']} since the last sync, and what was open."
+        )
+
+    def backfill(self) -> AssetsDefinition:
+        """One month of the past for each partition."""
+        return self._run_asset(
+            "backfill",
+            f"A month of the past of {self._listed['account']}, as its vendor still shows it.",
+            months=MonthlyPartitionsDefinition(
+                start_date=f"{self._listed['first_month']}-01", end_offset=1, timezone="UTC"
+            ),
+        )
+
+    def tables(self) -> Iterator[AssetSpec]:
+        """The tables of the dataset, with their columns."""
+        for table in self._tables:
+            yield AssetSpec(
+                self.key(table["name"]),
+                deps=[self.key("sync"), self.key("backfill")],
+                description=table["description"],
+                group_name=self._dataset,
+                kinds={self._listed["destination"], "table"},
+                metadata={"dagster/column_schema": _column_schema(table)},
+            )
+
+    def schedule(self) -> ScheduleDefinition:
+        """The sync, on the account's own schedule."""
+        name = f"{self._dataset}_sync"
+        return ScheduleDefinition(
+            job=define_asset_job(name, AssetSelection.assets(self.key("sync")).without_checks()),
+            cron_schedule=self._listed["schedule"],
+            execution_timezone="UTC",
+            default_status=DefaultScheduleStatus.RUNNING,
+        )
+
+    def is_fresh(self, stale_after: timedelta) -> AssetChecksDefinition:
+        """Whether the dataset is loaded up to a moment that is not too long ago."""
+
+        @asset_check(
+            asset=self.key("sync"),
+            name="is_fresh",
+            description=f"The dataset lags behind the vendor by no more than {stale_after}.",
+        )
+        def is_fresh(context: AssetCheckExecutionContext) -> AssetCheckResult:
+            ended = self._command.run("status", *self._words, on_line=context.log.info)
+            _raise_if_failed(ended)
+            (status,) = ended.result["systems"]
+            lag_s = status.get("lag_s")
+            return AssetCheckResult(
+                passed=lag_s is not None and lag_s <= stale_after.total_seconds(),
+                metadata={
+                    "lag_s": MetadataValue.int(lag_s)
+                    if lag_s is not None
+                    else MetadataValue.text("not synced yet"),
+                    "covered_until": str(status.get("covered_until")),
+                },
+            )
+
+        return is_fresh
+
+    def is_equal_to_vendor(self, days: int) -> AssetChecksDefinition:
+        """Whether an audit of the last days finds the warehouse equal to what the vendor shows."""
+
+        @asset_check(
+            asset=self.key("sync"),
+            name="is_equal_to_vendor",
+            description=f"An audit of the last {days} days finds no difference.",
+        )
+        def is_equal_to_vendor(context: AssetCheckExecutionContext) -> AssetCheckResult:
+            today = datetime.now(UTC).date()
+            span = ["--from", str(today - timedelta(days=days)), "--to", str(today)]
+            ended = self._command.run("audit", *self._words, *span, on_line=context.log.info)
+            _raise_if_failed(ended, but=_DIFFERENCES)
+            return AssetCheckResult(
+                passed=ended.result["clean"] is not False,
+                metadata={"result": MetadataValue.json(ended.result)},
+            )
+
+        return is_equal_to_vendor
+
+    def _run_asset(
+        self, command: str, description: str, *, months: MonthlyPartitionsDefinition | None = None
+    ) -> AssetsDefinition:
+        key = self.key(command)
+
+        @multi_asset(
+            name=f"{self._dataset}_{command}",
+            specs=[
+                AssetSpec(
+                    key,
+                    description=description,
+                    group_name=self._dataset,
+                    kinds={"dlt", self._listed["destination"]},
+                    # A run that finds another one at work materializes nothing.
+                    skippable=True,
+                    partitions_def=months,
+                )
+            ],
+            retry_policy=self._policy,
+            backfill_policy=BackfillPolicy.multi_run(1) if months else None,
+            # One run of an account at a time, where the instance gives pools a limit.
+            pool=f"{self._dataset}_{command}",
+        )
+        def run(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
+            span = ["--month", context.partition_key[:7]] if months else []
+            ended = self._command.run(command, *self._words, *span, on_line=context.log.info)
+            if ended.exit_code == _ALREADY_RUNNING:
+                context.log.warning(ended.error)
+                return
+            _raise_if_failed(ended)
+            for table, rows in ended.result["rows"].items():
+                # The month is the backfill's partition: the tables have none.
+                context.log_event(
+                    AssetMaterialization(self.key(table), metadata={"rows_written": MetadataValue.int(rows)})
+                )
+            yield MaterializeResult(asset_key=key, metadata=_metadata(ended.result))
+
+        return run
+
+
+def _views(command: CommandProcess, warehouse: Sequence[str], tables: Sequence[AssetKey]) -> AssetsDefinition:
+    @multi_asset(
+        name="task_history_views",
+        specs=[
+            AssetSpec(
+                _VIEWS,
+                deps=tables,
+                description="The analysts' views over all accounts. Each sync makes them where they changed.",
+                kinds={"view"},
+            )
+        ],
+    )
+    def make_views(context: AssetExecutionContext) -> MaterializeResult:
+        ended = command.run("views", *warehouse, on_line=context.log.info)
+        _raise_if_failed(ended)
+        return MaterializeResult(
+            asset_key=_VIEWS, metadata={"views": MetadataValue.json(ended.result["views"])}
+        )
+
+    return make_views
+
+
+def _views_hold(command: CommandProcess, warehouse: Sequence[str]) -> AssetChecksDefinition:
+    @asset_check(
+        asset=_VIEWS, name="views_hold", description="Uniqueness, references and totals of the views hold."
+    )
+    def views_hold(context: AssetCheckExecutionContext) -> AssetCheckResult:
+        ended = command.run("views", "--check", *warehouse, on_line=context.log.info)
+        _raise_if_failed(ended, but=_DIFFERENCES)
+        broken = [check for check in ended.result["checks"] if not check["holds"]]
+        return AssetCheckResult(
+            passed=not ended.result["broken"],
+            severity=AssetCheckSeverity.ERROR,
+            metadata={"does_not_hold": MetadataValue.json(broken)},
+        )
+
+    return views_hold
+
+
+def _raise_if_failed(ended: Ended, *, but: int = 0) -> None:
+    """Raises Failure; what only a person can mend is not tried again."""
+    if ended.exit_code in (0, but):
+        return
+    raise Failure(
+        description=ended.error,
+        metadata={"exit_code": ended.exit_code},
+        allow_retries=ended.exit_code == _UNAVAILABLE or ended.exit_code < 0,
+    )
+
+
+def _metadata(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run did, as Dagster plots it."""
+    left = result["left"]
+    return {
+        **{
+            name: MetadataValue.int(result[name])
+            for name in (
+                "executions",
+                "settled",
+                "steps",
+                "payloads",
+                "requests",
+                "commits",
+                "unverified_windows",
+            )
+        },
+        "details_left": MetadataValue.int(left["details"]),
+        "payloads_left": MetadataValue.int(left["payloads"]),
+        "open_executions": MetadataValue.int(left["open_executions"]),
+        "duration_s": MetadataValue.float(float(result["duration_s"])),
+        "is_complete": MetadataValue.bool(result["complete"]),
+        "run_id": MetadataValue.text(str(result["run_id"])),
+        "requests_by_kind": MetadataValue.json(result["requests_by_kind"]),
+        "budget_left": MetadataValue.json(result["budget"]),
+    }
+
+
+def _column_schema(table: Mapping[str, Any]) -> TableSchema:
+    return TableSchema(
+        columns=[
+            TableColumn(
+                column["name"],
+                column["type"],
+                column["description"],
+                constraints=TableColumnConstraints(nullable=column["name"] not in table["primary_key"]),
+            )
+            for column in table["columns"]
+        ]
+    )

@@ -1,0 +1,161 @@
+"""The Dagster definitions of all accounts, with a real Dagster in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
+from tests.support import environments
+from tests.support.place import ROOT, Place, truth
+
+KEY = "key-that-nothing-prints"
+COMMAND = f"{sys.executable} -m task_history_cli.cli"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=120, seed=5, freeze=True) as server:
+        yield server
+
+
+def dagster_environment(place: Place, home: Path | None = None) -> dict[str, str]:
+    """The environment of Dagster's processes: the command is that of another Python."""
+    environment = {**place.env, "PYTHONPATH": str(ROOT), "TASK_HISTORY_COMMAND": COMMAND}
+    environment.pop("DAGSTER_HOME", None)
+    return environment | ({"DAGSTER_HOME": str(home)} if home else {})
+
+
+def dagster(place: Place, *runs: tuple[str, str | None]) -> dict[str, Any]:
+    """What Dagster makes of the project, and what came of each run."""
+    done = subprocess.run(
+        [
+            str(environments.dagster_python()),
+            "-m",
+            "tests.support.dagster_runs",
+            str(place.folder),
+            json.dumps(runs),
+        ],
+        cwd=ROOT,
+        env=dagster_environment(place),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert KEY not in done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["log"] = done.stderr
+    return found
+
+
+def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """Of each account: sync, backfill by month and its tables with their columns; a sync brings all rows, with figures;
+    the checks compare warehouse and vendor; an account that cannot run is left out, and named."""
+    place = Place(tmp_path, sandbox, retention_days=0)
+    add_account(place, "eu", sandbox, schedule="30 3 * * *")
+    place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
+    found = dagster(
+        place, ("paragon/sync", None), ("paragon_eu/backfill", "2026-01-01"), ("task_history/views", None)
+    )
+    assets = found["definitions"]["assets"]
+    assert found["definitions"]["schedules"] == {
+        "paragon_sync_schedule": "0 * * * *",
+        "paragon_eu_sync_schedule": "30 3 * * *",
+    }
+    assert assets["paragon/backfill"]["partitions"][0] == "2026-01-01"
+    assert assets["paragon_eu/workflow_executions"]["depends_on"] == [
+        "paragon_eu/backfill",
+        "paragon_eu/sync",
+    ]
+    assert "When the execution" in json.dumps(assets["paragon/workflow_executions"]["columns"])
+    assert not any(name.startswith("sailpoint") for name in assets)
+    assert "sailpoint is left out" in found["log"]
+    synced, backfilled, views = found["runs"]
+    rows = truth(sandbox)
+    assert place.executions() == rows
+    assert synced["success"]
+    assert synced["materialized"]["paragon/workflow_executions"]["rows_written"] == len(rows)
+    figures = synced["materialized"]["paragon/sync"]
+    assert (figures["executions"], figures["is_complete"]) == (len(rows), True)
+    assert figures["requests_by_kind"]["list"] >= 1
+    assert synced["checks"] == {"is_fresh": True, "is_equal_to_vendor": True}
+    assert backfilled["success"]
+    assert "paragon_eu/backfill" in backfilled["materialized"]
+    assert views["checks"] == {"views_hold": True}
+
+
+def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """Exit 3 fails at once with the command's own sentence, exit 4 is tried again, exit 5 is skipped."""
+    place = Place(tmp_path, sandbox, fault_deadline_s=0)
+    set_sailpoint(place, "http://127.0.0.1:9")
+    add_account(place, "refused", sandbox, api_key="another-key")
+    slow = place.start("sync", "paragon")
+    sandbox.post("latency", {"ms": 500})
+    wait_until(lambda: sandbox.counters().get("status_200"))
+    running, refused, unavailable = dagster(
+        place, ("paragon/sync", None), ("paragon_refused/sync", None), ("sailpoint/sync", None)
+    )["runs"]
+    sandbox.post("latency", {"ms": 0})
+    slow.communicate(timeout=300)
+    assert (running["success"], running["materialized"]) == (True, {})
+    assert (refused["success"], refused["attempts"]) == (False, 1)
+    assert "401" in refused["error"] or "refused" in refused["error"]
+    assert (unavailable["success"], unavailable["attempts"]) == (False, 2)
+
+
+def test_terminating_a_run_keeps_what_it_has_read(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """A terminated run reaches the command as SIGTERM: it commits, notes that it was stopped, and leaves no process."""
+    place = Place(tmp_path, sandbox)
+    home = tmp_path / "dagster"
+    home.mkdir()
+    sandbox.post("latency", {"ms": 200})
+    python = environments.dagster_python()
+    process = subprocess.Popen(
+        [
+            str(python),
+            *("-m", "dagster", "asset", "materialize", "--select", "key:paragon/sync"),
+            *("-m", "task_history_cli.fleet.definitions"),
+        ],
+        cwd=place.folder,
+        env=dagster_environment(place, home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(lambda: sandbox.counters().get("status_200", 0) > 3 or process.poll() is not None)
+    os.kill(process.pid, signal.SIGINT)
+    sandbox.post("latency", {"ms": 0})
+    out, _ = process.communicate(timeout=300)
+    outcomes = wait_until(lambda: place.query("SELECT outcome FROM paragon.sync_runs"))
+    assert outcomes == [("stopped",)], out[-3000:]
+    place.run("sync", "paragon")
+    assert place.executions() == truth(sandbox)
+
+
+def test_a_command_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    """Without an account, the definitions say what to set in place of being empty."""
+    place = Place(tmp_path, None, start_date=None, rate_limit_requests=None, integrations=None)
+    began = time.monotonic()
+    done = subprocess.run(
+        [str(environments.dagster_python()), "-c", "import task_history_cli.fleet.definitions"],
+        cwd=place.folder,
+        env=dagster_environment(place),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "No account is configured" in done.stderr, time.monotonic() - began

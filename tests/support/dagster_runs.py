@@ -1,0 +1,71 @@
+"""Runs assets by Dagster in this process, and prints what came of each; started with Dagster's own Python.
+
+``python -m tests.support.dagster_runs FOLDER '[["paragon/sync", null], ["paragon/backfill", "2026-01-01"]]'``
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from task_history_cli.fleet.dagster_definitions import task_history_definitions
+
+
+def described(definitions: dg.Definitions) -> dict[str, Any]:
+    """The assets with their columns and partitions, and the schedules."""
+    graph = definitions.resolve_asset_graph()
+    assets = {}
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        schema = node.metadata.get("dagster/column_schema")
+        assets[key.to_user_string()] = {
+            "depends_on": sorted(parent.to_user_string() for parent in node.parent_keys),
+            "columns": {column.name: column.description for column in schema.columns} if schema else {},
+            "partitions": node.partitions_def.get_partition_keys() if node.partitions_def else [],
+        }
+    repository = definitions.get_repository_def()
+    return {
+        "assets": assets,
+        "schedules": {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs},
+    }
+
+
+def ran(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, asset: str, partition: str | None
+) -> dict[str, Any]:
+    """What came of one run."""
+    job = definitions.resolve_implicit_global_asset_job_def()
+    result = job.execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey.from_user_string(asset)],
+        partition_key=partition,
+        raise_on_error=False,
+    )
+    failures = result.filter_events(lambda event: event.is_step_failure)
+    return {
+        "success": result.success,
+        "materialized": {
+            event.asset_key.to_user_string(): {
+                name: value.value for name, value in event.materialization.metadata.items()
+            }
+            for event in result.get_asset_materialization_events()
+        },
+        "checks": {check.check_name: check.passed for check in result.get_asset_check_evaluations()},
+        "attempts": 1 + len(result.filter_events(lambda event: event.is_step_restarted)),
+        "error": failures[0].step_failure_data.user_failure_data.description if failures else None,
+    }
+
+
+def main(folder: str, wanted: str) -> None:
+    definitions = task_history_definitions(folder=Path(folder), retries=1, retry_delay_s=0.1)
+    with dg.DagsterInstance.ephemeral() as instance:
+        runs = [ran(definitions, instance, *one) for one in json.loads(wanted)]
+    print(json.dumps({"definitions": described(definitions), "runs": runs}))  # noqa: T201 - read by the test
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
