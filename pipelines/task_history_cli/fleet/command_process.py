@@ -60,7 +60,7 @@ class CommandProcess:
         What interrupts the wait, such as an engine that terminates its run, reaches the command as SIGTERM: it commits
         what it has read, and the interruption goes on after it has ended.
         """
-        with subprocess.Popen(  # noqa: S603 # nosec B603 - the words are this package's, the command the operator's
+        with subprocess.Popen(  # noqa: S603 - this package's words, the operator's command # nosec B603
             [*self.words, *words, "--json", "--log-format", "json"],
             cwd=self.folder,
             stdout=subprocess.PIPE,
