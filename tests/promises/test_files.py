@@ -121,6 +121,7 @@ def test_a_budget_file_that_is_something_else_is_refused(tmp_path: Path, kind: s
     precious = tmp_path / "precious"
     precious.write_bytes(PRECIOUS)
     budget = Budget(5, 10.0, origin=ORIGIN, key=KEY, state_dir=tmp_path / "state")
+    assert budget.path is not None
     budget.path.parent.mkdir()
     _lay(kind, budget.path, precious)
     with pytest.raises(ConfigurationError, match="TASK_HISTORY_STATE_DIR"):

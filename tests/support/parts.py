@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import bisect
+import os
 import random
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 
 from task_history.client.rate_limit_rule import BudgetShare, Instant
 from task_history.core.errors import Stopped
@@ -57,7 +60,8 @@ from task_history.core.errors import Stopped
 from task_history.client.rate_limit_rule import BudgetShare
 from task_history.core.stop import StopSignal
 name, port, limit, period, threads, seconds, requests, share, state_dir, key = sys.argv[1:]
-budget = Budget(int(limit), float(period), origin="o", key=key, share=BudgetShare[share], state_dir=Path(state_dir))
+budget = Budget(int(limit), float(period), origin="o", key=key, share=BudgetShare[share],
+    state_dir=Path(state_dir) if state_dir else None)
 stop = StopSignal(max_s=float(seconds), max_requests=int(requests))
 def work():
     connection = HTTPConnection("127.0.0.1", int(port))
@@ -120,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 def worker(
     name: str,
     vendor: Vendor,
-    tmp_path: Path,
+    tmp_path: Path | None,
     *,
     limit: int,
     period_s: float,
@@ -128,11 +132,17 @@ def worker(
     seconds: float,
     requests: int = 1_000_000,
     share: BudgetShare = BudgetShare.FOREGROUND,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.Popen[bytes]:
-    """A process that sends flat out; at its end it prints the seconds from its first wish to its last answer."""
-    words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, share.name, tmp_path, KEY)
+    """A process that sends flat out; at its end it prints the seconds from its first wish to its last answer.
+
+    Its budget is in ``tmp_path``, or where its ``environment`` says.
+    """
+    folder = tmp_path or ""
+    words = (name, vendor.server_port, limit, period_s, threads, seconds, requests, share.name, folder, KEY)
     return subprocess.Popen(
         [sys.executable, "-c", WORKER, *map(str, words)],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
     )

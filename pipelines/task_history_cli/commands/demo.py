@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         # Neither the working folder nor the budget of a real key is touched.
         os.environ["DLT_DATA_DIR"] = folder
         os.environ["TASK_HISTORY_STATE_DIR"] = folder
+        os.environ.pop("TASK_HISTORY_STATE", None)
         output.tell(f"A local Paragon server with {args.executions:,} executions of the last 30 days …")
         with SandboxProcess(executions=args.executions, freeze=True) as sandbox:
             settings = build(

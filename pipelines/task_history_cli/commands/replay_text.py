@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history.client import connect as connecting
-from task_history.core.errors import ConfigurationError, TaskHistoryError, WarehouseUnavailable
+from task_history.core.errors import (
+    ConfigurationError,
+    StateUnavailable,
+    TaskHistoryError,
+    WarehouseUnavailable,
+)
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import iso_ms
 from task_history.runs.runner import ActiveRun
@@ -75,7 +80,7 @@ def _budget(settings: Settings, number: int) -> dict[str, Any] | None:
         return None
     try:
         usage = connecting.usage(settings)
-    except ConfigurationError:
+    except (ConfigurationError, StateUnavailable):
         return None
     period_s, short = (
         settings.values.rate_limit_period_s,
@@ -166,7 +171,7 @@ def done(
     loop, context = current.loop, current.loop.context
     counts = counted(work.results)
     code = ExitCode.UNAVAILABLE if counts["refused"] or counts["unknown"] else ExitCode.DONE
-    usage = current.budget.usage()
+    usage, limit = current.usage(), current.budget.limit
     return {
         "command": "replay",
         "system": context.settings.system.name,
@@ -196,7 +201,11 @@ def done(
         ],
         "left": work.left,
         "requests": sum(current.client.stats.sent.values()),
-        "budget": {"limit": usage.limit, "period_s": current.budget.period_s, "left": usage.left},
+        "budget": {
+            "limit": limit,
+            "period_s": current.budget.period_s,
+            "left": usage.left if usage else None,
+        },
         "caveat": _caveat(context.system),
         "duration_s": round(seconds, 1),
         "dataset": context.settings.dataset_name,

@@ -12,7 +12,7 @@ from typing import Any
 
 from task_history import systems
 from task_history.client import connect as connecting
-from task_history.core.errors import ConfigurationError
+from task_history.core.errors import ConfigurationError, StateUnavailable
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
 from task_history.settings import Settings, load
@@ -250,7 +250,7 @@ def _budget(settings: Settings) -> dict[str, Any] | None:
         return None
     try:
         usage = connecting.usage(settings)
-    except ConfigurationError:
+    except (ConfigurationError, StateUnavailable):
         return None
     return {
         "limit": usage.limit,

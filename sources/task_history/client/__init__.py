@@ -6,7 +6,8 @@ client           sends requests, side by side, until each has its answer or its 
 in_flight        the threads in which requests wait for answers, and how that ends when a run is interrupted
 fallback         another form of a request where a vendor does not know the first
 sending          one request: path, query and body, its attempts, the errors that it may end with
-rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store
+rate_limit       slots of the budget, shared by all processes: rate_limit_rule, rate_limit_store and its two kinds,
+                 rate_limit_file and rate_limit_postgres
 transport        httpx over reqwest: proxy, trust (CAs), unpack (bodies within a bound), transport_errors
 vendor_clock     how far the vendor's clock is ahead
 responses        what an answer means, by the table in retry

@@ -52,7 +52,7 @@ from .sending import (
 )
 from .urls import base_address
 from .vendor_clock import VendorClock
-from .wait_stats import Stats, WaitStats
+from .wait_stats import Cause, Stats, WaitStats
 
 if TYPE_CHECKING:
     from ..core.concurrency import OrderedMap
@@ -198,7 +198,8 @@ class Client:
             Unconfirmed: it was sent, and may or may not have been carried out.
             AnswerTooLarge: an answer is larger than ``answer_max_bytes``.
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
-            ConfigurationError: a redirect to another origin.
+            ConfigurationError: a redirect to another origin, or the budget's store cannot be used.
+            StateUnavailable: the state that machines share was out of reach beyond the deadline.
         """
         target = target_of(self._base, request)
         sending = Sending(request, target, form, headers, given_up=self._in_flight.is_closed)
@@ -366,7 +367,10 @@ class Client:
                 f"{self.origin} is asked nothing for {seconds:,.0f} s more: {reason}. Try again in "
                 f"{timedelta(seconds=math.ceil(seconds))}; if others use the same key, set rate_limit_requests lower."
             )
-        with self._waits.waiting("retry_after" if is_asked else "budget", seconds, reason):
+        cause: Cause = "retry_after" if is_asked else "budget"
+        if self._budget.away_reason:
+            cause, reason = "fault", self._budget.away_reason
+        with self._waits.waiting(cause, seconds, reason):
             self._stop.wait(seconds, given_up=sending.given_up)
         if sending.first_fault_at is not None:
             sending.excused_s += self._clock() - began

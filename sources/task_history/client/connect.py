@@ -45,6 +45,7 @@ def connected(
         key=system.access.credential(settings.values),
         share=share,
         reserved_share=settings.values.reserved_share,
+        fault_deadline_s=settings.values.fault_deadline_s,
     )
     client = Client(
         base_url=settings.base_url,
@@ -72,7 +73,7 @@ def connected(
 
 
 def usage(settings: Settings) -> Usage:
-    """How much of the budget is used on this machine now; sends nothing. Raises ConfigurationError."""
+    """How much of the budget is used now; sends nothing. Raises ConfigurationError, StateUnavailable."""
     return rate_limit.usage(
         settings.values.rate_limit_requests,
         settings.values.rate_limit_period_s,

@@ -1,8 +1,9 @@
 """The sliding budget: never more than ``limit`` requests arrive in any ``period_s`` seconds.
 
 Every process of this user and machine that uses the same key at the same origin takes its slots
-from the same file. ``sliding`` holds the rule, ``ledger`` the file; here is who waits how long,
-and where the file is: outside of HOME, because the budget is the machine's.
+from the same store: a file, or the Postgres that several machines share. ``rate_limit_rule`` holds the rule,
+``rate_limit_store`` what a store does; here is who waits how long, and where the file is: outside of HOME, because the
+budget is the machine's.
 
 A process has one of two shares (``BudgetShare``): the foreground goes first, the background takes all the rest.
 """
@@ -26,8 +27,10 @@ from types import TracebackType
 from ..core import files
 from ..core.errors import ConfigurationError
 from ..core.log import log
+from ..state.postgres import shared_state
+from .rate_limit_file import Ledger, look
 from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, Rule, machine_clock
-from .rate_limit_store import Busy, Ledger, News, look
+from .rate_limit_store import Away, Busy, News, Reading, Store
 
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
@@ -85,8 +88,9 @@ class Budget:
     """``limit`` requests in any ``period_s`` seconds; ``limit`` 0 is unlimited and touches no file.
 
     ``key`` only tells budgets apart; it is neither kept nor written. In the background, ``reserved_share``
-    of the limit is left to the foreground, see ``sliding.owed``. ``state_dir`` is the folder of the file,
-    see ``ledger_path``. ``clock`` tells the time.
+    of the limit is left to the foreground, see ``rate_limit_rule.owed``. ``state_dir`` is the folder of the file, see
+    ``ledger_path``; without it the requests are counted in the Postgres that TASK_HISTORY_STATE names, where it does.
+    ``fault_deadline_s`` is how long that may be out of reach. ``clock`` tells the time.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class Budget:
         share: BudgetShare = BudgetShare.FOREGROUND,
         reserved_share: float = 0.1,
         state_dir: Path | None = None,
+        fault_deadline_s: float = 300.0,
         clock: Clock = machine_clock,
     ) -> None:
         if limit < 0 or not (0 < period_s < _FOR_EVER):
@@ -111,10 +116,15 @@ class Budget:
         self._clock = clock
         self._share = share
         self._rule = Rule.of(share, limit, period_s, reserved_share=reserved_share)
+        self._shared = None if state_dir or not limit else shared_state()
         self._path = ledger_path(origin, key, state_dir)
+        self._fault_deadline_s = fault_deadline_s
         self._lock = threading.Lock()
-        self._ledger: Ledger | None = None
+        self._ledger: Store | None = None
         self._busy_since: float | None = None
+        self._away_since: float | None = None
+        self.away_reason = ""
+        """Why the shared state is out of reach; empty while it is not."""
         self._finished: deque[tuple[float, int]] = deque()
         # Until when (uptime) it is known that nothing is free: waiting threads do not ask the file again.
         self._full_until = -_FOR_EVER
@@ -126,8 +136,8 @@ class Budget:
     def reserve(self, wait: Wait) -> Slot:
         """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
 
-        Raises whatever ``wait`` raises (Stopped), with nothing taken; ConfigurationError when the
-        ledger cannot be written.
+        Raises, with nothing taken, whatever ``wait`` raises (Stopped); ConfigurationError when the store cannot be
+        written; StateUnavailable when it was out of reach for ``fault_deadline_s``.
         """
         slot_id = None
         while True:
@@ -156,16 +166,22 @@ class Budget:
         return max(0.0, self._held_until - self._clock().uptime)
 
     @property
-    def path(self) -> Path:
-        """The file in which the requests are counted; it need not be there."""
-        return self._path
+    def path(self) -> Path | None:
+        """The file in which the requests are counted, which need not be there; None where it is no file."""
+        return None if self._shared else self._path
 
     def usage(self) -> Usage:
-        """How much is used now, over all processes. Raises ConfigurationError."""
+        """How much is used now, over all processes. Raises ConfigurationError, StateUnavailable."""
         if self.limit == 0:
             return Usage(0, 0, self.hold_s, self.hold_s)
         self._write()
-        return _usage(self._rule, self._path, self._clock)
+        if self._shared is None:
+            return _usage(self._rule, look(self._path, self._rule, self._clock()))
+        try:
+            with self._lock:
+                return _usage(self._rule, self._open().look())
+        except Busy as busy:
+            raise self._shared.unavailable(str(busy)) from None
 
     def close(self) -> None:
         """Writes what is not yet written and lets the file go; it is opened again when needed."""
@@ -182,6 +198,8 @@ class Budget:
         news = self._news()
         try:
             slot_id, reading = self._open().take(news)
+        except Away as away:
+            return None, self._pause_when_away(away)
         except Busy:
             return None, self._pause_when_busy()
         self._written(news)
@@ -214,14 +232,34 @@ class Budget:
     def _written(self, news: News) -> None:
         for _ in news.finished:
             self._finished.popleft()
-        self._busy_since = None
+        self._busy_since = self._away_since = None
+        self.away_reason = ""
 
-    def _open(self) -> Ledger:
+    def _open(self) -> Store:
         # A forked child must not use its parent's connection.
         if self._ledger is None or self._ledger.pid != os.getpid():
-            _make_state_dir(self._path.parent)
-            self._ledger = Ledger(self._path, self._rule, self._clock, share=self._share)
+            self._ledger = self._store()
         return self._ledger
+
+    def _store(self) -> Store:
+        if self._shared is None:
+            _make_state_dir(self._path.parent)
+            return Ledger(self._path, self._rule, self._clock, share=self._share)
+        from .rate_limit_postgres import PostgresStore
+
+        return PostgresStore(self._shared, self._path.stem, self._rule, self._clock, share=self._share)
+
+    def _pause_when_away(self, away: Away) -> float:
+        """The pause before an unreachable store is asked again. Raises StateUnavailable when it was away for too long."""
+        now = self._clock().uptime
+        if self._away_since is None:
+            self._away_since = now
+        away_s = now - self._away_since
+        if self._shared is not None and away_s >= self._fault_deadline_s:
+            raise self._shared.unavailable(str(away), tried_s=away_s)
+        self.away_reason = f"the shared state is out of reach: {away}"
+        self._full_until = now + away.retry_in_s
+        return away.retry_in_s
 
     def _pause_when_busy(self) -> float:
         now = self._clock().uptime
@@ -229,9 +267,7 @@ class Budget:
             self._busy_since = now
         elif now - self._busy_since > _BUSY_WARNING_S:
             self._busy_since = now
-            log.warning(
-                "budget_file_locked", path=self._path, by="another process, perhaps one that is suspended"
-            )
+            log.warning("budget_locked", path=self.path, by="another process, perhaps one that is suspended")
         # Not the same pause for everybody: who lost once must not lose every time.
         return random.uniform(0.1, 1.0) * _BUSY_S
 
@@ -248,15 +284,21 @@ def usage(
     """How much of a budget is used now, as the foreground sees it; makes nothing and waits for nothing.
 
     Raises:
-        ConfigurationError: the budget's file is there and cannot be read.
+        ConfigurationError: the budget's file is there and cannot be read, or the shared state cannot be used.
+        StateUnavailable: the shared state does not answer.
     """
     if limit == 0:
         return Usage(0, 0, 0.0, 0.0)
-    return _usage(Rule(limit, period_s), ledger_path(origin, key, state_dir), clock)
+    rule, path = Rule(limit, period_s), ledger_path(origin, key, state_dir)
+    shared = None if state_dir else shared_state()
+    if shared is None:
+        return _usage(rule, look(path, rule, clock()))
+    from . import rate_limit_postgres
+
+    return _usage(rule, rate_limit_postgres.look(shared, path.stem, rule))
 
 
-def _usage(rule: Rule, path: Path, clock: Clock) -> Usage:
-    reading = look(path, rule, clock())
+def _usage(rule: Rule, reading: Reading) -> Usage:
     return Usage(rule.limit, reading.used, reading.hold_s, reading.free_in_s)
 
 

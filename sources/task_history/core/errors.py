@@ -16,6 +16,7 @@
     │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
     │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
+    ├── StateUnavailable        whoever runs the Postgres that machines share        exit 4
     └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
 
 ``Stopped`` is no error: it ends a run between two requests (signal, limit) and is never shown.
@@ -111,6 +112,12 @@ class AnswerTooLarge(Rejected):
 
 class WarehouseUnavailable(TaskHistoryError):
     """The warehouse is locked, full, unreachable or was altered by hand."""
+
+    exit_code = ExitCode.UNAVAILABLE
+
+
+class StateUnavailable(TaskHistoryError):
+    """The state that several machines share could not be reached for longer than ``fault_deadline_s``."""
 
     exit_code = ExitCode.UNAVAILABLE
 

@@ -19,7 +19,7 @@ from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..core.errors import ConfigurationError
+from ..core.errors import ConfigurationError, StateUnavailable
 from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
@@ -46,10 +46,10 @@ class ActiveRun:
     """Rows that were committed, by table."""
 
     def usage(self) -> Usage | None:
-        """How much of the budget is used; None where its file cannot be read now, which ends no run."""
+        """How much of the budget is used; None where its store cannot be read now, which ends no run."""
         try:
             return self.budget.usage()
-        except ConfigurationError:
+        except (ConfigurationError, StateUnavailable):
             return None
 
 

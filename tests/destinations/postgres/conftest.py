@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,19 @@ from tests.destinations.postgres.server import Server, binaries
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """The server, one for each worker. Skips where none is installed."""
+    with _server() as found:
+        yield found
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Server]:
+    """A server that the test may stop. Skips as ``postgres`` does."""
+    with _server() as found:
+        yield found
+
+
+@contextmanager
+def _server() -> Iterator[Server]:
     programs = binaries()
     if programs is None:
         pytest.skip("no Postgres under /usr/lib/postgresql: Debian's package postgresql brings it")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -43,26 +45,16 @@ class Server:
         )
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
+        self._program = programs / "postgres"
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, on its port; gives back when it takes connections."""
         options: list[str | Path] = ["-D", self._data, "-h", "127.0.0.1", "-p", str(self.port), "-k", ""]
         options += [word for setting in _SETTINGS for word in ("-c", setting)]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [
-                    "/bin/sh",
-                    "-c",
-                    _UNTIL_INPUT_ENDS,
-                    "sh",
-                    programs / "postgres",
-                    "-D",
-                    self._data,
-                    "-h",
-                    "127.0.0.1",
-                    "-p",
-                    str(self.port),
-                    "-k",
-                    "",
-                    *options,
-                ],
+                ["/bin/sh", "-c", _UNTIL_INPUT_ENDS, "sh", self._program, *options],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -83,10 +75,34 @@ class Server:
         """Where a client finds it."""
         return f"postgresql://tests:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
+    def signal(self, number: int) -> None:
+        """Sends a signal to all its processes: SIGSTOP suspends them, SIGKILL of the first is a crash."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for process in (first, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    def shut_down(self) -> None:
+        """Ends it as an upgrade does: connections are closed, and what was committed is kept."""
+        first = int((self._data / "postmaster.pid").read_text().split()[0])
+        os.kill(first, signal.SIGINT)
+        while (self._data / "postmaster.pid").exists():
+            time.sleep(0.02)
+        self.stop()
+
+    def require_passwords(self) -> None:
+        """From now on each user but ``tests`` needs a password."""
+        (self._data / "pg_hba.conf").write_text(
+            "host all tests 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        )
+        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGHUP)
+
     def stop(self) -> None:
         """Ends it; gives back when it is over."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait(timeout=20)
 
     def _make(self, *words: str | Path) -> None:
