@@ -58,6 +58,7 @@ def test_a_name_is_normalised_as_dlt_does(name: str) -> None:
         ("task_history", "task_history_data"),
         ("TASK_HISTORY", "task_history_data"),
         ("main", "main_data"),
+        ("task_history_state", "task_history_state_data"),
         ("information_schema", "information_schema_data"),
         ("pg_temp", "temp_data"),
         ("pg_history", "history"),

@@ -9,6 +9,8 @@ from .errors import ConfigurationError
 
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""
+STATE_SCHEMA = "task_history_state"
+"""The schema of the state that machines share in a Postgres, which may be the warehouse, too."""
 SYNC, BACKFILL, AUDIT, REPLAY = "sync", "backfill", "audit", "replay"
 """Names of the lanes, which are the kinds of run on a dataset."""
 LANES = (AUDIT, BACKFILL, REPLAY)
@@ -82,6 +84,8 @@ def _dataset_reason(name: str, others: Mapping[str, str]) -> str | None:
         return reason
     if name == VIEWS_DATASET:
         return "the views are made there"
+    if name == STATE_SCHEMA:
+        return "machines keep the state that they share under that name"
     if name in _DATABASE_SCHEMAS:
         return "the database has a schema of that name"
     if name.startswith(_OF_POSTGRES):

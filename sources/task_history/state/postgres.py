@@ -16,13 +16,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from ..core.dataset_names import STATE_SCHEMA as SCHEMA
 from ..core.errors import ConfigurationError, StateUnavailable
 
 if TYPE_CHECKING:
     import psycopg
 
 VARIABLE = "TASK_HISTORY_STATE"
-SCHEMA = "task_history_state"
 ANSWER_S = 5.0
 """Maximum seconds for an answer of the server, and for a connection."""
 OWNERS = 0x7461736B
