@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -30,24 +29,30 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Files of tests whose parts are dear to make stay with one worker; of the others any test goes anywhere.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what is dear to make go to one worker; any other test goes anywhere."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item: pytest.Item) -> str | None:
+    """The group of a test: with the tests that use the same fixtures of its module, with the same parameters.
 
     A worker that has tests of BigQuery has an emulator: the story is one worker's, the other files another one's.
-    They come first, since the largest group does.
     """
-    from xdist.scheduler import LoadScopeScheduling
-
-    def unit(nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if file in EMULATED:
-            return "tests/destinations/bigquery/"
-        return file if file.startswith(OF_ONE_WORKER) else nodeid
-
-    scheduling = LoadScopeScheduling(config, log)
-    scheduling._split_scope = unit
-    return scheduling
+    file = item.nodeid.partition("::")[0]
+    if file in EMULATED:
+        return "tests/destinations/bigquery/"
+    if file.startswith(OF_ONE_WORKER):
+        return file
+    if not isinstance(item, pytest.Function):
+        return None
+    fixtures = item._fixtureinfo.name2fixturedefs
+    shared = [name for name, found in fixtures.items() if found[-1].scope == "module"]
+    indices = item.callspec.indices if hasattr(item, "callspec") else {}
+    parameters = [str(indices[name]) for name in sorted(shared) if name in indices]
+    return "-".join([file, *parameters]) if shared else None
 
 
 @pytest.fixture
