@@ -88,13 +88,14 @@ class Settings:
 
     @property
     def has_key(self) -> bool:
-        """Whether a secret is set."""
-        return any(True for _ in self._secret_values())
+        """Whether a credential is set."""
+        declared = settings_in(self.system.settings)
+        return any(getattr(self.values, setting.name) for setting in declared if setting.is_credential)
 
     def _secret_values(self) -> Iterator[str]:
         for setting in settings_in(self.system.settings):
             if setting.is_secret and (value := getattr(self.values, setting.name)):
-                yield str(value)
+                yield from map(str, value if isinstance(value, tuple) else (value,))
 
 
 def settings_of(system: System) -> dict[str, Setting]:

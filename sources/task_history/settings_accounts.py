@@ -129,7 +129,7 @@ def _own_settings(system: System) -> set[str]:
     return {
         setting.name
         for setting in settings_in(system.settings)
-        if setting.is_required or setting.is_secret or setting.names_account
+        if setting.is_required or setting.is_credential or setting.names_account
     }
 
 

@@ -179,7 +179,7 @@ class RandomVendor:
     @property
     def stats(self) -> Stats:
         """The requests so far."""
-        return Stats(dict(self._requests), 0, {})
+        return Stats(dict(self._requests), {}, 0, {})
 
     @property
     def requests(self) -> int:

@@ -14,7 +14,8 @@ from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output
 from ..runtime import result_output
-from ..runtime.command_run import start_command
+from ..runtime.command_run import start_command, working_folder
+from ..runtime.notices import Notices
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target
 
@@ -83,7 +84,9 @@ def backfill(
         _tell_gaps(current.loop.context.gaps(asked.window), asked)
         with Progress(current) as progress:
             commit_batches(current, progress.committed)
-        return result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
+        result = result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
+        Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
+        return result
 
 
 def _tell_gaps(gaps: Sequence[Window], asked: date_range.Range) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from task_history.runs.runner import commit_batches
@@ -11,7 +12,8 @@ from task_history.settings import Settings, load
 
 from ..console import arguments, output
 from ..runtime import result_output, views
-from ..runtime.command_run import start_command
+from ..runtime.command_run import start_command, working_folder
+from ..runtime.notices import Notices
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target
 
@@ -60,4 +62,6 @@ def sync(
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
-        return result_output.result(current, target, time.monotonic() - began)
+        result = result_output.result(current, target, time.monotonic() - began)
+        Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
+        return result

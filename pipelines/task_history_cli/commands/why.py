@@ -202,7 +202,7 @@ def _request(
     names: dict[str, Any] = {
         setting.name: setting.name.upper()
         for setting in settings_in(system.settings)
-        if setting.is_secret or (setting.is_required and not getattr(settings.values, setting.name))
+        if setting.is_credential or (setting.is_required and not getattr(settings.values, setting.name))
     }
     values = replace(settings.values, **names)
     started_at = row.get(system.started_column)

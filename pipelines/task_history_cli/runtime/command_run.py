@@ -20,8 +20,10 @@ from task_history.settings import Settings
 
 from ..console.output import keep_secret
 from .dlt_config import configure_dlt, make_pipeline
+from .notices import Notices
 from .permissions import name_open_to_others
 from .target import Target
+from .telemetry import observed
 
 if TYPE_CHECKING:
     from task_history.core.models import Scope, Selection
@@ -50,6 +52,9 @@ def start_command(
         stack.enter_context(_signals(stop))
         folder = working_folder(target)
         name = lane.pipeline(settings)
+        notices = Notices(settings, folder)
+        notices.check()
+        stack.enter_context(notices.on_failure(command))
         stack.enter_context(run_lock(folder / f"{name}.lock", name))
         configure_dlt()
         configure_allocators()
@@ -86,6 +91,7 @@ def start_command(
         gc.freeze()
         gc.set_threshold(50_000)
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
+        stack.enter_context(observed(current))
         yield current
 
 

@@ -113,6 +113,7 @@ class Client:
         self._waits = WaitStats(self.origin, clock)
         self._lock = threading.Lock()
         self._sent: Counter[str] = Counter()
+        self._answered_by: Counter[tuple[str, int]] = Counter()
         self._retries = 0
         self._waiting: set[int] = set()
         """The large answers that wait for their turn, and hold a thread each."""
@@ -152,7 +153,7 @@ class Client:
     def stats(self) -> Stats:
         """What has been done so far."""
         with self._lock:
-            return Stats(dict(self._sent), self._retries, self._waits.seconds())
+            return Stats(dict(self._sent), dict(self._answered_by), self._retries, self._waits.seconds())
 
     @property
     def while_waiting(self) -> Callable[[], None]:
@@ -303,11 +304,13 @@ class Client:
             try:
                 status, answered, body = self._exchange(sending, headers)
             except Lost as error:
+                self._count_answer(sending, 0)
                 slot.done(is_answered=False)
                 return self._fault(sending, error)
             except TooLarge:
                 slot.done(is_answered=False)
                 return too_large(self.origin, sending.request, self._answer_max_bytes)
+        self._count_answer(sending, status)
         self._vendor_clock.note(answered.get("date", ""))
         return self._reader.outcome(
             sending.request,
@@ -352,6 +355,10 @@ class Client:
             self._sent[sending.request.kind] += 1
             self._retries += sending.attempts > 0
         sending.attempts += 1
+
+    def _count_answer(self, sending: Sending, status: int) -> None:
+        with self._lock:
+            self._answered_by[sending.request.kind, status] += 1
 
     def _went_well(self, sending: Sending) -> None:
         with self._lock:

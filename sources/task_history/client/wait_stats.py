@@ -33,6 +33,8 @@ class Stats:
 
     sent: Mapping[str, int]
     """Requests by ``Request.kind``; every attempt counts."""
+    answered: Mapping[tuple[str, int], int]
+    """Answers by ``Request.kind`` and HTTP status; status 0 where no answer came."""
     retries: int
     """Attempts beyond the first of a request, redirects included."""
     waited_s: Mapping[str, float]

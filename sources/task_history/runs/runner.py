@@ -44,6 +44,8 @@ class ActiveRun:
     stop: StopSignal
     rows: Counter[str] = field(default_factory=Counter)
     """Rows that were committed, by table."""
+    on_commit: list[Callable[[int, float], None]] = field(default_factory=list)
+    """Called after each commit with its rows and seconds."""
 
     def usage(self) -> Usage | None:
         """How much of the budget is used; None where its store cannot be read now, which ends no run."""
@@ -164,7 +166,9 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
             raise
         progress.committed += 1
         run.rows.update(by_table)
-        on_commit(rows, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        for report in (on_commit, *run.on_commit):
+            report(rows, seconds)
         if uncollected >= _COMMITS_PER_COLLECTION:
             release_memory(collects_garbage=True)
             uncollected = 0.0

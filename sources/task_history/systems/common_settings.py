@@ -42,6 +42,11 @@ class Setting:
     names_account: bool = False
     """Whether it says whose executions are read, beside the required and the secret ones."""
 
+    @property
+    def is_credential(self) -> bool:
+        """Whether the vendor gets it as a secret: the others are secrets of what only the command talks to."""
+        return self.is_secret and not self.command_only
+
 
 def setting(
     text: str,
@@ -92,6 +97,20 @@ class SystemSettings:
     schedule: str = setting(
         "When Dagster runs the account's sync: five cron fields, in UTC.",
         default="0 * * * *",
+        command_only=True,
+    )
+    notify: tuple[str, ...] = setting(
+        "Where the command sends a message when a run fails, falls behind or loses rows: addresses of apprise.",
+        default=(),
+        is_secret=True,
+        unset="nowhere",
+        command_only=True,
+    )
+    notify_behind_hours: float = setting(
+        "How many hours a sync may be behind until it sends a message.",
+        default=24,
+        least=0,
+        most=87_600,
         command_only=True,
     )
     start_date: datetime | None = setting(  # noqa: RUF009 - a field, as the others are
