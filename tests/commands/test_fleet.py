@@ -170,3 +170,22 @@ def test_workers_end_with_their_parent(tmp_path: Path, sandbox: SandboxProcess) 
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers))
     place.run("fleet", "sync")
     assert place.executions() == truth(sandbox)
+
+
+def test_a_probe_fails_where_a_dataset_is_behind(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """``--fail-if-stale``: exit code 11 for what was never synced or is too far behind, 0 otherwise."""
+    place = Place(tmp_path, sandbox)
+    add_account(place, "eu", sandbox)
+    place.run("status", "--fail-if-stale", "1h")
+    place.run("status", "paragon", "--fail-if-stale", "1h", expect=11)
+    place.run("sync", "paragon")
+    place.run("status", "paragon", "--fail-if-stale", "1h")
+    place.run("status", "paragon", "--fail-if-stale", "0m", expect=11)
+    assert (
+        json.loads(place.run("fleet", "status", "--fail-if-stale", "1h", "--json", expect=11).stdout)[
+            "exit_code"
+        ]
+        == 11
+    )
+    place.run("fleet", "status", "--fail-if-stale", "1h", "--select", "paragon")
+    assert "90m, 2h or 1d" in place.run("status", "--fail-if-stale", "soon", expect=2).stderr

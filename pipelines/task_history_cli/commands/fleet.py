@@ -20,7 +20,7 @@ from ..fleet.accounts import Account, configured_accounts, selected
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
 from ..runtime.target import find_target
-from .status import status
+from .status import is_stale, status
 from .sync import sync
 
 _WORST_FIRST = (
@@ -29,6 +29,7 @@ _WORST_FIRST = (
     ExitCode.CONFIGURATION,
     ExitCode.UNAVAILABLE,
     ExitCode.DIFFERENCES,
+    ExitCode.STALE,
     ExitCode.ALREADY_RUNNING,
     ExitCode.DONE,
 )
@@ -57,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
+    arguments.add_fail_if_stale(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -241,6 +243,8 @@ def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
             if account.error is not None:
                 raise account.error
             entry["status"] = status(account.system, account.instance, args.destination)
+            if args.fail_if_stale is not None and is_stale(entry["status"], args.fail_if_stale):
+                codes.append(ExitCode.STALE)
         except TaskHistoryError as error:
             entry["error"] = str(error)
             codes.append(error.exit_code)

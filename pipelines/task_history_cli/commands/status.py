@@ -13,6 +13,7 @@ from typing import Any
 from task_history import systems
 from task_history.client import connect as connecting
 from task_history.core.errors import ConfigurationError, StateUnavailable
+from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
 from task_history.settings import Settings, load
@@ -33,18 +34,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("system", nargs="?", metavar="SYSTEM", help="only this one")
     parser.add_argument("--instance", metavar="NAME", help="a second account of the same system")
     arguments.add_warehouse(parser)
+    arguments.add_fail_if_stale(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     names = (args.system,) if args.system else systems.names()
     statuses = [status(name, args.instance, args.destination) for name in names]
+    # Without a system named, those that nobody uses are not behind.
+    is_any_stale = args.fail_if_stale is not None and any(
+        is_stale(entry, args.fail_if_stale) for entry in statuses if args.system or entry["loaded"]
+    )
     if args.json:
         output.emit({"command": "status", "systems": statuses})
-        return 0
-    for entry in statuses:
-        for line in lines(entry):
-            output.say(line)
-    return 0
+    else:
+        for entry in statuses:
+            for line in lines(entry):
+                output.say(line)
+    return ExitCode.STALE if is_any_stale else ExitCode.DONE
+
+
+def is_stale(entry: Mapping[str, Any], span: timedelta) -> bool:
+    """Whether the dataset is further behind than ``span``, or was never synced."""
+    lag_s = entry.get("lag_s")
+    return lag_s is None or lag_s > span.total_seconds()
 
 
 def status(name: str, instance: str | None, destination_name: str | None) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from datetime import timedelta
 
 from task_history.core.models import Scope
 from task_history.settings import Settings
@@ -55,6 +57,26 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         type=_minutes,
         metavar="M",
         help="stop after M minutes; the next run continues",
+    )
+
+
+def add_fail_if_stale(parser: argparse.ArgumentParser) -> None:
+    """Adds --fail-if-stale."""
+    parser.add_argument(
+        "--fail-if-stale",
+        type=span,
+        metavar="SPAN",
+        help="exit with 11 where a dataset is further behind than that, or was never synced: 90m, 2h, 1d",
+    )
+
+
+def span(text: str) -> timedelta:
+    """A span of time such as ``90m``, ``2h`` or ``1d``. Raises ArgumentTypeError."""
+    match = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text} must be a span such as 90m, 2h or 1d")
+    return (
+        int(match[1]) * {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}[match[2]]
     )
 
 

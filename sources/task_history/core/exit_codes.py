@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 4
     ALREADY_RUNNING = 5
     DIFFERENCES = 10
+    STALE = 11
     INTERRUPTED = 130
 
     @property
@@ -31,5 +32,6 @@ _MEANINGS = {
     ExitCode.UNAVAILABLE: "vendor or warehouse unavailable",
     ExitCode.ALREADY_RUNNING: "another run of the same command is active",
     ExitCode.DIFFERENCES: "an audit found differences or a range that is not loaded, or a view check failed",
+    ExitCode.STALE: "a dataset is further behind than --fail-if-stale, or was never synced",
     ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
 }
