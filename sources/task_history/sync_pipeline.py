@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import dlt
 from dlt.extract import DltResource, DltSource
@@ -14,7 +13,7 @@ from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import SystemResource
 from .runs.context import Context
-from .runs.lock import run_lock
+from .runs.lock import lock_path, run_lock
 from .runs.run_result import RunResult, result_of
 from .runs.runner import commit_batches, start_run
 from .runs.sync import Sync
@@ -51,7 +50,7 @@ def sync(
     settings = settings_of(source)
     stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
     name = pipeline.pipeline_name
-    with run_lock(Path(pipeline.pipelines_dir) / f"{name}.lock", name):
+    with run_lock(lock_path(pipeline.pipelines_dir, name), name):
         # Another pipeline of this process may have been made since: dlt looks settings up by the active one's name.
         pipeline.activate()
         with start_run(settings, pipeline, _work, stop=stop, command="sync") as run:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from task_history.core import dataset_names
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
-from task_history.runs.runner import Lane, commit_batches
+from task_history.runs.runner import REPLAY, commit_batches
 from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
@@ -27,8 +26,6 @@ from . import replay_text as replay_words
 
 if TYPE_CHECKING:
     from task_history.runs.replay import Replay
-
-REPLAY = Lane(dataset_names.REPLAY, has_cursor=False)
 
 
 @dataclass(frozen=True, slots=True)

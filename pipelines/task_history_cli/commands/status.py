@@ -6,7 +6,7 @@ import argparse
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,9 @@ from task_history.core.errors import ConfigurationError, StateUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
+from task_history.load.refused import kept_packages
+from task_history.runs.lock import was_killed
+from task_history.runs.runner import LANES
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
@@ -23,7 +26,7 @@ from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
 from ..console import arguments, output
 from ..runtime.reader import Reader, queried, warehouse_of
-from ..runtime.target import find_target
+from ..runtime.target import Target, find_target, working_folder
 
 _DAYS = 120
 _NOT_NOTED = "the version of task-history that loaded it noted no reason"
@@ -78,6 +81,7 @@ def status(name: str, instance: str | None, destination_name: str | None) -> dic
         "budget": _budget(settings),
         "loaded": False,
     }
+    result["refused"] = _refused(target, settings)
     with queried(target, settings) as reader:
         warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is not None and warehouse is not None:
@@ -142,16 +146,16 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
                 f"SELECT lost_from, lost_until, run_id FROM {runs} AS r WHERE lost_from IS NOT NULL ORDER BY 1"
             )
         ),
-        "unfinished": _rows(
+        "unfinished": _runs(
             query(
-                "SELECT window_start, window_end, filters, details_left, payloads_left, outcome, ended_at "
-                f"FROM {runs} AS r WHERE command = 'backfill' AND NOT is_complete AND NOT EXISTS (SELECT 1 "
+                "SELECT window_start, window_end, filters, details_left, payloads_left, outcome, ended_at, host, "
+                f"lock_file FROM {runs} AS r WHERE command = 'backfill' AND NOT is_complete AND NOT EXISTS (SELECT 1 "
                 f"FROM {runs} AS n WHERE n.command = 'backfill' AND n.started_at > r.started_at "
                 "AND n.window_start = r.window_start AND n.window_end = r.window_end AND n.filters = r.filters) "
                 "ORDER BY started_at"
             )
         ),
-        "runs": _rows(query(f"SELECT * FROM {runs} AS r ORDER BY started_at DESC LIMIT 5")),
+        "runs": _runs(query(f"SELECT * FROM {runs} AS r ORDER BY started_at DESC LIMIT 5")),
     }
 
 
@@ -196,6 +200,24 @@ def _rows(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any
     return [
         {name: value for name, value in zip(names, row, strict=True) if not name.startswith("_dlt")}
         for row in rows
+    ]
+
+
+def _runs(answer: tuple[list[str], list[tuple[Any, ...]]]) -> list[dict[str, Any]]:
+    """Rows of runs; one that noted no end, and whose lock is free, was killed."""
+    return [
+        {**run, "outcome": "interrupted"} if run["outcome"] == "running" and was_killed(run) else run
+        for run in _rows(answer)
+    ]
+
+
+def _refused(target: Target, settings: Settings) -> list[dict[str, Any]]:
+    """Load packages that the warehouse refused for good, which are kept on this machine."""
+    folder = working_folder(target)
+    return [
+        {**asdict(package), "path": str(package.path)}
+        for lane in LANES
+        for package in kept_packages(folder / lane.pipeline(settings))
     ]
 
 
@@ -343,6 +365,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             if limit
             else "  budget    no limit"
         )
+    text += _refused_lines(result["refused"])
     weeks = _calendar(result["coverage"], datetime.now(UTC).date())
     text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
     text.append("  last runs (UTC)")
@@ -373,6 +396,24 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     ]
     text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
     return text
+
+
+def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The refused load packages, of those that name the same place for the same reason the newest."""
+    newest = {(one["table"], one["column"], one["reason"]): one for one in refused}
+    return [
+        line
+        for one in newest.values()
+        for line in textwrap.wrap(
+            f"refused   {'.'.join(filter(None, (one['table'], one['column'])))}, {output.minute(one['refused_at'])}: "
+            f"{one['reason']}. The load package is kept in {one['path']}",
+            120,
+            initial_indent="  ",
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
 
 
 def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:

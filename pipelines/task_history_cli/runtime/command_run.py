@@ -8,13 +8,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from task_history.core.stop import StopSignal
 from task_history.load.memory import configure_allocators
-from task_history.runs.lock import run_lock
+from task_history.runs.lock import lock_path, run_lock
 from task_history.runs.runner import SYNC, ActiveRun, Lane, WorkFactory, start_run
 from task_history.settings import Settings
 
@@ -22,7 +21,7 @@ from ..console.output import keep_secret
 from .dlt_config import configure_dlt, make_pipeline
 from .notices import Notices
 from .permissions import name_open_to_others
-from .target import Target
+from .target import Target, working_folder
 from .telemetry import observed
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def start_command(
         notices = Notices(settings, folder)
         notices.check()
         stack.enter_context(notices.on_failure(command))
-        stack.enter_context(run_lock(folder / f"{name}.lock", name))
+        stack.enter_context(run_lock(lock_path(folder, name), name))
         configure_dlt()
         configure_allocators()
         keep_secret(settings.secrets)
@@ -93,15 +92,6 @@ def start_command(
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current
-
-
-def working_folder(target: Target) -> Path:
-    """dlt's working folder: one per warehouse, so that no warehouse gets another's rows."""
-    root = os.environ.get("DLT_DATA_DIR")
-    if not root:
-        is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-        root = "/var/dlt" if is_root else str(Path.home() / ".dlt")
-    return Path(root) / "pipelines" / f"task_history-{target.fingerprint}"
 
 
 @contextmanager

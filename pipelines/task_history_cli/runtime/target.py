@@ -117,6 +117,15 @@ def find_target(
     return target
 
 
+def working_folder(target: Target) -> Path:
+    """dlt's working folder: one per warehouse, so that no warehouse gets another's rows."""
+    root = os.environ.get("DLT_DATA_DIR")
+    if not root:
+        is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+        root = "/var/dlt" if is_root else str(Path.home() / ".dlt")
+    return Path(root) / "pipelines" / f"task_history-{target.fingerprint}"
+
+
 def _check_catalog(file: Path, dataset: str) -> None:
     """Raises ConfigurationError when DuckDB would call the database as the dataset, and know none of both."""
     if file.name.partition(".")[0].lower() == dataset.lower():

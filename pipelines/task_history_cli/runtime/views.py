@@ -18,7 +18,7 @@ from task_history.views.files import View
 from task_history.warehouse.duckdb_file import open_for_reading
 
 from .dlt_config import make_pipeline
-from .target import Target
+from .target import Target, working_folder
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
@@ -153,8 +153,6 @@ def opened(target: Target) -> Iterator[Access]:
     """
     from task_history import systems
     from task_history.load.pipeline import Loader
-
-    from .command_run import working_folder
 
     pipeline = make_pipeline(
         "task_history_views",

@@ -16,6 +16,7 @@
     │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
     │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
+    │   └── PackageRefused      it refused rows for good; what they held is read again
     ├── StateUnavailable        whoever runs the Postgres that machines share        exit 4
     └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
 
@@ -114,6 +115,10 @@ class WarehouseUnavailable(TaskHistoryError):
     """The warehouse is locked, full, unreachable or was altered by hand."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class PackageRefused(WarehouseUnavailable):
+    """The warehouse refused the rows of a load package for good; the package is set aside and was not loaded."""
 
 
 class StateUnavailable(TaskHistoryError):

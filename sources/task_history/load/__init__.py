@@ -8,6 +8,9 @@ connection        one connection to the warehouse for all threads
 destinations      one backend each for DuckDB, BigQuery and other databases
 errors            failures of the warehouse as errors that say what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client
+refused           packages that the warehouse refused for good
+altered           creates tables and columns again that were dropped by hand
+descriptions      descriptions of tables and columns
 former_columns    copies the values of renamed columns
 memory            returns freed memory to the operating system
 """

@@ -23,7 +23,7 @@ def warehouse_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        for cause in _causes(error):
+        for cause in causes(error):
             if isinstance(cause, TaskHistoryError | Stopped):
                 raise cause from None
             if (refused := configuration_error(cause)) is not None:
@@ -37,7 +37,8 @@ def warehouse_errors() -> Iterator[None]:
         raise WarehouseUnavailable(explanation(error)) from error
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, then the causes that Python and dlt chain to it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -50,7 +51,7 @@ _LOCKED = ("conflicting lock", "could not set lock")
 
 def is_locked(error: BaseException) -> bool:
     """Whether another process has the DuckDB file open."""
-    return any(mark in str(cause).lower() for cause in _causes(error) for mark in _LOCKED)
+    return any(mark in str(cause).lower() for cause in causes(error) for mark in _LOCKED)
 
 
 _ADVICE = (
@@ -132,7 +133,7 @@ _ADVICE = (
 
 def explanation(error: BaseException) -> str:
     """The innermost cause of the error, with advice what to do."""
-    words = [" ".join(str(cause).split()) for cause in _causes(error)]
+    words = [" ".join(str(cause).split()) for cause in causes(error)]
     everything = " ".join(words).lower()
     innermost = words[-1][:300] if words else type(error).__name__
     for marks, advice in _ADVICE:

@@ -12,30 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
 
 from ..core.batch import Batch
-from ..core.errors import WarehouseUnavailable
+from ..core.errors import PackageRefused, WarehouseUnavailable
 from ..core.log import log
-from ..core.models import OTHER_FIELDS, ColumnLimits, Table
+from ..core.models import ColumnLimits, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.former_tables import completed
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
-from . import destinations, dlt_internals, former_columns
+from . import destinations, dlt_internals, former_columns, refused
+from .altered import mend
 from .connection import LONG_LOCK_WAIT_S, SharedConnection
-from .errors import warehouse_errors
+from .descriptions import descriptions
+from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
 from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources
-
-_OWN_DESCRIPTIONS = {
-    "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
-    "_dlt_id": "A key of the row, made by dlt.",
-    OTHER_FIELDS: "Fields that the vendor sent beyond max_columns or max_name_length: a JSON object, values exact.",
-}
 
 
 class Loader:
@@ -96,7 +93,7 @@ class Loader:
             self._make_version_table()
             if self.pipeline.has_pending_data:
                 log.info("pending_package", loaded_now=True)
-                self.pipeline.run()
+                self._load_pending()
             if not self._has_tables():
                 self._make_tables()
             self._mend()
@@ -106,7 +103,12 @@ class Loader:
         self._connection.lock_wait_s = LONG_LOCK_WAIT_S
 
     def commit(self, batch: Batch) -> LoadInfo:
-        """Writes rows, coverage and cursor together, or nothing. Raises WarehouseUnavailable."""
+        """Writes rows, coverage and cursor together, or nothing.
+
+        Raises:
+            PackageRefused: the warehouse refused the rows for good; the package is set aside.
+            WarehouseUnavailable: it cannot be written now; the next run loads the package.
+        """
         self._staged |= batch.filled
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
@@ -115,7 +117,11 @@ class Loader:
             self._make_package(arrow_batch(self.system, batch, self.writer()))
             release_memory()
             with self._opened() as client:
-                info = self.pipeline.load()
+                try:
+                    info = self.pipeline.load()
+                except Exception as error:
+                    self._set_aside(error, client)
+                    raise
                 self.backend.after_commit(client)
                 if self._uses_internals:
                     dlt_internals.remove_old_loads(Path(self.pipeline.working_dir))
@@ -123,9 +129,90 @@ class Loader:
                     self.describe()
         return info
 
+    def _load_pending(self) -> None:
+        """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
+        with self._opened() as client:
+            ended = self._newest_end(client)
+            try:
+                try:
+                    self.pipeline.run()
+                except Exception as error:
+                    self._set_aside(error, client)
+                    if not self._has_tables():
+                        raise
+                    # A table or column may have been dropped since the package was made.
+                    self._mend()
+                    self.pipeline.run()
+            except PackageRefused as refusal:
+                log.warning(
+                    "package_refused", reason=str(refusal), hint="what it held is read again by this run"
+                )
+            if ended is not None:
+                # The package says of its run that it is at work.
+                sql = f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET outcome = %s, reason = %s, ended_at = %s"
+                client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
+
+    def _newest_end(self, client: Any) -> tuple[Any, ...] | None:
+        """Outcome, reason, end and id of the last run that failed; None without any."""
+        names = self.qualified(tables.SYNC_RUNS.name)
+        try:
+            rows = client.execute_sql(
+                f"SELECT outcome, reason, ended_at, run_id FROM {names} AS r WHERE outcome = 'failed' "
+                "AND reason IS NOT NULL ORDER BY started_at DESC LIMIT 1"
+            )
+        except DestinationException:
+            return None  # there are no tables yet
+        return tuple(rows[0]) if rows else None
+
+    def _set_aside(self, error: Exception, client: Any) -> None:
+        """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
+
+        What it marked as loaded is unmarked, and the cursor is as it was before the package.
+
+        Raises:
+            PackageRefused: it is set aside.
+        """
+        schema = self._schema()
+        found = refused.refusal(
+            causes(error), lambda name: schema.tables.get(name, {}).get("columns", {}) if schema else {}
+        )
+        pending = self.pipeline.list_normalized_load_packages()
+        if found is None or not pending:
+            return
+        folder = Path(self.pipeline.working_dir)
+        for sql, values in refused.deletions(folder, self.system, self.qualified):
+            client.execute_sql(sql, *values)
+        if self.backend.truncates_staging_late:
+            with client.with_staging_dataset():
+                client.truncate_tables(*refused.loaded_tables(folder))
+            self._staged.clear()
+        self.pipeline.abort_packages()
+        self._cached_schema = self._package_writer = None
+        kept = refused.keep(folder / "load" / "loaded" / pending[0], folder, found, now=datetime.now(UTC))
+        raise PackageRefused(found.message(kept)) from error
+
+    def put(self, table: Table, row: Row) -> None:
+        """Writes one row at once and not in a load package, where another one may be pending.
+
+        Raises WarehouseUnavailable.
+        """
+        (key,) = table.primary_key
+        given = {
+            column.name: row[column.name] for column in table.columns if row.get(column.name) is not None
+        }
+        name, values = self.qualified(table.name), list(given.values())
+        with warehouse_errors(), self._opened() as client:
+            if client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", row[key]):
+                assignments = ", ".join(f"{column} = %s" for column in given)
+                client.execute_sql(f"UPDATE {name} SET {assignments} WHERE {key} = %s", *values, row[key])
+            else:
+                marks = ", ".join(["%s"] * len(given))
+                client.execute_sql(f"INSERT INTO {name} ({', '.join(given)}) VALUES ({marks})", *values)
+
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""
         system, schema = self.system, self._schema()
+        refused.write_marks(Path(self.pipeline.working_dir), system, ready.tables)
         executions, column = system.executions.name, system.started_column
         if self._makes_packages and schema is not None and fits_schema(schema, ready.tables):
             self._package_writer = self._package_writer or PackageWriter(
@@ -261,7 +348,7 @@ class Loader:
     def describe(self) -> None:
         """Writes the descriptions of tables and columns into the warehouse, where dlt does not."""
         schema = self._schema()
-        wanted = _descriptions(tables.of(self.system), schema.tables if schema else {})
+        wanted = descriptions(tables.of(self.system), schema.tables if schema else {})
         if self._described is not None and wanted.keys() <= self._described:
             return
         with warehouse_errors(), self._opened() as client:
@@ -357,93 +444,6 @@ class Loader:
         log.info("former_columns_copied", tables=",".join(sorted(former)))
 
     def _mend(self) -> None:
-        """Creates tables and columns again that were dropped by hand; dlt would assume that they exist.
-
-        Raises:
-            WarehouseUnavailable: a column was given another type by hand, which would lose values.
-        """
-        schema = self._schema()
-        there = self._stored_types()
-        wanted = {
-            (table["name"], column): hint["data_type"]
-            for table in schema.data_tables()
-            for column, hint in table["columns"].items()
-            if "data_type" in hint
-        }
-        lost = sorted(key for key in wanted if key not in there)
-        changed = sorted(key for key, kind in wanted.items() if there.get(key, kind) != kind)
-        if changed:
-            table, column = changed[0]
-            raise WarehouseUnavailable(
-                f"The column {table}.{column} was given another type by hand: it holds {there[changed[0]]}, and "
-                f"{wanted[changed[0]]} belongs there. Give it back its type, or drop the column and it is filled again. "
-                "Nothing was written."
-            )
-        if not lost:
-            return
-        log.warning(
-            "altered_by_hand",
-            missing=",".join(".".join(key) for key in lost),
-            hint="put back empty; rows that were dropped with them are read again where the vendor still has them",
-        )
-        self.backend.forget_tables()
-        with self._opened() as client:
-            version = client.make_qualified_table_name(schema.version_table_name)
-            client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
-            if any(table == self.system.executions.name for table, _ in lost):
-                self._forget_coverage(client, there)
-        self.pipeline.sync_schema()
-
-    def _forget_coverage(self, client: Any, there: Mapping[tuple[str, str], str]) -> None:
-        """Deletes the coverage, because the loaded executions were dropped; the next sync begins anew."""
-        if (tables.COVERAGE.name, "day") not in there:
-            return
-        name = client.make_qualified_table_name(tables.COVERAGE.name)
-        rows = client.execute_sql(f"SELECT min(window_start), max(window_end) FROM {name}")
-        client.execute_sql(f"DELETE FROM {name} WHERE TRUE")
-        if rows and rows[0][0]:
-            start, end = rows[0]
-            log.warning(
-                "coverage_forgotten",
-                window_start=start,
-                window_end=end,
-                hint="this sync lists again from start_date on; task-history backfill brings what lies before",
-            )
-
-    def _stored_types(self) -> dict[tuple[str, str], str]:
-        """dlt's data types of the columns in the warehouse, by table and column."""
-        schema = self._schema()
-        names = [table["name"] for table in schema.data_tables()]
-        with self.pipeline.destination_client(schema.name) as client:
-            return {
-                (table, column): str(hint.get("data_type"))
-                for table, columns in client.get_storage_tables(names)  # type: ignore[attr-defined]
-                for column, hint in columns.items()
-            }
-
-
-def _descriptions(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    """Descriptions by table and column; the description of a table is under the empty column name."""
-    descriptions: dict[tuple[str, str], str] = {}
-    for table in own:
-        descriptions[(table.name, "")] = table.description
-        known = {column.name: column.description for column in table.columns}
-        known |= {
-            column.former_name: f"The former name of {column.name}: what earlier versions wrote."
-            for column in table.columns
-            if column.former_name is not None
-        }
-        for column in stored.get(table.name, {}).get("columns", {}):
-            base, _, rest = column.partition("__v_text")
-            if column in known:
-                text = known[column]
-            elif column in _OWN_DESCRIPTIONS:
-                text = _OWN_DESCRIPTIONS[column]
-            elif rest == "" and base in known and base != column:
-                text = (
-                    f"What the vendor sent for {base} where it is not of that column's type, as exact text."
-                )
-            else:
-                text = "Sent by the vendor; its documentation does not name it."
-            descriptions[(table.name, column)] = text
-    return descriptions
+        """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
+        executions = self.system.executions.name
+        mend(self.pipeline, self._schema(), self.backend, executions=executions, opened=self._opened)

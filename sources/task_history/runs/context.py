@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 
 from ..client.client import Client
 from ..client.fallback import FallbackSender
@@ -85,6 +86,7 @@ class Context:
         commits: Commits | None = None,
         cost: Cost | None = None,
         run_id: str | None = None,
+        lock_file: Path | None = None,
         root: Context | None = None,
     ) -> None:
         self.is_only_listing = root is None and not settings.system.companions
@@ -94,6 +96,8 @@ class Context:
         self.warehouse = warehouse
         self.now = now
         self.command = command
+        self.lock_file = lock_file
+        """The file whose lock this run holds; None for one that holds none."""
         self.lane = lane
         self.selection = selection or Selection()
         self.label = {} if root is None else {LIST: settings.system.executions.name}
@@ -121,9 +125,6 @@ class Context:
         self.sender: Sender = root.sender if root else FallbackSender(client)
         self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
         """The coverage that was stored when the run began."""
-        self._stored_coverage = [
-            day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")
-        ]
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )
@@ -201,6 +202,18 @@ class Context:
             rejected = {key: near for key, near in stored.items() if midnight(near) in coverage.rejected}
             self._partitions[name] = Partition(name, filters, coverage, reader, rejected)
         return self._partitions[name]
+
+    @property
+    def _stored_coverage(self) -> list[Day]:
+        return [day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")]
+
+    def reload_coverage(self) -> None:
+        """Takes the coverage from the warehouse again: a commit was refused, and is not covered."""
+        days = self.warehouse.coverage()
+        for context in self.all:
+            context.covered_days = days
+            for partition in context._partitions.values():
+                partition.coverage.reset(context._stored_coverage)
 
     def list_filters(self, partition: str) -> str:
         """The filters that name the list of a partition, without those of the run's selection."""

@@ -1,14 +1,53 @@
-"""The lock of a run: one run at a time per pipeline, because two would settle and load the same rows."""
+"""The lock of a run: one run at a time per pipeline, because two would settle and load the same rows.
+
+The lock also tells whether a run that noted no end is still at work: the system releases it when the process dies.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..core import files
 from ..core.errors import AlreadyRunning, WarehouseUnavailable
+
+_PATIENCE_S = 0.5
+"""Seconds to wait for the lock: another process may be looking whether it is held."""
+
+
+def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
+    """The lock file of a dlt pipeline whose working folder lies in ``pipelines_dir``."""
+    return Path(pipelines_dir) / f"{pipeline}.lock"
+
+
+@cache
+def host() -> str:
+    """The name of this machine."""
+    return socket.gethostname()
+
+
+def was_killed(run: Mapping[str, Any]) -> bool:
+    """Whether a run that noted no end, a row of ``sync_runs``, is at work no more, as far as this machine can tell."""
+    path = run.get("lock_file")
+    return bool(path) and run.get("host") == host() and not _is_held(Path(str(path)))
+
+
+def _is_held(path: Path) -> bool:
+    """Whether a process holds the lock; True also where that cannot be known."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0, fallback_to_soft=False, thread_local=False):
+            return False
+    except (Timeout, OSError):
+        return True
 
 
 @contextmanager
@@ -29,7 +68,7 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     # No fallback to a lock that is only a file: it would outlive a process that is killed.
-    lock = FileLock(path, timeout=0, fallback_to_soft=False, thread_local=False)
+    lock = FileLock(path, timeout=_PATIENCE_S, fallback_to_soft=False, thread_local=False)
     try:
         os.close(files.open_own(path, mode=0o666))
         lock.acquire()

@@ -11,10 +11,12 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 from ..core.batch import Batch, Chunk
-from ..core.errors import Stopped
+from ..core.errors import PackageRefused, Stopped
+from ..core.log import log
 from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, SYNC_RUNS
 from .context import Context
+from .lock import host, was_killed
 from .run_row import RunRow
 from .tally import Remaining
 
@@ -58,12 +60,16 @@ class RunLoop:
         self._sent, self._sent_at = -1, 0.0
         """Requests that were sent, and since when it has been that many."""
         self._interrupted: list[Row] = []
+        self._refused: PackageRefused | None = None
+        """The first refusal of a commit; the rest of the work goes on without it."""
+        self._is_coverage_stale = False
+        self._is_over = False
         self._began = time.monotonic()
 
     @property
     def is_complete(self) -> bool:
         """Whether the run came to its end with nothing left to do."""
-        is_over = self.error is None and self.stopped is None and not self.context.tally.unverified
+        is_over = self.failure is None and self.stopped is None and not self.context.tally.unverified
         return is_over and (self.left is None or self.left.is_nothing)
 
     def batches(self) -> Generator[Batch, None, None]:
@@ -115,21 +121,57 @@ class RunLoop:
             self.hand_over(self._taken())
 
     def _chunks(self) -> Iterator[Chunk]:
-        self._interrupted = self.context.warehouse.unfinished_runs([self.context.command])
+        unfinished = self.context.warehouse.unfinished_runs()
+        self._interrupted = [run for run in unfinished if self._was_killed(run)]
         yield from self.work.chunks()
+
+    def _was_killed(self, run: Row) -> bool:
+        """Whether a run without an end was killed. This run holds the lock of its own command."""
+        if run.get("host") == host() and run.get("lock_file"):
+            return run["lock_file"] == str(self.context.lock_file) or was_killed(run)
+        return bool(run["command"] == self.context.command)
+
+    def refuse(self, error: PackageRefused) -> None:
+        """Notes that a commit was refused for good, so that its windows are read again.
+
+        Called in the thread that commits. Raises the error where it is the second one, or nothing is left to go on with.
+        """
+        if self._refused is not None or self._is_over:
+            raise error
+        self._refused = error
+        self._is_coverage_stale = True
+        log.warning("package_refused", reason=str(error), hint="the run goes on with the rest")
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error that ended the run, or else the refusal of one of its commits."""
+        return self.error or self._refused
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the row of the run tells its end, in the warehouse."""
+        progress = self.context.progress
+        return self._is_over and progress.committed == progress.handed_out
 
     def _batch(self) -> Batch:
         return Batch(self.context.commits, began_at=time.monotonic())
 
     def _taken(self, *, is_over: bool = False) -> Batch:
         """The batch in hand, sealed; the next one is begun."""
+        # What is covered depends on whether the commit before was refused.
+        self.context.progress.wait()
         batch, self._batch_in_hand = self._batch_in_hand, self._batch()
+        if self._is_coverage_stale:
+            self._is_coverage_stale = False
+            self.context.reload_coverage()
+        if self._refused is not None:
+            batch.cursor = None
+        self._is_over = is_over
         return self._sealed(batch, is_over=is_over)
 
     def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
         """Adds the coverage and the run's row to the batch; returns the batch."""
         context = self.context
-        # This run holds the command's lock: other runs whose outcome is ``running`` were killed.
         runs = [
             {**row, "outcome": "interrupted", "is_complete": False, "written_at": context.now()}
             for row in self._interrupted
@@ -163,7 +205,7 @@ class RunLoop:
     def _run(self, *, is_over: bool) -> Row:
         context = self.context
         outcome, reason = ("running", None) if not is_over else self._outcome()
-        run = RunRow(context.run_id, context.command, context.started_at, outcome, reason)
+        run = RunRow(context.run_id, context.command, context.started_at, outcome, reason, context.lock_file)
         row = run.current(
             context.tally,
             context.client.stats,
@@ -179,8 +221,8 @@ class RunLoop:
 
     def _outcome(self) -> tuple[str, str | None]:
         """The outcome of the run and its reason, without secrets because both are stored."""
-        if self.error is not None:
-            return "failed", self.context.redactor.text(f"{type(self.error).__name__}: {self.error}")[0]
+        if self.failure is not None:
+            return "failed", self.context.redactor.text(f"{type(self.failure).__name__}: {self.failure}")[0]
         if self.stopped is not None:
             return "stopped", self.context.redactor.text(self.stopped.reason)[0]
         return "complete", None

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from ..client.wait_stats import Stats
 from ..core.models import Row
+from .lock import host
 from .tally import Remaining, Tally
 
 
@@ -21,6 +23,7 @@ class RunRow:
     started_at: datetime
     outcome: str
     reason: str | None
+    lock_file: Path | None = None
 
     def current(self, tally: Tally, stats: Stats, *, now: datetime, seconds: float) -> Row:
         """The row while the run works: its counters as they are at ``now``."""
@@ -52,6 +55,8 @@ class RunRow:
             "lost_from": tally.lost.start if tally.lost else None,
             "lost_until": tally.lost.end if tally.lost else None,
             "version": _version(),
+            "host": host(),
+            "lock_file": None if self.lock_file is None else str(self.lock_file),
             "written_at": now,
         }
 

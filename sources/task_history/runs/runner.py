@@ -19,11 +19,16 @@ from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..core.errors import ConfigurationError, StateUnavailable
+from ..core.errors import ConfigurationError, PackageRefused, StateUnavailable
 from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
+from ..redaction.redactor import Redactor
 from ..settings import Settings
+from ..warehouse.tables import SYNC_RUNS
+from .lock import lock_path
+from .run_row import RunRow
+from .tally import Tally
 
 if TYPE_CHECKING:
     from ..core.batch import Batch
@@ -74,6 +79,8 @@ class Lane:
 SYNC = Lane(dataset_names.SYNC, has_cursor=True)
 BACKFILL = Lane(dataset_names.BACKFILL, has_cursor=False, budget=BudgetShare.BACKGROUND)
 AUDIT = Lane(dataset_names.AUDIT, has_cursor=False, budget=BudgetShare.BACKGROUND)
+REPLAY = Lane(dataset_names.REPLAY, has_cursor=False)
+LANES = (SYNC, BACKFILL, AUDIT, REPLAY)
 
 _COMMITS_PER_COLLECTION = 0.1
 """Full commits after which garbage is collected: doing it after each small one takes a fifth of its time."""
@@ -111,7 +118,9 @@ def start_run(
         for text in settings.system.access.warnings(settings.values):
             log.warning("settings", hint=text)
         client, budget = stack.enter_context(connected(settings, stop, share=lane.budget))
-        run_id = new_run_id()
+        run_id, started_at = new_run_id(), datetime.now(UTC)
+        lock_file = lock_path(pipeline.pipelines_dir, pipeline.pipeline_name)
+        loop: RunLoop | None = None
         loader = Loader(
             pipeline,
             settings.system,
@@ -122,28 +131,61 @@ def start_run(
         )
         stack.callback(loader.close)
         client.meanwhile = loader.released
-        loader.prepare()
-        warehouse = loader.warehouse().reaching(settings.retention)
-        if settings.retention is not None:
-            loader.backend.limit_merges(warehouse.since)
-        context = Context(
-            settings,
-            client,
-            warehouse,
-            now=lambda: datetime.now(UTC),
-            command=command,
-            lane=lane.name,
-            selection=selection,
-            scope=scope,
-            commits=loader.backend.commits,
-            cost=loader.backend.cost,
-            run_id=run_id,
-        )
-        yield ActiveRun(RunLoop(context, make_work(context, loader)), loader, client, budget, stop)
+        try:
+            loader.prepare()
+            warehouse = loader.warehouse().reaching(settings.retention)
+            if settings.retention is not None:
+                loader.backend.limit_merges(warehouse.since)
+            context = Context(
+                settings,
+                client,
+                warehouse,
+                now=lambda: datetime.now(UTC),
+                command=command,
+                lane=lane.name,
+                selection=selection,
+                scope=scope,
+                commits=loader.backend.commits,
+                cost=loader.backend.cost,
+                run_id=run_id,
+                lock_file=lock_file,
+            )
+            loop = RunLoop(context, make_work(context, loader))
+            yield ActiveRun(loop, loader, client, budget, stop)
+        except BaseException as error:
+            if loop is None or not loop.is_written:
+                redactor = Redactor(settings.values.redact, secrets=settings.secrets)
+                reason = redactor.text(f"{type(error).__name__}: {error}")[0]
+                run = RunRow(run_id, command, started_at, "failed", reason, lock_file)
+                _write_end(loader, run, client, loop)
+            raise
+
+
+def _write_end(loader: Loader, run: RunRow, client: Client, loop: RunLoop | None) -> None:
+    """Writes the row of a run that ends without having written it; never raises, since the warehouse may be the cause."""
+    now = datetime.now(UTC)
+    tally = loop.context.tally if loop else Tally()
+    row = run.current(tally, client.stats, now=now, seconds=(now - run.started_at).total_seconds())
+    row |= run.final(None, now=now, is_complete=False)
+    row |= loop.context.range_columns() if loop else {}
+    try:
+        loader.put(SYNC_RUNS, row)
+    except Exception as error:  # noqa: BLE001 - the error that ended the run is the one to tell
+        log.debug("run_not_written", reason=f"{type(error).__name__}: {error}")
 
 
 def _no_report(rows: int, seconds: float) -> None:
     del rows, seconds
+
+
+def _is_committed(run: ActiveRun, batch: Batch) -> bool:
+    """Commits the batch; False where the warehouse refused it for good and the run can go on with the rest."""
+    try:
+        run.loader.commit(batch)
+    except PackageRefused as error:
+        run.loop.refuse(error)
+        return False
+    return True
 
 
 def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no_report) -> None:
@@ -159,12 +201,14 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
         uncollected += batch.share
         began = time.monotonic()
         try:
-            run.loader.commit(batch)
+            is_written = _is_committed(run, batch)
         except BaseException:
             # What is fetched from now on could not be written either.
             run.stop.request("the warehouse failed")
             raise
         progress.committed += 1
+        if not is_written:
+            return
         run.rows.update(by_table)
         seconds = time.monotonic() - began
         for report in (on_commit, *run.on_commit):
@@ -185,5 +229,5 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
             for batch in batches:
                 hand_over(batch)
         progress.wait()
-    if run.loop.error is not None:
-        raise run.loop.error
+    if run.loop.failure is not None:
+        raise run.loop.failure

@@ -73,13 +73,17 @@ class Coverage:
     """The coverage known to a run, and this lane's changes that are not written yet."""
 
     def __init__(self, days: Iterable[Day] = (), *, lane: str = SYNC, filters: str = "") -> None:
+        self._lane, self.filters = lane, filters
+        self.reset(days)
+
+    def reset(self, days: Iterable[Day]) -> None:
+        """Replaces the known days, and drops changes that are not written yet."""
         self._known = list(days)
-        self._lane = lane
-        self.filters = filters
-        self._days = {day.day: day for day in self._known if (day.lane, day.filters) == (lane, filters)}
+        own = (self._lane, self.filters)
+        self._days = {day.day: day for day in self._known if (day.lane, day.filters) == own}
         self._changed: set[datetime] = set()
+        # The windows of all days, merged once: an account has thousands of days and few gaps between them.
         self._own: list[Window] | None = None
-        """The windows of all days, merged once: an account has thousands of days and few gaps between them."""
 
     @property
     def span(self) -> Window | None:
@@ -90,8 +94,7 @@ class Coverage:
     @property
     def unbroken(self) -> Window | None:
         """The last window of this lane that has no gap."""
-        windows = self.own
-        return windows[-1] if windows else None
+        return self.own[-1] if self.own else None
 
     @property
     def covered(self) -> list[Window]:
@@ -124,12 +127,11 @@ class Coverage:
     def windows_to_verify(self, since: datetime | None) -> list[Window]:
         """Unverified windows; of days verified but for rejected rows the part from ``since`` on, None for all of it."""
         found = []
-        for day in sorted(self._days.values(), key=lambda day: (day.checked_at, day.day)):
+        for day in sorted(self._days.values(), key=lambda one: (one.checked_at, one.day)):
             start, end = day.windows[0].start, day.windows[-1].end
             if since is not None and day.completeness.is_verified_but_for_rejected_rows:
                 start = max(start, since)
-            if not day.is_verified and start < end:
-                found.append(Window(start, end))
+            found += [Window(start, end)] if not day.is_verified and start < end else []
         return found
 
     @property

@@ -318,13 +318,9 @@ class Warehouse(BacklogQueries):
         )
         return {str(key) for (key,) in self._rows(sql, table, filters)}
 
-    def unfinished_runs(self, commands: Sequence[str]) -> list[Row]:
-        """Runs of these commands whose outcome is ``running``."""
-        marks = ", ".join(["%s"] * len(commands))
-        return self._records(
-            f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running' AND command IN ({marks})",
-            *commands,
-        )
+    def unfinished_runs(self) -> list[Row]:
+        """Runs whose outcome is ``running``."""
+        return self._records(f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running'")
 
     def _held(self, window: Window) -> SqlCondition:
         condition = self._chosen("e")

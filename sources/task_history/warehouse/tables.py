@@ -78,6 +78,12 @@ SYNC_RUNS = Table(
         Column("details_left", "bigint", "Settled executions whose steps were wanted and not yet loaded."),
         Column("payloads_left", "bigint", "Steps whose payload was wanted and not yet loaded."),
         Column("version", "text", "The version of this connector."),
+        Column("host", "text", "The machine on which it ran."),
+        Column(
+            "lock_file",
+            "text",
+            "The file on that machine of which it holds a lock while it runs; empty for the source in a script.",
+        ),
         Column("written_at", "timestamp", "When this row was written; the newest wins."),
     ),
     newest="written_at",

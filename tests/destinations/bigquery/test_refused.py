@@ -195,6 +195,20 @@ def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbo
     assert sandbox.counters()["list"] <= 3
 
 
+@pytest.mark.parametrize("table", ["workflow_executions", "coverage"])
+def test_rows_that_are_refused_for_good_are_read_again(
+    place: BigQueryPlace, sandbox: SandboxProcess, table: str
+) -> None:
+    """BigQuery calls a merge's rows invalid: they are set aside, also in staging, and read again by the next sync."""
+    rule = place.recorder.add(path="/queries", text=f"MERGE INTO .*{table}", reason="invalid", times=1)
+    done = place.run(*SYNC, expect=4)
+    assert rule.reached.is_set()
+    assert f"refused rows of {table} for good" in done.stderr
+    assert place.sync()["complete"]
+    assert differences(place, sandbox) == PERFECT
+    assert place.query("SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'failed'") == [(1,)]
+
+
 def test_faults_of_a_moment_are_outlived(place: BigQueryPlace, sandbox: SandboxProcess) -> None:
     """503, rate limits, and an answer that is lost after BigQuery did it: the sync ends well, every row once."""
     place.recorder.add(path="/queries", reason="backendError", times=2)

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 
 from task_history import systems
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
+from tests.support import refusing
 from tests.support.altering import altering
 from tests.support.kills import kill_first_runs
 from tests.support.place import STEP_FIELDS, Place, truth
@@ -34,9 +36,12 @@ class PostgresPlace(Place):
         del self.env["DESTINATION__DUCKDB__CREDENTIALS"]
         self.env["DESTINATION__POSTGRES__CREDENTIALS"] = self.url
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        import psycopg2
+    def execute(self, *statements: str) -> None:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection:
+            for statement in statements:
+                connection.cursor().execute(statement)
 
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
         with contextlib.closing(psycopg2.connect(self.url, options="-c TimeZone=UTC")) as connection:
             cursor = connection.cursor()
             cursor.execute(sql)
@@ -238,3 +243,35 @@ def test_a_first_run_that_is_killed_goes_on(postgres: Server, tmp_path: Path) ->
 def test_twenty_first_runs_that_are_killed_go_on(postgres: Server, tmp_path: Path) -> None:
     """The same, twenty times."""
     _first_runs_killed(postgres, tmp_path, kills=20, prefix="many_")
+
+
+@pytest.mark.parametrize("kind", refusing.REFUSED)
+def test_a_refused_package_holds_nothing_up(postgres: Server, tmp_path: Path, kind: str) -> None:
+    """The run goes on with the rest, and the next one brings what was refused once the vendor's row is clean."""
+    with refusing.poisoned(kind) as (sandbox, poison, url):
+        place = PostgresPlace(tmp_path, sandbox, postgres, base_url=url, **refusing.SETTINGS)
+        place.execute(
+            "DROP SCHEMA IF EXISTS paragon CASCADE", "DROP SCHEMA IF EXISTS paragon_staging CASCADE"
+        )
+        refusing.check_that_a_refused_package_holds_nothing_up(
+            place, sandbox, poison, *ON_POSTGRES, execute=place.execute
+        )
+
+
+def test_what_may_be_over_later_refuses_nothing(postgres: Server, tmp_path: Path) -> None:
+    """A table that is locked for longer than the server waits: the package stays, and the next run loads it unread."""
+    with SandboxProcess(executions=60, seed=31, days=3, now=NOW, freeze=True) as sandbox:
+        settings: dict[str, Any] = {"integrations": None, "steps": "none", "dataset_name": "locked"}
+        place = PostgresPlace(tmp_path, sandbox, postgres, **settings)
+        place.run("sync", "paragon", *ON_POSTGRES, "--max-requests", "0")
+        place.env["DESTINATION__POSTGRES__CREDENTIALS"] += "?options=-clock_timeout%3D200"
+        with contextlib.closing(psycopg2.connect(place.url)) as other:
+            other.cursor().execute("LOCK TABLE locked.workflow_executions IN ACCESS EXCLUSIVE MODE")
+            place.run("sync", "paragon", *ON_POSTGRES, expect=4)
+        sandbox.reset_counters()
+        assert place.told("sync")["complete"]
+        assert sandbox.counters().get("list", 0) <= 2
+        (status,) = place.told("status")["systems"]
+        assert status["refused"] == []
+        assert place.query("SELECT count(*) FROM locked.workflow_executions") == [(60,)]
+        assert place.query("SELECT count(*) FROM locked.sync_runs WHERE outcome = 'failed'") == [(1,)]

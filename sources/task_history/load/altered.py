@@ -1,0 +1,90 @@
+"""Tables and columns that were dropped or changed by hand are created again, or named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import dlt
+from dlt.common.schema import Schema
+
+from ..core.errors import WarehouseUnavailable
+from ..core.log import log
+from ..warehouse import tables
+from .destinations import Backend
+
+
+def mend(
+    pipeline: dlt.Pipeline,
+    schema: Schema,
+    backend: Backend,
+    *,
+    executions: str,
+    opened: Callable[[], AbstractContextManager[Any]],
+) -> None:
+    """Creates tables and columns again that were dropped by hand; dlt would assume that they exist.
+
+    ``executions`` is the table of executions: without it what is covered is forgotten. ``opened`` gives an open client.
+
+    Raises:
+        WarehouseUnavailable: a column was given another type by hand, which would lose values.
+    """
+    there = _stored_types(pipeline, schema)
+    wanted = {
+        (str(table["name"]), column): str(hint["data_type"])
+        for table in schema.data_tables()
+        for column, hint in table["columns"].items()
+        if "data_type" in hint
+    }
+    lost = sorted(key for key in wanted if key not in there)
+    changed = sorted(key for key, kind in wanted.items() if there.get(key, kind) != kind)
+    if changed:
+        table, column = changed[0]
+        raise WarehouseUnavailable(
+            f"The column {table}.{column} was given another type by hand: it holds {there[changed[0]]}, and "
+            f"{wanted[changed[0]]} belongs there. Give it back its type, or drop the column and it is filled again. "
+            "Nothing was written."
+        )
+    if not lost:
+        return
+    log.warning(
+        "altered_by_hand",
+        missing=",".join(".".join(key) for key in lost),
+        hint="put back empty; rows that were dropped with them are read again where the vendor still has them",
+    )
+    backend.forget_tables()
+    with opened() as client:
+        version = client.make_qualified_table_name(schema.version_table_name)
+        client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
+        if any(table == executions for table, _ in lost):
+            _forget_coverage(client, there)
+    pipeline.sync_schema()
+
+
+def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str]) -> None:
+    """Deletes the coverage, because the loaded executions were dropped; the next sync begins anew."""
+    if (tables.COVERAGE.name, "day") not in there:
+        return
+    name = client.make_qualified_table_name(tables.COVERAGE.name)
+    rows = client.execute_sql(f"SELECT min(window_start), max(window_end) FROM {name}")
+    client.execute_sql(f"DELETE FROM {name} WHERE TRUE")
+    if rows and rows[0][0]:
+        start, end = rows[0]
+        log.warning(
+            "coverage_forgotten",
+            window_start=start,
+            window_end=end,
+            hint="this sync lists again from start_date on; task-history backfill brings what lies before",
+        )
+
+
+def _stored_types(pipeline: dlt.Pipeline, schema: Schema) -> dict[tuple[str, str], str]:
+    """dlt's data types of the columns in the warehouse, by table and column."""
+    names = [table["name"] for table in schema.data_tables()]
+    with pipeline.destination_client(schema.name) as client:
+        return {
+            (table, column): str(hint.get("data_type"))
+            for table, columns in client.get_storage_tables(names)  # type: ignore[attr-defined]
+            for column, hint in columns.items()
+        }

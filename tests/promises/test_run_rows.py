@@ -1,0 +1,99 @@
+"""The end of every run is noted, and no run that is dead is said to be at work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from task_history.core.errors import WarehouseUnavailable
+from task_history.load.pipeline import Loader
+from task_history.runs.lock import host, run_lock
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
+
+COMMANDS = ("sync", "backfill", "audit", "replay")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[SandboxProcess]:
+    with SandboxProcess(executions=40, seed=3, days=2, freeze=True) as found:
+        yield found
+
+
+@pytest.fixture
+def place(sandbox: SandboxProcess, tmp_path: Path) -> Place:
+    return Place(tmp_path, sandbox, integrations=None, steps="none")
+
+
+def running(place: Place, command: str, machine: str, lock: Path) -> None:
+    """Notes a run of that command that has no end, as a kill leaves it."""
+    with duckdb.connect(str(place.file)) as connection:
+        connection.execute(
+            "INSERT INTO paragon.sync_runs SELECT * REPLACE ('killed' AS run_id, ? AS command, 'running' AS outcome, "
+            "NULL AS ended_at, NULL AS is_complete, ? AS host, ? AS lock_file) FROM paragon.sync_runs LIMIT 1",
+            [command, machine, str(lock)],
+        )
+
+
+def shown(place: Place) -> str:
+    """What status says of the run."""
+    (status,) = json.loads(place.run("status", "paragon", "--json").stdout)["systems"]
+    (outcome,) = {run["outcome"] for run in status["runs"] if run["run_id"] == "killed"}
+    return str(outcome)
+
+
+def noted(place: Place) -> Any:
+    return place.query("SELECT outcome FROM paragon.sync_runs WHERE run_id = 'killed'")[0][0]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_killed_run_is_told_and_closed(place: Place, command: str) -> None:
+    """While its lock is free, status says so at once, and the next run of any command notes its end."""
+    place.sync()
+    lock = place.folder / "other.lock"
+    running(place, command, host(), lock)
+    with run_lock(lock, "other"):
+        assert shown(place) == "running"
+        place.sync()
+        assert noted(place) == "running"
+    assert shown(place) == "interrupted"
+    assert noted(place) == "running"
+    today = datetime.now(UTC).date()
+    place.run("audit", "paragon", "--from", str(today - timedelta(days=1)), "--to", str(today))
+    assert noted(place) == "interrupted"
+
+
+def test_a_run_on_another_machine_is_left_alone(place: Place) -> None:
+    """Whether its lock is held cannot be known here."""
+    place.sync()
+    running(place, "backfill", "another-machine", place.folder / "other.lock")
+    place.sync()
+    assert (shown(place), noted(place)) == ("running", "running")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), WarehouseUnavailable("no room")], ids=str)
+@pytest.mark.parametrize("method", ["commit", "warehouse"])
+def test_each_run_that_fails_leaves_a_row(
+    place: Place, monkeypatch: pytest.MonkeyPatch, method: str, error: Exception
+) -> None:
+    """Wherever the error comes from, and however many runs in a row it ends."""
+    place.sync()
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Loader, method, fails)
+    for runs in (1, 2):
+        place.sync(expect=None)
+        rows = place.query(
+            "SELECT outcome, reason, ended_at IS NOT NULL FROM paragon.sync_runs WHERE outcome <> 'complete'"
+        )
+        assert rows == [("failed", f"{type(error).__name__}: {error}", True)] * runs
+    monkeypatch.undo()
+    assert place.sync()["complete"]
