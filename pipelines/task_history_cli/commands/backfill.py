@@ -14,10 +14,10 @@ from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output
 from ..runtime import result_output
-from ..runtime.command_run import start_command, working_folder
+from ..runtime.command_run import start_command
 from ..runtime.notices import Notices
 from ..runtime.progress import Progress
-from ..runtime.target import Target, find_target
+from ..runtime.target import Target, find_target, working_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
