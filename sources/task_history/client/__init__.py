@@ -15,3 +15,9 @@ retry            status → action, pauses and waits
 wait_stats       how long requests waited and why
 urls             addresses: where a key may be sent
 """
+
+import sys
+
+# httpx imports its own command line with click, rich and pygments where they are installed: 35 ms at each start.
+# It expects that this import fails, as it does where ``None`` stands for the module.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
