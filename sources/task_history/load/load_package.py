@@ -23,6 +23,8 @@ _ROW_GROUP_SIZE = 50_000
 """Rows per row group, which is what one thread reads at a time."""
 _UNIQUE_KEYS = b"task_history.once"
 """Metadata key of Parquet files in which no primary key stands twice."""
+_VALUE_BYTES = b"task_history.value_bytes"
+"""Metadata key of Parquet files under which stands how many bytes their values have, each as often as it is there."""
 
 CursorMove = tuple[tuple[str, ...], datetime]
 """Path of the cursor in the pipeline's state, and its new value."""
@@ -52,9 +54,15 @@ def _has_all(columns: Mapping[str, Any], fields: Any) -> bool:
     return is_known and all(columns[name].get("nullable", True) for name in missing)
 
 
-def has_unique_keys(file: str) -> bool:
+def has_unique_keys(file: pq.FileMetaData) -> bool:
     """Whether the Parquet file is marked as having no primary key twice; files of earlier versions are not."""
-    return _UNIQUE_KEYS in (pq.read_schema(file).metadata or {})
+    return _UNIQUE_KEYS in (file.metadata or {})
+
+
+def value_bytes(file: pq.FileMetaData) -> int | None:
+    """How many bytes the values of the Parquet file have; None where it does not say, as in files of dlt."""
+    marked = (file.metadata or {}).get(_VALUE_BYTES)
+    return None if marked is None else int(marked)
 
 
 class PackageWriter:
@@ -88,7 +96,7 @@ class PackageWriter:
 
     def _write_file(self, path: str, table: Any, keys: Collection[str] = ()) -> None:
         pq.write_table(
-            table.replace_schema_metadata({_UNIQUE_KEYS: b""}),
+            table.replace_schema_metadata({_UNIQUE_KEYS: b"", _VALUE_BYTES: str(table.nbytes).encode()}),
             path,
             compression=self._compression,
             row_group_size=_ROW_GROUP_SIZE,

@@ -17,7 +17,7 @@ from dlt.common.versioned_state import decompress_state
 from task_history import systems
 from task_history.core.batch import Batch, Chunk, Commits
 from task_history.load.dlt_internals import cursor_path
-from task_history.load.load_package import PackageWriter, fits_schema
+from task_history.load.load_package import PackageWriter, fits_schema, value_bytes
 from task_history.load.pipeline import Loader
 from task_history.load.resources import arrow_batch, resources
 from task_history_cli.runtime.target import Target
@@ -148,6 +148,23 @@ def test_its_files_are_what_dlt_would_have_written(tmp_path: Path) -> None:
     assert _files(ours) == expected
     for one in (ours, theirs):
         one.close()
+
+
+def test_a_file_says_how_many_bytes_its_values_have(tmp_path: Path) -> None:
+    """A text that repeats counts as often as it stands there, though the file holds it once; files of dlt say nothing."""
+    one = loader(tmp_path)
+    one.prepare()
+    one.commit(batch("0", userMail="short"))
+    text = "x y " * 50_000
+    ready = arrow_batch(PARAGON, batch(*map(str, range(30)), userMail=text), one.writer())
+    PackageWriter(one.pipeline, compression="none").write(one.pipeline.schemas["paragon"], ready.tables, None)
+    folder = Path(one.pipeline.working_dir)
+    (file,) = folder.glob("load/normalized/*/new_jobs/workflow_executions.*.parquet")
+    assert file.stat().st_size < 2 * len(text)
+    assert 30 * len(text) <= (value_bytes(pq.read_metadata(file)) or 0) < 31 * len(text)
+    pq.write_table(ready.tables["workflow_executions"], tmp_path / "dlt.parquet")
+    assert value_bytes(pq.read_metadata(tmp_path / "dlt.parquet")) is None
+    one.close()
 
 
 def test_a_load_that_was_not_put_away_is_put_away(tmp_path: Path) -> None:

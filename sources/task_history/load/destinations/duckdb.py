@@ -28,7 +28,7 @@ from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
 from .. import dlt_internals
 from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
-from ..load_package import has_unique_keys
+from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
 
@@ -164,17 +164,16 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         names = list(map(client.escape_column_name, keys_of))
         keys = " AND ".join(f"s.{name} = t.{name}" for name in names)
         path = dlt_internals.file_of(self)
-        file = f"read_parquet({quoted_text(path)})"
-        deduplication = self._deduplicating_clause(client, file, names)
-        for part in _slices(client, path, file, is_whole=bool(deduplication)):
+        file, metadata = f"read_parquet({quoted_text(path)})", pq.read_metadata(path)
+        is_unique = has_unique_keys(metadata)
+        deduplication = "" if is_unique else self._deduplicating_clause(client, file, names)
+        for part in _slices(client, path, file, metadata, is_whole=bool(deduplication)):
             delete = f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {part.rows} AS s WHERE {keys})"
             insert = f"INSERT INTO {table} BY NAME SELECT * FROM {part.rows}{deduplication}"
             _write(client, (delete, insert), part.long_bytes)
 
     def _deduplicating_clause(self, client: Any, file: str, names: Sequence[str]) -> str:
         """The SQL clause that keeps each key once, where a file of an earlier version holds one twice; else empty."""
-        if has_unique_keys(dlt_internals.file_of(self)):
-            return ""
         key = ", ".join(names)
         ((is_doubled,),) = client.execute_sql(f"SELECT count(*) > count(DISTINCT ({key})) FROM {file}")
         if not is_doubled:
@@ -194,16 +193,19 @@ class _Slice:
     """Bytes of their texts if these are long, else 0."""
 
 
-def _slices(client: Any, path: str, file: str, *, is_whole: bool) -> list[_Slice]:
+def _slices(client: Any, path: str, file: str, metadata: pq.FileMetaData, *, is_whole: bool) -> list[_Slice]:
     """The file in slices of about 8 MB, where its texts are long; one slice with ``is_whole``.
 
     Texts are counted as often as they stand in a row: the file holds one that repeats once.
     """
-    schema = pq.read_schema(path)
+    size_of_all = value_bytes(metadata)
+    if size_of_all is not None and size_of_all <= _short_bytes(metadata.num_rows):
+        return [_Slice(file)]
+    schema = metadata.schema.to_arrow_schema()
     texts = [quoted_name(field.name) for field in schema if field.type == ARROW["text"]]
     size = " + ".join(f"coalesce(strlen({name}), 0)" for name in texts) or "0"
     ((count, total),) = client.execute_sql(f"SELECT count(*), coalesce(sum({size}), 0)::BIGINT FROM {file}")
-    if total <= min(_MAX_TRANSACTION_BYTES, _LONG_ROW_BYTES * count):
+    if total <= _short_bytes(count):
         return [_Slice(file)]
     if is_whole or _ROW_NUMBER in schema.names:
         return [_Slice(file, total)]
@@ -219,6 +221,11 @@ def _slices(client: Any, path: str, file: str, *, is_whole: bool) -> list[_Slice
         )
         for first, last, slice_bytes in slices
     ]
+
+
+def _short_bytes(rows: int) -> int:
+    """Up to how many bytes the texts of so many rows are no long ones."""
+    return min(_MAX_TRANSACTION_BYTES, _LONG_ROW_BYTES * rows)
 
 
 def _write(client: Any, statements: Sequence[str], long_bytes: int) -> None:
