@@ -91,8 +91,8 @@ def shallow(body: bytes) -> bytes:
 
 
 def _is_shallow(body: bytes) -> bool:
-    # Eight pairs of quotes at once: most of a page is names and texts in a row.
-    brackets = body.translate(None, _NOT_SYNTAX).replace(b'""' * 8, b"").replace(b'""', b"")
+    # Two pairs of quotes at once: most of a page is names and texts in a row.
+    brackets = body.translate(None, _NOT_SYNTAX).replace(b'""' * 2, b"").replace(b'""', b"")
     if b'"' in brackets or b"\\" in brackets:
         # Strings hold brackets or quotes: they are taken out by a closer, slower look.
         outside = (b"".join(pieces[is_inside::2]) for pieces, is_inside in _split_at_quotes(body))

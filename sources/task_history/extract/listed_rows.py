@@ -122,6 +122,7 @@ class Rows(Sequence[Row]):
                 self.parts[-1] = joined
             elif len(part):
                 self.parts.append(part)
+        self._size = sum(map(len, self.parts))
         self._all: list[Row] | None = None
         self._is_distinct = False
         """Whether it is known that no id occurs twice."""
@@ -138,7 +139,7 @@ class Rows(Sequence[Row]):
         return filled[0] if len(filled) == 1 else cls(part for rows in filled for part in rows.parts)
 
     def __len__(self) -> int:
-        return sum(map(len, self.parts))
+        return self._size
 
     def __iter__(self) -> Iterator[Row]:
         if self._all is None:

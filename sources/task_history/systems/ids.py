@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import quote
 
 from ..core.errors import UnexpectedResponse, UnusableId
@@ -28,6 +29,7 @@ def path_of(prefix: str, *ids: str) -> str:
     return "/".join((prefix, *map(_segment, ids)))
 
 
+@lru_cache(maxsize=256)
 def _segment(text: str) -> str:
     if not text:
         fault = "it is empty"
