@@ -12,6 +12,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -175,7 +176,7 @@ def _checked(
                 f"{setting.name}: {PLACEHOLDER!r} is no value (in {source}): set it, or take the line away where it is "
                 f"not needed. {setting.text}"
             )
-        if value is None or (isinstance(value, str) and not value.strip()) or _is_placeholder(value):
+        if _is_empty(setting, value) or _is_placeholder(value):
             if setting.is_required and not allow_missing:
                 raise _missing(account, setting)
             values[setting.name] = setting.default
@@ -186,6 +187,15 @@ def _checked(
     if not allow_missing:
         system.access.check(checked)
     return checked
+
+
+def _is_empty(setting: Setting, value: Any) -> bool:
+    """Whether nothing is set: no text, and of a list no text that holds anything."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return True
+    with suppress(ValueError, TypeError):
+        return setting.type is tuple and not _list(value)
+    return False
 
 
 def _is_placeholder(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""``task-history check SYSTEM``: is the key right, and what does the API hold; 3 requests where no list is refused.
+"""``task-history check SYSTEM``: is the key right, and what does the API hold; 3 requests where nothing is refused.
 
 With ``--destination`` the warehouse is looked at first: is it there, and could a sync write to it.
 """
@@ -6,26 +6,32 @@ With ``--destination`` the warehouse is looked at first: is it there, and could 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from task_history.client.client import Client
 from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
-from task_history.core.errors import AuthenticationError, Rejected, TaskHistoryError
+from task_history.core.errors import AuthenticationError, ConfigurationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
 from task_history.extract.integrations import read_map
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime.probe import probing
+from ..runtime.probe import PATIENCE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
 
 _MOST = 3
 """Requests where none is refused."""
-_MAX_REFUSED = 10
-"""Lists that may be refused before no other is asked for."""
+_MAX_LISTS = 10
+"""Lists that may be refused before no other is asked for, and lists that settings name."""
+_MAX_REQUESTS = 40
+"""Requests of a check whose lists are refused in every form."""
+_NOT_LET_IN = (401, 403)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,109 +58,158 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """Requests a count of the retained executions and the newest ones.
+    """Asks for the lists and for the details of the newest execution, as far as three requests go.
+
+    Requests that are refused are not counted, nor those for further lists that settings name.
 
     Raises:
         TaskHistoryError: the API cannot be used as it is configured.
     """
-    system = settings.system
-    output.keep_secret(settings.secrets)
-    if not system.listing.is_countable:
-        return _of_lists(settings)
-    with probing(settings, most=_MOST) as (client, _):
-        pages = Pages(client, system, settings.values)
-        now = datetime.now(UTC)
-        ahead = now + timedelta(days=400)
-        back = settings.retention or timedelta(days=365)
-        everything = pages.one(Window(floor_ms(now - back), ahead))
-        newest: Page | None = None
-        if everything.total is not None and everything.total > len(everything.rows):
-            newest = pages.one(Window(floor_ms(now - back), ahead), everything.total - 1)
-        rows = [*everything.rows, *(newest.rows if newest else ())]
-        starts = sorted(start for row in rows if (start := system.started_at(row)) is not None)
-        return {
-            "command": "check",
-            "system": system.name,
-            "base_url": without_login(settings.base_url),
-            "executions": everything.total if everything.total is not None else None,
-            "oldest_started_at": starts[0] if starts else None,
-            "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
-            "retention_days": settings.values.retention_days or None,
-            "looked_back_days": back / timedelta(days=1),
-            "clock_offset_s": client.vendor_clock_offset_s,
-            "requests": sum(client.stats.sent.values()),
-            "rate_limit": {
-                "requests": settings.values.rate_limit_requests,
-                "period_s": settings.values.rate_limit_period_s,
-            },
-        }
-
-
-def _of_lists(settings: Settings) -> dict[str, Any]:
-    """Asks for the workflows and for the first page of the lists, as far as three requests go, those refused not counted.
-
-    Raises:
-        AuthenticationError: every list that was asked for was refused.
-    """
     system, values = settings.system, settings.values
-    with probing(settings, most=_MOST + _MAX_REFUSED) as (client, _):
-        asking = FallbackSender(client)
-        names = system.listing.partitions(values, ())
-        workflows = None
-        # Lists that settings name are looked at first, as many as there are requests for.
-        if system.workflows is not None and len(names) <= 1:
-            request = system.workflows.request(values, names[0] if names else "", 0)
-            try:
-                workflows = system.workflows.read(asking.send(request).data).rows
-            except Rejected as error:
-                raise _refused(settings, names[0] if names else "", error, what="workflows") from None
-            names = system.listing.partitions(values, workflows)
-        rows: list[Row] = []
-        shown: Page | None = None
-        refused: dict[str, Rejected] = {}
-        for listing in (system, *system.companions):
-            for name in names:
-                if sum(client.stats.sent.values()) - len(refused) >= _MOST or len(refused) >= _MAX_REFUSED:
-                    break
-                filters = {system.listing.partitioned_by: name} if system.listing.partitioned_by else {}
-                try:
-                    page = Pages(asking, listing, values, filters=filters).one(None)
-                except Rejected as error:
-                    refused[name or listing.executions.name] = error
-                    continue
-                shown = shown or page
-                rows += page.rows if listing is system else []
-        if refused and shown is None:
-            name, refusal = next(iter(refused.items()))
-            raise _refused(settings, name if system.listing.partitioned_by else "", refusal)
-        starts = sorted(start for row in rows if (start := system.started_at(row)) is not None)
+    output.keep_secret(settings.secrets)
+    with probing(settings, most=_MAX_REQUESTS) as (client, _):
+        probe = _Probe(settings, client)
+        found = probe.counted() if system.listing.is_countable else probe.lists()
+        probe.details()
         return {
             "command": "check",
             "system": system.name,
             "base_url": without_login(settings.base_url),
-            "executions": shown.total if shown and len(names) == 1 else None,
-            "workflows": None if workflows is None else len(workflows),
-            "lists": len(names),
-            "refused": [{"list": name, "status": error.status} for name, error in refused.items()],
-            "oldest_started_at": None,
-            "newest_started_at": starts[-1] if starts else None,
-            "retention_days": settings.values.retention_days or None,
+            **found,
+            "details": probe.details_outcome,
+            "refused": probe.refused,
+            "retention_days": values.retention_days or None,
             "clock_offset_s": client.vendor_clock_offset_s,
-            "requests": sum(client.stats.sent.values()),
-            "rate_limit": {
-                "requests": settings.values.rate_limit_requests,
-                "period_s": settings.values.rate_limit_period_s,
-            },
+            "requests": client.requests_sent,
+            "rate_limit": {"requests": values.rate_limit_requests, "period_s": values.rate_limit_period_s},
             "warnings": list(system.access.warnings(values)),
         }
 
 
+class _Probe:
+    """The requests of one check, and what they showed."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._settings = settings
+        self._client = client
+        self._sender = FallbackSender(client)
+        self._left = _MOST
+        """How many more answers are read."""
+        self._newest: tuple[Row, str] | None = None
+        """The newest execution that was shown, and its partition."""
+        self.refused: list[dict[str, Any]] = []
+        """What the vendor refuses while it gives other lists: ``list``, ``status`` and ``reason``."""
+        self.details_outcome: str | None = None
+        """``readable`` or ``refused``; None where none were asked for."""
+
+    def counted(self) -> dict[str, Any]:
+        """Asks for the number of executions, the oldest and the newest."""
+        settings = self._settings
+        pages = Pages(self._client, settings.system, settings.values)
+        now = datetime.now(UTC)
+        back = settings.retention or timedelta(days=365)
+        window = Window(floor_ms(now - back), now + timedelta(days=400))
+        newest: Page | None = None
+        try:
+            everything = pages.one(window)
+            self._left -= 1
+            if everything.total is not None and everything.total > len(everything.rows):
+                newest = pages.one(window, everything.total - 1)
+                self._left -= 1
+        except Rejected as error:
+            raise _refused(settings, "", error) from None
+        rows = [*everything.rows, *(newest.rows if newest else ())]
+        starts = self._starts(rows, "")
+        return {
+            "executions": everything.total,
+            "oldest_started_at": starts[0] if starts else None,
+            "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
+            "looked_back_days": back / timedelta(days=1),
+        }
+
+    def lists(self) -> dict[str, Any]:
+        """Asks for the workflows and for the first page of the lists. Raises where every list is refused."""
+        settings, system, values = self._settings, self._settings.system, self._settings.values
+        names = system.listing.partitions(values, ())
+        workflows = None
+        # Lists that settings name are all looked at, as far as a check goes.
+        self._left = max(self._left, min(len(names), _MAX_LISTS))
+        if system.workflows is not None and len(names) <= 1:
+            request = system.workflows.request(values, names[0] if names else "", 0)
+            try:
+                workflows = system.workflows.read(self._sender.send(request).data).rows
+            except Rejected as error:
+                raise _refused(settings, names[0] if names else "", error, what="workflows") from None
+            self._left -= 1
+            names = system.listing.partitions(values, workflows)
+        shown: Page | None = None
+        first: tuple[str, Rejected] | None = None
+        newest: list[datetime] = []
+        for listing in (system, *system.companions):
+            for name in names:
+                # One is kept for the details.
+                is_enough = workflows is not None and bool(newest)
+                if is_enough or not self._left or len(self.refused) >= _MAX_LISTS:
+                    break
+                filters = {system.listing.partitioned_by: name} if system.listing.partitioned_by else {}
+                try:
+                    page = Pages(self._sender, listing, values, filters=filters).one(None)
+                except Rejected as error:
+                    first = first or (name, error)
+                    self._refuse(name or listing.executions.name, error)
+                    continue
+                self._left -= 1
+                shown = shown or page
+                newest += self._starts(page.rows, name) if listing is system else []
+        if first and shown is None:
+            name, refusal = first
+            raise _refused(settings, name if system.listing.partitioned_by else "", refusal)
+        return {
+            "executions": shown.total if shown and len(names) == 1 else None,
+            "workflows": None if workflows is None else len(workflows),
+            "lists": len(names),
+            "oldest_started_at": None,
+            "newest_started_at": max(newest, default=None),
+        }
+
+    def details(self) -> None:
+        """Asks for the details of the newest execution, where a sync would."""
+        system, values = self._settings.system, self._settings.values
+        if self._newest is None or values.steps == "none" or not self._left:
+            return
+        row, partition = self._newest
+        try:
+            request = system.details.request(values, system.identity(row), partition)
+            request = replace(request, patience_s=PATIENCE_S, is_partial=True)
+            system.details.read(values, request, self._sender.send(request).data)
+        except Rejected as error:
+            if not system.details.is_gone(error.status, str(error)):
+                self.details_outcome = "refused"
+                self._refuse("details", error)
+        else:
+            self.details_outcome = "readable"
+
+    def _refuse(self, name: str, error: Rejected) -> None:
+        self.refused.append({"list": name, "status": error.status, "reason": str(error)})
+
+    def _starts(self, rows: Sequence[Row], partition: str) -> list[datetime]:
+        """The instants at which the executions began, in order; notes the newest execution."""
+        system = self._settings.system
+        started = [(start, row) for row in rows if (start := system.started_at(row)) is not None]
+        started.sort(key=lambda pair: pair[0])
+        if started:
+            self._newest = started[-1][1], partition
+        return [start for start, _ in started]
+
+
 def _refused(settings: Settings, name: str, error: Rejected, *, what: str = "executions") -> TaskHistoryError:
-    """The result when the credentials are valid and one of the listings is refused."""
+    """The error for a list that is refused as a whole."""
+    base_url, hint = without_login(settings.base_url), settings.system.access.hint(error.status)
+    if error.status not in _NOT_LET_IN:
+        return ConfigurationError(f"{error} {hint}".rstrip()) if 400 <= error.status < 500 else error
     of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(
-        f"The credentials are accepted by {without_login(settings.base_url)}, and the list of {what}{of} is not "
-        f"given: {error} {settings.system.access.hint(error.status)}",
+        f"The credentials are accepted by {base_url}, and the list of {what}{of} is not given: {error} {hint}",
         status=error.status,
     )
 
@@ -164,7 +219,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     count = "an unknown number of" if result["executions"] is None else f"{result['executions']:,}"
     found = [f"The key is accepted by {result['base_url']}."]
     if "lists" in result:
-        return [*found, *_lists_lines(result)]
+        return [*found, *_lists_lines(result), *_notes(result)]
     if result["executions"] == 0:
         days = result["looked_back_days"]
         found.append(f"The API holds no executions of the last {days:g} days for this project.")
@@ -185,7 +240,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         found.append(
             f"Note: the vendor's clock differs from this machine's by {output.duration(abs(offset))}."
         )
-    return found
+    return found + _notes(result)
 
 
 def _lists_lines(result: dict[str, Any]) -> list[str]:
@@ -196,9 +251,24 @@ def _lists_lines(result: dict[str, Any]) -> list[str]:
     if result["newest_started_at"]:
         shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
         found.append(f"The newest of the executions on the first page began at {shown}.")
-    if result["refused"]:
-        names = ", ".join(f"{entry['list']} (HTTP {entry['status']})" for entry in result["refused"])
+    refused = [entry for entry in result["refused"] if entry["list"] != "details"]
+    if refused:
+        names = ", ".join(f"{entry['list']} (HTTP {entry['status']})" for entry in refused)
         found.append(
-            f"{len(result['refused'])} of {result['lists']} lists are refused: {names}. A sync loads the others."
+            f"{len(refused)} of {result['lists']} lists are refused: {names}. A sync loads the others. "
+            f"{refused[0]['reason']}"
+        )
+    return found
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """What the details show, and warnings, for a person."""
+    found = []
+    if result["details"] == "readable":
+        found.append("The details of the newest execution can be read.")
+    elif result["details"] == "refused":
+        found.append(
+            f"The details of the newest execution are refused: a sync loads executions without their steps. "
+            f"{result['refused'][-1]['reason']}"
         )
     return found + [f"Note: {text}" for text in result["warnings"]]

@@ -9,11 +9,12 @@ from dataclasses import replace
 from task_history.client.client import Client
 from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget
-from task_history.core.errors import Stopped
+from task_history.core.errors import Stopped, VendorError
 from task_history.core.stop import StopSignal
 from task_history.settings import Settings
 
-_FAULT_DEADLINE_S = 3.0
+PATIENCE_S = 3.0
+"""How many seconds a failing request is tried again."""
 _TIMEOUT_S = 10.0
 _LONGEST_HOLD_S = 10.0
 """Maximum seconds to wait when the vendor answers with Retry-After."""
@@ -32,7 +33,7 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
     """
     values = replace(
         settings.values,
-        fault_deadline_s=min(settings.values.fault_deadline_s, _FAULT_DEADLINE_S),
+        fault_deadline_s=min(settings.values.fault_deadline_s, PATIENCE_S),
         timeout_s=min(settings.values.timeout_s, _TIMEOUT_S),
     )
     impatient = replace(settings, values=values)
@@ -42,5 +43,7 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
     ):
         try:
             yield client, budget
-        except Stopped as stopped:
-            raise client.failure or stopped from None
+        except Stopped:
+            raise client.failure or VendorError(
+                f"{client.origin} has not answered everything after {most} requests, which are the most for a look."
+            ) from None

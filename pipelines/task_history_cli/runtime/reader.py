@@ -75,12 +75,12 @@ def probed(target: Target, settings: Settings) -> list[str]:
         from .reader_dlt import probed as probed_there
 
         return probed_there(target, settings)
+    # Beside the file DuckDB writes its log.
+    for path in (target.file.parent, target.file):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise WarehouseUnavailable(f"{path} may not be written: check its owner and rights.")
     with queried(target, settings) as reader:
         if reader is None:
-            if not os.access(target.file.parent, os.W_OK):
-                raise WarehouseUnavailable(
-                    f"{target.file.parent} may not be written: check its owner and rights."
-                )
             return [f"{target.file} will be created by the first sync."]
         is_there = any(table == settings.system.executions.name for table, _ in reader.columns())
     state = "is there" if is_there else "will be created by the first sync"

@@ -12,6 +12,7 @@ from task_history.core.dataset_names import LANES, REPLAY, VIEWS_DATASET
 from task_history.load import destinations
 from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
+from task_history.views.dialects import DIALECTS
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
@@ -42,7 +43,8 @@ def probed(target: Target, settings: Settings) -> list[str]:
             "",
             *(f"{lane}_" for lane in LANES if lane != REPLAY or settings.system.replay),
         )
-        found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), VIEWS_DATASET])
+        with_views = [VIEWS_DATASET] if str(client.capabilities.sqlglot_dialect) in DIALECTS else []
+        found = backend.probe(sql, [name, *(f"{name}_{lane}staging" for lane in lanes), *with_views])
         return [f"The warehouse is {target.place}.", *found]
 
 

@@ -13,7 +13,6 @@ from ..core.models import Answer
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.common_settings import SystemSettings
 from ..systems.protocol import Login, System, Token
-from .responses import describe
 
 Send = Callable[[Login], Answer]
 
@@ -75,11 +74,9 @@ class Credentials:
         try:
             answer = self.send(login)
         except Rejected as error:
-            # 400 and 404 say no more than 401 here: who asks is not known, or not there.
-            raise AuthenticationError(
-                f"{error} The vendor gave no token for {describe(login.request)}. {self._system.access.hint(401)}",
-                status=error.status,
-            ) from None
+            # 400 says no more than 401 here: the credentials are not known.
+            hint = self._system.access.hint(404 if error.status == 404 else 401)
+            raise AuthenticationError(f"{error} So there is no token. {hint}", status=error.status) from None
         assert self._system.access.read_login is not None  # noqa: S101 - states both or none
         self._token = self._system.access.read_login(answer.data)
         self._secrets.add(self._token.value)

@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 import orjson
 
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
+from ..core.escapes import visible
 from ..core.json_reading import parse, shallow
 from ..core.models import Answer, Json, Request
 from ..redaction.redactor import Redactor
@@ -117,19 +118,15 @@ class ResponseReader:
         if action is Action.REDIRECT:
             return self._redirect(request, status, headers)
         if action is Action.LOG_IN:
-            return Unauthorized(self._refused(request, status))
+            return Unauthorized(self._refused(request, status, refusal_text(body, secrets)))
         if action is Action.REFUSE:
-            return self._refused(request, status)
+            return self._refused(request, status, refusal_text(body, secrets))
         if action is Action.WAIT:
             return RetryAfter(seconds, status)
         if action is Action.RETRY:
             return Fault(f"HTTP {status}", status=status)
-        message = vendor_message(body, secrets)
-        return Rejected(
-            f"{self.origin} refused {describe(request)} with HTTP {status}"
-            + (f": {message}" if message else " and gave no reason."),
-            status=status,
-        )
+        text = refusal_text(body, secrets) or " and gave no reason."
+        return Rejected(f"{self.origin} refused {describe(request)} with HTTP {status}{text}", status=status)
 
     def _status_within(self, answer: Answer | Fault) -> int | None:
         if self.status_in is None or isinstance(answer, Fault):
@@ -144,11 +141,10 @@ class ResponseReader:
             "Check base_url; if it is right, the vendor's API has changed."
         )
 
-    def _refused(self, request: Request, status: int) -> AuthenticationError:
-        hint = self.hint_for(status)
+    def _refused(self, request: Request, status: int, text: str) -> AuthenticationError:
+        hint = self.hint_for(status) or "Check the key, its scope and the plan."
         return AuthenticationError(
-            f"{self.origin} refused the credentials for {describe(request)} (HTTP {status})."
-            + (f" {hint}" if hint else " Check the key, its scope and the plan."),
+            f"{self.origin} refused the credentials for {describe(request)} (HTTP {status}){text or '.'} {hint}",
             status=status,
         )
 
@@ -202,16 +198,30 @@ def http_date(value: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def vendor_message(body: bytes, secrets: Iterable[str]) -> str:
-    """What the vendor says about its refusal: at most 200 printable characters, without secrets.
+def refusal_text(body: bytes, secrets: Iterable[str]) -> str:
+    """The end of the sentence about a refusal: what the vendor says, as one line; empty where it says nothing."""
+    if body.lstrip(_BLANK)[:1] == b"<":
+        return ", and a web page in place of a reason: it may not come from the API."
+    message = vendor_message(body, secrets)
+    if not message and body.lstrip(_BLANK)[:1] not in _MARKUP:
+        message = _shown(body[: 4 * _MESSAGE_CHARS].decode(errors="replace"), secrets)
+    return f": {message.rstrip('.')}." if message else ""
 
-    It is prose, and what it quotes has no name: whatever looks random is taken out as well.
-    """
+
+def vendor_message(body: bytes, secrets: Iterable[str]) -> str:
+    """The message in the JSON of a refusal, as ``_shown``; empty where there is none."""
     try:
-        said = _message_in(parse(body), depth=4)
+        return _shown(_message_in(parse(body), depth=4), secrets)
     except (ValueError, RecursionError):
         return ""
-    line = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+
+
+def _shown(message: str, secrets: Iterable[str]) -> str:
+    """A vendor's message as one line of at most 200 characters, without secrets, control characters as escapes.
+
+    It is prose, and what it quotes has no name: text that looks random is taken out as well.
+    """
+    line = visible(" ".join(message.split()))
     text = without_long_runs(Redactor(secrets=secrets).text(line)[0])
     return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
 

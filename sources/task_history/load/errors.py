@@ -121,6 +121,19 @@ _ADVICE = (
         "The disk is full: make room, then run the same command again; it goes on after the last commit.",
     ),
     (
+        ("permission denied for database",),
+        "The role may make no schemas in the database: GRANT CREATE ON DATABASE … TO the role, or make the schemas and "
+        "their staging schemas for it.",
+    ),
+    (
+        ("permission denied for schema",),
+        "The role may not use the schema: GRANT USAGE, CREATE ON SCHEMA … TO the role.",
+    ),
+    (
+        ("in a read-only transaction",),
+        "The database takes no changes: it is a standby, or default_transaction_read_only is on. Name the primary.",
+    ),
+    (
         ("permission denied", "read-only file system", "access denied"),
         "The warehouse may not be written: check the owner and rights of the file or dataset.",
     ),

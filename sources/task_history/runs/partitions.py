@@ -162,25 +162,30 @@ class Partitions:
             log.warning("partition_failed", partition=name, reason=str(error))
             return
         self.refused[partition.name] = error
-        if error.status == 404:
+        if error.status == 404 and self._are_listed:
             log.info("partition_gone", partition=name)
             return
         self._context.tally.unverified += 1
-        hint = self._context.system.access.hint(error.status) if error.status == 403 else str(error)
-        log.warning("partition_refused", partition=name, status=error.status, hint=hint)
+        hint = self._context.system.access.hint(error.status)
+        log.warning("partition_refused", partition=name, status=error.status, reason=str(error), hint=hint)
+
+    @property
+    def _are_listed(self) -> bool:
+        """Whether the vendor lists the partitions; else the settings name them."""
+        context = self._context
+        return context.system.workflows is not None and not context.system.listing.partitions(
+            context.settings.values, ()
+        )
 
     def _raise_refused(self) -> None:
         """Raises the error of the account when the vendor refused every partition."""
         errors, system = list(self.refused.values()), self._context.system
         if any(error.status == 403 for error in errors):
             raise AuthenticationError(
-                f"None of the {len(errors)} lists may be read (HTTP 403). {system.access.hint(403)}",
+                f"None of the {len(errors)} lists may be read: {errors[0]} {system.access.hint(403)}",
                 status=403,
             )
-        are_listed = system.workflows is not None and not system.listing.partitions(
-            self._context.settings.values, ()
-        )
-        if not are_listed or any(error.status != 404 for error in errors):
+        if not self._are_listed or any(error.status != 404 for error in errors):
             raise errors[0]
 
 

@@ -19,12 +19,13 @@ from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..core.errors import ConfigurationError, PackageRefused, StateUnavailable
+from ..core.errors import ConfigurationError, PackageRefused, Rejected, StateUnavailable
 from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
 from ..redaction.redactor import Redactor
 from ..settings import Settings
+from ..systems.protocol import System
 from ..warehouse.tables import SYNC_RUNS
 from .lock import lock_path
 from .run_row import RunRow
@@ -230,4 +231,11 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
                 hand_over(batch)
         progress.wait()
     if run.loop.failure is not None:
-        raise run.loop.failure
+        raise _with_hint(run.loop.failure, run.loop.context.system)
+
+
+def _with_hint(error: Exception, system: System) -> Exception:
+    """The error; the refusal of a whole list with what can be checked."""
+    if type(error) is not Rejected or not (hint := system.access.hint(error.status)):
+        return error
+    return Rejected(f"{error} {hint}", status=error.status)

@@ -187,7 +187,7 @@ class Access(Generic[S]):
     headers: Callable[[S, str], dict[str, str]]
     """The headers that authenticate a request, with the token that a login gave; empty where there is no login."""
     hint: Callable[[int], str]
-    """The hint for a user when the vendor refuses with 401 or 403."""
+    """The hint for a user when the vendor refuses with that status; empty where there is none."""
     check: Callable[[S], None] = lambda values: None
     """Raises ConfigurationError where settings contradict each other."""
     warnings: Callable[[S], tuple[str, ...]] = lambda values: ()

@@ -90,7 +90,8 @@ def test_the_example_of_the_readme_keeps_the_promises(tmp_path: Path, acme: Acme
     """One file, and jobs are complete, once, settled, their details read once, and secrets taken out."""
     place = Place(tmp_path, None, system="acme")
     place.set(base_url=f"http://127.0.0.1:{acme.server_address[1]}", api_key="acme-key-123456")
-    assert json.loads(place.run("check", "acme", "--json").stdout)["requests"] == 1
+    # The list, and the details of the newest.
+    assert json.loads(place.run("check", "acme", "--json").stdout)["requests"] == 2
     first = place.sync()
     assert (first["complete"], first["left"]["open_executions"]) == (True, 1)
     acme.jobs[-1]["status"] = "broken"

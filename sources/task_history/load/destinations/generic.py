@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dlt.common.destination import Destination
 
 from ...core.batch import Commits
-from ...core.errors import ConfigurationError, UsageError
+from ...core.errors import ConfigurationError, UsageError, WarehouseUnavailable
+from ...warehouse.sql_text import quoted_name
 from ..dlt_internals import SqlJobClientBase
 from ..dlt_settings import configuration_error
 from .base import Backend, Descriptions
@@ -15,6 +17,11 @@ from .duckdb import comment_statement
 
 _COMMENTED = frozenset({"postgres", "redshift", "snowflake"})
 """Databases that support COMMENT ON as DuckDB does, and to which dlt writes no descriptions."""
+_FOREIGN_TABLES = """
+SELECT relname FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY relname
+"""
+"""Tables of a schema whose owner the role is not: only an owner adds columns and descriptions."""
 
 
 def destination(name: str, *, staging: str) -> Any:
@@ -51,6 +58,33 @@ def destination(name: str, *, staging: str) -> Any:
 class OtherBackend(Backend):
     commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
 
+    @property
+    def _kind(self) -> str:
+        return str(self.destination.destination_type).rpartition(".")[2]
+
+    def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
+        if self._kind != "postgres":
+            return super().probe(client, datasets)
+        lines = []
+        # In Postgres schemas and tables are part of a transaction: what is made here is never there.
+        client.execute_sql("BEGIN")
+        try:
+            for name in datasets:
+                found = client.execute_sql("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s", name)
+                if not found:
+                    client.execute_sql(f"CREATE SCHEMA {quoted_name(name)}")
+                client.execute_sql(f"CREATE TABLE {quoted_name(name)}.task_history_probe (a INTEGER)")
+                if foreign := client.execute_sql(_FOREIGN_TABLES, name):
+                    raise WarehouseUnavailable(
+                        f"The table {name}.{foreign[0][0]} belongs to another role, and only its owner may add columns: "
+                        "make this role a member of the owner, or load into another dataset."
+                    )
+                state = "is there" if found else "will be created by the first sync"
+                lines.append(f"The dataset {name} {state}, and tables may be made in it.")
+        finally:
+            client.execute_sql("ROLLBACK")
+        return lines
+
     def describe(self, client: Any, sentences: Descriptions) -> None:
-        if self.destination.destination_type.rpartition(".")[2] in _COMMENTED:
+        if self._kind in _COMMENTED:
             client.execute_many([comment_statement(client, *key, text) for key, text in sentences.items()])

@@ -57,6 +57,12 @@ def headers(values: B3osSettings, token: str) -> dict[str, str]:
 def hint(status: int) -> str:
     if status == 401:
         return "Set api_key to an API key of the organization; it begins with b3sk_ and was shown only once."
+    if status == 404:
+        return "Check base_url: the API is at https://api.b3os.org."
+    if status == 400:
+        return "Where the vendor wants the organization named (X-Org-ID), set organization_id."
+    if status != 403:
+        return ""
     return (
         "The key is known but may not read this: it needs the scope read, and organization_id, where it is set, has "
         "to be the key's own."

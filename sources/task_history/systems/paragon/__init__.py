@@ -63,6 +63,13 @@ def hint(status: int) -> str:
             "Set api_key to a project-level API key (dashboard: Settings > API Keys); a Paragon User Token "
             "is refused here, and so is a key that was rotated or deleted."
         )
+    if status == 404:
+        return (
+            "Check project_id, the project's id in the dashboard's address bar, and base_url, on-premise "
+            "https://zeus.<your domain>."
+        )
+    if status != 403:
+        return ""
     return (
         "The key is known but may not read this: check that project_id is the project of the key, that the "
         "plan includes Task History (Enterprise), and on-premise that Task History is not switched off."

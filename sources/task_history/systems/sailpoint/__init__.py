@@ -117,6 +117,10 @@ def hint(status: int) -> str:
             "Set client_id and client_secret to those of a personal access token (PAT) that was not deleted, and "
             "tenant to the tenant that made it."
         )
+    if status == 404:
+        return "Check tenant, or base_url where it is set, and api_version: this address has no such list."
+    if status != 403:
+        return ""
     return (
         "The token is known but may not read this: it has to be a personal access token of a user (a client of "
         "its own has none) with the scopes sp:workflow:read and sp:workflow-execution:read, whose level is "

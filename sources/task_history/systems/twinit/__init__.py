@@ -93,6 +93,12 @@ def hint(status: int) -> str:
             "Set access_key and secret_key to a service access key of the application application_id, on the host "
             "base_url; a token that was set by hand has probably expired."
         )
+    if status == 404:
+        return "Check base_url, since each environment has a host of its own, and the names in namespaces."
+    if status == 400:
+        return "Check the names in namespaces."
+    if status != 403:
+        return ""
     return "The key is known but may not read this: check that it may read the namespaces in the setting namespaces."
 
 
