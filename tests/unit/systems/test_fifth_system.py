@@ -92,6 +92,7 @@ def test_the_example_of_the_readme_keeps_the_promises(tmp_path: Path, acme: Acme
     place.set(base_url=f"http://127.0.0.1:{acme.server_address[1]}", api_key="acme-key-123456")
     # The list, and the details of the newest.
     assert json.loads(place.run("check", "acme", "--json").stdout)["requests"] == 2
+    acme.asked.clear()
     first = place.sync()
     assert (first["complete"], first["left"]["open_executions"]) == (True, 1)
     acme.jobs[-1]["status"] = "broken"
