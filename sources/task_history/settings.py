@@ -23,8 +23,8 @@ from .core.errors import ConfigurationError
 from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
 from .settings_accounts import Account, all_accounts, check_account, other_datasets
-from .settings_sources import ConfigSource, config_sources
-from .settings_suggestions import OF_DLT, SECTION, suggestion_for
+from .settings_sources import ConfigSource, Environment, config_sources
+from .settings_suggestions import OF_DLT, SECTION, suggestion_for, variable_suggestion
 from .systems import find, names
 from .systems.common_settings import Setting, SystemSettings, settings_in
 from .systems.protocol import System
@@ -235,6 +235,8 @@ def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system
     """Raises ConfigurationError for a misspelled section, or a setting in the wrong section."""
     # A setting outside all systems' sections is suggested for the current system first.
     ordered_systems = sorted(names(), key=lambda name: name != system)
+    if isinstance(place, Environment):
+        _check_variables(place, ordered_systems)
     for path, is_table in place.paths():
         suggestion = suggestion_for(path, is_table=is_table, systems=ordered_systems, settings=settings)
         if suggestion is None:
@@ -244,6 +246,15 @@ def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system
             advice = f"Did you mean {place.spelled(suggestion.path, is_table=suggestion.is_section)}?"
         entry = f"{'section' if is_table else 'setting'} {place.spelled(path, is_table=is_table)}"
         raise ConfigurationError(f"There is no {entry} (in {place.name}). {advice}")
+
+
+def _check_variables(place: Environment, systems: Sequence[str]) -> None:
+    """Raises ConfigurationError for a variable that is nearly one of task-history's, and which no part reads."""
+    declared = {setting.name for name in systems for setting in settings_in(find(name).settings)}
+    for name in place.environ:
+        near = variable_suggestion(name, place.environ, systems=systems, settings=sorted(declared))
+        if near is not None:
+            raise ConfigurationError(f"There is no setting {name} (in the environment). Did you mean {near}?")
 
 
 def _value(setting: Setting, value: Any, source: str) -> Any:

@@ -7,12 +7,24 @@ https://dlthub.com/docs/general-usage/credentials/advanced
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 
 SOURCES, OWN = SECTION = ("sources", "task_history")
 OF_DLT = frozenset({"data_writer", "extract", "load", "normalize", "schema"})
 """Sections of dlt itself within the section of a source."""
+VARIABLES = (
+    "TASK_HISTORY_COMMAND",
+    "TASK_HISTORY_DESTINATION",
+    "TASK_HISTORY_DLT_INTERNALS",
+    "TASK_HISTORY_STATE",
+    "TASK_HISTORY_STATE_DIR",
+    "TASK_HISTORY_UMASK",
+)
+"""Environment variables of task-history that are no settings."""
+_PIPELINE = "task_history"
+"""The beginning of the pipelines' names, which are sections too."""
+_DUCKDB = ("destination", "duckdb", "credentials")
 
 Path = tuple[str, ...]
 
@@ -34,6 +46,10 @@ def suggestion_for(
 
     ``settings`` are the names of all settings that any system has.
     """
+    if (own := _of_pipeline(path, systems=systems, settings=settings)) is not None:
+        return Suggestion(own, is_table)
+    if len(path) == 3 and path[0] == SOURCES and path[1] in systems and path[2] in settings:
+        return Suggestion((*SECTION, *path[1:]), is_section=False)
     # A section of a pipeline's name may stand before the others.
     for before in (0, 1):
         prefix, rest = tuple(path[:before]), tuple(path[before:])
@@ -48,6 +64,51 @@ def suggestion_for(
         if suggested is not None:
             is_section = is_table or suggested[1:] == ()
             return Suggestion((*prefix, *SECTION, *suggested) if suggested else None, is_section)
+    return None
+
+
+def variable_suggestion(
+    name: str, names: Container[str], *, systems: Collection[str], settings: Collection[str]
+) -> str | None:
+    """The suggestion for an environment variable that has the letters of a setting, or nearly the name of a variable.
+
+    None where it is right, not part of task-history, or where the right one is among ``names`` too.
+    """
+    rights = ["__".join(path).upper() for path in (_DUCKDB, (*_DUCKDB, "database"))]
+    for system in systems:
+        rights += ["__".join((*SECTION, system, setting)).upper() for setting in settings]
+    letters = _letters(name)
+    for right in rights:
+        shorter = _letters(right).removeprefix(SOURCES)
+        if name != right and letters in (
+            _letters(right),
+            shorter,
+            shorter.replace(_letters(OWN), SOURCES, 1),
+        ):
+            return None if right in names else right
+    if "__" in name or name in VARIABLES or not _near("_".join(name.lower().split("_")[:2]), (OWN,)):
+        return None
+    near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
+    return near[0] if near and near[0] not in names else None
+
+
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _of_pipeline(path: Sequence[str], *, systems: Collection[str], settings: Collection[str]) -> Path | None:
+    """The suggested path of a value in a section that is nearly an account's pipeline; None where it is right."""
+    head, *rest = path
+    words = head.split("_")
+    if len(path) < 2 or not _near("_".join(words[:2]), (_PIPELINE,)):
+        return None
+    system = next((name for name in systems if f"{head}_".startswith(f"{_PIPELINE}_{name}_")), None)
+    if system is None:
+        if (*rest[:2],) != SECTION or len(rest) < 4 or rest[2] not in systems:
+            return None
+        return ("_".join((_PIPELINE, rest[2], *words[3:])), *rest)
+    if len(rest) == 1 and rest[0] in settings:
+        return (head, *SECTION, system, rest[0])
     return None
 
 

@@ -325,12 +325,12 @@ def test_settings_of_other_pipelines_stay(text: str, tmp_path: Path) -> None:
 
 
 def test_settings_of_motherduck_run_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What dlt opens by DuckDB elsewhere takes the same settings, and no others."""
+    """MotherDuck is refused before any of its settings is looked at."""
     own = "DESTINATION__MOTHERDUCK__CREDENTIALS"
     monkeypatch.setenv(f"{own}__DATABASE", "w")
     monkeypatch.setenv(f"{own}__PASSWORD", "t")
     monkeypatch.setenv(f"{own}__PRAGMAS", json.dumps([f"threads=1; {COPY}"]))
-    with pytest.raises(ConfigurationError, match=r"^destination\.motherduck\.credentials\.pragmas: "):
+    with pytest.raises(ConfigurationError, match="MotherDuck is not supported"):
         _ = Target("motherduck").fingerprint
 
 

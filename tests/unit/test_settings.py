@@ -11,10 +11,12 @@ import pytest
 from task_history.core.errors import ConfigurationError
 from task_history.extract.integrations import Named, read_map
 from task_history.settings import Settings, load, settings_of
+from task_history.settings_suggestions import VARIABLES
 from task_history.systems import find, names
 from task_history.systems.common_settings import settings_in
 from task_history.systems.paragon.settings import ParagonSettings
 from tests.support import settings_docs
+from tests.support.place import ROOT
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
 NEEDED = {PREFIX + "PROJECT_ID": "p", PREFIX + "API_KEY": "secret-key-1"}
@@ -185,6 +187,15 @@ def test_numbers_and_dates_without_sense_are_named(tmp_path: Path, name: str, gi
             '[task_history_paragon_eu.source.task_history.paragon]\nsteps = "none"',
             "[task_history_paragon_eu.sources.task_history.paragon]",
         ),
+        ('[sources.paragon]\nsteps = "none"', "steps under [sources.task_history.paragon]"),
+        (
+            '[task_histry_paragon.sources.task_history.paragon]\nsteps = "none"',
+            "steps under [task_history_paragon.sources.task_history.paragon]",
+        ),
+        (
+            '[task_history_paragon_eu]\napi_key = "none"',
+            "api_key under [task_history_paragon_eu.sources.task_history.paragon]",
+        ),
         ("[sources.task_history.zendesk]\nkey = 1", "Systems: b3os, paragon, sailpoint, twinit."),
     ],
 )
@@ -204,6 +215,19 @@ def test_sections_that_nobody_reads_are_named(tmp_path: Path, text: str, meant: 
         ("SOURCES__TASK_HISTRY__PARAGON__STEPS", PREFIX + "STEPS"),
         ("SOURCES__TASK_HISTORY__PARAGON_API_KEY", PREFIX + "API_KEY"),
         ("SOURCES__TASK_HISTORY__PARAGON", PREFIX + "…"),
+        ("SOURCES__PARAGON__STEPS", PREFIX + "STEPS"),
+        ("SOURCES_TASK_HISTORY_PARAGON_STEPS", PREFIX + "STEPS"),
+        ("SOURCES__TASK_HISTORY_PARAGON__STEPS", PREFIX + "STEPS"),
+        ("sources__task_history__paragon__steps", PREFIX + "STEPS"),
+        ("TASK_HISTORY__PARAGON__STEPS", PREFIX + "STEPS"),
+        ("DESTINATION_DUCKDB_CREDENTIALS", "DESTINATION__DUCKDB__CREDENTIALS"),
+        ("DESTINATION__DUCKDB_CREDENTIALS", "DESTINATION__DUCKDB__CREDENTIALS"),
+        ("destination__duckdb__credentials__database", "DESTINATION__DUCKDB__CREDENTIALS__DATABASE"),
+        ("TASK_HISTORY_PARGON_EU__" + PREFIX + "API_KEY", "TASK_HISTORY_PARAGON_EU__" + PREFIX + "API_KEY"),
+        ("TASK_HISTORY_PARAGON_EU__API_KEY", "TASK_HISTORY_PARAGON_EU__" + PREFIX + "API_KEY"),
+        ("TASK_HISTORY_UMSK", "TASK_HISTORY_UMASK"),
+        ("TASK_HISTORY_STATEDIR", "TASK_HISTORY_STATE_DIR"),
+        ("TASK_HISTRY_STATE", "TASK_HISTORY_STATE"),
     ],
 )
 def test_variables_that_nobody_reads_are_named(tmp_path: Path, name: str, meant: str) -> None:
@@ -212,6 +236,20 @@ def test_variables_that_nobody_reads_are_named(tmp_path: Path, name: str, meant:
         _load(tmp_path, **{name: "abcdefgh-secret"})
     assert meant in str(caught.value)
     assert "abcdefgh" not in str(caught.value)
+
+
+def test_a_variable_beside_the_right_one_is_let_be(tmp_path: Path) -> None:
+    """Someone's own variable, from which the setting is filled, does no harm; others say nothing of this project."""
+    own = {"SOURCES_TASK_HISTORY_PARAGON_API_KEY": "x", "TASK_HISTORY_VENV": "x", "PARAGON_API_KEY": "x"}
+    assert _load(tmp_path, **own).has_key
+
+
+def test_the_variables_of_the_code_are_known() -> None:
+    """A new variable is added to those that misspelled names are compared with."""
+    used = set()
+    for file in (*ROOT.glob("sources/**/*.py"), *ROOT.glob("pipelines/**/*.py")):
+        used |= set(re.findall(r"[\"'](TASK_HISTORY_[A-Z_]*[A-Z])[\"']", file.read_text(encoding="utf-8")))
+    assert used == set(VARIABLES)
 
 
 def test_sections_of_dlt_and_of_others_are_let_be(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -27,6 +27,44 @@ if TYPE_CHECKING:
 DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
 _MAX_KEY_BYTES = 1_000_000
+_OF_DUCKDB = frozenset(
+    {
+        "create_indexes",
+        "credentials",
+        "default_schema_name",
+        "destination_type",
+        "enable_dataset_name_normalization",
+        "environment",
+        "info_tables_query_threshold",
+        "legacy_db_path",
+        "local_dir",
+        "replace_strategy",
+        "staging_config",
+        "staging_dataset_name_layout",
+        "truncate_tables_on_staging_destination_before_load",
+    }
+)
+"""What dlt knows under ``destination.duckdb``, but for what it sets by itself; stated, since dlt is slow to import.
+https://dlthub.com/docs/dlt-ecosystem/destinations/duckdb"""
+_OF_CREDENTIALS = frozenset(
+    {
+        "database",
+        "drivername",
+        "extensions",
+        "global_config",
+        "host",
+        "local_config",
+        "password",
+        "port",
+        "pragmas",
+        "query",
+        "read_only",
+        "session_timezone",
+        "statements",
+        "username",
+    }
+)
+"""What dlt knows under ``destination.duckdb.credentials``."""
 
 
 @dataclass(frozen=True)
@@ -107,13 +145,18 @@ def find_target(
     )
     found = config_sources(os.environ if environ is None else environ, folder)
     _check_spelling(found, name)
+    if name == "duckdb":
+        _check_known(found, name, _OF_DUCKDB)
+        _check_known(found, name, _OF_CREDENTIALS, within=("credentials",))
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
         file = duckdb_path(DEFAULT_FILE if value is None else value)
         _check_catalog(file, dataset)
         return Target(name, file)
     target = Target(name, credentials=_key(value) if name == "bigquery" else None)
-    _check_length(target, dataset)
+    made = target.destination()
+    _check_known(found, name, made.spec.get_resolvable_fields())
+    _check_length(name, made.capabilities().max_identifier_length, dataset)
     return target
 
 
@@ -135,12 +178,11 @@ def _check_catalog(file: Path, dataset: str) -> None:
         )
 
 
-def _check_length(target: Target, dataset: str) -> None:
+def _check_length(name: str, longest: int | None, dataset: str) -> None:
     """Raises ConfigurationError when the warehouse has no names that are so long: dlt would load into a shorter one."""
-    longest = target.destination().capabilities().max_identifier_length
     if longest and len(dataset) > longest:
         raise ConfigurationError(
-            f"The dataset {dataset} has {len(dataset)} characters, and names in {target.name} have at most {longest}: "
+            f"The dataset {dataset} has {len(dataset)} characters, and names in {name} have at most {longest}: "
             "set a shorter dataset_name or --instance."
         )
 
@@ -175,6 +217,29 @@ def _first(found: Sequence[ConfigSource], paths: Sequence[tuple[str, ...]], name
             if name == "duckdb" and (value := place.get(*path, "credentials", "database")) is not None:
                 return value
     return None
+
+
+def _check_known(
+    found: Sequence[ConfigSource], name: str, known: Collection[str], *, within: tuple[str, ...] = ()
+) -> None:
+    """Raises ConfigurationError for a setting of the warehouse that dlt does not know, and would ignore silently."""
+    section = ("destination", name, *within)
+    for place in found:
+        for path, is_table in place.paths():
+            # A section of the pipeline's name may stand before the others.
+            for before in (0, 1):
+                words = path[before:]
+                if words[: len(section)] != section or len(words) <= len(section):
+                    continue
+                if (key := words[len(section)]) not in known:
+                    near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+                    right = place.spelled((*path[: before + len(section)], *near), is_table=False)
+                    advice = (
+                        f"Did you mean {right}?" if near else f"Settings there: {', '.join(sorted(known))}."
+                    )
+                    raise ConfigurationError(
+                        f"There is no setting {place.spelled(path, is_table=is_table)} (in {place.name}). {advice}"
+                    )
 
 
 def _check_spelling(found: Sequence[ConfigSource], name: str) -> None:

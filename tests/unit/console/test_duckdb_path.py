@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dlt
 import pytest
 
 from task_history.core.errors import ConfigurationError
+from task_history.load.dlt_internals import DuckDbCredentials
+from task_history_cli.runtime import target
 from task_history_cli.runtime.target import find_target
 
 SETTING = "DESTINATION__DUCKDB__CREDENTIALS"
@@ -50,9 +53,9 @@ def test_the_database_in_a_variable_of_its_own(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("md:analytics", "--destination motherduck"),
-        ("motherduck:analytics", "--destination motherduck"),
-        ("duckdb:///md:analytics", "--destination motherduck"),
+        ("md:analytics", "MotherDuck, which is not supported"),
+        ("motherduck:analytics", "MotherDuck, which is not supported"),
+        ("duckdb:///md:analytics", "MotherDuck, which is not supported"),
         (":memory:", "Name a file"),
         (":memory:name", "Name a file"),
         (":external:", "Name a file"),
@@ -95,12 +98,59 @@ def test_what_names_no_file_is_refused(
         "DESTINATIONS__DUCKDB__CREDENTIALS",
         "DESTINATION__DUCKDB__CREDENTIALS__DATABSE",
         "TASK_HISTORY_PARAGON__DESTINATION__DUCKDB__CREDENTAILS",
+        "DESTINATION__DUCKDB__CREATE_INDEX",
+        "DESTINATION__DUCKDB__CREDENTIALS__EXTENSION",
+        "DESTINATION__DUCKDB__CREDENTIALS__SESION_TIMEZONE",
     ],
 )
 def test_a_misspelled_variable_is_not_ignored(name: str, tmp_path: Path) -> None:
     """A misspelled setting of the warehouse is named with the right one, where dlt would use another file."""
-    with pytest.raises(ConfigurationError, match=rf"no setting {name} .*Did you mean .*CREDENTIALS"):
+    with pytest.raises(
+        ConfigurationError,
+        match=rf"no setting {name} .*Did you mean .*DUCKDB__C",
+    ):
         _file(tmp_path, **{name: "w.duckdb"})
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "DATABASE", "CREDS", "FILE", "CREDENTIALS__PATH", "CREDENTIALS__FILE"]
+)
+def test_a_setting_that_dlt_does_not_know_is_not_ignored(name: str, tmp_path: Path) -> None:
+    """What resembles no setting of the warehouse is refused with all that there are, in files as well."""
+    with pytest.raises(
+        ConfigurationError, match=f"no setting DESTINATION__DUCKDB__{name} .*Settings there: .*(data|cred)"
+    ):
+        _file(tmp_path, **{f"DESTINATION__DUCKDB__{name}": "w.duckdb"})
+    (tmp_path / ".dlt").mkdir()
+    *section, key = ("destination", "duckdb", *name.lower().split("__"))
+    (tmp_path / ".dlt" / "config.toml").write_text(f'[{".".join(section)}]\n{key} = "w.duckdb"\n')
+    with pytest.raises(ConfigurationError, match=rf"{key} under .*config\.toml.*Settings there: "):
+        _file(tmp_path)
+
+
+def test_the_known_settings_of_duckdb_are_those_of_dlt() -> None:
+    """They are stated, since dlt is slow to import; what dlt sets by itself is no setting."""
+    spec = dlt.destinations.duckdb.spec
+    of_dlt = {"dataset_name", "destination_name", "pipeline_name", "pipeline_working_dir"}
+    assert set(spec.get_resolvable_fields()) - of_dlt == target._OF_DUCKDB
+    assert set(DuckDbCredentials.get_resolvable_fields()) - {"conn_pool"} == target._OF_CREDENTIALS
+
+
+@pytest.mark.parametrize(
+    ("destination", "name", "right"),
+    [
+        ("bigquery", "LOCATON", "LOCATION"),
+        ("bigquery", "MAXIMUM_BYTE_BILLED", "MAXIMUM_BYTES_BILLED"),
+        ("postgres", "CREATE_INDEX", "CREATE_INDEXES"),
+    ],
+)
+def test_misspelled_settings_of_other_warehouses(
+    destination: str, name: str, right: str, tmp_path: Path
+) -> None:
+    """Those of any destination of dlt are known by dlt's own declaration."""
+    own = f"DESTINATION__{destination.upper()}__"
+    with pytest.raises(ConfigurationError, match=f"no setting {own}{name} .*Did you mean {own}{right}"):
+        find_target(destination, "any", environ={own + name: "1"}, folder=tmp_path)
 
 
 def test_a_misspelled_key_of_a_file_is_not_ignored(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def destination(name: str, *, staging: str) -> Any:
             f"There is no destination {name!r}. Known are duckdb, bigquery, and dlt's other SQL destinations, such as "
             f"postgres.{advice}"
         ) from None
+    if made is not None and made.destination_type.endswith(".motherduck"):
+        raise ConfigurationError(
+            "MotherDuck is not supported: a run opens and closes its warehouse at each commit, and locks it as a file. "
+            "Load into duckdb, bigquery or postgres."
+        )
     if not (isinstance(client, type) and issubclass(client, SqlJobClientBase)):
         raise ConfigurationError(
             f"The destination {name!r} cannot be asked in SQL, and what is open or lacks details is asked of the "
