@@ -15,6 +15,7 @@ from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.between import Between
 from tests.support.place import Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {
     "executions": 60,
@@ -113,6 +114,7 @@ def test_a_detail_that_always_fails_is_noted_and_passed_over(
     assert sandbox.counters()["reads_more_than_once"] == []
 
 
+@pytest.mark.parametrize("ended", short(systems.names(), kept=["sailpoint", "b3os"]), indirect=True)
 def test_a_refused_detail_is_noted(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """403 for one execution alone ends no run: it is noted with the refusal, and all others are loaded."""
     name, sandbox = ended
@@ -143,6 +145,7 @@ def test_a_vendor_that_is_down_ends_the_run(tmp_path: Path, ended: tuple[str, Sa
     assert loaded(place, system) == 60
 
 
+@pytest.mark.parametrize("ended", short(systems.names(), kept=["paragon", "twinit"]), indirect=True)
 def test_many_bad_details_hold_up_no_others(tmp_path: Path, ended: tuple[str, SandboxProcess]) -> None:
     """More of them in a row than a vendor that is down shows: one that was read before is read, and the run goes on."""
     name, sandbox = ended

@@ -126,8 +126,8 @@ def test_faults_happen_once_where_they_are_told_to(recorder: Recorder, client: b
     held = recorder.add(text="SELECT 3", holds=True)
     waiting = threading.Thread(target=client.query_and_wait, args=["SELECT 3"])
     waiting.start()
-    assert held.reached.wait(10)
+    assert held.reached.wait(60)
     assert recorder.statements[-1].sql == "SELECT 2"
     held.release.set()
-    waiting.join(10)
+    waiting.join(60)
     assert recorder.statements[-1].sql == "SELECT 3"
