@@ -175,12 +175,10 @@ def is_seen(schema: Schema, name: str) -> bool:
 
 
 def make_version_table(client: Any) -> None:
-    """Creates dlt's table of schema versions where the dataset exists without it.
+    """Creates dlt's table of schema versions where the dataset, which exists, is without it.
 
     dlt creates it together with the other tables, but queries it before that.
     """
-    if not client.is_storage_initialized():
-        return
     schema = client.schema
     ((_, stored_columns),) = client.get_storage_tables([schema.version_table_name])
     if stored_columns:

@@ -422,7 +422,8 @@ class Loader:
         A dataset has no tables when a first run was killed between the two, or when it was created by hand.
         """
         schema = self._schema()
-        if schema is None:
+        # Asked first, since to make another client takes dlt as long as a small commit.
+        if schema is None or not self._client().has_dataset():
             return
         with self.pipeline.destination_client(schema.name) as client:
             dlt_internals.make_version_table(client)
