@@ -1,12 +1,8 @@
-"""Names of secrets: classifies a field's name as secret, harmless, or secret depending on its value.
+"""Names of secrets: classifies a field's name by the values that are secrets under it.
 
-This is the one list of such names: ``patterns`` makes what it looks for in text from it.
-
-A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one, in letters that only look like
-these, too (``lookalikes``). The bare name ``key`` leaves it
-to the value: a text of eight characters or more without white space is a secret unless it is made of words
-and numbers. Then each run of letters and digits in it is a word, a number, or a word with one or two digits, as in
-``ABC-1234``, ``first_name`` and ``step2.title``; UUIDs and dates count as words, too.
+The names themselves stand in ``data/names.toml`` and ``data/languages.toml``; ``patterns`` makes what it looks for
+in text from the same files. A name decides on its words: ``apiKey``, ``X-Api-Key`` and ``API_KEY`` are one, in letters
+that only look like these, too (``lookalikes``). What a value looks like is judged in ``judging``.
 """
 
 from __future__ import annotations
@@ -15,99 +11,110 @@ import re
 from enum import IntEnum
 from itertools import pairwise
 
-from ..core.models import Json
 from .lookalikes import in_latin
+from .rules import rules, word_set
 
 
 class Kind(IntEnum):
-    """Classification of a name by the value expected under it."""
+    """Classification of a name by the values that are secrets under it."""
 
     HARMLESS = 0
     SECRET = 1
-    SECRET_UNLESS_NUMBER = 2
-    """``tokens: 12`` and ``pass: 3`` are counts; ``tokens: ["…"]`` and ``pass: "…"`` are not."""
-    SECRET_IF_RANDOM = 3
+    """Any value."""
+    UNLESS_ORDINARY = 2
+    """Any but known words, prose, acronyms, paths: ``token: "USDC"`` and ``auth: "oauth2"`` stay."""
+    UNLESS_WORDS = 3
+    """Any but words: ``session: "Morning workshop"`` stays."""
+    UNLESS_WORDS_OR_NUMBERS = 4
+    UNLESS_NUMBER = 5
+    """``pass: 3`` is a count; ``pass: "…"`` is not."""
+    UNLESS_NUMBER_OR_ORDINARY = 6
+    """``tokens: 12`` and ``tokens: {"prompt": 3}`` are counts; ``tokens: ["…"]`` is not."""
+    UNLESS_POSTAL = 7
+    """Any but an Indian postal code."""
+    IF_RANDOM = 8
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
-
-
-def set_of(words: str, parted_by: str | None = None) -> frozenset[str]:
-    return frozenset(words.split(parted_by))
-
-
-SECRET_WORDS = set_of(
-    "password passwd pwd passphrase passcode passwort kennwort contrasena senha secret credential cred "
-    "authorization cookie jwt bearer otp totp pin cvv cvc csc ssn signature sig session token csrf xsrf hmac "
-    "apikey mnemonic samlresponse"
-)
-PLURALS = {word + "s": word for word in SECRET_WORDS - {"session", "pin", "bearer"}}
-# A name that ends in one of these tells about a secret; it does not hold it.
-ABOUT = set_of(
-    "type count counts used usage limit remaining total length size name names label title url uri endpoint path "
-    "domain expires expiry expiration expired expire at in on ttl age date time timestamp created updated modified "
-    "issued valid validity status policy required enabled disabled supported method methods mode scheme version "
-    "format field fields index position attempts failures errors error message description provider issuer "
-    "algorithm alg kind scope scopes budget cost price rate max min window duration start end started ended arn "
-    "changed present known location sent left"
-)
-# An id of these is as good as the thing itself.
-ID_IS_SECRET = frozenset({"session", "secret", "token", "cookie"})
-# Places in a listing, no rights.
-PAGING = set_of("next page paging pagination continuation cursor sync delta skip")
-# A "key" is a secret only in this company: primary, foreign, sort, cache, public, issue keys are not.
-KEY_KINDS = set_of(
-    "api secret private access auth authentication authorization client consumer encryption decryption crypto cipher "
-    "signing signature shared master subscription account storage ssh pgp gpg rsa dsa ecdsa aes hmac webhook license "
-    "app application admin server bot session ssl tls integration root developer service functions function write "
-    "deploy deployment security symmetric token credential publishable restricted"
-)
-SECRET_PHRASES = set_of(
-    "code verifier|client assertion|saml assertion|security code|verification code|one time code|recovery code|"
-    "recovery codes|backup code|backup codes|mfa code|2fa code|seed phrase|recovery phrase|card number|"
-    "social security number|connect sid|auth code|authentication code|security answer|security answers|"
-    "service role key|anon key",
-    "|",
-)
-# A name that ends in one of these holds a secret, or counts.
-LAST_WORDS = frozenset({"pass", "pw", "auth"})
-# These say more, or less, as part of a name than alone.
-ALONE = {"": Kind.HARMLESS, "key": Kind.SECRET_IF_RANDOM, "sid": Kind.SECRET}
-# Words that are secrets by themselves only: other words end in them.
-_NEVER_GLUED = set_of(
-    "bearer contrasena cred csc csrf cvc cvv hmac jwt kennwort mnemonic otp passwort pin pwd samlresponse senha session "
-    "sig signature ssn totp xsrf"
-)
-# Names written as one word.
-GLUED = (
-    *(SECRET_WORDS - _NEVER_GLUED),
-    *set_of(
-        "credentials secretkey privatekey accesskey authkey encryptionkey signingkey sharedkey masterkey "
-        "accountkey subscriptionkey sessionkey "
-        "publishablekey sessionid sessid"
-    ),
-    *(phrase.replace(" ", "") for phrase in SECRET_PHRASES),
-)
-# Names of parameters that are secrets in a URL, when they are long.
-IN_URL = frozenset({"key", "code"})
-# Headers whose value is more than one word.
-SCHEMED_HEADERS = ("authorization",)
-COOKIE_HEADERS = ("cookie", "cookies")
-# What a form calls the field of a secret.
-FIELD_TYPES = frozenset({"password", "secret"})
-# Headings, too: "Session: Opening" is one when a word follows.
-HEADINGS = set_of("session signature pin pass auth credential credentials cookie cookies")
-# Keys of name/value pairs, as squash gives them.
-PAIR_NAMES = set_of("key name header headername field fieldname param parameter variable property label k")
-PAIR_VALUES = set_of("value values val v default")
-FLAT_PAIRS = frozenset({"rawheaders", "rawtrailers"})
-GLUED_PAGING = tuple(word + "token" for word in PAGING)
-
-_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
-_SEPARATED = re.compile(r"[^\W\d_]+")
 
 
 def squash(name: str) -> str:
     """The name without case, accents and separators, in Latin letters."""
-    return "".join(filter(str.isalnum, in_latin(name).casefold()))
+    return "".join(filter(str.isalnum, in_latin(in_latin(name).casefold())))
+
+
+def spelled(name: str) -> str:
+    """The words of a name in a data file as they are compared: in Latin letters and lower case."""
+    return in_latin(name.casefold()).replace("_", " ")
+
+
+_RULES = rules("names")
+_SECTIONS = {
+    "always": Kind.SECRET,
+    "unless_ordinary": Kind.UNLESS_ORDINARY,
+    "unless_words": Kind.UNLESS_WORDS,
+    "unless_words_or_numbers": Kind.UNLESS_WORDS_OR_NUMBERS,
+    "unless_number": Kind.UNLESS_NUMBER,
+    "unless_postal": Kind.UNLESS_POSTAL,
+    "if_random": Kind.IF_RANDOM,
+}
+OTHER_LANGUAGES = tuple(name for names in rules("languages").values() for name in names)
+WRITTEN: dict[str, Kind] = {
+    **{name: kind for section, kind in _SECTIONS.items() for name in _RULES[section]},
+    **dict.fromkeys(OTHER_LANGUAGES, Kind.SECRET),
+    **{f"{kind} code": Kind.SECRET for kind in _RULES["kinds_of_code"]},
+}
+"""Names as the data files write them, with their kinds."""
+NAMES = {spelled(name): kind for name, kind in WRITTEN.items()}
+_WORDS = {name: kind for name, kind in NAMES.items() if " " not in name}
+_PHRASES = {name: kind for name, kind in NAMES.items() if " " in name}
+# Counts and lists; "sessions" and "keys" are none of secrets.
+_PLURALS = {
+    word + "s": word
+    for word, kind in _WORDS.items()
+    if kind in (Kind.SECRET, Kind.UNLESS_ORDINARY) and word not in ("pin", "bearer")
+} | {"signatures": "signature"}
+KEY_KINDS = frozenset(map(spelled, _RULES["kinds_of_key"]))
+_ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
+ABOUT = word_set(_RULES["endings"]["about"])
+"""A name that ends in one of these tells about a secret; it does not hold it."""
+_ID_IS_SECRET = word_set(_RULES["endings"]["id_is_secret"])
+PAGING = word_set(_RULES["paging"]["words"])
+_GLUED_CHARS = 5
+"""Minimum letters of a name that others may stand glued to, as in ``accesstoken``; shorter ones end many words."""
+_NEVER_GLUED = frozenset({"session", "signature", "bearer", "mnemonic", "samlresponse", "serial", "ticket"})
+_GLUED_LATIN = {
+    name.replace(" ", ""): kind
+    for name, kind in NAMES.items()
+    if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind is not Kind.IF_RANDOM
+}
+_NOT_LATIN = tuple(name for name in OTHER_LANGUAGES if not in_latin(name).isascii())
+GLUED: dict[str, Kind] = {
+    **_GLUED_LATIN,
+    **{form: Kind.SECRET for name in _NOT_LATIN for form in (squash(name), spelled(name).replace(" ", ""))},
+    **{name + "s": Kind.SECRET for name in ("password", "credential", "secret")},
+    **{f"{kind.replace(' ', '')}key": Kind.SECRET for kind in KEY_KINDS if len(kind) > 3},
+}
+"""Names written as one word, with letters before them."""
+_GLUED_ENDS = tuple(sorted(GLUED, key=len, reverse=True))
+_GLUED_PAGING = tuple(word + "token" for word in PAGING)
+IN_URL = frozenset({"key", "code"})
+"""Names of parameters that are secrets in a URL, when they are long."""
+SCHEMED_HEADERS = ("authorization",)
+"""Headers whose value is more than one word."""
+COOKIE_HEADERS = ("cookie", "cookies")
+HEADINGS = frozenset(
+    {"pin", "credential", "credentials", "cookies"}
+    | {name for name, kind in _WORDS.items() if kind not in (Kind.SECRET, Kind.IF_RANDOM)}
+) - {"token", "authorization", "authentication", "bearer", "jwt", "keyfile"}
+"""Headings, too: "Session: Opening" is one when a word follows."""
+FIELD_TYPES = word_set(_RULES["pairs"]["field_types"])
+PAIR_NAMES = word_set(_RULES["pairs"]["names"])
+PAIR_VALUES = word_set(_RULES["pairs"]["values"])
+PROSE_PAIR_VALUES = word_set(_RULES["pairs"]["values_unless_prose"])
+FLAT_PAIRS = word_set(_RULES["pairs"]["flat"])
+
+_CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
+_SEPARATED = re.compile(r"[^\W\d_]+")
+_WITH_DIGITS = re.compile(r"[^\W_]+")
 
 
 def words_of(name: str) -> list[str]:
@@ -117,81 +124,105 @@ def words_of(name: str) -> list[str]:
 
 def kind_of(name: str) -> Kind:
     """Classifies the name, without looking at the value."""
-    name = in_latin(name)
-    camel = words_of(name)
+    kind = _kind_in_latin(in_latin(name))
+    # A letter may look like another Latin one in lower case.
+    return kind or (Kind.HARMLESS if name.isascii() else _kind_in_latin(in_latin(name.casefold())))
+
+
+def _kind_in_latin(name: str) -> Kind:
+    camel = [word.lower() for word in _CAMEL.findall(name)]
     kind = _kind_of_words(camel)
     if kind is Kind.HARMLESS:
-        separated = _SEPARATED.findall(name.lower())
-        if separated != camel:
-            kind = _kind_of_words(separated)
-    if kind is Kind.HARMLESS:
+        lower = name.lower()
+        for words in (_SEPARATED.findall(lower), _WITH_DIGITS.findall(lower)):
+            if words != camel and (kind := _kind_of_words(words)):
+                break
+    if kind is Kind.HARMLESS and camel and camel[-1] not in ABOUT and not _is_ordinary_name(camel):
         glued = squash(name)
-        if glued.endswith(GLUED) and not glued.endswith(GLUED_PAGING) and (camel or [""])[-1] not in ABOUT:
-            kind = Kind.SECRET
+        if glued.endswith(_GLUED_ENDS) and not glued.endswith(_GLUED_PAGING):
+            kind = next(GLUED[end] for end in _GLUED_ENDS if glued.endswith(end))
     return kind
 
 
-def _kind_of_words(words: list[str]) -> Kind:
-    if len(words) < 2 and (alone := ALONE.get("".join(words))) is not None:
-        return alone
+def _is_ordinary_name(words: list[str]) -> bool:
     joined = f" {' '.join(words)} "
+    return joined.endswith(_ORDINARY)
+
+
+def _kind_of_words(words: list[str]) -> Kind:
+    if not words:
+        return Kind.HARMLESS
+    joined = f" {' '.join(words)} "
+    if len(words) == 1 or joined[1:-1] in NAMES:
+        return NAMES.get(joined[1:-1]) or _kind_of_plural(words)
     last_word = words[-1]
-    if last_word in ABOUT:
+    if last_word in ABOUT or joined.endswith(_ORDINARY):
         return Kind.HARMLESS
-    if last_word == "id" and not ID_IS_SECRET.intersection(words):
+    for phrase, kind in _PHRASES.items():
+        if f" {phrase} " in joined or f" {phrase}s " in joined:
+            return kind
+    if last_word == "id" and not _ID_IS_SECRET.intersection(words):
         return Kind.HARMLESS
-    if any(f" {phrase} " in joined for phrase in SECRET_PHRASES):
-        return Kind.SECRET
+    return (
+        _kind_of_one_word(words)
+        or (Kind.SECRET if _is_key(words) else Kind.HARMLESS)
+        or (Kind.UNLESS_NUMBER if last_word in ("pass", "pw") else Kind.HARMLESS)
+    )
+
+
+def _kind_of_one_word(words: list[str]) -> Kind:
+    """The kind by one of the words that is a name of a secret in any company."""
+    last_word = words[-1]
     for word in words:
-        single = PLURALS.get(word, word)
-        if single not in SECRET_WORDS or (single == "token" and PAGING.intersection(words)):
+        single = _PLURALS.get(word, word)
+        kind = _WORDS.get(single, Kind.HARMLESS)
+        if kind in (Kind.HARMLESS, Kind.IF_RANDOM, Kind.UNLESS_NUMBER) or single in ("sid", "pat", "seed"):
+            if single in ("pat", "seed", "pem") and word == last_word:
+                return kind
             continue
-        return Kind.SECRET if single == word or word != last_word else Kind.SECRET_UNLESS_NUMBER
-    if any(before in KEY_KINDS and word in ("key", "keys") for before, word in pairwise(words)):
-        return Kind.SECRET
-    if last_word in LAST_WORDS:
-        return Kind.SECRET_UNLESS_NUMBER
+        if single == "token" and PAGING.intersection(words):
+            continue
+        if single == "auth" and word != last_word:
+            continue
+        if single != word and word == last_word:
+            return Kind.UNLESS_NUMBER_OR_ORDINARY if kind is not Kind.SECRET else Kind.UNLESS_NUMBER
+        return kind
     return Kind.HARMLESS
 
 
+def _kind_of_plural(words: list[str]) -> Kind:
+    single = _PLURALS.get(words[0])
+    if single is None:
+        return Kind.HARMLESS
+    return Kind.UNLESS_NUMBER if _WORDS[single] is Kind.SECRET else Kind.UNLESS_NUMBER_OR_ORDINARY
+
+
+def _is_key(words: list[str]) -> bool:
+    return any(
+        word in ("key", "keys") and (before in KEY_KINDS or f"{first} {before}" in KEY_KINDS)
+        for (first, before), word in zip(pairwise(["", *words]), words[1:], strict=False)
+    )
+
+
+MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp"})
+"""Short names that most often are the beginning of another word, such as path."""
+
+
 def stems() -> list[str]:
-    """The minimal set of lower-case words such that every name of a secret contains one."""
-    phrases = {phrase.split()[-1] for phrase in SECRET_PHRASES}
-    words = {*SECRET_WORDS, *LAST_WORDS, *filter(None, ALONE), *phrases}
+    """Lower-case words such that every name of a secret contains one, but for ``MOSTLY_OTHER_WORDS``."""
+    words = {_stem(name) for name in [*NAMES, *(name.lower() for name in OTHER_LANGUAGES)]}
+    for name in OTHER_LANGUAGES:
+        cases = (name, name.capitalize(), name.upper())
+        words |= {
+            spelled(name).split()[-1],
+            squash(name),
+            *(in_latin(case).lower().split()[-1] for case in cases),
+        }
+    words -= MOSTLY_OTHER_WORDS
     return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
-# What looks random
-
-UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
-FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
-_NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
-_CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
-_SPACE = re.compile(r"\s")
-
-
-def is_random(value: Json) -> bool:
-    """Whether a value looks random, which makes it a secret under a bare ``key``."""
-    if not isinstance(value, str) or len(value) < 8 or _SPACE.search(value):
-        return False
-    return _NO_WORD.search(FAMILIAR.sub("-", value)) is not None
-
-
-def is_number(text: str) -> bool:
-    return text.isascii() and text.replace(".", "", 1).isdigit()
-
-
-def is_secret(kind: Kind, text: str) -> bool:
-    """Whether a value under a name of this kind is a secret."""
-    if kind is Kind.SECRET_UNLESS_NUMBER:
-        return not is_number(text)
-    if kind is Kind.SECRET_IF_RANDOM:
-        return is_random(text)
-    return kind is Kind.SECRET
-
-
-def is_no_name(text: str) -> bool:
-    """Whether a text beside a secret's name, where another name may stand as well, is the secret."""
-    return len(text) >= 4 and any(map(str.isdigit, text)) and not _CODE.fullmatch(text)
+def _stem(name: str) -> str:
+    """The word of a name by which it is found in text: the last, unless that is too frequent to look for."""
+    *before, last_word = name.split()
+    return before[-1] if before and last_word in ("id", "link", "json", "words") else last_word

@@ -6,64 +6,11 @@ import re
 from collections.abc import Iterable
 
 from . import names
-from .names import set_of, words_of
+from .names import words_of
+from .rules import rules
 
-# Values that are secrets wherever they stand: how each begins, and what follows. Every tail is bounded or
-# always matches, so that no text makes the search slower than linear.
-_SHAPES = (
-    ("AKIA", r"[A-Z0-9]{16}(?![A-Z0-9])"),  # AWS
-    ("ASIA", r"[A-Z0-9]{16}(?![A-Z0-9])"),
-    ("gh", r"[opusr]_[A-Za-z0-9]{20,}"),  # GitHub
-    ("github_pat_", r"\w{22,}"),
-    ("gl", r"(?:pat|dt|rt|cbt|ptt|soat)-[\w-]{16,}"),  # GitLab
-    ("xox", r"[a-z](?:\.xox[a-z])?-[\w-]{8,}"),  # Slack
-    ("xapp-", r"[\w-]{10,}"),
-    ("sk_", r"(?:live|test)_\w{8,}"),  # Stripe
-    ("rk_", r"(?:live|test)_\w{8,}"),
-    ("whsec_", r"[\w+/=]{16,}"),
-    ("AIza", r"[\w-]{30,}"),  # Google
-    ("ya29.", r"[\w.-]{16,}"),
-    ("GOCSPX-", r"[\w-]{16,}"),
-    ("1//0", r"[\w-]{20,}"),
-    ("SG.", r"[\w-]{16,64}\.[\w-]{16,}"),  # SendGrid
-    ("SK", r"[0-9a-f]{32}(?![0-9a-f])"),  # Twilio
-    ("hv", r"[sbr]\.[\w-]{20,}"),  # Vault
-    ("dapi", r"[0-9a-f]{32}(?![0-9a-f])"),  # Databricks
-    ("gl", r"(?:sa|c)_[\w+/=]{20,}"),  # Grafana
-    ("dp.", r"(?:pt|st|ct|sa|scim|audit)\.[\w.-]{20,}"),  # Doppler
-    ("00", r"[\w-]{40}(?![\w-])"),  # Okta
-    ("sntry", r"[su]_[\w+/=-]{20,}"),  # Sentry
-    ("nfp_", r"[A-Za-z0-9]{30,}"),  # Netlify
-    ("pul-", r"[0-9a-f]{40}(?![0-9a-f])"),  # Pulumi
-    ("sb", r"(?:p|_secret)_[\w-]{20,}"),  # Supabase
-    ("pscale_", r"(?:pw|tkn|oauth)_[\w.=-]{20,}"),  # PlanetScale
-    ("npm_", r"[A-Za-z0-9]{30,}"),
-    ("pypi-", r"[\w-]{30,}"),
-    ("dckr_pat_", r"[\w-]{20,}"),
-    ("sk-", r"[\w-]{20,}"),  # OpenAI, Anthropic
-    ("xai-", r"[\w-]{20,}"),
-    ("gsk_", r"[A-Za-z0-9]{20,}"),
-    ("hf_", r"[A-Za-z0-9]{20,}"),
-    ("r8_", r"[A-Za-z0-9]{20,}"),
-    ("sq0", r"(?:atp|csp|idp)-[\w-]{20,}"),  # Square
-    ("EAAA", r"(?<![/+]EAAA)[\w-]{40,100}(?![\w/+=-])"),  # beside / or + it is base64 of something else
-    ("EAA", r"(?<![/+]EAA)[A-Za-z0-9]{30,300}(?![\w/+=-])"),  # Facebook
-    ("shp", r"(?:at|ss|ca|pa)_[A-Fa-f0-9]{20,}"),  # Shopify
-    ("pat-", r"[a-z]{2}\d-[0-9a-fA-F-]{30,}"),  # HubSpot
-    ("pat", r"[A-Za-z0-9]{14}\.[a-f0-9]{40,}"),  # Airtable
-    ("00D", r"[A-Za-z0-9]{12,15}![\w.]{16,}"),  # Salesforce
-    ("ATATT3", r"[\w=-]{20,}"),  # Atlassian
-    ("lin_api_", r"\w{20,}"),
-    ("figd_", r"[\w-]{20,}"),
-    ("dop_v1_", r"[a-f0-9]{40,}"),
-    ("xkeysib-", r"[\w-]{20,}"),
-    ("key-", r"[0-9a-f]{32}(?![0-9a-f])"),  # Mailgun
-    ("ntn_", r"[A-Za-z0-9]{30,}"),  # Notion
-    ("secret_", r"[A-Za-z0-9]{40,}"),
-    ("NRAK-", r"[A-Z0-9]{20,}"),
-    ("PMAK-", r"[a-f0-9-]{30,}"),
-    ("AGE-SECRET-KEY-1", r"[A-Z0-9]{40,}"),
-)
+_GLUE = {"no": r"[ \t=]{1,4}", "may": r"[ \t]{0,4}", "only": ""}
+"""What stands between the flag of a command and its value."""
 
 
 def _by_first_letter(shapes: Iterable[tuple[str, str]]) -> re.Pattern[str]:
@@ -77,28 +24,51 @@ def _by_first_letter(shapes: Iterable[tuple[str, str]]) -> re.Pattern[str]:
     )
 
 
-SHAPES = _by_first_letter(_SHAPES)
+_ALL_SHAPES = [shape for vendor in rules("shapes")["vendor"] for shape in vendor["shapes"]]
+# Every tail is bounded or always matches, so that no text makes the search slower than linear.
+SHAPES = _by_first_letter((shape["begin"], shape["rest"]) for shape in _ALL_SHAPES)
+NEEDS_DIGIT, NEEDS_LETTER = (
+    tuple(shape["begin"] for shape in _ALL_SHAPES if shape.get("needs") == need)
+    for need in ("digit", "letter")
+)
+"""Beginnings that names of styles and packages have too, but no digits; or numbers, but no letters."""
+WEBHOOK = re.compile(
+    rf"(?i)(://(?:{'|'.join(webhook['address'] for webhook in rules('shapes')['webhook'])}))([\w/.~=%&@?+-]{{8,}})"
+)
 # One match takes the whole run, whether it is a token or not: a run is never searched twice.
 JWT_RUN = re.compile(r"eyJ[\w.=-]*")
-SLACK_HOOK = re.compile(r"(hooks\.slack\.com/(?:services|workflows|triggers)/)([\w/-]{10,})")
 AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
-PEM_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-URL_LOGIN = re.compile(r"(://[^\s/@:?#\"'<>\\]{0,256}:)([^\s/\"'<>\\]{1,512})(?=@[\w\[])")
+PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+PEM_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+# https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html
+PUTTY = re.compile(
+    r"Private-Lines: ?[0-9]{1,4}(?:\r?\n|\\{1,8}r?\\{0,8}n)"
+    r"(?P<value>(?:[A-Za-z0-9+/=]{1,80}(?:\r?\n|(?:\\{1,8}r)?\\{1,8}n|\Z))++)"
+)
+URL_LOGIN = re.compile(
+    r"(://[^\s/@:?#\"'<>\\]{0,256}:)([^\s/\"'<>\\]{1,512}(?=@[\w\[])|(?![0-9]{1,5}/)[^\s@\"'<>\\?&]{1,256}/[^\s/\"'<>\\?&]{1,256}(?=@[\w\[]))"
+)
 URL_TOKEN = re.compile(r"(://)([\w.~-]{16,512})(?=@[\w\[])")
+# https://www.rfc-editor.org/rfc/rfc4954
+SMTP_AUTH = re.compile(
+    r"(?i)(?<![a-z])auth(?:enticate)? (?:plain|login|xoauth2|oauthbearer)[ =]{1,4}(?P<value>[\w+/=-]{8,})"
+)
 
-# Shapes that are known by what stands within them: searched from there, the beginning is in the look behind.
-TELEGRAM = re.compile(r":(?<=[0-9]{8}:)[\w-]{35}(?![\w-])")
-MAILCHIMP = re.compile(r"-us(?<=[0-9a-f]{32}-us)[0-9]{1,2}(?![A-Za-z0-9])")
-TERRAFORM = re.compile(r"\.atlasv1\.(?<=[A-Za-z0-9]{8}\.atlasv1\.)[\w-]{20,}")
-WITHIN = ((":", TELEGRAM, 10), ("-us", MAILCHIMP, 32), (".atlasv1.", TERRAFORM, 32))
+WITHIN = tuple(
+    (
+        shape["middle"],
+        re.compile(
+            f"{re.escape(shape['middle'])}(?<={shape['before']}{re.escape(shape['middle'])}){shape['after']}"
+        ),
+        shape["reach"],
+    )
+    for shape in rules("shapes")["within"]
+)
 """A substring of the shape, the pattern, and the maximum number of characters before the match that belong to it."""
 
 # What a vendor says of a refusal needs no such run, and nobody can tell whose it is.
 LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
 
-# In a text with none of these, in lower case, SCHEME matches nowhere.
-SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
 SCHEME = re.compile(
     r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
 )
@@ -127,7 +97,7 @@ FLAG = re.compile(
     rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
 XML = re.compile(
-    r"<(?P<name>[A-Za-z][\w:.-]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+    r"<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
 )
 _LT, _GT = (
     rf"(?:&(?:amp;){{0,3}}(?:{name}t|#{ord(sign)}|#x{ord(sign):x});|\\{{1,16}}(?:u00|x){ord(sign):x}|%(?:25){{0,3}}{ord(sign):x})"
@@ -147,6 +117,15 @@ def _xml_pair(lt: str, gt: str) -> re.Pattern[str]:
     )
 
 
+TAG = re.compile(
+    r"<[A-Za-z][\w:-]{0,40}+(?P<attributes>(?:\s{1,40}+[\w:.@-]{1,64}+"
+    r"(?:\s{0,8}+=\s{0,8}+(?:\"[^\"<>]{0,2000}+\"|'[^'<>]{0,2000}+'|[^\s\"'<>=]{1,400}+))?+){1,40}+)"
+)
+ATTRIBUTE = re.compile(
+    r"(?P<name>[\w:.@-]{1,64}+)\s{0,8}=\s{0,8}(?P<sign>[\"'])?(?P<value>(?(sign)[^\"'<>]*+|[^\s\"'<>=]++))"
+)
+
+
 XML_PAIR, ESCAPED_XML_PAIR = _xml_pair("<", ">"), _xml_pair(_LT, _GT)
 FORM = re.compile(
     r"name=\"(?P<name>[^\"\r\n]{1,512})\"[^\r\n]{0,200}\r?\n(?:[^\r\n]{1,200}\r?\n){0,3}\r?\n(?P<value>[^\r\n]+)"
@@ -156,10 +135,25 @@ IDENTIFIED = re.compile(
     r"(?i)(?<![a-z])identified\s{1,8}(?:with\s{1,8}[\w\"']{1,64}\s{1,8})?(?:by|as)\s{1,8}(?:password\s{1,8})?"
     r"(?P<open>\\{0,8}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s;,]+))"
 )
-# mysql -uroot -p…: only these commands take a password so.
-GLUED_FLAG = re.compile(r"(?<![\w-])-p(?:\\{0,8}[\"'])?(?P<value>[^\s\"'\\|;&]+)")
-GLUING_COMMANDS = ("mysql", "mariadb", "sshpass")
-GLUING_COMMAND = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(GLUING_COMMANDS)})[\w-]*(?![^\n|;&]*[\n|;&])")
+# In a text with none of these, in lower case, SCHEME matches nowhere.
+SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
+COMMANDS = rules("commands")
+COMMAND = re.compile(
+    rf"(?<![\w-])(?P<command>{'|'.join(map(re.escape, sorted(COMMANDS, key=len, reverse=True)))})(?:\.exe)?(?=[\s\"'])"
+)
+FLAGS_OF_COMMANDS = {
+    command: re.compile(
+        rf"(?<![\w-]){re.escape(rule['flag'])}{_GLUE[rule['glued']]}(?P<open>\\{{0,8}}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s\"'\\|;&]+))"
+    )
+    for command, rule in COMMANDS.items()
+}
+MAY_BE_COMMAND = re.compile("|".join(sorted({re.escape(name.split()[0][:5]) for name in COMMANDS})))
+WORDS_BEFORE_SECRETS = re.compile(
+    "|".join(map(re.escape, [*(name.split()[0] for name in COMMANDS), *(word.strip() for word in SCHEMES)]))
+    + "|auth|identified|into|insert|raw|jwt"
+)
+"""Words, in lower case, that may stand before a secret without any sign or name."""
+COMMAND_END = re.compile(r"[\n|;&]")
 RAW_HEADERS = re.compile(rf"(?i:{'|'.join(sorted(names.FLAT_PAIRS))})(?:\\{{0,16}}[\"'])?[\s:=]{{1,8}}\[")
 NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 
@@ -168,16 +162,6 @@ NAMED = (
     *(("<", XML), ("<", XML_PAIR)),
     *(("[", LIST), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE)),
 )
-
-# "token: expired" reports; it does not reveal. A lower-case word of this list after a colon stays.
-REPORTING = set_of(
-    "a an and are authentication be been but can cannot changed closed contains could did does empty ended error "
-    "expected expired failed forbidden found has have in incorrect invalid is jwt malformed may mismatch missing must "
-    "no none not null nil ok on only or out please provided required should so some the this to too true false type "
-    "unable unauthorized denied revoked disabled blocked rejected refused undefined unexpected unknown unsupported "
-    "updated use value was were will with wrong you your"
-)
-
 
 # The rest of the word in which a stem stands.
 NAME_REST = re.compile(r"[\w.\-]*+")
@@ -200,6 +184,7 @@ SAYING = re.compile(
     r"(?:(?: is| was| provided| used)?:? |(?=\([\"'`]))(?P<open>\(?[\"'`]?)(?P<value>[^\s\"'`()]{4,})"
 )
 
+ESCAPED_URL = re.compile(r"(?i)%(?:25){0,3}3a(?:%(?:25){0,3}2f){2}|&(?:amp;){0,3}#(?:x2f|47);")
 # Whether letters of a name may be escaped.
 MAY_BE_ESCAPED = re.compile(r"[\\%&;](?:[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
 IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
@@ -219,4 +204,5 @@ def stems(extra_names: Iterable[str]) -> re.Pattern[str]:
         "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
     )
     # Two patterns, because a search for bare words is three times as fast.
-    return re.compile(_by_first(names.stems()) + own)
+    few = "".join(f"|{word}(?![a-z])" for word in sorted(names.MOSTLY_OTHER_WORDS))
+    return re.compile(_by_first(names.stems()) + few + own)

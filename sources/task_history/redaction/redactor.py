@@ -10,26 +10,16 @@ the value: what is cut first can no longer be recognised.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from ..core.json import exact_json, unused_name
 from ..core.models import Json
-from . import json_text, patterns
+from . import json_text, pairs, shapes
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
-from .names import (
-    FAMILIAR,
-    FIELD_TYPES,
-    FLAT_PAIRS,
-    PAIR_NAMES,
-    PAIR_VALUES,
-    Kind,
-    is_no_name,
-    is_random,
-    squash,
-)
+from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema
+from .names import FLAT_PAIRS, Kind, squash
 from .own_secrets import OwnSecrets
 from .text import Known, TextPass
 
@@ -38,10 +28,15 @@ __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 MAX_DEPTH = 150
 """Maximum levels, those of JSON inside strings included; deeper values are redacted whole."""
 _NAMES_KEPT = 20_000
+_SHAPES_KEPT = 5_000
+_SHAPE_FIELDS = 64
+"""Maximum fields of an object whose names are remembered together."""
+_ARGUMENTS = 200
+"""Maximum arguments of a command in a list."""
 _FAILURES = 8
 """Documents of one text that may be invalid or hold secrets before the fast parser is no longer tried."""
-_KEY_CHARS = 128
-"""Maximum characters of a key that can mark a name/value pair."""
+_DECODED_DEPTH = 4
+"""Maximum encodings within each other that are decoded."""
 
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
@@ -57,22 +52,37 @@ class Redacted:
 class Redactor:
     """Removes secrets from values and texts: by name, by shape, and the literal ``secrets``.
 
-    ``extra_names`` are names of fields, whole, in any case and separation.
+    ``extra_names`` are names of fields, whole, in any case and separation; ``mode`` is "standard", or "strict" to
+    redact what is in doubt, too.
+    ``count`` is called with the number of secrets that were removed from a value.
     """
 
-    def __init__(self, extra_names: Iterable[str] = (), *, secrets: Iterable[str] | OwnSecrets = ()) -> None:
+    def __init__(
+        self,
+        extra_names: Iterable[str] = (),
+        *,
+        secrets: Iterable[str] | OwnSecrets = (),
+        mode: str = "standard",
+        count: Callable[[int], None] = lambda _: None,
+    ) -> None:
         own = secrets if isinstance(secrets, OwnSecrets) else OwnSecrets(secrets)
-        self._known = Known(extra_names, own)
+        self._known = Known(extra_names, own, is_strict=mode == "strict")
+        self._count = count
         self._sound_names: set[str] = set()
         self._plain_names: set[str] = set()
+        self._paired_names: set[str] = set()
+        self._plain_objects: set[tuple[str, ...]] = set()
 
     def payload(self, value: Json) -> Redacted:
         """Redacts a parsed JSON value; returns the same object if it holds no secret."""
-        work = _Pass(self._known, self._sound_names)
+        work = _Pass(self._known, self._sound_names, self._plain_objects)
         try:
-            return Redacted(work.value(value, 0), work.count)
+            redacted = Redacted(work.value(value, 0), work.count)
         except RecursionError:
-            return Redacted(MARK, 1)
+            redacted = Redacted(MARK, 1)
+        if redacted.count:
+            self._count(redacted.count)
+        return redacted
 
     def text(self, text: str) -> tuple[str, int]:
         """Redacts a text. JSON text stays JSON text."""
@@ -92,23 +102,30 @@ class Redactor:
         kind = type(value)
         if kind is int or kind is float:
             return not self._known.own.digits
-        return kind is str and _SOUND_TEXT.fullmatch(value) is not None and not self._known.own.edits(value)
+        if kind is not str or not _SOUND_TEXT.fullmatch(value) or self._known.own.edits(value):
+            return False
+        return name not in self._paired_names or not self._known.may_be_name(value)
 
     def _is_plain(self, name: str) -> bool:
-        if name not in self._sound_names or self._known.kind(name) or _pair_word(name):
+        if name not in self._sound_names or self._known.kind(name):
             return False
         if len(self._plain_names) >= _NAMES_KEPT:
             self._plain_names.clear()
+            self._paired_names.clear()
         self._plain_names.add(name)
+        if pairs.role(name):
+            self._paired_names.add(name)
         return True
 
 
 class _Pass(TextPass):
     """State of redacting one value."""
 
-    def __init__(self, known: Known, sound_names: set[str]) -> None:
+    def __init__(self, known: Known, sound_names: set[str], plain_objects: set[tuple[str, ...]]) -> None:
         super().__init__(known)
         self._sound_names = sound_names
+        self._plain_objects = plain_objects
+        self._decoding = 0
         self._edited: dict[tuple[int, str], tuple[list[Edit], int]] = {}
 
     # Structures
@@ -135,40 +152,122 @@ class _Pass(TextPass):
 
     def under(self, kind: Kind, value: Json, depth: int) -> Json:
         """Redacts the value according to the kind of its name."""
-        if kind is Kind.SECRET:
+        if kind and self._is_secret(kind, value):
             return self.whole(value)
-        if kind is Kind.SECRET_UNLESS_NUMBER and not isinstance(value, int | float | Decimal):
-            return self.whole(value)
-        if kind is Kind.SECRET_IF_RANDOM and is_random(value):
-            return self.whole(value)
+        if kind and isinstance(value, dict) and is_schema(value):
+            kept = {
+                name: self.whole(inner) if name in SCHEMA_EXAMPLES else inner for name, inner in value.items()
+            }
+            value = value if all(kept[name] is value[name] for name in value) else kept
         return self.value(value, depth)
 
     def _object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
-        pair = self._pair_kind(value)
+        if (names := tuple(value)) in self._plain_objects:
+            return self._plain_object(value, depth)
+        pair, named_by = pairs.pair_kind(value, self._kind_of_value)
         new: dict[str, Json] = {}
         is_changed = False
+        lists = 0
         for name, inner in value.items():
             kind = self._kind(name)
-            if not kind and pair and _is_pair_value(name):
-                kind = pair
-            elif kind is Kind.SECRET_IF_RANDOM and is_random(inner) and any(map(_is_pair_value, value)):
+            if pair and not kind and name != named_by:
+                kind = self._kind_beside(pair, name, inner)
+            elif (
+                kind is Kind.IF_RANDOM
+                and is_random(inner)
+                and any(pairs.role(key) == "value" for key in value)
+            ):
                 kind = Kind.HARMLESS  # it names the value beside it
             if kind:
                 kept = self.under(kind, inner, depth)
-            elif isinstance(inner, list) and squash(name) in FLAT_PAIRS:
-                kept = self._flat_pairs(inner, depth)
+            elif type(inner) is list:
+                lists += 1
+                kept = self._list_of(name, inner, depth)
             else:
                 kept = self.value(inner, depth)
             new_name = self._name(name, value, new)
             is_changed = is_changed or kept is not inner or new_name is not name
             new[new_name] = kept
+        if len(names) <= _SHAPE_FIELDS and self._are_plain(names):
+            if len(self._plain_objects) >= _SHAPES_KEPT:
+                self._plain_objects.clear()
+            self._plain_objects.add(names)
+        if lists > 1 and (tabled := self._table(value, new)) is not new:
+            return tabled
         return new if is_changed else value
+
+    def _are_plain(self, names: tuple[str, ...]) -> bool:
+        """Whether none of the names is a secret's or holds one, or says what stands under another."""
+        return (
+            all(name in self._sound_names and not self._kind(name) for name in names)
+            and (len(names) < 2 or not any(map(pairs.role, names)))
+            and not FLAT_PAIRS.intersection(map(squash, names))
+        )
+
+    def _plain_object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
+        """Redacts an object whose names say nothing, which most objects are."""
+        new = None
+        lists = 0
+        for name, inner in value.items():
+            kind = type(inner)
+            lists += kind is list
+            kept = self.string(inner, depth) if kind is str else self.value(inner, depth)
+            if kept is not inner:
+                new = new or dict(value)
+                new[name] = kept
+        if lists > 1 and (tabled := self._table(value, new or value)) is not (new or value):
+            return tabled
+        return new or value
+
+    def _kind_beside(self, pair: Kind, name: str, value: Json) -> Kind:
+        """The kind of a value in an object that holds the name of a secret as another value."""
+        role = pairs.role(name)
+        if role == "value" or (role == "text" and pairs.is_secret_text(value)):
+            return pair
+        return Kind.HARMLESS
+
+    def _table(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
+        """The object with redacted rows where one of its lists names columns of secrets; ``new`` where none does."""
+        for names in value.values():
+            kinds = pairs.column_kinds(names, self._kind_of_value)
+            if kinds is None:
+                continue
+            result = dict(new)
+            for (name, old), (new_name, inner) in zip(value.items(), new.items(), strict=True):
+                if old is names or not isinstance(inner, list):
+                    continue
+                is_parallel = len(inner) == len(kinds) and not any(
+                    isinstance(cell, dict | list) for cell in inner
+                )
+                if is_parallel and pairs.role(name) in ("value", "text"):
+                    result[new_name] = self._row(inner, kinds)
+                else:
+                    result[new_name] = _unless_same(inner, [self._row(row, kinds) for row in inner])
+            if any(result[name] is not new[name] for name in new):
+                return result
+        return new
+
+    def _row(self, row: Json, kinds: list[Kind]) -> Json:
+        cells = pairs.cells(row)
+        if cells is None or len(cells) != len(kinds):
+            return row
+        new = [self._cell(kind, cell) if kind else cell for kind, cell in zip(kinds, cells, strict=True)]
+        if all(a is b for a, b in zip(cells, new, strict=True)):
+            return row
+        return new if row is cells else {key: new if inner is cells else inner for key, inner in row.items()}
+
+    def _cell(self, kind: Kind, cell: Json) -> Json:
+        if isinstance(cell, dict) and len(cell) == 1:
+            ((key, inner),) = cell.items()
+            kept = self._cell(kind, inner)
+            return cell if kept is inner else {key: kept}
+        return self.whole(cell) if self._is_secret(kind, cell) else cell
 
     def _name(self, name: str, *taken: dict[str, Json]) -> str:
         """The name, redacted if it contains a secret: tokens are used as keys."""
         if name in self._sound_names:
             return name
-        edits = self.plain(name)
+        edits = self.plain(name, MAX_DEPTH)
         if not edits:
             if len(name) <= 128:
                 if len(self._sound_names) >= _NAMES_KEPT:
@@ -177,38 +276,64 @@ class _Pass(TextPass):
             return name
         return unused_name(applied(name, edits), {key for names in taken for key in names})
 
-    def _pair_kind(self, value: dict[str, Json]) -> Kind:
-        """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``."""
-        if len(value) < 2:
-            return Kind.HARMLESS
-        for by, name in value.items():
-            if isinstance(name, str) and (word := _pair_word(by)):
-                if word != "type" and (kind := self._kind(name)):
-                    return kind
-                if word == "type" and squash(name) in FIELD_TYPES:
-                    return Kind.SECRET
-        return Kind.HARMLESS
+    def _list_of(self, name: str, value: list[Json], depth: int) -> list[Json]:
+        """Redacts a list; under ``rawHeaders`` and the like it may be one of alternating names and values."""
+        if squash(name) in FLAT_PAIRS and depth < MAX_DEPTH:
+            return self._flat_pairs(value, depth)
+        kept: list[Json] = self.value(value, depth)
+        return kept
 
     def _array(self, value: list[Json], depth: int) -> list[Json]:
         if value and all(
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         ):
+            if (kinds := pairs.column_kinds(value[0], self._kind_of_value)) is None or len(value) < 2:
+                return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
+            if not any(pairs.is_secret_text(cell) for cell in value[0]):
+                return self._rows(value, kinds, depth)
             return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
-        if len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], str):
-            # Beside a name there may stand another one.
-            name, inner = value
-            if is_no_name(inner) and self._kind(name) and not self._kind(inner):
-                return self._named(name, value, depth)
+        if len(value) > 1 and isinstance(value[0], list) and len(value[0]) > 1:
+            kinds = pairs.column_kinds(value[0], self._kind_of_value)
+            if kinds is not None:
+                return self._rows(value, kinds, depth)
         new = [self.value(inner, depth) for inner in value]
-        is_gluing = bool(value) and isinstance(value[0], str) and patterns.GLUING_COMMAND.search(value[0])
-        for index, flag in enumerate(value):
-            if isinstance(flag, str) and flag[:1] == "-":
-                if index + 1 < len(value) and (kind := self._kind(flag)):
-                    new[index + 1] = self.under(kind, new[index + 1], depth)
-                elif is_gluing and flag[:2] == "-p" and len(flag) > 2 and flag[2:] != MARK:
-                    self.count += 1
-                    new[index] = f"-p{MARK}"
+        if value and isinstance(value[0], str):
+            self._strings(value, new)
         return _unless_same(value, new)
+
+    def _rows(self, value: list[Json], kinds: list[Kind], depth: int) -> list[Json]:
+        """Redacts a list of rows whose first names the columns."""
+        new = [self.value(row, depth) for row in value]
+        return _unless_same(value, [new[0], *(self._row(row, kinds) for row in new[1:])])
+
+    def _strings(self, value: list[Json], new: list[Json]) -> None:
+        """Redacts, in ``new``, values after names or flags in a list of texts."""
+        if kinds := pairs.alternating_kinds(value, self._kind_of_value):
+            for index, kind in enumerate(kinds):
+                if kind and self._is_secret(kind, value[2 * index + 1]):
+                    new[2 * index + 1] = self.whole(new[2 * index + 1])
+        for index, flag in enumerate(value):
+            if isinstance(flag, str) and flag[:1] == "-" and index + 1 < len(value):
+                following = value[index + 1]
+                is_flag = isinstance(following, str) and following[:1] == "-"
+                if (kind := self._kind(flag)) and not is_flag and self._is_secret(kind, following):
+                    new[index + 1] = self.whole(new[index + 1])
+        if not any(isinstance(word, str) and word[:1] in ("-", "/") for word in value):
+            return
+        # A command whose arguments are a list: read as one line, argument by argument.
+        if all(isinstance(word, str) and "\n" not in word for word in value) and len(value) < _ARGUMENTS:
+            self._command(value, new)
+
+    def _command(self, value: list[Json], new: list[Json]) -> None:
+        line = " ".join(value)
+        position = 0
+        spans = list(shapes.after_commands(line))
+        for index, word in enumerate(value):
+            for begin, end in spans:
+                if position <= begin < position + len(word) and new[index] == word:
+                    self.count += 1
+                    new[index] = f"{word[: begin - position]}{MARK}{word[end - position :]}"
+            position += len(word) + 1
 
     def _named(self, name: str, pair: list[Json], depth: int) -> list[Json]:
         first = self.value(name, depth)
@@ -235,17 +360,27 @@ class _Pass(TextPass):
     def _edits(self, text: str, depth: int) -> list[Edit]:
         """The replacements in the text: inside its JSON documents, and in the text around them."""
         if depth >= MAX_DEPTH or not json_text.may_hold(text):
-            return self.plain(text)
+            return self.plain(text, depth)
         if cached := self._edited.get((depth, text)):
             self.count += cached[1]
             return cached[0]
         before = self.count
         edits, is_json = self._documents(text, depth + 1)
         if not is_json:
-            edits = joined(edits, self.plain(applied(text, edits)))
+            edits = joined(edits, self.plain(applied(text, edits), depth))
         if edits:
             self._edited[depth, text] = edits, self.count - before
         return edits
+
+    def decoded_edits(self, text: str, depth: int) -> list[Edit]:
+        """The replacements in a text that was decoded; none where too many encodings are within each other."""
+        if self._decoding >= _DECODED_DEPTH:
+            return []
+        self._decoding += 1
+        try:
+            return self._edits(text, depth + 1)
+        finally:
+            self._decoding -= 1
 
     def _documents(self, text: str, depth: int) -> tuple[list[Edit], bool]:
         """The replacements in the text's JSON documents, and whether the text is JSON only."""
@@ -322,17 +457,3 @@ class _Pass(TextPass):
 
 def _unless_same(value: list[Json], new: list[Json]) -> list[Json]:
     return value if all(a is b for a, b in zip(new, value, strict=True)) else new
-
-
-_squashed = lru_cache(_NAMES_KEPT)(squash)
-
-
-def _pair_word(name: str) -> str:
-    """The name as the key of a name/value pair, normalised; empty if it is no such key."""
-    word = _squashed(name) if len(name) <= _KEY_CHARS else ""
-    return word if word in PAIR_NAMES or word == "type" else ""
-
-
-def _is_pair_value(name: str) -> bool:
-    name = _squashed(name[-_KEY_CHARS:])
-    return name in PAIR_VALUES or name.endswith("value")

@@ -6,15 +6,20 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 
-from . import patterns
+from . import patterns, shapes
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
+from .encodings import FEWEST_CHARS, encoded_runs, unescapes
 from .folding import folded, folds, lowered
-from .names import FAMILIAR, HEADINGS, IN_URL, Kind, is_no_name, is_random, is_secret, kind_of, squash
+from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_secret, is_secret_or_doubtful
+from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, kind_of, squash
 from .own_secrets import OwnSecrets
-from .tables import secrets_in_columns
-from .values import closing, value_span, word_span
+from .tables import secrets_in_columns, secrets_in_inserts
+from .values import closing, phrase_end, value_span, word_span
+from .vocabulary import Vocabulary
 
 _NAMES_KEPT = 20_000
+_VALUE_CHARS = 64
+"""Maximum characters of a name that stands as a value."""
 _NAME_CHARS = 256
 """Maximum characters of a name before the word that marks it as a secret's."""
 
@@ -22,11 +27,15 @@ _NAME_CHARS = 256
 class Known:
     """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
 
-    def __init__(self, extra_names: Iterable[str], own: OwnSecrets) -> None:
+    def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool = False) -> None:
         extra_names = tuple(extra_names)
+        self.is_strict = is_strict
+        self.is_secret = is_secret_or_doubtful if is_strict else is_secret
         self._extra = frozenset(filter(None, map(squash, extra_names)))
         self.stems = patterns.stems(extra_names)
         self.own = own
+        self.vocabulary = Vocabulary(self.stems)
+        """Shared by all texts, so that it learns."""
         self._kinds: dict[str, Kind] = {}
 
     def kind(self, name: str) -> Kind:
@@ -39,6 +48,16 @@ class Known:
             if len(name) <= 128:
                 self._kinds[name] = kind
         return kind
+
+    def may_be_name(self, text: str) -> bool:
+        """Quick check whether a text that stands as a value may be the name of a secret."""
+        return (len(text) <= _VALUE_CHARS or " " not in text) and (
+            not text.isascii() or self.stems.search(text.lower()) is not None or squash(text) in self._extra
+        )
+
+    def kind_of_value(self, text: str) -> Kind:
+        """Classifies a text that stands as a value and may be a name."""
+        return self.kind(text) if self.may_be_name(text) else Kind.HARMLESS
 
 
 class _Draft:
@@ -66,63 +85,132 @@ class TextPass:
 
     def __init__(self, known: Known) -> None:
         self._kind = known.kind
+        self._kind_of_value = known.kind_of_value
+        self._is_secret = known.is_secret
+        self._is_strict = known.is_strict
         self._stems = known.stems
         self._own = known.own
+        self._vocabulary = known.vocabulary
         self.count = 0
 
-    def plain(self, text: str) -> list[Edit]:
+    def decoded_edits(self, text: str, depth: int) -> list[Edit]:
+        """The replacements in a text that was decoded, JSON in it included."""
+        raise NotImplementedError
+
+    def plain(self, text: str, depth: int) -> list[Edit]:
         """The replacements that redact a text that is not JSON."""
-        letters = self._letters(text)
-        draft = _Draft(applied(text, letters))
-        self._cut_all(draft)
-        self.count += draft.count
-        if not letters or not draft.edits:
-            return draft.edits
-        origin = Origin(letters)
-        return without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in draft.edits)
-
-    def _letters(self, text: str) -> list[Edit]:
-        """The replacements that turn names into plain letters; empty where the text has no secret's name."""
-        if text.isascii() and not patterns.MAY_BE_ESCAPED.search(text):
+        if self._vocabulary.covers(text) and not self._own.edits(text):
             return []
-        return _letters(text) if self._stems.search(folded(text)) else []
+        is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(text) is not None
+        is_named = is_escaped and self._stems.search(folded(text)) is not None
+        letters = _letters(text) if is_named else []
+        draft = _Draft(applied(text, letters))
+        self._cut_all(draft, depth)
+        self.count += draft.count
+        edits = draft.edits
+        if letters and edits:
+            origin = Origin(letters)
+            edits = without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in edits)
+        if is_escaped and (is_named or patterns.ESCAPED_URL.search(text)):
+            edits = joined(edits, self._in_escapes(applied(text, edits), depth))
+        return edits
 
-    def _cut_all(self, draft: _Draft) -> None:
+    def _in_escapes(self, text: str, depth: int) -> list[Edit]:
+        """The replacements in the text without its escapes, as they are in the text."""
+        escapes = unescapes(text)
+        if not escapes:
+            return []
+        inner = self.decoded_edits(applied(text, escapes), depth)
+        origin = Origin(escapes)
+        return without_overlaps(sorted(Edit(*origin.span(edit.begin, edit.end)) for edit in inner))
+
+    def _encoded(self, text: str, depth: int) -> Iterator[Span]:
+        """Spans of base64 and hexadecimal digits in which a secret is encoded."""
+        for span, decoded in encoded_runs(text):
+            before = self.count
+            if self.decoded_edits(decoded, depth):
+                yield span
+            self.count = before
+
+    def _cut_all(self, draft: _Draft, depth: int) -> None:
         if own := self._own.edits(draft.text):
             draft.cut((edit.begin, edit.end) for edit in own)
         if draft.text.isalnum():
-            if patterns.SHAPES.search(draft.text):
-                draft.cut(_shapes(draft.text))
+            self._cut_shapes(draft, depth)
             return
         if "PRIVATE KEY" in draft.text:
-            draft.cut(_pem(draft.text))
+            draft.cut(shapes.private_keys(draft.text))
+        if "Private-Lines" in draft.text:
+            draft.cut(shapes.putty_keys(draft.text))
         if self._stems.search(draft.lower):
             draft.cut(self._pairs(draft.text, draft.lower))
             if "\n" in draft.text:
-                draft.cut(secrets_in_columns(draft.text, self._kind))
+                draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
+            if "into" in draft.lower:
+                draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
         self._where_signs_are(draft)
         self._escaped_xml(draft)
         if any(scheme in draft.lower for scheme in patterns.SCHEMES):
             draft.cut(_schemes(draft.text, draft.lower))
-        _cut_shapes(draft)
+        self._cut_shapes(draft, depth)
+
+    def _cut_shapes(self, draft: _Draft, depth: int) -> None:
+        text = draft.text
+        longest = max(map(len, text.split()), default=0)
+        if longest < shapes.FEWEST_CHARS:
+            return
+        if "eyJ" in text:
+            draft.cut(shapes.jwts(text))
+        is_aws = "AKIA" in draft.text or "ASIA" in draft.text
+        if shapes.may_hold_tokens(draft.text):
+            draft.cut(shapes.tokens(draft.text))
+        if longest >= FEWEST_CHARS:
+            draft.cut(shapes.tokens_from_within(draft.text))
+            draft.cut(self._encoded(draft.text, depth))
+        if is_aws and draft.count:
+            draft.cut(match.span() for match in patterns.AWS_SECRET.finditer(draft.text))
+        if self._is_strict and longest >= FEWEST_CHARS:
+            draft.cut(_long_runs(draft.text))
 
     # Forms with a characteristic sign
 
     def _where_signs_are(self, draft: _Draft) -> None:
         if "://" in draft.text:
-            for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN, patterns.SLACK_HOOK):
+            for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN, patterns.WEBHOOK):
                 draft.cut(match.span(2) for match in pattern.finditer(draft.text))
         for sign, pattern in patterns.NAMED:
             if sign in draft.lower:
                 draft.cut(self._after_signs(draft.text, pattern))
+        self._commands(draft)
+        if "<" in draft.text and "value" in draft.lower:
+            draft.cut(self._attributes(draft.text))
+
+    def _commands(self, draft: _Draft) -> None:
         if "-u" in draft.lower:
             draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
         if "identified" in draft.lower:
             draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
         if "raw" in draft.lower:
             draft.cut(self._raw_headers(draft.text))
-        if "-p" in draft.text and any(command in draft.lower for command in patterns.GLUING_COMMANDS):
-            draft.cut(_glued_flags(draft.text))
+        if "auth" in draft.lower:
+            draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
+        if patterns.MAY_BE_COMMAND.search(draft.text):
+            draft.cut(shapes.after_commands(draft.text))
+
+    def _attributes(self, text: str) -> Iterator[Span]:
+        """``<input type="password" value="…">`` and ``<add value="…" key="apiKey"/>``."""
+        for tag in patterns.TAG.finditer(text):
+            attributes = list(patterns.ATTRIBUTE.finditer(text, *tag.span("attributes")))
+            given = {attribute["name"].lower(): attribute for attribute in attributes}
+            value = given.get("value")
+            if value is None:
+                continue
+            names = [attribute["value"] for name, attribute in given.items() if name != "value"]
+            kind = next(filter(None, map(self._kind_of_value, names)), Kind.HARMLESS)
+            if "type" in given and given["type"]["value"].lower() == "password":
+                kind = Kind.SECRET
+            if value["value"] and self._is_secret(kind, value["value"]):
+                yield value.span("value")
 
     def _escaped_xml(self, draft: _Draft) -> None:
         if "3c" in draft.lower or "lt;" in draft.lower or "#60;" in draft.lower:
@@ -132,9 +220,9 @@ class TextPass:
     def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
         for match in pattern.finditer(text):
             value = match["value"]
-            if not value.strip() or not is_secret(self._kind(match["name"]), value):
+            if not value.strip() or not self._is_secret(self._kind(match["name"]), value):
                 continue
-            if pattern is patterns.FLAG and value.lower() in patterns.REPORTING:
+            if pattern is patterns.FLAG and value.lower() in REPORTING:
                 continue
             if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
                 continue
@@ -152,7 +240,7 @@ class TextPass:
                 if name is None:
                     name = text[begin:end]
                     continue
-                if is_secret(self._kind(name), text[begin:end]):
+                if self._is_secret(self._kind(name), text[begin:end]):
                     yield begin, end
                 name = None
 
@@ -185,28 +273,32 @@ class TextPass:
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
-        if kind is Kind.SECRET_IF_RANDOM:
+        if kind is Kind.IF_RANDOM:
             begin, end = word_span(text, match)
         else:
             begin, end = value_span(text, lower, match, start)
+            if kind is Kind.SECRET and not match["open"] and ":" in match["sep"]:
+                end = phrase_end(text, begin, end)
         value = text[begin:end]
         if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
             return None
         if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not match["open"] and not is_no_name(value):
             return None
-        if not value or not is_secret(kind, value) or (not match["open"] and _is_report(name, value, match)):
+        # A header's value of several words is a scheme and a credential, whatever the scheme is called.
+        is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
+        if not value or (not match["open"] and _is_report(name, value, match)):
             return None
-        return begin, end
+        return (begin, end) if is_header or self._is_secret(kind, value) else None
 
     def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
         value = match["value"]
-        if value.strip(".,;:!?") in patterns.REPORTING or name.lower() in HEADINGS - {"pin"}:
+        if value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
         is_quoted = match["open"] and not name.lower().endswith("token")
         if not is_quoted and not any(map(str.isdigit, value)):
             return None
-        return match.span("value") if self._kind_in_text(text, start, name) is Kind.SECRET else None
+        return match.span("value") if self._is_secret(self._kind_in_text(text, start, name), value) else None
 
     def _kind_in_url(self, text: str, start: int, match: re.Match[str]) -> Kind:
         """``?key=`` and ``?code=`` are secrets in a URL, when they are long."""
@@ -219,7 +311,7 @@ class TextPass:
     def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
         """The kind of the name, or of the name with the word before it: ``API key``."""
         kind = self._kind(name)
-        if kind not in (Kind.HARMLESS, Kind.SECRET_IF_RANDOM) or start < 2 or text[start - 1] != " ":
+        if kind not in (Kind.HARMLESS, Kind.IF_RANDOM) or start < 2 or text[start - 1] != " ":
             return kind
         begin = _name_start(text, start - 1, max(0, start - 32))
         phrase_kind = self._kind(f"{text[begin : start - 1]} {name}") if begin < start - 1 else kind
@@ -234,64 +326,6 @@ def _letters(text: str) -> list[Edit]:
         for edit in folds(text)
         if patterns.IN_NAMES.fullmatch(edit.new) and not (edit.new in (":", "=") and text[edit.begin] == "%")
     ]
-
-
-# Shapes
-
-
-def _cut_shapes(draft: _Draft) -> None:
-    if "eyJ" in draft.text:
-        draft.cut(_jwts(draft.text))
-    is_aws = "AKIA" in draft.text or "ASIA" in draft.text
-    if patterns.SHAPES.search(draft.text):
-        draft.cut(_shapes(draft.text))
-    if len(draft.text) > 30:
-        for sign, shape, before_it in patterns.WITHIN:
-            if sign in draft.text:
-                draft.cut(_within(draft.text, shape, before_it))
-    if is_aws and draft.count:
-        draft.cut(match.span() for match in patterns.AWS_SECRET.finditer(draft.text))
-
-
-def _pem(text: str) -> Iterator[Span]:
-    position = 0
-    while begin := patterns.PEM_BEGIN.search(text, position):
-        end = patterns.PEM_END.search(text, begin.end())
-        position = end.end() if end else len(text)
-        yield begin.start(), position
-
-
-def _shapes(text: str) -> Iterator[Span]:
-    for match in patterns.SHAPES.finditer(text):
-        # Names of styles and packages have these beginnings too, but no digits; numbers no letters.
-        is_name = match[0].startswith(("sk-", "pypi-", "EAA")) and not any(map(str.isdigit, match[0]))
-        is_number = match[0].startswith("00") and not any(map(str.isalpha, match[0]))
-        if not is_name and not is_number:
-            yield match.span()
-
-
-def _within(text: str, shape: re.Pattern[str], before_it: int) -> Iterator[Span]:
-    done = 0
-    for match in shape.finditer(text):
-        start = match.start()
-        floor = max(done, start - before_it)
-        while start > floor and text[start - 1].isalnum():
-            start -= 1
-        done = match.end()
-        yield start, done
-
-
-def _jwts(text: str) -> Iterator[Span]:
-    for match in patterns.JWT_RUN.finditer(text):
-        parts = match[0].split(".")
-        if len(parts) >= 3 and len(parts[0]) >= 8 and len(parts[1]) >= 4:
-            yield match.span()
-
-
-def _glued_flags(text: str) -> Iterator[Span]:
-    for match in patterns.GLUED_FLAG.finditer(text):
-        if patterns.GLUING_COMMAND.search(text[max(0, match.start() - 200) : match.start()]):
-            yield match.span("value")
 
 
 def _schemes(text: str, lower: str) -> Iterator[Span]:
@@ -316,6 +350,12 @@ def without_long_runs(text: str) -> str:
     return patterns.LONG_RUN.sub(_long_run, text)
 
 
+def _long_runs(text: str) -> Iterator[Span]:
+    for match in patterns.LONG_RUN.finditer(text):
+        if _long_run(match) == MARK:
+            yield match.span()
+
+
 def _long_run(match: re.Match[str]) -> str:
     rest = FAMILIAR.sub("", match[0])
     is_mixed = any(map(str.isdigit, rest)) and any(map(str.isalpha, rest))
@@ -329,7 +369,7 @@ def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
         return True
     if ":" not in match["sep"] or match["quote"]:
         return False
-    return word in patterns.REPORTING or (name.lower() in HEADINGS and word.isalpha())
+    return word in REPORTING or (name.lower() in HEADINGS and word.isalpha())
 
 
 def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
@@ -340,7 +380,7 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
         except ValueError:
             return False
     word = value.strip(".:=|-")
-    if word.lower() in patterns.REPORTING or word.lower() in (
+    if word.lower() in REPORTING or word.lower() in (
         "token",
         "tokens",
         "authorization",

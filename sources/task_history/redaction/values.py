@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .judging import REPORTING
 from .names import COOKIE_HEADERS, SCHEMED_HEADERS
-from .patterns import REPORTING
 
 _PLAIN_VALUE = re.compile(r"[^\s&;\"'<>`]+")
 _ENCODED_VALUE = re.compile(r"(?:(?!%22|%26|%2[cC]|%7[dD])[^\s&\"'<>`])+")
@@ -22,6 +22,12 @@ _PARAMETERS = re.compile(r"[\w-]{1,32}=\\{0,8}[\"']")
 _COOKIES = re.compile(r"[^\s&;\"'<>`]*(?:;[ \t]*[^\s&;\"'<>`]+)*")
 _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
 _ESCAPED_BLOCK = re.compile(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
+_MORE_WORDS = re.compile(r"(?:[ \t]{1,4}+[^\s,;|<>\"'={}\[\]()&:]++(?![ \t]*[=:]))++")
+_PHRASE_WORDS = 30
+_OPENERS = {"}": "{", "]": "[", ")": "("}
+_MOST_CLOSERS = 32
+_OPENED_CHARS = 1_000
+"""How far before a name a bracket is looked for that a value may close."""
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 
 
@@ -50,9 +56,35 @@ def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple
         if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
             return begin, closing(text, text[end], end + 1)
         end = _header_end(text, name, match, start, end)
-    while end > begin and text[end - 1] in ",\\":
+    return begin, _without_closers(text, begin, end, start)
+
+
+def _without_closers(text: str, begin: int, end: int, start: int) -> int:
+    """The end without the comma and the brackets behind a value that close what was opened before its name."""
+    closers = 0
+    while (end > begin and text[end - 1] in ",\\") or (
+        closers < _MOST_CLOSERS and end > begin and _closes(text, begin, end, start)
+    ):
+        closers += text[end - 1] not in ",\\"
         end -= 1
-    return begin, end
+    return end
+
+
+def _closes(text: str, begin: int, end: int, start: int) -> bool:
+    opener = _OPENERS.get(text[end - 1])
+    if opener is None or text.count(opener, begin, end) >= text.count(text[end - 1], begin, end):
+        return False
+    return text.rfind(opener, max(0, start - _OPENED_CHARS), start) >= 0
+
+
+def phrase_end(text: str, begin: int, end: int) -> int:
+    """The end of a secret of several words that begins at ``begin``; ``end`` is the end of the first."""
+    if not text[begin:end].isalpha():
+        return end
+    more = _MORE_WORDS.match(text, end)
+    if more is None or len(words := more[0].split()) > _PHRASE_WORDS:
+        return end
+    return end if any(word.strip(".,;:!?").lower() in REPORTING for word in words) else more.end()
 
 
 def _header_end(text: str, name: str, match: re.Match[str], start: int, end: int) -> int:

@@ -52,6 +52,8 @@ def test_no_sandbox_is_copied(project: Path) -> None:
     assert "task_history_pipeline.py" in copied
     assert "task_history/systems/paragon/__init__.py" in copied
     assert "task_history/views/executions.sql" in copied
+    for path in (ROOT / "sources/task_history/redaction/data").iterdir():
+        assert f"task_history/redaction/data/{path.name}" in copied
     assert not [name for name in copied if "sandbox" in name or "task_history_cli" in name]
 
 

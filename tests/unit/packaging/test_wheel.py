@@ -31,6 +31,8 @@ def test_only_two_packages_are_installed(wheel: Path) -> None:
     assert "task_history-0.1.0.dist-info/licenses/LICENSE" in names
     assert "task_history/views/executions.sql" in names
     assert "task_history_cli/report/page.html" in names
+    for path in (ROOT / "sources/task_history/redaction/data").iterdir():
+        assert f"task_history/redaction/data/{path.name}" in names
     assert not any("sandbox" in name for name in names if name.startswith("task_history/"))
 
 

@@ -335,6 +335,8 @@ EXACTLY = {
     "Cookie=a=1; b=2 was sent": f"Cookie={MARK} was sent",
     "token: Bearer abc1 was refused": f"token: {MARK} was refused",
     "authorization=abc1 was refused": f"authorization={MARK} was refused",
+    "{_args={headers={x-api-key=abc1}}, b={c=1}}": f"{{_args={{headers={{x-api-key={MARK}}}}}, b={{c=1}}}}",
+    "map[a:(password=abc1), token:abc2]": f"map[a:(password={MARK}), token:{MARK}]",
     "password: |\n  a\n  b\nnext: 1": f"password: {MARK}\nnext: 1",
     "mysql -uroot -pabc -h x": f"mysql -uroot -p{MARK} -h x",
     "IDENTIFIED BY 'abc' REQUIRE SSL": f"IDENTIFIED BY '{MARK}' REQUIRE SSL",

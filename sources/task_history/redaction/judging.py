@@ -1,0 +1,210 @@
+"""Judges values: which value under the name of a secret is one, by its length, letters and words.
+
+Under a bare ``key`` a value is a secret if it looks random: eight characters or more without white space, not made of
+words and numbers, and no id, path or article number of a known form. Under ``token`` or ``session`` it is the other
+way round: any value is a secret that does not look ordinary.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from itertools import islice
+
+from ..core.models import Json
+from .names import Kind
+from .rules import rules, word_set
+
+Judge = Callable[[Kind, Json], bool]
+"""Whether a value under a name of this kind is a secret."""
+
+REPORTING = word_set(rules("words")["reports"])
+"""Words that report on a secret and do not reveal it."""
+_ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("words")["schemes"])}
+_CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
+_ORDINARY_CHARS = 500
+"""Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
+_PROSE_CHARS = 10_000
+_LEAVES = 200
+"""Maximum values in a list or object that is judged by its parts."""
+
+UUID = r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+TIME = r"[0-9]{2}(?::?[0-9]{2}){0,2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+DATE = rf"[12][0-9]{{3}}-[01][0-9]-[0-3][0-9](?:[T ]{TIME})?"
+FAMILIAR = re.compile(rf"(?<![^\W_])(?:{UUID}|{DATE})(?![^\W_])")
+_NO_WORD = re.compile(r"(?<![^\W_])(?!(?:[^\W\d_]+\d{0,2}|\d+)(?![^\W_]))[^\W_]")
+_CODE = re.compile(r"[A-Za-z_]\w*(?:(?:::|->|\.|\()[\w().]*)+")
+_SPACE = re.compile(r"\s")
+_ID = re.compile(
+    r"[0-9a-f]{24}"  # MongoDB: https://www.mongodb.com/docs/manual/reference/bson-types/#objectid
+    r"|[0-7][0-9A-HJKMNP-TV-Z]{25}"  # ULID: https://github.com/ulid/spec
+    rf"|(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
+    r"|[A-Z]{2}[A-Z0-9]{9}[0-9]"  # ISIN: https://www.iso.org/standard/78502.html
+    r"|[A-Z]{2,6}[0-9]{3,10}[A-Z]{0,3}"
+    r"|(?=.{5,40}\Z)[A-Z0-9]{1,8}(?:[-_/.][A-Za-z0-9]{1,6}){1,6}"  # numbers of articles
+    r"|0x[0-9a-fA-F]{40}"
+)
+_LICENCE = re.compile(r"(?:[A-Z0-9]{5}-){3,7}[A-Z0-9]{5}")
+_PATH = re.compile(
+    r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
+    r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
+    r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+-]{1,64}/)*[\w.+=-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
+)
+_PROSE_WORD = re.compile(
+    r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
+)
+_NAME_LIKE = re.compile(r"[A-Z][a-z]{2,}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
+_WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
+_PLAIN = re.compile(
+    rf"{DATE}|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
+)
+_PLACEHOLDER = re.compile(
+    r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
+    r"|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
+)
+_MNEMONIC_WORDS = (12, 15, 18, 21, 24)
+"""https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
+_POSTAL = re.compile(r"[1-9][0-9]{5}")
+_SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+SCHEMA_EXAMPLES = frozenset({"default", "example", "examples", "const"})
+"""Words of a JSON schema whose values may be secrets."""
+_SCHEMA_WORDS = SCHEMA_EXAMPLES | word_set(
+    "type $ref $id $comment anyOf oneOf allOf not minLength maxLength pattern writeOnly readOnly format title "
+    "description enum properties items required nullable deprecated minimum maximum contentEncoding "
+    "additionalProperties contentMediaType x-secret sensitive"
+)
+
+
+def is_random(value: Json) -> bool:
+    """Whether a value looks random, which makes it a secret under a bare ``key``."""
+    if not isinstance(value, str) or len(value) < 8 or _SPACE.search(value):
+        return False
+    if _NO_WORD.search(FAMILIAR.sub("-", value)) is None:
+        return False
+    if len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
+        return True
+    return not (_ID.fullmatch(value) or (_PATH.fullmatch(value) and not _has_long_run(value)))
+
+
+def _has_long_run(value: str) -> bool:
+    return any(len(run) >= 30 and is_mixed(run) for run in re.split(r"[/\\.]", value))
+
+
+def is_mixed(text: str) -> bool:
+    """Whether a text holds letters and digits."""
+    return any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+
+
+def is_number(value: Json) -> bool:
+    """Whether a value is a number, or a text of one."""
+    if isinstance(value, str):
+        return value.isascii() and value.replace(".", "", 1).isdigit()
+    return isinstance(value, int | float | Decimal)
+
+
+def is_prose(text: str) -> bool:
+    """Whether a text is words that a person wrote; the words of a wallet's seed are none."""
+    words = text.split() if len(text) <= _PROSE_CHARS else []
+    if len(words) < 2 or len(words) > 400 or words[0].lower().strip(":") in _CREDENTIAL_SCHEMES:
+        return False
+    if not all(_PROSE_WORD.fullmatch(word) for word in words) or not any(len(word) > 2 for word in words):
+        return False
+    return not (len(words) in _MNEMONIC_WORDS and text.replace(" ", "").isalpha() and text.islower())
+
+
+def is_schema(value: Json) -> bool:
+    """Whether a value is a JSON schema: a property named ``password`` holds none."""
+    if not isinstance(value, dict) or not value.keys() <= _SCHEMA_WORDS:
+        return False
+    kinds = value.get("type")
+    kinds = kinds if isinstance(kinds, list) else [kinds]
+    return "$ref" in value or all(isinstance(kind, str) and kind in _SCHEMA_TYPES for kind in kinds)
+
+
+def _leaves(value: Json) -> Iterator[Json]:
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
+        else:
+            yield inner
+
+
+def _all_leaves(value: Json, judge: Callable[[Json], bool]) -> bool:
+    leaves = list(islice(_leaves(value), _LEAVES + 1))
+    return len(leaves) <= _LEAVES and all(map(judge, leaves))
+
+
+def is_ordinary(value: Json) -> bool:
+    """Whether a value under ``token``, ``auth`` and the like is none of a secret."""
+    if isinstance(value, dict | list):
+        return _all_leaves(value, is_ordinary)
+    if not isinstance(value, str):
+        return value is None or isinstance(value, bool) or abs(value) < 1_000
+    if len(value) > _ORDINARY_CHARS:
+        return is_prose(value)
+    if value.lower() in _ORDINARY_WORDS or value.isspace() or is_prose(value):
+        return True
+    if _NAME_LIKE.fullmatch(value) or _PLAIN.fullmatch(value):
+        return True
+    return (
+        _PATH.fullmatch(value) is not None
+        and not _has_long_run(value)
+        and not is_mixed(value.rsplit("/", 1)[-1][:-3])
+    )
+
+
+def _is_id(value: Json) -> bool:
+    return isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _ID.fullmatch(value) is not None
+
+
+def _is_words(value: Json) -> bool:
+    if isinstance(value, dict | list):
+        return _all_leaves(value, _is_words)
+    return is_ordinary(value) or (
+        isinstance(value, str) and len(value) < 60 and _WORD.fullmatch(value) is not None
+    )
+
+
+def is_secret(kind: Kind, value: Json) -> bool:
+    """Whether a value under a name of this kind is a secret."""
+    if kind is Kind.HARMLESS:
+        return False
+    if isinstance(value, str):
+        if len(value) <= _ORDINARY_CHARS and _PLACEHOLDER.fullmatch(value):
+            return False
+    elif isinstance(value, dict) and is_schema(value):
+        return False
+    return _IS_SECRET[kind](value)
+
+
+def _is_no_count(value: Json) -> bool:
+    return not _all_leaves(value, is_number) if value not in ([], {}) else True
+
+
+_IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
+    Kind.SECRET: lambda _: True,
+    Kind.UNLESS_ORDINARY: lambda value: not is_ordinary(value),
+    Kind.UNLESS_WORDS: lambda value: not _is_words(value),
+    Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not (is_number(value) or _is_words(value) or _is_id(value)),
+    Kind.UNLESS_NUMBER: _is_no_count,
+    Kind.UNLESS_NUMBER_OR_ORDINARY: lambda value: _is_no_count(value) and not is_ordinary(value),
+    Kind.UNLESS_POSTAL: lambda value: not _POSTAL.fullmatch(str(value)),
+    Kind.IF_RANDOM: is_random,
+}
+
+
+def is_secret_or_doubtful(kind: Kind, value: Json) -> bool:
+    """The same for those who would rather lose a value than keep a secret: a value in doubt is a secret."""
+    if kind is Kind.IF_RANDOM:
+        return isinstance(value, str) and len(value) >= 8 and not _SPACE.search(value) and not value.isalpha()
+    return kind is not Kind.HARMLESS
+
+
+def is_no_name(text: str) -> bool:
+    """Whether a text beside a secret's name, where another name may stand as well, is the secret."""
+    return len(text) >= 4 and any(map(str.isdigit, text)) and not _CODE.fullmatch(text)

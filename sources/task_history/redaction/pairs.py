@@ -1,0 +1,123 @@
+"""Names that stand as values: which values of an object, list or table they make secret.
+
+``{"key": "Authorization", "value": …}``, ``["X-Api-Key", …]`` and ``{"columns": ["user", "password"], "rows": …}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from ..core.models import Json
+from .judging import is_no_name, is_prose
+from .names import FIELD_TYPES, PAIR_NAMES, PAIR_VALUES, PROSE_PAIR_VALUES, Kind, squash, words_of
+
+_KEY_CHARS = 128
+"""Maximum characters of a key that can mark a name/value pair."""
+_NAME_CHARS = 64
+"""Maximum characters of a name that stands as a value."""
+_COLUMNS = 500
+"""Maximum columns of a table."""
+_IDENTIFIER = re.compile(r"[^\W\d][\w. :-]{0,63}")
+_HEADER_NAME = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+
+KindOf = Callable[[str], Kind]
+
+
+@lru_cache(20_000)
+def role(key: str) -> str:
+    """What a key says of its value in a name/value pair: "name", "type", "value", "text" or nothing."""
+    if len(key) > _KEY_CHARS:
+        return "value" if squash(key[-_KEY_CHARS:]).endswith("value") else ""
+    word = squash(key)
+    if word == "type":
+        return "type"
+    last_word = (words_of(key) or [word])[-1]
+    if word in PAIR_VALUES or last_word in PAIR_VALUES or word.endswith("value"):
+        return "value"
+    if word in PROSE_PAIR_VALUES or last_word in PROSE_PAIR_VALUES:
+        return "text"
+    return "name" if word in PAIR_NAMES or last_word in PAIR_NAMES else ""
+
+
+def is_secret_text(value: Json) -> bool:
+    """Whether a value beside a name of a secret may be the secret where prose may stand, too."""
+    if not isinstance(value, str):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return len(value) >= 4 and not is_prose(value) and not value.isalpha()
+
+
+def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
+    """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
+    if len(value) < 2:
+        return Kind.HARMLESS, ""
+    for key, name in value.items():
+        if not isinstance(name, str) or not (word := role(key)):
+            continue
+        if word == "type" and squash(name) in FIELD_TYPES:
+            return Kind.SECRET, key
+        if word in ("name", "text") and (kind := kind_of(name)):
+            return kind, key
+    return Kind.HARMLESS, ""
+
+
+def column_kinds(value: Json, kind_of: KindOf) -> list[Kind] | None:
+    """The kinds of the columns that a list of names, or of objects with a name, describes; None for other lists."""
+    if not isinstance(value, list) or not value or len(value) > _COLUMNS:
+        return None
+    names = []
+    for column in value:
+        if isinstance(column, dict):
+            name = next(
+                (inner for key, inner in column.items() if isinstance(inner, str) and role(key) == "name"),
+                None,
+            )
+        else:
+            name = column
+        if not isinstance(name, str) or len(name) > _NAME_CHARS:
+            return None
+        names.append(name)
+    kinds = [kind_of(name) for name in names]
+    return kinds if any(kinds) else None
+
+
+def cells(row: Json) -> list[Json] | None:
+    """The cells of a row: a list, or an object that holds nothing but one."""
+    if isinstance(row, dict) and len(row) <= 2:
+        row = next((inner for inner in row.values() if isinstance(inner, list)), None)
+    return row if isinstance(row, list) else None
+
+
+def alternating_kinds(value: list[Json], kind_of: KindOf) -> list[Kind] | None:
+    """The kinds of the items of a list of alternating names and values; None for other lists."""
+    if len(value) % 2 or len(value) > 2 * _COLUMNS:
+        return None
+    names, values = value[::2], value[1::2]
+    if not all(
+        isinstance(name, str) and len(name) <= _NAME_CHARS and _IDENTIFIER.fullmatch(name) for name in names
+    ):
+        return None
+    kinds = [kind_of(str(name)) for name in names]
+    if not any(kinds):
+        return None
+    is_two = len(value) == 2
+    return [
+        kind if kind and _is_beside(inner, kind_of, is_two=is_two) else Kind.HARMLESS
+        for kind, inner in zip(kinds, values, strict=True)
+    ]
+
+
+def _is_beside(value: Json, kind_of: KindOf, *, is_two: bool) -> bool:
+    """Whether a text beside a name is the name's value, and no further name."""
+    if not isinstance(value, str) or kind_of(value):
+        return False
+    if is_two:
+        return is_no_name(value)
+    if " " in value:
+        return not is_prose(value)
+    return (
+        len(value) >= 6
+        and _HEADER_NAME.fullmatch(value) is None
+        and not re.fullmatch(r"[A-Za-z_]+\d{0,2}", value)
+    )

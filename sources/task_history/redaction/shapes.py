@@ -1,0 +1,84 @@
+"""Secrets that are known by their shape: tokens of vendors, private keys, addresses of webhooks, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import patterns
+from .edits import Span
+
+FEWEST_CHARS = 12
+"""Minimum characters of a word that may be a token; shorter ones are not looked at."""
+_COMMAND_CHARS = 400
+"""Maximum characters between a command and the flag before its secret."""
+
+
+def may_hold_tokens(text: str) -> bool:
+    """Quick check whether one of the long words of a text may be a token of a vendor."""
+    if text.isalnum():
+        return patterns.SHAPES.search(text) is not None
+    words = " ".join([word for word in text.split() if len(word) >= FEWEST_CHARS])
+    return bool(words) and patterns.SHAPES.search(words) is not None
+
+
+def tokens(text: str) -> Iterator[Span]:
+    """Spans of tokens of vendors."""
+    for match in patterns.SHAPES.finditer(text):
+        is_name = match[0].startswith(patterns.NEEDS_DIGIT) and not any(map(str.isdigit, match[0]))
+        is_number = match[0].startswith(patterns.NEEDS_LETTER) and not any(map(str.isalpha, match[0]))
+        if not is_name and not is_number:
+            yield match.span()
+
+
+def tokens_from_within(text: str) -> Iterator[Span]:
+    """Spans of tokens that are known by what stands within them."""
+    for sign, shape, reach in patterns.WITHIN:
+        if sign not in text:
+            continue
+        done = 0
+        for match in shape.finditer(text):
+            start = match.start()
+            floor = max(done, start - reach)
+            while start > floor and (text[start - 1].isalnum() or text[start - 1] in "_~"):
+                start -= 1
+            done = match.end()
+            yield start, done
+
+
+def jwts(text: str) -> Iterator[Span]:
+    """Spans of JSON web tokens."""
+    for match in patterns.JWT_RUN.finditer(text):
+        parts = match[0].split(".")
+        if len(parts) >= 3 and len(parts[0]) >= 8 and len(parts[1]) >= 4:
+            yield match.span()
+
+
+def private_keys(text: str) -> Iterator[Span]:
+    """Spans of private keys in the formats of PEM, SSH2 and PuTTY."""
+    position = 0
+    while begin := patterns.PEM_BEGIN.search(text, position):
+        end = patterns.PEM_END.search(text, begin.end())
+        position = end.end() if end else len(text)
+        yield begin.start(), position
+
+
+def putty_keys(text: str) -> Iterator[Span]:
+    """Spans of the private lines of PuTTY's key files."""
+    for match in patterns.PUTTY.finditer(text):
+        yield match.start("value"), match.start("value") + len(match["value"].rstrip())
+
+
+def after_commands(text: str) -> Iterator[Span]:
+    """Spans of secrets after flags of commands whose names do not say so, such as ``sshpass -p``."""
+    done = 0
+    for command in patterns.COMMAND.finditer(text):
+        if command.start() < done:
+            continue
+        end = patterns.COMMAND_END.search(text, command.end())
+        stop = min(end.start() if end else len(text), command.end() + _COMMAND_CHARS)
+        flag = patterns.FLAGS_OF_COMMANDS[command["command"]].search(text, command.end(), stop)
+        # A port is none.
+        is_port = flag is not None and flag["value"].isdigit() and len(flag["value"]) <= 5
+        if flag is not None and not is_port and not flag["value"].startswith("-"):
+            yield flag.span("value")
+            done = flag.end()

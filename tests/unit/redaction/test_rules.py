@@ -1,0 +1,245 @@
+"""Promises of the data files: each line takes a secret out and leaves an ordinary value."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import random
+import re
+import string
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from task_history.redaction import names, patterns
+from task_history.redaction.redactor import MARK, Redactor
+from task_history.redaction.rules import FOLDER, rules
+
+# What parses regular expressions has no public name.
+regex: Any = importlib.import_module("re._constants")
+regex_parser: Any = importlib.import_module("re._parser")
+REDACTOR = Redactor()
+SECRET = "hV8k2Qz9" + "TrW4mN1x"
+NAMES = rules("names")
+SECTIONS = (
+    "always",
+    "unless_ordinary",
+    "unless_words",
+    "unless_words_or_numbers",
+    "unless_number",
+    "unless_postal",
+    "if_random",
+)
+
+
+def redacted(value: Any) -> Any:
+    return REDACTOR.payload(value).value
+
+
+def spellings(name: str) -> list[str]:
+    words = re.split(r"[ _]", name)
+    upper = ["-".join(words).upper()] if name.isascii() else []
+    return ["_".join(words), words[0] + "".join(map(str.capitalize, words[1:])), *upper]
+
+
+def assert_goes_and_stays(fields: list[str], ordinary: dict[str, Any]) -> None:
+    for field in fields:
+        assert {field: MARK} == redacted({field: SECRET})
+        element = f"<{field}>{SECRET}</{field}>" if field[0].isalpha() else ""
+        for text in (f"{field}={SECRET}&a=1", f'"{field}": "{SECRET}", "cut', element):
+            assert SECRET not in redacted(text), text
+        assert {"name": field, "value": MARK} == redacted({"name": field, "value": SECRET})
+    assert ordinary == redacted(ordinary)
+
+
+def text_of(pattern: str) -> str:
+    """A text that the regular expression matches, of the least length and the same each time."""
+    return "".join(_letters(regex_parser.parse(pattern), random.Random(pattern)))
+
+
+def _letters(parsed: Any, choices: random.Random) -> Iterator[str]:
+    for kind, value in parsed:
+        if kind is regex.LITERAL:
+            yield chr(value)
+        elif kind is regex.IN:
+            yield choices.choice("".join(_alphabet(value)))
+        elif kind in (regex.MAX_REPEAT, regex.POSSESSIVE_REPEAT):
+            least, _, inner = value
+            for _ in range(least):
+                yield from _letters(inner, choices)
+        elif kind is regex.SUBPATTERN:
+            yield from _letters(value[-1], choices)
+        elif kind is regex.BRANCH:
+            yield from _letters(value[1][0], choices)
+
+
+def _alphabet(parsed: Any) -> Iterator[str]:
+    for kind, value in parsed:
+        if kind is regex.LITERAL:
+            yield chr(value)
+        elif kind is regex.RANGE:
+            yield "".join(map(chr, range(value[0], value[1] + 1)))
+        else:
+            yield string.digits if value is regex.CATEGORY_DIGIT else string.ascii_letters + string.digits
+
+
+LINES = {
+    f"{section}: {name}": (name, NAMES[section][name]) for section in SECTIONS for name in NAMES[section]
+}
+FOREIGN = {
+    f"{language}: {name}": (name, ordinary)
+    for language, lines in rules("languages").items()
+    for name, ordinary in lines.items()
+}
+
+
+@pytest.mark.parametrize(("name", "ordinary"), {**LINES, **FOREIGN}.values(), ids=[*LINES, *FOREIGN])
+def test_name_of_a_secret(name: str, ordinary: dict[str, Any]) -> None:
+    """A secret under the name goes in structures and texts; the ordinary value under a name that is alike stays."""
+    assert_goes_and_stays(spellings(name), ordinary)
+
+
+@pytest.mark.parametrize("last_word", ["key", "code"])
+def test_kind_of_key_or_code(last_word: str) -> None:
+    """A key or code of each of these kinds is a secret; another field with the word stays."""
+    for kind, ordinary in NAMES[f"kinds_of_{last_word}"].items():
+        assert_goes_and_stays(spellings(f"{kind} {last_word}"), ordinary)
+
+
+@pytest.mark.parametrize(("name", "ordinary"), NAMES["ordinary"].items(), ids=NAMES["ordinary"])
+def test_name_that_is_none(name: str, ordinary: dict[str, Any]) -> None:
+    """What stands under such a name stays; a password of the same thing goes."""
+    assert ordinary == redacted(ordinary)
+    for field in spellings(name):
+        assert {field: SECRET} == redacted({field: SECRET})
+        assert {f"{field}_password": MARK} == redacted({f"{field}_password": SECRET})
+
+
+@pytest.mark.parametrize("word", sorted(names.ABOUT))
+def test_ending_that_tells_about_a_secret(word: str) -> None:
+    """A field that tells about a password keeps its value; a password of such a thing goes."""
+    assert {f"password_{word}": SECRET} == redacted({f"password_{word}": SECRET})
+    assert {f"{word}_password": MARK} == redacted({f"{word}_password": SECRET})
+
+
+@pytest.mark.parametrize("word", sorted(names.PAGING))
+def test_place_in_a_listing(word: str) -> None:
+    """A token that is a place in a listing stays; a key beside the same word goes."""
+    assert {f"{word}Token": SECRET} == redacted({f"{word}Token": SECRET})
+    assert {f"{word}_api_key": MARK} == redacted({f"{word}_api_key": SECRET})
+
+
+@pytest.mark.parametrize("word", sorted(names.PAIR_NAMES))
+def test_key_of_a_name(word: str) -> None:
+    """A name of a secret under this key tells of the value beside it; any other name does not."""
+    assert {word: "password", "value": MARK} == redacted({word: "password", "value": SECRET})
+    assert {word: "surname", "value": SECRET} == redacted({word: "surname", "value": SECRET})
+
+
+@pytest.mark.parametrize("word", sorted(names.PAIR_VALUES | names.PROSE_PAIR_VALUES - {"secret"}))
+def test_key_of_a_value(word: str) -> None:
+    """The value beside the name of a secret goes; beside any other name it stays."""
+    assert {"name": "password", word: MARK} == redacted({"name": "password", word: SECRET})
+    assert {"name": "surname", word: SECRET} == redacted({"name": "surname", word: SECRET})
+
+
+@pytest.mark.parametrize("word", rules("words")["reports"].split() + rules("words")["schemes"].split())
+def test_word_that_is_no_secret(word: str) -> None:
+    """A word that reports, or names a way to sign in, stays under ``authorization``; with digits behind it, it goes."""
+    assert {"authorization": word} == redacted({"authorization": word})
+    assert {"authorization": MARK} == redacted({"authorization": f"{word}{SECRET}"})
+
+
+@pytest.mark.parametrize("prefix", rules("words")["id_prefixes"].split())
+def test_beginning_of_an_id(prefix: str) -> None:
+    """An id with this beginning is no secret under a bare ``key``; without the beginning it is one."""
+    value = f"{prefix}_{SECRET}"
+    assert {"key": value} == redacted({"key": value})
+    assert {"key": MARK} == redacted({"key": SECRET})
+
+
+VENDORS = {
+    f"{vendor['name']}: {shape['begin']}": shape
+    for vendor in rules("shapes")["vendor"]
+    for shape in vendor["shapes"]
+}
+
+
+@pytest.mark.parametrize("shape", VENDORS.values(), ids=VENDORS)
+def test_shape_of_a_vendor(shape: dict[str, str]) -> None:
+    """Any token of this shape goes, alone and within text; the text that is alike stays."""
+    token = shape["begin"] + text_of(shape["rest"])
+    if "needs" in shape:
+        token = f"{token[: len(shape['begin'])]}a1{token[len(shape['begin']) + 2 :]}"
+    for value in (token, f"see {token} there", {"note": [f"({token})"]}, json.dumps({"a": token})):
+        assert token not in json.dumps(redacted(value)), value
+    assert (shape["stays"], 0) == REDACTOR.text(shape["stays"])
+
+
+WITHIN = {shape["name"]: shape for shape in rules("shapes")["within"]}
+
+
+@pytest.mark.parametrize("shape", WITHIN.values(), ids=WITHIN)
+def test_shape_that_is_known_from_within(shape: dict[str, str]) -> None:
+    """Any token of this shape goes, with its beginning; the text that is alike stays."""
+    token = text_of(shape["before"]) + shape["middle"] + text_of(shape["after"])
+    assert f"see {MARK} there" == redacted(f"see {token} there")
+    assert (shape["stays"], 0) == REDACTOR.text(shape["stays"])
+
+
+WEBHOOKS = {webhook["name"]: webhook for webhook in rules("shapes")["webhook"]}
+PATHS = {"Mattermost": "a" * 25 + "1", "Rocket.Chat": "aB1" * 6 + "/" + "aB1" * 12}
+
+
+@pytest.mark.parametrize("webhook", WEBHOOKS.values(), ids=WEBHOOKS)
+def test_address_of_a_webhook(webhook: dict[str, str]) -> None:
+    """What makes the address a secret goes, and its host stays; another address of the vendor stays whole."""
+    address = "https://" + text_of(webhook["address"])
+    path = PATHS.get(webhook["name"], SECRET + "/" + SECRET)
+    new = redacted(f"posted to {address}{path} twice")
+    assert path not in new
+    assert new.startswith(f"posted to https://{address.split('/')[2]}")
+    assert new.endswith(" twice")
+    assert (webhook["stays"], 0) == REDACTOR.text(webhook["stays"])
+
+
+COMMANDS = rules("commands")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command(command: str) -> None:
+    """The secret after the command's flag goes, in a line and in a list of arguments; the command that is alike stays."""
+    rule = COMMANDS[command]
+    glue = {"no": [" "], "may": [" ", ""], "only": [""]}[rule["glued"]]
+    for between in glue:
+        given = f"{command} -h host {rule['flag']}{between}{SECRET} more"
+        assert given.replace(SECRET, MARK) == redacted(given)
+        assert SECRET not in json.dumps(redacted(given.split(" ")))
+    assert (rule["stays"], 0) == REDACTOR.text(rule["stays"])
+
+
+def test_each_name_stands_once() -> None:
+    """No name of a secret stands twice, in any file or section."""
+    written = [name for section in SECTIONS for name in NAMES[section]]
+    written += [name for lines in rules("languages").values() for name in lines]
+    written += [f"{kind} code" for kind in NAMES["kinds_of_code"]] + [
+        f"{kind} key" for kind in NAMES["kinds_of_key"]
+    ]
+    written += NAMES["ordinary"]
+    counts = Counter(re.sub(r"[ _]", " ", name) for name in written)
+    assert [name for name, count in counts.items() if count > 1] == []
+
+
+def test_each_shape_has_a_source() -> None:
+    """Each shape says where it is documented."""
+    for entries in rules("shapes").values():
+        for entry in entries:
+            assert entry["source"].startswith("https://"), entry
+
+
+def test_data_files_are_all_read() -> None:
+    """No data file lies there unused."""
+    assert {"names", "languages", "words", "shapes", "commands"} == {path.stem for path in FOLDER.iterdir()}
+    assert patterns.COMMANDS is COMMANDS
