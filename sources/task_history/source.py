@@ -51,6 +51,7 @@ def paragon(
     max_columns: int | None = None,
     max_name_length: int | None = None,
     redact: list[str] | None = None,
+    redact_mode: str | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -83,6 +84,8 @@ def paragon(
         max_name_length: characters of such a column's name; fields with longer ones go into
             other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
+        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
+            lose one than keep a secret (``standard``, ``strict``).
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
@@ -112,6 +115,7 @@ def sailpoint(
     max_columns: int | None = None,
     max_name_length: int | None = None,
     redact: list[str] | None = None,
+    redact_mode: str | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -141,6 +145,8 @@ def sailpoint(
         max_name_length: characters of such a column's name; fields with longer ones go into
             other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
+        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
+            lose one than keep a secret (``standard``, ``strict``).
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
@@ -172,6 +178,7 @@ def twinit(
     max_columns: int | None = None,
     max_name_length: int | None = None,
     redact: list[str] | None = None,
+    redact_mode: str | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -203,6 +210,8 @@ def twinit(
         max_name_length: characters of such a column's name; fields with longer ones go into
             other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
+        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
+            lose one than keep a secret (``standard``, ``strict``).
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
@@ -231,6 +240,7 @@ def b3os(
     max_columns: int | None = None,
     max_name_length: int | None = None,
     redact: list[str] | None = None,
+    redact_mode: str | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -259,6 +269,8 @@ def b3os(
         max_name_length: characters of such a column's name; fields with longer ones go into
             other_fields.
         redact: names whose values are redacted in payloads, beside the built-in ones.
+        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
+            lose one than keep a secret (``standard``, ``strict``).
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.

@@ -100,6 +100,23 @@ def test_own_names_are_redacted(tmp_path: Path) -> None:
         assert all('"method":"GET"' not in text.replace(" ", "") for text in inputs)
 
 
+def test_redactions_of_every_system_are_counted(tmp_path: Path) -> None:
+    """A run of a system without payloads tells how many values it redacted; strict redacts no fewer."""
+    counts = {}
+    for mode in ("standard", "strict"):
+        with SandboxProcess(system="b3os", executions=40, seed=5, freeze=True) as sandbox:
+            place = Place(tmp_path / mode, sandbox, system="b3os", redact_mode=mode, start_date=None)
+            place.folder.mkdir()
+            done = place.run("sync", "b3os", "--json")
+            counts[mode] = json.loads(done.stdout)["redactions"]
+            assert [(counts[mode],)] == place.query("SELECT sum(redactions) FROM b3os.sync_runs")
+            stored = place.query(
+                "SELECT count(*) FROM b3os.executions WHERE request_payload LIKE '%[redacted]%'"
+            )
+            assert counts[mode] >= stored[0][0] > 0
+    assert counts["strict"] >= counts["standard"]
+
+
 SYSTEM = systems.find("paragon")
 KEY = "planted_key"
 STAMP = Stamp("run", datetime(2026, 1, 1, tzinfo=UTC), Undeclared(Redactor(["iban"], secrets=[KEY])))

@@ -149,7 +149,6 @@ class Details:
             is_final=lambda error: error.status in GONE_STATUSES,
             known=lambda _: self._payloads_read,
         )
-        self.redactions = 0
 
     def steps(self, wanted: Sequence[MissingDetail]) -> Iterator[Chunk]:
         """The steps of executions that have ended, without those that are set aside."""
@@ -260,7 +259,6 @@ class Details:
             record = self._payloads.missing(ids, stamp)
         else:
             record = self._payload_unreadable(item, outcome)
-        self.redactions += record.redactions
         return Chunk({self._system.payloads.table.name: [record.row]}, size=record.size)
 
     def _payload_unreadable(self, item: MissingDetail, error: Failure) -> PayloadRecord:

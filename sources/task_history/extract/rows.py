@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse, parse_text
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
-from ..redaction.own_secrets import OwnSecrets
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.retry_schedule import next_try_at
@@ -344,18 +343,17 @@ def rejected(table: Table, filters: str, rejection: Rejection, stamp: Stamp) -> 
 
 @dataclass(frozen=True, slots=True)
 class PayloadRecord:
-    """A payload as it is written, and how many values were redacted in it."""
+    """A payload as it is written, and its size in characters."""
 
     row: Row
-    redactions: int
     size: int
 
 
 class Payloads:
     """Payloads without secrets and of bounded size."""
 
-    def __init__(self, *, redact: Iterable[str], secrets: Iterable[str] | OwnSecrets, max_bytes: int) -> None:
-        self._redactor = Redactor(redact, secrets=secrets)
+    def __init__(self, redactor: Redactor, *, max_bytes: int) -> None:
+        self._redactor = redactor
         self._max_bytes = max_bytes
 
     def record(self, ids: Mapping[str, Json], payload: Payload, stamp: Stamp) -> PayloadRecord:
@@ -381,15 +379,15 @@ class Payloads:
                 "outcome": "loaded",
             }
         )
-        return PayloadRecord(row, count, len(input_text.text) + len(output_text.text))
+        return PayloadRecord(row, len(input_text.text) + len(output_text.text))
 
     def missing(self, ids: Mapping[str, Json], stamp: Stamp) -> PayloadRecord:
         """The row of a payload that the vendor no longer holds."""
-        return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0, 0)
+        return PayloadRecord(stamp.on({**ids, "outcome": "gone"}), 0)
 
     def unreadable(
         self, ids: Mapping[str, Json], outcome: str, unread: ReadProblem, stamp: Stamp
     ) -> PayloadRecord:
         """The row of a payload that cannot be asked for, or whose answer cannot be read."""
         row = stamp.on({**ids, "outcome": outcome, **unread.columns})
-        return PayloadRecord(row, 0, len(unread.reason or ""))
+        return PayloadRecord(row, len(unread.reason or ""))

@@ -119,7 +119,16 @@ class Context:
         self.run_id: str = root.run_id if root else run_id or new_run_id()
         self.started_at: datetime = root.started_at if root else now()
         self.tally: Tally = root.tally if root else Tally()
-        self.redactor = Redactor(settings.values.redact, secrets=settings.secrets)
+        self.redactor: Redactor = (
+            root.redactor
+            if root
+            else Redactor(
+                settings.values.redact,
+                secrets=settings.secrets,
+                mode=settings.values.redact_mode,
+                count=self.tally.count_redactions,
+            )
+        )
         self._undeclared = Undeclared(self.redactor, max_bytes=settings.values.payload_max_bytes)
         self.system = settings.system
         self.sender: Sender = root.sender if root else FallbackSender(client)
@@ -150,11 +159,7 @@ class Context:
             warehouse=warehouse,
             reader=reader,
             patience=self.patience,
-            payloads=Payloads(
-                redact=settings.values.redact,
-                secrets=settings.secrets,
-                max_bytes=settings.values.payload_max_bytes,
-            ),
+            payloads=Payloads(self.redactor, max_bytes=settings.values.payload_max_bytes),
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,

@@ -388,6 +388,5 @@ def count_steps(context: Context, chunk: Chunk) -> Chunk:
 def _count_payload(context: Context, chunk: Chunk) -> Chunk:
     """Adds the chunk's payload to the tally; returns the chunk."""
     context.tally.payloads += 1
-    context.tally.redactions = context.details.redactions
     context.tally.count_answer()
     return chunk

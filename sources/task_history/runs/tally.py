@@ -20,6 +20,7 @@ class Tally:
     steps: int = 0
     payloads: int = 0
     redactions: int = 0
+    """Values that were redacted in all that was read: rows, steps and payloads."""
     rejected: int = 0
     """Rows without a usable id that were kept apart."""
     unverified: int = 0
@@ -46,6 +47,10 @@ class Tally:
         """Counts executions that a listing returned, ``failed`` of them failed."""
         self.listed += executions
         self.failed += failed
+
+    def count_redactions(self, count: int) -> None:
+        """Counts values that were redacted."""
+        self.redactions += count
 
     def count_answer(self) -> None:
         """Takes one answered request off the estimate."""

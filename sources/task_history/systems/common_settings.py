@@ -170,6 +170,11 @@ class SystemSettings:
         default=(),
         example=["account_no"],
     )
+    redact_mode: str = setting(
+        "What counts as a secret: strict redacts values in doubt, too, and would rather lose one than keep a secret.",
+        default="standard",
+        choices=("standard", "strict"),
+    )
     fault_deadline_s: float = setting(
         "How many seconds a failing request is tried again.", default=300, least=0, most=86_400
     )

@@ -50,7 +50,7 @@ SYNC_RUNS = Table(
         Column("late", "bigint", "Executions that became visible behind the cursor."),
         Column("steps", "bigint", "Rows of steps it wrote."),
         Column("payloads", "bigint", "Rows of payloads it wrote."),
-        Column("redactions", "bigint", "Values it redacted in payloads."),
+        Column("redactions", "bigint", "Values it redacted in the rows, steps and payloads that it read."),
         Column("rejected", "bigint", "Rows without a usable id that it kept in rejected_rows."),
         Column(
             "unresolved",
