@@ -193,9 +193,9 @@ def http_date(value: str) -> datetime | None:
     """The instant in a header; None when there is none."""
     try:
         found = parsedate_to_datetime(value)
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def refusal_text(body: bytes, secrets: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .escapes import NUL, NUL_STORED_AS
-from .models import Json
+from .models import LAST_INSTANT, Json
 
 ARROW = {
     "text": pa.string(),
@@ -19,8 +19,8 @@ ARROW = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
-_YEAR_1, _YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
-"""First and last instant that databases store, in microseconds since 1970."""
+_LAST_US = round(LAST_INSTANT.timestamp() * 1_000_000)
+"""The first instant that is kept as text, in microseconds since 1970, which is when the others begin."""
 
 Values: TypeAlias = "list[Json] | pa.Array | pa.ChunkedArray"
 """The values of one column, as a Python list or an Arrow array."""
@@ -36,11 +36,14 @@ class RowColumns:
 
 
 def instants(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
-    """ISO 8601 texts parsed as instants; None when Arrow cannot parse one of them."""
+    """ISO 8601 texts parsed as instants; None when Arrow cannot parse one, or one is no instant of a vendor's."""
     try:
-        return in_years(pc.cast(texts, ARROW["timestamp"]))
+        parsed = pc.cast(texts, ARROW["timestamp"])
     except pa.ArrowInvalid:
         return None
+    ends = pc.min_max(parsed)
+    first, last = ends["min"].value, ends["max"].value
+    return parsed if first is None or (first >= 0 and last < _LAST_US) else None
 
 
 def without_nul(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -48,10 +51,3 @@ def without_nul(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray
     # A regular expression finds it three times as fast as a substring is found.
     has_nul = pc.any(pc.match_substring_regex(texts, NUL)).as_py()
     return pc.replace_substring(texts, NUL, NUL_STORED_AS) if has_nul else texts
-
-
-def in_years(instants: pa.Array) -> pa.Array | None:
-    """The instants; None when one lies outside the years 1 to 9999, UTC."""
-    ends = pc.min_max(instants)
-    first, last = ends["min"].value, ends["max"].value
-    return instants if first is None or (first >= _YEAR_1 and last < _YEAR_10000) else None

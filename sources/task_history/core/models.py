@@ -14,7 +14,15 @@ Json = Any
 Row = dict[str, Json]
 """One row, by the vendor's keys or by the columns of a table."""
 
+VARIANT = "__v_text"
+"""End of the name of the text column with the values that do not fit a column."""
 MS = timedelta(milliseconds=1)
+FIRST_INSTANT, LAST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""A vendor's dates before the first, and from the last on, stand for "never" or "for ever" and are kept as text.
+
+.NET's ``DateTime.MinValue`` is one; in a zone east of Greenwich it is in no year at all. Days can be added to all others.
+https://learn.microsoft.com/dotnet/api/system.datetime.minvalue
+"""
 
 
 @lru_cache(maxsize=256)

@@ -176,7 +176,8 @@ class ColumnReader:
         rows = pa.Table.from_struct_array(pc.list_flatten(lists))
         others = [name for name in rows.column_names if not self._is_exact(name, rows[name])]
         rows.validate(full=True)
-        identities, starts = rows[self.identity], instants(rows[self.started].combine_chunks())
+        identities = rows[self.identity]
+        starts, ended = (instants(rows[name].combine_chunks()) for name in (self.started, self.form.ended))
         lengths = pc.list_value_length(lists).to_pylist()
         if (
             None in totals
@@ -186,9 +187,10 @@ class ColumnReader:
             or pc.any(pc.equal(identities, "")).as_py()
             or pc.any(pc.match_substring_regex(identities, NUL)).as_py()
             or starts is None
+            or ended is None
             or starts.null_count
         ):
-            raise ValueError("a row without id or start, or a page without rows or count")
+            raise ValueError("a row without id or start, with an odd end, or a page without rows or count")
         if bounds is not None and len(starts):
             span = pc.min_max(starts).as_py()
             if not bounds.start <= span["min"] <= span["max"] < bounds.end:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from ..core.escapes import without_nul
 from ..core.intervals import halves, overlap
 from ..core.json import exact_json
-from ..core.models import MS, Json, Page, Row, Table, Window, floor_ms
+from ..core.models import MS, VARIANT, Column, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
@@ -344,8 +344,16 @@ def differing_columns(
         if column.source is not None
         and column.name not in skipped
         and column.name in stored
-        and _comparable(column.type, row.get(column.source)) != _comparable(column.type, stored[column.name])
+        and not _is_stored(column, row.get(column.source), stored)
     )
+
+
+def _is_stored(column: Column, value: Json, stored: Mapping[str, Any]) -> bool:
+    """Whether the stored row holds the value, in the column or as text beside it."""
+    held, misfit = stored[column.name], stored.get(column.name + VARIANT)
+    if held is None and misfit is not None:
+        return bool(_comparable("text", value) == misfit)
+    return bool(_comparable(column.type, value) == _comparable(column.type, held))
 
 
 def _comparable(kind: str, value: Json) -> Any:

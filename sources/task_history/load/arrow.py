@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.json import exact_json
-from ..core.models import OTHER_FIELDS, ColumnLimits, Json, Row, Table
+from ..core.models import OTHER_FIELDS, VARIANT, ColumnLimits, Json, Row, Table
 from .values import (
     DECLARED_FITS,
     UNDECLARED_FITS,
@@ -34,7 +34,6 @@ from .values import (
     whole_column,
 )
 
-VARIANT = "__v_text"
 _NORMALIZED_CHARS = 1_000
 """Maximum characters of a key that becomes a column name."""
 _SHORTENED_CHARS = 60

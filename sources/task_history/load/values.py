@@ -14,6 +14,7 @@ from ..core.arrow import ARROW, Values, instants
 from ..core.json import exact_json
 from ..core.json_reading import SentNumber
 from ..core.models import Json
+from ..systems.parsing import instant
 
 _TYPES = {arrow: type_ for type_, arrow in ARROW.items()}
 _MAX_EXPONENT = 30
@@ -174,19 +175,12 @@ def _bool(value: Json) -> bool:
 
 def _timestamp(value: Json) -> datetime:
     """Converts ISO 8601 text, UTC when it names no zone, cut to microseconds. Numbers raise Misfit."""
-    if isinstance(value, str):
-        if value[4:5] != "-":
-            raise Misfit  # digits alone may be anything
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            raise Misfit from None
-    if not isinstance(value, datetime):
-        raise Misfit
-    try:
+    if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise Misfit from None
+    # Digits alone may be anything.
+    if not isinstance(value, str) or value[4:5] != "-" or (parsed := instant(value)) is None:
+        raise Misfit
+    return parsed
 
 
 UNDECLARED_FITS: dict[str, Fit] = {

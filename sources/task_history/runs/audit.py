@@ -262,9 +262,10 @@ class Audit:
             for difference in findings.differences
             for identity in (*difference.missing, *difference.surplus)
         }
-        if system.listing.partitioned_by:
-            # An execution that several partitions list is stored for the first of them.
-            noted_ids |= self._context.warehouse.stored(sorted(fresh)).keys()
+        # An execution that several partitions list is stored for the first of them, and one without a start in no window.
+        is_partitioned = bool(system.listing.partitioned_by)
+        elsewhere = [key for key, row in fresh.items() if is_partitioned or system.started_at(row) is None]
+        noted_ids |= self._context.warehouse.stored(sorted(elsewhere)).keys()
         self._fresh |= {key: row for key, row in fresh.items() if key not in noted_ids}
         for leaf in comparison.leaves:
             missing = tuple(key for key in leaf.missing if key not in noted_ids)

@@ -9,23 +9,27 @@ from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
-from ..core.models import Json, RejectedRow, Row
+from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row
 
 
 def instant(value: Json) -> datetime | None:
-    """Parses an ISO 8601 instant; UTC when it names no zone, None when it is not an instant."""
+    """Parses an ISO 8601 instant; UTC when it names no zone, None when it is none or stands for "never" or "for ever"."""
     if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str):
+        parsed = value
+    elif isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+            parsed = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+    else:
         return None
-    try:
-        parsed = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    return parsed if FIRST_INSTANT <= parsed < LAST_INSTANT else None
 
 
-_ZERO_YEAR = 1
+_ZERO_TIME = re.compile("0001-01-01[T ]00:00:00(?:[.]0+)?(?:Z|[+]00:?00)?")
+_ZERO_MS = -62_135_596_800_000
+"""What Go writes where no time is set: https://pkg.go.dev/time#Time.IsZero"""
 _LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
 
 
@@ -38,15 +42,12 @@ def timed(row: Row, names: Sequence[str]) -> Row:
     parsed = dict(row)
     for name in names:
         value = parsed.get(name)
-        moment = instant_or_millis(value)
-        if moment is not None and moment.year == _ZERO_YEAR:
+        if value in ("", _ZERO_MS) or (isinstance(value, str) and _ZERO_TIME.fullmatch(value)):
             parsed[name] = None
-        elif moment is not None:
+        elif (moment := instant_or_millis(value)) is not None:
             if isinstance(value, str) and _LONG_FRACTION.search(value):
                 parsed[f"{name}Exact"] = value
             parsed[name] = moment
-        elif value == "":
-            parsed[name] = None
     return parsed
 
 
@@ -58,9 +59,9 @@ def instant_or_millis(value: Json) -> datetime | None:
 
 
 def millis(value: float) -> datetime | None:
-    """Converts milliseconds since 1970 to an instant; None outside the years 1 to 9999."""
+    """Converts milliseconds since 1970 to an instant; None as for ``instant``."""
     try:
-        return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value)
+        return instant(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value))
     except (OverflowError, ValueError):
         return None
 

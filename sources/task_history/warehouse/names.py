@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from ..core.models import Table, Window
+from ..core.models import FIRST_INSTANT, Table, Window
 
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
+EVER = FIRST_INSTANT
 """An instant before every execution."""
 RETENTION_GRACE = timedelta(days=7)
 """Time beyond the vendor's retention within which rows may still change, because they may be read that much late."""

@@ -103,7 +103,7 @@ def runs_request(
 
 
 def is_run_open(row: Row) -> bool:
-    return str(row.get("status") or "") not in RUN_ENDED and not _is_set(row.get("finishedAt"))
+    return str(row.get("status") or "") not in RUN_ENDED and instant_or_millis(row.get("finishedAt")) is None
 
 
 def run_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
@@ -140,7 +140,7 @@ def list_request(
 
 
 def is_open(row: Row) -> bool:
-    return str(row.get("status") or "") not in ENDED and not _is_set(row.get("finishedAt"))
+    return str(row.get("status") or "") not in ENDED and instant_or_millis(row.get("finishedAt")) is None
 
 
 def execution_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
@@ -212,9 +212,10 @@ def _buckets(
     rows_by_start: dict[datetime, Row] = {}
     for row in rows:
         at = instant_or_millis(row.get("bucketStart"))
-        if at is None:
-            raise UnexpectedResponse("statistics: a row of 'timeSeries' has no instant under 'bucketStart'.")
-        rows_by_start[at] = {name: value for name, value in row.items() if name != "bucketStart"}
+        if at is not None:
+            rows_by_start[at] = {name: value for name, value in row.items() if name != "bucketStart"}
+    if rows and not rows_by_start:
+        raise UnexpectedResponse("statistics: no row of 'timeSeries' has an instant under 'bucketStart'.")
     empty = dict.fromkeys(("total", "succeeded", "failed", "cancelled"), 0)
     starts = {window.start + at * width for at in range(-(-(window.end - window.start) // width))}
     for at in sorted(starts | {at for at in rows_by_start if at in window}):
@@ -242,12 +243,6 @@ def _data(data: Json, *, what: str) -> Json:
             "from this answer."
         )
     return data["data"]
-
-
-def _is_set(value: Json) -> bool:
-    """Whether the value is an instant; Go writes a missing one as year 1."""
-    parsed = timed({"at": value}, ("at",))["at"] if value is not None else None
-    return parsed is not None and parsed != ""
 
 
 def _event(execution_id: str, position: int, event: Row) -> Row:

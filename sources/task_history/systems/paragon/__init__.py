@@ -10,7 +10,7 @@ from datetime import timedelta
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, not_stored, rows_with_id
+from ..parsing import instant, instant_or_millis, not_stored, rows_with_id
 from ..protocol import (
     Access,
     Detail,
@@ -107,7 +107,7 @@ def read_page(data: Json) -> Page:
 
 
 def is_open(row: Row) -> bool:
-    return str(row.get("status")) not in TERMINAL and not row.get("dateEnded")
+    return str(row.get("status")) not in TERMINAL and instant_or_millis(row.get("dateEnded")) is None
 
 
 def execution_request(values: ParagonSettings, execution_id: str, partition: str) -> Request:

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, not_stored, rows_with_id, timed
+from ..parsing import instant, instant_or_millis, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
     Detail,
@@ -183,7 +183,10 @@ def read_page(data: Json) -> Page:
 
 
 def is_open(row: Row) -> bool:
-    return str(row.get("status") or "").lower() not in TERMINAL and not row.get("closeTime")
+    return (
+        str(row.get("status") or "").lower() not in TERMINAL
+        and instant_or_millis(row.get("closeTime")) is None
+    )
 
 
 def execution_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
