@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from task_history.core import files
+from task_history.core import files, folders
 from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 
@@ -45,7 +45,16 @@ EXIT_CODES = "\n".join(["exit codes:", *(f"  {code:<5d}{code.meaning}" for code 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     with output.escaped_streams():
-        return _run(argv)
+        try:
+            try:
+                return _run(argv)
+            finally:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            return ExitCode.DONE
+        except output.Unwritable as error:
+            output.tell(f"task-history: {error}", level=logging.ERROR, exit_code=error.exit_code)
+            return error.exit_code
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -61,10 +70,10 @@ def _run(argv: Sequence[str] | None) -> int:
     output.start_logging(args.log_level, args.log_format)
     try:
         with files.with_umask(files.umask(os.environ)):
+            folders.provide_home(os.environ)
             code = _module(args.command).run(args)
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported with its exit code
         return _failed(args, *described(error))
     return int(code)

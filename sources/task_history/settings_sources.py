@@ -7,7 +7,6 @@ global folder. Within each, a section of the pipeline's name comes before the ge
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from .core import files
 from .core.errors import ConfigurationError
+from .core.folders import data_folder
 
 _MAX_TOML_BYTES = 1_000_000
 
@@ -103,7 +103,7 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
     project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
     sources: list[ConfigSource] = [Environment(environ)]
     for name in ("secrets.toml", "config.toml"):
-        for parent in (project / ".dlt", _global_folder(environ)):
+        for parent in (project / ".dlt", data_folder(environ)):
             path = parent / name
             try:
                 sources.append(
@@ -124,10 +124,3 @@ def _at(error: Exception) -> str:
     if not (place := re.search(r"at line \d+, column \d+|at end of document", message)):
         return "a value is too large or nested too deep"
     return message if not re.search("[\"'`]", message) else f"look {place[0]}"
-
-
-def _global_folder(environ: Mapping[str, str]) -> Path:
-    if environ.get("DLT_DATA_DIR"):
-        return Path(environ["DLT_DATA_DIR"])
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return Path("/var/dlt") if is_root else Path.home() / ".dlt"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from task_history import systems
 from task_history.core import files
 from task_history.core.errors import UsageError
+from task_history.core.folders import temporary_folder
 from task_history.settings import Settings, build
 
 from ..console import arguments, output
@@ -77,10 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _remove_earlier(args.file)
-    with tempfile.TemporaryDirectory(prefix="task-history-") as folder:
+    with temporary_folder() as folder:
         # Neither the working folder nor the budget of a real key is touched.
-        os.environ["DLT_DATA_DIR"] = folder
-        os.environ["TASK_HISTORY_STATE_DIR"] = folder
+        os.environ["DLT_DATA_DIR"] = str(folder)
+        os.environ["TASK_HISTORY_STATE_DIR"] = str(folder)
         os.environ.pop("TASK_HISTORY_STATE", None)
         output.tell(f"A local Paragon server with {args.executions:,} executions of the last 30 days …")
         with SandboxProcess(executions=args.executions, freeze=True) as sandbox:

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import webbrowser
@@ -21,6 +20,7 @@ from pathlib import Path
 from task_history.client.proxy import VARIABLES as PROXY_VARIABLES
 from task_history.core import child_python, files
 from task_history.core.errors import ConfigurationError, UsageError
+from task_history.core.folders import temporary_folder
 
 from ..console import arguments, output
 from ..explore.server import REFUSED
@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
         output.tell(f"{address} over {target.place}; Ctrl-C ends it.")
         if args.headless:
             return process.wait()
-        with tempfile.TemporaryDirectory(prefix="task-history-") as folder:
-            _open_browser(Path(folder) / "explore.html", address)
+        with temporary_folder() as folder:
+            _open_browser(folder / "explore.html", address)
             return process.wait()
     except KeyboardInterrupt:
         return 0

@@ -7,6 +7,7 @@ import copy
 import io
 import json
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, MutableMapping
@@ -14,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TextIO, cast
 
+from task_history.core.errors import ConfigurationError
 from task_history.core.escapes import visible, visible_json, visible_lines
 from task_history.core.log import NAME as LOGGER
 from task_history.core.log import as_text
@@ -104,15 +106,43 @@ def _dumped(value: Any) -> str:
     return visible_json(text)
 
 
-class _Escaping:
-    """A stream that escapes control characters in everything written to it."""
+class Unwritable(ConfigurationError):
+    """Stdout cannot be written."""
 
-    def __init__(self, stream: TextIO) -> None:
+
+class _Escaping:
+    """A stream that escapes control characters in everything written to it.
+
+    Where it cannot be written, all further output is dropped, and the first time raises Unwritable
+    or BrokenPipeError if ``is_result``.
+    """
+
+    def __init__(self, stream: TextIO, *, is_result: bool) -> None:
         self.stream = stream
+        self._is_result = is_result
 
     def write(self, text: str) -> int:
-        self.stream.write(visible_lines(text))
+        with self._checked():
+            self.stream.write(visible_lines(text))
         return len(text)
+
+    def flush(self) -> None:
+        with self._checked():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _checked(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            # What the stream holds back would fail again when the process ends.
+            _to_null(self.stream.fileno())
+            if self._is_result:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                raise Unwritable(
+                    f"The output cannot be written ({error.strerror}): send it elsewhere."
+                ) from error
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -125,12 +155,40 @@ class _Escaping:
 @contextlib.contextmanager
 def escaped_streams() -> Iterator[None]:
     """Within the block, stdout and stderr escape control characters and characters that their encoding lacks."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    out, err = (cast("TextIO", _Escaping(stream)) for stream in (sys.stdout, sys.stderr))
+    out, err = (
+        cast("TextIO", _Escaping(stream, is_result=stream is sys.stdout))
+        for stream in (sys.stdout, sys.stderr)
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         yield
+
+
+def _open_closed_streams() -> None:
+    """Opens the null device in the place of each standard stream that is closed: no other file gets its number.
+
+    https://docs.python.org/3/library/sys.html#sys.stdin
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            _to_null(number)
+        mode = "w" if number else "r"
+        setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
+
+
+def _to_null(number: int) -> None:
+    """Makes the file descriptor that of the null device."""
+    null = os.open(os.devnull, os.O_RDWR)
+    if null != number:
+        os.dup2(null, number)
+        os.close(null)
 
 
 def terminal() -> TextIO:

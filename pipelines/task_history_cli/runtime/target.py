@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from task_history.core import files
 from task_history.core.dataset_names import VIEWS_DATASET
 from task_history.core.errors import ConfigurationError
+from task_history.core.folders import data_folder
 from task_history.settings_sources import ConfigSource, config_sources
 from task_history.warehouse.names import RETENTION_GRACE
 
@@ -162,11 +163,7 @@ def find_target(
 
 def working_folder(target: Target) -> Path:
     """dlt's working folder: one per warehouse, so that no warehouse gets another's rows."""
-    root = os.environ.get("DLT_DATA_DIR")
-    if not root:
-        is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-        root = "/var/dlt" if is_root else str(Path.home() / ".dlt")
-    return Path(root) / "pipelines" / f"task_history-{target.fingerprint}"
+    return data_folder(os.environ) / "pipelines" / f"task_history-{target.fingerprint}"
 
 
 def _check_catalog(file: Path, dataset: str) -> None:
@@ -191,10 +188,11 @@ def _key(value: Any) -> str | None:
     """The service account of a file that is named instead of it."""
     if not isinstance(value, str) or not value.strip() or value.lstrip().startswith("{"):
         return None
-    file = Path(value.strip()).expanduser()
+    file = Path(value.strip())
     try:
+        file = file.expanduser()
         text = files.read_text(file, max_bytes=_MAX_KEY_BYTES)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
             "destination.bigquery.credentials must be the JSON of a service account or name the file that holds it: "
             f"{file.name} cannot be read ({type(error).__name__}). Without it the application default credentials "

@@ -10,12 +10,10 @@ A process has one of two shares (``BudgetShare``): the foreground goes first, th
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import math
 import os
 import random
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from ..core import files
+from ..core import folders
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..state.postgres import shared_state
@@ -35,7 +33,6 @@ from .rate_limit_store import Away, Busy, News, Reading, Store
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
 
-_STATE_DIR = "TASK_HISTORY_STATE_DIR"
 _BUSY_S = 0.02
 _BUSY_WARNING_S = 10.0
 _FOR_EVER = math.inf
@@ -243,7 +240,7 @@ class Budget:
 
     def _store(self) -> Store:
         if self._shared is None:
-            _make_state_dir(self._path.parent)
+            folders.make_state_folder(self._path.parent)
             return Ledger(self._path, self._rule, self._clock, share=self._share)
         from .rate_limit_postgres import PostgresStore
 
@@ -305,34 +302,7 @@ def _usage(rule: Rule, reading: Reading) -> Usage:
 def ledger_path(origin: str, key: str, state_dir: Path | None = None) -> Path:
     """The file of the budget of that key at that origin; neither can be told from its name.
 
-    It is in ``state_dir``, else in the folder that TASK_HISTORY_STATE_DIR names, else in
-    ``/var/tmp/task-history-<uid>``, which outlives a restart, else in the temporary folder.
+    It is in ``state_dir``, else in the folder of what processes share.
     """
     name = hashlib.sha256(f"{origin}\0{key}".encode()).hexdigest()[:16]
-    return (state_dir or _state_dir()) / f"requests-{name}.sqlite"
-
-
-def _state_dir() -> Path:
-    named = os.environ.get(_STATE_DIR)
-    if named:
-        return Path(named).absolute()
-    shared = Path("/var/tmp")  # noqa: S108 - the folder within it is checked to be this user's # nosec B108
-    parent = shared if os.access(shared, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
-    return parent / f"task-history-{_user()}"
-
-
-def _user() -> str:
-    return str(os.getuid()) if hasattr(os, "getuid") else getpass.getuser()
-
-
-def _make_state_dir(path: Path) -> None:
-    """Makes the folder, for this user alone. Raises ConfigurationError when it is somebody else's."""
-    advice = f"name a folder of your own in the environment variable {_STATE_DIR}."
-    try:
-        files.make_folder(path, mode=0o700)
-    except files.NotOurs as error:
-        raise ConfigurationError(f"The budget's folder {path} {error.strerror}: {advice}") from error
-    except OSError as error:
-        raise ConfigurationError(
-            f"The budget's folder {path} cannot be made ({error.strerror}): {advice}"
-        ) from error
+    return (state_dir or folders.state_folder(os.environ)) / f"requests-{name}.sqlite"

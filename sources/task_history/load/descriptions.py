@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..core.models import OTHER_FIELDS, Table
+from ..core.models import OTHER_FIELDS, VARIANT, Table
 
 _OWN_DESCRIPTIONS = {
     "_dlt_load_id": "The load that wrote the row (_dlt_loads.load_id).",
@@ -26,7 +26,7 @@ def descriptions(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[
             if column.former_name is not None
         }
         for column in stored.get(table.name, {}).get("columns", {}):
-            base, _, rest = column.partition("__v_text")
+            base, _, rest = column.partition(VARIANT)
             if column in known:
                 text = known[column]
             elif column in _OWN_DESCRIPTIONS:

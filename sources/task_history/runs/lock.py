@@ -5,6 +5,7 @@ The lock also tells whether a run that noted no end is still at work: the system
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core import files
-from ..core.errors import AlreadyRunning, WarehouseUnavailable
+from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
+
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _PATIENCE_S = 0.5
 """Seconds to wait for the lock: another process may be looking whether it is held."""
@@ -56,12 +59,14 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: another process holds it.
+        ConfigurationError: the folder may not be written.
         WarehouseUnavailable: the file cannot be created.
     """
     try:
         files.make_folder(path.parent, mode=0o777)
     except OSError as error:
-        raise WarehouseUnavailable(
+        kind = ConfigurationError if error.errno in _NOT_ALLOWED else WarehouseUnavailable
+        raise kind(
             f"The working folder {path.parent} cannot be written ({error.strerror}): set DLT_DATA_DIR to a folder "
             "of your own."
         ) from error
