@@ -71,12 +71,22 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         with files.with_umask(files.umask(os.environ)):
             folders.provide_home(os.environ)
+            _hide_proxy_logins()
             code = _module(args.command).run(args)
     except BrokenPipeError:
         raise
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported with its exit code
         return _failed(args, *described(error))
     return int(code)
+
+
+def _hide_proxy_logins() -> None:
+    """Proxies' passwords are printed nowhere, also where a library quotes the address of one."""
+    if any(name.upper().endswith("_PROXY") and "@" in value for name, value in os.environ.items()):
+        from task_history.client.proxy import encode_logins
+        from task_history.redaction.own_secrets import OwnSecrets
+
+        output.keep_secret(OwnSecrets(encode_logins(os.environ)))
 
 
 def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

@@ -132,11 +132,13 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
     assert message in told
 
 
-def test_a_destination_whose_package_is_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("destination", "package"), [("sqlalchemy", "sql_database"), ("snowflake", "snowflake"), ("lancedb", "lancedb")]
+)
+def test_a_destination_whose_package_is_missing(tmp_path: Path, destination: str, package: str) -> None:
     """A destination of dlt that needs a package which is not installed is refused with its name."""
-    assert "pip install 'dlt[sql_database]'" in _refused(
-        _place(tmp_path), "sync", "paragon", "--destination", "sqlalchemy"
-    )
+    refused = _refused(_place(tmp_path), "sync", "paragon", "--destination", destination)
+    assert f"pip install 'dlt[{package}]'" in refused
 
 
 @pytest.mark.parametrize(

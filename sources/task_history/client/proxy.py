@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -45,14 +46,40 @@ def proxy_for(address: Address) -> Proxy | None:
     return _parsed(named.strip(), f"{address.scheme.upper()}_PROXY or ALL_PROXY")
 
 
-def _parsed(text: str, variables: str) -> Proxy:
+def encode_logins(environ: MutableMapping[str, str]) -> tuple[str, ...]:
+    """Percent-encodes the logins of the environment's proxies, as all libraries read them, and returns the passwords.
+
+    Of a login with a ``/`` in it, Google's client for one takes a part for the port, and prints it.
+    """
+    passwords: list[str] = []
+    for name in VARIABLES:
+        for variable in (name, name.lower()):
+            text = environ.get(variable, "").strip()
+            scheme, login, place = _parts(text)
+            if name != "NO_PROXY" and login:
+                password = login.partition(":")[2]
+                passwords += [password, unquote(password)]
+                environ[variable] = f"{scheme}://{_encoded(login)}@{place}"
+    return tuple(passwords)
+
+
+def _parts(text: str) -> tuple[str, str, str]:
+    """Scheme, login, and host and port of the text that names a proxy."""
     scheme, has_scheme, rest = text.partition("://")
     if not has_scheme:
         scheme, rest = "http", text
-    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
     # The last @ ends the login: a path has no meaning for a proxy.
     login, _, place = rest.rpartition("@")
-    place = place.partition("/")[0]
+    return scheme.lower(), login, place.partition("/")[0]
+
+
+def _encoded(login: str) -> str:
+    return ":".join(quote(unquote(part), safe="") for part in login.split(":", 1))
+
+
+def _parsed(text: str, variables: str) -> Proxy:
+    scheme, login, place = _parts(text)
+    scheme = _ALIASES.get(scheme, scheme)
     if scheme not in _SCHEMES:
         raise ConfigurationError(
             f"The proxy in {variables} of the environment is of a kind that is not supported: use "
@@ -65,7 +92,4 @@ def _parsed(text: str, variables: str) -> Proxy:
             "http://user:password@host:port."
         )
     shown = f"{scheme}://{place}"
-    if not login:
-        return Proxy(shown, shown)
-    user, _, password = (quote(unquote(part), safe="") for part in login.partition(":"))
-    return Proxy(shown, f"{scheme}://{user}:{password}@{place}")
+    return Proxy(shown, f"{scheme}://{_encoded(login)}@{place}" if login else shown)

@@ -61,6 +61,11 @@ _ADVICE = (
         "or let it open the file read-only after this run.",
     ),
     (
+        ("unable to connect to proxy", "proxyerror", "proxy url had", "tunnel connection failed"),
+        "The proxy that the environment names does not connect to the warehouse: correct HTTPS_PROXY, or name the host in "
+        "NO_PROXY.",
+    ),
+    (
         ("connection refused", "could not translate host name", "timeout expired", "no route to host"),
         "The warehouse does not answer: check that it runs, and the host and port in its credentials.",
     ),

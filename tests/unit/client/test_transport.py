@@ -1039,3 +1039,16 @@ def test_no_text_of_reqwest_is_told(tmp_path: Path) -> None:
         while error is not None:
             assert "hidden" not in repr(error)
             error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"])
+def test_logins_of_proxies_are_encoded_for_libraries(variable: str) -> None:
+    """They get an address that they understand, and its password is known, to be printed nowhere."""
+    password = "Sup3r/S@c r#t?%:"
+    environ = {variable: f"ftp://user:{password}@proxy:1", "NO_PROXY": "user:x@host", "PATH": "a@b"}
+    assert encode_logins(environ)[0] == password
+    encoded = environ[variable]
+    assert encoded == f"ftp://user:{quote(password, safe='')}@proxy:1"
+    assert (environ["NO_PROXY"], environ["PATH"]) == ("user:x@host", "a@b")
+    assert unquote(encode_logins(environ)[1]) == password
+    assert environ[variable] == encoded

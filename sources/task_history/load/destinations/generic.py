@@ -29,7 +29,7 @@ def destination(name: str, *, staging: str) -> Any:
 
     Raises:
         UsageError: dlt knows no such destination.
-        ConfigurationError: the destination has no SQL.
+        ConfigurationError: the destination has no SQL, or its package is not installed.
     """
     from dlt.common.destination.exceptions import DestinationException
 
@@ -41,11 +41,13 @@ def destination(name: str, *, staging: str) -> Any:
             raise refused from None
         if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
             raise
-        missing = getattr(error, "name", None) or ""
-        advice = f" Install what it needs: pip install 'dlt[{name}]'." if missing else ""
+        if missing := getattr(error, "name", None):
+            raise ConfigurationError(
+                f"The destination {name} needs the package {missing}, which is not installed: pip install 'dlt[{name}]'."
+            ) from None
         raise UsageError(
             f"There is no destination {name!r}. Known are duckdb, bigquery, and dlt's other SQL destinations, such as "
-            f"postgres.{advice}"
+            "postgres."
         ) from None
     if made is not None and made.destination_type.endswith(".motherduck"):
         raise ConfigurationError(
