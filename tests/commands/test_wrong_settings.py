@@ -133,7 +133,8 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("destination", "package"), [("sqlalchemy", "sql_database"), ("snowflake", "snowflake"), ("lancedb", "lancedb")]
+    ("destination", "package"),
+    [("sqlalchemy", "sql_database"), ("snowflake", "snowflake"), ("lancedb", "lancedb")],
 )
 def test_a_destination_whose_package_is_missing(tmp_path: Path, destination: str, package: str) -> None:
     """A destination of dlt that needs a package which is not installed is refused with its name."""

@@ -62,8 +62,8 @@ _ADVICE = (
     ),
     (
         ("unable to connect to proxy", "proxyerror", "proxy url had", "tunnel connection failed"),
-        "The proxy that the environment names does not connect to the warehouse: correct HTTPS_PROXY, or name the host in "
-        "NO_PROXY.",
+        "The proxy that the environment names does not connect to the warehouse: correct HTTPS_PROXY, or name its "
+        "host in NO_PROXY.",
     ),
     (
         ("connection refused", "could not translate host name", "timeout expired", "no route to host"),

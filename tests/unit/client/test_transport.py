@@ -20,12 +20,13 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 
 from task_history.client import in_flight
 from task_history.client import transport as transport_module
-from task_history.client.proxy import proxy_for
+from task_history.client.proxy import encode_logins, proxy_for
 from task_history.client.transport import Transport
 from task_history.client.transport_errors import Lost
 from task_history.client.unpack import LARGE_BYTES, read_body
