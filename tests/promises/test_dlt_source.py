@@ -32,7 +32,7 @@ from tests.support.short import short
 WORLD: dict[str, Any] = {"days": 8, "workflows": 5, "failed": 0.2, "open_days": 0.05, "freeze": True}
 
 IN_THE_MIDDLE = {"paragon": 200, "sailpoint": 200, "b3os": 200, "twinit": 400}
-"""Requests after which a sync of 700 executions has read details of some of them, and not of all."""
+"""Requests after which a sync of 350 executions has read details of some of them, and not of all."""
 HEAD = """
 import json, signal, sys, threading
 import dlt, task_history
@@ -179,7 +179,7 @@ def test_a_plain_run_prints_no_warning(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", short(systems.names(), kept=["paragon", "b3os"]))
 def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> None:
     """One call in any thread loads more than one commit holds; its result says what is in the warehouse."""
-    with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=350, seed=5, **WORLD) as sandbox:
         project = Project(tmp_path, systems.find(name), sandbox)
         (result,) = project.run(SYNC_IN_A_THREAD)
         project.assert_holds_all()
@@ -207,7 +207,7 @@ def test_sync_brings_everything_in_many_commits(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("name", short(systems.names(), kept=["paragon", "twinit"]))
 def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> None:
     """SIGKILL in the middle loses at most the commit in hand; the same call again brings the rest."""
-    with SandboxProcess(name, executions=700, seed=5, **WORLD) as sandbox:
+    with SandboxProcess(name, executions=350, seed=5, **WORLD) as sandbox:
         project = Project(tmp_path, systems.find(name), sandbox)
         killed = interrupted(project, SYNC, signal.SIGKILL)
         assert killed.wait(60) == -signal.SIGKILL
@@ -223,7 +223,7 @@ def test_a_killed_sync_goes_on_with_the_next_call(name: str, tmp_path: Path) -> 
 
 def test_an_interrupted_sync_loses_nothing_that_was_committed(tmp_path: Path) -> None:
     """KeyboardInterrupt reaches the caller, whose signal handlers are as they were, and the next call goes on."""
-    with SandboxProcess(executions=700, seed=5, **WORLD) as sandbox:
+    with SandboxProcess(executions=350, seed=5, **WORLD) as sandbox:
         project = Project(tmp_path, systems.find("paragon"), sandbox)
         process = interrupted(project, SYNC_INTERRUPTED, signal.SIGINT)
         output, errors = process.communicate(timeout=300)
