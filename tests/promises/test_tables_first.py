@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,38 @@ def test_what_is_new_is_made_beside_what_the_vendor_sent(file: Path) -> None:
     assert ("workflows", "integration") in columns(file)
 
 
+@pytest.mark.parametrize("is_empty", [True, False], ids=["empty", "missing"])
+def test_a_file_is_made_whole_or_not_at_all(
+    file: Path, monkeypatch: pytest.MonkeyPatch, is_empty: bool
+) -> None:
+    """An empty file, which a kill may leave as DuckDB makes it, is filled; one that is being made has another name."""
+    if is_empty:
+        file.touch()
+    left = file.with_name(f".{file.name}.1.new")
+    left.touch()
+    os.utime(left, (0, 0))
+    seen: list[int] = []
+    connect = duckdb.connect
+
+    def noting(*words: Any, **more: Any) -> Any:
+        seen.append(_size(file))
+        return connect(*words, **more)
+
+    monkeypatch.setattr(duckdb, "connect", noting)
+    first = loader(file)
+    first.prepare()
+    commit(first)
+    first.close()
+    assert seen[0] == 0
+    assert 0 not in seen[1:]
+    assert list(file.parent.glob(".*.new")) == []
+    _goes_on(file)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 def _without_tables(file: Path, *statements: str) -> None:
     """Runs statements over the file, which is made where it is not there."""
     with duckdb.connect(str(file)) as connection:
@@ -144,11 +177,12 @@ def test_a_dataset_made_anew_by_hand_is_filled(file: Path) -> None:
     _goes_on(file)
 
 
-def test_a_dataset_without_the_table_of_versions_is_filled(file: Path) -> None:
+@pytest.mark.parametrize("table", ["_dlt_version", "_dlt_loads", "_dlt_pipeline_state"])
+def test_a_dataset_without_a_table_of_dlts_is_filled(file: Path, table: str) -> None:
     """Tables of dlt's own that were dropped by hand are made again, and no row is lost."""
     first = loader(file)
     first.prepare()
     commit(first)
     first.close()
-    _without_tables(file, "DROP TABLE paragon._dlt_version")
+    _without_tables(file, f"DROP TABLE paragon.{table}")
     _goes_on(file)

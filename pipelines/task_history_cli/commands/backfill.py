@@ -13,7 +13,7 @@ from task_history.runs.runner import BACKFILL, ActiveRun, commit_batches
 from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output
-from ..runtime import result_output
+from ..runtime import result_output, views
 from ..runtime.command_run import start_command
 from ..runtime.notices import Notices
 from ..runtime.progress import Progress
@@ -83,7 +83,8 @@ def backfill(
             output.tell(line)
         _tell_gaps(current.loop.context.gaps(asked.window), asked)
         with Progress(current) as progress:
-            commit_batches(current, progress.committed)
+            commit_batches(current, views.after_first_commit(current, progress.committed))
+        views.after(current)
         result = result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
         return result

@@ -20,7 +20,9 @@ from task_history.load.refused import kept_packages
 from task_history.runs.lock import was_killed
 from task_history.runs.runner import LANES
 from task_history.settings import Settings, load
+from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
+from task_history.warehouse.former_tables import lacking, lacking_text
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
@@ -121,6 +123,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "unresolved": int(unresolved[0][0] or 0),
         "details_left": sum(dataset.details for dataset in backlogs),
         "payloads_left": sum(dataset.payloads for dataset in backlogs),
+        "missing": lacking(tables.of(system), reader.columns()),
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
         "coverage": [_day(day) for day in by_day(loaded_days)],
@@ -365,6 +368,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             if limit
             else "  budget    no limit"
         )
+    if result["missing"]:
+        text.append(
+            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; the next sync adds them"
+        )
     text += _refused_lines(result["refused"])
     weeks = _calendar(result["coverage"], datetime.now(UTC).date())
     text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
@@ -383,8 +390,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     runs = [
         [
             output.minute(row["started_at"]),
-            row["command"],
-            row["outcome"],
+            row["command"] or "",
+            row["outcome"] or "",
             f"{row['executions'] or 0:,}",
             f"{row['settled'] or 0:,}",
             f"{row['steps'] or 0:,}",

@@ -12,10 +12,13 @@ from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnav
 from task_history.core.log import log
 from task_history.settings import datasets
 from task_history.views.check import BROKEN, Finding, findings
-from task_history.views.create import Access, refresh
+from task_history.views.create import Access, refresh, stored_columns
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
+from task_history.views.files import views as view_files
+from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
+from task_history.warehouse.former_tables import lacking, lacking_text
 
 from .dlt_config import make_pipeline
 from .target import Target, working_folder
@@ -107,8 +110,41 @@ def asked(target: Target) -> Iterator[Access]:
     """A warehouse whose views are only read, a DuckDB file also while a sync is at work.
 
     Raises:
-        WarehouseUnavailable: there is none, or it cannot be reached.
+        WarehouseUnavailable: there is none, it cannot be reached, or it lacks tables, columns or views: the message
+            names them.
     """
+    with _reading(target) as access:
+        try:
+            yield access
+        except WarehouseUnavailable as error:
+            raise WarehouseUnavailable(_missing(access, target) or str(error)) from error
+
+
+def _missing(access: Access, target: Target) -> str:
+    """What the warehouse lacks, with the command that brings it; empty where it lacks nothing, or does not answer."""
+    stored: dict[str, set[tuple[str, str]]] = {}
+    try:
+        for dataset, table, column in stored_columns(access):
+            stored.setdefault(dataset, set()).add((table, column))
+    except WarehouseUnavailable:
+        return ""
+    owners = access.owners or {}
+    for dataset, account in owners.items():
+        if dataset in stored and (names := lacking(tables.of(account.system), stored[dataset])):
+            instance = f" --instance {account.instance}" if account.instance else ""
+            return (
+                f"The dataset {dataset} lacks {lacking_text(names)}: an earlier version wrote it, or somebody dropped "
+                f"them. The next sync adds them: task-history sync {account.system.name}{instance}"
+            )
+    made = {table for table, _ in stored.get(DATASET, ())}
+    if names := [name for name in view_files() if name not in made]:
+        command = "views" if stored.keys() & owners.keys() else "sync"
+        return f"The views {lacking_text(names)} are missing in {target.place}: task-history {command} makes them."
+    return ""
+
+
+@contextmanager
+def _reading(target: Target) -> Iterator[Access]:
     if target.file is None:
         with opened(target) as access:
             yield access
@@ -123,11 +159,6 @@ def asked(target: Target) -> Iterator[Access]:
         try:
             cursor = connection.execute(sql.replace("%s", "?"), list(values))
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
-        except duckdb.CatalogException as error:
-            raise WarehouseUnavailable(
-                f"Views are missing in {target.file}: task-history sync makes them once something is loaded, and "
-                "task-history views makes them again."
-            ) from error
         except duckdb.Error as error:
             raise WarehouseUnavailable(
                 f"The warehouse cannot answer: {str(error).splitlines()[0]}."

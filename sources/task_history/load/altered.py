@@ -46,6 +46,17 @@ def mend(
             f"{wanted[changed[0]]} belongs there. Give it back its type, or drop the column and it is filled again. "
             "Nothing was written."
         )
+    tables_there = {table for table, _ in there}
+    keys = [
+        (table, column)
+        for table, column in lost
+        if table in tables_there and not schema.tables[table]["columns"][column].get("nullable", True)
+    ]
+    if keys:
+        raise WarehouseUnavailable(
+            f"The column {'.'.join(keys[0])} was dropped by hand, without which the rows of {keys[0][0]} have no key. "
+            "Put it back with its values, or drop the table: it is made again, empty. Nothing was written."
+        )
     if not lost:
         return
     log.warning(

@@ -174,18 +174,23 @@ def is_seen(schema: Schema, name: str) -> bool:
     return name in schema.tables and has_table_seen_data(schema.tables[name])
 
 
-def make_version_table(client: Any) -> None:
-    """Creates dlt's table of schema versions where the dataset, which exists, is without it.
+def make_own_tables(pipeline: dlt.Pipeline, schema: Schema) -> None:
+    """Creates dlt's tables of versions, loads and states where the dataset, which exists, is without them.
 
-    dlt creates it together with the other tables, but queries it before that.
+    dlt creates them together with the other tables, but queries them before that.
     """
-    schema = client.schema
-    ((_, stored_columns),) = client.get_storage_tables([schema.version_table_name])
-    if stored_columns:
-        return
-    columns = list(schema.get_table_columns(schema.version_table_name).values())
-    statements = client._get_table_update_sql(schema.version_table_name, columns, generate_alter=False)
-    client.sql_client.execute_many(statements)
+    from dlt.common.schema.utils import pipeline_state_table
+
+    schema = schema.clone()
+    if state_table_name() not in schema.tables and schema.state_table_name == state_table_name():
+        schema.update_table(pipeline_state_table(add_dlt_id=True))
+    with pipeline._get_destination_clients(schema)[0] as client:
+        own: Any = client
+        names = (schema.version_table_name, schema.loads_table_name, schema.state_table_name)
+        for name, stored_columns in own.get_storage_tables([name for name in names if name in schema.tables]):
+            if not stored_columns:
+                columns = list(schema.get_table_columns(name).values())
+                own.sql_client.execute_many(own._get_table_update_sql(name, columns, generate_alter=False))
 
 
 def columns_with(table: Any, hint: Any) -> list[str]:

@@ -84,13 +84,15 @@ class Loader:
         Raises:
             WarehouseUnavailable: the warehouse cannot be used.
         """
+        with warehouse_errors():
+            self.backend.create(self.client)
         with warehouse_errors(), self._opened():
             if self._uses_internals:
                 dlt_internals.remove_killed_extracts(Path(self.pipeline.working_dir))
                 dlt_internals.complete_loads(Path(self.pipeline.working_dir))
+            self._make_dlts_tables()
             self.pipeline.sync_destination()
             self._cached_schema = None
-            self._make_version_table()
             if self.pipeline.has_pending_data:
                 log.info("pending_package", loaded_now=True)
                 self._load_pending()
@@ -413,20 +415,17 @@ class Loader:
             if self.pipeline.default_schema_name is None:
                 self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
         self._cached_schema = None
-        self._make_version_table()
+        self._make_dlts_tables()
         self.pipeline.sync_schema(name)
 
-    def _make_version_table(self) -> None:
-        """Creates dlt's table of schema versions in a dataset that lacks it; dlt reads it before it creates any table.
+    def _make_dlts_tables(self) -> None:
+        """Creates dlt's own tables in a dataset that lacks them; dlt reads them before it creates any table.
 
         A dataset has no tables when a first run was killed between the two, or when it was created by hand.
         """
-        schema = self._schema()
         # Asked first, since to make another client takes dlt as long as a small commit.
-        if schema is None or not self._client().has_dataset():
-            return
-        with self.pipeline.destination_client(schema.name) as client:
-            dlt_internals.make_version_table(client)
+        if self._client().has_dataset():
+            dlt_internals.make_own_tables(self.pipeline, self._schema() or dlt.Schema(self.system.name))
 
     def _copy_former_columns(self) -> None:
         """Copies the values of renamed columns that an earlier version wrote under the former name.

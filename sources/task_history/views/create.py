@@ -61,7 +61,7 @@ def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
     Raises:
         WarehouseUnavailable: the warehouse refuses the statements.
     """
-    names = _names(access)
+    names = stored_columns(access)
     shown, incomplete = found(names, access.owners)
     for text in incomplete:
         log.warning("dataset_left_out_of_views", dataset=text, hint="its next sync repairs that")
@@ -86,13 +86,13 @@ def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
 
 def datasets(access: Access) -> list[Dataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
-    return found(_names(access), access.owners)[0]
+    return found(stored_columns(access), access.owners)[0]
 
 
 def lacking_columns(access: Access) -> dict[str, list[str]]:
     """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
-    for dataset, view, column in _names(access):
+    for dataset, view, column in stored_columns(access):
         if dataset == DATASET:
             existing.setdefault(view, set()).add(column)
     lacking = {
@@ -159,7 +159,7 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _names(access: Access) -> list[tuple[str, str, str]]:
+def stored_columns(access: Access) -> list[tuple[str, str, str]]:
     """Every column in the warehouse, as dataset, table and column."""
     sql = _columns(access)
     rows = access.query(sql)[1] if sql else []

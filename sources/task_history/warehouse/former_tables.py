@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ..core.models import Column, Table
 from .names import Names
 from .sql_text import sql_type
+
+_MAX_NAMED = 5
 
 
 def completed(
@@ -27,6 +29,27 @@ def completed(
         if not present.get(table.name, set()).issuperset(column.name for column in table.columns)
     }
     return replace(names, qualified=lambda name: sql.get(name) or names.qualified(name))
+
+
+def lacking(own: Iterable[Table], stored: Collection[tuple[str, str]]) -> list[str]:
+    """What the warehouse lacks of ``own``: names of tables, and of columns as ``table.column``."""
+    present = {table for table, _ in stored}
+    return [
+        name
+        for table in own
+        for name in (
+            [f"{table.name}.{one.name}" for one in table.columns if (table.name, one.name) not in stored]
+            if table.name in present
+            else [table.name]
+        )
+    ]
+
+
+def lacking_text(names: Sequence[str]) -> str:
+    """The names as a sentence says them, the first few of many."""
+    return ", ".join(names[:_MAX_NAMED]) + (
+        f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    )
 
 
 def _completed(name: str, table: Table, present: Collection[str], dialect: str) -> str:

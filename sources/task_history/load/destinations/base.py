@@ -102,6 +102,9 @@ class Backend:
     literal: Callable[[datetime], str] | None = None
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
 
+    def create(self, client: Any) -> None:
+        """Creates the place of the warehouse before it is opened for the first time, where that is a file."""
+
     def limit_merges(self, since: datetime) -> None:
         """Limits the partitions that merges read: executions that began before ``since`` no longer change."""
 

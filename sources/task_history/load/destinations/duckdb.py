@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +39,8 @@ _MEMORY = 48_000_000
 _CHECKPOINT_MEMORY: tuple[int | None, ...] = (_MEMORY, 100_000_000, 200_000_000, 400_000_000, None)
 """Memory limits in bytes that a checkpoint tries in turn; None for all of the machine. A checkpoint holds up to 2,048
 rows of a changed column at once, however long their texts are."""
+_CREATION_S = 60.0
+"""Seconds after which an unfinished new file is one of a process that was killed."""
 _MAX_LOG_BYTES = 16_000_000
 """Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
 _MAX_TRANSACTION_BYTES = 32_000_000
@@ -68,6 +72,28 @@ def destination(file: Path) -> Any:
     }
     # Named in code: dlt takes no other word for it, and its default is 80 times slower.
     return DuckDb(credentials, preferred_loader_file_format="parquet")
+
+
+def create_file(file: Path) -> None:
+    """Creates the DuckDB file whole or not at all, if it is missing or empty.
+
+    A process that is killed while DuckDB creates its file leaves an empty one, which DuckDB does not open. What makes
+    it impossible to create the file is told by whoever opens it.
+    """
+    if str(file) == ":memory:" or (file.exists() and file.stat().st_size):
+        return
+    made = file.with_name(f".{file.name}.{os.getpid()}.new")
+    with suppress(OSError, duckdb.Error):
+        for left in file.parent.glob(f".{file.name}.*.new"):
+            if time.time() - left.stat().st_mtime > _CREATION_S:
+                left.unlink()
+        duckdb.connect(str(made)).close()
+        if file.exists():
+            made.replace(file)
+        else:
+            # Another process may have created it meanwhile.
+            file.hardlink_to(made)
+    made.unlink(missing_ok=True)
 
 
 def reader(file: Path, dataset: str) -> Any:
@@ -268,6 +294,9 @@ class DuckDbBackend(Backend):
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
         self._checkpoint_memory = _CHECKPOINT_MEMORY
+
+    def create(self, client: Any) -> None:
+        create_file(Path(str(client.credentials.database)))
 
     def checkpoint(self, client: Any) -> None:
         """Moves the rows of the write-ahead log into the file, with as much memory as that needs."""
