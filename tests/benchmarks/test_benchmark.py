@@ -15,9 +15,10 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.benchmarks import scenarios
 from tests.benchmarks.checking import Truth, found
 from tests.benchmarks.measuring import run
-from tests.benchmarks.tools import CEILING, FIRST, TASK_HISTORY, job_of
+from tests.benchmarks.tools import CEILING, DETAILS, FIRST, TASK_HISTORY, job_of
 
 ROWS = 2_000
+DETAILED = 60
 FAULTS = ("missing", "surplus", "repeated", "stale")
 
 
@@ -34,10 +35,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     tables: list[str] = []
     told = scenarios.compare(
         (TASK_HISTORY, CEILING),
-        scenarios.Sizes(rows=ROWS, runs=1),
+        scenarios.Sizes(rows=ROWS, details=DETAILED, runs=1),
         tmp_path_factory.mktemp("benchmark"),
         tables.append,
-        parts=["syncs"],
+        parts=["syncs", "details"],
     )
     return Measured({name: {line["tool"]: line for line in lines} for name, lines in told.items()}, tables)
 
@@ -73,9 +74,16 @@ def test_ours_is_right_after_every_sync(measured: Measured) -> None:
     assert measured.figures["idle"][TASK_HISTORY.name]["requests"] <= 3
 
 
+def test_both_load_the_steps_of_every_execution(measured: Measured) -> None:
+    """None that has ended lacks its details."""
+    for line in measured.figures[DETAILS].values():
+        assert line["rows"] > DETAILED / 2
+        assert [line[name] for name in (*FAULTS, "without_details")] == [0, 0, 0, 0, 0]
+
+
 def test_tables_say_the_figures(measured: Measured) -> None:
     """One table per scenario, one line per tool, times as multiples of this project's."""
-    assert len(measured.tables) == 3
+    assert len(measured.tables) == 4
     title, _heads, ours, ceiling = measured.tables[0].splitlines()
     figures = measured.figures[FIRST]
     assert f"{figures['ceiling']['rows']:,} executions" in title

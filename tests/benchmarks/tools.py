@@ -246,7 +246,7 @@ CEILING = Tool(
     "ceiling",
     _ceiling,
     lambda _: "SELECT id, status FROM copy.main.executions",
-    lambda _: "SELECT execution_id AS id FROM copy.main.details.steps",
+    lambda _: "SELECT execution_id AS id FROM copy.main.steps",
     frozenset((FIRST, INCREMENTAL, IDLE, DETAILS, BACKFILL)),
     note="fetch and insert over one connection, without any promise",
 )
