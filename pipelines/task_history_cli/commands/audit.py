@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.whole_number,
         default=0,
         metavar="N",
-        help="also compare about N executions at random places field by field, and the steps of N of them: one "
+        help="also compare about N executions at random positions field by field, and the steps of N of them: one "
         "request for 100 executions, and one for each whose steps are loaded",
     )
     parser.add_argument(
@@ -175,7 +175,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     text = []
     if result["compared"]:
         text.append(
-            f"{result['executions']:,} executions are held in what is covered, {total}; "
+            f"{result['executions']:,} executions are stored of what is covered, {total}; "
             f"{result['rows_compared']:,} were compared field by field, with {result['requests']:,} requests."
         )
     text += [

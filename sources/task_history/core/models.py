@@ -122,7 +122,7 @@ class RejectedRow:
     """A row of a list that cannot be stored under an id: it names none, or is no object."""
 
     position: int
-    """Its place in the page, from 0."""
+    """Its position in the page, from 0."""
     value: Json
     """The row as the vendor sent it."""
     reason: str
@@ -134,7 +134,7 @@ class OutsideRow:
     """A row that stands in the answer for a window and began far outside of it."""
 
     position: int
-    """Its place in the page, from 0."""
+    """Its position in the page, from 0."""
     row: Row
 
 
@@ -157,18 +157,22 @@ class Page:
 
     @property
     def size(self) -> int:
-        """Number of places in the listing that the page takes: all rows of the answer."""
+        """Number of positions in the listing that the page takes: all rows of the answer."""
         return len(self.rows) + len(self.rejected) + len(self.outside)
 
     @property
-    def places(self) -> Sequence[int]:
-        """The place of each of ``rows`` in the page, from 0."""
-        taken = self.other_places
-        return [place for place in range(self.size) if place not in taken] if taken else range(self.size)
+    def positions(self) -> Sequence[int]:
+        """The position of each of ``rows`` in the page, from 0."""
+        taken = self.other_positions
+        return (
+            [position for position in range(self.size) if position not in taken]
+            if taken
+            else range(self.size)
+        )
 
     @property
-    def other_places(self) -> set[int]:
-        """The places of the page that hold other rows than ``rows``."""
+    def other_positions(self) -> set[int]:
+        """The positions of the page that hold other rows than ``rows``."""
         return {row.position for row in self.rejected} | {row.position for row in self.outside}
 
     def of(self, body: bytes) -> Page:

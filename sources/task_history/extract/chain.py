@@ -52,7 +52,7 @@ _OFFSET = "offsets lead to the same rows"
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A page as it was shown at an offset, one id and start for each place; an empty id where a row has none."""
+    """A page as it was shown at an offset, one id and start for each position; an empty id where a row has none."""
 
     offset: int
     page: Page
@@ -89,8 +89,8 @@ class Chain:
         self._window = window
         self._offset = offset
         self._earlier = earlier
-        self.places: dict[str, int] = {}
-        """The place of each row that was read; -1 where the page that showed it joins no other."""
+        self.positions: dict[str, int] = {}
+        """The position of each row that was read; -1 where the page that showed it joins no other."""
         self.first_size = 0
         """How many rows the first page shows."""
         self.asked = offset
@@ -115,7 +115,7 @@ class Chain:
         self._all_newcomers_are_newer = earlier is not None
         """Whether those are newer than all that the earlier reading showed."""
         self._nameless: set[int] = set()
-        """The places of rows without an id."""
+        """The positions of rows without an id."""
 
     @property
     def is_joined(self) -> bool:
@@ -143,14 +143,14 @@ class Chain:
     @property
     def _count(self) -> int:
         """How many rows the list is known to hold, those before ``offset`` included."""
-        return self._offset + len(self.places) + len(self._nameless)
+        return self._offset + len(self.positions) + len(self._nameless)
 
     @property
     def _is_repeated(self) -> bool:
         """Whether the reading before this one showed the same rows."""
         before = self._earlier
         is_whole = before is not None and before.reached_end and self._all_newcomers_are_newer
-        return is_whole and len(self.places) - self._newcomers == len(before.places)  # type: ignore[union-attr]
+        return is_whole and len(self.positions) - self._newcomers == len(before.positions)  # type: ignore[union-attr]
 
     def __iter__(self) -> Iterator[list[Row]]:
         """The rows of each page that were not on those before. Raises what the client raises."""
@@ -158,7 +158,7 @@ class Chain:
         if not last.ids:
             # That there is nothing is believed at the second look.
             last = self._ask(self._offset)
-        self._place(last, self._offset)
+        self._note_positions(last, self._offset)
         self.first_size = len(last)
         if not last.ids:
             is_whole = not self._offset
@@ -184,7 +184,7 @@ class Chain:
             if last.offset == self._offset == 0 and len(last) == 1 and not shown.ids:
                 again = self._ask(shown.offset)
                 is_only = is_only_row(last.page, (shown.page, again.page))
-                self._place(again, again.offset)
+                self._note_positions(again, again.offset)
                 shown, fresh = again, again.fresh
             # A page of one row that comes again at the next position ends the reading, unverified: no row is shared.
             is_shared_only = not fresh and 0 < len(shown) <= max(1, shared)
@@ -193,7 +193,7 @@ class Chain:
                 again = self._ask(shown.offset)
                 is_shared_only = again.ids == shown.ids
                 fresh = again.fresh
-                self._place(again, self.places[shown.ids[0]] if shown.ids[0] else shown.offset)
+                self._note_positions(again, self.positions[shown.ids[0]] if shown.ids[0] else shown.offset)
                 shown = again
             self.reached_end = is_only or is_shared_only or self._is_end(shown)
             self._reason = "" if is_only else self._reason
@@ -215,9 +215,9 @@ class Chain:
         first: _Shown | None = None
         for pages_back in (0.0, *_PAGES_BACK):
             shown = self._ask(max(0, offset - int(size * pages_back)))
-            place = self._goes_on(shown, shared)
-            if place is not None:
-                self._place(shown, place)
+            position = self._goes_on(shown, shared)
+            if position is not None:
+                self._note_positions(shown, position)
                 yield shown
                 return
             yield shown
@@ -228,7 +228,7 @@ class Chain:
         if first.ids and shared:
             self._order.note_change()
         self._reason = self._reason or (_EMPTY if not first.ids else _MOVED if shared else _LONE)
-        self._place(first, first.offset)
+        self._note_positions(first, first.offset)
         yield _Shown(first.offset, first.page, first.ids, first.starts, [])
 
     def _ask(self, offset: int) -> _Shown:
@@ -236,8 +236,8 @@ class Chain:
         page = self._pages.one(self._window, offset)
         ids = [""] * page.size
         starts: list[datetime | None] = [None] * page.size
-        for place, row in zip(page.places, page.rows, strict=True):
-            ids[place], starts[place] = self._system.identity(row), self._system.started_at(row)
+        for position, row in zip(page.positions, page.rows, strict=True):
+            ids[position], starts[position] = self._system.identity(row), self._system.started_at(row)
         self._order.note(starts)
         if page.total is not None:
             self._is_recounted |= self._total not in (None, page.total)
@@ -245,17 +245,17 @@ class Chain:
             if page.total > page.size:
                 self._lengths.counts_list(page.total, page.size, lambda: page.total)
         fresh: list[Row] = []
-        for place, row in zip(page.places, page.rows, strict=True):
-            if ids[place] not in self.places:
-                self.places[ids[place]] = -1
+        for position, row in zip(page.positions, page.rows, strict=True):
+            if ids[position] not in self.positions:
+                self.positions[ids[position]] = -1
                 fresh.append(row)
-                self._compare(ids[place], starts[place])
+                self._compare(ids[position], starts[position])
         return _Shown(offset, page, ids, starts, fresh)
 
     def _compare(self, identity: str, start: datetime | None) -> None:
         """Takes a row that this reading shows for the first time: whether the earlier one showed it."""
         before = self._earlier
-        if before is not None and identity not in before.places:
+        if before is not None and identity not in before.positions:
             self._newcomers += 1
             self._all_newcomers_are_newer &= (
                 start is not None and before.newest is not None and start > before.newest
@@ -263,55 +263,55 @@ class Chain:
         if start is not None and (self.newest is None or start > self.newest):
             self.newest = start
 
-    def _place(self, shown: _Shown, place: int) -> None:
-        for at, identity in enumerate(shown.ids, place):
+    def _note_positions(self, shown: _Shown, position: int) -> None:
+        for at, identity in enumerate(shown.ids, position):
             if identity:
-                self.places[identity] = at
+                self.positions[identity] = at
             else:
                 self._nameless.add(at)
         self._last_start = shown.starts[-1] if shown.starts else None
 
     def _goes_on(self, shown: _Shown, shared: int) -> int | None:
-        """The place at which the page goes on in the list; None where it does not."""
+        """The position at which the page goes on in the list; None where it does not."""
         begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
         if begin is None:
             return None
         if self._order.is_unstable:
             return shown.offset if self._is_near(shown, shared) else None
-        places = self._places_of(shown)
-        first, start = places[begin] - begin, shown.starts[begin]
-        if places[begin] < 0:
+        positions = self._positions_of(shown)
+        first, start = positions[begin] - begin, shown.starts[begin]
+        if positions[begin] < 0:
             return None
         if self._order.is_sorted and start and self._last_start and start != self._last_start:
             # It stands before the last instant, whose rows are all on this page, in any order.
             return first
-        known = [place for place in places if place >= 0]
+        known = [position for position in positions if position >= 0]
         if any(one > two for one, two in pairwise(known)):
-            self._order.note_change(_farthest(places, shown.offset))
+            self._order.note_change(_farthest(positions, shown.offset))
             return None
-        in_sequence = (not shown.ids[at] or place == first + at for at, place in enumerate(places))
-        run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(places))
+        in_sequence = (not shown.ids[at] or position == first + at for at, position in enumerate(positions))
+        run = next((at for at, is_next in enumerate(in_sequence) if not is_next), len(positions))
         if not 0 < shared <= run:
             return None
         self._order.confirm(run)
         return first
 
-    def _places_of(self, shown: _Shown) -> list[int]:
-        """The places at which the page's rows were seen before; -1 of those that were not."""
-        return [self.places.get(identity, -1) for identity in shown.ids]
+    def _positions_of(self, shown: _Shown) -> list[int]:
+        """The positions at which the page's rows were seen before; -1 of those that were not."""
+        return [self.positions.get(identity, -1) for identity in shown.ids]
 
     def _is_near(self, shown: _Shown, shared: int) -> bool:
-        """Whether the page shows rows again that were seen near their places; notes how far they moved."""
-        places = self._places_of(shown)
-        before = self._earlier.places if self._earlier else {}
+        """Whether the page shows rows again that were seen near their positions; notes how far they moved."""
+        positions = self._positions_of(shown)
+        before = self._earlier.positions if self._earlier else {}
         moved = max(
-            _farthest(places, shown.offset),
+            _farthest(positions, shown.offset),
             _farthest([before.get(identity, -1) for identity in shown.ids], shown.offset),
         )
         self._order.note_change(moved)
         if moved > MAX_MOVED_PART * shared:
             self._reason = self._reason or _MOVED_FAR
-        return sum(place >= 0 for place in places) > shared // 2
+        return sum(position >= 0 for position in positions) > shared // 2
 
     def _is_end(self, shown: _Shown) -> bool:
         """Whether certainly nothing follows the page."""
@@ -341,6 +341,8 @@ class Chain:
         return self._lengths.note(len(first))
 
 
-def _farthest(places: Sequence[int], offset: int) -> int:
-    """How far any of a page's rows stands from its place before."""
-    return max((abs(place - offset - at) for at, place in enumerate(places) if place >= 0), default=0)
+def _farthest(positions: Sequence[int], offset: int) -> int:
+    """How far any of a page's rows stands from its position before."""
+    return max(
+        (abs(position - offset - at) for at, position in enumerate(positions) if position >= 0), default=0
+    )

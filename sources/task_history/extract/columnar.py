@@ -103,14 +103,14 @@ class ColumnarRows:
         inside = pc.and_(pc.greater_equal(starts, low), pc.less(starts, high))
         if pc.all(inside).as_py():
             return self
-        places = pc.indices_nonzero(inside)
+        positions = pc.indices_nonzero(inside)
         group = _Group(
-            self.table.take(places),
-            starts.take(places),
-            [self.group.ids[self.first + at] for at in places.to_pylist()],
-            {name: [values[at] for at in places.to_pylist()] for name, values in self.others.items()},
+            self.table.take(positions),
+            starts.take(positions),
+            [self.group.ids[self.first + at] for at in positions.to_pylist()],
+            {name: [values[at] for at in positions.to_pylist()] for name, values in self.others.items()},
         )
-        return ColumnarRows(group, 0, len(places))
+        return ColumnarRows(group, 0, len(positions))
 
     def followed_by(self, part: Part) -> ColumnarRows | None:
         """Both as one part; None where they do not stand side by side in one group."""
@@ -200,8 +200,8 @@ class ColumnReader:
         )
         ends = list(accumulate(lengths, initial=0))
         return [
-            Page(Rows([ColumnarRows(group, *place)]), total, None, body)
-            for place, total, body in zip(pairwise(ends), totals, bodies, strict=True)
+            Page(Rows([ColumnarRows(group, *position)]), total, None, body)
+            for position, total, body in zip(pairwise(ends), totals, bodies, strict=True)
         ]
 
     def _is_exact(self, name: str, column: pa.ChunkedArray) -> bool:

@@ -1,10 +1,10 @@
-"""Where do the vendor's rows of a window differ from those that are held?
+"""Where do the vendor's rows of a window differ from those that are stored?
 
 One request counts a window. Where the counts differ it is halved, until a page holds all of a half and
 tells which rows they are: a few requests for each difference, however long the window.
 
 A count may also hold the rows of the millisecond before the window and of the one at its end. So it is
-at least the number of rows in it: when it equals what is held, nothing is missing.
+at least the number of rows in it: when it equals what is stored, nothing is missing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NUMBERS = ("bigint", "double")
 
 
 class StoredExecutions(Protocol):
-    """What is held of a system's executions."""
+    """What is stored of a system's executions."""
 
     def count(self, window: Window) -> int:
         """How many began in the window."""
@@ -46,7 +46,7 @@ class StoredExecutions(Protocol):
 
 
 class CountedExecutions(StoredExecutions, Protocol):
-    """What is held, counted for several windows at once."""
+    """What is stored, counted for several windows at once."""
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
         """How many began in each of the windows."""
@@ -59,9 +59,9 @@ class Leaf:
 
     window: Window
     missing: tuple[str, ...]
-    """Ids that the vendor has and that are not held."""
+    """Ids that the vendor has and that are not stored."""
     surplus: tuple[str, ...]
-    """Ids that are held and that the vendor does not list."""
+    """Ids that are stored and that the vendor does not list."""
 
 
 @dataclass(slots=True)
@@ -69,9 +69,9 @@ class Comparison:
     """What a comparison found."""
 
     fresh: list[Row] = field(default_factory=list)
-    """Rows that the vendor has and that are not held."""
+    """Rows that the vendor has and that are not stored."""
     vanished: list[str] = field(default_factory=list)
-    """Ids that are held and that the vendor does not list."""
+    """Ids that are stored and that the vendor does not list."""
     total: int | None = None
     """The vendor's count for the whole window."""
     unverified: list[Window] = field(default_factory=list)
@@ -102,19 +102,19 @@ class Comparison:
         system: System,
         window: Window,
         rows: Sequence[Row],
-        held: StoredExecutions,
+        stored: StoredExecutions,
         completeness: Completeness,
     ) -> None:
         """Takes all rows that the vendor showed of a window: which of them are not stored, and which are only stored."""
-        stored = held.ids(window)
+        stored_ids = stored.ids(window)
         inside: dict[str, Row] = {}
         for row in rows:
             at = system.started_at(row)
             if at is None or at in window:
                 inside[system.identity(row)] = row
-        missing, surplus = sorted(inside.keys() - stored), []
+        missing, surplus = sorted(inside.keys() - stored_ids), []
         if completeness.is_verified:
-            surplus = sorted(stored - inside.keys())
+            surplus = sorted(stored_ids - inside.keys())
             self.evidence &= completeness
         self.read += rows
         self.fresh += [inside[identity] for identity in missing]
@@ -122,13 +122,13 @@ class Comparison:
         if missing or surplus:
             self.leaves.append(Leaf(window, tuple(missing), tuple(surplus)))
 
-    def add_outside(self, system: System, row: Row, held: StoredExecutions) -> None:
-        """Takes a row that stood in an answer and began outside of the window, unless it is held."""
+    def add_outside(self, system: System, row: Row, stored: StoredExecutions) -> None:
+        """Takes a row that stood in an answer and began outside of the window, unless it is stored."""
         start, identity = system.started_at(row), system.identity(row)
         if start is None:
             return
         window = Window(floor_ms(start), floor_ms(start) + MS)
-        if identity not in held.ids(window):
+        if identity not in stored.ids(window):
             self.fresh.append(row)
             self.leaves.append(Leaf(window, (identity,), ()))
 
@@ -145,9 +145,9 @@ class Comparer:
     system: System
     read: Callable[[Window, Page, bool], tuple[list[Row], Completeness]]
 
-    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
-        """What the vendor's window has that is not held, and the other way round."""
-        work = _Work(self, held)
+    def compare(self, window: Window, stored: StoredExecutions) -> Comparison:
+        """What the vendor's window has that is not stored, and the other way round."""
+        work = _Work(self, stored)
         head = self.pages.first(window)
         work.compare_window(window, head)
         work.result.total = head.total
@@ -156,11 +156,11 @@ class Comparer:
 
 
 class _Work:
-    def __init__(self, comparer: Comparer, held: StoredExecutions) -> None:
+    def __init__(self, comparer: Comparer, stored: StoredExecutions) -> None:
         self._pages = comparer.pages
         self._system = comparer.system
         self._read = comparer.read
-        self._held = held
+        self._stored = stored
         self._left = _MOST_REQUESTS
         self._is_moving = False
         """Whether a window was read whole and not verified: rows change, or counts are wrong."""
@@ -182,10 +182,10 @@ class _Work:
             self._read_all(window, head, is_last=True, is_noted=True)
             return
         total = count - rows_beside(self._system, head, window)
-        held = self._held.count(window)
-        if total == held and self._agrees_with_stored(window, head.rows):
+        stored = self._stored.count(window)
+        if total == stored and self._agrees_with_stored(window, head.rows):
             return
-        if total - held > total * _MOSTLY_MISSING and not self._is_moving:
+        if total - stored > total * _MOSTLY_MISSING and not self._is_moving:
             leaves = len(self.result.leaves)
             if self._read_all(window, head):
                 return
@@ -238,10 +238,10 @@ class _Work:
         return evidence.is_verified
 
     def _add_leaf(self, window: Window, rows: Sequence[Row], *, evidence: Completeness) -> None:
-        self.result.add_whole(self._system, window, rows, self._held, evidence)
+        self.result.add_whole(self._system, window, rows, self._stored, evidence)
 
     def _agrees_with_stored(self, window: Window, rows: Sequence[Row]) -> bool:
-        """Whether what is held agrees with the first page, as far as that can tell."""
+        """Whether what is stored agrees with the first page, as far as that can tell."""
         inside = {
             self._system.identity(row): at
             for row in rows
@@ -250,8 +250,8 @@ class _Work:
         if not inside:
             return True
         first, last = min(inside.values()), max(inside.values())
-        held = self._held.ids(Window(first, last + MS))
-        if not inside.keys() <= held:
+        stored = self._stored.ids(Window(first, last + MS))
+        if not inside.keys() <= stored:
             return False
         if not is_sorted(self._system, rows):
             return True
@@ -259,41 +259,43 @@ class _Work:
             # Which rows of one instant a page shows is chance: as many may be missing as expired.
             at_once, evidence = read_instant(self._pages, Window(first, last + MS))
             at_first = {key for key, row in at_once.items() if self._system.started_at(row) == first}
-            is_same = at_first == held and not self._held.count(Window(window.start, first))
+            is_same = at_first == stored and not self._stored.count(Window(window.start, first))
             return evidence.is_verified and is_same
         # Rows of the last instant may continue on the next page, in any order.
-        return {key for key, at in inside.items() if at < last} == self._held.ids(Window(window.start, last))
+        return {key for key, at in inside.items() if at < last} == self._stored.ids(
+            Window(window.start, last)
+        )
 
 
 class SpotCheck:
-    """A spot check of a counted, sorted window: does what is held agree with it, as far as a few pages tell?
+    """A spot check of a counted, sorted window: does what is stored agree with it, as far as a few pages tell?
 
-    The count and the first page are compared, and pages in its midst, whose places tell whether differences cancel
+    The count and the first page are compared, and pages in its midst, whose positions tell whether differences cancel
     each other in the count.
     """
 
-    def __init__(self, pages: Pages, system: System, held: CountedExecutions) -> None:
+    def __init__(self, pages: Pages, system: System, stored: CountedExecutions) -> None:
         self._pages = pages
         self._system = system
-        self._held = held
+        self._stored = stored
         self.read: list[Row] = []
         """Rows of the pages that were looked at."""
         self.total: int | None = None
         """The vendor's count for the window."""
 
-    def agrees(self, window: Window, places: Sequence[float]) -> bool:
-        """Whether nothing differs; ``places`` are those of further pages, from 0 to 1."""
+    def agrees(self, window: Window, positions: Sequence[float]) -> bool:
+        """Whether nothing differs; ``positions`` are those of further pages, from 0 to 1."""
         head = self._page(window, 0)
         self.total = head.total
         if head.total is None or not is_sorted(self._system, head.rows):
             return False
         outside = rows_beside(self._system, head, window)
-        if head.total - outside != self._held.count(window) or not self._is_aligned(window, head, 0):
+        if head.total - outside != self._stored.count(window) or not self._is_aligned(window, head, 0):
             return False
         size = self._system.listing.page_size
         if head.total <= size:
             return True
-        offsets = sorted(size + int(place * (head.total - size)) for place in places)
+        offsets = sorted(size + int(position * (head.total - size)) for position in positions)
         return all(self._is_aligned(window, self._page(window, offset), offset) for offset in offsets)
 
     def _page(self, window: Window, offset: int) -> Page:
@@ -302,16 +304,16 @@ class SpotCheck:
         return page
 
     def _is_aligned(self, window: Window, page: Page, offset: int) -> bool:
-        """Whether the page's rows stand where they stand among those that are held."""
+        """Whether the page's rows stand where they stand among those that are stored."""
         system = self._system
         instants = [at for row in page.rows if (at := system.started_at(row)) is not None]
         if len(instants) < len(page.rows) or not instants or not is_sorted(system, page.rows):
             return not page.rows
         first, last = instants[0], instants[-1]
-        before, with_first = self._held.counts(
+        before, with_first = self._stored.counts(
             [Window(window.start, first), Window(window.start, first + MS)]
         )
-        # Bounds that are inclusive show rows of the milliseconds around the window, which are not held for it.
+        # Bounds that are inclusive show rows of the milliseconds around the window, which are not stored for it.
         outside = sum(1 for at in instants if at < window.start)
         if not before <= offset + outside <= with_first or first >= window.end:
             return outside == len(instants)
@@ -322,7 +324,7 @@ class SpotCheck:
             for row, at in zip(page.rows, instants, strict=True)
             if at in between and at in window
         }
-        return between.is_empty or seen == self._held.ids(overlap(between, window))
+        return between.is_empty or seen == self._stored.ids(overlap(between, window))
 
 
 def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:

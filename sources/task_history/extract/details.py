@@ -151,7 +151,7 @@ class Details:
         )
 
     def steps(self, wanted: Sequence[MissingDetail]) -> Iterator[Chunk]:
-        """The steps of executions that have ended, without those that are set aside."""
+        """The steps of executions that have ended, without those that are postponed."""
         asked: list[Item[MissingDetail]] = []
         for item in wanted:
             try:
@@ -160,20 +160,20 @@ class Details:
                 yield self._steps_unreadable(item, "unreadable", error)
             else:
                 asked.append((item, request))
-        for item, outcome in self._steps.first(asked, self._detail, may_set_aside=_is_new):
+        for item, outcome in self._steps.first(asked, self._detail, may_postpone=_is_new):
             yield self._steps_chunk(item, outcome)
             if isinstance(outcome, _Sized) and outcome.detail.failed and _is_new(item):
                 # A part may come in a moment; what there is of the others is written now.
                 request = self._system.details.request(self._values, item.execution_id, item.partition)
-                self._steps.set_aside(item, request)
+                self._steps.postpone(item, request)
 
-    def steps_again(self) -> Iterator[Chunk]:
-        """The steps that were set aside."""
-        for item, outcome in self._steps.again(self._detail):
+    def retried_steps(self) -> Iterator[Chunk]:
+        """The steps that were postponed."""
+        for item, outcome in self._steps.retried(self._detail):
             yield self._steps_chunk(item, outcome)
 
     def inputs_and_outputs(self, wanted: Sequence[MissingDetail]) -> Iterator[Chunk]:
-        """The payloads of steps, without those that are set aside."""
+        """The payloads of steps, without those that are postponed."""
         payloads = self._system.payloads
         if payloads is None:
             return
@@ -186,20 +186,20 @@ class Details:
             else:
                 asked.append((item, request))
         read = partial(self._payload, payloads)
-        for item, outcome in self._inputs.first(asked, read, may_set_aside=_is_new):
+        for item, outcome in self._inputs.first(asked, read, may_postpone=_is_new):
             yield self._payload_chunk(item, outcome)
 
-    def inputs_and_outputs_again(self) -> Iterator[Chunk]:
-        """The payloads that were set aside."""
+    def retried_inputs_and_outputs(self) -> Iterator[Chunk]:
+        """The payloads that were postponed."""
         payloads = self._system.payloads
         if payloads is not None:
-            for item, outcome in self._inputs.again(partial(self._payload, payloads)):
+            for item, outcome in self._inputs.retried(partial(self._payload, payloads)):
                 yield self._payload_chunk(item, outcome)
 
     @property
-    def aside(self) -> set[str]:
-        """Ids of executions and steps that are set aside until the end of the run."""
-        return {*self._steps.aside, *self._inputs.aside}
+    def postponed(self) -> set[str]:
+        """Ids of executions and steps that are postponed until the end of the run."""
+        return {*self._steps.postponed, *self._inputs.postponed}
 
     def _known(self, without: Collection[str]) -> Iterator[Item[MissingDetail]]:
         """Executions whose steps the vendor is known to give."""

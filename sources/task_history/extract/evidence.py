@@ -14,7 +14,7 @@ A window is verified on one of three kinds of evidence, and otherwise not:
             list in an undocumented order ends so too, and by the vendor's own word on a page that joins, or by a page
             shorter than one that this listing was seen to give (``PageLengths``). Where a count came after all, the rows
             have to meet it: ``by_chain``.
-``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap places
+``repeat``  Two whole readings in a row gave the same rows: those of one instant, that swap positions
             (``RepeatedReadings``), those of a list whose order was seen to change, where none moved so far that two
             pages may have passed over it (``seen_order``), and no rows at all, where nothing is counted
             (``of_nothing``).
@@ -40,7 +40,7 @@ from ..warehouse.completeness import Completeness
 _MIN_VENDOR_PAGE_SIZE = 10
 """No vendor caps its pages below."""
 _MAX_STALE_READINGS = 8
-"""Readings of one instant in a row that show no new row while rows swap places."""
+"""Readings of one instant in a row that show no new row while rows swap positions."""
 
 
 COUNT, CHAIN, REPEAT = Completeness("count"), Completeness("chain"), Completeness("repeat")
@@ -141,7 +141,7 @@ def is_only_row(first: Page, behind: Iterable[Page]) -> bool:
 
 @dataclass(slots=True)
 class RepeatedReadings:
-    """Readings of one list whose rows swap places, such as those of one instant, until every row was seen."""
+    """Readings of one list whose rows swap positions, such as those of one instant, until every row was seen."""
 
     _seen: set[str] = field(default_factory=set)
     """Ids that the readings showed which agree with the last one on the number of rows."""

@@ -7,85 +7,57 @@ window say that all that follow did too. Otherwise the list is read to its end, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 
 from ..core.intervals import overlap
 from ..core.log import log
-from ..core.models import MS, Row, Sender, Window, floor_ms
-from ..systems.common_settings import SystemSettings
+from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .chain import Chain
-from .compare import Comparison, CountedExecutions, StoredExecutions
+from .compare import StoredExecutions
 from .evidence import CHAIN, PageLengths
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .pages import Pages
 from .seen_order import MIN_ORDERED_ROWS, SeenOrder
-from .unsorted_listing import MAX_READINGS, compared, cut, elapsed_part
+from .unsorted_listing import MAX_READINGS, UnsortedListing, cut
 
 _ROWS_PER_PIECE = 2_000
 _FAR = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class FullScan:
+class FullScan(UnsortedListing):
     """Reads windows of a listing that the vendor does not filter by time."""
 
-    rest_rows: int | None = None
-
-    def __init__(
-        self,
-        client: Sender,
-        system: System,
-        values: SystemSettings,
-        *,
-        lengths: PageLengths,
-        order: SeenOrder,
-        filters: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._system = system
-        self._pages = Pages(client, system, values, filters=filters)
-        self._lengths = lengths
-        self._order = order
-        self._shown_until: datetime | None = None
-        """When the first page of the newest window was read: what began later may not be on it."""
-
-    @property
-    def system(self) -> System:
-        """Whose executions these are."""
-        return self._system
-
-    @property
-    def pages(self) -> Pages:
-        """Single pages of the same list."""
-        return self._pages
+    _shown_until: datetime | None = None
+    """When the first page of the newest window was read: what began later may not be on it."""
 
     def pieces(
         self,
         window: Window,
         *,
         in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
-        held: StoredExecutions | None = None,
+        stored: StoredExecutions | None = None,
     ) -> Iterator[ListedWindow]:
         """The window in pieces, newest first.
 
-        ``held`` tells how many newer ones are known: where that many stand before the window, they are left out.
+        ``stored`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
         self._shown_until = None
         scan = _Scan(self._pages, self._system, self._lengths, self._order, [window])
-        yield from scan.pieces(self._place(window, held))
+        yield from scan.pieces(self._safe_start(window, stored))
 
     def incremental(
-        self, since: LastSync, held: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
         They leave something out where one ended before it came to the beginning: pieces come newest first. Where
         the list is read to its end, all of that comes from one reading, and what it shows of other executions that
-        are not held, or held as open.
+        are not stored, or stored as open.
         """
         # The listing shows what there is; the vendor's clock, which no answer has shown yet, may be ahead.
         newest = Window(since.start, edge() + AHEAD)
@@ -96,42 +68,34 @@ class FullScan:
             self._lengths,
             self._order,
             [newest, *older],
-            others=_Others(self._system, since.loaded, held),
+            others=_Others(self._system, since.loaded, stored),
             edge=edge,
         )
         for piece in scan.pieces():
             self._shown_until = scan.shown_until
             yield piece
         for window in older if not scan.is_whole else ():
-            yield from self.pieces(window, held=held)
-
-    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
-        """Where the vendor's rows of the window differ from those held; all of them are read for it."""
-        return compared(self, window, held)
-
-    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
-        """The same: nothing tells that the copy is equal but reading all."""
-        return compared(self, window, held)
+            yield from self.pieces(window, stored=stored)
 
     def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The piece's window, no further than its last row or when the list's beginning was read."""
-        return elapsed_part(piece, min(edge, self._shown_until or edge))
+        return super().elapsed_part(piece, min(edge, self._shown_until or edge))
 
-    def _place(self, window: Window, held: StoredExecutions | None) -> int:
-        """A place of which it is known that everything before it is newer than the window.
+    def _safe_start(self, window: Window, stored: StoredExecutions | None) -> int:
+        """A position in the list before which all rows are newer than the window.
 
-        The list is believed to come newest first if it does so at its beginning and at that place.
+        The list is believed to come newest first if it does so at its beginning and at that position.
         """
-        count = held.count(Window(window.end, _FAR)) if held is not None else 0
+        count = stored.count(Window(window.end, _FAR)) if stored is not None else 0
         size = self._system.listing.page_size
-        place = max(0, count - size // 2)
-        if place < size or not self._is_falling(head := self._pages.one(None).rows, window.end):
+        position = max(0, count - size // 2)
+        if position < size or not self._is_falling(head := self._pages.one(None).rows, window.end):
             return 0
-        while place >= size:
-            rows = self._pages.one(None, place).rows
+        while position >= size:
+            rows = self._pages.one(None, position).rows
             if self._is_falling([head[-1], *rows], window.end):
-                return place
-            place //= 2
+                return position
+            position //= 2
         return 0
 
     def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
@@ -143,12 +107,12 @@ class FullScan:
 
 
 class _Others:
-    """Rows of a list that began outside of the windows it is read for: those that are not held, or held as open."""
+    """Rows of a list that began outside of the windows it is read for: those that are not stored, or stored as open."""
 
-    def __init__(self, system: System, loaded: Window | None, held: NewestExecutions) -> None:
+    def __init__(self, system: System, loaded: Window | None, stored: NewestExecutions) -> None:
         self._system = system
         self._loaded = loaded
-        self._held = held
+        self._stored = stored
         self._unasked: dict[str, Row] = {}
         self._kept: dict[str, Row] = {}
 
@@ -171,7 +135,7 @@ class _Others:
 
     def _ask(self) -> None:
         if self._unasked:
-            self._kept |= {key: self._unasked[key] for key in self._held.unsettled(list(self._unasked))}
+            self._kept |= {key: self._unasked[key] for key in self._stored.unsettled(list(self._unasked))}
         self._unasked = {}
 
 
@@ -234,7 +198,7 @@ class _Scan:
             evidence = chain.evidence
             if evidence.is_verified:
                 break
-            log.info("listing_moved", rows=len(chain.places), reading=reading, reason=evidence.reason)
+            log.info("listing_moved", rows=len(chain.positions), reading=reading, reason=evidence.reason)
         self.is_whole = True
         yield self._piece(Window(newest.start, self._end), evidence)
         # Rows of which it is not known when they began are in the newest.

@@ -40,34 +40,34 @@ class Known:
     start: datetime
     """Where the first sync began, or the lookback reaches."""
     newest: datetime
-    """After the newest execution that is held, or the cursor, whichever is earlier."""
+    """After the newest execution that is stored, or the cursor, whichever is earlier."""
     count: int
-    """Executions that are held since ``start``."""
+    """Executions that are stored since ``start``."""
     may_expire: bool = False
     """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
-    def since(cls, since: LastSync, held: NewestExecutions, *, edge: Edge) -> Known:
-        """What is held of the time since the last sync, and of its lookback."""
+    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: Edge) -> Known:
+        """What is stored of the time since the last sync, and of its lookback."""
         if since.loaded is None:
             return cls(since.first, since.first, 0)
-        end = held.newest_start()
+        end = stored.newest_start()
         newest = since.loaded.end if end is None else min(since.loaded.end, floor_ms(end) + MS)
         start = max(newest - since.lookback, since.loaded.start)
         # What the vendor has purged by now cannot be compared.
         start = min(start if since.horizon is None else max(start, since.horizon), newest)
         may_expire = start in (since.loaded.start, since.horizon)
-        return cls(start, newest, held.count(Window(start, edge() + _FAR)), may_expire)
+        return cls(start, newest, stored.count(Window(start, edge() + _FAR)), may_expire)
 
 
 def incremental(
-    listing: SortedListing, system: System, since: LastSync, held: NewestExecutions, *, edge: Edge
+    listing: SortedListing, system: System, since: LastSync, stored: NewestExecutions, *, edge: Edge
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
-    known = Known.since(since, held, edge=edge)
+    known = Known.since(since, stored, edge=edge)
     outside = listing.pages.outside
     brought = 0
-    for event in recent(listing, system, known, held, edge=edge):
+    for event in recent(listing, system, known, stored, edge=edge):
         size = len(event.comparison.fresh) if isinstance(event, ComparedWindow) else len(event.rows)
         if since.loaded is None and not brought and isinstance(event, ListedWindow) and not size:
             _check_account(listing, system, event)
@@ -80,7 +80,7 @@ def incremental(
     if since.compare_from is not None and brought and listing.pages.has_counts:
         window = Window(since.compare_from, known.start)
         if not window.is_empty:
-            yield ComparedWindow(listing.compare(window, held), window)
+            yield ComparedWindow(listing.compare(window, stored), window)
     left_over = list(outside.take())
     if left_over:
         yield ComparedWindow(Comparison(fresh=left_over), Window(known.newest, known.newest))
@@ -113,7 +113,7 @@ def _check_account(listing: SortedListing, system: System, first: ListedWindow) 
 
 
 def recent(
-    listing: SortedListing, system: System, known: Known, held: StoredExecutions, *, edge: Edge
+    listing: SortedListing, system: System, known: Known, stored: StoredExecutions, *, edge: Edge
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is late, if anything, then what is new up to the edge, oldest first.
 
@@ -133,25 +133,25 @@ def recent(
     end = edge()
     # Which of the rows without an id are new cannot be seen.
     if page is not None and not page.rejected and not page.outside and is_sorted(system, page.rows):
-        fresh = _after_held(system, page.rows, known, held)
-        if fresh is not None and not (known.may_expire and _has_expired(listing, known, held, ahead)):
+        fresh = _after_stored(system, page.rows, known, stored)
+        if fresh is not None and not (known.may_expire and _has_expired(listing, known, stored, ahead)):
             yield from _new(listing, system, known, page, offset, fresh, end, ahead)
             return
     if known.newest > known.start:
         window = Window(known.start, known.newest)
-        yield ComparedWindow(listing.compare(window, held), window)
+        yield ComparedWindow(listing.compare(window, stored), window)
     shows_none = page is not None and not page.size and known.count > 0
     if shows_none:
-        log.warning("listing_shows_none", window=described(ahead), held=known.count)
+        log.warning("listing_shows_none", window=described(ahead), stored=known.count)
     for piece in _listed(listing, Window(known.newest, end), is_oldest=not known.count):
         if shows_none and not piece.rows:
-            reason = f"the vendor shows none of {known.count:,} executions that are held of the time before"
+            reason = f"the vendor shows none of {known.count:,} executions that are stored of the time before"
             piece = replace(piece, completeness=unverified(reason))  # noqa: PLW2901 - the same rows
         yield piece
 
 
-def _after_held(
-    system: System, rows: Sequence[Row], known: Known, held: StoredExecutions
+def _after_stored(
+    system: System, rows: Sequence[Row], known: Known, stored: StoredExecutions
 ) -> Sequence[Row] | None:
     """The rows after those that are stored, where the page shows just these again; None where old rows differ."""
     repeated = min(known.count, _REPEATED)
@@ -162,14 +162,14 @@ def _after_held(
         at = system.started_at(row)
         if at is None or not known.start <= at < known.newest:
             return None
-        if system.identity(row) not in held.ids(Window(at, at + MS)):
+        if system.identity(row) not in stored.ids(Window(at, at + MS)):
             return None
     starts = [system.started_at(row) for row in fresh]
     return fresh if all(at is not None and at >= known.newest for at in starts) else None
 
 
-def _has_expired(listing: SortedListing, known: Known, held: StoredExecutions, ahead: Window) -> bool:
-    """Whether the vendor's oldest executions are not those that are held: as many may be late as were purged."""
+def _has_expired(listing: SortedListing, known: Known, stored: StoredExecutions, ahead: Window) -> bool:
+    """Whether the vendor's oldest executions are not those that are stored: as many may be late as were purged."""
     if known.count <= 1:
         return False
     rows, system = listing.pages.one(ahead).rows, listing.system
@@ -180,7 +180,7 @@ def _has_expired(listing: SortedListing, known: Known, held: StoredExecutions, a
         for row in rows
         if (at := system.started_at(row)) is None or known.start <= at < last
     }
-    return shown != held.ids(Window(known.start, last))
+    return shown != stored.ids(Window(known.start, last))
 
 
 def _tells_order(system: System, head: Page, rows: Sequence[Row], known: Known) -> bool:

@@ -97,9 +97,11 @@ class RowByRow:
         starts = self._starts
         if all(at is None or at in window for at in starts):
             return self
-        kept = [place for place, at in enumerate(starts) if at is None or at in window]
+        kept = [position for position, at in enumerate(starts) if at is None or at in window]
         return RowByRow(
-            self._system, [self._given[place] for place in kept], [starts[place] for place in kept]
+            self._system,
+            [self._given[position] for position in kept],
+            [starts[position] for position in kept],
         )
 
     def followed_by(self, part: Part) -> RowByRow | None:
@@ -147,12 +149,12 @@ class Rows(Sequence[Row]):
         return iter(self._all)
 
     @overload
-    def __getitem__(self, place: int) -> Row: ...
+    def __getitem__(self, position: int) -> Row: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Row]: ...
-    def __getitem__(self, place: int | slice) -> Any:
+    def __getitem__(self, position: slice) -> list[Row]: ...
+    def __getitem__(self, position: int | slice) -> Any:
         iter(self)
-        return cast("list[Row]", self._all)[place]
+        return cast("list[Row]", self._all)[position]
 
     @property
     def ids(self) -> list[str]:

@@ -40,7 +40,7 @@ class ListedWindow:
     order: str | None = None
     """newest_first, or none where rows came otherwise; None where the vendor filters by time."""
     outside: Sequence[Row] = ()
-    """Rows that stood in the answers, began in windows that were loaded before, and are not held or held as open."""
+    """Rows that stood in the answers, began in windows that were loaded before, and are not stored, or stored as open."""
 
     @property
     def is_verified(self) -> bool:
@@ -55,7 +55,7 @@ class ComparedWindow:
     comparison: Comparison
     window: Window
     counts_rejected: bool = False
-    """Whether rejected rows that are known were counted as held: they need not have been read again."""
+    """Whether rejected rows that are known were counted as stored: they need not have been read again."""
 
     @property
     def completeness(self) -> Completeness:
@@ -81,7 +81,7 @@ class LastSync:
     compare_from: datetime | None
     """From where on everything is compared, where that is due."""
     newest: datetime | None = None
-    """When the newest execution began that is held and that the vendor still lists; None where that is not known."""
+    """When the newest execution began that is stored and that the vendor still lists; None where that is not known."""
 
     @property
     def start(self) -> datetime:
@@ -93,40 +93,40 @@ class LastSync:
 
 
 class NewestExecutions(StoredExecutions, Protocol):
-    """What is held of a partition's executions."""
+    """What is stored of a partition's executions."""
 
     def newest_start(self) -> datetime | None:
         """When the newest of them began."""
         ...
 
     def unsettled(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are not held, or whose executions are held as open."""
+        """Those of the ids that are not stored, or whose executions are stored as open."""
         ...
 
 
 class StoredAndRejected:
-    """What is held of a listing, with the rejected rows that are known of it: the vendor counts both."""
+    """What is stored of a listing, with the rejected rows that are known of it: the vendor counts both."""
 
-    def __init__(self, held: NewestExecutions, rejected: Iterable[datetime]) -> None:
-        self._held = held
+    def __init__(self, stored: NewestExecutions, rejected: Iterable[datetime]) -> None:
+        self._stored = stored
         self._rejected = sorted(rejected)
 
     def count(self, window: Window) -> int:
         """How many began in the window."""
         number = bisect_left(self._rejected, window.end) - bisect_left(self._rejected, window.start)
-        return self._held.count(window) + number
+        return self._stored.count(window) + number
 
     def ids(self, window: Window) -> set[str]:
         """Which began in the window, of those that have ids."""
-        return self._held.ids(window)
+        return self._stored.ids(window)
 
     def newest_start(self) -> datetime | None:
         """When the newest of those began that have ids."""
-        return self._held.newest_start()
+        return self._stored.newest_start()
 
     def unsettled(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are not held, or whose executions are held as open."""
-        return self._held.unsettled(ids)
+        """Those of the ids that are not stored, or whose executions are stored as open."""
+        return self._stored.unsettled(ids)
 
 
 class WindowReader(Protocol):
@@ -152,31 +152,41 @@ class WindowReader(Protocol):
         ...
 
     def pieces(
-        self, window: Window, *, in_columns: bool = False, held: StoredExecutions | None = None
+        self, window: Window, *, in_columns: bool = False, stored: StoredExecutions | None = None
     ) -> Iterator[ListedWindow]:
         """The window in pieces.
 
-        ``in_columns`` says that pages may be asked for ahead and read in columns, ``held`` what is held of the partition.
+        ``in_columns`` says that pages may be asked for ahead and read in columns; ``stored`` are the partition's rows.
         """
         ...
 
     def incremental(
-        self, since: LastSync, held: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync, up to the edge."""
         ...
 
-    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
-        """Where the vendor's rows of the window differ from those held."""
+    def compare(self, window: Window, stored: StoredExecutions) -> Comparison:
+        """Where the vendor's rows of the window differ from those stored."""
         ...
 
-    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float]) -> Comparison:
+    def audit(self, window: Window, stored: CountedExecutions, *, positions: Sequence[float]) -> Comparison:
         """The same, and in as few requests as is safe where the copy may be equal."""
         ...
 
     def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
         """The part of the piece's window that is over by then: later rows may still come."""
         ...
+
+
+def compared_whole(reader: WindowReader, window: Window, stored: StoredExecutions) -> Comparison:
+    """Where the vendor's rows of the window differ from those stored; all of them are read for it."""
+    comparison = Comparison()
+    for piece in reader.pieces(window):
+        comparison.add_whole(reader.system, piece.window, piece.rows, stored, piece.completeness)
+        if not piece.is_verified:
+            comparison.unverified.append(piece.window)
+    return comparison
 
 
 def rows_in(reader: WindowReader, window: Window) -> tuple[list[Row], bool]:

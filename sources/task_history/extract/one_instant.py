@@ -1,4 +1,4 @@
-"""All executions of one millisecond, which may swap places between pages: read until each of them was seen."""
+"""All executions of one millisecond, which may swap positions between pages: read until each of them was seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .pages import Pages, Reading, distinct_rows, refused_depth
 
 _MAX_READINGS = 40
 _MAX_ROWS_PER_NEW_ROW = 3
-"""Rows that swap places at random show at least one new row in this many."""
+"""Rows that swap positions at random show at least one new row in this many."""
 _TOO_DEEP = "more executions began in one millisecond than the vendor lets be seen"
 _EMPTY = "a page behind rows came empty, twice"
 
@@ -47,7 +47,7 @@ def read_instant(pages: Pages, window: Window) -> tuple[dict[str, Row], Complete
         )
         if known is not None:
             return rows, known
-    return rows, unverified(f"rows of one instant still swapped places after {_MAX_READINGS} readings")
+    return rows, unverified(f"rows of one instant still swapped positions after {_MAX_READINGS} readings")
 
 
 def _read(pages: Pages, window: Window) -> tuple[Reading, str]:

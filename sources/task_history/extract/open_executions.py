@@ -152,15 +152,15 @@ class OpenExecutions:
         """Reads settled executions singly; those that the vendor no longer holds are marked."""
         yield from self._singly(map(_Single, ids), None)
 
-    def again(self) -> Iterator[Chunk]:
+    def retried(self) -> Iterator[Chunk]:
         """Reads what failed before, and notes what fails again: a later run tries it."""
-        for item, outcome in self._reads.again(self._detail_of):
+        for item, outcome in self._reads.retried(self._detail_of):
             yield from self._told(item, outcome, self._warehouse.stored([item.id]).get(item.id), None)
 
     @property
-    def aside(self) -> Collection[str]:
+    def postponed(self) -> Collection[str]:
         """Ids of executions that are read again at the end of the run."""
-        return self._reads.aside
+        return self._reads.postponed
 
     def _is_due(self, execution: OpenExecution) -> bool:
         return execution.next_try_at is None or execution.next_try_at <= self._now()
@@ -174,13 +174,13 @@ class OpenExecutions:
         two listings do not show, each known to be whole, is gone.
         """
         identity, stored = self._system.identity, self._warehouse.stored(list(ids))
-        places: dict[tuple[str, Window], set[str]] = defaultdict(set)
+        ids_by_instant: dict[tuple[str, Window], set[str]] = defaultdict(set)
         for key, row in stored.items():
             name, started_at = self._warehouse.partition_of(row), row.get(self._system.started_column)
             if name in readers and started_at is not None:
                 start = floor_ms(started_at)
-                places[name, Window(start, start + MS)].add(key)
-        for (name, instant), missing in sorted(places.items()):
+                ids_by_instant[name, Window(start, start + MS)].add(key)
+        for (name, instant), missing in sorted(ids_by_instant.items()):
             for _ in range(2):
                 rows, is_whole = rows_in(readers[name], instant)
                 missing -= set(map(identity, rows))
@@ -229,7 +229,7 @@ class OpenExecutions:
         """Reads executions singly. ``untold`` gets the ids of those of which that does not tell, for a listing."""
         wanted = list(items)
         # Where a listing may tell, it is asked at once.
-        may_set_aside = _never if still_unknown is not None else _is_open_and_new
+        may_postpone = _never if still_unknown is not None else _is_open_and_new
         while wanted:
             # The first ones tell whether single reads are allowed at all.
             at_once = 1 if still_unknown is not None and self._may_be_refused else _AT_ONCE
@@ -241,7 +241,7 @@ class OpenExecutions:
             asked = self._items(part, stored)
             if still_unknown is not None:
                 still_unknown += sorted({item.id for item in part} - {item.id for item, _ in asked})
-            outcomes = self._reads.first(asked, self._detail_of, may_set_aside=may_set_aside)
+            outcomes = self._reads.first(asked, self._detail_of, may_postpone=may_postpone)
             for item, outcome in outcomes:
                 yield from self._told(item, outcome, stored.get(item.id), still_unknown)
 

@@ -32,11 +32,11 @@ def split_outside(system: System, page: Page, window: Window | None) -> Page:
         return page
     rows: list[Row] = []
     outside: list[OutsideRow] = []
-    for place, start, row in zip(page.places, starts, page.rows, strict=True):
+    for position, start, row in zip(page.positions, starts, page.rows, strict=True):
         if start is None or start in bounds:
             rows.append(row)
         else:
-            outside.append(OutsideRow(place, row))
+            outside.append(OutsideRow(position, row))
     return replace(page, rows=rows, outside=tuple(outside))
 
 

@@ -1,7 +1,7 @@
 """One closed window → all its rows, however its pages come.
 
 Pages are asked for side by side by offset. Offsets drift when rows arrive or expire meanwhile, and
-rows of one millisecond may swap places between pages; so what was read is only believed when as many
+rows of one millisecond may swap positions between pages; so what was read is only believed when as many
 distinct ids came as the vendor counts, by the same count on every page. Rows that arrive while as many
 others expire leave the count as it was; but what expires is the oldest, so that the first page shows it.
 """
@@ -34,7 +34,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(slots=True)
 class Reading:
-    """What the pages of one window held so far."""
+    """What the pages of one window showed so far."""
 
     window: Window
     pages: dict[int, Page] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Reading:
     empty_from: int | None = None
     """The position from which on pages came empty, twice, although the vendor counts more rows."""
     has_drifted: bool = False
-    """Whether the page of the oldest rows held others once the last one was read, or may do so."""
+    """Whether the page of the oldest rows showed others once the last one was read, or may do so."""
 
     _rows: Rows | None = field(default=None, init=False, repr=False)
     """The rows of these pages, once they were asked for."""
@@ -89,7 +89,7 @@ class Reading:
     @property
     def others(self) -> int:
         """How many positions hold a row without a usable id, or one that began outside of the window."""
-        return len({at + place for at, page in self.pages.items() for place in page.other_places})
+        return len({at + position for at, page in self.pages.items() for position in page.other_positions})
 
     def before(self, depth: int) -> dict[int, Page]:
         """The pages that begin before that position."""
@@ -310,9 +310,9 @@ def incomplete_instants(
     covered = 0
     for offset in sorted(pages):
         page = pages[offset]
-        for place, row in zip(page.places, page.rows, strict=True):
+        for position, row in zip(page.positions, page.rows, strict=True):
             instant, identity = system.started_at(row), system.identity(row)
-            positions[instant] += (offset + place >= covered) - (identity not in seen)
+            positions[instant] += (offset + position >= covered) - (identity not in seen)
             seen.add(identity)
         covered = max(covered, offset + page.size)
     for row in seen_since:

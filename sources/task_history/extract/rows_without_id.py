@@ -91,7 +91,7 @@ class Rejections:
     ) -> tuple[datetime | None, datetime | None, datetime | None]:
         """When the row began, and the nearest rows before and behind it on its page; None where none says."""
         own = self._system.started_at(row.value) if isinstance(row.value, dict) else None
-        number = sum(place < row.position for place in page.places)
+        number = sum(position < row.position for position in page.positions)
         before = map(self._system.started_at, reversed(page.rows[:number]))
         behind = map(self._system.started_at, page.rows[number:])
         return own, next(filter(None, before), None), next(filter(None, behind), None)

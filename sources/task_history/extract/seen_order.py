@@ -53,7 +53,7 @@ class SeenOrder:
             self._confirmed += rows
 
     def note_change(self, moved: int = 0) -> None:
-        """Rows were shown again in another sequence; one of them that many places from where it was."""
+        """Rows were shown again in another sequence; one of them that many positions from where it was."""
         with self._lock:
             self._changes = True
             self._moved = max(self._moved, moved)

@@ -11,7 +11,7 @@ from ..core.models import MS, Window
 from ..warehouse.backlog import OpenExecution
 
 Places = tuple[int, int]
-"""The first and the last place of those that began in one instant."""
+"""The first and the last position of those that began in one instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def plan(
 ) -> SettlingPlan:
     """The cheapest way to refresh ``opens``, which stand oldest first.
 
-    ``ranks`` are the places among all executions, in the order of their starts, that their instants take.
+    ``ranks`` are the positions among all executions, in the order of their starts, that their instants take.
     ``by_status`` says whether the vendor lists what it calls open.
     """
     if not opens:

@@ -1,6 +1,6 @@
 """Single reads of many items (details, payloads, open executions), where one that fails holds up no other.
 
-A read that fails is tried for a few seconds, then set aside while all others go on, and tried again at the end of the
+A read that fails is tried for a few seconds, then postponed while all others go on, and tried again at the end of the
 run until ``fault_deadline_s`` have passed since the first one failed: all items of a run share that time. What fails
 then, too, is noted with its reason by the caller; a later run tries it again (``warehouse.retry_schedule``).
 
@@ -36,7 +36,7 @@ Read = Callable[[T, Request, Answer], R]
 """Reads the answer for an item. Raises Rejected and UnexpectedResponse."""
 
 _FIRST_PATIENCE_S = 3.0
-"""Seconds of attempts before an item is set aside."""
+"""Seconds of attempts before an item is postponed."""
 _MAX_IN_A_ROW = 20
 """Different items that fail one after the other before it is asked whether the vendor answers at all."""
 _SUSPICIOUS_IN_A_ROW = 2
@@ -70,7 +70,7 @@ class Patience:
 
     @property
     def first_s(self) -> float:
-        """How long an item is tried before it is set aside."""
+        """How long an item is tried before it is postponed."""
         return min(_FIRST_PATIENCE_S, self._deadline_s)
 
     @property
@@ -104,33 +104,33 @@ class SingleReads(Generic[T]):
         self._key = key
         self._is_final = is_final
         self._known = known
-        self._aside: dict[str, Item[T]] = {}
+        self._postponed: dict[str, Item[T]] = {}
         self._in_a_row: dict[str, Failure] = {}
         """Those that failed since one was read, with their errors."""
         self._last: Item[T]
 
     @property
-    def aside(self) -> Collection[str]:
-        """Keys of the items that are set aside."""
-        return self._aside.keys()
+    def postponed(self) -> Collection[str]:
+        """Keys of the items that are postponed."""
+        return self._postponed.keys()
 
-    def set_aside(self, item: T, request: Request) -> None:
+    def postpone(self, item: T, request: Request) -> None:
         """Has the item read once more by ``again``."""
-        self._aside[self._key(item)] = (item, request)
+        self._postponed[self._key(item)] = (item, request)
 
     def first(
-        self, items: Iterable[Item[T]], read: Read[T, R], *, may_set_aside: Callable[[T], bool]
+        self, items: Iterable[Item[T]], read: Read[T, R], *, may_postpone: Callable[[T], bool]
     ) -> Iterator[tuple[T, R | Failure]]:
-        """What was read of each item, in order; one that fails is set aside instead where it ``may_wait``."""
+        """What was read of each item, in order; one that fails is postponed instead where it ``may_postpone``."""
         for item, request, outcome in self._outcomes(items, read, lambda: self._patience.first_s):
-            if self._is_transient(outcome) and may_set_aside(item):
-                self.set_aside(item, request)
+            if self._is_transient(outcome) and may_postpone(item):
+                self.postpone(item, request)
             else:
                 yield item, outcome
 
-    def again(self, read: Read[T, R]) -> Iterator[tuple[T, R | Failure]]:
-        """What was read of the items that were set aside; failures come last, once the vendor is known to answer."""
-        items, self._aside = list(self._aside.values()), {}
+    def retried(self, read: Read[T, R]) -> Iterator[tuple[T, R | Failure]]:
+        """What was read of the items that were postponed; failures come last, once the vendor is known to answer."""
+        items, self._postponed = list(self._postponed.values()), {}
         failed: list[tuple[T, R | Failure]] = []
         for item, _, outcome in self._outcomes(items, read, lambda: self._patience.rest_s):
             if self._is_transient(outcome):
@@ -182,7 +182,7 @@ class SingleReads(Generic[T]):
         ``is_last`` says that nothing is left to read: then the time of the run is spent, and where there is no such
         item those that failed are believed to be the only ones.
         """
-        known = list(islice(self._known({*self._in_a_row, *self._aside}), _MAX_KNOWN))
+        known = list(islice(self._known({*self._in_a_row, *self._postponed}), _MAX_KNOWN))
         error: Failure | None = None
         for item, request in known:
             error = self._error_of(item, request.with_patience(self._patience.first_s), read)

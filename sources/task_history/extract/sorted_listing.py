@@ -96,7 +96,7 @@ class SortedListing:
         head: Page | None = None,
         is_oldest: bool = True,
         in_columns: bool = False,
-        held: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
+        stored: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[ListedWindow]:
         """The window in pieces, oldest first, each with what makes it believed to be all.
 
@@ -167,23 +167,25 @@ class SortedListing:
         return None
 
     def incremental(
-        self, since: LastSync, held: NewestExecutions, *, edge: Edge
+        self, since: LastSync, stored: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
-        return incremental(self, self._system, since, held, edge=edge)
+        return incremental(self, self._system, since, stored, edge=edge)
 
-    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:
-        """Where the vendor's rows differ from those held: by a look at the window, day by day where that differs."""
-        spot_check = SpotCheck(self._pages, self._system, held)
+    def audit(
+        self, window: Window, stored: CountedExecutions, *, positions: Sequence[float] = ()
+    ) -> Comparison:
+        """Where the vendor's rows differ from those stored: by a look at the window, day by day where that differs."""
+        spot_check = SpotCheck(self._pages, self._system, stored)
         comparison = Comparison()
-        if not spot_check.agrees(window, places):
+        if not spot_check.agrees(window, positions):
             for day in days(window):
-                compared = self.compare(day, held)
+                compared = self.compare(day, stored)
                 if compared.unverified:
                     compared.unverified = [day]
                 comparison.add(compared)
         for row in self._pages.outside.take():
-            comparison.add_outside(self._system, row, held)
+            comparison.add_outside(self._system, row, stored)
         comparison.total = spot_check.total
         comparison.read += spot_check.read
         return comparison
@@ -192,18 +194,18 @@ class SortedListing:
         """The piece's window: what is asked for ends now."""
         return piece.window
 
-    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
-        """Where the vendor's rows of the window differ from those held, in few requests."""
-        comparison = self._compare(window, held)
+    def compare(self, window: Window, stored: StoredExecutions) -> Comparison:
+        """Where the vendor's rows of the window differ from those stored, in few requests."""
+        comparison = self._compare(window, stored)
         for row in self._pages.outside.take():
-            comparison.add_outside(self._system, row, held)
+            comparison.add_outside(self._system, row, stored)
         return comparison
 
-    def _compare(self, window: Window, held: StoredExecutions) -> Comparison:
+    def _compare(self, window: Window, stored: StoredExecutions) -> Comparison:
         """The same, without the rows that stood in the answers and began elsewhere."""
         is_outermost, self._is_comparing = not self._is_comparing, True
         try:
-            return Comparer(self._pages, self._system, self._all).compare(window, held)
+            return Comparer(self._pages, self._system, self._all).compare(window, stored)
         finally:
             self._is_comparing = not is_outermost
 

@@ -37,11 +37,11 @@ class StatusLists:
         return heads
 
     def is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[OpenExecution]) -> bool:
-        """Whether each status has as many as are held: what is open can only become fewer."""
-        held = Counter(execution.status for execution in opens)
+        """Whether each status has as many as are stored: what is open can only become fewer."""
+        stored = Counter(execution.status for execution in opens)
         known = {execution.id: execution.status for execution in opens}
-        return held.total() == sum(held[status] for status in heads) and all(
-            page.total == held[status]
+        return stored.total() == sum(stored[status] for status in heads) and all(
+            page.total == stored[status]
             and all(known.get(self._system.identity(row)) == status for row in page.rows)
             for status, page in heads.items()
         )

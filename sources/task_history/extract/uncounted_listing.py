@@ -47,7 +47,7 @@ class UncountedListing:
         self._system = system
         self._depth = depth
         self._is_swapping = False
-        """Whether rows of one instant were seen to swap places."""
+        """Whether rows of one instant were seen to swap positions."""
         self.left_over: list[Row] = []
         """Rows that were read and begin after the last piece."""
 
@@ -184,7 +184,7 @@ class _OverlappingPages:
         """Takes a page that joins the one before it."""
         offset, ids = self.asked, list(map(self._system.identity, page.rows))
         fresh = {key: row for key, row in zip(ids, page.rows, strict=True) if key not in self.rows}
-        self.others += sum(offset + place >= self._end for place in page.other_places)
+        self.others += sum(offset + position >= self._end for position in page.other_positions)
         self.has_moved |= self._begins_early(page, ids)
         self.reached_end = offset > 0 and is_end(page, repeated=self._repeated, is_new=bool(fresh))
         self.rows |= fresh
@@ -195,7 +195,7 @@ class _OverlappingPages:
         self.page, self._ids = page, ids
 
     def advance(self) -> int:
-        """Where the next page has to begin, so that it repeats the rows that can swap places with its own."""
+        """Where the next page has to begin, so that it repeats the rows that can swap positions with its own."""
         page = self.page
         size = page.size
         ties = sum(self._system.started_at(row) == self.last for row in page.rows)
@@ -203,7 +203,7 @@ class _OverlappingPages:
         if ties > max(1, most):
             self.incomplete.add(self.last)
         # It has to begin with a row that can be told again.
-        behind = size - 1 - page.places[-1] if page.rows else 0
+        behind = size - 1 - page.positions[-1] if page.rows else 0
         repeated = max(1, min(ties, most)) + behind
         self._has_before = self.overlaps_instant and ties <= most and repeated + 1 < size
         step = max(1, size - repeated - self._has_before)
@@ -212,7 +212,7 @@ class _OverlappingPages:
         return self.asked
 
     def joins(self, page: Page) -> bool:
-        """Whether the page goes on from the last one: rows of one instant may have swapped places since."""
+        """Whether the page goes on from the last one: rows of one instant may have swapped positions since."""
         ids = list(map(self._system.identity, page.rows))
         if not ids or not is_sorted(self._system, page.rows):
             return False
@@ -227,7 +227,7 @@ class _OverlappingPages:
 
     def _begins_early(self, page: Page, ids: Sequence[str]) -> bool:
         """Whether the page repeats more rows than it was to: as many appeared on the pages before it."""
-        repeated = sum(place >= self.page.size - self._repeated for place in self.page.places)
+        repeated = sum(position >= self.page.size - self._repeated for position in self.page.positions)
         if not repeated or not self._ids or not ids:
             return False
         shared = joins(self._ids, ids)

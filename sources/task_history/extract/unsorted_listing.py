@@ -29,7 +29,7 @@ from .listing import (
     LastSync,
     ListedWindow,
     NewestExecutions,
-    WindowReader,
+    compared_whole,
 )
 from .outside import around
 from .pages import Pages, described, refused_depth
@@ -80,7 +80,7 @@ class UnsortedListing:
         window: Window,
         *,
         in_columns: bool = False,  # noqa: ARG002 - its rows are compared one by one
-        held: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
+        stored: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[ListedWindow]:
         """The window in pieces, oldest first."""
         left = [window]
@@ -90,13 +90,13 @@ class UnsortedListing:
     def incremental(
         self,
         since: LastSync,
-        held: NewestExecutions,  # noqa: ARG002 - the vendor filters by time
+        stored: NewestExecutions,  # noqa: ARG002 - the vendor filters by time
         *,
         edge: Edge,
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, and its lookback once more.
 
-        The list is asked for from the newest execution on that is held: as long as it shows that one, it is no list
+        The list is asked for from the newest execution on that is stored: as long as it shows that one, it is no list
         that came empty by mistake.
         """
         window = Window(since.start, edge())
@@ -119,17 +119,25 @@ class UnsortedListing:
         else:
             left += reversed(outcome)
 
-    def compare(self, window: Window, held: StoredExecutions) -> Comparison:
-        """Where the vendor's rows of the window differ from those held; all of them are read for it."""
-        return compared(self, window, held)
+    def compare(self, window: Window, stored: StoredExecutions) -> Comparison:
+        """Where the vendor's rows of the window differ from those stored; all of them are read for it."""
+        return compared_whole(self, window, stored)
 
-    def audit(self, window: Window, held: CountedExecutions, *, places: Sequence[float] = ()) -> Comparison:  # noqa: ARG002
-        """The same: nothing tells that the copy is equal but reading all."""
-        return compared(self, window, held)
+    def audit(
+        self,
+        window: Window,
+        stored: CountedExecutions,
+        *,
+        positions: Sequence[float] = (),  # noqa: ARG002 - nothing tells that the copy is equal but reading all
+    ) -> Comparison:
+        """Where the vendor's rows of the window differ from those stored, as ``compare`` finds it."""
+        return self.compare(window, stored)
 
     def elapsed_part(self, piece: ListedWindow, edge: datetime) -> Window:
-        """The piece's window, no further than now or its last row."""
-        return elapsed_part(piece, edge)
+        """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
+        window, span = piece.window, piece.rows.span
+        last = floor_ms(span[1]) + MS if span else window.start
+        return Window(window.start, min(window.end, max(last, edge, window.start)))
 
     def _read(self, window: Window, asked: Window) -> ListedWindow | list[Window]:
         """The whole window, or the smaller ones that are to be read instead; ``asked`` is asked for, which holds it."""
@@ -189,11 +197,11 @@ class UnsortedListing:
 
     def _smaller(self, window: Window, asked: Window, chain: Chain, page: list[Row]) -> Sequence[Window]:
         """The smaller windows to read instead, judged after a page; empty where reading goes on."""
-        if len(chain.places) == len(page) and (parts := self._parts(window, page)):
+        if len(chain.positions) == len(page) and (parts := self._parts(window, page)):
             return parts
-        is_large = len(chain.places) > _MOST_IN_A_PIECE * self._rows_per_piece
+        is_large = len(chain.positions) > _MOST_IN_A_PIECE * self._rows_per_piece
         # In an order that changes, only what one page holds is known to be all. One that is shorter than others may be.
-        is_short = len(chain.places) <= chain.first_size and self._lengths.note(chain.first_size)
+        is_short = len(chain.positions) <= chain.first_size and self._lengths.note(chain.first_size)
         is_torn = not chain.reached_end and self._order.is_unstable and not is_short
         return self._halves(window, asked, page) if is_large or is_torn else ()
 
@@ -224,20 +232,3 @@ class UnsortedListing:
 def cut(system: System, window: Window, rows: Iterable[Row], evidence: Completeness) -> ListedWindow:
     """The rows that began in the window, as a piece."""
     return ListedWindow(window, Rows.of(system, rows).within(system, window), None, evidence)
-
-
-def compared(reader: WindowReader, window: Window, held: StoredExecutions) -> Comparison:
-    """What a list that is not counted has in the window, against what is held."""
-    comparison = Comparison()
-    for piece in reader.pieces(window):
-        comparison.add_whole(reader.system, piece.window, piece.rows, held, piece.completeness)
-        if not piece.is_verified:
-            comparison.unverified.append(piece.window)
-    return comparison
-
-
-def elapsed_part(piece: ListedWindow, edge: datetime) -> Window:
-    """The piece's window, ended at the edge, or after the last row that the vendor's clock lets lie beyond."""
-    window, span = piece.window, piece.rows.span
-    last = floor_ms(span[1]) + MS if span else window.start
-    return Window(window.start, min(window.end, max(last, edge, window.start)))

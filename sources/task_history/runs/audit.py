@@ -27,9 +27,8 @@ from ..core.models import MS, Row, Selection, Window
 from ..extract import rows as records
 from ..extract.compare import Comparison, Leaf, differing
 from ..extract.evidence import COUNT
-from ..extract.listing import WindowReader
+from ..extract.listing import WindowReader, compared_whole
 from ..extract.pages import described
-from ..extract.unsorted_listing import compared
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import midnight
 from ..warehouse.queries import Warehouse
@@ -148,7 +147,7 @@ class Audit:
         if self._is_thorough or self._sample >= findings.executions > 0 or self._counts_may_cancel_out():
             for span in done:
                 self._add_comparison(
-                    compared(partition.reader, span, warehouse), span, warehouse, is_narrowed=True
+                    compared_whole(partition.reader, span, warehouse), span, warehouse, is_narrowed=True
                 )
         elif self._sample:
             self._compare_sample(partition.reader, done, warehouse)
@@ -188,7 +187,7 @@ class Audit:
         findings = self.findings
         window, total, differing = self._differing_by_statistics(window, warehouse)
         for span in differing:
-            comparison = reader.audit(span, warehouse, places=positions)
+            comparison = reader.audit(span, warehouse, positions=positions)
             total = comparison.total if total is None else total
             self._add_comparison(
                 comparison, span, warehouse, is_narrowed=not self._context.system.listing.is_countable

@@ -63,7 +63,7 @@ class Backfill:
         missing = coverage.gaps(window)
         for index, gap in enumerate(missing):
             pieces = 0
-            for piece in reader.pieces(gap, in_columns=True, held=warehouse):
+            for piece in reader.pieces(gap, in_columns=True, stored=warehouse):
                 if is_countable:
                     self._estimate_rows_ahead(piece, gap, missing[:index], missing[index + 1 :])
                 yield piece

@@ -123,7 +123,7 @@ def sureness(scope: Scope, rates: Rates) -> str:
             if scope.payloads == "failed"
             else "five steps per execution"
         )
-        return f"a guess: no steps are held yet, so {what} was assumed"
+        return f"a guess: no steps are stored yet, so {what} was assumed"
     if known < _MIN_FOR_GOOD_ESTIMATE:
-        return f"rough: from the steps of {known:,} executions that are held"
-    return f"good: from the steps of {known:,} executions that are held"
+        return f"rough: from the steps of {known:,} executions that are stored"
+    return f"good: from the steps of {known:,} executions that are stored"

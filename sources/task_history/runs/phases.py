@@ -177,7 +177,7 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     completeness = event.completeness
     if len(comparison.vanished) > MAX_VANISHED:
         completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are no longer listed",))
-    # One that was held to be purged, or not to fit the filters, has a state already.
+    # One that was believed purged, or that did not fit the filters, has a state already.
     stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
@@ -286,16 +286,16 @@ def load_details(
     """
     for context in contexts:
         yield from load_backlog(context, _selected(context, selection), rounds)
-    if not any(context.open_executions.aside or context.details.aside for context in contexts):
+    if not any(context.open_executions.postponed or context.details.postponed for context in contexts):
         return
     # Rows that were read do not wait for retries.
     yield COMMIT_NOW
     for context in contexts:
         before = context.tally.steps
         context.phase("retrying")
-        for chunk in itertools.chain(context.open_executions.again(), context.details.steps_again()):
+        for chunk in itertools.chain(context.open_executions.retried(), context.details.retried_steps()):
             yield count_steps(context, chunk)
-        for chunk in context.details.inputs_and_outputs_again():
+        for chunk in context.details.retried_inputs_and_outputs():
             yield _count_payload(context, chunk)
         if context.tally.steps > before and rounds is None:
             yield FLUSH
@@ -309,7 +309,7 @@ def _selected(context: Context, selection: Selection | None) -> Warehouse:
 def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = None) -> Iterator[Chunk]:
     """Chunks with steps and payloads that ``warehouse`` lacks; payloads follow as soon as their steps are stored.
 
-    Failed reads are set aside. ``rounds`` is how often the backlog is queried; None queries it until nothing is left.
+    Failed reads are postponed. ``rounds`` is how often the backlog is queried; None queries it until nothing is left.
     """
     tally, details, scope = context.tally, context.details, context.scope
     context.phase("details")
@@ -319,7 +319,7 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
     for _ in itertools.count() if rounds is None else range(rounds):
         left, now = warehouse.left(scope), context.edge()
         context.expect_details(left.details, left.failed, left.payloads)
-        known = details.aside | uncommitted.ids()
+        known = details.postponed | uncommitted.ids()
         limit = limit_per_round + len(known)
         payloads = (
             not_skipped(warehouse.missing_payloads(scope, limit, now=now), known)[:limit_per_round]

@@ -98,8 +98,8 @@ def rows_with_id(
         return rows, ()
     kept = [row for row, fault in zip(rows, faults, strict=True) if not fault]
     rejected = (
-        RejectedRow(place, row, fault)
-        for place, (row, fault) in enumerate(zip(rows, faults, strict=True))
+        RejectedRow(position, row, fault)
+        for position, (row, fault) in enumerate(zip(rows, faults, strict=True))
         if fault
     )
     return kept, tuple(rejected)

@@ -81,7 +81,7 @@ def test_a_scan_goes_on_where_an_earlier_one_was_cut() -> None:
     newer = Starts({key: at for key, at in starts.items() if at >= cut})
     vendor.sent.clear()
     older = Window(ALL.start, cut)
-    pieces = list(_scan(vendor).pieces(older, held=newer))
+    pieces = list(_scan(vendor).pieces(older, stored=newer))
     assert {row["id"] for piece in pieces for row in piece.rows} == {
         k for k, at in starts.items() if at < cut
     }
@@ -104,7 +104,7 @@ def test_no_place_is_believed_in_another_order(order: str) -> None:
     cut = NOW - timedelta(days=10)
     newer = Starts({f"held-{at}": NOW - timedelta(minutes=at + 1) for at in range(600)})
     older = Window(ALL.start, cut)
-    found = {row["id"] for piece in _scan(vendor).pieces(older, held=newer) for row in piece.rows}
+    found = {row["id"] for piece in _scan(vendor).pieces(older, stored=newer) for row in piece.rows}
     assert {identity.removeprefix("exec_") for identity in found} == vendor.shown(older)
 
 

@@ -1,4 +1,4 @@
-"""Rows of a listing without a usable id: their places, their time, and when a page of them is an unexpected answer."""
+"""Rows of a listing without a usable id: their positions, their time, and when a page of them is an unexpected answer."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def _page(numbers: list[int], rejected: dict[int, Any]) -> Page:
         [_row(number) for number in numbers],
         None,
         None,
-        rejected=tuple(RejectedRow(place, value, "it has no id") for place, value in rejected.items()),
+        rejected=tuple(RejectedRow(position, value, "it has no id") for position, value in rejected.items()),
     )
 
 
-def test_a_page_takes_the_places_of_all_its_rows() -> None:
-    """Offsets count rejected rows too: each row keeps the place that the vendor gave it."""
+def test_a_page_takes_the_positions_of_all_its_rows() -> None:
+    """Offsets count rejected rows too: each row keeps the position that the vendor gave it."""
     page = _page([1, 2, 3], {1: None, 4: "x"})
-    assert (page.size, list(page.places)) == (5, [0, 2, 3])
-    assert list(_page([1, 2], {}).places) == [0, 1]
+    assert (page.size, list(page.positions)) == (5, [0, 2, 3])
+    assert list(_page([1, 2], {}).positions) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def test_a_row_at_the_edge_of_a_page_is_one(order: tuple[int, int]) -> None:
     """A row that does not say when it began is the same where another page begins with it."""
     pages = [(_page([1, 2], {1: None}), 0), (_page([2, 3], {0: None}), 1)]
     rejections, taken = Rejections(systems.find("paragon")), []
-    for place in order:
-        rejections.note(pages[place][0], DAY, pages[place][1])
+    for position in order:
+        rejections.note(pages[position][0], DAY, pages[position][1])
         taken += rejections.take()
     assert len({(one.near, one.alike) for one in taken}) == 1
 

@@ -1,4 +1,4 @@
-"""Single reads: what fails is set aside and read again, and only many failures in a row make the vendor down."""
+"""Single reads: what fails is postponed and read again, and only many failures in a row make the vendor down."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def read(item: str, _: Request, answer: Answer) -> str:
     return item
 
 
-def first(single: SingleReads[str], *ids: str, may_set_aside: bool = True) -> list[tuple[str, object]]:
-    return list(single.first(items(*ids), read, may_set_aside=lambda _: may_set_aside))
+def first(single: SingleReads[str], *ids: str, may_postpone: bool = True) -> list[tuple[str, object]]:
+    return list(single.first(items(*ids), read, may_postpone=lambda _: may_postpone))
 
 
 def failing(
@@ -133,21 +133,21 @@ def test_time_is_shared_from_the_first_failure_on() -> None:
     assert Patience(0.5).first_s == 0.5
 
 
-def test_what_fails_is_set_aside_and_read_again() -> None:
+def test_what_fails_is_postponed_and_read_again() -> None:
     """All others come at once; at the end it is read with what is left of the time."""
     vendor = failing("b")
     single = reads(vendor)
     assert first(single, "a", "b", "c") == [("a", "a"), ("c", "c")]
-    assert list(single.aside) == ["b"]
+    assert list(single.postponed) == ["b"]
     vendor.fails = lambda _: None
-    assert list(single.again(read)) == [("b", "b")]
+    assert list(single.retried(read)) == [("b", "b")]
     assert vendor.asked == [("a", 3.0), ("b", 3.0), ("c", 3.0), ("b", 300.0)]
-    assert not single.aside
+    assert not single.postponed
 
 
 def test_what_failed_in_an_earlier_run_does_not_wait() -> None:
     """Its failure comes at once, and so does a refusal of any item."""
-    [_, (item, error)] = first(reads(failing("b")), "a", "b", may_set_aside=False)
+    [_, (item, error)] = first(reads(failing("b")), "a", "b", may_postpone=False)
     assert (item, isinstance(error, ReadFailed)) == ("b", True)
     refused = failing("b", error=lambda: Rejected("HTTP 400", status=400))
     [(item, error), _] = first(reads(refused), "b", "a")
@@ -159,7 +159,7 @@ def test_many_that_fail_are_believed_once_another_is_read() -> None:
     vendor = failing(*MANY)
     single = reads(vendor, known=[MANY[0], "good"])
     assert first(single, *MANY, "a") == [("a", "a")]
-    assert [item for item, _ in single.again(read)] == MANY
+    assert [item for item, _ in single.retried(read)] == MANY
     assert ("good", 3.0) in vendor.asked
 
 
@@ -187,7 +187,7 @@ def test_an_outage_that_passes_ends_nothing() -> None:
     single = reads(vendor, known=["good"])
     assert first(single, *MANY[:20]) == []
     is_back = True
-    assert [item for item, outcome in single.again(read) if item == outcome] == MANY[:20]
+    assert [item for item, outcome in single.retried(read) if item == outcome] == MANY[:20]
 
 
 def test_a_few_that_fail_at_the_end_are_noted_only_if_another_is_read() -> None:
@@ -195,11 +195,11 @@ def test_a_few_that_fail_at_the_end_are_noted_only_if_another_is_read() -> None:
     single = reads(failing("a", "b", "good"), known=["good"])
     assert first(single, "a", "b") == []
     with pytest.raises(VendorUnavailable, match="same command again"):
-        list(single.again(read))
+        list(single.retried(read))
     for known in ([], ["good"]):
         single = reads(failing("a", "b"), known=known)
         assert first(single, "a", "b") == []
-        assert [item for item, _ in single.again(read)] == ["a", "b"]
+        assert [item for item, _ in single.retried(read)] == ["a", "b"]
 
 
 def test_one_that_fails_has_no_other_read() -> None:
@@ -207,7 +207,7 @@ def test_one_that_fails_has_no_other_read() -> None:
     vendor = failing("b")
     single = reads(vendor, known=["a"])
     first(single, "a", "b")
-    assert len(list(single.again(read))) == 1
+    assert len(list(single.retried(read))) == 1
     assert [path for path, _ in vendor.asked] == ["a", "b", "b"]
 
 

@@ -137,7 +137,7 @@ ODD: list[tuple[Callable[[str], Json], str]] = [
 
 @pytest.mark.parametrize("name", systems.names())
 def test_rows_without_an_id_are_told_from_the_others(name: str) -> None:
-    """Each keeps its place, its value as it was sent, and says why; a number is an id, and so is any other text."""
+    """Each keeps its position, its value as it was sent, and says why; a number is an id, and so is any other text."""
     system = systems.find(name)
     key, answer = LISTS[name]
     odd = [made(key) for made, _ in ODD]
@@ -145,10 +145,10 @@ def test_rows_without_an_id_are_told_from_the_others(name: str) -> None:
     page = system.listing.read(answer(rows))
     assert list(map(system.identity, page.rows)) == ["a", "7", ".."]
     assert [(one.position, one.value, one.reason) for one in page.rejected] == [
-        (place, value, reason.format(key))
-        for place, (value, (_, reason)) in enumerate(zip(odd, ODD, strict=True), start=1)
+        (position, value, reason.format(key))
+        for position, (value, (_, reason)) in enumerate(zip(odd, ODD, strict=True), start=1)
     ]
-    assert (page.size, list(page.places)) == (len(rows), [0, len(rows) - 2, len(rows) - 1])
+    assert (page.size, list(page.positions)) == (len(rows), [0, len(rows) - 2, len(rows) - 1])
     assert system.listing.read(answer(["a"])).size == 1
 
 
@@ -163,7 +163,7 @@ DETAILS: dict[str, Callable[[list[Json]], Json]] = {
 
 @pytest.mark.parametrize("name", systems.names())
 def test_an_odd_step_costs_no_other(name: str) -> None:
-    """The other steps keep their places, and the details log says which one is not stored, and why."""
+    """The other steps keep their positions, and the details log says which one is not stored, and why."""
     system = systems.find(name)
     values = build(system, GIVEN[name]).values
     key = LISTS[name][0]

@@ -156,8 +156,8 @@ def read_execution(data: Json) -> Detail:
         {"events": content.get("events") or []}, ("events",), None, what="execution"
     )
     identity = str(execution["id"])
-    places = Page(events, None, None, rejected=rejected).places
-    rows = [_event(identity, place, event) for place, event in zip(places, events, strict=True)]
+    positions = Page(events, None, None, rejected=rejected).positions
+    rows = [_event(identity, position, event) for position, event in zip(positions, events, strict=True)]
     extra = {"message": content.get("message")}
     return Detail(timed(execution, _TIMES), extra, rows, unreadable=not_stored("events", rejected))
 

@@ -118,13 +118,16 @@ EVENTS = steps_table(
     "One row per event of an execution, read once it had ended.",
     (
         Column(
-            "id", "text", "The event's id; the execution's and its place where the vendor gives none.", "id"
+            "id",
+            "text",
+            "The event's id; the execution's and its position where the vendor gives none.",
+            "id",
         ),
         Column("workflow_execution_id", "text", "The execution (executions.id).", "executionId"),
         Column("workflow_run_id", "text", "The run that it is of (runs.id).", "runId"),
         Column("workflow_id", "text", "The workflow that it is of.", "workflowId"),
         Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
-        Column("position", "bigint", "The event's place in the vendor's list, from 0."),
+        Column("position", "bigint", "The event's position in the vendor's list, from 0."),
         Column("node_id", "text", "The node that it is of (run_nodes.node_id).", "nodeId"),
         Column("request_id", "text", "The request that it is of.", "requestId"),
         Column("event_type", "text", "The kind of event, such as node.failed.", "eventType"),

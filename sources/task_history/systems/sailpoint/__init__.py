@@ -234,7 +234,8 @@ def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detai
         path = request.path.removesuffix("-v2")
         further = (Request("execution", path, _paged(offset + PAGE), is_partial=True),)
     rows = [
-        _event(execution_id, offset + place, event) for place, event in zip(page.places, events, strict=True)
+        _event(execution_id, offset + position, event)
+        for position, event in zip(page.positions, events, strict=True)
     ]
     return Detail({}, extra, rows, more=further, unreadable=not_stored("history", rejected))
 

@@ -51,9 +51,9 @@ EVENTS = steps_table(
     "execution_events",
     "One row per event of an execution's history, read once the execution had ended.",
     (
-        Column("id", "text", "The execution's id and the event's place in its history."),
+        Column("id", "text", "The execution's id and the event's position in its history."),
         Column("workflow_execution_id", "text", "The execution (workflow_executions.id)."),
-        Column("position", "bigint", "The event's place in the history, from 0."),
+        Column("position", "bigint", "The event's position in the history, from 0."),
         Column(
             "type",
             "text",

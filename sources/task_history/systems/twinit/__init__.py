@@ -52,7 +52,7 @@ _LINE = re.compile(
 
 
 def check(values: TwinitSettings) -> None:
-    place = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
+    where = "in .dlt/secrets.toml under [sources.task_history.twinit], or SOURCES__TASK_HISTORY__TWINIT__… "
     if not values.base_url:
         raise ConfigurationError(
             "The setting base_url of twinit is missing: each environment has a host of its own, such as "
@@ -64,7 +64,7 @@ def check(values: TwinitSettings) -> None:
         if not getattr(values, name):
             raise ConfigurationError(
                 f"The setting {name} of twinit is missing: a token is made of access_key, secret_key and "
-                f"application_id. Set all three, or token alone, {place.strip()}."
+                f"application_id. Set all three, or token alone, {where.strip()}."
             )
 
 
@@ -197,12 +197,12 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
     lines = [
         {
             **timed(row, ("timestamp",)),
-            "id": f"{task_id}:{offset + place}",
+            "id": f"{task_id}:{offset + position}",
             "task_id": task_id,
             "workflow_execution_id": run_id,
-            "position": offset + place,
+            "position": offset + position,
         }
-        for place, row in zip(page.places, rows, strict=True)
+        for position, row in zip(page.positions, rows, strict=True)
     ]
     return Detail({}, {}, [], {LOGS.name: lines}, more=next_page, unreadable=lost)
 

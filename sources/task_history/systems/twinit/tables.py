@@ -64,9 +64,11 @@ TASKS = steps_table(
             "text",
             "The task that it is within, such as a loop (tasks.id); empty for others.",
         ),
-        Column("name", "text", "What the task is called; its type and place where it has no name.", "_name"),
+        Column(
+            "name", "text", "What the task is called; its type and position where it has no name.", "_name"
+        ),
         Column("type", "text", "The kind of task, such as REST_CONNECTOR or DO_WHILE.", "_type"),
-        Column("sequence_no", "bigint", "Its place among the tasks; may repeat.", "_sequenceno"),
+        Column("sequence_no", "bigint", "Its position among the tasks; may repeat.", "_sequenceno"),
         Column("status", "text", "The vendor's status, such as COMPLETED, FAILED or QUEUED.", "_status"),
         Column(
             "input_params", "text", "Its input as JSON text, secrets redacted.", "_inputParams", is_free=True
@@ -80,10 +82,10 @@ LOGS = steps_table(
     "task_logs",
     "One row per line that a task logged, in the vendor's order.",
     (
-        Column("id", "text", "The task's id and the line's place in its log."),
+        Column("id", "text", "The task's id and the line's position in its log."),
         Column("task_id", "text", "The task (tasks.id)."),
         Column("workflow_execution_id", "text", "The run (workflow_runs.id)."),
-        Column("position", "bigint", "The line's place in the task's log, from 0: many share a second."),
+        Column("position", "bigint", "The line's position in the task's log, from 0: many share a second."),
         Column("timestamp", "timestamp", "When it was logged, to the second; taken for UTC.", "timestamp"),
         Column("level", "text", "How grave it is, such as INFO.", "level"),
         Column("message", "text", "What was logged, secrets redacted.", "message", is_free=True),
