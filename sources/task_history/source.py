@@ -130,26 +130,7 @@ def sailpoint(
         tenant: the tenant: the word before .api.identitynow.com; or set base_url.
         api_version: which version of the API is asked; v1 is the style of paths with the service
             first (``v2025``, ``v2026``, ``v2024``, ``v3``, ``beta``, ``v1``).
-        base_url: where the API is; change it on-premise or elsewhere.
-        start_date: where the first sync begins; 30 days back when not set.
-        lookback_minutes: how far back each sync compares for executions that became visible late.
-        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
-        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
-        rate_limit_period_s: seconds in which the requests are counted.
-        reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests under way at a time.
-        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
-        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
-        max_columns: columns of a table for fields that the vendor does not document; more go into
-            other_fields.
-        max_name_length: characters of such a column's name; fields with longer ones go into
-            other_fields.
-        redact: names whose values are redacted in payloads, beside the built-in ones.
-        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
-            lose one than keep a secret (``standard``, ``strict``).
-        fault_deadline_s: how many seconds a failing request is tried again.
-        timeout_s: how many seconds an answer may take.
-        answer_max_bytes: an answer that is larger, once unpacked, is refused.
+        All others: as those of ``paragon``.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -195,26 +176,7 @@ def twinit(
         token: a token instead of an access key; it is not renewed.
         task_logs: of which tasks the logs are read, one request for each and 100 lines (``all``,
             ``failed``, ``none``).
-        base_url: where the API is; change it on-premise or elsewhere.
-        start_date: where the first sync begins; 30 days back when not set.
-        lookback_minutes: how far back each sync compares for executions that became visible late.
-        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
-        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
-        rate_limit_period_s: seconds in which the requests are counted.
-        reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests under way at a time.
-        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
-        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
-        max_columns: columns of a table for fields that the vendor does not document; more go into
-            other_fields.
-        max_name_length: characters of such a column's name; fields with longer ones go into
-            other_fields.
-        redact: names whose values are redacted in payloads, beside the built-in ones.
-        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
-            lose one than keep a secret (``standard``, ``strict``).
-        fault_deadline_s: how many seconds a failing request is tried again.
-        timeout_s: how many seconds an answer may take.
-        answer_max_bytes: an answer that is larger, once unpacked, is refused.
+        All others: as those of ``paragon``.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -254,26 +216,7 @@ def b3os(
         organization_id: the organization, sent as X-Org-ID where the vendor wants it named.
         stats_granularity: whether the vendor's statistics are taken by hour or by day (``hourly``,
             ``daily``).
-        base_url: where the API is; change it on-premise or elsewhere.
-        start_date: where the first sync begins; 30 days back when not set.
-        lookback_minutes: how far back each sync compares for executions that became visible late.
-        retention_days: how many days the vendor keeps executions; 0 when it keeps them for ever.
-        rate_limit_requests: requests in any rate_limit_period_s; 0 for no limit.
-        rate_limit_period_s: seconds in which the requests are counted.
-        reserved_share: share of the budget that a backfill leaves free for a sync.
-        concurrency: requests under way at a time.
-        steps: which executions' steps to read: one request each (``all``, ``failed``, ``none``).
-        payload_max_bytes: longer inputs and outputs are cut, stay valid JSON and say so.
-        max_columns: columns of a table for fields that the vendor does not document; more go into
-            other_fields.
-        max_name_length: characters of such a column's name; fields with longer ones go into
-            other_fields.
-        redact: names whose values are redacted in payloads, beside the built-in ones.
-        redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
-            lose one than keep a secret (``standard``, ``strict``).
-        fault_deadline_s: how many seconds a failing request is tried again.
-        timeout_s: how many seconds an answer may take.
-        answer_max_bytes: an answer that is larger, once unpacked, is refused.
+        All others: as those of ``paragon``.
 
     Raises:
         ConfigurationError: a setting is wrong.

@@ -107,7 +107,7 @@ def test_a_plan_speaks_to_a_person(tmp_path: Path) -> None:
         "executions",
         "requests",
         "a guess",
-        "1,000 requests in 10 min",
+        "1,000 requests in 10 minutes",
         "MB",
         "--status FAILED",
         "Nothing was",

@@ -36,7 +36,7 @@ def ordered() -> list[System]:
 
 
 def source(system: System) -> str:
-    """The function of a dlt source."""
+    """The function of a dlt source; only the first system's describes the settings that all systems have."""
     found = [one for one in settings_of(system).values() if not one.command_only]
     found.sort(key=lambda one: not one.is_required)
     parameters = "".join(f"    {one.name}: {_annotated(one)},\n" for one in found)
@@ -50,11 +50,13 @@ def source(system: System) -> str:
         )
         + "\n"
         for one in found
+        if system.name == FIRST or one.name not in COMMON
     )
+    others = "" if system.name == FIRST else f"        All others: as those of ``{FIRST}``.\n"
     return (
         f'@dlt.source(name="{system.name}", section="task_history", max_table_nesting=0)\n'
         f"def {system.name}(\n{parameters}) -> Sequence[DltResource]:\n"
-        f'    """{system.title} as a dlt source.\n\n    {system.docs_url}\n\n    Args:\n{arguments}\n'
+        f'    """{system.title} as a dlt source.\n\n    {system.docs_url}\n\n    Args:\n{arguments}{others}\n'
         "    Raises:\n        ConfigurationError: a setting is wrong.\n"
         '    """\n'
         f'    return _source("{system.name}", locals())\n'

@@ -62,11 +62,7 @@ def run(args: argparse.Namespace) -> int:
         max_requests=args.max_requests,
         max_minutes=args.max_minutes,
     )
-    if args.json:
-        output.emit(result)
-    else:
-        for line in date_range.lines(asked) + lines(result):
-            output.say(line)
+    output.show(result, date_range.lines(asked) + lines(result), is_json=args.json)
     return ExitCode.DIFFERENCES if result["clean"] is False else ExitCode.DONE
 
 

@@ -49,11 +49,7 @@ def run(args: argparse.Namespace) -> int:
         target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
         captured = probed(target, settings)
     result = {**check(settings), "warehouse": captured}
-    if args.json:
-        output.emit(result)
-    else:
-        for line in [*captured, *lines(result)]:
-            output.say(line)
+    output.show(result, [*captured, *lines(result)], is_json=args.json)
     return 0
 
 

@@ -41,11 +41,7 @@ def run(args: argparse.Namespace) -> int:
     asked = date_range.window(args, settings, now)
     chosen = date_range.filters(args, settings)
     result = plan(settings, target, asked, filters=chosen, scope=arguments.scope(args, settings), now=now)
-    if args.json:
-        output.emit(result)
-    else:
-        for line in date_range.lines(asked) + lines(result):
-            output.say(line)
+    output.show(result, date_range.lines(asked) + lines(result), is_json=args.json)
     return 0
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
@@ -84,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if not args.yes or not number:
         shown = replay_words.shown(args, settings, target, choice)
-        _tell(args, shown, replay_words.lines_shown(shown))
+        output.show(shown, replay_words.lines_shown(shown), is_json=args.json)
         return 0
     return _carried_out(args, settings, target, choice)
 
@@ -186,16 +185,8 @@ def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, c
         ) from None
     if args.json and error is not None:
         output.tell(f"task-history replay: {error}")
-    _tell(args, result, replay_words.lines_done(result))
+    output.show(result, replay_words.lines_done(result), is_json=args.json)
     return int(result["exit_code"])
-
-
-def _tell(args: argparse.Namespace, result: dict[str, Any], lines: Sequence[str]) -> None:
-    if args.json:
-        output.emit(result)
-        return
-    for line in lines:
-        output.say(line)
 
 
 def _ids(args: argparse.Namespace) -> list[str]:

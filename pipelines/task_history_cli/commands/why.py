@@ -63,11 +63,7 @@ def run(args: argparse.Namespace) -> int:
         is_live=args.live,
         around=date_range.around(args.around, args.timezone) if args.around else None,
     )
-    if args.json:
-        output.emit(result)
-    else:
-        for line in why_text.lines(result):
-            output.say(line)
+    output.show(result, why_text.lines(result), is_json=args.json)
     return 0
 
 

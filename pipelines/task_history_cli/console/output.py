@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, TextIO, cast
@@ -231,6 +231,15 @@ def emit(value: Any) -> None:
     sys.stdout.flush()
 
 
+def show(result: Mapping[str, Any], lines: Iterable[str], *, is_json: bool) -> None:
+    """Prints a command's result to stdout: as one JSON object, or as lines for a person."""
+    if is_json:
+        emit(result)
+    else:
+        for line in lines:
+            say(line)
+
+
 def say(*lines: str) -> None:
     """Prints lines to stdout; a line break within a line is escaped."""
     for line in lines or ("",):
@@ -262,16 +271,12 @@ def minute(instant: datetime | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``47 s``, ``3 min``, ``2 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} days {hours % 24} h"
+    """``47 seconds``, ``3 minutes``, ``2 hours 5 minutes``; from two days on without minutes."""
+    import pendulum
+
+    unit = 1 if seconds < 90 else 60 if seconds < 172_800 else 3_600
+    rounded = pendulum.duration(seconds=round(seconds / unit) * unit)
+    return rounded.in_words() if rounded else "0 seconds"
 
 
 def size(count: float) -> str:

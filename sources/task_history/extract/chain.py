@@ -40,7 +40,7 @@ _PAGES_BACK = (0.5, 2, 10)
 _MAX_STALE = 30
 """Pages in a row without a row that is not known."""
 _SHORT_WINDOW = timedelta(days=7)
-"""A list of less time is shorter than a page, most often: all of the list's time shows how long pages are."""
+"""A list of less time mostly fills no page, so that only the list without a window shows how long pages are."""
 _UNFINISHED = "the list was not read to its end"
 _LONE = "pages of one row have none to share"
 _EMPTY = "a page behind rows came empty"
@@ -156,7 +156,7 @@ class Chain:
         """The rows of each page that were not on those before. Raises what the client raises."""
         last = first = self._ask(self._offset)
         if not last.ids:
-            # That there is nothing is believed at the second look.
+            # One empty answer is no evidence.
             last = self._ask(self._offset)
         self._note_positions(last, self._offset)
         self.first_size = len(last)
@@ -208,7 +208,7 @@ class Chain:
             yield self._ask(0).fresh
 
     def _following(self, last: _Shown, shared: int) -> Iterator[_Shown]:
-        """The page after the last one; before it those that do not go on from it, where rows moved."""
+        """The page after the last one; before it the pages that did not join, because rows had moved."""
         size = len(last)
         self._has_followers = True
         offset = last.offset + max(1, size - shared)
@@ -272,7 +272,7 @@ class Chain:
         self._last_start = shown.starts[-1] if shown.starts else None
 
     def _goes_on(self, shown: _Shown, shared: int) -> int | None:
-        """The position at which the page goes on in the list; None where it does not."""
+        """The position in the list at which the page begins; None where it does not join what was read."""
         begin = next((at for at, identity in enumerate(shown.ids) if identity), None)
         if begin is None:
             return None
@@ -331,7 +331,7 @@ class Chain:
         return None if page.total == page.size else page.total
 
     def _is_short_of_others(self, first: _Shown) -> bool:
-        """Whether the list's first page is shorter than one of all its time; asked once for all lists of a run."""
+        """Whether the first page is shorter than one of the list without a window, which is requested once in a run."""
         window = self._window
         if window is None or window.end - window.start > _SHORT_WINDOW or first.page.more is not None:
             return False

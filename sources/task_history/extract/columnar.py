@@ -1,4 +1,4 @@
-"""Pages of a listing → rows in columns, by Arrow; pages in which anything is odd are read row by row."""
+"""Reads pages of a listing into columns by Arrow; a page in which anything is odd is read row by row."""
 
 from __future__ import annotations
 
@@ -22,11 +22,10 @@ from .listed_rows import Part, Rows
 
 _JSON = {**ARROW, "timestamp": pa.string()}
 _SCALARS = {pa.bool_(), pa.int64(), pa.string()}
-_BLOCK = 1 << 18
-_AT_ONCE = 25
-"""Pages."""
-_CELLS_AT_ONCE = 80_000_000
-"""Rows of these pages × keys in them: as large a table Arrow makes where every key is another one."""
+_BLOCK_BYTES = 1 << 18
+_PAGES_PER_READ = 25
+_MAX_CELLS_PER_READ = 80_000_000
+"""Limit for rows × keys of the pages of one read: where every key differs, Arrow makes a table of so many cells."""
 _MOST_FIELDS = 500
 """Rows with more fields are read one by one."""
 
@@ -41,7 +40,7 @@ class _Group:
     """When each began, in microseconds, UTC."""
     ids: list[str]
     others: Mapping[str, list[Json]]
-    """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
+    """Values by key that a column would not keep exactly: lists, objects, numbers with a fraction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ColumnarRows:
 
     @property
     def others(self) -> dict[str, list[Json]]:
-        """Fields of lists and objects, and of numbers of which a column does not say how they were written."""
+        """Values by key that a column would not keep exactly: lists, objects, numbers with a fraction."""
         return {name: values[self.first : self.end] for name, values in self.group.others.items()}
 
     @property
@@ -139,8 +138,8 @@ class ColumnarRows:
 
 
 def merged(parts: Iterable[ColumnarRows]) -> list[ColumnarRows]:
-    """The same rows in as few parts as there are kinds of columns one after the other."""
-    found: list[ColumnarRows] = []
+    """The same rows, in order; neighbours with the same columns become one part."""
+    parts_of_rows: list[ColumnarRows] = []
     for _, alike in groupby(parts, key=lambda part: (part.table.schema, part.group.others.keys())):
         several = list(alike)
         group = _Group(
@@ -152,8 +151,8 @@ def merged(parts: Iterable[ColumnarRows]) -> list[ColumnarRows]:
                 for name in several[0].group.others
             },
         )
-        found.append(ColumnarRows(group, 0, len(group.starts)))
-    return found
+        parts_of_rows.append(ColumnarRows(group, 0, len(group.starts)))
+    return parts_of_rows
 
 
 class ColumnReader:
@@ -166,7 +165,7 @@ class ColumnReader:
         self.started = str(keys[started])
         self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
-        """Fields that no column is declared for and that look like instants: what was sent is what is kept."""
+        """Undeclared fields that Arrow would read as instants; they stay text."""
         self._rebuild_schema()
 
     def pages(self, bodies: Sequence[bytes], *, bounds: Window | None = None) -> list[Page]:
@@ -205,7 +204,7 @@ class ColumnReader:
         ]
 
     def _is_exact(self, name: str, column: pa.ChunkedArray) -> bool:
-        """Whether the column holds what was sent: of a number with a fraction it does not say how it was written."""
+        """Whether the column keeps each value as it was sent; a number with a fraction would lose its spelling."""
         return name in self.declared or column.null_count == len(column) or column.type in _SCALARS
 
     def _parsed(self, bodies: Sequence[bytes], names: Sequence[str]) -> dict[str, list[Json]]:
@@ -217,7 +216,7 @@ class ColumnReader:
         joined = b"\n".join(
             body if b"\n" not in body and b"\r" not in body else body.translate(_NO_BREAKS) for body in bodies
         )
-        block = max(_BLOCK, max(map(len, bodies)) + 2)
+        block = max(_BLOCK_BYTES, max(map(len, bodies)) + 2)
         while True:
             pages = pj.read_json(
                 pa.py_buffer(joined),
@@ -245,10 +244,10 @@ class ColumnReader:
 
 
 class PageReader:
-    """Pages of one list, in order, while they come: a few are read at once, as the next are fetched.
+    """Reads the pages of one list in order, several in one call of Arrow, while the next are fetched.
 
-    ``one_by_one`` reads a page row by row, which is done with those in which anything is odd: a value of another type
-    than its column's, a row without id or start, a page of another form. It gives None for a page that cannot be read.
+    ``one_by_one`` reads a page row by row; it is used where anything in a page is odd: a value of another type than its
+    column's, a row without id or start, another form. It gives None for a page that cannot be read.
     """
 
     def __init__(
@@ -265,21 +264,21 @@ class PageReader:
         self._bounds = bounds
         self._waiting: list[bytes] = []
         self._keys = 0
-        """In the pages that are not read yet."""
+        """Number of keys in the pages that wait."""
         self.pages: list[Page | None] = []
 
     def add(self, body: bytes) -> None:
-        """The next page."""
+        """Takes the next page."""
         keys = body.count(b":")  # never fewer than there are keys, and counted four times as fast
-        if self._cells(1, keys) > _CELLS_AT_ONCE or _has_broken_strings(body):
+        if self._cells(1, keys) > _MAX_CELLS_PER_READ or _has_broken_strings(body):
             self.finish()
             self.pages.append(self._one_by_one(body))
             return
-        if self._cells(len(self._waiting) + 1, self._keys + keys) > _CELLS_AT_ONCE:
+        if self._cells(len(self._waiting) + 1, self._keys + keys) > _MAX_CELLS_PER_READ:
             self.finish()
         self._waiting.append(body)
         self._keys += keys
-        if len(self._waiting) >= _AT_ONCE:
+        if len(self._waiting) >= _PAGES_PER_READ:
             self.finish()
 
     def _cells(self, pages: int, keys: int) -> int:
@@ -299,7 +298,7 @@ _NO_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 
 
 def _has_broken_strings(body: bytes) -> bool:
-    """Whether a string may go on over the end of a line, which is no JSON, and which Arrow would not see."""
+    """Whether a string may contain a line break, which is invalid JSON that Arrow would not refuse."""
     if b"\n" not in body and b"\r" not in body:
         return False
     return any(b"\n" in text or b"\r" in text for text in around_strings(body)[1::2])

@@ -1,8 +1,8 @@
-"""A list that cannot be narrowed to a window: read from its beginning, cut here, and left as early as is safe.
+"""Windows of a list that the vendor does not filter by time: read from its beginning, and left as early as is safe.
 
-Newest first is what such lists mostly are, and no vendor documents it. It is seen in the answers or not believed:
-only while every page so far came newest first, each joined to the one before, does a row that began before the
-window say that all that follow did too. Otherwise the list is read to its end, and again where its order changes.
+Such lists mostly come newest first, but no vendor documents it: the answers have to show it. While every page so far
+came newest first and joined the one before, a row that began before the window shows that all rows after it did too.
+Otherwise the list is read to its end, and read again where its order changes.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ class FullScan(UnsortedListing):
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new since the last sync, its lookback once more, and what earlier syncs left out before.
 
-        They leave something out where one ended before it came to the beginning: pieces come newest first. Where
-        the list is read to its end, all of that comes from one reading, and what it shows of other executions that
-        are not stored, or stored as open.
+        Pieces come newest first, so that a sync which ended early left out older executions. Where the list is read to
+        its end, one reading gives all of that, and other executions that are not stored, or stored as open.
         """
         # The listing shows what there is; the vendor's clock, which no answer has shown yet, may be ahead.
         newest = Window(since.start, edge() + AHEAD)
@@ -99,7 +98,7 @@ class FullScan(UnsortedListing):
         return 0
 
     def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
-        """Whether the rows come newest first, and do so from after that instant on."""
+        """Whether the rows come newest first, and the second of them did not begin before ``end``."""
         starts = [at for at in map(self._system.started_at, rows) if at is not None]
         falls = [one > two for one, two in pairwise(starts) if one != two]
         is_sorted = len(starts) == len(rows) > 1 and all(falls) and len(falls) >= MIN_ORDERED_ROWS // 2
@@ -140,7 +139,7 @@ class _Others:
 
 
 class _Scan:
-    """One scan for some windows, the newest first: as many readings of the list as it takes.
+    """Reads the list for some windows, the newest first, as often as it takes to verify them.
 
     ``others`` gets the rows that began in none of the windows.
     """
@@ -172,9 +171,9 @@ class _Scan:
         self._last = _FAR
         """When the last of the rows that were read so far began, where they come newest first."""
         self._end = windows[0].end
-        """Where the part of the newest window ends of which no piece was given."""
+        """The end of the part of the newest window that is in no piece yet."""
         self._waiting: dict[str, Row] = {}
-        """Rows of the windows that no piece has."""
+        """Rows of the windows that are in no piece yet."""
 
     def pieces(self, offset: int = 0) -> Iterator[ListedWindow]:
         """The windows in pieces; only the newest where the list is left before its end."""
@@ -214,7 +213,7 @@ class _Scan:
             try:
                 rows = next(pages, None)
             except Exception:
-                # What came newest first and joined is all there is down to its last instant, also after an error.
+                # Pages that came newest first and joined show all rows after their last instant.
                 piece = self._complete_prefix(chain, Window(newest.start, self._end))
                 if piece is not None:
                     yield piece
@@ -269,7 +268,7 @@ class _Scan:
         return replace(piece, order=self._order or None, outside=outside)
 
     def _complete_prefix(self, chain: Chain, left: Window) -> ListedWindow | None:
-        """What is certainly whole of what is left: from after the last instant that was seen to its end."""
+        """The part of ``left`` that is certainly complete: all after the instant of the last row that was read."""
         edge = floor_ms(self._last) + MS if self._last < left.end else left.end
         if not self._is_newest_first or not chain.is_joined or not left.start < edge < left.end:
             return None

@@ -1,4 +1,4 @@
-"""Whole windows page by page, and the first page of what comes after them, fetched side by side with them."""
+"""Reads all pages of a window in columns, while pages of the next window are requested already."""
 
 from __future__ import annotations
 
@@ -22,26 +22,27 @@ if TYPE_CHECKING:
 
 
 _AHEAD, _AHEAD_BYTES = 128, 4 << 20
-"""Pages that are asked for while others are read: reading many takes as long as fetching a few dozen."""
-
+"""Maximum number of pages, and of their bytes, that are requested while others are read."""
 _NEAR_S = 0.2
+"""How many seconds a window that was read waits for the first page of the next one."""
 
 
 @dataclass(slots=True)
 class _Coming:
-    """A window of which pages were asked for."""
+    """A window whose pages were requested before the window in front of it was read."""
 
     window: Window
     most: int
-    """All of them are wanted if they hold at most so many rows."""
+    """All its pages are requested if it has at most this many rows, otherwise only the first."""
     first: Iterator[Answer | Exception]
+    """The answer with the first page."""
     is_here: bool = False
+    """Whether that answer came, so that ``answer`` holds it."""
     answer: Answer | Exception | None = None
-    """Its first page, as it came."""
     page: Page | None = None
-    """The same, where it is of use."""
+    """The first page; None where it is empty, not sorted or not counted, so that it is requested once more."""
     rest: Iterator[Answer | Exception] | None = None
-    """The other pages, where all of them were asked for."""
+    """The answers with the other pages, where these were requested."""
 
 
 class ReadAhead:
@@ -57,9 +58,9 @@ class ReadAhead:
         """Bytes of the largest page so far."""
 
     def read(self, reading: Reading, *, then: Window | None, most: int) -> None:
-        """All pages of a window whose first one is known; before they are made up, pages of ``then`` are asked for.
+        """Reads all pages of a window whose first page is known; a page that cannot be read is left out.
 
-        These are its first one, and all if they hold at most so many rows. What cannot be read is left out.
+        Requests the first page of ``then`` meanwhile, and its others where it has at most ``most`` rows.
         """
         head, size, form = reading.pages[0], self._system.listing.page_size, self._system.listing.page_form
         begun, self._begun = self._begun, None
@@ -90,7 +91,7 @@ class ReadAhead:
             self._largest = max(self._largest, len(answer.body))
             reader.add(answer.body)
         coming = self._coming
-        # The pages of this window do not wait longer than that for the next one.
+        # The rows of this window wait only for a moment for the next one.
         if reading.error is None and coming is not None and _is_near(coming.first):
             self._take(coming)
         reader.finish()
@@ -100,13 +101,13 @@ class ReadAhead:
                 reading.add(offset, page)
 
     def ask(self, window: Window | None, *, most: int) -> None:
-        """Asks for the first page of the window, which ``ahead`` gives, and for all if it holds at most so many rows."""
+        """Requests the first page of the window, for ``ahead``, and its others where it has at most ``most`` rows."""
         self._coming = None
         if window is not None:
             self._coming = _Coming(window, most, self._pages.raw(window, (0,), ahead=1))
 
     def ahead(self, at: datetime, end: datetime) -> tuple[Window, Page] | None:
-        """The window that begins there and of which the first page was asked for; it is given once.
+        """Returns once the requested window that begins at ``at``, with its first page; None where there is none.
 
         Raises:
             Exception: what came instead of the page, as the client raises it.
@@ -124,7 +125,7 @@ class ReadAhead:
         return coming.window, coming.page
 
     def _take(self, coming: _Coming) -> None:
-        """Waits for its first page, and asks for the others if they are wanted."""
+        """Waits for the first page, and requests the others if the window has few enough rows."""
         if coming.is_here:
             return
         coming.is_here, coming.answer = True, next(coming.first, None)
@@ -147,7 +148,7 @@ class ReadAhead:
             return None
 
     def _ahead(self, page: Page) -> int:
-        """How many pages like those so far are asked for at once."""
+        """How many pages to request at once, by the largest page so far."""
         self._largest = max(self._largest, len(page.body))
         return max(1, min(_AHEAD, _AHEAD_BYTES // self._largest))
 

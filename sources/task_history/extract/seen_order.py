@@ -26,7 +26,7 @@ _SHARED_PART = 25
 """A page shares one in so many of its rows with the next, where the sequence was seen to stay."""
 _MOST_SHARED_PART = 0.9
 MAX_MOVED_PART = 0.7
-"""A row is lost only where it moves further than the rows that two pages share; none may come as near to that."""
+"""The largest move, as a part of the rows that two pages share, at which certainly no row was passed over."""
 
 
 class SeenOrder:
@@ -74,7 +74,7 @@ class SeenOrder:
         size = len(starts)
         half = size // 2
         if self._changes:
-            # Where rows move further than pages can share, each page shows what it shows.
+            # Rows move further than two pages can share: an overlap would prove nothing.
             enough = max(half, math.ceil(self._moved / MAX_MOVED_PART))
             return enough if enough <= size * _MOST_SHARED_PART else min(half, 1)
         if self.is_sorted:

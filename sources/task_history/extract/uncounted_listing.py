@@ -26,7 +26,7 @@ from .pages import Depth, Pages, after, described, is_other, is_sorted
 _MAX_STALE = 3
 """Pages in a row that bring nothing new: as many rows appear before them as they go on. A new window has none before."""
 _SHORT_PAGE = 20
-"""Pages of no more rows may repeat all but one of them, longer ones half of them."""
+"""Pages of at most so many rows may repeat all but one of them, longer pages at most half."""
 
 
 def instant_piece(pages: Pages, at: datetime) -> ListedWindow:
@@ -52,7 +52,7 @@ class UncountedListing:
         """Rows that were read and begin after the last piece."""
 
     def pieces(self, rest: Window, head: Page, *, may_expire: bool) -> Iterator[ListedWindow]:
-        """The window, whose first page has rows and is ``head``: all of it, or up to where it has to be asked for anew.
+        """The window, or its beginning, after which it is requested anew; ``head`` is its first page and has rows.
 
         ``may_expire`` says that its oldest rows may expire meanwhile. Raises after the piece what ended the reading.
         """
@@ -138,8 +138,8 @@ class UncountedListing:
 class _OverlappingPages:
     """A window read page after page.
 
-    With ``overlaps_instant`` pages repeat one row from before the last instant as well: that shows that no row of that
-    instant moved to the page before, whichever of them a page shows.
+    With ``overlaps_instant`` each page also repeats a row from before the last instant of the page before it, which
+    shows that no row of that instant moved between the two.
     """
 
     def __init__(self, system: System, window: Window, head: Page, *, overlaps_instant: bool) -> None:
@@ -167,7 +167,7 @@ class _OverlappingPages:
         self._repeated = 0
         """How many rows of the last page the next one repeats."""
         self._has_before = False
-        """Whether one of them began before the last instant."""
+        """Whether one of the repeated rows began before the last instant."""
         self._offset = self._end = 0
         """The positions of the last page and behind it."""
         self.page = head
@@ -202,7 +202,7 @@ class _OverlappingPages:
         most = size // 2 if size > _SHORT_PAGE else size - 1
         if ties > max(1, most):
             self.incomplete.add(self.last)
-        # It has to begin with a row that can be told again.
+        # The next page has to begin with a row that has an id, so that it can be recognized.
         behind = size - 1 - page.positions[-1] if page.rows else 0
         repeated = max(1, min(ties, most)) + behind
         self._has_before = self.overlaps_instant and ties <= most and repeated + 1 < size
