@@ -1,1 +1,4 @@
-"""One module per command: ``add_arguments`` declares its arguments, ``run`` returns its exit code."""
+"""The commands of ``task-history``, one module each.
+
+``add_arguments`` declares a command's arguments; ``run`` carries it out and returns its exit code.
+"""

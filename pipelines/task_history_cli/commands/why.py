@@ -24,12 +24,11 @@ from ..console import arguments, date_range, output
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
 from ..why import facts as why_facts
-from ..why import history as sightings
-from ..why import present as reasons
+from ..why import history, present
 from ..why import text as why_text
 from ..why.absent import Absent, VendorReply, absent
 from ..why.coverage import Known, Loaded, filter_values, read_filters
-from ..why.facts import Asking, Facts
+from ..why.facts import FactReader, Facts
 from ..why.present import Reason, Words
 
 _IN_ADDRESS = re.compile(r"/(?:workflow-)?executions/([^/?#\s]+)")
@@ -101,10 +100,16 @@ def why(
     words = Words(settings.system, settings.instance, settings.values.retention_days)
     with queried(target, settings) as reader:
         warehouse = None if reader is None else warehouse_of(reader, settings)
-        asking = None if reader is None or warehouse is None else Asking(reader, warehouse, settings, words)
+        fact_reader = (
+            None if reader is None or warehouse is None else FactReader(reader, warehouse, settings, words)
+        )
         has_warehouse = reader is not None
-        facts = asking.facts(identity, now) if asking else Facts(identity, why_facts.loaded(settings, now))
-        story = _story(settings, asking, facts, facts.row) if asking and facts.row else {}
+        facts = (
+            fact_reader.facts(identity, now)
+            if fact_reader
+            else Facts(identity, why_facts.loaded(settings, now))
+        )
+        story = _story(settings, fact_reader, facts, facts.row) if fact_reader and facts.row else {}
     # The warehouse is free while the vendor is asked.
     reply, requests, loaded = None, 0, facts.loaded
     if is_live:
@@ -156,23 +161,23 @@ def why(
 
 def _present(words: Words, facts: Facts, row: Row, reply: VendorReply | None) -> tuple[Reason, list[Reason]]:
     is_purged = reply is not None and reply.status_code in GONE_STATUSES
-    remarks = reasons.changed(words, row, reply.status if reply else None)
+    remarks = present.changed(words, row, reply.status if reply else None)
     if facts.details is not None:
         as_now = {**row, "purged_at_source": row.get("purged_at_source") or is_purged or None}
-        remarks += reasons.details(words, as_now, facts.details)
-    return reasons.present(words, row, is_purged_now=is_purged), remarks + reasons.replays(
+        remarks += present.details(words, as_now, facts.details)
+    return present.present(words, row, is_purged_now=is_purged), remarks + present.replays(
         words, facts.replay, facts.replayed
     )
 
 
-def _story(settings: Settings, asking: Asking, facts: Facts, row: Row) -> dict[str, Any]:
+def _story(settings: Settings, fact_reader: FactReader, facts: Facts, row: Row) -> dict[str, Any]:
     """The states in which it was seen, with times, and the request that brought it."""
     system = settings.system
-    seen = sightings.timeline(row, facts.states)
+    seen = history.timeline(row, facts.states)
     integration = facts.integrations.get(str(row.get(system.workflow_column)))
     known = Known(filter_values(system, row, integration), row.get("date_ended"))
-    origin = sightings.brought(seen, facts.reads, known, system, run_then=facts.run_then)
-    request, position = _request(settings, asking, origin, row)
+    origin = history.brought(seen, facts.reads, known, system, run_then=facts.run_then)
+    request, position = _request(settings, fact_reader, origin, row)
     read = origin.read or {}
     names = ("lane", "filters", "window_start", "window_end", "executions", "api_total", "read_at")
     return {
@@ -190,7 +195,7 @@ def _story(settings: Settings, asking: Asking, facts: Facts, row: Row) -> dict[s
 
 
 def _request(
-    settings: Settings, asking: Asking, origin: sightings.Brought, row: Row
+    settings: Settings, fact_reader: FactReader, origin: history.Brought, row: Row
 ) -> tuple[dict[str, Any] | None, int | None]:
     """The request that showed it, as far as it can be reconstructed, and its position in the window."""
     system = settings.system
@@ -205,7 +210,7 @@ def _request(
     if origin.read is not None and started_at is not None:
         window = Window(origin.read["window_start"], origin.read["window_end"])
         filters = str(origin.read.get("filters") or "")
-        rank = asking.rank(window, filters, started_at, str(row["id"]))
+        rank = fact_reader.rank(window, filters, started_at, str(row["id"]))
         offset = rank // system.listing.page_size * system.listing.page_size
         return _shown(
             system.listing.request(values, window, offset=offset, filters=read_filters(filters))

@@ -1,1 +1,4 @@
-"""``task-history explore``: the marimo ``app`` over the views as a dlt ``dataset``, shown by ``server``."""
+"""``task-history explore``: an interactive marimo app over the views.
+
+``app`` is the app's own code, ``dataset`` gives it the views as a dlt dataset, ``server`` runs marimo.
+"""

@@ -1,1 +1,4 @@
-"""``task-history report``: ``data`` asked of the views, drawn as ``charts``, put into one ``page``."""
+"""``task-history report``: one HTML page with figures and charts of the executions.
+
+``data`` queries the figures from the views, ``charts`` draws them, ``page`` writes the HTML.
+"""

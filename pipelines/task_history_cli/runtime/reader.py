@@ -59,7 +59,7 @@ def queried(target: Target, settings: Settings) -> Iterator[Reader | None]:
     else:
         connection = open_for_reading(target.file)
         try:
-            yield _File(connection, settings)
+            yield _DuckDbReader(connection, settings)
         finally:
             connection.close()
 
@@ -97,8 +97,8 @@ def warehouse_of(
     return Warehouse(reader.query, reader.names, system, selection=selection)
 
 
-class _File:
-    """A dataset in a DuckDB file."""
+class _DuckDbReader:
+    """A ``Reader`` of a dataset in a DuckDB file, without dlt."""
 
     def __init__(self, connection: Any, settings: Settings) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Reading a warehouse through dlt's own client."""
+"""A warehouse that is read through dlt's own client: any but a DuckDB file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .target import Target
 
 
 @contextmanager
-def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
+def reader(target: Target, settings: Settings) -> Iterator[DltReader | None]:
     """The system's dataset; None when there is none yet.
 
     Raises:
@@ -31,7 +31,7 @@ def reader(target: Target, settings: Settings) -> Iterator[Dataset | None]:
     with _connected(target, settings) as (client, backend):
         with warehouse_errors():
             is_there = client.is_storage_initialized()
-        yield Dataset(client, settings, backend) if is_there else None
+        yield DltReader(client, settings, backend) if is_there else None
 
 
 def probed(target: Target, settings: Settings) -> list[str]:
@@ -64,8 +64,8 @@ def _connected(target: Target, settings: Settings) -> Iterator[tuple[Any, destin
         client.sql_client.close_connection()
 
 
-class Dataset:
-    """A dataset that is read through dlt's SQL client."""
+class DltReader:
+    """A ``Reader`` of a dataset through dlt's SQL client."""
 
     def __init__(self, client: Any, settings: Settings, backend: destinations.Backend) -> None:
         self._client = client

@@ -1,15 +1,15 @@
-"""The vendors' APIs as local servers, for trying without a key and for tests.
+"""The vendors' APIs as local servers, for trying without a key and for tests::
 
-::
-
-    serve         the command: words → a running server
-    process       a server as a child process, and its controls as methods
-    server        HTTP/1.1 over asyncio, fast enough never to be what is measured
-    odd_rows      rows that a vendor should not send, for any of the APIs
-    state         clock, switches, faults, rate limit, counters of one server
-    control       what ``/_sandbox/`` answers
-    paragon_world what happened: a seeded world of executions as a function of the clock
-    paragon_api   what Paragon's API says of it; sailpoint_api what SailPoint's does
-    paragon_refusals  errors of Paragon's API; misleading_lists  its lists that show less than there is
-    plain_api     what such APIs have in common; apis all of them
+serve             the command: parses its options and runs a server
+process           a server as a child process, with its controls as methods
+server            HTTP/1.1 over asyncio, fast enough not to limit what is measured
+state             clock, switches, faults, rate limit and counters of one server
+control           answers to ``/_sandbox/``, which read and change that state
+apis              the registry of the vendors' APIs
+plain_api         what the APIs with lists of executions have in common
+paragon_api       Paragon's API; paragon_refusals its errors, paragon_payloads and paragon_replays its content
+paragon_world     a seeded world of Paragon executions, as a function of the clock
+sailpoint_api     SailPoint's API; twinit_api and b3os_api those of the others
+misleading_lists  lists that show fewer rows than there are
+odd_rows          rows that a vendor should not send
 """

@@ -58,8 +58,8 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
     return Loaded(relevant, (), settings.start(now), horizon, rechecked)
 
 
-class Asking:
-    """Queries one dataset."""
+class FactReader:
+    """Reads facts from one dataset."""
 
     def __init__(self, reader: Reader, warehouse: Warehouse, settings: Settings, words: Words) -> None:
         self._reader = reader
@@ -113,7 +113,7 @@ class Asking:
         facts.runs = self._runs([str(run_id) for run_id in ids if run_id])
 
     def _check(self) -> None:
-        """A warehouse of an earlier version lacks tables and columns until the next sync."""
+        """Raises WarehouseUnavailable where tables of an earlier version lack columns that the next sync adds."""
         names = [table.name for table in (STATES, READS, COVERAGE)]
         columns = self._reader.columns()
         needed = {

@@ -96,10 +96,10 @@ def window_chunk(
         ]
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
-    # Open executions that are shown again count as those that are settled without a listing.
-    again = [row for row in rows_to_write if _was_open(context, stored.get(system.identity(row)))]
-    tally.settled += sum(not row["is_open"] for row in again)
-    tally.executions += number - len(again)
+    # Executions that were stored as open count as settled or open ones, not as new ones, as where they are read singly.
+    known_open = [row for row in rows_to_write if _was_open(context, stored.get(system.identity(row)))]
+    tally.settled += sum(not row["is_open"] for row in known_open)
+    tally.executions += number - len(known_open)
     tally.late += len(late)
     if partition.reader.rest_rows is not None:
         context.expect_listing(partition.reader.rest_rows + tally.rows_ahead)

@@ -12,7 +12,7 @@ from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY
 from .dialects import rendered
 from .files import Check, checks, views
-from .relations import Dataset, relations
+from .relations import ShownDataset, relations
 
 BROKEN, NOTICE = "broken", "notice"
 SHOWN = 5
@@ -38,7 +38,7 @@ class Finding:
 
 def findings(
     query: Query,
-    datasets: list[Dataset],
+    datasets: list[ShownDataset],
     dialect: str,
     *,
     since: datetime | None = None,
@@ -82,7 +82,7 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 
 
 @lru_cache(maxsize=64)
-def _rendered(check: Check, datasets: tuple[Dataset, ...], dialect: str, project: str | None) -> str:
+def _rendered(check: Check, datasets: tuple[ShownDataset, ...], dialect: str, project: str | None) -> str:
     """The check's SQL in the dialect, over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
     own = relations([replace(dataset, since=_EVER) for dataset in datasets])

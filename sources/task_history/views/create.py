@@ -14,7 +14,7 @@ from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
-from .relations import Dataset, found, of_name, relations
+from .relations import ShownDataset, found, of_name, relations
 
 CATALOGUE = "questions"
 """The view that lists all views; created last, so that its fingerprint covers all of them."""
@@ -42,7 +42,7 @@ class Access:
 class RefreshResult:
     """Result of a refresh."""
 
-    shown: tuple[Dataset, ...]
+    shown: tuple[ShownDataset, ...]
     views: tuple[str, ...]
     is_new: bool
     """Whether the views were created by this refresh."""
@@ -84,7 +84,7 @@ def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
     return RefreshResult(result.shown, wanted, is_new=True)
 
 
-def datasets(access: Access) -> list[Dataset]:
+def datasets(access: Access) -> list[ShownDataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
     return found(stored_columns(access), access.owners)[0]
 
@@ -103,13 +103,13 @@ def lacking_columns(access: Access) -> dict[str, list[str]]:
     return {name: columns for name, columns in lacking.items() if columns}
 
 
-def texts(shown: Sequence[Dataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
+def texts(shown: Sequence[ShownDataset], dialect: str, *, project: str | None = None) -> dict[str, str]:
     """The SELECT of every view by name, in an order in which they can be created."""
     return _texts(tuple(shown), dialect, project, mark="")
 
 
 def statements(
-    shown: Sequence[Dataset], dialect: str, *, project: str | None, mark: str, has_schema: bool = False
+    shown: Sequence[ShownDataset], dialect: str, *, project: str | None, mark: str, has_schema: bool = False
 ) -> Iterator[str]:
     """The statements that create the dataset and every view in it, with descriptions.
 
@@ -130,7 +130,7 @@ def statements(
         yield from (_duckdb_view(view, sql) for view, sql in selects)
 
 
-def fingerprint(shown: Sequence[Dataset], access: Access) -> str:
+def fingerprint(shown: Sequence[ShownDataset], access: Access) -> str:
     """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
     parts += [f"{dataset.name} {sorted(dataset.lacking)} {dataset.system.views!r}" for dataset in shown]
@@ -138,7 +138,9 @@ def fingerprint(shown: Sequence[Dataset], access: Access) -> str:
 
 
 @lru_cache(maxsize=8)
-def _texts(shown: tuple[Dataset, ...], dialect: str, project: str | None, *, mark: str) -> dict[str, str]:
+def _texts(
+    shown: tuple[ShownDataset, ...], dialect: str, project: str | None, *, mark: str
+) -> dict[str, str]:
     all_views = views()
     own = relations(shown, all_views.values(), fingerprint=mark)
     order = sorted(all_views.values(), key=lambda view: view.name == CATALOGUE)

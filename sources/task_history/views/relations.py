@@ -82,7 +82,7 @@ DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint",
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class ShownDataset:
     """The tables of one account of one system."""
 
     name: str
@@ -95,15 +95,15 @@ class Dataset:
     """The instant from which partitioned tables are read; empty for a view, whose reader filters."""
 
 
-def by_default() -> list[Dataset]:
+def by_default() -> list[ShownDataset]:
     """The first account of every system that the views show."""
-    first_accounts = [Dataset(name, systems.find(name), "") for name in systems.names()]
+    first_accounts = [ShownDataset(name, systems.find(name), "") for name in systems.names()]
     return [dataset for dataset in first_accounts if dataset.system.views is not None]
 
 
 def found(
     columns: Iterable[tuple[str, str, str]], owners: Mapping[str, Account] | None = None
-) -> tuple[list[Dataset], list[str]]:
+) -> tuple[list[ShownDataset], list[str]]:
     """The warehouse's datasets that views can show, and those that lack tables or columns.
 
     ``columns`` are names of dataset, table and column; ``owners`` are the accounts by the names of their datasets.
@@ -111,7 +111,7 @@ def found(
     existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
         existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
-    shown: list[Dataset] = []
+    shown: list[ShownDataset] = []
     incomplete: list[str] = []
     for name in sorted(existing):
         owner = of_name(name, owners)
@@ -153,23 +153,23 @@ def _views(system: System) -> Views:
     return system.views
 
 
-def of_name(name: str, owners: Mapping[str, Account] | None = None) -> Dataset | None:
+def of_name(name: str, owners: Mapping[str, Account] | None = None) -> ShownDataset | None:
     """The dataset's system and account; None when it belongs to neither.
 
     An account that is no longer configured is told by the dataset of its system's first account, before its own name.
     """
     owners = owners or {system: Account(systems.find(system), None) for system in systems.names()}
     if (account := owners.get(name)) is not None:
-        return Dataset(name, account.system, account.instance or "")
+        return ShownDataset(name, account.system, account.instance or "")
     first = [own for own, account in owners.items() if account.instance is None]
     for own in sorted(first, key=len, reverse=True):
         if name.startswith(f"{own}_"):
-            return Dataset(name, owners[own].system, name[len(own) + 1 :])
+            return ShownDataset(name, owners[own].system, name[len(own) + 1 :])
     return None
 
 
 def relations(
-    datasets: Sequence[Dataset], views: Iterable[View] = (), *, fingerprint: str = ""
+    datasets: Sequence[ShownDataset], views: Iterable[View] = (), *, fingerprint: str = ""
 ) -> Mapping[str, str]:
     """The SQL of each relation of ``systems``, by its name; ``questions`` is about these views."""
     return {
@@ -207,7 +207,7 @@ Branch = tuple[str, Mapping[str, str]]
 """The FROM clause, and the expression of each column."""
 
 
-def _facts(dataset: Dataset) -> Branch:
+def _facts(dataset: ShownDataset) -> Branch:
     system = dataset.system
     days = system.retention.days if system.retention else None
     return (
@@ -221,18 +221,18 @@ def _facts(dataset: Dataset) -> Branch:
     )
 
 
-def _listed(dataset: Dataset) -> Branch:
+def _listed(dataset: ShownDataset) -> Branch:
     system = dataset.system
     return f"{_name(dataset, system.executions)} AS e", {"listed_at": f"e.{system.started_column}"}
 
 
 def _shown(
-    datasets: Sequence[Dataset], types: Mapping[str, str], of: Callable[[Views], ViewMapping | None]
+    datasets: Sequence[ShownDataset], types: Mapping[str, str], of: Callable[[Views], ViewMapping | None]
 ) -> str:
     has_status = "vendor_status" in types
     own = {dataset.name: rows for dataset in datasets if (rows := of(_views(dataset.system))) is not None}
 
-    def branch(dataset: Dataset) -> Branch:
+    def branch(dataset: ShownDataset) -> Branch:
         shown = own[dataset.name]
         columns = dict(shown.columns)
         if has_status:
@@ -245,14 +245,14 @@ def _shown(
 
 
 def _copied(
-    datasets: Sequence[Dataset],
+    datasets: Sequence[ShownDataset],
     table: Table,
     more: Mapping[str, str] | None = None,
     of: Callable[[System], Mapping[str, str]] = lambda _: {},
 ) -> str:
     """The union of one table of all datasets; ``more`` adds columns by expressions."""
 
-    def columns(dataset: Dataset) -> dict[str, str]:
+    def columns(dataset: ShownDataset) -> dict[str, str]:
         present = [
             declared.name for declared in table.columns if (table.name, declared.name) not in dataset.lacking
         ]
@@ -280,7 +280,9 @@ def _parted(system: System) -> Mapping[str, str]:
     }
 
 
-def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable[[Dataset], Branch]) -> str:
+def _union(
+    datasets: Collection[ShownDataset], types: Mapping[str, str], of: Callable[[ShownDataset], Branch]
+) -> str:
     if not datasets:
         nothing = ", ".join(
             f"CAST(NULL AS {sql_type(kind)}) AS {name}" for name, kind in {**_WHOSE, **types}.items()
@@ -292,7 +294,7 @@ def _union(datasets: Collection[Dataset], types: Mapping[str, str], of: Callable
 _WHOSE = {"system": "text", "instance": "text"}
 
 
-def _select(dataset: Dataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
+def _select(dataset: ShownDataset, types: Mapping[str, str], rows: str, columns: Mapping[str, str]) -> str:
     expressions = {
         "system": quoted_text(dataset.system.name),
         "instance": quoted_text(dataset.instance),
@@ -311,7 +313,7 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
 
 
-def _name(dataset: Dataset, table: Table) -> str:
+def _name(dataset: ShownDataset, table: Table) -> str:
     name = quoted_name(dataset.name, table.name)
     if not dataset.since or table.partition is None:
         return name
