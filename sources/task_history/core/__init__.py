@@ -1,6 +1,7 @@
 """Values and tools that every package uses; nothing here asks a vendor or a warehouse::
 
 models          data classes that all modules share: windows, pages, requests, answers, tables
+columns         the columns of a table, one function for each of dlt's types
 errors          errors, grouped by who must act; exit_codes the exit codes of the command
 intervals       rules about windows, pages and positions
 json            values as JSON text; json_reading JSON as vendors send it as values

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..core.columns import bigint, boolean, text, timestamp
 from ..core.models import Column, Table
 from .protocol import ViewMapping
 
 PROVENANCE = (
-    Column("fetched_at", "timestamp", "When this connector read the row from the vendor."),
-    Column("run_id", "text", "The run of this connector that brought the row (sync_runs.run_id)."),
+    timestamp("fetched_at", "When this connector read the row from the vendor."),
+    text("run_id", "The run of this connector that brought the row (sync_runs.run_id)."),
 )
 """Columns of every table of the vendor's data."""
 
 UNREADABLE = (
-    Column(
+    text(
         "unreadable_reason",
-        "text",
         "Why it, or a part of it, could not be read, such as an id that no address can hold; empty for most.",
     ),
-    Column(
-        "tries",
-        "bigint",
-        "How many runs tried to read it in vain, where a later one may do better; empty elsewhere.",
+    bigint(
+        "tries", "How many runs tried to read it in vain, where a later one may do better; empty elsewhere."
     ),
-    Column(
+    timestamp(
         "next_try_at",
-        "timestamp",
         "From when on a run tries to read it again: an hour after the first try, then twice as long after each, at "
         "most two days. Empty where nothing is left to read, or where no try can help.",
     ),
@@ -37,22 +34,18 @@ UNREADABLE = (
 def _own_columns(*, what: str) -> tuple[Column, ...]:
     """The columns that this connector adds to every table of executions."""
     return (
-        Column("is_open", "bool", f"Whether {what} may still change; it is read again until it is false."),
-        Column(
+        boolean("is_open", f"Whether {what} may still change; it is read again until it is false."),
+        text(
             "resolution",
-            "text",
             f"Why {what} is not open any more: ended; unresolved_at_retention, when it was still open as the vendor's "
             "retention passed over it; gone, when the vendor no longer held it before that. Empty while it is open.",
         ),
-        Column(
-            "purged_at_source",
-            "timestamp",
-            f"When the vendor was found to hold {what} no longer; empty while it does.",
+        timestamp(
+            "purged_at_source", f"When the vendor was found to hold {what} no longer; empty while it does."
         ),
-        Column("status_seen_at", "timestamp", f"When this connector first saw {what} in its status."),
-        Column(
+        timestamp("status_seen_at", f"When this connector first saw {what} in its status."),
+        text(
             "read_by",
-            "text",
             "The kind of request that brought this version of the row: list; late, when it became visible behind the "
             "cursor; status, a list of what is open; execution, a single read; repair, after an audit; replay, when it "
             "was run again under its own id.",
@@ -64,10 +57,9 @@ def _own_columns(*, what: str) -> tuple[Column, ...]:
 def timestamp_columns(name: str, description: str, source: str) -> tuple[Column, Column]:
     """A vendor's instant to the microsecond, and its text for what is finer, see ``parsing.timed``."""
     return (
-        Column(name, "timestamp", f"{description}, cut to microseconds.", source),
-        Column(
+        timestamp(name, f"{description}, cut to microseconds.", source),
+        text(
             f"{name}_exact",
-            "text",
             "The same as the vendor sent it, where that is finer than a microsecond.",
             f"{source}Exact",
         ),
@@ -105,7 +97,7 @@ def steps_table(
         (key,),
         (
             *columns,
-            Column("execution_date_started", "timestamp", f"{started}; partitions the table."),
+            timestamp("execution_date_started", f"{started}; partitions the table."),
             *PROVENANCE,
         ),
         partition="execution_date_started",
@@ -122,19 +114,18 @@ def details_log(
         description,
         ("id",),
         (
-            Column("id", "text", execution),
-            Column(
+            text("id", execution),
+            text(
                 "outcome",
-                "text",
                 "loaded; gone when the vendor held it no longer; expired when it was past the vendor's retention; "
                 "unreadable when it could not be read; too_large when the answer was larger than answer_max_bytes; "
                 "again when it was replayed under its own id, or could be read once more, and those steps are not yet "
                 "loaded.",
             ),
             *UNREADABLE,
-            Column("steps", "bigint", steps),
+            bigint("steps", steps),
             *more,
-            Column("date_started", "timestamp", f"{started}; partitions the table."),
+            timestamp("date_started", f"{started}; partitions the table."),
             *PROVENANCE,
         ),
         partition="date_started",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.models import Column, Table
+from ...core.columns import bigint, boolean, customer_data, double, text, timestamp
+from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
@@ -16,97 +17,62 @@ from ..common_tables import (
 from ..protocol import Views
 
 _COUNTS = (
-    Column("total", "bigint", "Executions in it.", "total"),
-    Column("succeeded", "bigint", "Those that succeeded.", "succeeded"),
-    Column(
-        "partial", "bigint", "Those that succeeded in part; empty where the vendor does not tell.", "partial"
-    ),
-    Column("failed", "bigint", "Those that failed.", "failed"),
-    Column("cancelled", "bigint", "Those that were cancelled.", "cancelled"),
-    Column(
+    bigint("total", "Executions in it.", "total"),
+    bigint("succeeded", "Those that succeeded.", "succeeded"),
+    bigint("partial", "Those that succeeded in part; empty where the vendor does not tell.", "partial"),
+    bigint("failed", "Those that failed.", "failed"),
+    bigint("cancelled", "Those that were cancelled.", "cancelled"),
+    double(
         "success_rate",
-        "double",
         "Succeeded of those that ended, from 0 to 1, computed from the counts; empty while none has ended.",
     ),
-    Column(
+    double(
         "failure_rate",
-        "double",
         "Failed of those that ended, from 0 to 1, computed from the counts; empty while none has ended.",
     ),
 )
 _OF_WINDOW = (
-    Column("granularity", "text", "hourly or daily."),
-    Column("window_start", "timestamp", "From when on the vendor counted."),
-    Column("window_end", "timestamp", "Until when it counted, up to the end of the bucket that was open."),
+    text("granularity", "hourly or daily."),
+    timestamp("window_start", "From when on the vendor counted."),
+    timestamp("window_end", "Until when it counted, up to the end of the bucket that was open."),
 )
 
 EXECUTIONS = executions_table(
     "executions",
     "One row per execution: what was ordered, by whom, and what came of it, in the newest state that was read.",
     (
-        Column("id", "text", "The execution's id.", "id"),
-        Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
-        Column("workflow_id", "text", "The workflow; empty for one that was made for once.", "workflowId"),
-        Column(
-            "workflow_run_id",
-            "text",
-            "Its run (runs.id); empty before it began, as while it is unpaid.",
-            "runId",
-        ),
-        Column("source_system", "text", "The system that asked for it.", "sourceSystem"),
-        Column(
-            "source_entity_type",
-            "text",
-            "What it is about in that system, such as order.",
-            "sourceEntityType",
-        ),
-        Column("source_entity_id", "text", "Which one it is about in that system.", "sourceEntityId"),
-        Column("external_ref", "text", "That system's own reference.", "externalRef"),
-        Column("idempotency_key", "text", "The key by which it is made only once.", "idempotencyKey"),
-        Column(
-            "initiated_by_type", "text", "What kind of caller began it, such as api_key.", "initiatedByType"
-        ),
-        Column("initiated_by_id", "text", "Who began it.", "initiatedById"),
-        Column("checkout_session_id", "text", "Its checkout, where it was paid.", "checkoutSessionId"),
-        Column("order_id", "text", "Its order, where there is one.", "orderId"),
-        Column(
-            "payment_status", "text", "The state of its payment, as the vendor spells it.", "paymentStatus"
-        ),
-        Column(
+        text("id", "The execution's id.", "id"),
+        text("organization_id", "The organization it belongs to.", "organizationId"),
+        text("workflow_id", "The workflow; empty for one that was made for once.", "workflowId"),
+        text("workflow_run_id", "Its run (runs.id); empty before it began, as while it is unpaid.", "runId"),
+        text("source_system", "The system that asked for it.", "sourceSystem"),
+        text("source_entity_type", "What it is about in that system, such as order.", "sourceEntityType"),
+        text("source_entity_id", "Which one it is about in that system.", "sourceEntityId"),
+        text("external_ref", "That system's own reference.", "externalRef"),
+        text("idempotency_key", "The key by which it is made only once.", "idempotencyKey"),
+        text("initiated_by_type", "What kind of caller began it, such as api_key.", "initiatedByType"),
+        text("initiated_by_id", "Who began it.", "initiatedById"),
+        text("checkout_session_id", "Its checkout, where it was paid.", "checkoutSessionId"),
+        text("order_id", "Its order, where there is one.", "orderId"),
+        text("payment_status", "The state of its payment, as the vendor spells it.", "paymentStatus"),
+        text(
             "status",
-            "text",
             "The vendor's status: awaiting_payment, payment_confirmed, workflow_queued, workflow_running, "
             "workflow_waiting, workflow_succeeded, workflow_partial, workflow_failed, workflow_cancelled or another.",
             "status",
         ),
-        Column(
-            "status_reason", "text", "Why it has that status, secrets redacted.", "statusReason", is_free=True
-        ),
-        Column(
-            "request_payload",
-            "text",
-            "The request as JSON text, secrets redacted.",
-            "requestPayload",
-            is_free=True,
-        ),
-        Column(
-            "response_payload",
-            "text",
-            "The response as JSON text, secrets redacted.",
-            "responsePayload",
-            is_free=True,
-        ),
-        Column(
+        customer_data("status_reason", "Why it has that status, secrets redacted.", "statusReason"),
+        customer_data("request_payload", "The request as JSON text, secrets redacted.", "requestPayload"),
+        customer_data("response_payload", "The response as JSON text, secrets redacted.", "responsePayload"),
+        customer_data(
             "client_safe_metadata",
-            "text",
             "What its caller noted, as JSON text, secrets redacted.",
             "clientSafeMetadata",
-            is_free=True,
         ),
-        Column("created_at", "timestamp", "When it was asked for; windows are cut by it.", "createdAt"),
-        Column("started_at", "timestamp", "When its run began.", "startedAt"),
-        Column("finished_at", "timestamp", "When it ended; empty while it is open.", "finishedAt"),
-        Column("updated_at", "timestamp", "When the vendor changed it last.", "updatedAt"),
+        timestamp("created_at", "When it was asked for; windows are cut by it.", "createdAt"),
+        timestamp("started_at", "When its run began.", "startedAt"),
+        timestamp("finished_at", "When it ended; empty while it is open.", "finishedAt"),
+        timestamp("updated_at", "When the vendor changed it last.", "updatedAt"),
     ),
     what="the execution",
     started="created_at",
@@ -117,26 +83,21 @@ EVENTS = steps_table(
     "execution_events",
     "One row per event of an execution, read once it had ended.",
     (
-        Column(
-            "id",
-            "text",
-            "The event's id; the execution's and its position where the vendor gives none.",
-            "id",
-        ),
-        Column("workflow_execution_id", "text", "The execution (executions.id).", "executionId"),
-        Column("workflow_run_id", "text", "The run that it is of (runs.id).", "runId"),
-        Column("workflow_id", "text", "The workflow that it is of.", "workflowId"),
-        Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
-        Column("position", "bigint", "The event's position in the vendor's list, from 0."),
-        Column("node_id", "text", "The node that it is of (run_nodes.node_id).", "nodeId"),
-        Column("request_id", "text", "The request that it is of.", "requestId"),
-        Column("event_type", "text", "The kind of event, such as node.failed.", "eventType"),
-        Column("status", "text", "The last word of the kind, such as failed."),
-        Column("level", "text", "How grave it is, as the vendor spells it.", "level"),
-        Column("title", "text", "What happened, in short.", "title", is_free=True),
-        Column("message", "text", "What happened, secrets redacted.", "message", is_free=True),
-        Column("data", "text", "What belongs to it, as JSON text, secrets redacted.", "data", is_free=True),
-        Column("created_at", "timestamp", "When it happened.", "createdAt"),
+        text("id", "The event's id; the execution's and its position where the vendor gives none.", "id"),
+        text("workflow_execution_id", "The execution (executions.id).", "executionId"),
+        text("workflow_run_id", "The run that it is of (runs.id).", "runId"),
+        text("workflow_id", "The workflow that it is of.", "workflowId"),
+        text("organization_id", "The organization it belongs to.", "organizationId"),
+        bigint("position", "The event's position in the vendor's list, from 0."),
+        text("node_id", "The node that it is of (run_nodes.node_id).", "nodeId"),
+        text("request_id", "The request that it is of.", "requestId"),
+        text("event_type", "The kind of event, such as node.failed.", "eventType"),
+        text("status", "The last word of the kind, such as failed."),
+        text("level", "How grave it is, as the vendor spells it.", "level"),
+        customer_data("title", "What happened, in short.", "title"),
+        customer_data("message", "What happened, secrets redacted.", "message"),
+        customer_data("data", "What belongs to it, as JSON text, secrets redacted.", "data"),
+        timestamp("created_at", "When it happened.", "createdAt"),
     ),
     started="When its execution was asked for",
 )
@@ -147,38 +108,33 @@ DETAILS = details_log(
     execution="The execution (executions.id).",
     steps="How many events it has.",
     started="When the execution was asked for",
-    more=(
-        Column(
-            "message", "text", "What the single read says of it, secrets redacted.", "message", is_free=True
-        ),
-    ),
+    more=(customer_data("message", "What the single read says of it, secrets redacted.", "message"),),
 )
 
 RUNS = executions_table(
     "runs",
     "One row per run of a workflow, in the newest state that was read.",
     (
-        Column("id", "text", "The run's id.", "id"),
-        Column("organization_id", "text", "The organization it belongs to.", "organizationId"),
-        Column("workflow_id", "text", "The workflow; empty for one that was made for once.", "workflowId"),
-        Column("workflow_name", "text", "What the workflow was called.", "workflowName"),
-        Column("workflow_version", "bigint", "Which version of the workflow ran.", "workflowVersion"),
-        Column(
+        text("id", "The run's id.", "id"),
+        text("organization_id", "The organization it belongs to.", "organizationId"),
+        text("workflow_id", "The workflow; empty for one that was made for once.", "workflowId"),
+        text("workflow_name", "What the workflow was called.", "workflowName"),
+        bigint("workflow_version", "Which version of the workflow ran.", "workflowVersion"),
+        text(
             "status",
-            "text",
             "The vendor's status: running, waiting, success, partial, failure, cancelled or another.",
             "status",
         ),
-        Column("trigger_source", "text", "What triggered it, such as webhook.", "triggerSource"),
-        Column("triggered_by", "text", "Who triggered it.", "triggeredBy"),
-        Column("trigger_node_id", "text", "The node at which it began.", "triggerNodeId"),
-        Column("started_at", "timestamp", "When it began; windows are cut by it.", "startedAt"),
-        Column("finished_at", "timestamp", "When it ended; empty while it is open.", "finishedAt"),
-        Column("total_cu", "double", "Compute units that it used.", "totalCu"),
-        Column("is_dust_test", "bool", "Whether it was a trial with next to nothing.", "isDustTest"),
-        Column("is_simulation", "bool", "Whether it was simulated only.", "isSimulation"),
-        Column("source_run_id", "text", "The run that it repeats.", "sourceRunId"),
-        Column("summary", "text", "What the vendor sums it up as.", "summary", is_free=True),
+        text("trigger_source", "What triggered it, such as webhook.", "triggerSource"),
+        text("triggered_by", "Who triggered it.", "triggeredBy"),
+        text("trigger_node_id", "The node at which it began.", "triggerNodeId"),
+        timestamp("started_at", "When it began; windows are cut by it.", "startedAt"),
+        timestamp("finished_at", "When it ended; empty while it is open.", "finishedAt"),
+        double("total_cu", "Compute units that it used.", "totalCu"),
+        boolean("is_dust_test", "Whether it was a trial with next to nothing.", "isDustTest"),
+        boolean("is_simulation", "Whether it was simulated only.", "isSimulation"),
+        text("source_run_id", "The run that it repeats.", "sourceRunId"),
+        customer_data("summary", "What the vendor sums it up as.", "summary"),
     ),
     what="the run",
     started="started_at",
@@ -189,31 +145,26 @@ NODES = steps_table(
     "run_nodes",
     "One row per node of a run, those within loops once per iteration; read once the run had ended.",
     (
-        Column("id", "text", "The run's id and the node's path."),
-        Column("workflow_execution_id", "text", "The run (runs.id)."),
-        Column("path", "text", "Where the node is: its id, within loops after the loop's id and iteration."),
-        Column("parent_path", "text", "The path of the loop that it is within; empty for others."),
-        Column("iteration", "bigint", "Which iteration of the loop it is of, from 0; empty for others."),
-        Column("node_id", "text", "The node's id in the workflow's definition."),
-        Column("type", "text", "The kind of node.", "type"),
-        Column(
+        text("id", "The run's id and the node's path."),
+        text("workflow_execution_id", "The run (runs.id)."),
+        text("path", "Where the node is: its id, within loops after the loop's id and iteration."),
+        text("parent_path", "The path of the loop that it is within; empty for others."),
+        bigint("iteration", "Which iteration of the loop it is of, from 0; empty for others."),
+        text("node_id", "The node's id in the workflow's definition."),
+        text("type", "The kind of node.", "type"),
+        text(
             "status",
-            "text",
             "The vendor's status: pending, running, success, partial, failure, skipped, waiting, scheduled, cancelled, "
             "auto_swapping or another.",
             "status",
         ),
-        Column("started_at", "timestamp", "When the node began.", "startedAt"),
-        Column("finished_at", "timestamp", "When the node ended.", "finishedAt"),
-        Column("input", "text", "Its input as JSON text, secrets redacted.", "input", is_free=True),
-        Column(
-            "result",
-            "text",
-            "Its result as JSON text, secrets redacted; of a failed node the error.",
-            "result",
-            is_free=True,
+        timestamp("started_at", "When the node began.", "startedAt"),
+        timestamp("finished_at", "When the node ended.", "finishedAt"),
+        customer_data("input", "Its input as JSON text, secrets redacted.", "input"),
+        customer_data(
+            "result", "Its result as JSON text, secrets redacted; of a failed node the error.", "result"
         ),
-        Column("secret_keys", "text", "JSON list of the keys of its input that hold secrets.", "secretKeys"),
+        text("secret_keys", "JSON list of the keys of its input that hold secrets.", "secretKeys"),
     ),
     started="When its run began",
 )
@@ -225,12 +176,10 @@ RUN_DETAILS = details_log(
     steps="How many nodes it has, those within loops once per iteration.",
     started="When the run began",
     more=(
-        Column(
+        customer_data(
             "workflow_definition",
-            "text",
             "The workflow's definition as it ran, as JSON text, secrets redacted.",
             "workflowDefinition",
-            is_free=True,
         ),
     ),
 )
@@ -240,13 +189,11 @@ STATS = Table(
     "One row per hour or day of executions as the vendor counts them; hours and days without any have a row too.",
     ("granularity", "bucket_start"),
     (
-        Column("granularity", "text", "hourly or daily."),
-        Column("bucket_start", "timestamp", "When the hour or day begins, UTC."),
-        Column("bucket_end", "timestamp", "When it ends; that instant excluded."),
-        Column(
-            "is_closed", "bool", "Whether it is over and all in it has ended: then it is not asked for again."
-        ),
-        Column("is_filled", "bool", "Whether the vendor gave no row for it, which means none."),
+        text("granularity", "hourly or daily."),
+        timestamp("bucket_start", "When the hour or day begins, UTC."),
+        timestamp("bucket_end", "When it ends; that instant excluded."),
+        boolean("is_closed", "Whether it is over and all in it has ended: then it is not asked for again."),
+        boolean("is_filled", "Whether the vendor gave no row for it, which means none."),
         *_COUNTS,
         *PROVENANCE,
     ),
@@ -260,11 +207,9 @@ SUMMARY = Table(
     (
         *_OF_WINDOW,
         *_COUNTS,
-        Column("terminal", "bigint", "Those that have ended, as the vendor counts them.", "terminal"),
-        Column("in_progress", "bigint", "Those that have not.", "inProgress"),
-        Column(
-            "average_duration_ms", "double", "Their average duration in milliseconds.", "averageDurationMs"
-        ),
+        bigint("terminal", "Those that have ended, as the vendor counts them.", "terminal"),
+        bigint("in_progress", "Those that have not.", "inProgress"),
+        double("average_duration_ms", "Their average duration in milliseconds.", "averageDurationMs"),
         *PROVENANCE,
     ),
 )
@@ -275,8 +220,8 @@ BY_STATUS = Table(
     ("granularity", "window_start", "window_end", "status"),
     (
         *_OF_WINDOW,
-        Column("status", "text", "The vendor's status (executions.status).", "status"),
-        Column("count", "bigint", "How many have it.", "count"),
+        text("status", "The vendor's status (executions.status).", "status"),
+        bigint("count", "How many have it.", "count"),
         *PROVENANCE,
     ),
 )
@@ -287,12 +232,7 @@ BY_SOURCE = Table(
     ("granularity", "window_start", "window_end", "source_system"),
     (
         *_OF_WINDOW,
-        Column(
-            "source_system",
-            "text",
-            "The system that asked for them (executions.source_system).",
-            "sourceSystem",
-        ),
+        text("source_system", "The system that asked for them (executions.source_system).", "sourceSystem"),
         *_COUNTS,
         *PROVENANCE,
     ),
@@ -303,14 +243,14 @@ FAILURES = Table(
     "One row per execution that the vendor named among the last that failed; it names only some.",
     ("execution_id",),
     (
-        Column("execution_id", "text", "The execution (executions.id).", "executionId"),
-        Column("workflow_run_id", "text", "Its run (runs.id).", "runId"),
-        Column("workflow_id", "text", "The workflow that failed.", "workflowId"),
-        Column("source_system", "text", "The system that asked for it.", "sourceSystem"),
-        Column("status", "text", "The vendor's status.", "status"),
-        Column("status_reason", "text", "Why it failed, secrets redacted.", "statusReason", is_free=True),
-        Column("created_at", "timestamp", "When it was asked for.", "createdAt"),
-        Column("finished_at", "timestamp", "When it ended.", "finishedAt"),
+        text("execution_id", "The execution (executions.id).", "executionId"),
+        text("workflow_run_id", "Its run (runs.id).", "runId"),
+        text("workflow_id", "The workflow that failed.", "workflowId"),
+        text("source_system", "The system that asked for it.", "sourceSystem"),
+        text("status", "The vendor's status.", "status"),
+        customer_data("status_reason", "Why it failed, secrets redacted.", "statusReason"),
+        timestamp("created_at", "When it was asked for.", "createdAt"),
+        timestamp("finished_at", "When it ended.", "finishedAt"),
         *PROVENANCE,
     ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.models import Column, Table
+from ...core.columns import bigint, boolean, text, timestamp
+from ...core.models import Table
 from ..common_tables import (
     UNREADABLE,
     details_log,
@@ -19,31 +20,20 @@ EXECUTIONS = executions_table(
     "workflow_executions",
     "One row per execution of a workflow, in the newest state that was read.",
     (
-        Column("id", "text", "The execution's id.", "id"),
-        Column(
-            "user_id", "text", "The Connected User for whom the workflow ran, as the app named it.", "userId"
-        ),
-        Column(
-            "workflow_id", "text", "The workflow that ran; its integration is in workflows.", "workflowId"
-        ),
-        Column(
-            "status",
-            "text",
-            "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.",
-            "status",
-        ),
-        Column("date_started", "timestamp", "When the execution began.", "dateStarted"),
-        Column("date_ended", "timestamp", "When the execution ended; empty while it is open.", "dateEnded"),
-        Column(
+        text("id", "The execution's id.", "id"),
+        text("user_id", "The Connected User for whom the workflow ran, as the app named it.", "userId"),
+        text("workflow_id", "The workflow that ran; its integration is in workflows.", "workflowId"),
+        text("status", "The vendor's status: EXECUTING, DELAYED, SUCCEEDED, FAILED or another.", "status"),
+        timestamp("date_started", "When the execution began.", "dateStarted"),
+        timestamp("date_ended", "When the execution ended; empty while it is open.", "dateEnded"),
+        bigint(
             "run_duration",
-            "bigint",
             "Milliseconds from start to end as the listing gives it; where the final state came from a single "
             "read, which rounds to seconds, the difference of the two dates.",
             "runDuration",
         ),
-        Column(
+        bigint(
             "task_count",
-            "bigint",
             "Tasks the execution used; their sum is a lower bound of the invoice, which also counts Proxy API calls.",
             "taskCount",
         ),
@@ -57,33 +47,21 @@ STEPS = steps_table(
     "step_executions",
     "One row per step that an execution ran; a step in a fan-out has one row per iteration.",
     (
-        Column("id", "text", "The step execution's id.", "id"),
-        Column(
+        text("id", "The step execution's id.", "id"),
+        text(
             "workflow_execution_id",
-            "text",
             "The execution it belongs to (workflow_executions.id).",
             "workflowExecutionId",
         ),
-        Column(
-            "step_id", "text", "The step of the workflow's definition; the same in every execution.", "stepId"
-        ),
-        Column("type", "text", "Kind of step, such as TRIGGER/CRON or ACTION/REQUEST.", "type"),
-        Column("status", "text", "The vendor's status of the step.", "status"),
-        Column("date_started", "timestamp", "When the step began.", "start"),
-        Column("date_ended", "timestamp", "When the step ended.", "end"),
-        Column(
-            "next", "text", "JSON list of the step executions that followed (step_executions.id).", "next"
-        ),
-        Column("prev", "text", "The step execution before it; empty for the trigger.", "prev"),
-        Column(
-            "input_size", "bigint", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"
-        ),
-        Column(
-            "output_size",
-            "bigint",
-            "Size of the step's output as the vendor counts it, in bytes.",
-            "outputSize",
-        ),
+        text("step_id", "The step of the workflow's definition; the same in every execution.", "stepId"),
+        text("type", "Kind of step, such as TRIGGER/CRON or ACTION/REQUEST.", "type"),
+        text("status", "The vendor's status of the step.", "status"),
+        timestamp("date_started", "When the step began.", "start"),
+        timestamp("date_ended", "When the step ended.", "end"),
+        text("next", "JSON list of the step executions that followed (step_executions.id).", "next"),
+        text("prev", "The step execution before it; empty for the trigger.", "prev"),
+        bigint("input_size", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"),
+        bigint("output_size", "Size of the step's output as the vendor counts it, in bytes.", "outputSize"),
     ),
     started="When the step's execution began",
     is_clustered_by_key=True,
@@ -93,24 +71,21 @@ PAYLOADS = steps_table(
     "step_payloads",
     "One row per step whose input and output were read: customer data, redacted, in a table of its own.",
     (
-        Column("step_execution_id", "text", "The step (step_executions.id)."),
-        Column("workflow_execution_id", "text", "The execution it belongs to (workflow_executions.id)."),
-        Column("input", "text", "The step's input as JSON text, secrets redacted."),
-        Column(
-            "output",
-            "text",
-            "The step's output as JSON text, secrets redacted; an error's text for a failed step.",
+        text("step_execution_id", "The step (step_executions.id)."),
+        text("workflow_execution_id", "The execution it belongs to (workflow_executions.id)."),
+        text("input", "The step's input as JSON text, secrets redacted."),
+        text(
+            "output", "The step's output as JSON text, secrets redacted; an error's text for a failed step."
         ),
-        Column("input_bytes", "bigint", "Size of the input's JSON text before it was cut, in bytes."),
-        Column("output_bytes", "bigint", "Size of the output's JSON text before it was cut, in bytes."),
-        Column("is_input_cut", "bool", "Whether the input was longer than payload_max_bytes and was cut."),
-        Column("is_output_cut", "bool", "Whether the output was longer than payload_max_bytes and was cut."),
-        Column("is_large_input", "bool", "The vendor's flag that the input is large.", "isLargeInput"),
-        Column("is_large_output", "bool", "The vendor's flag that the output is large.", "isLargeOutput"),
-        Column("redactions", "bigint", "How many values were redacted in input and output."),
-        Column(
+        bigint("input_bytes", "Size of the input's JSON text before it was cut, in bytes."),
+        bigint("output_bytes", "Size of the output's JSON text before it was cut, in bytes."),
+        boolean("is_input_cut", "Whether the input was longer than payload_max_bytes and was cut."),
+        boolean("is_output_cut", "Whether the output was longer than payload_max_bytes and was cut."),
+        boolean("is_large_input", "The vendor's flag that the input is large.", "isLargeInput"),
+        boolean("is_large_output", "The vendor's flag that the output is large.", "isLargeOutput"),
+        bigint("redactions", "How many values were redacted in input and output."),
+        text(
             "outcome",
-            "text",
             "loaded; gone when the vendor no longer held the payload; unreadable when it could not be read; "
             "too_large when the answer was larger than answer_max_bytes.",
         ),
@@ -128,9 +103,8 @@ DETAILS = details_log(
     steps="How many steps the execution ran.",
     started="When the execution began",
     more=(
-        Column(
+        bigint(
             "run_duration",
-            "bigint",
             "The duration as the single read gives it; the vendor's samples show rounded seconds here.",
         ),
     ),
@@ -141,19 +115,13 @@ WORKFLOWS = Table(
     "One row per workflow that ran: its integration, which rows of executions do not name.",
     ("workflow_id",),
     (
-        Column("workflow_id", "text", "The workflow (workflow_executions.workflow_id)."),
-        Column(
-            "integration", "text", "Its integration as the vendor spells it; empty while it is not known."
-        ),
-        Column("workflow_name", "text", "Its name, where a mapping file gives it."),
-        Column(
-            "origin",
-            "text",
-            "How it is known: file; asked; listed, by a backfill of one integration; or unknown.",
-        ),
-        Column("asked", "text", "JSON list of the integrations that were asked for."),
-        Column("fetched_at", "timestamp", "When it became known."),
-        Column("run_id", "text", "The run that wrote the row (sync_runs.run_id)."),
+        text("workflow_id", "The workflow (workflow_executions.workflow_id)."),
+        text("integration", "Its integration as the vendor spells it; empty while it is not known."),
+        text("workflow_name", "Its name, where a mapping file gives it."),
+        text("origin", "How it is known: file; asked; listed, by a backfill of one integration; or unknown."),
+        text("asked", "JSON list of the integrations that were asked for."),
+        timestamp("fetched_at", "When it became known."),
+        text("run_id", "The run that wrote the row (sync_runs.run_id)."),
     ),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.models import Column, Table
+from ...core.columns import bigint, boolean, customer_data, text, timestamp
+from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
@@ -19,25 +20,18 @@ EXECUTIONS = executions_table(
     "workflow_executions",
     "One row per execution of a workflow, in the newest state that was read.",
     (
-        Column("id", "text", "The execution's id.", "id"),
-        Column("workflow_id", "text", "The workflow that ran (workflows.id).", "workflowId"),
-        Column(
-            "request_id",
-            "text",
-            "The id by which the vendor traces the request that started it.",
-            "requestId",
-        ),
+        text("id", "The execution's id.", "id"),
+        text("workflow_id", "The workflow that ran (workflows.id).", "workflowId"),
+        text("request_id", "The id by which the vendor traces the request that started it.", "requestId"),
         *timestamp_columns("start_time", "When the execution began", "startTime"),
-        Column("close_time", "timestamp", "When the execution ended; empty while it is open.", "closeTime"),
-        Column(
+        timestamp("close_time", "When the execution ended; empty while it is open.", "closeTime"),
+        text(
             "close_time_exact",
-            "text",
             "The same as the vendor sent it, where that is finer than a microsecond.",
             "closeTimeExact",
         ),
-        Column(
+        text(
             "status",
-            "text",
             "The vendor's status: Queued, Running or Executing (the same), Completed, Failed, Canceled or another.",
             "status",
         ),
@@ -51,29 +45,22 @@ EVENTS = steps_table(
     "execution_events",
     "One row per event of an execution's history, read once the execution had ended.",
     (
-        Column("id", "text", "The execution's id and the event's position in its history."),
-        Column("workflow_execution_id", "text", "The execution (workflow_executions.id)."),
-        Column("position", "bigint", "The event's position in the history, from 0."),
-        Column(
+        text("id", "The execution's id and the event's position in its history."),
+        text("workflow_execution_id", "The execution (workflow_executions.id)."),
+        bigint("position", "The event's position in the history, from 0."),
+        text(
             "type",
-            "text",
             "The event: ActivityTaskScheduled, ActivityTaskFailed, WorkflowExecutionCompleted and so on.",
             "type",
         ),
         *timestamp_columns("timestamp", "When it happened", "timestamp"),
-        Column(
-            "status", "text", "The last word of the type: Scheduled, Started, Completed, Failed and so on."
-        ),
-        Column("step_name", "text", "The step of the workflow's definition, where the event is of one."),
-        Column("display_name", "text", "How the step is called, where the event is of one."),
-        Column("technical_name", "text", "What the step does, such as sp:send-email."),
-        Column("error", "text", "What failed, as text or JSON text, secrets redacted.", is_free=True),
-        Column(
-            "attributes",
-            "text",
-            "All attributes of the event as JSON text, secrets redacted.",
-            "attributes",
-            is_free=True,
+        text("status", "The last word of the type: Scheduled, Started, Completed, Failed and so on."),
+        text("step_name", "The step of the workflow's definition, where the event is of one."),
+        text("display_name", "How the step is called, where the event is of one."),
+        text("technical_name", "What the step does, such as sp:send-email."),
+        customer_data("error", "What failed, as text or JSON text, secrets redacted."),
+        customer_data(
+            "attributes", "All attributes of the event as JSON text, secrets redacted.", "attributes"
         ),
     ),
     started="When the event's execution began",
@@ -86,15 +73,11 @@ DETAILS = details_log(
     steps="How many events the history has.",
     started="When the execution began",
     more=(
-        Column(
-            "trigger", "text", "The trigger that history-v2 gives, as JSON text.", "trigger", is_free=True
-        ),
-        Column(
+        customer_data("trigger", "The trigger that history-v2 gives, as JSON text.", "trigger"),
+        customer_data(
             "definition",
-            "text",
             "The workflow's definition as it ran, as JSON text, where history-v2 gives it.",
             "definition",
-            is_free=True,
         ),
     ),
 )
@@ -104,26 +87,19 @@ WORKFLOWS = Table(
     "One row per workflow as it was when it was last listed.",
     ("id",),
     (
-        Column("id", "text", "The workflow's id.", "id"),
-        Column("name", "text", "The workflow's name.", "name"),
-        Column("description", "text", "What its author says of it.", "description", is_free=True),
-        Column("enabled", "bool", "Whether it can be triggered.", "enabled"),
-        Column("trigger_type", "text", "EVENT, EXTERNAL, SCHEDULED, or empty."),
-        Column("trigger", "text", "The whole trigger as JSON text.", "trigger", is_free=True),
-        Column("definition", "text", "Its steps as JSON text, secrets redacted.", "definition", is_free=True),
-        Column("owner_name", "text", "Who owns it."),
-        Column("owner", "text", "The owner as JSON text.", "owner", is_free=True),
-        Column("creator", "text", "Who made it, as JSON text.", "creator", is_free=True),
-        Column("modified_by", "text", "Who changed it last, as JSON text.", "modifiedBy", is_free=True),
-        Column(
-            "execution_count",
-            "bigint",
-            "The vendor's count of its executions, of all time.",
-            "executionCount",
-        ),
-        Column(
-            "failure_count", "bigint", "The vendor's count of those that failed, of all time.", "failureCount"
-        ),
+        text("id", "The workflow's id.", "id"),
+        text("name", "The workflow's name.", "name"),
+        customer_data("description", "What its author says of it.", "description"),
+        boolean("enabled", "Whether it can be triggered.", "enabled"),
+        text("trigger_type", "EVENT, EXTERNAL, SCHEDULED, or empty."),
+        customer_data("trigger", "The whole trigger as JSON text.", "trigger"),
+        customer_data("definition", "Its steps as JSON text, secrets redacted.", "definition"),
+        text("owner_name", "Who owns it."),
+        customer_data("owner", "The owner as JSON text.", "owner"),
+        customer_data("creator", "Who made it, as JSON text.", "creator"),
+        customer_data("modified_by", "Who changed it last, as JSON text.", "modifiedBy"),
+        bigint("execution_count", "The vendor's count of its executions, of all time.", "executionCount"),
+        bigint("failure_count", "The vendor's count of those that failed, of all time.", "failureCount"),
         *timestamp_columns("created", "When it was made", "created"),
         *timestamp_columns("modified", "When it was changed last", "modified"),
         *PROVENANCE,

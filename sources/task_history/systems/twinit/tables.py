@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ...core.models import Column, Table
+from ...core.columns import bigint, customer_data, text, timestamp
+from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
@@ -20,31 +21,24 @@ RUNS = executions_table(
     "workflow_runs",
     "One row per run of a workflow, in the newest state that was read.",
     (
-        Column("id", "text", "The run's id.", "_id"),
-        Column("workflow_def_id", "text", "The definition that ran (workflow_defs.id).", "_workflowDefId"),
-        Column("name", "text", "What the run is called.", "_name"),
-        Column("namespace", "text", "The first of its namespaces."),
-        Column("namespaces", "text", "JSON list of all its namespaces.", "_namespaces"),
-        Column("user_type", "text", "Its type as its author named it.", "_userType"),
-        Column(
+        text("id", "The run's id.", "_id"),
+        text("workflow_def_id", "The definition that ran (workflow_defs.id).", "_workflowDefId"),
+        text("name", "What the run is called.", "_name"),
+        text("namespace", "The first of its namespaces."),
+        text("namespaces", "JSON list of all its namespaces.", "_namespaces"),
+        text("user_type", "Its type as its author named it.", "_userType"),
+        text(
             "status",
-            "text",
             "The vendor's status: RUNNING, COMPLETED, FAILED, TIMED_OUT, TERMINATED, PAUSED or another.",
             "status",
         ),
-        Column("result", "text", "Its result as JSON text, secrets redacted.", "_result", is_free=True),
-        Column(
-            "timeout_seconds",
-            "bigint",
-            "After how many seconds it is ended; empty for never.",
-            "_timeoutSeconds",
-        ),
-        Column("timeout_policy", "text", "What happens then.", "_timeoutPolicy"),
+        customer_data("result", "Its result as JSON text, secrets redacted.", "_result"),
+        bigint("timeout_seconds", "After how many seconds it is ended; empty for never.", "_timeoutSeconds"),
+        text("timeout_policy", "What happens then.", "_timeoutPolicy"),
         *timestamp_columns("created_at", "When it was made (windows are cut by it)", "_createdAt"),
         *timestamp_columns("updated_at", "When the vendor changed it last", "_updatedAt"),
-        Column(
+        timestamp(
             "finished_at_estimate",
-            "timestamp",
             "When it probably ended: its last change, once it has ended; empty where that is its making.",
         ),
     ),
@@ -57,23 +51,15 @@ TASKS = steps_table(
     "tasks",
     "One row per task of a run, those of loops once per iteration; read once the run had ended.",
     (
-        Column("id", "text", "The task's id.", "_id"),
-        Column("workflow_execution_id", "text", "The run (workflow_runs.id)."),
-        Column(
-            "parent_task_id",
-            "text",
-            "The task that it is within, such as a loop (tasks.id); empty for others.",
-        ),
-        Column(
-            "name", "text", "What the task is called; its type and position where it has no name.", "_name"
-        ),
-        Column("type", "text", "The kind of task, such as REST_CONNECTOR or DO_WHILE.", "_type"),
-        Column("sequence_no", "bigint", "Its position among the tasks; may repeat.", "_sequenceno"),
-        Column("status", "text", "The vendor's status, such as COMPLETED, FAILED or QUEUED.", "_status"),
-        Column(
-            "input_params", "text", "Its input as JSON text, secrets redacted.", "_inputParams", is_free=True
-        ),
-        Column("result", "text", "Its result as JSON text, secrets redacted.", "_result", is_free=True),
+        text("id", "The task's id.", "_id"),
+        text("workflow_execution_id", "The run (workflow_runs.id)."),
+        text("parent_task_id", "The task that it is within, such as a loop (tasks.id); empty for others."),
+        text("name", "What the task is called; its type and position where it has no name.", "_name"),
+        text("type", "The kind of task, such as REST_CONNECTOR or DO_WHILE.", "_type"),
+        bigint("sequence_no", "Its position among the tasks; may repeat.", "_sequenceno"),
+        text("status", "The vendor's status, such as COMPLETED, FAILED or QUEUED.", "_status"),
+        customer_data("input_params", "Its input as JSON text, secrets redacted.", "_inputParams"),
+        customer_data("result", "Its result as JSON text, secrets redacted.", "_result"),
     ),
     started="When its run was made",
 )
@@ -82,13 +68,13 @@ LOGS = steps_table(
     "task_logs",
     "One row per line that a task logged, in the vendor's order.",
     (
-        Column("id", "text", "The task's id and the line's position in its log."),
-        Column("task_id", "text", "The task (tasks.id)."),
-        Column("workflow_execution_id", "text", "The run (workflow_runs.id)."),
-        Column("position", "bigint", "The line's position in the task's log, from 0: many share a second."),
-        Column("timestamp", "timestamp", "When it was logged, to the second; taken for UTC.", "timestamp"),
-        Column("level", "text", "How grave it is, such as INFO.", "level"),
-        Column("message", "text", "What was logged, secrets redacted.", "message", is_free=True),
+        text("id", "The task's id and the line's position in its log."),
+        text("task_id", "The task (tasks.id)."),
+        text("workflow_execution_id", "The run (workflow_runs.id)."),
+        bigint("position", "The line's position in the task's log, from 0: many share a second."),
+        timestamp("timestamp", "When it was logged, to the second; taken for UTC.", "timestamp"),
+        text("level", "How grave it is, such as INFO.", "level"),
+        customer_data("message", "What was logged, secrets redacted.", "message"),
     ),
     started="When its run was made",
 )
@@ -106,17 +92,17 @@ DEFS = Table(
     "One row per definition of a workflow as it was when it was last listed.",
     ("id",),
     (
-        Column("id", "text", "The definition's id.", "_id"),
-        Column("name", "text", "What the workflow is called.", "_name"),
-        Column("description", "text", "What its author says of it.", "_description", is_free=True),
-        Column("namespaces", "text", "JSON list of its namespaces.", "_namespaces"),
-        Column("user_type", "text", "Its type as its author named it.", "_userType"),
-        Column("task_defs", "text", "Its tasks as JSON text, secrets redacted.", "_taskDefs", is_free=True),
-        Column("timeout_seconds", "bigint", "After how many seconds a run is ended.", "_timeoutSeconds"),
-        Column("created_at", "timestamp", "When it was made.", "_createdAt"),
-        Column("updated_at", "timestamp", "When it was changed last.", "_updatedAt"),
-        Column("created_by", "text", "The user who made it.", "_createdBy"),
-        Column("updated_by", "text", "The user who changed it last.", "_updatedBy"),
+        text("id", "The definition's id.", "_id"),
+        text("name", "What the workflow is called.", "_name"),
+        customer_data("description", "What its author says of it.", "_description"),
+        text("namespaces", "JSON list of its namespaces.", "_namespaces"),
+        text("user_type", "Its type as its author named it.", "_userType"),
+        customer_data("task_defs", "Its tasks as JSON text, secrets redacted.", "_taskDefs"),
+        bigint("timeout_seconds", "After how many seconds a run is ended.", "_timeoutSeconds"),
+        timestamp("created_at", "When it was made.", "_createdAt"),
+        timestamp("updated_at", "When it was changed last.", "_updatedAt"),
+        text("created_by", "The user who made it.", "_createdBy"),
+        text("updated_by", "The user who changed it last.", "_updatedBy"),
         *PROVENANCE,
     ),
 )

@@ -1,0 +1,40 @@
+"""Columns of tables, one function for each of dlt's types: ``text("id", "The run's id.", "id")``.
+
+Each takes the column's name, its description, and the vendor's key for it, which a column of this connector's own lacks.
+"""
+
+from __future__ import annotations
+
+from .models import Column
+
+
+def text(name: str, description: str, source: str | None = None) -> Column:
+    """A column of text."""
+    return Column(name, "text", description, source)
+
+
+def customer_data(name: str, description: str, source: str | None = None) -> Column:
+    """A column of text that customers wrote, or of any JSON: redacted, and cut at ``payload_max_bytes``."""
+    return Column(name, "text", description, source, is_free=True)
+
+
+def timestamp(name: str, description: str, source: str | None = None) -> Column:
+    """A column of instants, UTC."""
+    return Column(name, "timestamp", description, source)
+
+
+def bigint(
+    name: str, description: str, source: str | None = None, *, former_name: str | None = None
+) -> Column:
+    """A column of whole numbers."""
+    return Column(name, "bigint", description, source, former_name=former_name)
+
+
+def double(name: str, description: str, source: str | None = None) -> Column:
+    """A column of numbers with fractions."""
+    return Column(name, "double", description, source)
+
+
+def boolean(name: str, description: str, source: str | None = None) -> Column:
+    """A column of true and false."""
+    return Column(name, "bool", description, source)
