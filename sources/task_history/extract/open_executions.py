@@ -108,12 +108,7 @@ class OpenExecutions:
         that nothing new was listed: then lists that count what is stored are not read on.
         """
         left = {execution.id: execution for execution in opens}
-        # A listing that is not filtered by time shows nothing more cheaply than a single read.
-        readers = {
-            name: reader
-            for name in sorted({execution.partition for execution in opens})
-            if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
-        }
+        readers = self._readers((execution.partition for execution in opens), readable)
         spans: deque[Callable[[], tuple[list[Row], bool]]] = deque()
         for name, reader in readers.items():
             ours = [execution for execution in opens if execution.partition == name]
@@ -140,13 +135,15 @@ class OpenExecutions:
         still_unknown: list[str] = []
         yield from self._singly(map(_Single, ids), still_unknown)
         stored = self._warehouse.stored(still_unknown)
-        names = {self._warehouse.partition_of(row) for row in stored.values()}
-        readers = {
-            name: reader
-            for name in names
-            if self._system.listing.is_filtered_by_time and (reader := readable(name)) is not None
-        }
+        readers = self._readers(map(self._warehouse.partition_of, stored.values()), readable)
         yield from self._by_instants(still_unknown, readers, {})
+
+    def _readers(
+        self, names: Iterable[str], readable: Callable[[str], WindowReader | None]
+    ) -> dict[str, WindowReader]:
+        """The readers of these partitions; none where windows are not filtered by time: a single read costs less."""
+        wanted = sorted(set(names)) if self._system.listing.is_filtered_by_time else ()
+        return {name: reader for name in wanted if (reader := readable(name)) is not None}
 
     def read(self, ids: Iterable[str]) -> Iterator[Chunk]:
         """Reads settled executions singly; those that the vendor no longer holds are marked."""
@@ -155,7 +152,7 @@ class OpenExecutions:
     def retried(self) -> Iterator[Chunk]:
         """Reads what failed before, and notes what fails again: a later run tries it."""
         for item, outcome in self._reads.retried(self._detail_of):
-            yield from self._told(item, outcome, self._warehouse.stored([item.id]).get(item.id), None)
+            yield from self._single_read(item, outcome, self._warehouse.stored([item.id]).get(item.id), None)
 
     @property
     def postponed(self) -> Collection[str]:
@@ -226,7 +223,7 @@ class OpenExecutions:
         return [execution for execution in opens if execution.id in left]
 
     def _singly(self, items: Iterable[_Single], still_unknown: list[str] | None) -> Iterator[Chunk]:
-        """Reads executions singly. ``untold`` gets the ids of those of which that does not tell, for a listing."""
+        """Reads executions singly. Adds the ids that only a listing can tell of to ``still_unknown``."""
         wanted = list(items)
         # Where a listing may tell, it is asked at once.
         may_postpone = _never if still_unknown is not None else _is_open_and_new
@@ -243,12 +240,12 @@ class OpenExecutions:
                 still_unknown += sorted({item.id for item in part} - {item.id for item, _ in asked})
             outcomes = self._reads.first(asked, self._detail_of, may_postpone=may_postpone)
             for item, outcome in outcomes:
-                yield from self._told(item, outcome, stored.get(item.id), still_unknown)
+                yield from self._single_read(item, outcome, stored.get(item.id), still_unknown)
 
-    def _told(
+    def _single_read(
         self, item: _Single, outcome: Detail | Failure, stored: Row | None, still_unknown: list[str] | None
     ) -> Iterator[Chunk]:
-        """What a single read says of an execution."""
+        """The chunks of what a single read says of an execution."""
         if isinstance(outcome, Detail):
             self._may_read = True
             yield self._detail(item.id, stored or {}, outcome, tries=item.tries)
@@ -272,13 +269,7 @@ class OpenExecutions:
     def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
         """The note in the log of details that so many runs could not read an open execution."""
         unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
-        log.warning(
-            "execution_not_read",
-            id=identity,
-            reason=unread.reason,
-            tries=unread.tries,
-            next_try_at=unread.next_try_at,
-        )
+        log.warning("execution_not_read", id=identity, **unread.fields)
         table = self._system.details.log
         row = records.details_log_row(table, identity, started_at, "unreadable", self._stamp(), unread=unread)
         return Chunk({table.name: [row]}, leaves_backlog_unchanged=True)

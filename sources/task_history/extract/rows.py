@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse, parse_text
@@ -264,8 +264,13 @@ class ReadProblem:
         return " ".join(self.reasons[:_MOST_REASONS]) or None
 
     @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of a log line."""
+        return {"reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
+
+    @property
     def columns(self) -> Row:
-        """The columns of a log of details, or of payloads."""
+        """The columns of a details log, or of payloads."""
         return {"unreadable_reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
 
 
