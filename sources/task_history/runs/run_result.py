@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -88,59 +88,14 @@ class RunResult:
 
     def as_json(self) -> dict[str, Any]:
         """The result as the JSON object that ``--json`` prints."""
-        lost, left, bytes_read = self.lost, self.left, self.bytes
-        return {
-            "command": self.command,
-            "system": self.system,
-            "instance": self.instance,
-            "run_id": self.run_id,
-            "complete": self.is_complete,
-            "stopped": self.stopped,
-            "covered_until": self.covered_until,
-            "executions": self.executions,
-            "late": self.late,
-            "settled": self.settled,
-            "steps": self.steps,
-            "payloads": self.payloads,
-            "redactions": self.redactions,
-            "rejected": self.rejected,
-            "unverified_windows": self.unverified_windows,
-            "unresolved": self.unresolved,
-            "statistics_difference": _counts(self.statistics_difference),
-            "lost": None if lost is None else {"from": lost.start, "until": lost.end},
-            "left": {
-                "open_executions": left.open_executions,
-                "details": left.details,
-                "payloads": left.payloads,
-                "unreadable": left.unreadable,
-                "next_try_at": left.next_try_at,
-                "seconds": self.left_s,
-            },
-            "commits": self.commits,
-            "rows": dict(self.rows),
-            "requests": self.requests,
-            "requests_by_kind": dict(self.requests_by_kind),
-            "retries": self.retries,
-            "waited_s": dict(self.waited_s),
-            "budget": {
-                "limit": self.budget.limit,
-                "period_s": self.budget.period_s,
-                "left": self.budget.left,
-            },
-            "bytes": None
-            if bytes_read is None
-            else {
-                "estimated": bytes_read.estimated,
-                "processed": bytes_read.processed,
-                "limit": bytes_read.limit,
-            },
-            "duration_s": self.duration_s,
-            "dataset": self.dataset,
-        }
-
-
-def _counts(difference: tuple[int, int] | None) -> dict[str, int] | None:
-    return None if difference is None else {"vendor": difference[0], "stored": difference[1]}
+        values = asdict(self)
+        values["left"]["seconds"] = values.pop("left_s")
+        if self.lost is not None:
+            values["lost"] = {"from": self.lost.start, "until": self.lost.end}
+        if self.statistics_difference is not None:
+            vendor, stored = self.statistics_difference
+            values["statistics_difference"] = {"vendor": vendor, "stored": stored}
+        return {"complete" if name == "is_complete" else name: value for name, value in values.items()}
 
 
 def result_of(run: ActiveRun, seconds: float) -> RunResult:
