@@ -107,7 +107,7 @@ def audit(
             "system": settings.system.name,
             "instance": settings.instance,
             "run_id": current.loop.context.run_id,
-            "range": {"name": asked.name, "from": asked.window.start, "until": asked.window.end},
+            "range": {"name": asked.name, **asked.window.as_json()},
             "filters": filters,
             "complete": stopped is None,
             "stopped": stopped.reason if stopped else None,
@@ -147,13 +147,12 @@ def _found(work: Audit) -> dict[str, Any]:
 
 
 def _spans(windows: Iterable[Window]) -> list[dict[str, datetime]]:
-    return [{"from": window.start, "until": window.end} for window in windows]
+    return [window.as_json() for window in windows]
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
     return {
-        "from": difference.window.start,
-        "until": difference.window.end,
+        **difference.window.as_json(),
         "missing": list(difference.missing),
         "surplus": list(difference.surplus),
         "different": {identity: list(columns) for identity, columns in difference.different},

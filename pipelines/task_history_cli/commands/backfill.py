@@ -103,7 +103,7 @@ def _about(current: ActiveRun, asked: date_range.Range) -> dict[str, Any]:
     context = current.loop.context
     window = asked.window
     return {
-        "range": {"name": asked.name, "from": window.start, "until": window.end, "timezone": asked.zone},
+        "range": {"name": asked.name, **window.as_json(), "timezone": asked.zone},
         "filters": dict(context.selection.filters),
-        "not_covered": [{"from": gap.start, "until": gap.end} for gap in context.gaps(window)],
+        "not_covered": [gap.as_json() for gap in context.gaps(window)],
     }

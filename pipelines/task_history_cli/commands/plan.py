@@ -90,8 +90,7 @@ def plan(
         "instance": settings.instance,
         "range": {
             "name": asked.name,
-            "from": asked.window.start,
-            "until": asked.window.end,
+            **asked.window.as_json(),
             "timezone": asked.zone,
             "purged_before": asked.purged_before,
         },
@@ -99,7 +98,7 @@ def plan(
         "steps": scope.steps,
         "payloads": scope.payloads,
         "covered_executions": stored.executions,
-        "gaps": [{"from": gap.start, "until": gap.end} for gap in stored.gaps],
+        "gaps": [gap.as_json() for gap in stored.gaps],
         "executions": estimate.amount.executions,
         "is_counted": estimate.is_counted,
         "failed": estimate.amount.failed,

@@ -60,8 +60,7 @@ def run(args: argparse.Namespace) -> int:
                 "command": "report",
                 "out": str(args.out),
                 "bytes": len(page.encode()),
-                "from": window.start,
-                "until": window.end,
+                **window.as_json(),
                 "totals": report.totals,
             }
         )

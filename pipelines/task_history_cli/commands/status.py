@@ -227,7 +227,7 @@ def _refused(target: Target, settings: Settings) -> list[dict[str, Any]]:
 def _filtered(days: Sequence[Day]) -> list[dict[str, Any]]:
     """The windows that are loaded under filters only."""
     return [
-        {"filters": filters, "from": window.start, "until": window.end}
+        {"filters": filters, **window.as_json()}
         for filters in sorted({day.filters for day in days if day.filters})
         for window in merged(part for day in days if day.filters == filters for part in day.windows)
     ]

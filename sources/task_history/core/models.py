@@ -54,6 +54,10 @@ class Window:
     def is_empty(self) -> bool:
         return self.end <= self.start
 
+    def as_json(self) -> dict[str, datetime]:
+        """The window as ``--json`` prints it."""
+        return {"from": self.start, "until": self.end}
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:

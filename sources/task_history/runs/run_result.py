@@ -91,7 +91,7 @@ class RunResult:
         values = asdict(self)
         values["left"]["seconds"] = values.pop("left_s")
         if self.lost is not None:
-            values["lost"] = {"from": self.lost.start, "until": self.lost.end}
+            values["lost"] = self.lost.as_json()
         if self.statistics_difference is not None:
             vendor, stored = self.statistics_difference
             values["statistics_difference"] = {"vendor": vendor, "stored": stored}
