@@ -18,8 +18,8 @@ import pytest
 from task_history import systems
 from task_history.client.responses import vendor_message
 from task_history.core.errors import TaskHistoryError, UnexpectedResponse
-from task_history.extract import rows as records
-from task_history.extract.rows import Stamp, Undeclared
+from task_history.extract import warehouse_rows
+from task_history.extract.warehouse_rows import Stamp, Undeclared
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.runs.run_loop import RunLoop
 from task_history.systems.parsing import rows_under
@@ -137,9 +137,9 @@ def test_secret_in_a_field_that_no_column_takes(value: Any) -> None:
     step = {"id": "s", "error": value}
     detail = Detail(ROW, {"run_duration": 1, "somethingNew": value}, [step])
     for written in (
-        records.execution(SYSTEM, row, STAMP, read_by=records.LIST),
-        *records.steps(SYSTEM.details.steps, detail, None, STAMP),
-        records.details_log_row(SYSTEM.details.log, "a", None, "loaded", STAMP, detail),
+        warehouse_rows.execution(SYSTEM, row, STAMP, read_by=warehouse_rows.LIST),
+        *warehouse_rows.steps(SYSTEM.details.steps, detail, None, STAMP),
+        warehouse_rows.details_log_row(SYSTEM.details.log, "a", None, "loaded", STAMP, detail),
     ):
         text = json.dumps(written, default=str)
         assert MARK in text
@@ -151,7 +151,7 @@ def test_secret_in_a_field_that_no_column_takes(value: Any) -> None:
 def test_secret_by_the_name_of_a_field_that_no_column_takes() -> None:
     """Names decide there too, the user's own included, and numbers under them go; names may be tokens themselves."""
     row = {**ROW, "apiKey": "abc", "pin": 1234, "IBAN": "DE1", "xoxb-" + "123456789012-abc": 1}
-    written = records.execution(SYSTEM, row, STAMP, read_by=records.LIST)
+    written = warehouse_rows.execution(SYSTEM, row, STAMP, read_by=warehouse_rows.LIST)
     assert [MARK] * 3 == [written[name] for name in ("apiKey", "pin", "IBAN")]
     assert written[MARK] == 1
 
@@ -172,7 +172,7 @@ def test_harmless_fields_that_no_column_takes_stay() -> None:
         "tags": ["a", {"b": [1]}],
     }
     for _ in range(2):
-        written = records.execution(SYSTEM, row, STAMP, read_by=records.LIST)
+        written = warehouse_rows.execution(SYSTEM, row, STAMP, read_by=warehouse_rows.LIST)
         assert row == {name: written[name] for name in row}
 
 
@@ -180,7 +180,9 @@ def test_numbers_that_are_the_key_are_taken_out() -> None:
     """A key of digits is found in numbers of fields that no column takes."""
     stamp = Stamp("run", STAMP.at, Undeclared(Redactor(secrets=["12345678"])))
     for _ in range(2):
-        written = records.execution(SYSTEM, {**ROW, "n": 12345678, "m": 7}, stamp, read_by=records.LIST)
+        written = warehouse_rows.execution(
+            SYSTEM, {**ROW, "n": 12345678, "m": 7}, stamp, read_by=warehouse_rows.LIST
+        )
         assert (MARK, 7) == (written["n"], written["m"])
 
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from task_history.core.models import Row
-from task_history.extract import rows as records
+from task_history.extract import warehouse_rows
 from task_history.systems.protocol import System
 from task_history.warehouse.status_history import StoredStatus
 
 from .coverage import Known, fits, read_filters
 
 REQUESTS = {
-    records.LIST: "a listing",
-    records.LATE: "a comparison of what was loaded before",
-    records.STATUS: "a list of what is open",
-    records.EXECUTION: "a single read",
-    records.REPAIR: "a repair after an audit",
+    warehouse_rows.LIST: "a listing",
+    warehouse_rows.LATE: "a comparison of what was loaded before",
+    warehouse_rows.STATUS: "a list of what is open",
+    warehouse_rows.EXECUTION: "a single read",
+    warehouse_rows.REPAIR: "a repair after an audit",
 }
 _NOTED_WITHIN = timedelta(minutes=1)
 """A window is noted as read a moment after its rows are stamped."""
@@ -76,13 +76,13 @@ def brought(
     fitting = sorted((read for read in reads if _showed(read, known, statuses, system)), key=_read_at)
     missed = next((read for read in fitting if _read_at(read) < since), None)
     near = [read for read in fitting if since <= _read_at(read) <= since + _NOTED_WITHIN]
-    if near and earliest.read_by != records.LATE:
+    if near and earliest.read_by != warehouse_rows.LATE:
         read = near[0]
-        kind = records.REPAIR if earliest.read_by == records.REPAIR else records.LIST
+        kind = warehouse_rows.REPAIR if earliest.read_by == warehouse_rows.REPAIR else warehouse_rows.LIST
         return Brought(kind, read, read.get("run_id"))
     # A state is kept with the run that last saw it so.
     is_first = earliest.at == since
-    if earliest.read_by in (records.LATE, records.REPAIR, records.EXECUTION) or is_first:
+    if earliest.read_by in (warehouse_rows.LATE, warehouse_rows.REPAIR, warehouse_rows.EXECUTION) or is_first:
         run_id = earliest.run_id if is_first else run_then or earliest.run_id
         return Brought(earliest.read_by, None, run_id, missed)
     return Brought(None, None, run_then, missed)

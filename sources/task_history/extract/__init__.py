@@ -4,7 +4,7 @@ In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
-    outside             rows that stand in the answer for a window and began elsewhere
+    rows_outside        rows that stand in the answer for a window and began elsewhere
     evidence            when what was read of a window is believed to be all of it
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
@@ -21,7 +21,7 @@ In the order in which data meets them::
     listing_kinds       which class reads which kind
     incremental         what is new since the last sync, of a sorted listing
     compare             where the vendor's rows differ from those that are stored
-    rows                what the vendor sent → the rows that are written
+    warehouse_rows      what the vendor sent → the rows that the warehouse gets
     single_reads        single reads of many items, where one that fails holds up no other
     settling_plan       the cheapest requests that refresh open executions
     status_lists        lists of the executions that have one status

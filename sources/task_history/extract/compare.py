@@ -25,7 +25,7 @@ from ..warehouse.completeness import Completeness
 from .evidence import COUNT, count_of
 from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside
-from .rows import EXECUTION
+from .warehouse_rows import EXECUTION
 
 _MOST_REQUESTS = 100
 """For the halves of one window; what is left beyond is read whole."""

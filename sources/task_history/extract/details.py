@@ -17,9 +17,9 @@ from ..systems.protocol import GONE_STATUSES, Detail, Payload, System
 from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.queries import Warehouse
-from . import rows as records
-from .rows import PayloadRecord, Payloads, ReadProblem, Stamp
+from . import warehouse_rows
 from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
+from .warehouse_rows import PayloadRecord, Payloads, ReadProblem, Stamp
 
 _MOST_ALIKE = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
@@ -218,7 +218,7 @@ class Details:
     ) -> Payload:
         check_id("execution", payloads.execution_ids, answer.data, item.execution_id)
         check_id("step", payloads.step_ids, answer.data, item.step_id)
-        payload = payloads.read(records.exact(answer))
+        payload = payloads.read(warehouse_rows.exact(answer))
         self._payloads_read = [(item, request)]
         return payload
 
@@ -230,7 +230,9 @@ class Details:
             return self._steps_unreadable(item, "too_large", outcome)
         if is_refused(outcome) and self._system.details.is_gone(outcome.status, str(outcome)):
             kind = "expired" if self._is_expired(item.started_at) else "gone"
-            row = records.details_log_row(log_table, item.execution_id, item.started_at, kind, self._stamp())
+            row = warehouse_rows.details_log_row(
+                log_table, item.execution_id, item.started_at, kind, self._stamp()
+            )
             return Chunk({log_table.name: [row]})
         return self._steps_unreadable(item, "unreadable", outcome)
 
@@ -238,7 +240,7 @@ class Details:
         """The note that these steps cannot be read, now or ever: they are asked for again once due, if at all."""
         table, unread = self._system.details.log, self._unread(item, outcome, error)
         log.warning("detail_not_loaded", id=item.execution_id, outcome=outcome, **unread.fields)
-        row = records.details_log_row(
+        row = warehouse_rows.details_log_row(
             table, item.execution_id, item.started_at, outcome, self._stamp(), unread=unread
         )
         return Chunk({table.name: [row]})
@@ -275,8 +277,8 @@ class Details:
         unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._now())
         if detail.failed:
             log.warning("detail_incomplete", id=item.execution_id, **unread.fields)
-        rows = records.steps(self._system.details.steps, detail, item.started_at, stamp)
-        row = records.details_log_row(
+        rows = warehouse_rows.steps(self._system.details.steps, detail, item.started_at, stamp)
+        row = warehouse_rows.details_log_row(
             self._system.details.log,
             item.execution_id,
             item.started_at,
@@ -285,7 +287,7 @@ class Details:
             detail,
             unread=unread,
         )
-        children = records.children(self._system, detail, item.started_at, stamp)
+        children = warehouse_rows.children(self._system, detail, item.started_at, stamp)
         tables = {self._system.details.log.name: [row], self._system.details.steps.name: rows, **children}
         return Chunk(tables, size=max(sized.size, 200 * sum(map(len, tables.values()))))
 

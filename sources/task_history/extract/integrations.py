@@ -15,7 +15,7 @@ from ..core import files
 from ..core.errors import ConfigurationError, ReadFailed, Rejected, UnexpectedResponse
 from ..core.log import log
 from ..core.models import Row
-from .rows import Stamp
+from .warehouse_rows import Stamp
 
 _MAX_MAP_BYTES = 16_000_000
 _MAX_FAILED_IN_A_ROW = 5

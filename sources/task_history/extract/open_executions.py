@@ -25,13 +25,13 @@ from ..warehouse.backlog import OpenExecution
 from ..warehouse.queries import Warehouse
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import STATES
-from . import rows as records
+from . import warehouse_rows
 from .details import DetailReader
 from .listing import WindowReader, rows_in
-from .rows import ReadProblem, Stamp
 from .settling_plan import SettlingPlan, plan, span_of
 from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
 from .status_lists import StatusLists
+from .warehouse_rows import ReadProblem, Stamp
 
 _AT_ONCE = 200
 """Single reads between two chunks."""
@@ -118,7 +118,7 @@ class OpenExecutions:
                 )
             spans += [partial(rows_in, reader, span) for span in self._plan(ours, by_status=False).spans]
         for rows, _ in unordered(spans, threads=at_once):
-            yield self._executions(rows, left, records.LIST)
+            yield self._executions(rows, left, warehouse_rows.LIST)
         # What no listing showed has ended, was purged, or moved from one page to another meanwhile.
         still_unknown: list[str] | None = None
         due = [execution for execution in left.values() if self._is_due(execution)]
@@ -181,12 +181,12 @@ class OpenExecutions:
             for _ in range(2):
                 rows, is_whole = rows_in(readers[name], instant)
                 missing -= set(map(identity, rows))
-                yield self._executions(rows, left, records.LIST)
+                yield self._executions(rows, left, warehouse_rows.LIST)
                 if not is_whole or not missing:
                     break
             for key in sorted(missing) if is_whole else ():
                 left.pop(key, None)
-                yield self._gone(key, stored[key], read_by=records.LIST)
+                yield self._gone(key, stored[key], read_by=warehouse_rows.LIST)
         for key, failure in self._failed.items():
             if key in left:
                 yield self._unreadable(left[key].id, left[key].tries + 1, left[key].started_at, failure)
@@ -216,7 +216,9 @@ class OpenExecutions:
         if heads is None or others is None:
             return list(opens)
         for status, head in {**heads, **others}.items():
-            yield self._executions(self._lists.rest(reader, status, window, head), left, records.STATUS)
+            yield self._executions(
+                self._lists.rest(reader, status, window, head), left, warehouse_rows.STATUS
+            )
         if self._scope.steps == "all" and self._system.details.come_with_execution:
             # What has ended is read singly anyway, for its steps.
             return []
@@ -271,7 +273,9 @@ class OpenExecutions:
         unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
         log.warning("execution_not_read", id=identity, **unread.fields)
         table = self._system.details.log
-        row = records.details_log_row(table, identity, started_at, "unreadable", self._stamp(), unread=unread)
+        row = warehouse_rows.details_log_row(
+            table, identity, started_at, "unreadable", self._stamp(), unread=unread
+        )
         return Chunk({table.name: [row]}, leaves_backlog_unchanged=True)
 
     def _items(self, items: Iterable[_Single], stored: Mapping[str, Row]) -> list[Item[_Single]]:
@@ -332,11 +336,11 @@ class OpenExecutions:
         kept: dict[str, Row] = {}
         earlier: list[Row] = []
         seen = {key: before.seen for key, before in left.items() if before.seen is not None}
-        for row in records.keep_single_read_fields(self._system, rows, seen, self._warehouse.stored):
+        for row in warehouse_rows.keep_single_read_fields(self._system, rows, seen, self._warehouse.stored):
             identity = self._system.identity(row)
             before = left.pop(identity, None)
             if before is not None:
-                kept[identity] = records.execution(
+                kept[identity] = warehouse_rows.execution(
                     self._system, row, stamp, read_by=read_by, before=before.seen
                 )
                 earlier += earlier_state(identity, before.seen, row.get("status"))
@@ -347,11 +351,11 @@ class OpenExecutions:
             leaves_backlog_unchanged=leaves_backlog_unchanged,
         )
 
-    def _gone(self, identity: str, stored: Row | None, *, read_by: str = records.EXECUTION) -> Chunk:
+    def _gone(self, identity: str, stored: Row | None, *, read_by: str = warehouse_rows.EXECUTION) -> Chunk:
         stamp = self._stamp()
         at = (stored or {}).get(self._system.started_column)
         is_expired = self._is_expired(at)
-        row = records.vanished(
+        row = warehouse_rows.vanished(
             self._system.executions,
             stored or {"id": identity},
             stamp,
@@ -368,7 +372,7 @@ class OpenExecutions:
                 self._system.executions.name: [row],
                 STATES.name: last,
                 self._system.details.log.name: [
-                    records.details_log_row(self._system.details.log, identity, at, outcome, stamp)
+                    warehouse_rows.details_log_row(self._system.details.log, identity, at, outcome, stamp)
                 ],
             }
         )
@@ -381,12 +385,12 @@ class OpenExecutions:
         stamp = self._stamp()
         system = self._system
         columns = {column.name for column in system.executions.columns}
-        spelled = {records.plain(name) for name in stored if name not in columns}
-        also_listed = {name for name in detail.extra if records.plain(name) in spelled}
+        spelled = {warehouse_rows.plain(name) for name in stored if name not in columns}
+        also_listed = {name for name in detail.extra if warehouse_rows.plain(name) in spelled}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
         before = StoredStatus.in_row(stored)
-        row = records.merged_over(system.executions, stored, fresh)
-        row = records.execution(system, row, stamp, read_by=records.EXECUTION, before=before)
+        row = warehouse_rows.merged_over(system.executions, stored, fresh)
+        row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
         tables = {
             system.executions.name: [row],
@@ -395,21 +399,21 @@ class OpenExecutions:
         log_table = system.details.log
         if tries:
             tables[log_table.name] = [
-                records.details_log_row(log_table, identity, started_at, "again", stamp)
+                warehouse_rows.details_log_row(log_table, identity, started_at, "again", stamp)
             ]
         if not row["is_open"]:
             self.settled += 1
             if system.details.come_with_execution and self._wants(row):
                 unread = ReadProblem.parts_of(detail, tries=tries + 1, now=self._now())
                 tables[log_table.name] = [
-                    records.details_log_row(
+                    warehouse_rows.details_log_row(
                         log_table, identity, started_at, "loaded", stamp, detail, unread=unread
                     )
                 ]
-                tables[system.details.steps.name] = records.steps(
+                tables[system.details.steps.name] = warehouse_rows.steps(
                     system.details.steps, detail, started_at, stamp
                 )
-                tables |= records.children(system, detail, started_at, stamp)
+                tables |= warehouse_rows.children(system, detail, started_at, stamp)
         return Chunk(tables, leaves_backlog_unchanged=row["is_open"])
 
     def _wants(self, row: Row) -> bool:

@@ -24,7 +24,7 @@ from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .evidence import by_count, is_all, unverified
 from .listed_rows import Rows
-from .outside import OutsideRows, split_outside
+from .rows_outside import OutsideRows, split_outside
 from .rows_without_id import Rejections
 
 MAX_ROWS_FACTOR = 1.7

@@ -14,8 +14,8 @@ from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
 from ..systems.protocol import System
 from .evidence import count_of
-from .outside import around, split_outside
 from .pages import Pages, Reading, is_sorted
+from .rows_outside import around, split_outside
 
 if TYPE_CHECKING:
     from .columnar import ColumnReader

@@ -31,8 +31,8 @@ from .listing import (
     NewestExecutions,
     compared_whole,
 )
-from .outside import around
 from .pages import Pages, described, refused_depth
+from .rows_outside import around
 from .seen_order import SeenOrder
 
 _MOST_IN_A_PIECE = 6

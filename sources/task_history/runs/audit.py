@@ -24,7 +24,7 @@ from ..core.errors import Rejected
 from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
 from ..core.models import MS, Row, Selection, Window
-from ..extract import rows as records
+from ..extract import warehouse_rows
 from ..extract.compare import Comparison, Leaf, differing
 from ..extract.evidence import COUNT
 from ..extract.listing import WindowReader, compared_whole
@@ -346,7 +346,8 @@ class Audit:
             if self._is_repairing:
                 stamp = context.stamp()
                 rows = [
-                    records.vanished(system.executions, stored[key], stamp, is_expired=True) for key in old
+                    warehouse_rows.vanished(system.executions, stored[key], stamp, is_expired=True)
+                    for key in old
                 ]
                 yield Chunk({system.executions.name: rows})
             surplus = tuple(key for key in difference.surplus if key not in old)
@@ -367,7 +368,9 @@ class Audit:
             for key in (*difference.missing, *(key for key, _ in difference.different)):
                 row = self._fresh.get(key) or self._read[key]
                 before = StoredStatus.in_row(stored.get(key, {}))
-                rows.append(records.execution(system, row, stamp, read_by=records.REPAIR, before=before))
+                rows.append(
+                    warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.REPAIR, before=before)
+                )
                 earlier += earlier_state(key, before, row.get("status"))
                 if before is not None and before.status != str(row.get("status") or ""):
                     ids_to_reread.append(key)  # its steps belong to the old status

@@ -21,8 +21,8 @@ from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.open_executions import OpenExecutions
-from ..extract.rows import Payloads, Stamp, Undeclared
 from ..extract.single_reads import Patience
+from ..extract.warehouse_rows import Payloads, Stamp, Undeclared
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings

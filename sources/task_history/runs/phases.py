@@ -12,7 +12,7 @@ from ..core.batch import COMMIT_NOW, FLUSH, Chunk
 from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Selection, Window
-from ..extract import rows as records
+from ..extract import warehouse_rows
 from ..extract.integrations import Named, learn, workflow_row
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
@@ -54,8 +54,10 @@ def window_chunk(
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
-    rows = records.keep_single_read_fields(system, rows, stored, context.warehouse.stored)
-    rows_to_write, earlier = records.executions(system, rows, stamp, read_by=records.LIST, stored=stored)
+    rows = warehouse_rows.keep_single_read_fields(system, rows, stored, context.warehouse.stored)
+    rows_to_write, earlier = warehouse_rows.executions(
+        system, rows, stamp, read_by=warehouse_rows.LIST, stored=stored
+    )
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     # Rows from outside of the window may have begun at any time.
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
@@ -91,7 +93,9 @@ def window_chunk(
         failed = sum(page_rows.count(form.status, system.failed_statuses) for page_rows in columnar)
         tally.add_listed(number - len(rows), failed)
         in_columns = [
-            records.columnar_executions(form, system.executions, page_rows, stamp, read_by=records.LIST)
+            warehouse_rows.columnar_executions(
+                form, system.executions, page_rows, stamp, read_by=warehouse_rows.LIST
+            )
             for page_rows in columnar
         ]
     if not completeness.is_verified:
@@ -180,7 +184,9 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     # One that was believed purged, or that did not fit the filters, has a state already.
     stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
-    rows, earlier = records.executions(system, comparison.fresh, stamp, read_by=records.LATE, stored=stored)
+    rows, earlier = warehouse_rows.executions(
+        system, comparison.fresh, stamp, read_by=warehouse_rows.LATE, stored=stored
+    )
     starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))

@@ -10,7 +10,7 @@ from datetime import datetime
 from ..core.batch import Chunk
 from ..core.log import log
 from ..core.models import Page, Row, Table, Window
-from ..extract import rows as records
+from ..extract import warehouse_rows
 from ..extract.rows_without_id import Rejection
 from ..warehouse.coverage import midnight
 from ..warehouse.tables import REJECTED_ROWS
@@ -73,7 +73,7 @@ def rejected_on_page(context: Context, table: Table, page: Page, offset: int) ->
     if not rejections:
         return []
     stamp, filters = context.stamp(), context.list_filters("")
-    rows = [records.rejected(table, filters, rejection, stamp) for rejection in rejections]
+    rows = [warehouse_rows.rejected(table, filters, rejection, stamp) for rejection in rejections]
     stored = context.warehouse.rejected_ids(table.name, filters)
     new = [row for row in rows if row["rejected_id"] not in stored]
     if new:
@@ -84,7 +84,7 @@ def rejected_on_page(context: Context, table: Table, page: Page, offset: int) ->
 
 def _rows(context: Context, partition: Partition, rejections: Sequence[Rejection]) -> list[Row]:
     table, filters, stamp = context.system.executions, context.list_filters(partition.name), context.stamp()
-    rows = [records.rejected(table, filters, rejection, stamp) for rejection in rejections]
+    rows = [warehouse_rows.rejected(table, filters, rejection, stamp) for rejection in rejections]
     context.tally.rejected += sum(row["rejected_id"] not in partition.rejected for row in rows)
     partition.rejected.update(
         (row["rejected_id"], near)

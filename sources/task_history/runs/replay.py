@@ -22,7 +22,7 @@ from ..core.errors import (
 )
 from ..core.log import log
 from ..core.models import Row, Selection
-from ..extract import rows as records
+from ..extract import warehouse_rows
 from ..systems.protocol import Replayed
 from ..warehouse.status_history import StoredStatus, earlier_state
 from ..warehouse.tables import REPLAYS, STATES
@@ -160,15 +160,15 @@ class Replay:
         """Rows that mark an execution as open that runs again under its own id, so that a sync settles it."""
         context = self._context
         system, stamp, before = context.system, context.stamp(), StoredStatus.in_row(stored)
-        row = records.merged_over(system.executions, stored, replayed.row)
+        row = warehouse_rows.merged_over(system.executions, stored, replayed.row)
         if not system.is_open(row):
             row["status"] = system.open_statuses[0]
-        row = records.execution(system, row, stamp, read_by=records.REPLAY, before=before)
+        row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.REPLAY, before=before)
         started_at = stored.get(system.started_column)
         return {
             system.executions.name: [{**row, "is_open": True, "resolution": None}],
             system.details.log.name: [
-                records.details_log_row(system.details.log, identity, started_at, "again", stamp)
+                warehouse_rows.details_log_row(system.details.log, identity, started_at, "again", stamp)
             ],
             STATES.name: earlier_state(identity, before, row.get("status")),
         }

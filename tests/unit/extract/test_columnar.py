@@ -16,12 +16,12 @@ from task_history import systems
 from task_history.core.errors import UnexpectedResponse
 from task_history.core.json_reading import parse
 from task_history.core.models import Page, Row, Window, iso_ms
-from task_history.extract import rows as records
+from task_history.extract import warehouse_rows
 from task_history.extract.columnar import ColumnarRows, ColumnReader, PageReader
 from task_history.extract.listed_rows import Rows
 from task_history.extract.pages import Reading
-from task_history.extract.rows import Stamp
 from task_history.extract.sorted_listing import SortedListing
+from task_history.extract.warehouse_rows import Stamp
 from task_history.load.arrow import Columns, to_arrow
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.in_process import NOW, VALUES, Vendor
@@ -90,14 +90,14 @@ def _columnar(bodies: Sequence[bytes]) -> ColumnarRows | None:
 
 def _in_columns(rows: ColumnarRows) -> Columns:
     assert PARAGON.listing.page_form is not None
-    made = records.columnar_executions(
-        PARAGON.listing.page_form, EXECUTIONS, rows, STAMP, read_by=records.LIST
+    made = warehouse_rows.columnar_executions(
+        PARAGON.listing.page_form, EXECUTIONS, rows, STAMP, read_by=warehouse_rows.LIST
     )
     return to_arrow(made, EXECUTIONS, stored_types={}, normalize=NORMALIZE)
 
 
 def _in_rows(rows: Sequence[Row]) -> Columns:
-    found, _ = records.executions(PARAGON, rows, STAMP, read_by=records.LIST, stored={})
+    found, _ = warehouse_rows.executions(PARAGON, rows, STAMP, read_by=warehouse_rows.LIST, stored={})
     return to_arrow(found, EXECUTIONS, stored_types={}, normalize=NORMALIZE)
 
 

@@ -16,8 +16,8 @@ from task_history.core.errors import (
     VendorUnavailable,
 )
 from task_history.core.models import Answer, Request
-from task_history.extract.rows import ReadProblem
 from task_history.extract.single_reads import Item, Patience, SingleReads
+from task_history.extract.warehouse_rows import ReadProblem
 from task_history.systems.protocol import Detail
 from task_history.warehouse.retry_schedule import next_try_at
 

@@ -1,4 +1,4 @@
-"""What the vendor sent → the rows that are written."""
+"""Makes the rows that the warehouse gets of what the vendor sent: executions, steps, payloads, details log."""
 
 from __future__ import annotations
 
