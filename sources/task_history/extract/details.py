@@ -239,7 +239,14 @@ class Details:
     def _steps_unreadable(self, item: MissingDetail, outcome: str, error: Failure) -> Chunk:
         """The note that these steps cannot be read, now or ever: they are asked for again once due, if at all."""
         table, unread = self._system.details.log, self._unread(item, outcome, error)
-        log.warning("detail_not_loaded", id=item.execution_id, outcome=outcome, **unread.fields)
+        log.warning(
+            "detail_not_loaded",
+            id=item.execution_id,
+            outcome=outcome,
+            reason=unread.reason,
+            tries=unread.tries,
+            next_try_at=unread.next_try_at,
+        )
         row = warehouse_rows.details_log_row(
             table, item.execution_id, item.started_at, outcome, self._stamp(), unread=unread
         )
@@ -260,7 +267,14 @@ class Details:
         """The row that a payload cannot be read, now or ever: it is asked for again once it is due, if at all."""
         outcome = "too_large" if isinstance(error, AnswerTooLarge) else "unreadable"
         unread = self._unread(item, outcome, error)
-        log.warning("payload_not_loaded", id=item.step_id, outcome=outcome, **unread.fields)
+        log.warning(
+            "payload_not_loaded",
+            id=item.step_id,
+            outcome=outcome,
+            reason=unread.reason,
+            tries=unread.tries,
+            next_try_at=unread.next_try_at,
+        )
         return self._payloads.unreadable(_ids(item), outcome, unread, self._stamp())
 
     def _unread(self, item: MissingDetail, outcome: str, error: Failure) -> ReadProblem:
@@ -276,7 +290,13 @@ class Details:
             return self._changed(item.execution_id, detail)
         unread = ReadProblem.parts_of(detail, tries=item.tries + 1, now=self._now())
         if detail.failed:
-            log.warning("detail_incomplete", id=item.execution_id, **unread.fields)
+            log.warning(
+                "detail_incomplete",
+                id=item.execution_id,
+                reason=unread.reason,
+                tries=unread.tries,
+                next_try_at=unread.next_try_at,
+            )
         rows = warehouse_rows.steps(self._system.details.steps, detail, item.started_at, stamp)
         row = warehouse_rows.details_log_row(
             self._system.details.log,

@@ -271,7 +271,13 @@ class OpenExecutions:
     def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
         """The note in the log of details that so many runs could not read an open execution."""
         unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
-        log.warning("execution_not_read", id=identity, **unread.fields)
+        log.warning(
+            "execution_not_read",
+            id=identity,
+            reason=unread.reason,
+            tries=unread.tries,
+            next_try_at=unread.next_try_at,
+        )
         table = self._system.details.log
         row = warehouse_rows.details_log_row(
             table, identity, started_at, "unreadable", self._stamp(), unread=unread

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse, parse_text
@@ -262,11 +262,6 @@ class ReadProblem:
     def reason(self) -> str | None:
         """The first reasons as one text; None where all was read."""
         return " ".join(self.reasons[:_MOST_REASONS]) or None
-
-    @property
-    def fields(self) -> dict[str, Any]:
-        """The fields of a log line."""
-        return {"reason": self.reason, "tries": self.tries, "next_try_at": self.next_try_at}
 
     @property
     def columns(self) -> Row:
