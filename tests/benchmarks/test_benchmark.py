@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.benchmarks import scenarios
 from tests.benchmarks.checking import Truth, found
 from tests.benchmarks.measuring import run
-from tests.benchmarks.tools import CEILING, DETAILS, FIRST, TASK_HISTORY, job_of
+from tests.benchmarks.tools import CEILING, DETAILS, FIRST, TASK_HISTORY, TOOLS, job_of
 
 ROWS = 2_000
 DETAILED = 60
@@ -114,6 +115,13 @@ def test_a_copy_that_is_not_right_is_said(sandbox: SandboxProcess, tmp_path: Pat
         connection.execute("UPDATE executions SET status = 'EXECUTING' WHERE id = ?", ids[5:])
         connection.execute("INSERT INTO executions (id) VALUES ('invented')")
     assert found(CEILING, job, truth).words == "3 missing, 1 too many, 2 twice, 1 stale"
+
+
+def test_tools_are_named_with_their_versions() -> None:
+    """Each pinned package stands with its version, and nothing else of the line that pins it."""
+    for tool in TOOLS:
+        for package in tool.packages:
+            assert re.search(rf"[ ,]{package} [0-9.]+[,.]", tool.about), tool.about
 
 
 def test_a_tool_that_fails_ends_the_benchmark(sandbox: SandboxProcess, tmp_path: Path) -> None:

@@ -68,7 +68,10 @@ class Tool:
             line for name in self.environments for line in (PEERS / f"{name}.txt").read_text().splitlines()
         ]
         versions = [
-            " ".join(pin.split("==")) for name in self.packages for pin in pins if pin.startswith(f"{name}==")
+            " ".join(pin.rstrip(" \\").split("=="))
+            for name in self.packages
+            for pin in pins
+            if pin.startswith(f"{name}==")
         ]
         return f"{self.name}: {', '.join([self.note, *versions])}."
 
