@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import Place
+from tests.support.place import INTEGRATIONS, Place
 
 SECRET = "Sup3rS3cretValue"
 SERVICE_ACCOUNT = {
@@ -144,8 +144,12 @@ def test_a_destination_whose_package_is_missing(tmp_path: Path, destination: str
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "cannot be read"), ("workflow,integration\nw,slack\n", "lacks workflow_id")],
-    ids=["no file", "another column"],
+    [
+        (None, "cannot be read"),
+        ("workflow,integration\nw,slack\n", "lacks workflow_id"),
+        ("workflow_id,integration,workflow_nam\nw,slack,x\n", "Did you mean workflow_name?"),
+    ],
+    ids=["no file", "another column", "a misspelled column"],
 )
 def test_check_reads_the_map_of_workflows(tmp_path: Path, content: str | None, message: str) -> None:
     """``check`` finds what ``sync`` would stumble over: a mapping file that is not there or has other columns."""
@@ -195,6 +199,67 @@ def test_a_status_that_is_not_documented_is_named_and_asked_for(tmp_path: Path) 
         ).stderr
     assert "--status PAUSED" in said
     assert "EXECUTING, DELAYED, SUCCEEDED, FAILED" in said
+
+
+@pytest.mark.parametrize(
+    ("system", "words", "right"),
+    [
+        ("sailpoint", ("--workflow", "nope"), "the vendor lists no such workflow"),
+        ("twinit", ("--namespace", "nope"), "it is none of those in the settings"),
+        ("b3os", ("--status", "nope"), "it supports no filter"),
+    ],
+)
+def test_a_filter_that_names_no_list_is_refused(
+    tmp_path: Path, system: str, words: tuple[str, str], right: str
+) -> None:
+    """A workflow or namespace that is not there is a wrong argument, told with those that are."""
+    with SandboxProcess(system, executions=20, freeze=True, now="2026-01-11T00:00:00Z") as sandbox:
+        place = Place(tmp_path, sandbox, system=system, retention_days=0, steps="none")
+        said = place.run("backfill", system, "--from", "2026-01-10", "--to", "2026-01-11", *words, expect=2)
+    assert right in said.stderr
+
+
+def test_a_filter_that_matches_nothing_is_named(tmp_path: Path) -> None:
+    """A value that no execution of the range has may be misspelled; one that some have is not named."""
+    month = ("--from", "2026-01-05", "--to", "2026-01-10")
+    with SandboxProcess(executions=60, days=8, freeze=True, now="2026-01-11T00:00:00Z") as sandbox:
+        place = Place(tmp_path, sandbox, retention_days=0, steps="none", payloads="none", integrations=None)
+        told = place.run("backfill", "paragon", *month, "--user", "nope").stderr
+        assert 'filter_matches_nothing filters="--user nope"' in told
+        assert (
+            "matches_nothing" not in place.run("backfill", "paragon", *month, "--status", "SUCCEEDED").stderr
+        )
+
+
+def test_how_much_of_a_workflow_map_matches_is_told(tmp_path: Path) -> None:
+    """By ``check`` of the executions that it looks at, by ``sync`` and ``status`` of all that are loaded."""
+    with SandboxProcess(executions=60, freeze=True) as sandbox:
+        known = sandbox.truth()[-1]["workflowId"]
+        (tmp_path / "map.json").write_text(
+            json.dumps({known: "slack", "no-such": "jira", "nor-such": "jira"})
+        )
+        place = Place(
+            tmp_path, sandbox, workflow_map=str(tmp_path / "map.json"), integrations=None, steps="none"
+        )
+        assert "1 of the 3 workflows in workflow_map" in place.run("check", "paragon").stdout
+        assert "workflow_map workflows=3 matched=1 first_unmatched=no-such" in place.sync()["stderr"]
+        [found] = json.loads(place.run("status", "paragon", "--json").stdout)["systems"]
+        assert found["workflow_map"] == {"workflows": 3, "matched": 1, "first_unmatched": "no-such"}
+        assert "1 of the 3 workflows in workflow_map ran here" in place.run("status", "paragon").stdout
+
+
+def test_an_integration_that_no_workflow_belongs_to_is_named(tmp_path: Path) -> None:
+    """``sync`` and ``status`` name a misspelled one, and none that some workflow belongs to."""
+    with SandboxProcess(executions=200, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", payloads="none")
+        place.set(integrations=["slak", *INTEGRATIONS])
+        told = place.sync()["stderr"]
+        [line] = [line for line in told.splitlines() if "integrations_match_nothing" in line]
+        assert "slak" in line
+        status = place.run("status", "paragon").stdout
+        assert "no workflow belongs to the integration slak: check its spelling" in status
+        used = {name for (name,) in place.query("SELECT DISTINCT integration FROM paragon.workflows")}
+        assert not [name for name in used if name and f"integration {name}:" in status]
 
 
 def test_a_workflow_map_that_matches_nothing_is_named(tmp_path: Path) -> None:

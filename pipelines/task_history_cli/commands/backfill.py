@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from task_history.core.log import log
 from task_history.core.models import Scope, Window
 from task_history.runs.runner import BACKFILL, ActiveRun, commit_batches
 from task_history.settings import Settings, load
@@ -81,10 +82,17 @@ def backfill(
     ) as current:
         for line in date_range.lines(asked):
             output.tell(line)
-        _tell_gaps(current.loop.context.gaps(asked.window), asked)
+        gaps = list(current.loop.context.gaps(asked.window))
+        _tell_gaps(gaps, asked)
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
+        if filters and not current.loop.context.tally.executions and gaps == [asked.window]:
+            log.warning(
+                "filter_matches_nothing",
+                filters=" ".join(f"--{name} {value}" for name, value in sorted(filters.items())),
+                hint="no execution of this range matches: check the spelling",
+            )
         result = result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
         return result

@@ -16,7 +16,7 @@ from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, ConfigurationError, Rejected, TaskHistoryError
 from task_history.core.models import Page, Row, Window, floor_ms
-from task_history.extract.integrations import read_map
+from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 
@@ -118,6 +118,8 @@ class _Probe:
         starts = self._starts(rows, "")
         return {
             "executions": everything.total,
+            "workflow_map": self._workflow_map(rows),
+            "looked_at": len(rows),
             "oldest_started_at": starts[0] if starts else None,
             "newest_started_at": starts[-1] if starts and (newest or everything.total is not None) else None,
             "looked_back_days": back / timedelta(days=1),
@@ -167,6 +169,17 @@ class _Probe:
             "oldest_started_at": None,
             "newest_started_at": max(newest, default=None),
         }
+
+    def _workflow_map(self, rows: Sequence[Row]) -> dict[str, Any] | None:
+        """How many workflows of the mapping file ran in these executions; None without a file."""
+        system = self._settings.system
+        if system.integrations is None:
+            return None
+        field = next(
+            column.source for column in system.executions.columns if column.name == system.workflow_column
+        )
+        ran = {str(row[field]) for row in rows if field is not None and row.get(field)}
+        return workflow_map_match(read_map(system.integrations.map_file(self._settings.values)), ran)
 
     def details(self) -> None:
         """Asks for the details of the newest execution, where a sync would."""
@@ -231,6 +244,11 @@ def lines(result: dict[str, Any]) -> list[str]:
         if limit["requests"]:
             pace = f", about {output.duration(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
         found.append(f"Listing all of them takes {pages:,} requests{pace}.")
+    if match := result["workflow_map"]:
+        found.append(
+            f"{match['matched']:,} of the {match['workflows']:,} workflows in workflow_map are among those of the "
+            f"{result['looked_at']:,} executions looked at."
+        )
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
         found.append(

@@ -29,6 +29,7 @@ from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 from ..console import arguments, output
 from ..runtime.reader import Reader, queried, warehouse_of
 from ..runtime.target import Target, find_target, working_folder
+from . import status_integrations
 
 _DAYS = 120
 _NOT_NOTED = "the version of task-history that loaded it noted no reason"
@@ -126,6 +127,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "missing": lacking(tables.of(system), reader.columns()),
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
+        **status_integrations.matches(warehouse, settings),
         "coverage": [_day(day) for day in by_day(loaded_days)],
         "unverified": _unverified(
             {
@@ -337,6 +339,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             initial_indent="  ",
             subsequent_indent=" " * 12,
         )
+    text += status_integrations.lines(result)
     if result["unresolved"]:
         text.append(
             f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"

@@ -86,11 +86,12 @@ def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
     supported = {kind.name: kind for kind in settings.system.listing.filters}
     for name, value in given.items():
         if name not in supported:
-            raise UsageError(
-                f"{settings.system.name} does not support --{name}; it supports "
-                f"{', '.join(f'--{other}' for other in sorted(supported))}."
-            )
+            options = ", ".join(f"--{other}" for other in sorted(supported)) or "no filter"
+            raise UsageError(f"{settings.system.name} does not support --{name}; it supports {options}.")
         _check_value(settings, supported[name], value)
+        listed = settings.system.listing.partitions(settings.values, ())
+        if name == settings.system.listing.partitioned_by and listed and value not in listed:
+            raise UsageError(f"--{name} {value}: it is none of those in the settings: {', '.join(listed)}.")
     return given
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core import files
 from ..core.errors import ConfigurationError, ReadFailed, Rejected, UnexpectedResponse
+from ..core.escapes import visible
 from ..core.log import log
 from ..core.models import Row
 from .warehouse_rows import Stamp
@@ -46,6 +48,7 @@ def read_map(path: str | None) -> dict[str, Named]:
         )
     try:
         rows = read(files.read_text(Path(path), max_bytes=_MAX_MAP_BYTES, encoding="utf-8-sig"))
+        _check_columns(path, rows)
         named = {
             str(row["workflow_id"]): Named(_text(row.get("integration")), _text(row.get("workflow_name")))
             for row in rows
@@ -89,6 +92,48 @@ def _nested(data: Any) -> list[Mapping[str, Any]]:
     return data
 
 
+def _check_columns(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Raises ConfigurationError for a row that has nearly a column's name, or says nothing of its workflow."""
+    for row in rows:
+        for name in row:
+            near = difflib.get_close_matches(str(name).strip().lower(), _COLUMNS, n=1, cutoff=0.75)
+            if name not in _COLUMNS and near and near[0] not in row:
+                raise ConfigurationError(
+                    f"workflow_map: {path!r} has no column {near[0]}, and one that is called {visible(str(name))[:60]}. "
+                    f"Did you mean {near[0]}?"
+                )
+        if not row.keys() & {*_COLUMNS[1:]} and row.keys() - {*_COLUMNS}:
+            raise ConfigurationError(
+                f"workflow_map: {path!r} says of a workflow neither integration nor workflow_name."
+            )
+
+
+def workflow_map_match(
+    workflow_map: Mapping[str, Named], workflows: Collection[str]
+) -> dict[str, Any] | None:
+    """How many of the mapping file's ids are among the workflows, and the first that is not; None without a file."""
+    if not workflow_map:
+        return None
+    others = sorted(workflow_map.keys() - set(workflows))
+    return {
+        "workflows": len(workflow_map),
+        "matched": len(workflow_map) - len(others),
+        "first_unmatched": others[0] if others else None,
+    }
+
+
+def unmatched_integrations(names: Sequence[str], workflows: Mapping[str, Row]) -> list[str]:
+    """The integrations that no workflow belongs to although each that has none was asked about; they may be misspelled.
+
+    ``workflows`` are the stored rows by workflow id.
+    """
+    rows = workflows.values()
+    used = {str(row["integration"]) for row in rows if row.get("integration")}
+    asked = [set(_asked(row)) for row in rows if not row.get("integration")]
+    return [name for name in names if rows and name not in used and all(name in each for each in asked)]
+
+
+_COLUMNS = ("workflow_id", "integration", "workflow_name")
 _READERS: dict[str, Callable[[str], list[Mapping[str, Any]]]] = {
     ".csv": _csv,
     ".json": lambda text: _nested(json.loads(text)),

@@ -14,7 +14,7 @@ from functools import partial
 
 from ..core.batch import Chunk
 from ..core.concurrency import unordered
-from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
+from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse, UsageError
 from ..core.log import log
 from ..core.models import Row, Window
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
@@ -56,8 +56,13 @@ class Partitions:
         """Ids of stored executions that their listing no longer shows."""
 
     def __iter__(self) -> Iterator[Partition]:
-        """The partitions to read: all, or the one that the filters name."""
-        chosen = self._context.selection.filters.get(self._context.system.listing.partitioned_by)
+        """The partitions to read: all, or the one that the filters name. Raises UsageError where there is no such one."""
+        name = self._context.system.listing.partitioned_by
+        chosen = self._context.selection.filters.get(name)
+        if chosen is not None and self.names and chosen not in self.names:
+            raise UsageError(
+                f"--{name} {chosen}: the vendor lists no such {name}. Those that it lists are such as {min(self.names)}."
+            )
         return map(self._context.partition, self.names if chosen is None else (chosen,))
 
     def readable(self, name: str) -> WindowReader | None:

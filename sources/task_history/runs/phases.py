@@ -13,7 +13,13 @@ from ..core.intervals import gaps
 from ..core.log import log
 from ..core.models import Row, Selection, Window
 from ..extract import warehouse_rows
-from ..extract.integrations import Named, learn, workflow_row
+from ..extract.integrations import (
+    Named,
+    learn,
+    unmatched_integrations,
+    workflow_map_match,
+    workflow_row,
+)
 from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
@@ -246,13 +252,17 @@ def learn_integrations(context: Context) -> Iterator[Chunk]:
     if integrations is None:
         return
     known = context.warehouse.workflows()
-    if known and context.workflow_map and not context.workflow_map.keys() & known.keys():
-        log.warning(
-            "workflow_map_matches_nothing",
-            first=min(context.workflow_map),
-            hint=f"none of its workflow ids has executions here; those that have are such as {min(known)}",
-        )
+    if known and (match := workflow_map_match(context.workflow_map, known)) is not None:
+        if match["matched"]:
+            log.info("workflow_map", **match)
+        else:
+            log.warning(
+                "workflow_map_matches_nothing",
+                first=match["first_unmatched"],
+                hint=f"none of its workflow ids has executions here; those that have are such as {min(known)}",
+            )
     context.phase("workflows")
+    learned: dict[str, Row] = {}
     requests = sum(context.client.stats.sent.values())
     for row in learn(
         known,
@@ -261,7 +271,14 @@ def learn_integrations(context: Context) -> Iterator[Chunk]:
         asks=_membership_query(context, integrations),
         stamp=context.stamp,
     ):
+        learned[str(row["workflow_id"])] = row
         yield Chunk({integrations.table.name: [row]}, leaves_backlog_unchanged=True)
+    if unmatched := unmatched_integrations(integrations.names(context.settings.values), {**known, **learned}):
+        log.warning(
+            "integrations_match_nothing",
+            names=",".join(unmatched),
+            hint="no workflow that ran belongs to them: check their spelling in the setting integrations",
+        )
     if sum(context.client.stats.sent.values()) > requests:
         # Requests should not be repeated after a kill.
         yield COMMIT_NOW

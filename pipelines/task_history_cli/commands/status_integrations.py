@@ -1,0 +1,36 @@
+"""The part of ``status`` about ``workflow_map`` and ``integrations``: how much of them matches workflows that ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from task_history.extract.integrations import read_map, unmatched_integrations, workflow_map_match
+from task_history.settings import Settings
+from task_history.warehouse.queries import Warehouse
+
+
+def matches(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
+    """How much of both settings matches the stored workflows. Raises ConfigurationError where the file is wrong."""
+    integrations, values = settings.system.integrations, settings.values
+    if integrations is None or not (integrations.names(values) or integrations.map_file(values)):
+        return {"workflow_map": None, "unmatched_integrations": []}
+    workflows = warehouse.workflows()
+    return {
+        "workflow_map": workflow_map_match(read_map(integrations.map_file(values)), workflows),
+        "unmatched_integrations": unmatched_integrations(integrations.names(values), workflows),
+    }
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """What ``matches`` found, for a person."""
+    text = []
+    if found := result["workflow_map"]:
+        first = f"; {found['first_unmatched']} did not" if found["first_unmatched"] else ""
+        text.append(
+            f"  map       {found['matched']:,} of the {found['workflows']:,} workflows in workflow_map ran here{first}"
+        )
+    return text + [
+        f"  unmatched no workflow belongs to the integration {name}: check its spelling"
+        for name in result["unmatched_integrations"]
+    ]
