@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,30 @@ def test_a_run_that_ends_by_an_unexpected_error_says_so_in_its_row(
         ("failed", False, "RuntimeError: a fault"),
         ("interrupted", True, None),
     ]
+
+
+def test_a_backfill_of_another_range_waits(tmp_path: Path) -> None:
+    """It begins when the first has ended, and both ranges are loaded; one of the same range is refused."""
+    with SandboxProcess(executions=1_500, seed=71, days=75, now=NOW, freeze=True, latency_ms=20) as sandbox:
+        place = Place(tmp_path, sandbox, steps="none", integrations=None, retention_days=0)
+        later = ("backfill", "paragon", "--from", "2026-10-01", "--to", "2026-10-10")
+        first = place.start("backfill", "paragon", *MONTH)
+        lock = tmp_path / "dlt" / "pipelines"
+        while not any(" to " in path.read_text() for path in lock.glob("*/*_backfill.lock")):
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.send_signal(signal.SIGSTOP)
+        refused = place.run("backfill", "paragon", *MONTH, expect=5)
+        assert "it does what this one would do" in refused.stderr
+        stopped = place.run(*later, "--max-minutes", "0.05")
+        assert "Stopped: --max-minutes reached" in stopped.stderr
+        second = place.start(*later)
+        assert second.stderr is not None
+        while "waiting_for_run" not in (line := second.stderr.readline()):
+            assert line
+        assert "backfill 2026-09-01T00:00:00+00:00 to 2026-10-01T00:00:00+00:00" in line
+        first.send_signal(signal.SIGCONT)
+        for process in (first, second):
+            _, told = process.communicate(timeout=300)
+            assert process.returncode == 0, told
+        assert place.executions() == inside(truth(sandbox), "2026-09-01", "2026-10-10")

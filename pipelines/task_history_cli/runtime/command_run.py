@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from task_history.core.stop import StopSignal
 from task_history.load.memory import configure_allocators
 from task_history.runs.lock import lock_path, run_lock
-from task_history.runs.runner import SYNC, ActiveRun, Lane, WorkFactory, start_run
+from task_history.runs.runner import AUDIT, BACKFILL, SYNC, ActiveRun, Lane, WorkFactory, start_run
 from task_history.settings import Settings
 
 from ..console.output import keep_secret
@@ -54,7 +54,15 @@ def start_command(
         notices = Notices(settings, folder)
         notices.check()
         stack.enter_context(notices.on_failure(command))
-        stack.enter_context(run_lock(lock_path(folder, name), name))
+        waits = lane in (BACKFILL, AUDIT)
+        stack.enter_context(
+            run_lock(
+                lock_path(folder, name),
+                name,
+                task=_task(command, selection, scope),
+                wait=stop.wait if waits else None,
+            )
+        )
         configure_dlt()
         configure_allocators()
         keep_secret(settings.secrets)
@@ -92,6 +100,16 @@ def start_command(
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current
+
+
+def _task(command: str, selection: Selection | None, scope: Scope | None) -> str:
+    """What a run does, in one line that is the same for the same work."""
+    words = [command]
+    if selection is not None and selection.window is not None:
+        words.append(f"{selection.window.start.isoformat()} to {selection.window.end.isoformat()}")
+    words += [f"{name}={value}" for name, value in sorted((selection.filters if selection else {}).items())]
+    words += [f"steps={scope.steps}", f"payloads={scope.payloads}"] if scope else []
+    return " ".join(words)
 
 
 @contextmanager

@@ -8,19 +8,26 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import files
 from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
+from ..core.log import log
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 _PATIENCE_S = 0.5
 """Seconds to wait for the lock: another process may be looking whether it is held."""
+_POLL_S = 1.0
+"""Seconds between two attempts to get the lock of a run that has another task."""
+_MAX_HOLDER_BYTES = 10_000
 
 
 def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
@@ -54,13 +61,19 @@ def _is_held(path: Path) -> bool:
 
 
 @contextmanager
-def run_lock(path: Path, pipeline: str) -> Iterator[None]:
+def run_lock(
+    path: Path, pipeline: str, *, task: str = "", wait: Callable[[float], None] | None = None
+) -> Iterator[None]:
     """Holds the lock in the file at ``path``; the operating system releases it when the process dies.
+
+    ``task`` says what the run does, such as the range that it loads. With ``wait``, which sleeps for so many seconds, it
+    waits until a run that has another task has ended.
 
     Raises:
         AlreadyRunning: another process holds it.
         ConfigurationError: the folder may not be written.
         WarehouseUnavailable: the file cannot be created.
+        Stopped: by ``wait``.
     """
     try:
         files.make_folder(path.parent, mode=0o777)
@@ -70,18 +83,14 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
             f"The working folder {path.parent} cannot be written ({error.strerror}): set DLT_DATA_DIR to a folder "
             "of your own."
         ) from error
-    from filelock import FileLock, Timeout
+    from filelock import FileLock
 
     # No fallback to a lock that is only a file: it would outlive a process that is killed.
     lock = FileLock(path, timeout=_PATIENCE_S, fallback_to_soft=False, thread_local=False)
     try:
         os.close(files.open_own(path, mode=0o666))
-        lock.acquire()
-        _write_holder(path)
-    except Timeout:
-        raise AlreadyRunning(
-            f"Another run of {pipeline} is at work{_holder(path)}. Let it finish: it loads the same data."
-        ) from None
+        _acquire(lock, path, pipeline, task, wait)
+        _write_holder(path, task)
     except OSError as error:
         raise WarehouseUnavailable(
             f"The lock file {path} cannot be used ({error.strerror}): remove it if no run uses it, or set "
@@ -93,15 +102,45 @@ def run_lock(path: Path, pipeline: str) -> Iterator[None]:
         lock.release()
 
 
-def _write_holder(path: Path) -> None:
-    """Writes this process's id into the lock file, for the error message of other processes."""
+def _acquire(
+    lock: FileLock, path: Path, pipeline: str, task: str, wait: Callable[[float], None] | None
+) -> None:
+    from filelock import Timeout
+
+    told = None
+    while True:
+        try:
+            lock.acquire()
+        except Timeout:
+            process, other = _holder(path)
+            who = f" (process {process})" if process else ""
+            if wait is None or not process or other == task:
+                raise AlreadyRunning(
+                    f"Another run of {pipeline} is at work{who}. Let it finish: it does what this one would do."
+                ) from None
+            if told != process:
+                log.info(
+                    "waiting_for_run",
+                    process=process,
+                    task=other,
+                    hint="this run begins when that one has ended",
+                )
+                told = process
+            wait(_POLL_S)
+        else:
+            return
+
+
+def _write_holder(path: Path, task: str) -> None:
+    """Writes this process's id and task into the lock file, for other processes to tell."""
     with os.fdopen(files.open_own(path, mode=0o666), "r+b") as file:
         file.truncate()
-        file.write(str(os.getpid()).encode())
+        file.write("\n".join(filter(None, (str(os.getpid()), task))).encode())
 
 
-def _holder(path: Path) -> str:
-    """The process that holds the lock, in parentheses; empty when the file does not say."""
+def _holder(path: Path) -> tuple[int | None, str]:
+    """The process that holds the lock, and its task; None where the file does not say."""
     with suppress(OSError, ValueError):
-        return f" (process {int(files.read_text(path, max_bytes=20))})"
-    return ""
+        process, _, task = files.read_text(path, max_bytes=_MAX_HOLDER_BYTES).partition("\n")
+        return int(process), task
+    return None, ""
