@@ -37,6 +37,7 @@ _OF_DUCKDB = frozenset(
         "enable_dataset_name_normalization",
         "environment",
         "info_tables_query_threshold",
+        "storage_version",
         "legacy_db_path",
         "local_dir",
         "replace_strategy",

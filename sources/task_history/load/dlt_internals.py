@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     )
     from dlt.destinations.impl.bigquery.sql_client import BigQuerySqlClient as BigQuerySqlClient
     from dlt.destinations.impl.duckdb.configuration import DuckDbBaseCredentials as DuckDbBaseCredentials
+    from dlt.destinations.impl.duckdb.configuration import (
+        DuckDbClientConfiguration as DuckDbClientConfiguration,
+    )
     from dlt.destinations.impl.duckdb.configuration import DuckDbConnectionPool as DuckDbConnectionPool
     from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials as DuckDbCredentials
     from dlt.destinations.impl.duckdb.duck import DuckDbClient as DuckDbClient
@@ -58,6 +61,7 @@ CLASSES: Final[Mapping[str, str]] = {
     "BigQuerySqlClient": "dlt.destinations.impl.bigquery.sql_client",
     "CLUSTER_COLUMNS_HINT": "dlt.destinations.impl.bigquery.bigquery_adapter",
     "DuckDbBaseCredentials": "dlt.destinations.impl.duckdb.configuration",
+    "DuckDbClientConfiguration": "dlt.destinations.impl.duckdb.configuration",
     "DuckDbClient": "dlt.destinations.impl.duckdb.duck",
     "DuckDbConnectionPool": "dlt.destinations.impl.duckdb.configuration",
     "DuckDbCopyJob": "dlt.destinations.impl.duckdb.duck",

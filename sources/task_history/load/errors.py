@@ -10,6 +10,7 @@ from dlt.destinations.exceptions import DatabaseException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
+from ..warehouse.duckdb_file import OTHER_VERSION
 from .dlt_internals import SqlClientBase
 from .dlt_settings import configuration_error
 
@@ -141,6 +142,11 @@ _ADVICE = (
     (
         ("permission denied", "read-only file system", "access denied"),
         "The warehouse may not be written: check the owner and rights of the file or dataset.",
+    ),
+    (
+        OTHER_VERSION,
+        "The file is sound, and of a storage version that the DuckDB installed here does not read: upgrade duckdb "
+        "here, or copy the file into one that older versions read, as the README says.",
     ),
     (
         ("not a valid duckdb database", "is not a duckdb", "corrupt"),

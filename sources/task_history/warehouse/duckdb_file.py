@@ -19,6 +19,11 @@ _SETTINGS = (
 )
 """Settings in order: the time zone must be set before external access is off, everything before the lock."""
 _SETTING = Lock()
+OTHER_VERSION = (
+    "to read a database file with storage version number",
+    "to read a database file with version number",
+)
+"""What DuckDB 2.x and 1.x say of a file that a newer one made."""
 
 
 def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
@@ -56,9 +61,16 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
 
 
 def _explained(file: Path, error: Exception) -> str:
+    import duckdb
+
     message = str(error).splitlines()[0]
     if "lock" in message.lower():
         return (
             f"{file} is open for writing in another process: close it there, or wait for its end. ({message})"
+        )
+    if any(text in message for text in OTHER_VERSION):
+        return (
+            f"{file} is sound, and of a storage version that DuckDB {duckdb.__version__} does not read: upgrade duckdb "
+            f"here, or copy the file into one that older versions read, as the README says. ({message})"
         )
     return f"{file} cannot be opened as a DuckDB file: name another one, or move it away. ({message})"

@@ -13,6 +13,7 @@ from typing import Any
 import dlt
 import duckdb
 import pyarrow.parquet as pq
+from dlt.common.configuration import configspec
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.destination.client import (
@@ -29,10 +30,17 @@ from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
 from .. import dlt_internals
-from ..dlt_internals import DuckDbClient, DuckDbConnectionPool, DuckDbCopyJob, DuckDbCredentials
+from ..dlt_internals import (
+    DuckDbClient,
+    DuckDbClientConfiguration,
+    DuckDbConnectionPool,
+    DuckDbCopyJob,
+    DuckDbCredentials,
+)
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
+from .duckdb_storage import DEFAULT, create_file
 
 _MEMORY = 48_000_000
 """DuckDB's memory limit in bytes: a commit needs little, and DuckDB would use all that it may."""
@@ -103,10 +111,19 @@ def reader(file: Path, dataset: str) -> Any:
     return found
 
 
+@configspec
+class DuckDbConfiguration(DuckDbClientConfiguration):
+    """dlt's settings under ``destination.duckdb``, and ``storage_version``."""
+
+    storage_version: str = DEFAULT
+    """The storage version of a file that a run makes."""
+
+
 @dlt_internals.extends(dlt.destinations.duckdb)
 class DuckDb(dlt.destinations.duckdb):
     """The DuckDB destination for dlt, which caches its capabilities: dlt asks for them a dozen times per commit."""
 
+    spec = DuckDbConfiguration
     only_reads: str | None = None
     """The only dataset that can be read; None where the file is written."""
 
@@ -134,11 +151,13 @@ class DuckDb(dlt.destinations.duckdb):
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
-        if not dlt_internals.are_used():
-            return super().client(schema, initial_config)
         # dlt hands over the same settings for each table and file of a load.
         is_known = initial_config is not None and initial_config.is_resolved()
         config: Any = initial_config if is_known else self.configuration(initial_config)
+        if self.only_reads is None:
+            create_file(Path(config.credentials.database), config.storage_version)
+        if not dlt_internals.are_used():
+            return super().client(schema, initial_config)
         return _Client(schema, config, self.capabilities(config, schema.naming))
 
 

@@ -1,0 +1,79 @@
+"""Which versions of DuckDB can open the file of the warehouse, and what is said of one that the installed cannot."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
+
+VERSION_AT, HEADER_BYTES = 12, 4096
+V1_0_0 = 64
+"""The number of the version that DuckDB 1.0.0 writes: https://duckdb.org/docs/stable/internals/storage"""
+
+
+def version_of(file: Path) -> int:
+    (version,) = struct.unpack_from("<Q", file.read_bytes(), VERSION_AT)
+    return int(version)
+
+
+def with_version(file: Path, version: int) -> None:
+    """Gives the file's header that version, as a later DuckDB writes it, and its checksum."""
+    content = bytearray(file.read_bytes())
+    struct.pack_into("<Q", content, VERSION_AT, version)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", content[8:HEADER_BYTES]):
+        checksum ^= word * 0xBF58476D1CE4E5B9 & (2**64 - 1)
+    struct.pack_into("<Q", content, 0, checksum)
+    file.write_bytes(content)
+
+
+def place_of(folder: Path, sandbox: SandboxProcess) -> Place:
+    return Place(folder, sandbox, steps="none", payloads="none", integrations=None)
+
+
+def test_a_new_file_can_be_opened_by_all_widely_used_versions(tmp_path: Path) -> None:
+    """It is of the storage version of DuckDB 1.0.0, also after later runs, unless the setting names another."""
+    with SandboxProcess(executions=20, freeze=True) as sandbox:
+        place = place_of(tmp_path, sandbox)
+        place.sync()
+        assert version_of(place.file) == V1_0_0
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+        place.env["DESTINATION__DUCKDB__STORAGE_VERSION"] = "latest"
+        place.sync()
+        assert version_of(place.file) == V1_0_0
+        place.file.unlink()
+        place.sync()
+        assert version_of(place.file) > V1_0_0
+
+
+def test_a_version_that_duckdb_does_not_know_is_refused(tmp_path: Path) -> None:
+    """The error names the setting; no file is made."""
+    place = Place(
+        tmp_path, None, project_id="p", api_key="a-key-of-some-length", base_url="http://127.0.0.1:9"
+    )
+    place.env["DESTINATION__DUCKDB__STORAGE_VERSION"] = "v99"
+    done = place.run("sync", "paragon", expect=3)
+    assert "destination.duckdb.storage_version" in done.stderr
+    assert not place.file.exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("sync", "paragon"), ("report", "--month", "2026-01")], ids=" ".join
+)
+def test_a_file_of_a_newer_version_is_called_sound(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """What is advised is another DuckDB, or a copy of the file; never to move it away."""
+    with SandboxProcess(executions=20, freeze=True) as sandbox:
+        place = place_of(tmp_path, sandbox)
+        place.sync()
+        with_version(place.file, 998)
+        content = place.file.read_bytes()
+        done = place.run(*words, expect=None)
+    assert "is sound" in done.stdout + done.stderr
+    assert "upgrade duckdb" in done.stdout + done.stderr
+    assert "move it away" not in done.stdout + done.stderr
+    assert done.returncode in (0, 4)
+    assert place.file.read_bytes() == content
