@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -40,15 +38,13 @@ from ..dlt_internals import (
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_settings import check_credentials
-from .duckdb_storage import DEFAULT, create_file
+from .duckdb_storage import DEFAULT, check_version, create_file
 
 _MEMORY = 48_000_000
 """DuckDB's memory limit in bytes: a commit needs little, and DuckDB would use all that it may."""
 _CHECKPOINT_MEMORY: tuple[int | None, ...] = (_MEMORY, 100_000_000, 200_000_000, 400_000_000, None)
 """Memory limits in bytes that a checkpoint tries in turn; None for all of the machine. A checkpoint holds up to 2,048
 rows of a changed column at once, however long their texts are."""
-_CREATION_S = 60.0
-"""Seconds after which an unfinished new file is one of a process that was killed."""
 _MAX_LOG_BYTES = 16_000_000
 """Size of the write-ahead log at which its rows are moved into the file, as by DuckDB's default."""
 _MAX_TRANSACTION_BYTES = 32_000_000
@@ -82,28 +78,6 @@ def destination(file: Path) -> Any:
     return DuckDb(credentials, preferred_loader_file_format="parquet")
 
 
-def create_file(file: Path) -> None:
-    """Creates the DuckDB file whole or not at all, if it is missing or empty.
-
-    A process that is killed while DuckDB creates its file leaves an empty one, which DuckDB does not open. What makes
-    it impossible to create the file is told by whoever opens it.
-    """
-    if str(file) == ":memory:" or (file.exists() and file.stat().st_size):
-        return
-    made = file.with_name(f".{file.name}.{os.getpid()}.new")
-    with suppress(OSError, duckdb.Error):
-        for left in file.parent.glob(f".{file.name}.*.new"):
-            if time.time() - left.stat().st_mtime > _CREATION_S:
-                left.unlink()
-        duckdb.connect(str(made)).close()
-        if file.exists():
-            made.replace(file)
-        else:
-            # Another process may have created it meanwhile.
-            file.hardlink_to(made)
-    made.unlink(missing_ok=True)
-
-
 def reader(file: Path, dataset: str) -> Any:
     """The dlt destination of a DuckDB file that any SQL can only read, and only in that dataset."""
     found = DuckDb(DuckDbCredentials(str(file)))
@@ -123,7 +97,9 @@ class DuckDbConfiguration(DuckDbClientConfiguration):
 class DuckDb(dlt.destinations.duckdb):
     """The DuckDB destination for dlt, which caches its capabilities: dlt asks for them a dozen times per commit."""
 
-    spec = DuckDbConfiguration
+    spec: type[DuckDbClientConfiguration] = DuckDbConfiguration
+    storage_version: str = DEFAULT
+    """That of a file that is made, as the settings say."""
     only_reads: str | None = None
     """The only dataset that can be read; None where the file is written."""
 
@@ -146,18 +122,18 @@ class DuckDb(dlt.destinations.duckdb):
         except ConfigurationException as error:
             raise ConfigurationError(f"destination.duckdb: {str(error).splitlines()[0]}") from None
         check_credentials(config.credentials)
+        check_version(config.storage_version)
+        self.storage_version = config.storage_version
         if self.only_reads is not None:
             config.credentials.conn_pool = _ReadingPool(config.credentials, self.only_reads)
         return config
 
     def client(self, schema: Schema, initial_config: Any = None) -> Any:
+        if not dlt_internals.are_used():
+            return super().client(schema, initial_config)
         # dlt hands over the same settings for each table and file of a load.
         is_known = initial_config is not None and initial_config.is_resolved()
         config: Any = initial_config if is_known else self.configuration(initial_config)
-        if self.only_reads is None:
-            create_file(Path(config.credentials.database), config.storage_version)
-        if not dlt_internals.are_used():
-            return super().client(schema, initial_config)
         return _Client(schema, config, self.capabilities(config, schema.naming))
 
 
@@ -315,7 +291,8 @@ class DuckDbBackend(Backend):
         self._checkpoint_memory = _CHECKPOINT_MEMORY
 
     def create(self, client: Any) -> None:
-        create_file(Path(str(client.credentials.database)))
+        version = getattr(self.destination, "storage_version", DEFAULT)
+        create_file(Path(str(client.credentials.database)), version)
 
     def checkpoint(self, client: Any) -> None:
         """Moves the rows of the write-ahead log into the file, with as much memory as that needs."""

@@ -6,7 +6,7 @@ https://duckdb.org/docs/stable/internals/storage
 from __future__ import annotations
 
 import os
-import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,33 +16,41 @@ from ...core.errors import ConfigurationError
 
 DEFAULT = "v1.0.0"
 """All DuckDB 1.x and 2.x open it, and files are no larger for it. Only the newest open what is DuckDB's own default."""
+_SETTING = "storage_compatibility_version"
+_CREATION_S = 60.0
+"""Seconds after which an unfinished new file is one of a process that was killed."""
+
+
+def check_version(version: str) -> None:
+    """Raises ConfigurationError when the installed DuckDB writes no such version."""
+    if version == DEFAULT:
+        return
+    try:
+        duckdb.connect(":memory:", config={_SETTING: version}).close()
+    except duckdb.InvalidInputException:
+        raise ConfigurationError(
+            f"destination.duckdb.storage_version: DuckDB {duckdb.__version__} writes no version {version!r}. "
+            f"It is v and the oldest version of DuckDB that shall open the file, such as {DEFAULT}, or latest."
+        ) from None
 
 
 def create_file(file: Path, version: str) -> None:
-    """Makes an empty database of that storage version, which it keeps whoever writes to it; leaves a file that is there.
+    """Creates the DuckDB file whole or not at all, if it is missing or empty; it keeps its storage version ever after.
 
-    It appears whole: a process that is killed leaves no half of it.
-
-    Raises:
-        ConfigurationError: the installed DuckDB writes no such version.
-        duckdb.IOException: the folder cannot be written.
+    A process that is killed while DuckDB creates its file leaves an empty one, which DuckDB does not open. What makes
+    it impossible to create the file is told by whoever opens it.
     """
-    if file.exists():
+    if str(file) == ":memory:" or (file.exists() and file.stat().st_size):
         return
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        duckdb.connect(str(beside), config={"storage_compatibility_version": version}).close()
-        with suppress(FileExistsError):
-            # Another process may have made it meanwhile.
-            os.link(beside, file)
-    except duckdb.InvalidInputException:
-        raise ConfigurationError(
-            f"destination.duckdb.storage_version: DuckDB {duckdb.__version__} writes no files of version {version!r}. "
-            f"It is v and the oldest version of DuckDB that shall open the file, such as {DEFAULT}, or latest."
-        ) from None
-    except OSError:
-        # Not every file system has links.
-        with suppress(FileNotFoundError):
-            beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
+    made = file.with_name(f".{file.name}.{os.getpid()}.new")
+    with suppress(OSError, duckdb.Error):
+        for left in file.parent.glob(f".{file.name}.*.new"):
+            if time.time() - left.stat().st_mtime > _CREATION_S:
+                left.unlink()
+        duckdb.connect(str(made), config={_SETTING: version}).close()
+        if file.exists():
+            made.replace(file)
+        else:
+            # Another process may have created it meanwhile.
+            file.hardlink_to(made)
+    made.unlink(missing_ok=True)
