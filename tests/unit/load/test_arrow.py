@@ -363,7 +363,7 @@ def is_same(cell: Any, value: Any) -> bool:
         return False
 
 
-@given(
+any_rows = given(
     rows=st.lists(
         st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=3), values, max_size=8), max_size=6
     ),
@@ -372,9 +372,9 @@ def is_same(cell: Any, value: Any) -> bool:
     ),
     is_identity=st.booleans(),
 )
-@settings(max_examples=500, deadline=None)
-def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
-    """Any rows, any stored types, any naming: each value is in its row's cells, and nothing else is."""
+
+
+def _keeps_all(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
     normalize = str if is_identity else NAMING.normalize_identifier
     found = to_arrow(rows, TABLE, stored_types=stored, normalize=normalize)
     assert len(rows) == found.table.num_rows
@@ -388,6 +388,21 @@ def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: b
             assert any(is_same(cell, value) for cell in kept), (value, kept)
         for cell in kept:
             assert any(is_same(cell, value) for value in sent), (cell, sent)
+
+
+@any_rows
+@settings(max_examples=150, deadline=None)
+def test_nothing_is_lost(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
+    """Any rows, any stored types, any naming: each value is in its row's cells, and nothing else is."""
+    _keeps_all(rows, stored, is_identity)
+
+
+@pytest.mark.torture
+@any_rows
+@settings(max_examples=2_000, deadline=None)
+def test_nothing_is_lost_of_more_rows(rows: list[Row], stored: dict[str, str], is_identity: bool) -> None:
+    """The same, with more examples."""
+    _keeps_all(rows, stored, is_identity)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS), values, max_size=6), max_size=5))
