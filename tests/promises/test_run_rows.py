@@ -77,6 +77,27 @@ def test_a_run_on_another_machine_is_left_alone(place: Place) -> None:
     assert (shown(place), noted(place)) == ("running", "running")
 
 
+def test_two_machines_do_not_load_into_one_file(place: Place, sandbox: SandboxProcess) -> None:
+    """While the same command commits on another machine: exit code 5 before a request; after its silence all goes on."""
+    place.sync()
+    running(place, "sync", "another-machine", place.folder / "other.lock")
+    at = "UPDATE paragon.sync_runs SET written_at = ? WHERE run_id = 'killed'"
+
+    def write(when: datetime) -> None:
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(at, [when])
+
+    write(datetime.now(UTC) - timedelta(seconds=20))
+    sandbox.reset_counters()
+    told = place.run("sync", "paragon", expect=5).stderr
+    assert "at work on the machine another-machine" in told
+    assert "one machine at a time" in told
+    assert not sandbox.counters().get("list")
+    assert place.query("SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'failed'") == [(0,)]
+    write(datetime.now(UTC) - timedelta(minutes=3))
+    assert place.sync()["complete"]
+
+
 @pytest.mark.parametrize("error", [RuntimeError("a fault"), WarehouseUnavailable("no room")], ids=str)
 @pytest.mark.parametrize("method", ["commit", "warehouse"])
 def test_each_run_that_fails_leaves_a_row(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ _PATIENCE_S = 0.5
 _POLL_S = 1.0
 """Seconds between two attempts to get the lock of a run that has another task."""
 _MAX_HOLDER_BYTES = 10_000
+_SILENCE = timedelta(minutes=2)
+"""How long after its last commit a run on another machine is taken to be at work: while there is work it commits more
+often."""
 
 
 def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
@@ -45,6 +49,25 @@ def was_killed(run: Mapping[str, Any]) -> bool:
     """Whether a run that noted no end, a row of ``sync_runs``, is at work no more, as far as this machine can tell."""
     path = run.get("lock_file")
     return bool(path) and run.get("host") == host() and not _is_held(Path(str(path)))
+
+
+def check_other_machines(running: Iterable[Mapping[str, Any]], command: str, now: datetime) -> None:
+    """Raises AlreadyRunning where a run of that command has committed from another machine within two minutes.
+
+    The lock covers the processes of one machine and one working folder. ``running`` are rows of ``sync_runs`` without an
+    end; a run that was killed is believed to be at work for these two minutes, and no longer.
+    """
+    for run in running:
+        machine, written_at = run.get("host"), run.get("written_at")
+        if run["command"] != command or machine in (None, host()) or written_at is None:
+            continue
+        if abs(now - written_at) < _SILENCE:
+            raise AlreadyRunning(
+                f"Another run of {command} is at work on the machine {machine}; its last commit was at "
+                f"{written_at:%H:%M:%S} UTC. A DuckDB file is for one machine at a time: let several machines load into "
+                "Postgres or BigQuery. If that run was killed, this command goes on "
+                f"{_SILENCE.total_seconds():.0f} s after that commit."
+            )
 
 
 def _is_held(path: Path) -> bool:

@@ -19,7 +19,7 @@ from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..core.errors import ConfigurationError, PackageRefused, Rejected, StateUnavailable
+from ..core.errors import AlreadyRunning, ConfigurationError, PackageRefused, Rejected, StateUnavailable
 from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
@@ -27,7 +27,7 @@ from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse.tables import SYNC_RUNS
-from .lock import lock_path
+from .lock import check_other_machines, lock_path
 from .run_row import RunRow
 from .tally import Tally
 
@@ -109,7 +109,7 @@ def start_run(
     ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``).
 
     Raises:
-        ConfigurationError, WarehouseUnavailable.
+        AlreadyRunning, ConfigurationError, WarehouseUnavailable.
     """
     from ..load.pipeline import Loader
     from .context import Context, new_run_id
@@ -135,6 +135,8 @@ def start_run(
         try:
             loader.prepare()
             warehouse = loader.warehouse().reaching(settings.retention)
+            if loader.backend.is_exclusive:
+                check_other_machines(warehouse.unfinished_runs(), command, started_at)
             if settings.retention is not None:
                 loader.backend.limit_merges(warehouse.since)
             context = Context(
@@ -154,7 +156,8 @@ def start_run(
             loop = RunLoop(context, make_work(context, loader))
             yield ActiveRun(loop, loader, client, budget, stop)
         except BaseException as error:
-            if loop is None or not loop.is_written:
+            is_noted = isinstance(error, AlreadyRunning) or (loop is not None and loop.is_written)
+            if not is_noted:
                 redactor = Redactor(settings.values.redact, secrets=settings.secrets)
                 reason = redactor.text(f"{type(error).__name__}: {error}")[0]
                 run = RunRow(run_id, command, started_at, "failed", reason, lock_file)
