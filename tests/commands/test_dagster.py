@@ -71,10 +71,10 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     )
     assets = found["definitions"]["assets"]
     assert found["definitions"]["schedules"] == {
-        "paragon_sync_schedule": "0 * * * *",
-        "paragon_eu_sync_schedule": "30 3 * * *",
+        "paragon_scheduled_sync_schedule": "0 * * * *",
+        "paragon_eu_scheduled_sync_schedule": "30 3 * * *",
     }
-    assert assets["paragon/backfill"]["partitions"][0] == "2026-01-01"
+    assert "2026-01-01" in assets["paragon/backfill"]["partitions"]
     assert assets["paragon_eu/workflow_executions"]["depends_on"] == [
         "paragon_eu/backfill",
         "paragon_eu/sync",

@@ -7,11 +7,15 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from task_history import systems
+from task_history.settings import build
+from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place, truth
 
@@ -74,7 +78,6 @@ def test_list_names_each_account_and_what_is_wrong_with_it(tmp_path: Path, sandb
     assert list(accounts) == ["paragon", "paragon/broken", "paragon/eu", "sailpoint"]
     assert accounts["paragon"]["dataset"] == "paragon"
     assert accounts["paragon"]["schedule"] == "0 * * * *"
-    assert accounts["paragon"]["first_month"] == "2026-01"
     assert accounts["paragon/eu"]["dataset"] == "paragon_eu"
     assert accounts["paragon/eu"]["schedule"] == "30 3 * * 1-5"
     assert "five cron fields" in accounts["paragon/broken"]["error"]
@@ -189,3 +192,17 @@ def test_a_probe_fails_where_a_dataset_is_behind(tmp_path: Path, sandbox: Sandbo
     )
     place.run("fleet", "status", "--fail-if-stale", "1h", "--select", "paragon")
     assert "90m, 2h or 1d" in place.run("status", "--fail-if-stale", "soon", expect=2).stderr
+
+
+def test_months_to_backfill_begin_where_the_vendor_does() -> None:
+    """The first month is the oldest that the vendor keeps, whatever the first sync began with."""
+    now = datetime(2026, 3, 15, tzinfo=UTC)
+    given = {"project_id": "p", "api_key": "k", "retention_days": 90}
+    paragon = systems.find("paragon")
+
+    def month(**more: Any) -> str:
+        return first_month(build(paragon, given | more), now).strftime("%Y-%m")
+
+    assert month() == month(start_date="2026-03-01") == "2025-12"
+    assert month(start_date="2025-06-15") == "2025-06"
+    assert month(retention_days=0) == "2025-03"

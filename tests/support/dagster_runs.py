@@ -62,6 +62,7 @@ def ran(
 
 def main(folder: str, wanted: str) -> None:
     definitions = task_history_definitions(folder=Path(folder), retries=1, retry_delay_s=0.1)
+    dg.Definitions.validate_loadable(definitions)
     with dg.DagsterInstance.ephemeral() as instance:
         runs = [ran(definitions, instance, *one) for one in json.loads(wanted)]
     print(json.dumps({"definitions": described(definitions), "runs": runs}))  # noqa: T201 - read by the test

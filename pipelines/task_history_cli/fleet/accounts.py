@@ -21,8 +21,8 @@ from ..runtime.target import Target, find_target
 
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#L-]+")
 _CRON_FIELDS = 5
-_PARTITIONS_REACH = timedelta(days=365)
-"""How far back the months to backfill begin where neither ``start_date`` nor a retention says it."""
+_REACH_WITHOUT_RETENTION = timedelta(days=365)
+"""How far back the months to backfill begin where the vendor keeps executions for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,9 @@ def selected(accounts: Sequence[Account], patterns: Sequence[str]) -> list[Accou
 
 
 def first_month(settings: Settings, now: datetime) -> datetime:
-    """The first month that can be backfilled: that of ``start_date``, or the oldest that the vendor still keeps."""
-    first = settings.values.start_date or now - (settings.retention or _PARTITIONS_REACH)
+    """The first month to backfill: the oldest that the vendor still keeps, or that of ``start_date`` if it is earlier."""
+    oldest = now - (settings.retention or _REACH_WITHOUT_RETENTION)
+    first = min(oldest, settings.values.start_date or oldest)
     return datetime(first.year, first.month, 1, tzinfo=UTC)
 
 

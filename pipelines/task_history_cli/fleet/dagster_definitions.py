@@ -159,7 +159,7 @@ class _Account:
 
     def schedule(self) -> ScheduleDefinition:
         """The sync, on the account's own schedule."""
-        name = f"{self._dataset}_sync"
+        name = f"{self._dataset}_scheduled_sync"
         return ScheduleDefinition(
             job=define_asset_job(name, AssetSelection.assets(self.key("sync")).without_checks()),
             cron_schedule=self._listed["schedule"],
