@@ -310,10 +310,8 @@ class SortedListing:
         """
         reading = Reading(window, {0: head})
         if later is not None and not self._overlap and not self._is_comparing:
-            then, most = (
-                self._next_of(window, head.total or 0, later),
-                int(self._depth.rows * MAX_ROWS_FACTOR),
-            )
+            then = self._next_of(window, head.total or 0, later)
+            most = int(self._depth.rows * MAX_ROWS_FACTOR)
             if may_expire:
                 self._read_ahead.ask(then, most=most)
             else:
@@ -386,10 +384,9 @@ class SortedListing:
             if swapped is not None:
                 rows = Rows.joined(self._system, (rows, swapped)).distinct(self._system)
                 evidence = COUNT
-        is_counted = evidence.is_verified
-        return evidence, cut_piece(
-            self._system, reading.window, rows, total=reading.total
-        ) if is_counted else None
+        if not evidence.is_verified:
+            return evidence, None
+        return evidence, cut_piece(self._system, reading.window, rows, total=reading.total)
 
     def _compared(self, reading: Reading, rows: Rows) -> ListedWindow | None:
         """The window with what a comparison finds; None where that does not come to an end."""
