@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+from task_history.core.errors import UsageError
+from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 from task_history.core.models import Scope, Window
-from task_history.runs.runner import BACKFILL, ActiveRun, commit_batches
+from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun, commit_batches
 from task_history.settings import Settings, load
+from task_history.warehouse.coverage import filters_text
 
 from ..console import arguments, date_range, output
+from ..console.failures import described, worst
 from ..runtime import result_output, views
 from ..runtime.command_run import start_command
 from ..runtime.notices import Notices
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target, working_folder
+
+if TYPE_CHECKING:
+    from task_history.load.pipeline import Loader
+    from task_history.runs.context import Context
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,27 +39,145 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_details(parser)
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
+    parser.add_argument(
+        "--shards",
+        type=_shards,
+        metavar="N",
+        help="load the range in N processes, which share its days, also with those of other machines",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
     asked = date_range.window(args, settings, datetime.now(UTC))
-    result = backfill(
-        settings,
-        target,
-        asked,
-        filters=date_range.filters(args, settings),
-        scope=arguments.scope(args, settings),
-        max_requests=args.max_requests,
-        max_minutes=args.max_minutes,
-    )
+    if args.shards and args.shards > 1 and target.file is not None:
+        raise UsageError(
+            "--shards: DuckDB lets one process write at a time, so that shards would wait for each other. Leave --shards "
+            "out: one process uses the whole budget, too. Shards need a warehouse such as BigQuery or Postgres."
+        )
+    if args.shards and not settings.system.listing.is_filtered_by_time:
+        raise UsageError(
+            f"--shards: {settings.system.name} does not filter its lists by time: each of {args.shards} processes "
+            "would read all of them. Leave --shards out."
+        )
+    if args.shards and args.shards > 1:
+        return _run_shards(args, settings, asked)
+    result = _backfill(args, settings, target, asked)
     if args.json:
         output.emit(result)
     else:
         for line in result_output.lines(result):
             output.tell(line)
     return 0
+
+
+def _backfill(
+    args: argparse.Namespace, settings: Settings, target: Target, asked: date_range.Range
+) -> dict[str, Any]:
+    return backfill(
+        settings,
+        target,
+        asked,
+        filters=date_range.filters(args, settings),
+        scope=arguments.scope(args, settings),
+        shards=args.shards,
+        max_requests=args.max_requests,
+        max_minutes=args.max_minutes,
+    )
+
+
+def _shards(text: str) -> int:
+    number = arguments.whole_number(text)
+    if not 1 <= number <= SHARDS.most:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number from 1 to {SHARDS.most}")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """What a worker process needs for its share of a backfill."""
+
+    number: int
+    args: argparse.Namespace
+    asked: date_range.Range
+
+
+def _run_shards(args: argparse.Namespace, settings: Settings, asked: date_range.Range) -> int:
+    """Runs the shards side by side, and tells of each as it ends and of all together."""
+    from ..fleet.worker_processes import WorkerProcesses
+
+    began = time.monotonic()
+    number = args.shards if args.max_requests is None else max(1, min(args.shards, args.max_requests))
+    shards = []
+    for index in range(number):
+        own = argparse.Namespace(**vars(args))
+        if args.max_requests is not None:
+            own.max_requests = args.max_requests // number + (index < args.max_requests % number)
+        shards.append(_Shard(index + 1, own, asked))
+    ended: list[dict[str, Any]] = []
+    for shard, result in WorkerProcesses(_run_shard, shards, jobs=number).results():
+        ended.append(
+            result or _ended(shard.number, None, "Its process was killed; the others load its days.")
+        )
+        _tell_shard(ended[-1])
+    done = [one["result"] for one in ended if one["result"] is not None]
+    not_covered = done[-1]["not_covered"] if done else []
+    codes = [ExitCode(one["exit_code"]) for one in ended if one["exit_code"] is not None]
+    if not done and not codes:
+        codes = [ExitCode.UNEXPECTED]
+    result = {
+        "command": "backfill",
+        "exit_code": int(worst(codes)),
+        "system": settings.system.name,
+        "instance": settings.instance,
+        "complete": bool(done) and all(one["complete"] for one in done) and not not_covered,
+        "executions": sum(one["executions"] for one in done),
+        "steps": sum(one["steps"] for one in done),
+        "payloads": sum(one["payloads"] for one in done),
+        "requests": sum(one["requests"] for one in done),
+        "not_covered": not_covered,
+        "shards": sorted(ended, key=itemgetter("shard")),
+        "duration_s": round(time.monotonic() - began, 1),
+    }
+    if args.json:
+        output.emit(result)
+    else:
+        output.tell(
+            f"{len(done)} of {number} shards: {result['executions']:,} executions read, {result['steps']:,} steps, "
+            f"{result['payloads']:,} payloads with {result['requests']:,} requests in "
+            f"{output.duration(result['duration_s'])}."
+            + ("" if result["complete"] else " Something is left: the same command goes on.")
+        )
+    return int(result["exit_code"])
+
+
+def _run_shard(shard: _Shard) -> dict[str, Any]:
+    """The share of one process: its result as ``backfill --json`` prints it, or its error."""
+    args = shard.args
+    is_quiet = args.log_format == "text" and args.log_level == "info"
+    output.start_logging("warning" if is_quiet else args.log_level, args.log_format)
+    output.name_lines(shard=shard.number)
+    with output.escaped_streams():
+        try:
+            settings = load(args.system, instance=args.instance)
+            target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+            result = _backfill(args, settings, target, shard.asked)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one shard's error ends no other
+            return _ended(shard.number, *described(error))
+    return _ended(shard.number, ExitCode.DONE, None) | {"result": result}
+
+
+def _ended(shard: int, code: ExitCode | None, error: str | None) -> dict[str, Any]:
+    return {"shard": shard, "exit_code": None if code is None else int(code), "error": error, "result": None}
+
+
+def _tell_shard(ended: Mapping[str, Any]) -> None:
+    result = ended["result"]
+    if result is None:
+        output.tell(f"Shard {ended['shard']}: {ended['error']}", level=logging.ERROR)
+    else:
+        output.tell(f"Shard {ended['shard']}: {result_output.lines(result)[0]}")
 
 
 def backfill(
@@ -58,24 +187,35 @@ def backfill(
     *,
     filters: dict[str, str],
     scope: Scope,
+    shards: int | None = None,
     max_requests: int | None = None,
     max_minutes: float | None = None,
 ) -> dict[str, Any]:
-    """Loads the gaps of the range and returns the result.
+    """Loads the gaps of the range and returns the result. ``shards`` is how many such runs share it on this machine.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     from task_history.runs.backfill import Backfill
+    from task_history.runs.day_leases import DayLeases
 
     began = time.monotonic()
+    selection = date_range.selection(asked, filters)
+
+    def make_work(context: Context, _: Loader) -> Backfill:
+        if context.locks is None:
+            return Backfill(context)
+        name = f"lease/{settings.dataset_name}/{filters_text(selection.filters)}"
+        purpose = f"{scope.steps}/{scope.payloads}"
+        return Backfill(context, DayLeases(context.locks, name=name, purpose=purpose, shards=shards))
+
     with start_command(
         settings,
         target,
-        lambda context, _: Backfill(context),
+        make_work,
         command="backfill",
-        lane=BACKFILL,
-        selection=date_range.selection(asked, filters),
+        lane=SHARDS if shards else BACKFILL,
+        selection=selection,
         scope=scope,
         max_requests=max_requests,
         max_minutes=max_minutes,
@@ -87,7 +227,7 @@ def backfill(
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
-        if filters and not current.loop.context.tally.executions and gaps == [asked.window]:
+        if filters and not shards and not current.loop.context.tally.executions and gaps == [asked.window]:
             log.warning(
                 "filter_matches_nothing",
                 filters=" ".join(f"--{name} {value}" for name, value in sorted(filters.items())),

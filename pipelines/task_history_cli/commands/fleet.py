@@ -15,24 +15,13 @@ from task_history.core.exit_codes import ExitCode
 from task_history.settings import load
 
 from ..console import arguments, output
-from ..console.failures import described
+from ..console.failures import described, worst
 from ..fleet.accounts import Account, configured_accounts, selected
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
 from ..runtime.target import find_target
 from .status import is_stale, status
 from .sync import sync
-
-_WORST_FIRST = (
-    ExitCode.UNEXPECTED,
-    ExitCode.USAGE,
-    ExitCode.CONFIGURATION,
-    ExitCode.UNAVAILABLE,
-    ExitCode.DIFFERENCES,
-    ExitCode.STALE,
-    ExitCode.ALREADY_RUNNING,
-    ExitCode.DONE,
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +63,7 @@ def _jobs(text: str) -> int:
 
 
 def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
-    code = _worst(account.error.exit_code for account in accounts if account.error)
+    code = worst(account.error.exit_code for account in accounts if account.error)
     if args.json:
         now = datetime.now(UTC)
         entries = [account.as_json(now) for account in accounts]
@@ -134,7 +123,7 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
         is_stopped = processes.is_stopping
     else:
         is_stopped = False
-    code = _worst(ExitCode(one["exit_code"]) for one in ended)
+    code = worst(ExitCode(one["exit_code"]) for one in ended)
     result = {
         "command": "fleet sync",
         "exit_code": code,
@@ -173,7 +162,7 @@ def _sync_account(work: _Work) -> dict[str, Any]:
     # A person reads one line for each account; a log in JSON is complete.
     is_quiet = work.log_format == "text" and work.log_level == "info"
     output.start_logging("warning" if is_quiet else work.log_level, work.log_format)
-    name_account(work.account)
+    output.name_lines(account=work.account)
     with output.escaped_streams():
         try:
             settings = load(work.system, instance=work.instance)
@@ -182,17 +171,6 @@ def _sync_account(work: _Work) -> dict[str, Any]:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run
             return _ended(work.account, *described(error))
     return _ended(work.account, ExitCode.DONE, None) | {"result": result}
-
-
-def name_account(account: str) -> None:
-    """Each log line of this process names the account from now on."""
-
-    def named(record: logging.LogRecord) -> bool:
-        record.fields = {"account": account, **getattr(record, "fields", {})}
-        return True
-
-    for handler in logging.getLogger().handlers:
-        handler.filters[:] = [named]
 
 
 def _ended(account: str, code: ExitCode, error: str | None) -> dict[str, Any]:
@@ -249,7 +227,7 @@ def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
             entry["error"] = str(error)
             codes.append(error.exit_code)
         entries.append(entry)
-    code = _worst(codes)
+    code = worst(codes)
     if args.json:
         output.emit({"command": "fleet status", "exit_code": code, "accounts": entries})
         return code
@@ -274,8 +252,3 @@ def _state(found: Mapping[str, Any]) -> list[str]:
         output.minute(last["started_at"]) if last else "",
         str(last["outcome"]) if last else "",
     ]
-
-
-def _worst(codes: Any) -> ExitCode:
-    """The code that says most about what is wrong; ``DONE`` if there is none."""
-    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)

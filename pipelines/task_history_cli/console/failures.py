@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Iterable
 
 from task_history.core.errors import Stopped, TaskHistoryError
 from task_history.core.exit_codes import ExitCode
 from task_history.core.log import NAME
 
 from .output import tell
+
+_WORST_FIRST = (
+    ExitCode.UNEXPECTED,
+    ExitCode.USAGE,
+    ExitCode.CONFIGURATION,
+    ExitCode.UNAVAILABLE,
+    ExitCode.DIFFERENCES,
+    ExitCode.STALE,
+    ExitCode.ALREADY_RUNNING,
+    ExitCode.INTERRUPTED,
+    ExitCode.DONE,
+)
 
 
 def described(error: BaseException) -> tuple[ExitCode, str]:
@@ -28,3 +41,8 @@ def described(error: BaseException) -> tuple[ExitCode, str]:
         f"Unexpected {type(error).__name__} in {where.name}: {error}. This is a bug in task-history; committed rows "
         "are safe. Run the command again with --log-level debug and report the output.",
     )
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The code that says most about what is wrong; ``DONE`` if there is none."""
+    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)

@@ -196,6 +196,17 @@ def terminal() -> TextIO:
     return sys.stderr.stream if isinstance(sys.stderr, _Escaping) else sys.stderr
 
 
+def name_lines(**fields: object) -> None:
+    """Each log line of this process has these fields from now on."""
+
+    def named(record: logging.LogRecord) -> bool:
+        record.fields = {**fields, **getattr(record, "fields", {})}
+        return True
+
+    for handler in logging.getLogger().handlers:
+        handler.filters[:] = [named]
+
+
 def keep_secret(secrets: OwnSecrets) -> None:
     """Redacts these secrets, and those added to them later, in all output from now on."""
     if not any(secrets is own for own in _SECRETS):

@@ -6,16 +6,20 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
 from task_history.load.memory import configure_allocators
 from task_history.runs.lock import lock_path, run_lock
 from task_history.runs.runner import AUDIT, BACKFILL, SYNC, ActiveRun, Lane, WorkFactory, start_run
 from task_history.settings import Settings
+from task_history.state.locks import FileLocks, Locks, PostgresLocks
+from task_history.state.postgres import shared_state
 
 from ..console.output import keep_secret
 from .dlt_config import configure_dlt, make_pipeline
@@ -50,19 +54,14 @@ def start_command(
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
         folder = working_folder(target)
-        name = lane.pipeline(settings)
         notices = Notices(settings, folder)
         notices.check()
         stack.enter_context(notices.on_failure(command))
-        waits = lane in (BACKFILL, AUDIT)
-        stack.enter_context(
-            run_lock(
-                lock_path(folder, name),
-                name,
-                task=_task(command, selection, scope),
-                wait=stop.wait if waits else None,
-            )
-        )
+        locks = _locks(settings, target, stop, folder)
+        stack.callback(locks.close)
+        task = _task(command, selection, scope)
+        wait = stop.wait if lane in (BACKFILL, AUDIT) else None
+        lane = _free(lane, settings, folder, locks, stack, task=task, wait=wait)
         configure_dlt()
         configure_allocators()
         keep_secret(settings.secrets)
@@ -70,11 +69,9 @@ def start_command(
         from task_history.load.destinations import of
 
         pipeline = make_pipeline(
-            name,
+            lane.pipeline(settings),
             pipelines_dir=str(folder),
-            destination=target.destination(
-                "" if lane.has_cursor else lane.name, retention=settings.retention
-            ),
+            destination=target.destination(lane.staging, retention=settings.retention),
             dataset_name=settings.dataset_name,
         )
         backend = of(pipeline.destination)
@@ -92,6 +89,7 @@ def start_command(
                 lane=lane,
                 selection=selection,
                 scope=scope,
+                locks=locks,
             )
         )
         # What is imported by now stays: the garbage collector need not look at it.
@@ -100,6 +98,44 @@ def start_command(
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current
+
+
+def _locks(settings: Settings, target: Target, stop: StopSignal, folder: Path) -> Locks:
+    """The locks of a run: those of all machines that share the warehouse, where it is no file of this one."""
+    shared = None if target.file is not None else shared_state()
+    if shared is None:
+        return FileLocks(folder / "locks", wait=stop.wait)
+    return PostgresLocks(
+        shared, target.fingerprint, deadline_s=settings.values.fault_deadline_s, wait=stop.wait
+    )
+
+
+def _free(
+    lane: Lane,
+    settings: Settings,
+    folder: Path,
+    locks: Locks,
+    stack: ExitStack,
+    *,
+    task: str,
+    wait: Callable[[float], None] | None,
+) -> Lane:
+    """The lane with the first of its numbers that is free, of which the stack holds the lock. Raises AlreadyRunning."""
+    errors: list[AlreadyRunning] = []
+    for numbered in lane.numbered:
+        name = numbered.pipeline(settings)
+        try:
+            with ExitStack() as own:
+                own.enter_context(run_lock(lock_path(folder, name), name, task=task, wait=wait))
+                if isinstance(locks, PostgresLocks) and not locks.take([name]):
+                    raise AlreadyRunning(
+                        f"Another run of {name} is at work{locks.holder(name)}. Let it finish, and start this one then."
+                    )
+                stack.enter_context(own.pop_all())
+                return numbered
+        except AlreadyRunning as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _task(command: str, selection: Selection | None, scope: Scope | None) -> str:

@@ -70,10 +70,15 @@ class Chunk:
     """Whether the batch is committed after this chunk."""
     is_end: bool = False
     """Whether this chunk is committed before the next one is made."""
+    is_last_of_window: bool = False
+    """Whether the coverage is committed, too, where the batch has no rows."""
 
 
 FLUSH = Chunk(is_end=True)
 """Asks for a commit that is complete before the run goes on, because the next step queries the warehouse."""
+
+END_OF_WINDOW = Chunk(is_end=True, is_last_of_window=True)
+"""Asks for a commit of all that is known, coverage without rows included, before the run goes on."""
 
 COMMIT_NOW = Chunk(is_due=True)
 """Asks for a commit because enough was read since the last one."""

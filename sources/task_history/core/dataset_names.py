@@ -14,7 +14,9 @@ STATE_SCHEMA = "task_history_state"
 SYNC, BACKFILL, AUDIT, REPLAY = "sync", "backfill", "audit", "replay"
 """Names of the lanes, which are the kinds of run on a dataset."""
 LANES = (AUDIT, BACKFILL, REPLAY)
-"""Lanes that run beside a sync, each with a pipeline and a staging dataset of its own: ``<account's>_<lane>``."""
+"""Lanes that run beside a sync, each with a pipeline and a staging dataset of its own: ``<account's>_<lane>``, and with a
+number after it for the second process of a lane and those after it."""
+_OF_LANE = re.compile(rf"(?:(.+)_)?({'|'.join(LANES)})(?:_\d+)?")
 MAX_NAME_CHARS = 101
 """Maximum length of a dataset name, in characters."""
 _DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})
@@ -56,7 +58,7 @@ def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> Non
     ``dataset`` is the dataset of the first account.
     """
     reason = _name_reason(name) or _dataset_reason(f"{dataset}_{name}", others)
-    if re.fullmatch(rf"(.+_)?({'|'.join(LANES)})", name):
+    if _OF_LANE.fullmatch(name):
         reason = f"what runs beside the sync of {dataset} is named so"
     elif reason is None and not name[:1].isalpha():
         reason = "it has to begin with a letter"
@@ -72,7 +74,7 @@ def _free(name: str, others: Mapping[str, str], prefix: str = "") -> str:
     while not prefix and name.startswith(_OF_POSTGRES):
         name = name.removeprefix(_OF_POSTGRES)
     name = name[: MAX_NAME_CHARS - len(prefix) - 10].rstrip("_") or "data"
-    while _dataset_reason(prefix + name, others) or name.endswith(LANES):
+    while _dataset_reason(prefix + name, others) or _OF_LANE.fullmatch(name):
         name += "_data"
     return name
 
@@ -94,8 +96,9 @@ def _dataset_reason(name: str, others: Mapping[str, str]) -> str | None:
         return f"rows on their way into {stem} are staged there"
     if name in others:
         return f"that is the dataset of {others[name]}"
-    if suffix in LANES and stem in others:
-        return f"the {suffix} of {others[stem]} stages its rows under that name"
+    lane = _OF_LANE.fullmatch(name)
+    if lane and lane[1] in others:
+        return f"the {lane[2]} of {others[lane[1]]} stages its rows under that name"
     return None
 
 

@@ -1,29 +1,37 @@
 """The work of a backfill: for each listing its gaps in a range, then its open executions; then workflows and details.
 
 It lists the gaps oldest first, because the vendor purges the oldest executions next. The live cursor stays as it is;
-the coverage is read from the warehouse, so that any machine can continue.
+the coverage is read from the warehouse, so that any machine can continue. Several backfills of one account may be at work
+at once, each on the days of which it has the lease.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
-from ..core.batch import FLUSH, Chunk
+from ..core.batch import END_OF_WINDOW, FLUSH, Chunk
 from ..core.errors import TaskHistoryError
 from ..core.intervals import overlap
 from ..core.models import Selection, Window
 from ..extract.listing import ComparedWindow, ListedWindow
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
+from .day_leases import DayLeases
 from .partitions import Event, Partitions
 
 
 class Backfill:
     """Loads the executions of the context's selection that are not covered yet."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, leases: DayLeases | None = None) -> None:
         self._context = context
+        self._leases = leases
+        self._part = context.selection
+        """The part of the range that is being loaded."""
+        if leases is not None and self._part.window is not None:
+            leases.begin(self._part.window)
 
     @property
     def selection(self) -> Selection:
@@ -32,25 +40,46 @@ class Backfill:
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks to write, in order. Raises the error or stop that ends the run."""
-        context = self._context
+        context, window = self._context, self._context.selection.window
         failed: list[TaskHistoryError] = []
-        for listing in context.all:
-            partitions = Partitions(listing)
+        listings = [(listing, Partitions(listing)) for listing in context.all]
+        for _, partitions in listings:
             yield from partitions.workflows()
-            yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
-            yield FLUSH
-            yield from phases.settle_open_executions(
-                listing, partitions.readable, partitions.vanished, selection=self.selection
-            )
-            failed += partitions.failed.values()
-        yield from phases.learn_integrations(context)
-        yield from phases.load_details(context.all, self.selection)
+        if self._leases is None or window is None:
+            yield from self._load(listings, failed)
+        else:
+            for part in self._leases.windows():
+                self._part = replace(context.selection, window=part)
+                if part != window:
+                    # Another run may have loaded some of it before the lease was taken.
+                    context.reload_coverage()
+                yield from self._load(listings, failed)
+                yield END_OF_WINDOW
+                context.phase("waiting")
+            if self._part.window != window:
+                context.reload_coverage()
         for error in failed:
             raise error
 
+    def _load(
+        self, listings: Sequence[tuple[Context, Partitions]], failed: list[TaskHistoryError]
+    ) -> Iterator[Chunk]:
+        """Chunks of the present part of the range; adds the errors of partitions that cannot be read to ``failed``."""
+        context = self._context
+        for listing, partitions in listings:
+            yield from partitions.chunks(lambda partition, listing=listing: self._events(listing, partition))  # type: ignore[misc]
+            yield FLUSH
+            yield from phases.settle_open_executions(
+                listing, partitions.readable, partitions.vanished, selection=self._part
+            )
+            failed += partitions.failed.values()
+            partitions.forget()
+        yield from phases.learn_integrations(context)
+        yield from phases.load_details(context.all, self._part)
+
     def _events(self, context: Context, partition: Partition) -> Iterator[Event]:
         """Events of one partition: its gaps, then the days that an earlier run could not verify."""
-        window, reader, coverage = self.selection.window, partition.reader, partition.coverage
+        window, reader, coverage = self._part.window, partition.reader, partition.coverage
         is_countable = context.system.listing.is_countable
         if window is None:
             return

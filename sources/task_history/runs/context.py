@@ -26,6 +26,7 @@ from ..extract.warehouse_rows import Payloads, Stamp, Undeclared
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
+from ..state.locks import Locks
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
@@ -116,6 +117,8 @@ class Context:
             )
         )
         self.cost = cost
+        self.locks: Locks | None = None
+        """The locks of the run, where it may share its work with others."""
         self.run_id: str = root.run_id if root else run_id or new_run_id()
         self.started_at: datetime = root.started_at if root else now()
         self.tally: Tally = root.tally if root else Tally()
@@ -213,7 +216,7 @@ class Context:
         return [day for day in self.covered_days if list_of(day.filters) == self.label.get(LIST, "")]
 
     def reload_coverage(self) -> None:
-        """Takes the coverage from the warehouse again: a commit was refused, and is not covered."""
+        """Takes the coverage from the warehouse again: another run changed it, or a commit was refused."""
         days = self.warehouse.coverage()
         for context in self.all:
             context.covered_days = days

@@ -65,6 +65,10 @@ class Partitions:
             )
         return map(self._context.partition, self.names if chosen is None else (chosen,))
 
+    def forget(self) -> None:
+        """Forgets what failed and vanished, before another window is read; what is refused stays so."""
+        self.failed, self.vanished = {}, []
+
     def readable(self, name: str) -> WindowReader | None:
         """The reader of a partition; None where the partition is gone or refused."""
         if name not in self.names or name in self.refused:

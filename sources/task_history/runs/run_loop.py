@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from ..core.batch import Batch, Chunk
@@ -96,7 +97,8 @@ class RunLoop:
             batch = self._batch_in_hand
             batch.add(chunk)
             is_end = chunk.is_end and not batch.leaves_backlog_unchanged
-            if len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic())):
+            is_due = len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic()))
+            if is_due or chunk.is_last_of_window:
                 yield self._taken()
                 if chunk.is_end:
                     self.context.progress.wait()
@@ -129,7 +131,12 @@ class RunLoop:
         """Whether a run without an end was killed. This run holds the lock of its own command."""
         if run.get("host") == host() and run.get("lock_file"):
             return run["lock_file"] == str(self.context.lock_file) or was_killed(run)
-        return bool(run["command"] == self.context.command)
+        return bool(run["command"] == self.context.command) and not self._is_held_elsewhere(run)
+
+    def _is_held_elsewhere(self, run: Row) -> bool:
+        """Whether another machine is known to be at work on a run: where machines share their locks."""
+        locks, lock_file = self.context.locks, run.get("lock_file")
+        return bool(locks and lock_file and locks.holder(Path(str(lock_file)).stem))
 
     def refuse(self, error: PackageRefused) -> None:
         """Notes that a commit was refused for good, so that its windows are read again.

@@ -9,8 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from ..core.stop import StopSignal
 from ..load.memory import release_memory
 from ..redaction.redactor import Redactor
 from ..settings import Settings
+from ..state.locks import Locks, waited_for
 from ..systems.protocol import System
 from ..warehouse.tables import SYNC_RUNS
 from .lock import check_other_machines, lock_path
@@ -63,7 +64,7 @@ class ActiveRun:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A kind of run on a dataset. Each lane has one process at a time; all lanes may run side by side."""
+    """A kind of run on a dataset. All lanes may run side by side, each with as many processes as it allows."""
 
     name: str
     """The value of the column ``lane`` in coverage."""
@@ -71,14 +72,31 @@ class Lane:
     """Whether it moves the live cursor; the others have pipelines, states and staging tables of their own."""
     budget: BudgetShare = BudgetShare.FOREGROUND
     """Which share of the budget it spends."""
+    most: int = 1
+    """How many processes may be at work in it at once, each with a number."""
+    number: int = 1
+
+    @property
+    def staging(self) -> str:
+        """What its pipeline and staging dataset are called, beside the name of the account; empty with the cursor."""
+        if self.has_cursor:
+            return ""
+        return self.name if self.number == 1 else f"{self.name}_{self.number}"
 
     def pipeline(self, settings: Settings) -> str:
         """The name of its dlt pipeline."""
-        return settings.pipeline_name if self.has_cursor else f"{settings.pipeline_name}_{self.name}"
+        return "_".join(filter(None, (settings.pipeline_name, self.staging)))
+
+    @property
+    def numbered(self) -> list[Lane]:
+        """The lane with each of its numbers."""
+        return [replace(self, number=number) for number in range(1, self.most + 1)]
 
 
 SYNC = Lane(dataset_names.SYNC, has_cursor=True)
 BACKFILL = Lane(dataset_names.BACKFILL, has_cursor=False, budget=BudgetShare.BACKGROUND)
+SHARDS = replace(BACKFILL, most=64)
+"""Backfills that share the days of a range, and may run side by side."""
 AUDIT = Lane(dataset_names.AUDIT, has_cursor=False, budget=BudgetShare.BACKGROUND)
 REPLAY = Lane(dataset_names.REPLAY, has_cursor=False)
 LANES = (SYNC, BACKFILL, AUDIT, REPLAY)
@@ -101,12 +119,14 @@ def start_run(
     lane: Lane = SYNC,
     selection: Selection | None = None,
     scope: Scope | None = None,
+    locks: Locks | None = None,
 ) -> Iterator[ActiveRun]:
     """Checks the settings and the warehouse, then yields a run that is ready for its first batch.
 
     No request is sent before the warehouse is ready.
 
-    ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``).
+    ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``). ``locks`` are those of the run,
+    which are confirmed before each commit.
 
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
@@ -133,7 +153,9 @@ def start_run(
         stack.callback(loader.close)
         client.meanwhile = loader.released
         try:
-            loader.prepare()
+            # Two that make the same tables at once would be in each other's way.
+            with nullcontext() if locks is None else waited_for(locks, f"tables/{settings.dataset_name}"):
+                loader.prepare()
             warehouse = loader.warehouse().reaching(settings.retention)
             if loader.backend.is_exclusive:
                 check_other_machines(warehouse.unfinished_runs(), command, started_at)
@@ -153,6 +175,7 @@ def start_run(
                 run_id=run_id,
                 lock_file=lock_file,
             )
+            context.locks = locks
             loop = RunLoop(context, make_work(context, loader))
             yield ActiveRun(loop, loader, client, budget, stop)
         except BaseException as error:
@@ -205,6 +228,8 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
         uncollected += batch.share
         began = time.monotonic()
         try:
+            if run.loop.context.locks is not None:
+                run.loop.context.locks.confirm()
             is_written = _is_committed(run, batch)
         except BaseException:
             # What is fetched from now on could not be written either.

@@ -1,7 +1,7 @@
-"""What runs on several machines share, in one Postgres that TASK_HISTORY_STATE names. In the order in which it is used::
+"""What runs share: on several machines in one Postgres, which TASK_HISTORY_STATE names, else in files::
 
 postgres         the connection: its address, its bounded waits, its errors, the tables in a schema of their own
+locks            named locks of a run, which end with its process: in Postgres, or in files of one machine
 
-Without TASK_HISTORY_STATE a machine keeps its state in files: its budgets in ``client/rate_limit_file``, its locks in
-``runs/lock``. The budgets in Postgres are ``client/rate_limit_postgres``.
+The budgets are in ``client/rate_limit_postgres``, and those of one machine in ``client/rate_limit_file``.
 """

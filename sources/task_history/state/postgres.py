@@ -59,6 +59,7 @@ CREATE UNLOGGED TABLE waiting (
     budget integer, owner integer, lane integer, since double precision NOT NULL, wakes double precision NOT NULL,
     PRIMARY KEY (budget, owner, lane)
 );
+CREATE TABLE marks (name text PRIMARY KEY, mark text NOT NULL, written double precision NOT NULL);
 """
 _REFUSALS = (
     "authentication failed",

@@ -1,0 +1,298 @@
+"""Named locks of one run, which end with its process: in files of one machine, or in the Postgres of several.
+
+A lock may leave a mark: a text that those who take it later can read, such as which work was done under it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from ..core import files
+from ..core.errors import AlreadyRunning, WarehouseUnavailable
+from ..core.log import log
+from .postgres import Connection, SharedState, Unreachable
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+Result = TypeVar("Result")
+
+_RETRY_S = 0.5
+"""Seconds after which an unreachable server is asked again."""
+_POLL_S = 0.2
+"""Seconds after which a lock that others have for a moment is asked for again."""
+_MARKS_KEPT_S = 7 * 86_400.0
+_NOW = "extract(epoch FROM clock_timestamp())::double precision"
+_TAKE = """
+SELECT name FROM unnest(%s::text[], %s::bigint[]) AS wanted (name, key) WHERE pg_try_advisory_lock(key)
+"""
+_HOLDER = """
+SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND (classid::bigint << 32) | objid::bigint = %s
+"""
+_MARK = f"""
+INSERT INTO marks SELECT name, mark, {_NOW} FROM unnest(%s::text[], %s::text[]) AS fresh (name, mark)
+ON CONFLICT (name) DO UPDATE SET mark = excluded.mark, written = excluded.written
+"""
+
+
+class Locks(Protocol):
+    """Locks by name; safe to use from several threads."""
+
+    wait: Callable[[float], None]
+    """Sleeps so many seconds. Raises Stopped where the run is to end."""
+
+    def take(self, names: Collection[str]) -> set[str]:
+        """Those of the names that are free, which this run holds from now on; does not wait for the others.
+
+        Raises:
+            AlreadyRunning: a lock that this run held was lost, and another run has taken it.
+            ConfigurationError, StateUnavailable, WarehouseUnavailable: the locks cannot be used.
+        """
+        ...
+
+    def release(self, names: Collection[str]) -> None:
+        """Lets the locks go."""
+        ...
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Leaves marks at locks that this run holds. Raises as ``take`` does."""
+        ...
+
+    def marks(self, names: Collection[str]) -> dict[str, str]:
+        """The marks, by name, left at these locks, which this run holds, since it began. Raises as ``take`` does."""
+        ...
+
+    def holder(self, name: str) -> str:
+        """Who holds the lock, as words in parentheses; empty where that is not known."""
+        ...
+
+    def confirm(self) -> None:
+        """Makes sure that this run still holds its locks. Raises AlreadyRunning where another has one of them."""
+        ...
+
+    def close(self) -> None:
+        """Lets all locks go."""
+        ...
+
+
+@contextmanager
+def waited_for(locks: Locks, name: str) -> Iterator[None]:
+    """Context manager: holds one lock, which others have for a moment. Raises as ``Locks.take`` and ``Locks.wait`` do."""
+    while not locks.take([name]):
+        locks.wait(_POLL_S)
+    try:
+        yield
+    finally:
+        locks.release([name])
+
+
+class FileLocks:
+    """Locks as files in ``folder``; the operating system releases those of a process that dies."""
+
+    def __init__(self, folder: Path, *, wait: Callable[[float], None]) -> None:
+        self._folder = folder
+        self.wait = wait
+        self._held: dict[str, BaseFileLock] = {}
+        self._began = time.time()
+
+    def take(self, names: Collection[str]) -> set[str]:
+        """As ``Locks.take``."""
+        from filelock import FileLock, Timeout
+
+        taken = set()
+        try:
+            files.make_folder(self._folder, mode=0o777)
+            for name in names:
+                path = self._path(name)
+                os.close(files.open_own(path, mode=0o666))
+                lock = FileLock(path, timeout=0, fallback_to_soft=False, thread_local=False)
+                with suppress(Timeout):
+                    lock.acquire()
+                    self._held[name] = lock
+                    taken.add(name)
+        except OSError as error:
+            raise WarehouseUnavailable(
+                f"The locks in {self._folder} cannot be used ({error.strerror}): remove the folder if no run uses it, or "
+                "set DLT_DATA_DIR to a folder of your own."
+            ) from error
+        return taken
+
+    def release(self, names: Collection[str]) -> None:
+        """As ``Locks.release``."""
+        for name in names:
+            self._held.pop(name).release()
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """As ``Locks.mark``."""
+        for name, mark in marks.items():
+            with os.fdopen(files.open_own(self._path(name), mode=0o666), "r+b") as file:
+                file.truncate()
+                file.write(f"{time.time()} {mark}".encode())
+
+    def marks(self, names: Collection[str]) -> dict[str, str]:
+        """As ``Locks.marks``."""
+        found = {}
+        for name in names:
+            with suppress(OSError, ValueError):
+                written, _, mark = files.read_text(self._path(name), max_bytes=10_000).partition(" ")
+                if float(written) >= self._began:
+                    found[name] = mark
+        return found
+
+    def holder(self, name: str) -> str:
+        """As ``Locks.holder``."""
+        del name
+        return ""
+
+    def confirm(self) -> None:
+        """As ``Locks.confirm``: only the end of the process ends them."""
+
+    def close(self) -> None:
+        """As ``Locks.close``."""
+        self.release(list(self._held))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.lock"
+
+
+class PostgresLocks:
+    """Advisory locks of one connection to the shared state. ``place`` tells apart what the names belong to.
+
+    An unreachable server is asked again for ``deadline_s`` seconds; ``wait`` sleeps, or raises Stopped.
+    """
+
+    def __init__(
+        self, state: SharedState, place: str, *, deadline_s: float, wait: Callable[[float], None]
+    ) -> None:
+        self._state = state
+        self._place = place
+        self._deadline_s = deadline_s
+        self.wait = wait
+        self._thread_lock = threading.RLock()
+        self._held: set[str] = set()
+        self._own: Connection | None = None
+        self._began: float | None = None
+
+    def take(self, names: Collection[str]) -> set[str]:
+        """As ``Locks.take``."""
+        wanted = [name for name in names if name not in self._held]
+        with self._thread_lock:
+            taken = self._patiently(lambda own: _taken(own, wanted, self._key))
+            self._held |= taken
+        return taken
+
+    def release(self, names: Collection[str]) -> None:
+        """As ``Locks.release``."""
+        with self._thread_lock:
+            released = self._held.intersection(names)
+            self._held -= released
+            with suppress(Unreachable), self._connected() as own:
+                own.connection.execute(
+                    "SELECT pg_advisory_unlock(key) FROM unnest(%s::bigint[]) AS held (key)",
+                    ([self._key(name) for name in released],),
+                )
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """As ``Locks.mark``."""
+
+        def write(own: Connection) -> None:
+            own.connection.execute(_MARK, ([self._name(name) for name in marks], list(marks.values())))
+            own.connection.execute(f"DELETE FROM marks WHERE written < {_NOW} - %s", (_MARKS_KEPT_S,))
+
+        with self._thread_lock:
+            self._patiently(write)
+
+    def marks(self, names: Collection[str]) -> dict[str, str]:
+        """As ``Locks.marks``."""
+
+        def read(own: Connection) -> dict[str, str]:
+            by_name = {self._name(name): name for name in names}
+            rows = own.connection.execute(
+                "SELECT name, mark FROM marks WHERE name = ANY (%s) AND written >= %s",
+                (list(by_name), self._began),
+            ).fetchall()
+            return {by_name[name]: mark for name, mark in rows}
+
+        with self._thread_lock:
+            return self._patiently(read)
+
+    def holder(self, name: str) -> str:
+        """As ``Locks.holder``."""
+        with self._thread_lock, suppress(Unreachable), self._connected() as own:
+            row = own.connection.execute(_HOLDER, (self._key(name),)).fetchone()
+            words = str(row[0]).split() if row and row[0] else []
+            if len(words) == 3:
+                return f" (process {words[2]} on {words[1]})"
+        return ""
+
+    def confirm(self) -> None:
+        """As ``Locks.confirm``. A server that does not answer gives the locks to nobody else either."""
+        with self._thread_lock:
+            if not self._held:
+                return
+            try:
+                with self._connected() as own:
+                    own.connection.execute("SELECT 1")
+            except Unreachable as error:
+                log.warning("locks_not_confirmed", reason=str(error))
+
+    def close(self) -> None:
+        """As ``Locks.close``."""
+        with self._thread_lock:
+            self._held.clear()
+            if self._own is not None:
+                self._own.close()
+                self._own = None
+
+    def _patiently(self, ask: Callable[[Connection], Result]) -> Result:
+        began = time.monotonic()
+        while True:
+            try:
+                with self._connected() as own:
+                    return ask(own)
+            except Unreachable as error:
+                tried_s = time.monotonic() - began
+                if tried_s >= self._deadline_s:
+                    raise self._state.unavailable(str(error), tried_s=tried_s) from None
+            self.wait(min(_RETRY_S, self._deadline_s))
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """The connection, with the locks that this run holds. Raises Unreachable, AlreadyRunning, ConfigurationError."""
+        import psycopg
+
+        try:
+            if self._own is None:
+                self._own = Connection(self._state)
+                if self._began is None:
+                    (self._began,) = self._own.row(f"SELECT {_NOW}")
+                lost = self._held - _taken(self._own, self._held, self._key)
+                if lost:
+                    raise AlreadyRunning(
+                        f"The connection to the shared state, {self._state.place}, was lost, and another run has taken "
+                        "over what this one was at. What was committed is safe; let the other one finish."
+                    )
+            yield self._own
+        except psycopg.Error as error:
+            own, self._own = self._own, None
+            raise (error if own is None else own.failed(error)) from None
+
+    def _name(self, name: str) -> str:
+        return f"{self._place}/{name}"
+
+    def _key(self, name: str) -> int:
+        """The number of an advisory lock: 64 bits with a sign."""
+        return int.from_bytes(hashlib.sha256(self._name(name).encode()).digest()[:8], signed=True)
+
+
+def _taken(own: Connection, names: Collection[str], key: Callable[[str], int]) -> set[str]:
+    rows = own.connection.execute(_TAKE, (list(names), [key(name) for name in names])).fetchall()
+    return {str(name) for (name,) in rows}

@@ -1,0 +1,183 @@
+"""A backfill in several processes: each day is read by one of them, and the end is that of one backfill."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history.core.exit_codes import ExitCode
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.postgres.server import Server
+from tests.destinations.postgres.test_postgres import MONTH, NOW, ON_POSTGRES, PostgresPlace
+from tests.support.place import Place, truth
+
+WHOLE: dict[str, Any] = {"days": 75, "now": NOW, "freeze": True}
+SETTINGS: dict[str, Any] = {"payloads": "none", "integrations": None, "retention_days": 0}
+
+
+def inside(
+    rows: dict[str, dict[str, Any]], start: str = "2026-09-01", end: str = "2026-10-01"
+) -> dict[str, Any]:
+    """The executions that began in the range."""
+    return {key: row for key, row in rows.items() if start <= row["dateStarted"] < end}
+
+
+def start(place: Place, *words: str) -> subprocess.Popen[str]:
+    return place.start("backfill", "paragon", "--json", *ON_POSTGRES, *words)
+
+
+def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a command printed with --json; fails when it did not end well."""
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def shards_of(process: subprocess.Popen[str]) -> list[int]:
+    """The processes of a backfill's shards; multiprocessing has one of its own beside them."""
+    threads = Path(f"/proc/{process.pid}/task").glob("*/children")
+    children = [Path(f"/proc/{child}") for file in threads for child in file.read_text().split()]
+    return [int(child.name) for child in children if b"spawn_main" in (child / "cmdline").read_bytes()]
+
+
+def wait_for_requests(sandbox: SandboxProcess, number: int) -> None:
+    end = time.monotonic() + 120
+    while len(sandbox.requests()) < number:
+        assert time.monotonic() < end, "nobody works"
+        time.sleep(0.05)
+
+
+def check_month(place: PostgresPlace, sandbox: SandboxProcess) -> None:
+    """The month is complete in every field, each day is covered once, and each detail is there."""
+    right = inside(truth(sandbox))
+    assert place.executions() == right
+    assert place.query(
+        "SELECT count(*), count(DISTINCT day), bool_and(is_verified) FROM paragon.coverage"
+    ) == [(30, 30, True)]
+    assert {row[0] for row in place.query("SELECT id FROM paragon.execution_details")} == set(right)
+
+
+def test_shards_share_the_days_of_a_month(tmp_path: Path, own_postgres: Server) -> None:
+    """Three processes: the month is complete, nothing was read twice, and a later backfill finds nothing to do."""
+    with SandboxProcess(executions=4_000, seed=61, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+        result = ended(start(place, *MONTH, "--shards", "3"))
+        check_month(place, sandbox)
+        assert (result["complete"], result["not_covered"]) == (True, [])
+        assert [shard["exit_code"] for shard in result["shards"]] == [0, 0, 0]
+        right = inside(truth(sandbox))
+        assert result["executions"] == len(right)
+        counters = sandbox.counters()
+        assert counters["reads_more_than_once"] == []
+        # A page more for each of the thirty days, and one that compares, at most.
+        assert counters["list"] <= math.ceil(len(right) / 100) + 2 * 30
+        assert ended(start(place, *MONTH))["requests"] <= 1
+
+
+def test_days_of_a_shard_that_is_killed_are_taken_by_another(tmp_path: Path, own_postgres: Server) -> None:
+    """SIGKILL of one process amid the work: the command ends well and the month is complete."""
+    with SandboxProcess(executions=3_000, seed=62, latency_ms=50, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+        process = start(place, *MONTH, "--shards", "3")
+        wait_for_requests(sandbox, 150)
+        os.kill(shards_of(process)[0], signal.SIGKILL)
+        result = ended(process)
+        assert result["complete"]
+        assert [shard["exit_code"] for shard in result["shards"]].count(None) == 1
+        check_month(place, sandbox)
+
+
+def test_two_machines_share_a_month(tmp_path: Path, own_postgres: Server) -> None:
+    """Two working folders and one Postgres: each day is loaded by one of them; a machine that is killed holds up none."""
+    with SandboxProcess(executions=3_000, seed=65, latency_ms=50, **WHOLE) as sandbox:
+        places = []
+        for name in ("a", "b", "c"):
+            (tmp_path / name).mkdir()
+            place = PostgresPlace(tmp_path / name, sandbox, own_postgres, **SETTINGS)
+            place.env["TASK_HISTORY_STATE"] = own_postgres.url
+            places.append(place)
+        running = [start(place, *MONTH, "--shards", "1") for place in places]
+        wait_for_requests(sandbox, 150)
+        running[0].kill()
+        running[0].communicate()
+        found = [ended(process) for process in running[1:]]
+        assert [one["complete"] for one in found] == [True, True]
+        assert all(one["executions"] for one in found)
+        check_month(places[1], sandbox)
+
+
+def test_two_backfills_of_different_ranges_run_at_once(tmp_path: Path, own_postgres: Server) -> None:
+    """Two ranges of one account side by side: both end well, and both are complete."""
+    with SandboxProcess(executions=3_000, seed=63, latency_ms=50, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+        ranges = (
+            ("--from", "2026-09-01", "--to", "2026-09-16"),
+            ("--from", "2026-09-16", "--to", "2026-10-01"),
+        )
+        running = [start(place, *words, "--shards", "1") for words in ranges]
+        assert [ended(process)["complete"] for process in running] == [True, True]
+        check_month(place, sandbox)
+
+
+def test_a_second_backfill_of_the_same_range_is_told_so(tmp_path: Path, own_postgres: Server) -> None:
+    """While one loads a range, another one of it ends with exit code 5 and sends nothing."""
+    with SandboxProcess(executions=2_000, seed=64, latency_ms=200, **WHOLE) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, own_postgres, **SETTINGS)
+        place.env["TASK_HISTORY_STATE"] = own_postgres.url
+        first = start(place, *MONTH)
+        wait_for_requests(sandbox, 1)
+        second = place.run_process("backfill", "paragon", *ON_POSTGRES, *MONTH)
+        assert second.returncode == ExitCode.ALREADY_RUNNING, second.stderr
+        assert f"process {first.pid}" in second.stderr
+        assert first.poll() is None
+        first.terminate()
+        first.communicate(timeout=60)
+        assert first.returncode == 0
+
+
+def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, own_postgres: Server) -> None:
+    """While one machine syncs, another one is told so; once the first is killed it works."""
+    with SandboxProcess(executions=2_000, seed=66, latency_ms=200, **WHOLE) as sandbox:
+        places = []
+        for name in ("a", "b"):
+            (tmp_path / name).mkdir()
+            place = PostgresPlace(tmp_path / name, sandbox, own_postgres, **SETTINGS)
+            place.env["TASK_HISTORY_STATE"] = own_postgres.url
+            places.append(place)
+        first = places[0].start("sync", "paragon", *ON_POSTGRES)
+        wait_for_requests(sandbox, 1)
+        second = places[1].run_process("sync", "paragon", *ON_POSTGRES)
+        assert second.returncode == ExitCode.ALREADY_RUNNING, second.stderr
+        assert f"process {first.pid} on" in second.stderr
+        first.kill()
+        first.communicate()
+        third = places[1].run_process("sync", "paragon", *ON_POSTGRES, "--max-requests", "3")
+        assert third.returncode == 0, third.stderr
+
+
+@pytest.mark.parametrize("system", ["twinit", "b3os"])
+def test_a_list_without_times_is_not_shared(tmp_path: Path, own_postgres: Server, system: str) -> None:
+    """Where each process would read the whole list, --shards is refused with the reason."""
+    with SandboxProcess(system, executions=20, freeze=True) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, own_postgres, system=system)
+        words = ("backfill", system, *MONTH, "--shards", "2", *ON_POSTGRES)
+        done = place.run(*words, expect=ExitCode.USAGE)
+        assert "does not filter its lists by time" in done.stderr
+
+
+def test_shards_of_duckdb_are_refused(tmp_path: Path) -> None:
+    """DuckDB has one writer: --shards says so and names the way out."""
+    with SandboxProcess(executions=20, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox)
+        done = place.run("backfill", "paragon", *MONTH, "--shards", "2", expect=ExitCode.USAGE)
+        assert "one process write at a time" in done.stderr
+        assert sandbox.requests() == []
