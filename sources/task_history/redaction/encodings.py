@@ -21,9 +21,16 @@ _HEX = re.compile(r"(?:0x|\\x)?(?:[0-9a-fA-F]{2})+")
 _ENTITY = re.compile(r"&(?:amp;){0,3}(?P<name>quot|apos|lt|gt|amp|equals|colon);")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&", "equals": "=", "colon": ":"}
 _PLUS = re.compile(r"(?<=%[0-9A-Fa-f]{2})\+|\+(?=%)")
+_PERCENT = re.compile("%(?:25){0,3}(?=[89A-Fa-f])")
 _HIGH_BYTES = re.compile(r"(?:%(?:25){0,3}[89A-Fa-f][0-9A-Fa-f])+")
+_ESCAPED_BACKSLASH = re.compile(r"%(?:25){0,3}5[cC]|&(?:amp;){0,3}#(?:92|x5[cC]);")
 _SMTP_LOGIN = re.compile(rb"[^\x00]{0,200}\x00[\x20-\x7e]{1,200}\x00[\x20-\x7e]{1,200}")
 """https://www.rfc-editor.org/rfc/rfc4616"""
+
+
+def may_be_escaped_again(text: str) -> bool:
+    """Whether escapes may stand within escapes, or letters of other alphabets be escaped byte by byte."""
+    return _HIGH_BYTES.search(text) is not None or _ESCAPED_BACKSLASH.search(text) is not None
 
 
 def unescapes(text: str) -> list[Edit]:
@@ -35,9 +42,7 @@ def unescapes(text: str) -> list[Edit]:
         edits += (Edit(*match.span(), " ") for match in _PLUS.finditer(text))
         for match in _HIGH_BYTES.finditer(text):
             try:
-                letters = bytes.fromhex(
-                    match[0].replace("%25", "%").replace("25", "").replace("%", "")
-                ).decode()
+                letters = bytes.fromhex(_PERCENT.sub("", match[0])).decode()
             except ValueError:
                 continue
             edits.append(Edit(*match.span(), letters))
@@ -60,7 +65,9 @@ def _text_of(run: str) -> str | None:
     if _HEX.fullmatch(run) and len(run) % 2 == 0:
         return _readable(bytes.fromhex(run.removeprefix("0x")))
     sample = _from_base64(run[:_SAMPLE_CHARS])
-    if sample is None or not (_is_packed(sample) or _is_text(sample[:-4]) or sample[:1] == b"\0"):
+    if sample is None or not (
+        _is_packed(sample) or _is_text(sample[:-4]) or sample[:1] == b"\0" or _is_utf16(sample)
+    ):
         return None
     data = _from_base64(run)
     return None if data is None else _readable(data)
@@ -89,6 +96,11 @@ def _is_text(data: bytes) -> bool:
         return error.start > len(data) - 4 and error.start > 8 and data[: error.start].decode().isprintable()
 
 
+def _is_utf16(data: bytes) -> bool:
+    """Whether bytes are ASCII letters in UTF-16, as PowerShell encodes commands."""
+    return len(data) > 8 and not data[1::2].strip(b"\0") and not data[::2].translate(None, _PRINTABLE)
+
+
 _PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
 
 
@@ -99,6 +111,8 @@ def _readable(data: bytes) -> str | None:
             data = zlib.decompressobj(wbits=47).decompress(data, _UNPACKED_BYTES)
         except zlib.error:
             return None
+    if _is_utf16(data[:_SAMPLE_CHARS]):
+        return data.decode("utf-16-le", "ignore")
     if _SMTP_LOGIN.fullmatch(data):
         secret = data.rpartition(b"\0")[2].decode()
         return f'password: "{secret}"'

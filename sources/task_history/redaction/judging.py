@@ -26,6 +26,8 @@ _CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
+_CODE_CHARS = 3
+"""Maximum characters of a short code, such as that of a room."""
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
 
@@ -51,6 +53,7 @@ _PATH = re.compile(
     r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
     r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+-]{1,64}/)*[\w.+=-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
 )
+_FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
 _PROSE_WORD = re.compile(
     r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
 )
@@ -149,7 +152,7 @@ def is_ordinary(value: Json) -> bool:
         return is_prose(value)
     if value.lower() in _ORDINARY_WORDS or value.isspace() or is_prose(value):
         return True
-    if _NAME_LIKE.fullmatch(value) or _PLAIN.fullmatch(value):
+    if _NAME_LIKE.fullmatch(value) or _FILE.fullmatch(value) or _PLAIN.fullmatch(value):
         return True
     return (
         _PATH.fullmatch(value) is not None
@@ -165,9 +168,9 @@ def _is_id(value: Json) -> bool:
 def _is_words(value: Json) -> bool:
     if isinstance(value, dict | list):
         return _all_leaves(value, _is_words)
-    return is_ordinary(value) or (
-        isinstance(value, str) and len(value) < 60 and _WORD.fullmatch(value) is not None
-    )
+    if isinstance(value, str) and (len(value) <= _CODE_CHARS or (len(value) < 60 and _WORD.fullmatch(value))):
+        return True
+    return is_ordinary(value)
 
 
 def is_secret(kind: Kind, value: Json) -> bool:

@@ -77,6 +77,8 @@ _ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
 ABOUT = word_set(_RULES["endings"]["about"])
 """A name that ends in one of these tells about a secret; it does not hold it."""
 _ID_IS_SECRET = word_set(_RULES["endings"]["id_is_secret"])
+ASKS = word_set(_RULES["endings"]["asks"])
+"""A name that begins with one of these asks about a secret."""
 PAGING = word_set(_RULES["paging"]["words"])
 _GLUED_CHARS = 5
 """Minimum letters of a name that others may stand glued to, as in ``accesstoken``; shorter ones end many words."""
@@ -137,16 +139,16 @@ def _kind_in_latin(name: str) -> Kind:
         for words in (_SEPARATED.findall(lower), _WITH_DIGITS.findall(lower)):
             if words != camel and (kind := _kind_of_words(words)):
                 break
-    if kind is Kind.HARMLESS and camel and camel[-1] not in ABOUT and not _is_ordinary_name(camel):
+    if kind is Kind.HARMLESS and camel and not _tells_about(camel):
         glued = squash(name)
         if glued.endswith(_GLUED_ENDS) and not glued.endswith(_GLUED_PAGING):
             kind = next(GLUED[end] for end in _GLUED_ENDS if glued.endswith(end))
     return kind
 
 
-def _is_ordinary_name(words: list[str]) -> bool:
-    joined = f" {' '.join(words)} "
-    return joined.endswith(_ORDINARY)
+def _tells_about(words: list[str]) -> bool:
+    """Whether a name tells, or asks, about a secret, or is known to be none of one."""
+    return words[-1] in ABOUT or words[0] in ASKS or f" {' '.join(words)} ".endswith(_ORDINARY)
 
 
 def _kind_of_words(words: list[str]) -> Kind:
@@ -156,7 +158,7 @@ def _kind_of_words(words: list[str]) -> Kind:
     if len(words) == 1 or joined[1:-1] in NAMES:
         return NAMES.get(joined[1:-1]) or _kind_of_plural(words)
     last_word = words[-1]
-    if last_word in ABOUT or joined.endswith(_ORDINARY):
+    if _tells_about(words):
         return Kind.HARMLESS
     for phrase, kind in _PHRASES.items():
         if f" {phrase} " in joined or f" {phrase}s " in joined:

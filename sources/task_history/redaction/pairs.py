@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from ..core.models import Json
-from .judging import is_no_name, is_prose
+from .judging import is_no_name, is_prose, is_random
 from .names import FIELD_TYPES, PAIR_NAMES, PAIR_VALUES, PROSE_PAIR_VALUES, Kind, squash, words_of
 
 _KEY_CHARS = 128
@@ -110,7 +110,7 @@ def alternating_kinds(value: list[Json], kind_of: KindOf) -> list[Kind] | None:
 
 def _is_beside(value: Json, kind_of: KindOf, *, is_two: bool) -> bool:
     """Whether a text beside a name is the name's value, and no further name."""
-    if not isinstance(value, str) or kind_of(value):
+    if not isinstance(value, str) or (kind_of(value) and not is_random(value)):
         return False
     if is_two:
         return is_no_name(value)

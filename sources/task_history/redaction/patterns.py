@@ -121,6 +121,7 @@ TAG = re.compile(
     r"<[A-Za-z][\w:-]{0,40}+(?P<attributes>(?:\s{1,40}+[\w:.@-]{1,64}+"
     r"(?:\s{0,8}+=\s{0,8}+(?:\"[^\"<>]{0,2000}+\"|'[^'<>]{0,2000}+'|[^\s\"'<>=]{1,400}+))?+){1,40}+)"
 )
+ELEMENT_TEXT = re.compile(r"\s{0,8}>(?P<value>[^<]{1,4000}+)(?=</)")
 ATTRIBUTE = re.compile(
     r"(?P<name>[\w:.@-]{1,64}+)\s{0,8}=\s{0,8}(?P<sign>[\"'])?(?P<value>(?(sign)[^\"'<>]*+|[^\s\"'<>=]++))"
 )
@@ -186,7 +187,7 @@ SAYING = re.compile(
 
 ESCAPED_URL = re.compile(r"(?i)%(?:25){0,3}3a(?:%(?:25){0,3}2f){2}|&(?:amp;){0,3}#(?:x2f|47);")
 # Whether letters of a name may be escaped.
-MAY_BE_ESCAPED = re.compile(r"[\\%&;](?:[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
+MAY_BE_ESCAPED = re.compile(r"%[89A-Fa-f]|[\\%&;](?:[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
 IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
 
 

@@ -224,6 +224,8 @@ class _Pass(TextPass):
         role = pairs.role(name)
         if role == "value" or (role == "text" and pairs.is_secret_text(value)):
             return pair
+        if role == "text" and isinstance(value, dict) and any(pairs.role(key) == "value" for key in value):
+            return pair
         return Kind.HARMLESS
 
     def _table(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:

@@ -74,8 +74,9 @@ def after_commands(text: str) -> Iterator[Span]:
     for command in patterns.COMMAND.finditer(text):
         if command.start() < done:
             continue
-        end = patterns.COMMAND_END.search(text, command.end())
-        stop = min(end.start() if end else len(text), command.end() + _COMMAND_CHARS)
+        limit = min(len(text), command.end() + _COMMAND_CHARS)
+        end = patterns.COMMAND_END.search(text, command.end(), limit)
+        stop = end.start() if end else limit
         flag = patterns.FLAGS_OF_COMMANDS[command["command"]].search(text, command.end(), stop)
         # A port is none.
         is_port = flag is not None and flag["value"].isdigit() and len(flag["value"]) <= 5

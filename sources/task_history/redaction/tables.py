@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterator
 
 from .edits import Span
-from .judging import Judge
+from .judging import Judge, is_random
 from .names import Kind
 
-_CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|[^\W\d][\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
+_CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
 _DRAWN = rf"[ ]{{0,40}}+{_CELL}[ ]{{0,40}}+"
 _HEADER = re.compile(
     rf"^(?:{_CELL}(?P<sign>[,;\t]){_CELL}(?:(?P=sign){_CELL}){{0,200}}+"
@@ -22,7 +22,7 @@ _CELLS = {
 }
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
-    r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]]{1,4000})\)"
+    r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,4000})\)"
     r"\s{0,9}(?:output\s[^()]{1,200})?values?\s{0,9}(?=\()"
 )
 _SQL_VALUE = re.compile(
@@ -54,7 +54,7 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
             for kind, span in zip(kinds, spans, strict=True):
                 value = text[slice(*span)].strip('" ')
                 # A value that is a name again belongs to another list of names.
-                if value and is_secret(kind, value) and not kind_of(value):
+                if value and is_secret(kind, value) and (not kind_of(value) or is_random(value)):
                     yield _stripped(text, *span)
 
 

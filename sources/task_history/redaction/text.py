@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from . import patterns, shapes
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
-from .encodings import FEWEST_CHARS, encoded_runs, unescapes
+from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescapes
 from .folding import folded, folds, lowered
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_secret, is_secret_or_doubtful
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, kind_of, squash
@@ -18,6 +18,8 @@ from .values import closing, phrase_end, value_span, word_span
 from .vocabulary import Vocabulary
 
 _NAMES_KEPT = 20_000
+_NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
+"""Attributes that name what stands in the element, as in ``<property name="password">``."""
 _VALUE_CHARS = 64
 """Maximum characters of a name that stands as a value."""
 _NAME_CHARS = 256
@@ -102,7 +104,7 @@ class TextPass:
         if self._vocabulary.covers(text) and not self._own.edits(text):
             return []
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(text) is not None
-        is_named = is_escaped and self._stems.search(folded(text)) is not None
+        is_named = is_escaped and self._is_named(text)
         letters = _letters(text) if is_named else []
         draft = _Draft(applied(text, letters))
         self._cut_all(draft, depth)
@@ -114,6 +116,17 @@ class TextPass:
         if is_escaped and (is_named or patterns.ESCAPED_URL.search(text)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
+
+    def _is_named(self, text: str) -> bool:
+        """Whether a text may hold a secret's name once its escapes are resolved, those within others too."""
+        plain = folded(text)
+        if self._stems.search(plain):
+            return True
+        if not may_be_escaped_again(text):
+            return False
+        for _ in range(2):
+            plain = folded(applied(plain, unescapes(plain)))
+        return self._stems.search(plain) is not None
 
     def _in_escapes(self, text: str, depth: int) -> list[Edit]:
         """The replacements in the text without its escapes, as they are in the text."""
@@ -182,7 +195,7 @@ class TextPass:
             if sign in draft.lower:
                 draft.cut(self._after_signs(draft.text, pattern))
         self._commands(draft)
-        if "<" in draft.text and "value" in draft.lower:
+        if "<" in draft.text and "=" in draft.text:
             draft.cut(self._attributes(draft.text))
 
     def _commands(self, draft: _Draft) -> None:
@@ -203,6 +216,8 @@ class TextPass:
             attributes = list(patterns.ATTRIBUTE.finditer(text, *tag.span("attributes")))
             given = {attribute["name"].lower(): attribute for attribute in attributes}
             value = given.get("value")
+            if value is None and not _NAMING_ATTRIBUTES.isdisjoint(given):
+                value = patterns.ELEMENT_TEXT.match(text, tag.end())
             if value is None:
                 continue
             names = [attribute["value"] for name, attribute in given.items() if name != "value"]
@@ -270,6 +285,8 @@ class TextPass:
 
     def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
+        if match["sep"] == ":" and _is_in_arn(text, start, match.end()):
+            return None
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
@@ -333,6 +350,13 @@ def _schemes(text: str, lower: str) -> Iterator[Span]:
         start, end = match.span("value")
         if _is_credential(match["scheme"], text[start:end], is_all=match.span() == (0, len(text))):
             yield start, end
+
+
+def _is_in_arn(text: str, start: int, end: int) -> bool:
+    """Whether a name and a colon are part of an Amazon resource name."""
+    if text[start - 1 : start] != ":" or text[end - 1 : end].isspace():
+        return False
+    return "arn:" in text[max(0, start - 120) : start].rsplit(None, 1)[-1]
 
 
 def _is_assigned(lower: str, match: re.Match[str], value: str) -> bool:

@@ -24,6 +24,9 @@ _BLOCK = re.compile(r"[|>][-+0-9]{0,2}[ \t]*(?:#[^\r\n]*)?\r?\n")
 _ESCAPED_BLOCK = re.compile(r"[|>][-+0-9]{0,2}(?:\\{1,16}r)?\\{1,16}n[^\"'\r\n]*")
 _MORE_WORDS = re.compile(r"(?:[ \t]{1,4}+[^\s,;|<>\"'={}\[\]()&:]++(?![ \t]*[=:]))++")
 _PHRASE_WORDS = 30
+_TUPLE = re.compile(
+    r"\((?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')(?:,\s{0,9}(?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')){1,9}\)"
+)
 _OPENERS = {"}": "{", "]": "[", ")": "("}
 _MOST_CLOSERS = 32
 _OPENED_CHARS = 1_000
@@ -53,6 +56,8 @@ def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple
     matched = (_ENCODED_VALUE if match["sep"][0] == "%" else _PLAIN_VALUE).match(text, begin)
     end = matched.end() if matched else begin
     if matched and match["sep"][0] != "%":
+        if tuple_ := _TUPLE.match(text, begin):
+            return begin, tuple_.end()
         if text[end - 1] == "(" and text[end : end + 1] in ("'", '"'):
             return begin, closing(text, text[end], end + 1)
         end = _header_end(text, name, match, start, end)
