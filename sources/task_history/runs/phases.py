@@ -254,7 +254,12 @@ def learn_integrations(context: Context) -> Iterator[Chunk]:
     known = context.warehouse.workflows()
     if known and (match := workflow_map_match(context.workflow_map, known)) is not None:
         if match["matched"]:
-            log.info("workflow_map", **match)
+            log.info(
+                "workflow_map",
+                workflows=match["workflows"],
+                matched=match["matched"],
+                first_unmatched=match["first_unmatched"],
+            )
         else:
             log.warning(
                 "workflow_map_matches_nothing",
