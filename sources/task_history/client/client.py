@@ -29,7 +29,7 @@ from ..core.errors import (
 from ..core.models import Answer, Json, Request
 from ..core.stop import StopSignal
 from .auth import Renewal, check_headers, secrets_in
-from .in_flight import InFlight
+from .in_flight import InFlight, is_next
 from .rate_limit import Budget
 from .responses import (
     Fault,
@@ -55,7 +55,6 @@ from .vendor_clock import VendorClock
 from .wait_stats import Cause, Stats, WaitStats
 
 if TYPE_CHECKING:
-    from ..core.concurrency import OrderedMap
     from .transport import Headers, RawAnswer
     from .transport_errors import Lost
 
@@ -233,7 +232,7 @@ class Client:
                     None,
                     None,
                     given_up=lambda: self._in_flight.is_closed() or bool(failures),
-                    is_next=partial(_is_next, reference, number),
+                    is_next=partial(is_next, reference, number),
                     is_raw=is_raw,
                 )
                 with self.meanwhile():
@@ -447,9 +446,3 @@ class Client:
         sending.has_logged_in = True
         if not self._renewal.is_new(sending.generation):
             raise refused.error
-
-
-def _is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:
-    """Whether the answer of that number is waited for, or nobody asks for answers any more."""
-    found = answers()
-    return found is None or number < found.taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -114,3 +115,9 @@ class InFlight:
 
     def _stopped(self) -> Stopped:
         return Stopped(self._stop.reason or "the client was closed")
+
+
+def is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:
+    """Whether the answer of that number is waited for, or nobody asks for answers any more."""
+    found = answers()
+    return found is None or number < found.taken
