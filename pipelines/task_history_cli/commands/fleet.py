@@ -12,6 +12,7 @@ from typing import Any
 
 from task_history.core.errors import TaskHistoryError
 from task_history.core.exit_codes import ExitCode
+from task_history.load.connection import LONG_LOCK_WAIT_S
 from task_history.settings import load
 
 from ..console import arguments, output
@@ -167,7 +168,14 @@ def _sync_account(work: _Work) -> dict[str, Any]:
         try:
             settings = load(work.system, instance=work.instance)
             target = find_target(work.destination, settings.pipeline_name, dataset=settings.dataset_name)
-            result = sync(settings, target, max_requests=work.max_requests, max_minutes=work.max_minutes)
+            result = sync(
+                settings,
+                target,
+                max_requests=work.max_requests,
+                max_minutes=work.max_minutes,
+                # The accounts beside it take turns at the file.
+                lock_wait_s=LONG_LOCK_WAIT_S,
+            )
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run
             return _ended(work.account, *described(error))
     return _ended(work.account, ExitCode.DONE, None) | {"result": result}

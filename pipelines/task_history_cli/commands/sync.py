@@ -42,8 +42,11 @@ def sync(
     *,
     max_requests: int | None = None,
     max_minutes: float | None = None,
+    lock_wait_s: float | None = None,
 ) -> dict[str, Any]:
     """Runs one sync and returns its result.
+
+    ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
@@ -58,6 +61,7 @@ def sync(
         command="sync",
         max_requests=max_requests,
         max_minutes=max_minutes,
+        lock_wait_s=lock_wait_s,
     ) as current:
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))

@@ -44,8 +44,11 @@ def start_command(
     scope: Scope | None = None,
     max_requests: int | None = None,
     max_minutes: float | None = None,
+    lock_wait_s: float | None = None,
 ) -> Iterator[ActiveRun]:
     """Yields a run that is ready for its first batch; the warehouse is checked before a request is sent.
+
+    ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open.
 
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
@@ -90,6 +93,7 @@ def start_command(
                 selection=selection,
                 scope=scope,
                 locks=locks,
+                lock_wait_s=lock_wait_s,
             )
         )
         # What is imported by now stays: the garbage collector need not look at it.

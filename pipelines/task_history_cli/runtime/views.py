@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings import datasets
-from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.check import BROKEN, Finding, findings, oldest_start
 from task_history.views.create import Access, refresh, stored_columns
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
@@ -76,19 +75,11 @@ def _after(current: ActiveRun) -> None:
     own = [one for one in made.shown if one.name == context.settings.dataset_name]
     if not own or not has_changed or current.loop.stopped:
         return
-    since = _oldest(access, context.run_id, context.warehouse.since)
+    since = oldest_start(access.query, own[0], context.run_id, context.warehouse.since, access.dialect)
     if since is None:
         return
     for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
         warn(finding)
-
-
-def _oldest(access: Access, run_id: str, since: datetime) -> datetime | None:
-    """The earliest start of the executions since ``since`` that the run wrote; None when it wrote none."""
-    sql = f"SELECT min(started_at) FROM {DATASET}.executions WHERE run_id = %s AND started_at >= %s"
-    _, rows = access.query(sql, run_id, since)
-    found = rows[0][0] if rows else None
-    return found.astimezone(UTC) if isinstance(found, datetime) else None
 
 
 def warn(finding: Finding) -> None:

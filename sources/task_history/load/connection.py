@@ -19,6 +19,8 @@ from .errors import is_locked
 LOCK_WAIT_S = 10.0
 LONG_LOCK_WAIT_S = 120.0
 """Maximum seconds to wait while another process has the file open: at first, and once rows may be lost."""
+_TOLD_AFTER_S = 3.0
+"""Seconds of waiting for the file after which the log says so."""
 _POLL_S = 0.05, 0.15
 """Minimum and maximum seconds between two attempts to open the file."""
 _IDLE_S = 0.25
@@ -31,14 +33,21 @@ class SharedConnection:
     """Opens ``client()``, dlt's client of the warehouse, when it is needed; safe to use from many threads.
 
     ``is_exclusive`` says that only one process at a time can have the warehouse open; only then is the connection
-    closed for others. Without ``stays_open`` it is closed after each use.
+    closed for others. Without ``stays_open`` it is closed after each use. ``lock_wait_s`` is how long it waits at first.
     """
 
-    def __init__(self, client: Callable[[], Any], *, is_exclusive: bool, stays_open: bool = True) -> None:
+    def __init__(
+        self,
+        client: Callable[[], Any],
+        *,
+        is_exclusive: bool,
+        stays_open: bool = True,
+        lock_wait_s: float = LOCK_WAIT_S,
+    ) -> None:
         self._stays_open = stays_open
         self.lock = threading.RLock()
         """Held by the thread that uses the connection."""
-        self.lock_wait_s = LOCK_WAIT_S
+        self.lock_wait_s = lock_wait_s
         self._client = client
         self._is_exclusive = is_exclusive
         self._is_open = threading.Event()
@@ -96,14 +105,19 @@ class SharedConnection:
     def _open(self) -> None:
         client = self._client()
         time.sleep(max(0.0, self._reopens_at - time.monotonic()))
-        deadline = time.monotonic() + self.lock_wait_s
+        began = time.monotonic()
+        is_told = False
         while True:
             try:
                 client.open_connection()
                 break
             except Exception as error:
-                if not is_locked(error) or time.monotonic() > deadline:
+                waited_s = time.monotonic() - began
+                if not is_locked(error) or waited_s > self.lock_wait_s:
                     raise
+                if waited_s > _TOLD_AFTER_S and not is_told:
+                    is_told = True
+                    log.info("waiting_for_file", reason=str(error).splitlines()[0], seconds=self.lock_wait_s)
             time.sleep(random.uniform(*_POLL_S))
         self._is_open.set()
         self._has_waited = False

@@ -27,7 +27,7 @@ from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns, refused
 from .altered import mend
-from .connection import LONG_LOCK_WAIT_S, SharedConnection
+from .connection import LOCK_WAIT_S, LONG_LOCK_WAIT_S, SharedConnection
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
@@ -39,6 +39,7 @@ class Loader:
     """Loads rows of one system through one dlt pipeline.
 
     ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table.
+    ``lock_wait_s`` is how long it waits at first for a warehouse that another process has open.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Loader:
         run_id: str | None = None,
         secrets: OwnSecrets | None = None,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
+        lock_wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self.pipeline = pipeline
         self._secrets = secrets or OwnSecrets()
@@ -64,7 +66,10 @@ class Loader:
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
         self._connection = SharedConnection(
-            self._client, is_exclusive=self.backend.is_exclusive, stays_open=self._uses_internals
+            self._client,
+            is_exclusive=self.backend.is_exclusive,
+            stays_open=self._uses_internals,
+            lock_wait_s=lock_wait_s,
         )
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None

@@ -120,6 +120,7 @@ def start_run(
     selection: Selection | None = None,
     scope: Scope | None = None,
     locks: Locks | None = None,
+    lock_wait_s: float | None = None,
 ) -> Iterator[ActiveRun]:
     """Checks the settings and the warehouse, then yields a run that is ready for its first batch.
 
@@ -149,6 +150,7 @@ def start_run(
             run_id=run_id,
             secrets=settings.secrets,
             limits=settings.column_limits,
+            **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )
         stack.callback(loader.close)
         client.meanwhile = loader.released

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..warehouse.dataset import Query
 from ..warehouse.sql_text import BIGQUERY
-from .dialects import rendered
+from .dialects import named, rendered
 from .files import Check, checks, views
 from .relations import ShownDataset, relations
 
@@ -46,6 +46,8 @@ def findings(
 ) -> Iterator[Finding]:
     """Runs the checks; with ``since`` only those that can be limited to executions from then on, limited so.
 
+    With ``since`` they look at these datasets alone, whatever else the views show: at the views' SQL over them.
+
     Raises:
         WarehouseUnavailable: the views are not there, or the warehouse cannot answer.
     """
@@ -55,8 +57,11 @@ def findings(
         for check in checks()
         if since is None or (_SINCE in check.sql and not (check.reads_all and dialect == BIGQUERY))
     ]
+    is_limited = since is not None
     texts = {
-        check.name: _rendered(check, tuple(datasets), dialect, project).replace(_EVER, start)
+        check.name: _rendered(check, tuple(datasets), dialect, project, is_limited=is_limited).replace(
+            _EVER, start
+        )
         for check in chosen
     }
     # Each question to BigQuery is a job of seconds that is billed for itself: one says which of them do not hold.
@@ -82,8 +87,37 @@ def _broken(query: Query, texts: Mapping[str, str]) -> set[str]:
 
 
 @lru_cache(maxsize=64)
-def _rendered(check: Check, datasets: tuple[ShownDataset, ...], dialect: str, project: str | None) -> str:
+def _rendered(
+    check: Check, datasets: tuple[ShownDataset, ...], dialect: str, project: str | None, *, is_limited: bool
+) -> str:
     """The check's SQL in the dialect, over all time."""
     text = check.sql.replace(_SINCE, f"TIMESTAMPTZ '{_EVER}'")
-    own = relations([replace(dataset, since=_EVER) for dataset in datasets])
-    return rendered(text, dialect, relations=own, views=views().keys(), project=project)
+    limited = relations([replace(dataset, since=_EVER) for dataset in datasets])
+    unlimited = relations(datasets, views().values())
+
+    def inserted(view: str) -> str:
+        return named(views()[view].sql, unlimited, views().keys(), inserted)
+
+    return rendered(
+        text,
+        dialect,
+        relations=limited,
+        views=views().keys(),
+        project=project,
+        inserted=inserted if is_limited else None,
+    )
+
+
+def oldest_start(
+    query: Query, dataset: ShownDataset, run_id: str, since: datetime, dialect: str
+) -> datetime | None:
+    """The earliest start of the executions since ``since`` that the run wrote; None when it wrote none."""
+    text = rendered(
+        "SELECT min(started_at) FROM systems.executions WHERE run_id = %s AND started_at >= %s",
+        dialect,
+        relations=relations([dataset]),
+        views=(),
+    )
+    _, rows = query(text, run_id, since)
+    found = rows[0][0] if rows else None
+    return found.astimezone(UTC) if isinstance(found, datetime) else None

@@ -7,7 +7,7 @@ sync.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from ..core.dataset_names import VIEWS_DATASET
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name
@@ -37,12 +37,13 @@ def rendered(
     relations: Mapping[str, str],
     views: Collection[str],
     project: str | None = None,
+    inserted: Callable[[str], str] | None = None,
 ) -> str:
     """Renders SQL in the dialect, with relations inserted and names of views qualified.
 
-    ``project`` prefixes BigQuery's names; None adds no prefix.
+    ``project`` prefixes BigQuery's names; None adds no prefix. ``inserted`` gives SQL to read in place of a view.
     """
-    text = _named(sql, relations, views)
+    text = named(sql, relations, views, inserted)
     if dialect != BIGQUERY:
         return _UTC_DAY.sub(r"CAST(make_timestamp(epoch_us(\1)) AS DATE)", text)
     from .bigquery import from_duckdb
@@ -50,7 +51,13 @@ def rendered(
     return from_duckdb(text, project=project)
 
 
-def _named(sql: str, relations: Mapping[str, str], views: Collection[str]) -> str:
+def named(
+    sql: str,
+    relations: Mapping[str, str],
+    views: Collection[str],
+    inserted: Callable[[str], str] | None = None,
+) -> str:
+    """The SQL with relations inserted, and views qualified or replaced by what ``inserted`` gives."""
     own = set(_CTE.findall(sql))
 
     def put(match: re.Match[str]) -> str:
@@ -58,7 +65,7 @@ def _named(sql: str, relations: Mapping[str, str], views: Collection[str]) -> st
         if match["systems"]:
             replacement = f"(\n{relations[name]}\n)"
         elif name is not None and name in views and name not in own:
-            replacement = f"{quoted_name(DATASET)}.{name}"
+            replacement = f"(\n{inserted(name)}\n)" if inserted else f"{quoted_name(DATASET)}.{name}"
         else:
             return match[0]
         return f"{match['word']} {replacement}{match['alias'] or f' AS {name}'}"

@@ -552,6 +552,31 @@ def test_checks_of_a_run_look_at_what_it_changed(sound: Any) -> None:
         sound.execute("ROLLBACK")
 
 
+def test_checks_of_a_run_look_at_its_dataset_alone() -> None:
+    """Another account's days and rows break no check of this account's run, and its own still do."""
+    from datetime import UTC, datetime
+
+    since = datetime(2026, 11, 5, tzinfo=UTC)
+    connection = made("paragon", executions=400)
+    connection.execute("CREATE SCHEMA paragon_other")
+    for (table,) in connection.execute(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = 'paragon'"
+    ).fetchall():
+        connection.execute(f'CREATE TABLE paragon_other."{table}" AS FROM paragon."{table}"')
+    connection.execute(
+        "DELETE FROM paragon_other.workflow_executions WHERE date_started::DATE = '2026-11-17'"
+    )
+    creating.refresh(access(connection))
+    own, other = creating.datasets(access(connection))
+    for dataset, holds in ((own, True), (other, False)):
+        found = {
+            one.check.name: one.is_well
+            for one in findings(access(connection).query, [dataset], "duckdb", since=since)
+        }
+        assert found["covered_days_are_stored"] is holds, dataset.name
+    connection.close()
+
+
 @pytest.mark.parametrize("name", systems.names())
 def test_a_system_says_how_it_is_shown(name: str) -> None:
     """Columns and statuses are those that there are, and what the views cannot do without is given."""
