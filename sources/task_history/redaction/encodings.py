@@ -62,7 +62,10 @@ def encoded_runs(text: str) -> Iterator[tuple[Span, str]]:
 
 
 def _text_of(run: str) -> str | None:
-    if _HEX.fullmatch(run) and len(run) % 2 == 0:
+    if len(run) % 2 == 0 and _HEX.fullmatch(run):
+        first = bytes.fromhex(run[: _SAMPLE_CHARS // 2].removeprefix("0x"))
+        if not (_is_packed(first) or _is_text(first) or _is_utf16(first)):
+            return None
         return _readable(bytes.fromhex(run.removeprefix("0x")))
     sample = _from_base64(run[:_SAMPLE_CHARS])
     if sample is None or not (

@@ -224,7 +224,11 @@ def stems() -> list[str]:
     return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
+_FREQUENT = frozenset({"id", "link", "json", "words", "card", "answer", "number", "phrase", "frage"})
+"""Words that end names of secrets, but are too frequent to be looked for alone."""
+
+
 def _stem(name: str) -> str:
-    """The word of a name by which it is found in text: the last, unless that is too frequent to look for."""
-    *before, last_word = name.split()
-    return before[-1] if before and last_word in ("id", "link", "json", "words") else last_word
+    """The part of a name by which it is found in text: its last word, or all where that is too frequent."""
+    last_word = name.rsplit(" ", 1)[-1]
+    return name if last_word in _FREQUENT else last_word

@@ -50,10 +50,11 @@ def is_secret_text(value: Json) -> bool:
 
 def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
     """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
-    if len(value) < 2:
+    roles = [role(key) for key in value]
+    if len(roles) < 2 or not ("value" in roles or "text" in roles):
         return Kind.HARMLESS, ""
-    for key, name in value.items():
-        if not isinstance(name, str) or not (word := role(key)):
+    for word, (key, name) in zip(roles, value.items(), strict=True):
+        if not word or not isinstance(name, str):
             continue
         if word == "type" and squash(name) in FIELD_TYPES:
             return Kind.SECRET, key

@@ -148,7 +148,8 @@ FLAGS_OF_COMMANDS = {
     )
     for command, rule in COMMANDS.items()
 }
-MAY_BE_COMMAND = re.compile("|".join(sorted({re.escape(name.split()[0][:5]) for name in COMMANDS})))
+COMMAND_WORDS = tuple(sorted({name.split()[0] for name in COMMANDS}))
+"""In a text with none of these, COMMAND matches nowhere."""
 WORDS_BEFORE_SECRETS = re.compile(
     "|".join(map(re.escape, [*(name.split()[0] for name in COMMANDS), *(word.strip() for word in SCHEMES)]))
     + "|auth|identified|into|insert|raw|jwt"
@@ -195,15 +196,24 @@ def _by_first(words: Iterable[str]) -> str:
     """The alternatives with one branch per first letter, see _by_first_letter."""
     tails: dict[str, list[str]] = {}
     for word in words:
-        tails.setdefault(word[0], []).append(re.escape(word[1:]))
+        tails.setdefault(word[0], []).append(re.escape(word[1:]).replace(r"\ ", r"[\W_]?"))
     return "|".join(f"{first}(?:{'|'.join(all_)})" for first, all_ in tails.items())
 
 
-def stems(extra_names: Iterable[str]) -> re.Pattern[str]:
-    """A pattern for lower-case text that finds words of secrets' names, the user's ``extra_names`` included."""
-    own = "".join(
-        "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
-    )
-    # Two patterns, because a search for bare words is three times as fast.
-    few = "".join(f"|{word}(?![a-z])" for word in sorted(names.MOSTLY_OTHER_WORDS))
-    return re.compile(_by_first(names.stems()) + few + own)
+class Stems:
+    """Finds words of secrets' names in lower-case text, the user's ``extra_names`` included."""
+
+    def __init__(self, extra_names: Iterable[str]) -> None:
+        own = "".join(
+            "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
+        )
+        few = "".join(f"|{word}(?![a-z])" for word in sorted(names.MOSTLY_OTHER_WORDS))
+        # The fewer first letters, the faster is the search; most texts are ASCII.
+        self._in_ascii, self._in_any = (
+            re.compile(_by_first(stems) + few + own)
+            for stems in (filter(str.isascii, names.stems()), names.stems())
+        )
+
+    def search(self, text: str, position: int = 0) -> re.Match[str] | None:
+        """The first such word from the position on."""
+        return (self._in_ascii if text.isascii() else self._in_any).search(text, position)

@@ -34,7 +34,7 @@ class Known:
         self.is_strict = is_strict
         self.is_secret = is_secret_or_doubtful if is_strict else is_secret
         self._extra = frozenset(filter(None, map(squash, extra_names)))
-        self.stems = patterns.stems(extra_names)
+        self.stems = patterns.Stems(extra_names)
         self.own = own
         self.vocabulary = Vocabulary(self.stems)
         """Shared by all texts, so that it learns."""
@@ -101,7 +101,7 @@ class TextPass:
 
     def plain(self, text: str, depth: int) -> list[Edit]:
         """The replacements that redact a text that is not JSON."""
-        if self._vocabulary.covers(text) and not self._own.edits(text):
+        if (self._vocabulary.covers(text) or FAMILIAR.fullmatch(text)) and not self._own.edits(text):
             return []
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(text) is not None
         is_named = is_escaped and self._is_named(text)
@@ -207,7 +207,7 @@ class TextPass:
             draft.cut(self._raw_headers(draft.text))
         if "auth" in draft.lower:
             draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
-        if patterns.MAY_BE_COMMAND.search(draft.text):
+        if any(word in draft.text for word in patterns.COMMAND_WORDS):
             draft.cut(shapes.after_commands(draft.text))
 
     def _attributes(self, text: str) -> Iterator[Span]:

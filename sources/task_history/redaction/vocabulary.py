@@ -18,7 +18,7 @@ class Vocabulary:
     one of the words that ``stems`` or ``patterns`` look for.
     """
 
-    def __init__(self, stems: re.Pattern[str]) -> None:
+    def __init__(self, stems: patterns.Stems) -> None:
         self._stems = stems
         self._words: set[str] = set()
 

@@ -334,7 +334,7 @@ def test_what_only_resembles_a_secret_stays(text: str) -> None:
 
 def test_names_stand_in_one_list() -> None:
     """A name that is added to the list of names is found in text and as a pair without a second place."""
-    text_stems = patterns.stems(())
+    text_stems = patterns.Stems(())
     for word in (*names.NAMES, *names.GLUED):
         assert text_stems.search(word), word
     for kind in names.KEY_KINDS:
