@@ -32,6 +32,8 @@ NEEDS_DIGIT, NEEDS_LETTER = (
     for need in ("digit", "letter")
 )
 """Beginnings that names of styles and packages have too, but no digits; or numbers, but no letters."""
+WEBHOOK_SIGNS = ("hook", "googleapis", "dingtalk", "ifttt", "hc-ping", "victorops", "zapikey")
+"""In a text with none of these, in lower case, WEBHOOK matches nowhere."""
 WEBHOOK = re.compile(
     rf"(?i)(://(?:{'|'.join(webhook['address'] for webhook in rules('shapes')['webhook'])}))([\w/.~=%&@?+-]{{8,}})"
 )
@@ -188,7 +190,7 @@ SAYING = re.compile(
 
 ESCAPED_URL = re.compile(r"(?i)%(?:25){0,3}3a(?:%(?:25){0,3}2f){2}|&(?:amp;){0,3}#(?:x2f|47);")
 # Whether letters of a name may be escaped.
-MAY_BE_ESCAPED = re.compile(r"%[89A-Fa-f]|[\\%&;](?:[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
+MAY_BE_ESCAPED = re.compile(r"[\\%&;](?:(?<=%)[89A-Fa-f]|[uUx01]|[4-7]|25|2[dDeE]|3[0-9]|#)")
 IN_NAMES = re.compile(r"[A-Za-z0-9_.:=\-]*")
 
 

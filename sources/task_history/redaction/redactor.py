@@ -198,11 +198,11 @@ class _Pass(TextPass):
 
     def _are_plain(self, names: tuple[str, ...]) -> bool:
         """Whether none of the names is a secret's or holds one, or says what stands under another."""
-        return (
-            all(name in self._sound_names and not self._kind(name) for name in names)
-            and (len(names) < 2 or not any(map(pairs.role, names)))
-            and not FLAT_PAIRS.intersection(map(squash, names))
-        )
+        if not all(name in self._sound_names and not self._kind(name) for name in names):
+            return False
+        roles = list(filter(None, map(pairs.role, names)))
+        is_paired = len(roles) > 1 and ("value" in roles or "text" in roles)
+        return not is_paired and FLAT_PAIRS.isdisjoint(map(squash, names))
 
     def _plain_object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object whose names say nothing, which most objects are."""

@@ -189,8 +189,11 @@ class TextPass:
 
     def _where_signs_are(self, draft: _Draft) -> None:
         if "://" in draft.text:
-            for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN, patterns.WEBHOOK):
-                draft.cut(match.span(2) for match in pattern.finditer(draft.text))
+            if "@" in draft.text:
+                for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
+                    draft.cut(match.span(2) for match in pattern.finditer(draft.text))
+            if any(sign in draft.lower for sign in patterns.WEBHOOK_SIGNS):
+                draft.cut(match.span(2) for match in patterns.WEBHOOK.finditer(draft.text))
         for sign, pattern in patterns.NAMED:
             if sign in draft.lower:
                 draft.cut(self._after_signs(draft.text, pattern))
