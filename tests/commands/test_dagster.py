@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,13 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     place = Place(tmp_path, sandbox, retention_days=0)
     add_account(place, "eu", sandbox, schedule="30 3 * * *")
     place.env["SOURCES__TASK_HISTORY__SAILPOINT__CLIENT_ID"] = "somebody"
+    month = datetime.now(UTC).strftime("%Y-%m")
     found = dagster(
-        place, ("paragon/sync", None), ("paragon_eu/backfill", "2026-01-01"), ("task_history/views", None)
+        place,
+        ("paragon/sync", None),
+        ("paragon_eu/backfill", "2026-01-01"),
+        ("task_history/views", None),
+        ("task_history/report", f"{month}-01"),
     )
     assets = found["definitions"]["assets"]
     assert found["definitions"]["schedules"] == {
@@ -82,7 +88,7 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     assert "When the execution" in json.dumps(assets["paragon/workflow_executions"]["columns"])
     assert not any(name.startswith("sailpoint") for name in assets)
     assert "sailpoint is left out" in found["log"]
-    synced, backfilled, views = found["runs"]
+    synced, backfilled, views, report = found["runs"]
     rows = truth(sandbox)
     assert place.executions() == rows
     assert synced["success"]
@@ -94,6 +100,10 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     assert backfilled["success"]
     assert "paragon_eu/backfill" in backfilled["materialized"]
     assert views["checks"] == {"views_hold": True}
+    assert report["materialized"]["task_history/report"]["file"] == str(
+        tmp_path / "reports" / f"{month}.html"
+    )
+    assert "<title>Task history" in (tmp_path / "reports" / f"{month}.html").read_text("utf-8")
 
 
 def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: SandboxProcess) -> None:

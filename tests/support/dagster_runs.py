@@ -50,7 +50,7 @@ def ran(
         "success": result.success,
         "materialized": {
             event.asset_key.to_user_string(): {
-                name: value.value for name, value in event.materialization.metadata.items()
+                name: _plain(value.value) for name, value in event.materialization.metadata.items()
             }
             for event in result.get_asset_materialization_events()
         },
@@ -58,6 +58,10 @@ def ran(
         "attempts": 1 + len(result.filter_events(lambda event: event.is_step_restarted)),
         "error": failures[0].step_failure_data.user_failure_data.description if failures else None,
     }
+
+
+def _plain(value: Any) -> Any:
+    return value.to_user_string() if isinstance(value, dg.AssetKey) else value
 
 
 def main(folder: str, wanted: str) -> None:

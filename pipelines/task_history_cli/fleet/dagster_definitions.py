@@ -97,6 +97,7 @@ def task_history_definitions(
             *(part.backfill() for part in parts),
             *(spec for part in parts for spec in part.tables()),
             _views(command, warehouse, table_keys),
+            *([_report(command, warehouse, min(part.first_month for part in parts))] if parts else []),
         ],
         asset_checks=[
             *(part.is_fresh(stale_after) for part in parts),
@@ -126,6 +127,12 @@ class _Account:
         self._policy = policy
         self._dataset: str = listed["dataset"]
 
+    @property
+    def first_month(self) -> str:
+        """The first month to backfill, as ``2026-09``."""
+        month: str = self._listed["first_month"]
+        return month
+
     def key(self, name: str) -> AssetKey:
         return AssetKey([self._dataset, name])
 
@@ -140,9 +147,7 @@ class _Account:
         return self._run_asset(
             "backfill",
             f"A month of the past of {self._listed['account']}, as its vendor still shows it.",
-            months=MonthlyPartitionsDefinition(
-                start_date=f"{self._listed['first_month']}-01", end_offset=1, timezone="UTC"
-            ),
+            months=_months(self.first_month),
         )
 
     def tables(self) -> Iterator[AssetSpec]:
@@ -274,6 +279,43 @@ def _views(command: CommandProcess, warehouse: Sequence[str], tables: Sequence[A
     return make_views
 
 
+def _report(command: CommandProcess, warehouse: Sequence[str], first_month: str) -> AssetsDefinition:
+    key = AssetKey(["task_history", "report"])
+
+    @multi_asset(
+        name="task_history_report",
+        specs=[
+            AssetSpec(
+                key,
+                deps=[_VIEWS],
+                description="The report on a month: one HTML file in the folder reports, which opens offline.",
+                kinds={"html"},
+                partitions_def=_months(first_month),
+            )
+        ],
+    )
+    def make_report(context: AssetExecutionContext) -> MaterializeResult:
+        month = context.partition_key[:7]
+        folder = command.folder / "reports"
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{month}.html"
+        ended = command.run(
+            "report", "--month", month, "--out", str(file), *warehouse, on_line=context.log.info
+        )
+        _raise_if_failed(ended)
+        return MaterializeResult(
+            asset_key=key,
+            metadata={"file": MetadataValue.path(file), "totals": MetadataValue.json(ended.result["totals"])},
+        )
+
+    return make_report
+
+
+def _months(first: str) -> MonthlyPartitionsDefinition:
+    """The months from ``2026-09`` on, the present one included."""
+    return MonthlyPartitionsDefinition(start_date=f"{first}-01", end_offset=1, timezone="UTC")
+
+
 def _views_hold(command: CommandProcess, warehouse: Sequence[str]) -> AssetChecksDefinition:
     @asset_check(
         asset=_VIEWS, name="views_hold", description="Uniqueness, references and totals of the views hold."
@@ -323,6 +365,7 @@ def _metadata(result: Mapping[str, Any]) -> dict[str, Any]:
         "open_executions": MetadataValue.int(left["open_executions"]),
         "duration_s": MetadataValue.float(float(result["duration_s"])),
         "is_complete": MetadataValue.bool(result["complete"]),
+        "report": MetadataValue.asset(AssetKey(["task_history", "report"])),
         "run_id": MetadataValue.text(str(result["run_id"])),
         "requests_by_kind": MetadataValue.json(result["requests_by_kind"]),
         "budget_left": MetadataValue.json(result["budget"]),
