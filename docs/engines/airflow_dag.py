@@ -25,7 +25,7 @@ def sync(words: list[str]) -> None:
         [COMMAND, "sync", *words, "--log-format", "json"], cwd=FOLDER, check=False
     ).returncode
     if code == ALREADY_RUNNING:
-        raise AirflowSkipException("another run of this account is at work")
+        raise AirflowSkipException("another run of this account is active")
     if code in (UNEXPECTED, USAGE, CONFIGURATION):
         raise AirflowFailException(f"exit code {code}: see the log")
     if code:

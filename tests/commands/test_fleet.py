@@ -143,7 +143,7 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
 def test_a_signal_ends_it_after_the_commit_in_hand(
     tmp_path: Path, sandbox: SandboxProcess, name: str
 ) -> None:
-    """The first signal: no account begins any more, the one at work keeps what it read; the same command goes on."""
+    """The first signal: no further account begins, the active one keeps what it read; the same command goes on."""
     place = Place(tmp_path, sandbox)
     add_account(place, "second", sandbox)
     sandbox.post("latency", {"ms": 200})

@@ -430,7 +430,7 @@ def test_the_budget_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_second_replay_says_so(tmp_path: Path) -> None:
-    """While one is at work another ends with exit code 5 and sends nothing."""
+    """While one is active, another ends with exit code 5 and sends nothing."""
     with synced(tmp_path, settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)
         sandbox.post("latency", {"ms": 300})

@@ -265,7 +265,7 @@ def _has_details(project: Project) -> bool:
 
 
 def test_a_second_sync_of_a_pipeline_is_refused(tmp_path: Path) -> None:
-    """While one call is at work, another one of the same pipeline raises AlreadyRunning and sends nothing."""
+    """While one call is active, another one of the same pipeline raises AlreadyRunning and sends nothing."""
     with SandboxProcess(executions=10, seed=5, **WORLD) as sandbox:
         pipeline = _pipeline(tmp_path)
         with (

@@ -270,7 +270,7 @@ def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:
 
 
 def test_second_run_says_so(tmp_path: Path) -> None:
-    """While one sync is at work a second one ends at once with exit code 5."""
+    """While one sync is active, a second one ends at once with exit code 5."""
     with SandboxProcess(executions=800, freeze=True, latency_ms=20) as sandbox:
         place = Place(tmp_path, sandbox, concurrency=2)
         first = place.start("sync", "paragon")

@@ -1,4 +1,4 @@
-"""The end of every run is noted, and no run that is dead is said to be at work."""
+"""The end of every run is noted, and no run whose process died is shown as active."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_two_machines_do_not_load_into_one_file(place: Place, sandbox: SandboxPr
     write(datetime.now(UTC) - timedelta(seconds=20))
     sandbox.reset_counters()
     told = place.run("sync", "paragon", expect=5).stderr
-    assert "at work on the machine another-machine" in told
+    assert "active on the machine another-machine" in told
     assert "one machine at a time" in told
     assert not sandbox.counters().get("list")
     assert place.query("SELECT count(*) FROM paragon.sync_runs WHERE outcome = 'failed'") == [(0,)]

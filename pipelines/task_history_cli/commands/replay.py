@@ -180,7 +180,7 @@ def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, c
             result = replay_words.done(current, works[0], choice, error, time.monotonic() - began)
     except AlreadyRunning:
         raise AlreadyRunning(
-            f"Another replay of {settings.pipeline_name} is at work. Nothing was sent: run the same command when it "
+            f"Another replay of {settings.pipeline_name} is active. Nothing was sent: run the same command when it "
             "has ended, and what it replayed is skipped."
         ) from None
     if args.json and error is not None:

@@ -230,7 +230,7 @@ class _Account:
                     description=description,
                     group_name=self._dataset,
                     kinds={"dlt", self._listed["destination"]},
-                    # A run that finds another one at work materializes nothing.
+                    # A run that finds another one active materializes nothing.
                     skippable=True,
                     partitions_def=months,
                 )

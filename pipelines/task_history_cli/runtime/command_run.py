@@ -133,7 +133,7 @@ def _free(
                 own.enter_context(run_lock(lock_path(folder, name), name, task=task, wait=wait))
                 if isinstance(locks, PostgresLocks) and not locks.take([name]):
                     raise AlreadyRunning(
-                        f"Another run of {name} is at work{locks.holder(name)}. Let it finish, and start this one then."
+                        f"Another run of {name} is active{locks.holder(name)}. Let it finish, then start this one."
                     )
                 stack.enter_context(own.pop_all())
                 return numbered

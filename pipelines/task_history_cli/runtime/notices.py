@@ -47,7 +47,7 @@ class Notices:
 
     @contextmanager
     def on_failure(self, command: str) -> Iterator[None]:
-        """Tells of the error that ends the block, unless a person ended it or another run is at work."""
+        """Sends a notice of the error that ends the block, unless a person ended it or another run is active."""
         try:
             yield
         except (Stopped, KeyboardInterrupt, AlreadyRunning):

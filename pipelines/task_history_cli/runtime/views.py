@@ -98,7 +98,7 @@ def warn(finding: Finding) -> None:
 
 @contextmanager
 def asked(target: Target) -> Iterator[Access]:
-    """A warehouse whose views are only read, a DuckDB file also while a sync is at work.
+    """A warehouse whose views are only read, a DuckDB file also while a sync is active.
 
     Raises:
         WarehouseUnavailable: there is none, it cannot be reached, or it lacks tables, columns or views: the message

@@ -65,7 +65,7 @@ def brought(
 ) -> Brought:
     """The request that brought an execution in this state.
 
-    ``reads`` are those of windows that hold its start, ``run_then`` is the run that was at work when it was
+    ``reads`` are those of windows that hold its start, ``run_then`` is the run that was active when it was
     first seen.
     """
     earliest = seen[0] if seen else None

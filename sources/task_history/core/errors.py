@@ -18,7 +18,7 @@
     ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
     │   └── PackageRefused      it refused rows for good; what they held is read again
     ├── StateUnavailable        whoever runs the Postgres that machines share        exit 4
-    └── AlreadyRunning          nobody: another run of the same pipeline is at work  exit 5
+    └── AlreadyRunning          nobody: another run of the same pipeline is active   exit 5
 
 ``Stopped`` is no error: it ends a run between two requests (signal, limit) and is never shown.
 Every message says what happened, with which value, and what to do next; none carries a

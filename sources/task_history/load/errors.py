@@ -145,7 +145,7 @@ _ADVICE = (
     ),
     (
         OTHER_VERSION,
-        "The file is sound, and of a storage version that the DuckDB installed here does not read: upgrade duckdb "
+        "The file is intact, but the DuckDB installed here does not read its storage version: upgrade duckdb "
         "here, or copy the file into one that older versions read, as the README says.",
     ),
     (

@@ -155,7 +155,7 @@ class Loader:
                     "package_refused", reason=str(refusal), hint="what it held is read again by this run"
                 )
             if ended is not None:
-                # The package says of its run that it is at work.
+                # The row in the package says that its run is still active.
                 sql = f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET outcome = %s, reason = %s, ended_at = %s"
                 client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
 

@@ -1,8 +1,8 @@
 """The work of a backfill: for each listing its gaps in a range, then its open executions; then workflows and details.
 
 It lists the gaps oldest first, because the vendor purges the oldest executions next. The live cursor stays as it is;
-the coverage is read from the warehouse, so that any machine can continue. Several backfills of one account may be at work
-at once, each on the days of which it has the lease.
+the coverage is read from the warehouse, so that any machine can continue. Several backfills of one account may be active
+at once, each on the days whose leases it holds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The days of a range that this run loads, where other runs may load others of the same range at once.
 
-A run takes the lease of a day before it reads the day's coverage, and lets it go once the day is committed, with a mark
+A run takes the lease of a day before it reads the day's coverage, and releases it once the day is committed, with a mark
 that says what was done. So no day is loaded twice, and the days of a run that was killed are taken by another.
 """
 
@@ -18,7 +18,7 @@ from ..state.locks import Locks
 _POLL_S = 2.0
 """Seconds after which days that other runs hold are asked for again."""
 _BLOCKS_PER_SHARD = 4
-"""A shard takes about the fourth part of its share of what is left at once: the last blocks are single days."""
+"""A shard takes about a quarter of its share of the remaining days at once; the last blocks are single days."""
 
 
 class DayLeases:
@@ -68,7 +68,7 @@ class DayLeases:
             Stopped: the run is to end.
             AlreadyRunning, ConfigurationError, StateUnavailable, WarehouseUnavailable: the leases cannot be used.
         """
-        is_told = False
+        is_announced = False
         while self._left:
             if self._held:
                 pieces = {name: self._left.pop(name) for name in self._held}
@@ -77,12 +77,12 @@ class DayLeases:
                 self._locks.mark({name: self._mark(piece) for name, piece in pieces.items()})
                 self._locks.release(self._held)
             else:
-                if not is_told:
+                if not is_announced:
                     days_left = len(self._left)
                     log.info(
                         "waiting", cause="lease", reason="other backfills load these days", days=days_left
                     )
-                is_told = True
+                is_announced = True
                 self._locks.wait(_POLL_S)
             self._held = self._next()
 

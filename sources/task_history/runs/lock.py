@@ -1,6 +1,7 @@
 """The lock of a run: one run at a time per pipeline, because two would settle and load the same rows.
 
-The lock also tells whether a run that noted no end is still at work: the system releases it when the process dies.
+The lock also shows whether a run without a stored end is still active: the operating system releases it when the
+process dies.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-_PATIENCE_S = 0.5
-"""Seconds to wait for the lock: another process may be looking whether it is held."""
+_LOCK_WAIT_S = 0.5
+"""Maximum seconds to wait for the lock: another process may hold it for a moment to see whether it is held."""
 _POLL_S = 1.0
 """Seconds between two attempts to get the lock of a run that has another task."""
 _MAX_HOLDER_BYTES = 10_000
-_SILENCE = timedelta(minutes=2)
-"""How long after its last commit a run on another machine is taken to be at work: while there is work it commits more
-often."""
+_ACTIVE_AFTER_COMMIT = timedelta(minutes=2)
+"""How long after its last commit a run on another machine counts as active: an active run commits more often."""
 
 
 def lock_path(pipelines_dir: str | Path, pipeline: str) -> Path:
@@ -46,7 +46,7 @@ def host() -> str:
 
 
 def was_killed(run: Mapping[str, Any]) -> bool:
-    """Whether a run that noted no end, a row of ``sync_runs``, is at work no more, as far as this machine can tell."""
+    """Whether a run, a row of ``sync_runs`` without an end, is no longer active, as far as this machine can know."""
     path = run.get("lock_file")
     return bool(path) and run.get("host") == host() and not _is_held(Path(str(path)))
 
@@ -55,18 +55,18 @@ def check_other_machines(running: Iterable[Mapping[str, Any]], command: str, now
     """Raises AlreadyRunning where a run of that command has committed from another machine within two minutes.
 
     The lock covers the processes of one machine and one working folder. ``running`` are rows of ``sync_runs`` without an
-    end; a run that was killed is believed to be at work for these two minutes, and no longer.
+    end; a run that was killed counts as active for these two minutes.
     """
     for run in running:
         machine, written_at = run.get("host"), run.get("written_at")
         if run["command"] != command or machine in (None, host()) or written_at is None:
             continue
-        if abs(now - written_at) < _SILENCE:
+        if abs(now - written_at) < _ACTIVE_AFTER_COMMIT:
             raise AlreadyRunning(
-                f"Another run of {command} is at work on the machine {machine}; its last commit was at "
+                f"Another run of {command} is active on the machine {machine}; its last commit was at "
                 f"{written_at:%H:%M:%S} UTC. A DuckDB file is for one machine at a time: let several machines load into "
                 "Postgres or BigQuery. If that run was killed, this command goes on "
-                f"{_SILENCE.total_seconds():.0f} s after that commit."
+                f"{_ACTIVE_AFTER_COMMIT.total_seconds():.0f} s after that commit."
             )
 
 
@@ -109,7 +109,7 @@ def run_lock(
     from filelock import FileLock
 
     # No fallback to a lock that is only a file: it would outlive a process that is killed.
-    lock = FileLock(path, timeout=_PATIENCE_S, fallback_to_soft=False, thread_local=False)
+    lock = FileLock(path, timeout=_LOCK_WAIT_S, fallback_to_soft=False, thread_local=False)
     try:
         os.close(files.open_own(path, mode=0o666))
         _acquire(lock, path, pipeline, task, wait)
@@ -130,7 +130,7 @@ def _acquire(
 ) -> None:
     from filelock import Timeout
 
-    told = None
+    announced = None
     while True:
         try:
             lock.acquire()
@@ -139,23 +139,23 @@ def _acquire(
             who = f" (process {process})" if process else ""
             if wait is None or not process or other == task:
                 raise AlreadyRunning(
-                    f"Another run of {pipeline} is at work{who}. Let it finish: it does what this one would do."
+                    f"Another run of {pipeline} is active{who}. Let it finish: it does what this one would do."
                 ) from None
-            if told != process:
+            if announced != process:
                 log.info(
                     "waiting_for_run",
                     process=process,
                     task=other,
                     hint="this run begins when that one has ended",
                 )
-                told = process
+                announced = process
             wait(_POLL_S)
         else:
             return
 
 
 def _write_holder(path: Path, task: str) -> None:
-    """Writes this process's id and task into the lock file, for other processes to tell."""
+    """Writes this process's id and task into the lock file, for the messages of other processes."""
     with os.fdopen(files.open_own(path, mode=0o666), "r+b") as file:
         file.truncate()
         file.write("\n".join(filter(None, (str(os.getpid()), task))).encode())

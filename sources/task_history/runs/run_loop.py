@@ -134,7 +134,7 @@ class RunLoop:
         return bool(run["command"] == self.context.command) and not self._is_held_elsewhere(run)
 
     def _is_held_elsewhere(self, run: Row) -> bool:
-        """Whether another machine is known to be at work on a run: where machines share their locks."""
+        """Whether a run is known to be active on another machine, which is known where machines share their locks."""
         locks, lock_file = self.context.locks, run.get("lock_file")
         return bool(locks and lock_file and locks.holder(Path(str(lock_file)).stem))
 

@@ -25,7 +25,7 @@ from ..core.stop import StopSignal
 from ..load.memory import release_memory
 from ..redaction.redactor import Redactor
 from ..settings import Settings
-from ..state.locks import Locks, waited_for
+from ..state.locks import Locks, held_lock
 from ..systems.protocol import System
 from ..warehouse.tables import SYNC_RUNS
 from .lock import check_other_machines, lock_path
@@ -73,7 +73,7 @@ class Lane:
     budget: BudgetShare = BudgetShare.FOREGROUND
     """Which share of the budget it spends."""
     most: int = 1
-    """How many processes may be at work in it at once, each with a number."""
+    """Maximum number of processes that use the lane at once, each with a number."""
     number: int = 1
 
     @property
@@ -156,7 +156,7 @@ def start_run(
         client.meanwhile = loader.released
         try:
             # Two that make the same tables at once would be in each other's way.
-            with nullcontext() if locks is None else waited_for(locks, f"tables/{settings.dataset_name}"):
+            with nullcontext() if locks is None else held_lock(locks, f"tables/{settings.dataset_name}"):
                 loader.prepare()
             warehouse = loader.warehouse().reaching(settings.retention)
             if loader.backend.is_exclusive:

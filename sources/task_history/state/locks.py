@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _RETRY_S = 0.5
-"""Seconds after which an unreachable server is asked again."""
+"""Seconds between two attempts to reach the server."""
 _POLL_S = 0.2
-"""Seconds after which a lock that others have for a moment is asked for again."""
+"""Seconds between two attempts to take a lock that others hold briefly."""
 _MARKS_KEPT_S = 7 * 86_400.0
+"""Seconds after which marks are deleted from the shared state."""
 _NOW = "extract(epoch FROM clock_timestamp())::double precision"
 _TAKE = """
 SELECT name FROM unnest(%s::text[], %s::bigint[]) AS wanted (name, key) WHERE pg_try_advisory_lock(key)
@@ -59,7 +60,7 @@ class Locks(Protocol):
         ...
 
     def release(self, names: Collection[str]) -> None:
-        """Lets the locks go."""
+        """Releases the locks."""
         ...
 
     def mark(self, marks: Mapping[str, str]) -> None:
@@ -75,17 +76,17 @@ class Locks(Protocol):
         ...
 
     def confirm(self) -> None:
-        """Makes sure that this run still holds its locks. Raises AlreadyRunning where another has one of them."""
+        """Checks that this run still holds its locks. Raises AlreadyRunning where another run holds one of them."""
         ...
 
     def close(self) -> None:
-        """Lets all locks go."""
+        """Releases all locks."""
         ...
 
 
 @contextmanager
-def waited_for(locks: Locks, name: str) -> Iterator[None]:
-    """Context manager: holds one lock, which others have for a moment. Raises as ``Locks.take`` and ``Locks.wait`` do."""
+def held_lock(locks: Locks, name: str) -> Iterator[None]:
+    """Context manager: waits for one lock and holds it. Raises as ``Locks.take`` and ``Locks.wait`` do."""
     while not locks.take([name]):
         locks.wait(_POLL_S)
     try:
@@ -185,7 +186,7 @@ class PostgresLocks:
         """As ``Locks.take``."""
         wanted = [name for name in names if name not in self._held]
         with self._thread_lock:
-            taken = self._patiently(lambda own: _taken(own, wanted, self._key))
+            taken = self._retried(lambda own: _taken(own, wanted, self._key))
             self._held |= taken
         return taken
 
@@ -208,7 +209,7 @@ class PostgresLocks:
             own.connection.execute(f"DELETE FROM marks WHERE written < {_NOW} - %s", (_MARKS_KEPT_S,))
 
         with self._thread_lock:
-            self._patiently(write)
+            self._retried(write)
 
     def marks(self, names: Collection[str]) -> dict[str, str]:
         """As ``Locks.marks``."""
@@ -222,7 +223,7 @@ class PostgresLocks:
             return {by_name[name]: mark for name, mark in rows}
 
         with self._thread_lock:
-            return self._patiently(read)
+            return self._retried(read)
 
     def holder(self, name: str) -> str:
         """As ``Locks.holder``."""
@@ -234,7 +235,7 @@ class PostgresLocks:
         return ""
 
     def confirm(self) -> None:
-        """As ``Locks.confirm``. A server that does not answer gives the locks to nobody else either."""
+        """As ``Locks.confirm``. While the server does not answer, no other run can get the locks."""
         with self._thread_lock:
             if not self._held:
                 return
@@ -252,7 +253,7 @@ class PostgresLocks:
                 self._own.close()
                 self._own = None
 
-    def _patiently(self, ask: Callable[[Connection], Result]) -> Result:
+    def _retried(self, ask: Callable[[Connection], Result]) -> Result:
         began = time.monotonic()
         while True:
             try:
@@ -277,8 +278,8 @@ class PostgresLocks:
                 lost = self._held - _taken(self._own, self._held, self._key)
                 if lost:
                     raise AlreadyRunning(
-                        f"The connection to the shared state, {self._state.place}, was lost, and another run has taken "
-                        "over what this one was at. What was committed is safe; let the other one finish."
+                        f"The connection to the shared state, {self._state.place}, was lost, and another run now holds "
+                        "this run's lock. What was committed is safe; let the other run finish."
                     )
             yield self._own
         except psycopg.Error as error:

@@ -31,7 +31,7 @@ _VERSION = 1
 _SETTINGS = {
     "search_path": SCHEMA,
     "application_name": "",
-    # Who is suspended within a transaction loses its connection instead of holding up all others.
+    # A process that is suspended within a transaction loses its connection instead of blocking all others.
     "idle_in_transaction_session_timeout": "3s",
     "lock_timeout": "1s",
     "statement_timeout": "4s",
@@ -45,7 +45,7 @@ CREATE TABLE version (version integer NOT NULL);
 CREATE SEQUENCE owner_numbers AS integer CYCLE;
 CREATE SEQUENCE slot_numbers;
 CREATE TABLE budgets (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE);
--- A crash of the server empties these three: what they counted is unknown then, which a missing note tells.
+-- A crash of the server empties these three tables; a budget without a row in notes shows that this happened.
 CREATE UNLOGGED TABLE notes (
     budget integer PRIMARY KEY, written double precision NOT NULL, shift double precision NOT NULL,
     hold double precision NOT NULL, keep_s double precision NOT NULL
@@ -61,7 +61,7 @@ CREATE UNLOGGED TABLE waiting (
 );
 CREATE TABLE marks (name text PRIMARY KEY, mark text NOT NULL, written double precision NOT NULL);
 """
-_REFUSALS = (
+_PERMANENT_MESSAGES = (
     "authentication failed",
     "no password supplied",
     "no pg_hba.conf entry",
@@ -77,9 +77,9 @@ _REFUSALS = (
     "nodename nor servname",
     "No address associated",
 )
-"""What the server or the client library says where to try again is of no use."""
-_PASSING_STATES = ("08", "25P", "3F000", "40", "42P01", "53", "55", "57", "58", "XX")
-"""How the codes begin of what another try may mend; tables that somebody dropped are made again.
+"""Messages of the server or the client library for errors that trying again does not cure."""
+_TRANSIENT_SQLSTATES = ("08", "25P", "3F000", "40", "42P01", "53", "55", "57", "58", "XX")
+"""Prefixes of the SQLSTATEs of errors that may pass when tried again; tables that were dropped are created again.
 
 https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 
@@ -103,14 +103,14 @@ class SharedState:
         return None if password is None else unquote(password)
 
     def refused(self, error: Exception | str) -> ConfigurationError:
-        """The error for what a user has to set right."""
+        """The error for a wrong address, password or right, which the user has to correct."""
         return ConfigurationError(
-            f"The shared state, {self.place}, cannot be used: {self.words(error)}. Set right {VARIABLE} or the rights of "
+            f"The shared state, {self.place}, cannot be used: {self.words(error)}. Correct {VARIABLE}, or the rights of "
             f"its user, who must be able to create or use the schema {SCHEMA}."
         )
 
     def unavailable(self, reason: str, *, tried_s: float = 0.0) -> StateUnavailable:
-        """The error for a server that was not reached, however often it was tried for so many seconds."""
+        """The error for a server that could not be reached in ``tried_s`` seconds of attempts."""
         tried = f" for {tried_s:,.0f} s" if tried_s else ""
         return StateUnavailable(
             f"The shared state, {self.place}, cannot be reached{tried}: {reason}. Without it nothing is sent. Check the "
@@ -153,7 +153,7 @@ def shared_state() -> SharedState | None:
     try:
         psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.Error:
-        # The library's words would show the part with the password.
+        # The library's message would show the part with the password.
         raise ConfigurationError(
             f"{VARIABLE} has a part that Postgres does not know: it must read postgresql://user:password@host:5432/"
             "database, with options of https://www.postgresql.org/docs/current/libpq-connect.html after a ?."
@@ -220,16 +220,16 @@ class Connection:
         return self._answer_to(error)
 
     def close(self) -> None:
-        """Ends the connection, and with it its locks. A forked child leaves that of its parent alone."""
+        """Ends the connection, and with it its locks; in a forked child it does nothing."""
         if self.pid == os.getpid():
             self.connection.close()
 
     def _answer_to(self, error: psycopg.Error) -> Exception:
         text = self.state.words(error)
         if error.sqlstate is None:
-            is_refused = any(word in text for word in _REFUSALS)
+            is_refused = any(word in text for word in _PERMANENT_MESSAGES)
         else:
-            is_refused = not error.sqlstate.startswith(_PASSING_STATES)
+            is_refused = not error.sqlstate.startswith(_TRANSIENT_SQLSTATES)
         return self.state.refused(text) if is_refused else Unreachable(text)
 
     def _configure(self) -> None:
@@ -246,7 +246,7 @@ class Connection:
         if self._version() is not None:
             return
         with self.connection.transaction():
-            # The first that comes makes them; the others wait for it here.
+            # The first process creates them; the others wait for it here.
             self.connection.execute("SET LOCAL lock_timeout = 0")
             self.connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (OWNERS,))
             if self._version() is None:
@@ -285,7 +285,7 @@ def _bounded() -> type[psycopg.Connection[tuple[Any, ...]]]:
     """psycopg's connection, of which each wait is bounded; psycopg is imported only where there is a shared state."""
     import psycopg
 
-    # What it logs of lost connections comes as an error, too.
+    # What psycopg logs about lost connections is also raised as an error.
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
     class Bounded(psycopg.Connection[tuple[Any, ...]]):

@@ -109,7 +109,7 @@ GONE_STATUSES = (404, 410)
 
 STATUSES: Mapping[str, str] = {
     "queued": "It has not begun yet.",
-    "running": "It is at work.",
+    "running": "It is running.",
     "waiting": "It waits for something: a time, an event, a person.",
     "succeeded": "It ended well.",
     "partial": "It ended, and a part of it failed.",

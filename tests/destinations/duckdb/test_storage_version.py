@@ -64,7 +64,7 @@ def test_a_version_that_duckdb_does_not_know_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [("status",), ("sync", "paragon"), ("report", "--month", "2026-01")], ids=" ".join
 )
-def test_a_file_of_a_newer_version_is_called_sound(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_file_of_a_newer_version_is_called_intact(tmp_path: Path, words: tuple[str, ...]) -> None:
     """What is advised is another DuckDB, or a copy of the file; never to move it away."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
         place = place_of(tmp_path, sandbox)
@@ -72,7 +72,7 @@ def test_a_file_of_a_newer_version_is_called_sound(tmp_path: Path, words: tuple[
         with_version(place.file, 998)
         content = place.file.read_bytes()
         done = place.run(*words, expect=None)
-    assert "is sound" in done.stdout + done.stderr
+    assert "is intact" in done.stdout + done.stderr
     assert "upgrade duckdb" in done.stdout + done.stderr
     assert "move it away" not in done.stdout + done.stderr
     assert done.returncode in (0, 4)
