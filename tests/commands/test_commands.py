@@ -94,7 +94,7 @@ PLAN = ("plan", "paragon", "--month", "2026-08")
 def test_a_dead_vendor_is_no_success(
     tmp_path: Path, dead: SandboxProcess, words: tuple[str, ...], name: str
 ) -> None:
-    """What only asks ends with exit code 4 and the vendor's fault within seconds, whatever patience a run has."""
+    """What only asks ends with exit code 4 and the vendor's fault within seconds, also where fault_deadline_s is long."""
     what, reason = DEAD[name]
     place = Place(tmp_path, dead, fault_deadline_s=300, timeout_s=1)
     place.set(base_url=what.get("base_url", dead.base_url))

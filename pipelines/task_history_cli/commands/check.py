@@ -21,7 +21,7 @@ from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime.probe import PATIENCE_S, probing
+from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
 
@@ -189,7 +189,7 @@ class _Probe:
         row, partition = self._newest
         try:
             request = system.details.request(values, system.identity(row), partition)
-            request = replace(request, patience_s=PATIENCE_S, is_partial=True)
+            request = replace(request, fault_deadline_s=CHECK_DEADLINE_S, is_partial=True)
             system.details.read(values, request, self._sender.send(request).data)
         except Rejected as error:
             if not system.details.is_gone(error.status, str(error)):

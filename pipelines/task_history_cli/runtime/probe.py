@@ -13,8 +13,8 @@ from task_history.core.errors import Stopped, VendorError
 from task_history.core.stop import StopSignal
 from task_history.settings import Settings
 
-PATIENCE_S = 3.0
-"""How many seconds a failing request is tried again."""
+CHECK_DEADLINE_S = 3.0
+"""Maximum seconds for which a failing request is tried again."""
 _TIMEOUT_S = 10.0
 _LONGEST_HOLD_S = 10.0
 """Maximum seconds to wait when the vendor answers with Retry-After."""
@@ -24,20 +24,20 @@ _LONGEST_HOLD_S = 10.0
 def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]:
     """A client for at most ``most`` requests, and its budget.
 
-    A fault that lasts is told within seconds, whatever patience is set for a run, and so is a vendor that asks to
-    wait for long.
+    A lasting fault, or a vendor that asks for a long wait, is an error within seconds, also where ``fault_deadline_s`` is
+    long.
 
     Raises:
-        VendorError: what kept the questions from their answers, also where that took all requests.
+        VendorError: the fault or refusal of the vendor, also where it used up all requests.
         ConfigurationError: a setting or the credentials cannot be used.
     """
     values = replace(
         settings.values,
-        fault_deadline_s=min(settings.values.fault_deadline_s, PATIENCE_S),
+        fault_deadline_s=min(settings.values.fault_deadline_s, CHECK_DEADLINE_S),
         timeout_s=min(settings.values.timeout_s, _TIMEOUT_S),
     )
-    impatient = replace(settings, values=values)
-    with connected(impatient, StopSignal(max_requests=most), longest_hold_s=_LONGEST_HOLD_S) as (
+    bounded = replace(settings, values=values)
+    with connected(bounded, StopSignal(max_requests=most), longest_hold_s=_LONGEST_HOLD_S) as (
         client,
         budget,
     ):
@@ -45,5 +45,5 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
             yield client, budget
         except Stopped:
             raise client.failure or VendorError(
-                f"{client.origin} has not answered everything after {most} requests, which are the most for a look."
+                f"{client.origin} has not answered everything after {most} requests, the maximum here."
             ) from None

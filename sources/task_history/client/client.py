@@ -193,7 +193,7 @@ class Client:
             Stopped: the run is to end; the request was not sent (again).
             AuthenticationError: 401 or 403.
             Rejected: another 4xx.
-            ReadFailed: faults beyond its ``patience_s``, where it has one.
+            ReadFailed: faults beyond its ``fault_deadline_s``, where it has one.
             VendorUnavailable: faults beyond the deadline, or a certificate that is not trusted.
             Unconfirmed: it was sent, and may or may not have been carried out.
             AnswerTooLarge: an answer is larger than ``answer_max_bytes``.
@@ -217,7 +217,7 @@ class Client:
         answer is asked for.
 
         What ``send`` would raise comes as a value. After anything but a Rejected (a ReadFailed is one), or an
-        UnexpectedResponse of a request with ``patience_s``, no request is started: those already drawn give the
+        UnexpectedResponse of a request with ``fault_deadline_s``, no request is started: those already drawn give the
         same exception, and the iterator ends.
         """
         failures: list[Exception] = []
@@ -240,7 +240,7 @@ class Client:
             except Rejected as error:
                 return error
             except UnexpectedResponse as error:
-                if request.patience_s is None:
+                if request.fault_deadline_s is None:
                     failures.append(error)
                 return error
             except Exception as error:  # noqa: BLE001 - given to whoever draws the answers
@@ -412,7 +412,7 @@ class Client:
         if sending.is_unavailable_for(sending.deadline_s(self._fault_deadline_s), asked, self._clock()):
             raise (
                 failure
-                if sending.request.patience_s is None
+                if sending.request.fault_deadline_s is None
                 else ReadFailed(str(failure), status=asked.status)
             )
 
@@ -430,7 +430,7 @@ class Client:
         if tried_s >= deadline_s:
             raise (
                 self._failure
-                if sending.request.patience_s is None
+                if sending.request.fault_deadline_s is None
                 else read_failed(what, fault.status, tried_s, sending.attempts)
             )
         pause = self._uniform(0, longest_pause_s(sending.faults))

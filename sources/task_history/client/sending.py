@@ -69,10 +69,10 @@ class Sending:
             return text.encode(), {"Content-Type": "application/json"}
         return None, {}
 
-    def deadline_s(self, fault_deadline_s: float) -> float:
+    def deadline_s(self, longest_s: float) -> float:
         """How many seconds faults are met with another attempt."""
-        patience_s = self.request.patience_s
-        return fault_deadline_s if patience_s is None else min(patience_s, fault_deadline_s)
+        own_s = self.request.fault_deadline_s
+        return longest_s if own_s is None else min(own_s, longest_s)
 
     def is_unavailable_for(self, deadline_s: float, asked: RetryAfter, now: float) -> bool:
         """Whether an ``Action.WAIT_IF_ASKED`` has gone on for so long beyond the longest wait that it asked for.
@@ -173,7 +173,7 @@ def given_up(
 
 
 def read_failed(what: str, status: int | None, tried_s: float, attempts: int) -> ReadFailed:
-    """The error for faults of one item of many that went on past its ``patience_s``."""
+    """The error for faults of one item of many that went on past its ``fault_deadline_s``."""
     return ReadFailed(
         f"{what}, for {tried_s:.0f} s in {attempts} attempt{'s' * (attempts != 1)}.", status=status or 0
     )

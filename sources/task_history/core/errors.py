@@ -94,7 +94,7 @@ class Rejected(VendorError):
 
 
 class ReadFailed(Rejected):
-    """A read of one of many items kept failing for its ``Request.patience_s``; others may do better.
+    """A read of one of many items kept failing for its ``Request.fault_deadline_s``; others may do better.
 
     ``status`` is the last answer's, 0 where none came.
     """

@@ -94,7 +94,7 @@ class Request:
     """The JSON body; None for no body."""
     is_partial: bool = False
     """Whether it reads one part of many: after a 403, the credentials may still be right for the others."""
-    patience_s: float | None = None
+    fault_deadline_s: float | None = None
     """Seconds for which faults are retried where they may concern only this item: then the request ends with ReadFailed,
     and other requests go on. None for the time that any request is retried, after which the run ends."""
     may_be_text: bool = False
@@ -104,9 +104,11 @@ class Request:
     unknown: tuple[int, ...] = (400,)
     """The statuses by which the vendor says that it does not know this form."""
 
-    def with_patience(self, seconds: float | None) -> Request:
-        """The request in all its forms, with that ``patience_s``."""
-        return replace(self, patience_s=seconds, instead=self.instead and self.instead.with_patience(seconds))
+    def with_fault_deadline(self, seconds: float | None) -> Request:
+        """The request in all its forms, with that ``fault_deadline_s``."""
+        return replace(
+            self, fault_deadline_s=seconds, instead=self.instead and self.instead.with_fault_deadline(seconds)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ..systems.protocol import Payloads as PayloadReads
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.queries import Warehouse
 from . import warehouse_rows
-from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
+from .single_reads import MAX_KNOWN_READABLE, Failure, FaultDeadline, Item, SingleReads, is_refused
 from .warehouse_rows import PayloadRecord, Payloads, ReadProblem, Stamp
 
 _MOST_ALIKE = 50
@@ -36,7 +36,7 @@ class DetailReader:
         self._values = values
 
     def whole(self, execution_id: str, request: Request, answer: Answer) -> Detail:
-        """The detail with everything that it says has to be asked besides, as patiently as ``request``.
+        """The detail with the further answers that it needs, each asked with the fault deadline of ``request``.
 
         A part that cannot be read holds up no other: it is named in ``failed`` or ``unreadable``.
         """
@@ -49,7 +49,7 @@ class DetailReader:
         # A list may answer the request for its next page with the page before.
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
-            asked = [one.with_patience(request.patience_s) for one in more]
+            asked = [one.with_fault_deadline(request.fault_deadline_s) for one in more]
             further = [
                 self._part(one, reply, before)
                 for one, reply in zip(asked, self._sender.map(asked), strict=True)
@@ -117,7 +117,7 @@ class Details:
         values: SystemSettings,
         warehouse: Warehouse,
         reader: DetailReader,
-        patience: Patience,
+        fault_deadline: FaultDeadline,
         payloads: Payloads,
         stamp: Callable[[], Stamp],
         now: Callable[[], datetime],
@@ -137,14 +137,14 @@ class Details:
         """The payload that was read last."""
         self._steps = SingleReads(
             sender=sender,
-            patience=patience,
+            fault_deadline=fault_deadline,
             key=lambda item: item.execution_id,
             is_final=lambda error: system.details.is_gone(error.status, str(error)),
             known=self._known,
         )
         self._inputs = SingleReads(
             sender=sender,
-            patience=patience,
+            fault_deadline=fault_deadline,
             key=lambda item: item.step_id,
             is_final=lambda error: error.status in GONE_STATUSES,
             known=lambda _: self._payloads_read,

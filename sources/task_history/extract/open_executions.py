@@ -29,7 +29,7 @@ from . import warehouse_rows
 from .details import DetailReader
 from .listing import WindowReader, rows_in
 from .settling_plan import SettlingPlan, plan, span_of
-from .single_reads import MAX_KNOWN_READABLE, Failure, Item, Patience, SingleReads, is_refused
+from .single_reads import MAX_KNOWN_READABLE, Failure, FaultDeadline, Item, SingleReads, is_refused
 from .status_lists import StatusLists
 from .warehouse_rows import ReadProblem, Stamp
 
@@ -67,7 +67,7 @@ class OpenExecutions:
         now: Callable[[], datetime],
         is_expired: Callable[[datetime | None], bool],
         reader: DetailReader,
-        patience: Patience,
+        fault_deadline: FaultDeadline,
     ) -> None:
         self._reader = reader
         self._system = system
@@ -88,7 +88,7 @@ class OpenExecutions:
         self._lists = StatusLists(system)
         self._reads: SingleReads[_Single] = SingleReads(
             sender=sender,
-            patience=patience,
+            fault_deadline=fault_deadline,
             key=lambda item: item.id,
             is_final=lambda error: system.details.is_gone(error.status, str(error)),
             known=self._known,

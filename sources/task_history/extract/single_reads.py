@@ -5,7 +5,7 @@ run until ``fault_deadline_s`` have passed since the first one failed: all items
 then, too, is noted with its reason by the caller; a later run tries it again (``warehouse.retry_schedule``).
 
 Many different items that fail one after the other may mean that the vendor is down. Then an item that the vendor is
-known to hold is read with the patience of any request: its answer shows that only the others fail.
+known to hold is retried as long as any request: its answer shows that only the others fail.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Item = tuple[T, Request]
 Read = Callable[[T, Request, Answer], R]
 """Reads the answer for an item. Raises Rejected and UnexpectedResponse."""
 
-_FIRST_PATIENCE_S = 3.0
+_FIRST_DEADLINE_S = 3.0
 """Seconds of attempts before an item is postponed."""
 _MAX_IN_A_ROW = 20
 """Different items that fail one after the other before it is asked whether the vendor answers at all."""
@@ -52,7 +52,7 @@ def is_refused(outcome: object) -> TypeGuard[Rejected]:
     return isinstance(outcome, Rejected) and not isinstance(outcome, ReadFailed)
 
 
-class Patience:
+class FaultDeadline:
     """The seconds for which failing items of a run are tried again; all of them share ``deadline_s``.
 
     ``clock`` gives seconds.
@@ -71,7 +71,7 @@ class Patience:
     @property
     def first_s(self) -> float:
         """How long an item is tried before it is postponed."""
-        return min(_FIRST_PATIENCE_S, self._deadline_s)
+        return min(_FIRST_DEADLINE_S, self._deadline_s)
 
     @property
     def rest_s(self) -> float:
@@ -94,13 +94,13 @@ class SingleReads(Generic[T]):
         self,
         *,
         sender: Sender,
-        patience: Patience,
+        fault_deadline: FaultDeadline,
         key: Callable[[T], str],
         is_final: Callable[[Rejected], bool],
         known: Callable[[Collection[str]], Iterable[Item[T]]],
     ) -> None:
         self._sender = sender
-        self._patience = patience
+        self._fault_deadline = fault_deadline
         self._key = key
         self._is_final = is_final
         self._known = known
@@ -122,7 +122,7 @@ class SingleReads(Generic[T]):
         self, items: Iterable[Item[T]], read: Read[T, R], *, may_postpone: Callable[[T], bool]
     ) -> Iterator[tuple[T, R | Failure]]:
         """What was read of each item, in order; one that fails is postponed instead where it ``may_postpone``."""
-        for item, request, outcome in self._outcomes(items, read, lambda: self._patience.first_s):
+        for item, request, outcome in self._outcomes(items, read, lambda: self._fault_deadline.first_s):
             if self._is_transient(outcome) and may_postpone(item):
                 self.postpone(item, request)
             else:
@@ -132,7 +132,7 @@ class SingleReads(Generic[T]):
         """What was read of the items that were postponed; failures come last, once the vendor is known to answer."""
         items, self._postponed = list(self._postponed.values()), {}
         failed: list[tuple[T, R | Failure]] = []
-        for item, _, outcome in self._outcomes(items, read, lambda: self._patience.rest_s):
+        for item, _, outcome in self._outcomes(items, read, lambda: self._fault_deadline.rest_s):
             if self._is_transient(outcome):
                 failed.append((item, outcome))
             else:
@@ -142,16 +142,16 @@ class SingleReads(Generic[T]):
         yield from failed
 
     def _outcomes(
-        self, items: Iterable[Item[T]], read: Read[T, R], patience_s: Callable[[], float]
+        self, items: Iterable[Item[T]], read: Read[T, R], fault_deadline_s: Callable[[], float]
     ) -> Iterator[tuple[T, Request, R | Failure]]:
         asked = list(items)
-        requests = (request.with_patience(patience_s()) for _, request in asked)
+        requests = (request.with_fault_deadline(fault_deadline_s()) for _, request in asked)
         for (item, request), answer in zip(asked, self._sender.map(requests), strict=False):
             outcome = self._outcome(item, request, answer, read)
             if not isinstance(outcome, Rejected | UnexpectedResponse) or self._is_answer_about_item(outcome):
                 self._in_a_row.clear()
             else:
-                self._patience.failed()
+                self._fault_deadline.failed()
                 self._in_a_row[self._key(item)] = outcome
                 self._last = item, request
                 if len(self._in_a_row) >= _MAX_IN_A_ROW:
@@ -185,7 +185,7 @@ class SingleReads(Generic[T]):
         known = list(islice(self._known({*self._in_a_row, *self._postponed}), _MAX_KNOWN))
         error: Failure | None = None
         for item, request in known:
-            error = self._error_of(item, request.with_patience(self._patience.first_s), read)
+            error = self._error_of(item, request.with_fault_deadline(self._fault_deadline.first_s), read)
             if error is None:
                 return
         if is_last:
@@ -196,7 +196,7 @@ class SingleReads(Generic[T]):
                 )
             return
         item, request = known[0] if known else self._last
-        error = self._error_of(item, request.with_patience(None), read)
+        error = self._error_of(item, request.with_fault_deadline(None), read)
         if isinstance(error, Rejected) and error.status == 403:
             raise AuthenticationError(str(error), status=403)
         if error is not None:

@@ -21,7 +21,7 @@ from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.open_executions import OpenExecutions
-from ..extract.single_reads import Patience
+from ..extract.single_reads import FaultDeadline
 from ..extract.warehouse_rows import Payloads, Stamp, Undeclared
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
@@ -141,7 +141,9 @@ class Context:
             self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )
         self._partitions: dict[str, Partition] = {}
-        self.patience: Patience = root.patience if root else Patience(settings.values.fault_deadline_s)
+        self.fault_deadline: FaultDeadline = (
+            root.fault_deadline if root else FaultDeadline(settings.values.fault_deadline_s)
+        )
         reader = DetailReader(self.sender, self.system, settings.values)
         self.open_executions = OpenExecutions(
             sender=self.sender,
@@ -153,7 +155,7 @@ class Context:
             now=self.edge,
             is_expired=self.is_expired,
             reader=reader,
-            patience=self.patience,
+            fault_deadline=self.fault_deadline,
         )
         self.details = Details(
             sender=self.sender,
@@ -161,7 +163,7 @@ class Context:
             values=settings.values,
             warehouse=warehouse,
             reader=reader,
-            patience=self.patience,
+            fault_deadline=self.fault_deadline,
             payloads=Payloads(self.redactor, max_bytes=settings.values.payload_max_bytes),
             stamp=self.stamp,
             now=self.edge,

@@ -296,7 +296,7 @@ def _membership_query(context: Context, integrations: Integrations) -> Callable[
 
     def asks(workflow_id: str, integration: str) -> bool:
         request = integrations.request(values, workflow_id, integration)
-        request = request.with_patience(context.patience.first_s)
+        request = request.with_fault_deadline(context.fault_deadline.first_s)
         page = system.listing.read(context.client.send(request).data)
         check_id("workflow", (key,), page.rows, workflow_id)
         return bool(page.total if page.total is not None else page.rows)

@@ -96,7 +96,7 @@ def read_buckets(
     values = context.settings.values
     tables = {table.name: table for table in statistics.tables}
     try:
-        request = statistics.request(values, window).with_patience(context.patience.first_s)
+        request = statistics.request(values, window).with_fault_deadline(context.fault_deadline.first_s)
         answer = context.sender.send(request)
     except Rejected as error:
         log.warning("statistics_unavailable", status=error.status, reason=str(error))

@@ -21,7 +21,7 @@ def test_a_fault_that_stays_ends_its_request_only(tmp_path: Path, name: str) -> 
         serving(lambda _, asked: PASSING[name] if "/bad" in asked else GOOD) as served,
         client_of(served.url, tmp_path, fault_deadline_s=1_000.0) as client,
     ):
-        requests = [ask(path).with_patience(0.1) for path in ("/a", "/bad", "/c", "/d")]
+        requests = [ask(path).with_fault_deadline(0.1) for path in ("/a", "/bad", "/c", "/d")]
         first, failed, *others = client.map(requests)
         assert all(isinstance(answer, Answer) for answer in (first, *others))
         assert isinstance(failed, ReadFailed)
@@ -29,11 +29,11 @@ def test_a_fault_that_stays_ends_its_request_only(tmp_path: Path, name: str) -> 
         assert failed.status in (PASSING[name][0], 0)
 
 
-def test_no_patience_is_one_attempt(tmp_path: Path) -> None:
+def test_a_fault_deadline_of_0_is_one_attempt(tmp_path: Path) -> None:
     """A fault is told at once."""
     with serving(lambda *_: PASSING["500"]) as served, client_of(served.url, tmp_path) as client:
         with pytest.raises(ReadFailed, match="in 1 attempt"):
-            client.send(ask().with_patience(0.0))
+            client.send(ask().with_fault_deadline(0.0))
         assert len(served.asked) == 1
 
 
@@ -43,7 +43,7 @@ def test_a_redirect_without_an_address_ends_its_request_only(tmp_path: Path) -> 
         serving(lambda _, asked: (302, {}, b"") if "/bad" in asked else GOOD) as served,
         client_of(served.url, tmp_path) as client,
     ):
-        bad, good = client.map([ask("/bad").with_patience(0.0), ask("/a").with_patience(0.0)])
+        bad, good = client.map([ask("/bad").with_fault_deadline(0.0), ask("/a").with_fault_deadline(0.0)])
         assert isinstance(bad, UnexpectedResponse)
         assert isinstance(good, Answer)
         with pytest.raises(UnexpectedResponse):
@@ -79,7 +79,7 @@ def test_a_form_that_fails_is_not_taken_for_unknown(tmp_path: Path) -> None:
         serving(lambda _, asked: (404, {}, b"{}") if "/new" in asked else PASSING["500"]) as served,
         client_of(served.url, tmp_path) as client,
     ):
-        request = Request("execution", "/new", instead=ask("/old"), unknown=(404,)).with_patience(0.0)
+        request = Request("execution", "/new", instead=ask("/old"), unknown=(404,)).with_fault_deadline(0.0)
         with pytest.raises(ReadFailed):
             FallbackSender(client).send(request)
         [answer] = FallbackSender(client).map([request])

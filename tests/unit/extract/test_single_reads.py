@@ -16,7 +16,7 @@ from task_history.core.errors import (
     VendorUnavailable,
 )
 from task_history.core.models import Answer, Request
-from task_history.extract.single_reads import Item, Patience, SingleReads
+from task_history.extract.single_reads import FaultDeadline, Item, SingleReads
 from task_history.extract.warehouse_rows import ReadProblem
 from task_history.systems.protocol import Detail
 from task_history.warehouse.retry_schedule import next_try_at
@@ -33,10 +33,10 @@ class Vendor:
         self.asked: list[tuple[str, float | None]] = []
 
     def send(self, request: Request) -> Answer:
-        self.asked.append((request.path, request.patience_s))
+        self.asked.append((request.path, request.fault_deadline_s))
         error = self.fails(request.path)
         if error is not None:
-            if request.patience_s is None and isinstance(error, ReadFailed):
+            if request.fault_deadline_s is None and isinstance(error, ReadFailed):
                 raise VendorUnavailable(str(error))
             raise error
         return Answer(request.path, request.path.encode())
@@ -60,11 +60,11 @@ def items(*ids: str) -> list[Item[str]]:
 
 
 def reads(
-    vendor: Vendor, *, known: Collection[str] = (), patience: Patience | None = None
+    vendor: Vendor, *, known: Collection[str] = (), fault_deadline: FaultDeadline | None = None
 ) -> SingleReads[str]:
     return SingleReads(
         sender=vendor,
-        patience=patience or Patience(300.0, clock=lambda: 0.0),
+        fault_deadline=fault_deadline or FaultDeadline(300.0, clock=lambda: 0.0),
         key=lambda item: item,
         is_final=lambda error: error.status == 404,
         known=lambda without: items(*(identity for identity in known if identity not in without)),
@@ -120,17 +120,17 @@ def test_parts_are_left_unread_after_some_tries() -> None:
 def test_time_is_shared_from_the_first_failure_on() -> None:
     """It passes while other items are read; each is tried for seconds first."""
     now = [0.0]
-    patience = Patience(300.0, clock=lambda: now[0])
-    assert (patience.first_s, patience.rest_s) == (3.0, 300.0)
+    fault_deadline = FaultDeadline(300.0, clock=lambda: now[0])
+    assert (fault_deadline.first_s, fault_deadline.rest_s) == (3.0, 300.0)
     now[0] = 1_000.0
-    assert patience.rest_s == 300.0
-    patience.failed()
+    assert fault_deadline.rest_s == 300.0
+    fault_deadline.failed()
     now[0] = 1_100.0
-    patience.failed()
-    assert patience.rest_s == 200.0
+    fault_deadline.failed()
+    assert fault_deadline.rest_s == 200.0
     now[0] = 2_000.0
-    assert patience.rest_s == 0.0
-    assert Patience(0.5).first_s == 0.5
+    assert fault_deadline.rest_s == 0.0
+    assert FaultDeadline(0.5).first_s == 0.5
 
 
 def test_what_fails_is_postponed_and_read_again() -> None:
@@ -164,7 +164,7 @@ def test_many_that_fail_are_believed_once_another_is_read() -> None:
 
 
 def test_many_that_fail_and_the_known_one_too_end_the_run() -> None:
-    """With the patience of any request; none of them is given as unreadable."""
+    """It is retried as long as any request; none of them is given as unreadable."""
     vendor = failing(*MANY, "good")
     single = reads(vendor, known=["good"])
     with pytest.raises(VendorUnavailable):
