@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from task_history.load.destinations.duckdb_storage import DEFAULT, create_file
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
@@ -77,3 +81,30 @@ def test_a_file_of_a_newer_version_is_called_intact(tmp_path: Path, words: tuple
     assert "move it away" not in done.stdout + done.stderr
     assert done.returncode in (0, 4)
     assert place.file.read_bytes() == content
+
+
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_file_that_another_process_makes_meanwhile_keeps_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_empty: bool
+) -> None:
+    """Of processes that create one file at a time, the first one's rows stay, also where an empty file lay there."""
+    file = tmp_path / "warehouse.duckdb"
+    if is_empty:
+        file.touch()
+    connect = duckdb.connect
+    numbers = iter(range(10))
+
+    def connect_later(*words: Any, **options: Any) -> Any:
+        # Another process creates the file and fills it after this one has found none, and before its own is ready.
+        monkeypatch.setattr(duckdb, "connect", connect)
+        monkeypatch.setattr(os, "getpid", lambda: 10_000_000 + next(numbers))
+        create_file(file, DEFAULT)
+        with connect(str(file)) as connection:
+            connection.execute("CREATE TABLE t AS SELECT 1 AS x")
+        return connect(*words, **options)
+
+    monkeypatch.setattr(duckdb, "connect", connect_later)
+    create_file(file, DEFAULT)
+    with connect(str(file)) as connection:
+        assert connection.execute("SELECT x FROM t").fetchall() == [(1,)]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["warehouse.duckdb"]

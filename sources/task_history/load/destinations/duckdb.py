@@ -85,7 +85,7 @@ def reader(file: Path, dataset: str) -> Any:
     return found
 
 
-@configspec
+@configspec(init=False)
 class DuckDbConfiguration(DuckDbClientConfiguration):
     """dlt's settings under ``destination.duckdb``, and ``storage_version``."""
 

@@ -5,6 +5,7 @@ https://duckdb.org/docs/stable/internals/storage
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from contextlib import suppress
@@ -48,9 +49,19 @@ def create_file(file: Path, version: str) -> None:
             if time.time() - left.stat().st_mtime > _CREATION_S:
                 left.unlink()
         duckdb.connect(str(made), config={_SETTING: version}).close()
-        if file.exists():
-            made.replace(file)
-        else:
-            # Another process may have created it meanwhile.
+        try:
+            # Unlike a rename, a link replaces no file that another process has created meanwhile.
             file.hardlink_to(made)
+        except FileExistsError:
+            _replace_empty(file, made)
     made.unlink(missing_ok=True)
+
+
+def _replace_empty(file: Path, made: Path) -> None:
+    """Puts the new file in the place of an empty one; leaves one with content, as another process may just have made."""
+    with file.open("rb") as opened:
+        # Of several processes that find it empty the first replaces it; the others then hold one that is no longer there.
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        status = os.fstat(opened.fileno())
+        if not status.st_size and os.path.samestat(status, file.stat()):
+            made.replace(file)
