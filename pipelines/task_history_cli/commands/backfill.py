@@ -50,11 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-    asked = date_range.window(args, settings, datetime.now(UTC))
+    requested = date_range.window(args, settings, datetime.now(UTC))
     if args.shards and args.shards > 1 and target.file is not None:
         raise UsageError(
-            "--shards: DuckDB lets one process write at a time, so that shards would wait for each other. Leave --shards "
-            "out: one process uses the whole budget, too. Shards need a warehouse such as BigQuery or Postgres."
+            "--shards: DuckDB lets one process write at a time, so shards would wait for each other. Leave --shards "
+            "out: one process can use the whole budget. Shards need a warehouse such as BigQuery or Postgres."
         )
     if args.shards and not settings.system.listing.is_filtered_by_time:
         raise UsageError(
@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
             "would read all of them. Leave --shards out."
         )
     if args.shards and args.shards > 1:
-        return _run_shards(args, settings, asked)
-    result = _backfill(args, settings, target, asked)
+        return _run_shards(args, settings, requested)
+    result = _backfill(args, settings, target, requested)
     if args.json:
         output.emit(result)
     else:
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _backfill(
-    args: argparse.Namespace, settings: Settings, target: Target, asked: date_range.Range
+    args: argparse.Namespace, settings: Settings, target: Target, requested: date_range.Range
 ) -> dict[str, Any]:
     return backfill(
         settings,
         target,
-        asked,
+        requested,
         filters=date_range.filters(args, settings),
         scope=arguments.scope(args, settings),
         shards=args.shards,
@@ -100,11 +100,11 @@ class _Shard:
 
     number: int
     args: argparse.Namespace
-    asked: date_range.Range
+    requested: date_range.Range
 
 
-def _run_shards(args: argparse.Namespace, settings: Settings, asked: date_range.Range) -> int:
-    """Runs the shards side by side, and tells of each as it ends and of all together."""
+def _run_shards(args: argparse.Namespace, settings: Settings, requested: date_range.Range) -> int:
+    """Runs the shards side by side, and reports each as it ends and the totals at the end."""
     from ..fleet.worker_processes import WorkerProcesses
 
     began = time.monotonic()
@@ -114,16 +114,16 @@ def _run_shards(args: argparse.Namespace, settings: Settings, asked: date_range.
         own = argparse.Namespace(**vars(args))
         if args.max_requests is not None:
             own.max_requests = args.max_requests // number + (index < args.max_requests % number)
-        shards.append(_Shard(index + 1, own, asked))
-    ended: list[dict[str, Any]] = []
+        shards.append(_Shard(index + 1, own, requested))
+    entries: list[dict[str, Any]] = []
     for shard, result in WorkerProcesses(_run_shard, shards, jobs=number).results():
-        ended.append(
-            result or _ended(shard.number, None, "Its process was killed; the others load its days.")
+        entries.append(
+            result or _entry(shard.number, None, "Its process was killed; the others load its days.")
         )
-        _tell_shard(ended[-1])
-    done = [one["result"] for one in ended if one["result"] is not None]
+        _report_shard(entries[-1])
+    done = [entry["result"] for entry in entries if entry["result"] is not None]
     not_covered = done[-1]["not_covered"] if done else []
-    codes = [ExitCode(one["exit_code"]) for one in ended if one["exit_code"] is not None]
+    codes = [ExitCode(entry["exit_code"]) for entry in entries if entry["exit_code"] is not None]
     if not done and not codes:
         codes = [ExitCode.UNEXPECTED]
     result = {
@@ -131,13 +131,13 @@ def _run_shards(args: argparse.Namespace, settings: Settings, asked: date_range.
         "exit_code": int(worst(codes)),
         "system": settings.system.name,
         "instance": settings.instance,
-        "complete": bool(done) and all(one["complete"] for one in done) and not not_covered,
-        "executions": sum(one["executions"] for one in done),
-        "steps": sum(one["steps"] for one in done),
-        "payloads": sum(one["payloads"] for one in done),
-        "requests": sum(one["requests"] for one in done),
+        "complete": bool(done) and all(shard["complete"] for shard in done) and not not_covered,
+        "executions": sum(shard["executions"] for shard in done),
+        "steps": sum(shard["steps"] for shard in done),
+        "payloads": sum(shard["payloads"] for shard in done),
+        "requests": sum(shard["requests"] for shard in done),
         "not_covered": not_covered,
-        "shards": sorted(ended, key=itemgetter("shard")),
+        "shards": sorted(entries, key=itemgetter("shard")),
         "duration_s": round(time.monotonic() - began, 1),
     }
     if args.json:
@@ -147,7 +147,7 @@ def _run_shards(args: argparse.Namespace, settings: Settings, asked: date_range.
             f"{len(done)} of {number} shards: {result['executions']:,} executions read, {result['steps']:,} steps, "
             f"{result['payloads']:,} payloads with {result['requests']:,} requests in "
             f"{output.duration(result['duration_s'])}."
-            + ("" if result["complete"] else " Something is left: the same command goes on.")
+            + ("" if result["complete"] else " Something is left: run the same command again.")
         )
     return int(result["exit_code"])
 
@@ -162,28 +162,28 @@ def _run_shard(shard: _Shard) -> dict[str, Any]:
         try:
             settings = load(args.system, instance=args.instance)
             target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-            result = _backfill(args, settings, target, shard.asked)
+            result = _backfill(args, settings, target, shard.requested)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one shard's error ends no other
-            return _ended(shard.number, *described(error))
-    return _ended(shard.number, ExitCode.DONE, None) | {"result": result}
+            return _entry(shard.number, *described(error))
+    return _entry(shard.number, ExitCode.DONE, None) | {"result": result}
 
 
-def _ended(shard: int, code: ExitCode | None, error: str | None) -> dict[str, Any]:
+def _entry(shard: int, code: ExitCode | None, error: str | None) -> dict[str, Any]:
     return {"shard": shard, "exit_code": None if code is None else int(code), "error": error, "result": None}
 
 
-def _tell_shard(ended: Mapping[str, Any]) -> None:
-    result = ended["result"]
+def _report_shard(entry: Mapping[str, Any]) -> None:
+    result = entry["result"]
     if result is None:
-        output.tell(f"Shard {ended['shard']}: {ended['error']}", level=logging.ERROR)
+        output.tell(f"Shard {entry['shard']}: {entry['error']}", level=logging.ERROR)
     else:
-        output.tell(f"Shard {ended['shard']}: {result_output.lines(result)[0]}")
+        output.tell(f"Shard {entry['shard']}: {result_output.lines(result)[0]}")
 
 
 def backfill(
     settings: Settings,
     target: Target,
-    asked: date_range.Range,
+    requested: date_range.Range,
     *,
     filters: dict[str, str],
     scope: Scope,
@@ -200,7 +200,7 @@ def backfill(
     from task_history.runs.day_leases import DayLeases
 
     began = time.monotonic()
-    selection = date_range.selection(asked, filters)
+    selection = date_range.selection(requested, filters)
 
     def make_work(context: Context, _: Loader) -> Backfill:
         if context.locks is None:
@@ -220,38 +220,43 @@ def backfill(
         max_requests=max_requests,
         max_minutes=max_minutes,
     ) as current:
-        for line in date_range.lines(asked):
+        for line in date_range.lines(requested):
             output.tell(line)
-        gaps = list(current.loop.context.gaps(asked.window))
-        _tell_gaps(gaps, asked)
+        gaps = list(current.loop.context.gaps(requested.window))
+        _report_gaps(gaps, requested)
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
-        if filters and not shards and not current.loop.context.tally.executions and gaps == [asked.window]:
+        if (
+            filters
+            and not shards
+            and not current.loop.context.tally.executions
+            and gaps == [requested.window]
+        ):
             log.warning(
                 "filter_matches_nothing",
                 filters=" ".join(f"--{name} {value}" for name, value in sorted(filters.items())),
                 hint="no execution of this range matches: check the spelling",
             )
-        result = result_output.result(current, target, time.monotonic() - began) | _about(current, asked)
+        result = result_output.result(current, target, time.monotonic() - began) | _about(current, requested)
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
         return result
 
 
-def _tell_gaps(gaps: Sequence[Window], asked: date_range.Range) -> None:
+def _report_gaps(gaps: Sequence[Window], requested: date_range.Range) -> None:
     if not gaps:
-        output.tell("All of it is covered: nothing has to be listed again.")
-    elif list(gaps) != [asked.window]:
+        output.tell("All of the range is covered: nothing has to be listed again.")
+    elif list(gaps) != [requested.window]:
         spans = ", ".join(f"{output.minute(gap.start)} to {output.minute(gap.end)}" for gap in gaps[:5])
         others = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
         output.tell(f"The rest is covered; to be listed: {spans}{others}.")
 
 
-def _about(current: ActiveRun, asked: date_range.Range) -> dict[str, Any]:
+def _about(current: ActiveRun, requested: date_range.Range) -> dict[str, Any]:
     context = current.loop.context
-    window = asked.window
+    window = requested.window
     return {
-        "range": {"name": asked.name, **window.as_json(), "timezone": asked.zone},
+        "range": {"name": requested.name, **window.as_json(), "timezone": requested.zone},
         "filters": dict(context.selection.filters),
         "not_covered": [gap.as_json() for gap in context.gaps(window)],
     }

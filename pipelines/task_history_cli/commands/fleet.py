@@ -90,8 +90,8 @@ def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
 
 def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     began = time.monotonic()
-    works = [
-        _Work(
+    tasks = [
+        _SyncTask(
             account.name,
             account.system,
             account.instance,
@@ -104,35 +104,37 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
         for account in accounts
         if account.error is None
     ]
-    ended = [
-        _ended(account.name, account.error.exit_code, str(account.error))
+    entries = [
+        _entry(account.name, account.error.exit_code, str(account.error))
         for account in accounts
         if account.error
     ]
-    for one in ended:
-        _tell(one)
-    if works:
-        processes = WorkerProcesses(_sync_account, works, jobs=args.jobs)
-        for work, result in processes.results():
-            ended.append(
+    for entry in entries:
+        _report(entry)
+    if tasks:
+        processes = WorkerProcesses(_sync_account, tasks, jobs=args.jobs)
+        for task, result in processes.results():
+            entries.append(
                 result
-                or _ended(
-                    work.account, ExitCode.UNEXPECTED, "Its process was killed; the next sync goes on there."
+                or _entry(
+                    task.account, ExitCode.UNEXPECTED, "Its process was killed; the next sync goes on there."
                 )
             )
-            _tell(ended[-1])
+            _report(entries[-1])
         is_stopped = processes.is_stopping
     else:
         is_stopped = False
-    code = worst(ExitCode(one["exit_code"]) for one in ended)
+    code = worst(ExitCode(entry["exit_code"]) for entry in entries)
     result = {
         "command": "fleet sync",
         "exit_code": code,
         "accounts": sorted(
-            ended, key=lambda one: [account.name for account in accounts].index(one["account"])
+            entries, key=lambda entry: [account.name for account in accounts].index(entry["account"])
         ),
         "not_begun": [
-            account.name for account in accounts if account.name not in {one["account"] for one in ended}
+            account.name
+            for account in accounts
+            if account.name not in {entry["account"] for entry in entries}
         ],
         "is_stopped": is_stopped,
         "duration_s": round(time.monotonic() - began, 3),
@@ -145,7 +147,7 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _SyncTask:
     """What a worker process needs for the sync of one account."""
 
     account: str
@@ -158,65 +160,65 @@ class _Work:
     log_format: str
 
 
-def _sync_account(work: _Work) -> dict[str, Any]:
+def _sync_account(task: _SyncTask) -> dict[str, Any]:
     """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error."""
-    # A person reads one line for each account; a log in JSON is complete.
-    is_quiet = work.log_format == "text" and work.log_level == "info"
-    output.start_logging("warning" if is_quiet else work.log_level, work.log_format)
-    output.name_lines(account=work.account)
+    # On a terminal one line for each account is enough; a log in JSON is complete.
+    is_quiet = task.log_format == "text" and task.log_level == "info"
+    output.start_logging("warning" if is_quiet else task.log_level, task.log_format)
+    output.name_lines(account=task.account)
     with output.escaped_streams():
         try:
-            settings = load(work.system, instance=work.instance)
-            target = find_target(work.destination, settings.pipeline_name, dataset=settings.dataset_name)
+            settings = load(task.system, instance=task.instance)
+            target = find_target(task.destination, settings.pipeline_name, dataset=settings.dataset_name)
             result = sync(
                 settings,
                 target,
-                max_requests=work.max_requests,
-                max_minutes=work.max_minutes,
-                # The accounts beside it take turns at the file.
+                max_requests=task.max_requests,
+                max_minutes=task.max_minutes,
+                # The other accounts' processes write to the same file in turn.
                 lock_wait_s=LONG_LOCK_WAIT_S,
             )
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run
-            return _ended(work.account, *described(error))
-    return _ended(work.account, ExitCode.DONE, None) | {"result": result}
+            return _entry(task.account, *described(error))
+    return _entry(task.account, ExitCode.DONE, None) | {"result": result}
 
 
-def _ended(account: str, code: ExitCode, error: str | None) -> dict[str, Any]:
+def _entry(account: str, code: ExitCode, error: str | None) -> dict[str, Any]:
     return {"account": account, "exit_code": int(code), "error": error, "result": None}
 
 
-def _tell(ended: Mapping[str, Any]) -> None:
-    result = ended["result"]
+def _report(entry: Mapping[str, Any]) -> None:
+    result = entry["result"]
     if result is None:
         output.tell(
-            f"{ended['account']}: exit code {ended['exit_code']}. {ended['error']}",
-            level=logging.ERROR if ended["exit_code"] else logging.INFO,
-            account=ended["account"],
-            exit_code=ended["exit_code"],
+            f"{entry['account']}: exit code {entry['exit_code']}. {entry['error']}",
+            level=logging.ERROR if entry["exit_code"] else logging.INFO,
+            account=entry["account"],
+            exit_code=entry["exit_code"],
         )
     else:
         output.tell(
-            f"{ended['account']}: {' '.join(result_output.lines(result))}",
-            account=ended["account"],
-            exit_code=ended["exit_code"],
+            f"{entry['account']}: {' '.join(result_output.lines(result))}",
+            account=entry["account"],
+            exit_code=entry["exit_code"],
         )
 
 
 def _summary(result: Mapping[str, Any]) -> list[str]:
-    ended = result["accounts"]
-    done = [one for one in ended if one["result"] is not None]
-    rows = sum(one["result"]["executions"] for one in done)
-    requests = sum(one["result"]["requests"] for one in done)
+    entries = result["accounts"]
+    done = [entry for entry in entries if entry["result"] is not None]
+    rows = sum(entry["result"]["executions"] for entry in done)
+    requests = sum(entry["result"]["requests"] for entry in done)
     lines = [
-        f"{len(done):,} of {len(ended) + len(result['not_begun']):,} accounts done in "
+        f"{len(done):,} of {len(entries) + len(result['not_begun']):,} accounts done in "
         f"{output.duration(result['duration_s'])}: {rows:,} executions with {requests:,} requests."
     ]
-    failed = [one["account"] for one in ended if one["exit_code"]]
+    failed = [entry["account"] for entry in entries if entry["exit_code"]]
     if failed:
         lines.append(f"Not done: {', '.join(failed)}.")
     if result["is_stopped"]:
         left = ", ".join(result["not_begun"]) or "none"
-        lines.append(f"Stopped by a signal. Accounts that were not begun: {left}. The same command goes on.")
+        lines.append(f"Stopped by a signal. Accounts not begun: {left}. The same command continues.")
     return lines
 
 
@@ -239,7 +241,7 @@ def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     if args.json:
         output.emit({"command": "fleet status", "exit_code": code, "accounts": entries})
         return code
-    rows = [[entry["account"], *_state(entry["status"])] for entry in entries if entry["status"]]
+    rows = [[entry["account"], *_status_cells(entry["status"])] for entry in entries if entry["status"]]
     heads = ["account", "covered until", "behind", "open", "left", "last run", "outcome"]
     output.say(*output.table(rows, heads=heads, right={3, 4}))
     for entry in entries:
@@ -248,15 +250,15 @@ def _status(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     return code
 
 
-def _state(found: Mapping[str, Any]) -> list[str]:
-    if not found["loaded"]:
+def _status_cells(result: Mapping[str, Any]) -> list[str]:
+    if not result["loaded"]:
         return ["not synced yet", "", "", "", "", ""]
-    last = found["runs"][0] if found["runs"] else None
+    last = result["runs"][0] if result["runs"] else None
     return [
-        output.minute(found["covered_until"]),
-        "" if found["lag_s"] is None else output.duration(max(0, found["lag_s"])),
-        f"{found['open_executions']:,}",
-        f"{found['details_left'] + found['payloads_left']:,}",
+        output.minute(result["covered_until"]),
+        "" if result["lag_s"] is None else output.duration(max(0, result["lag_s"])),
+        f"{result['open_executions']:,}",
+        f"{result['details_left'] + result['payloads_left']:,}",
         output.minute(last["started_at"]) if last else "",
         str(last["outcome"]) if last else "",
     ]

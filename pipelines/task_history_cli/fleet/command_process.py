@@ -1,6 +1,6 @@
-"""The ``task-history`` command as a child process of an engine that schedules it: its result, or why it failed.
+"""The ``task-history`` command as a child process of a scheduler such as Dagster: its result, or why it failed.
 
-Only the standard library is imported, so that the engine may have an environment of its own.
+Only the standard library is imported: the scheduler may run in an environment without the command's dependencies.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 COMMAND_VARIABLE = "TASK_HISTORY_COMMAND"
-"""The environment variable that names the command, where it is installed in another environment than the engine."""
-_ENDS_WITHIN_S = 300
-"""Seconds that a process has for the commit in hand after SIGTERM."""
+"""The environment variable that names the command, where it is installed in another environment than the scheduler."""
+_STOP_TIMEOUT_S = 300
+"""Maximum seconds from SIGTERM to the end of a process, which first finishes its commit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended."""
+class CommandResult:
+    """The exit code and the output of a command that has ended."""
 
     exit_code: int
     """As documented by ``task-history --help``; negative where a signal killed it."""
@@ -49,16 +49,16 @@ class CommandProcess:
     folder: Path
 
     @classmethod
-    def of_environment(cls, folder: Path | None = None) -> CommandProcess:
+    def from_environment(cls, folder: Path | None = None) -> CommandProcess:
         """The command that ``TASK_HISTORY_COMMAND`` names, or the one installed beside this package."""
         words = shlex.split(os.environ.get(COMMAND_VARIABLE, ""))
         return cls(tuple(words or (sys.executable, "-P", "-m", "task_history_cli.cli")), folder or Path.cwd())
 
-    def run(self, *words: str, on_line: Callable[[str], object] = lambda _: None) -> Ended:
+    def run(self, *words: str, on_line: Callable[[str], object] = lambda _: None) -> CommandResult:
         """Runs a command with ``--json`` to its end; each line of its log goes to ``on_line``.
 
-        What interrupts the wait, such as an engine that terminates its run, reaches the command as SIGTERM: it commits
-        what it has read, and the interruption goes on after it has ended.
+        An exception that interrupts the wait, such as Dagster's when a run is terminated, is raised again after the
+        command has ended: the command gets SIGTERM and commits what it has read.
         """
         with subprocess.Popen(  # noqa: S603 - this package's words, the operator's command # nosec B603
             [*self.words, *words, "--json", "--log-format", "json"],
@@ -67,7 +67,7 @@ class CommandProcess:
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            # A Ctrl-C in the engine's terminal reaches it through the engine alone.
+            # Ctrl-C in the scheduler's terminal must reach the command only as the scheduler's SIGTERM.
             start_new_session=True,
         ) as process:
             lines: list[str] = []
@@ -77,11 +77,11 @@ class CommandProcess:
                 text = process.stdout.read() if process.stdout else ""
                 process.wait()
             except BaseException:
-                _end(process)
+                _terminate(process)
                 raise
             finally:
-                reader.join(timeout=_ENDS_WITHIN_S)
-        return Ended(process.returncode, _object(text), _message(lines[-1]) if lines else "")
+                reader.join(timeout=_STOP_TIMEOUT_S)
+        return CommandResult(process.returncode, _json_object(text), _message(lines[-1]) if lines else "")
 
 
 def _read_lines(process: subprocess.Popen[str], lines: list[str], on_line: Callable[[str], object]) -> None:
@@ -91,17 +91,17 @@ def _read_lines(process: subprocess.Popen[str], lines: list[str], on_line: Calla
             on_line(lines[0])
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _terminate(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
         # Its result is read to the end: a full pipe would keep it from ending.
-        process.communicate(timeout=_ENDS_WITHIN_S)
+        process.communicate(timeout=_STOP_TIMEOUT_S)
     except (subprocess.TimeoutExpired, ValueError):
         process.kill()
         process.wait()
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
     except ValueError:
@@ -110,11 +110,11 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _message(line: str) -> str:
-    return str(_object(line).get("message") or line)
+    return str(_json_object(line).get("message") or line)
 
 
-def require_result(ended: Ended, words: Sequence[str]) -> dict[str, Any]:
-    """The result of a command that only looks at settings. Raises RuntimeError when there is none."""
+def require_result(ended: CommandResult, words: Sequence[str]) -> dict[str, Any]:
+    """The result of a command that only reads settings. Raises RuntimeError when there is none."""
     if not ended.result or "error" in ended.result:
         raise RuntimeError(f"task-history {' '.join(words)}: {ended.error}")
     return ended.result

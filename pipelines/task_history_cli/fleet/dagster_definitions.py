@@ -42,10 +42,10 @@ from dagster import (
     multi_asset,
 )
 
-from .command_process import CommandProcess, Ended, require_result
+from task_history.core.exit_codes import ExitCode
 
-_CONFIGURATION, _UNAVAILABLE, _ALREADY_RUNNING, _DIFFERENCES = 3, 4, 5, 10
-"""Exit codes of the command, see ``task-history --help``."""
+from .command_process import CommandProcess, CommandResult, require_result
+
 _VIEWS = AssetKey(["task_history", "views"])
 
 
@@ -76,7 +76,7 @@ def task_history_definitions(
     Raises:
         RuntimeError: no account is configured, or the command cannot be run; says which and why.
     """
-    command = CommandProcess.of_environment(folder)
+    command = CommandProcess.from_environment(folder)
     chosen = [word for pattern in select for word in ("--select", pattern)]
     warehouse = ["--destination", destination] if destination else []
     listed = ("fleet", "list", *chosen, *warehouse)
@@ -209,7 +209,7 @@ class _Account:
             today = datetime.now(UTC).date()
             span = ["--from", str(today - timedelta(days=days)), "--to", str(today)]
             ended = self._command.run("audit", *self._words, *span, on_line=context.log.info)
-            _raise_if_failed(ended, but=_DIFFERENCES)
+            _raise_if_failed(ended, allowed=ExitCode.DIFFERENCES)
             return AssetCheckResult(
                 passed=ended.result["clean"] is not False,
                 metadata={"result": MetadataValue.json(ended.result)},
@@ -243,7 +243,7 @@ class _Account:
         def run(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
             span = ["--month", context.partition_key[:7]] if months else []
             ended = self._command.run(command, *self._words, *span, on_line=context.log.info)
-            if ended.exit_code == _ALREADY_RUNNING:
+            if ended.exit_code == ExitCode.ALREADY_RUNNING:
                 context.log.warning(ended.error)
                 return
             _raise_if_failed(ended)
@@ -322,7 +322,7 @@ def _views_hold(command: CommandProcess, warehouse: Sequence[str]) -> AssetCheck
     )
     def views_hold(context: AssetCheckExecutionContext) -> AssetCheckResult:
         ended = command.run("views", "--check", *warehouse, on_line=context.log.info)
-        _raise_if_failed(ended, but=_DIFFERENCES)
+        _raise_if_failed(ended, allowed=ExitCode.DIFFERENCES)
         broken = [check for check in ended.result["checks"] if not check["holds"]]
         return AssetCheckResult(
             passed=not ended.result["broken"],
@@ -333,14 +333,14 @@ def _views_hold(command: CommandProcess, warehouse: Sequence[str]) -> AssetCheck
     return views_hold
 
 
-def _raise_if_failed(ended: Ended, *, but: int = 0) -> None:
-    """Raises Failure; what only a person can mend is not tried again."""
-    if ended.exit_code in (0, but):
+def _raise_if_failed(ended: CommandResult, *, allowed: ExitCode = ExitCode.DONE) -> None:
+    """Raises Failure for other exit codes than 0 and ``allowed``; Dagster retries only what may pass by itself."""
+    if ended.exit_code in (ExitCode.DONE, allowed):
         return
     raise Failure(
         description=ended.error,
         metadata={"exit_code": ended.exit_code},
-        allow_retries=ended.exit_code == _UNAVAILABLE or ended.exit_code < 0,
+        allow_retries=ended.exit_code == ExitCode.UNAVAILABLE or ended.exit_code < 0,
     )
 
 

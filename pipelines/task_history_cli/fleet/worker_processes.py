@@ -1,4 +1,4 @@
-"""Work in a few child processes that are used again; one that dies fails only the work that it had in hand."""
+"""Runs a function for many items in a few reused child processes; a process that dies fails only its current item."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_ITEMS_OF_A_PROCESS = 25
-"""Items after which a process makes way for a new one, so that no memory grows."""
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_MAX_ITEMS_PER_PROCESS = 25
+"""Items after which a process is replaced by a new one, which bounds its memory."""
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class WorkerProcesses(Generic[Item, Result]):
     """Runs ``work`` for each of ``items`` in at most ``jobs`` processes.
 
-    The first SIGINT or SIGTERM reaches the processes as SIGTERM, and no further item begins; the second one as well,
-    which ends them at once. ``work`` has to be a function of a module, and what it takes and gives has to be picklable.
+    SIGINT and SIGTERM are passed on to the processes as SIGTERM, and no further item begins; the second signal ends them
+    at once. ``work`` has to be a function of a module, its argument and result have to be picklable.
     """
 
     def __init__(self, work: Callable[[Item], Result], items: Sequence[Item], *, jobs: int) -> None:
         self._work = work
-        self._waiting: SimpleQueue[Item] = SimpleQueue()
+        self._queue: SimpleQueue[Item] = SimpleQueue()
         for item in items:
-            self._waiting.put(item)
+            self._queue.put(item)
         self._jobs = min(jobs, len(items))
         self._is_stopping = threading.Event()
 
@@ -50,19 +50,19 @@ class WorkerProcesses(Generic[Item, Result]):
                 threads.submit(self._work_through, ended.put) for _ in range(self._jobs)
             }
             while running:
-                # The main thread wakes up by itself so that Python calls its signal handlers.
+                # Waits in short steps, because Python calls signal handlers only between them.
                 done, running = wait(running, 0.1, return_when=FIRST_COMPLETED)
-                yield from _taken(ended)
+                yield from _drained(ended)
                 for future in done:
                     future.result()
-            yield from _taken(ended)
+            yield from _drained(ended)
 
     def _work_through(self, report: Callable[[tuple[Item, Result | None]], None]) -> None:
         pool: ProcessPoolExecutor | None = None
         try:
             while not self._is_stopping.is_set():
                 try:
-                    item = self._waiting.get_nowait()
+                    item = self._queue.get_nowait()
                 except Empty:
                     return
                 pool = pool or _pool()
@@ -83,7 +83,7 @@ class WorkerProcesses(Generic[Item, Result]):
             for process in multiprocessing.active_children():
                 process.terminate()
 
-        before = {number: signal.signal(number, stop) for number in _STOPPING}
+        before = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
         try:
             yield
         finally:
@@ -95,12 +95,12 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         1,
         mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        max_tasks_per_child=_ITEMS_OF_A_PROCESS,
+        initializer=_set_up,
+        max_tasks_per_child=_MAX_ITEMS_PER_PROCESS,
     )
 
 
-def _taken(queue: SimpleQueue[Item]) -> Iterator[Item]:
+def _drained(queue: SimpleQueue[Item]) -> Iterator[Item]:
     try:
         while True:
             yield queue.get_nowait()
@@ -112,8 +112,8 @@ _idle = threading.Event()
 """Set in a worker process while it has no work."""
 
 
-def _begin() -> None:
-    """Sets a worker process up: Ctrl-C reaches it through its parent alone, and it ends when its parent does."""
+def _set_up() -> None:
+    """Sets a worker process up: it gets signals only from its parent, and ends when its parent does."""
     os.setsid()
     _idle.set()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -135,7 +135,7 @@ def _run(work: Callable[[Item], Result], item: Item) -> Result:
     try:
         return work(item)
     finally:
-        # A run freezes what it imported (gc.freeze): what it no longer needs may go before the next one.
+        # A run freezes what it imported (gc.freeze): that is freed again before the next one.
         gc.unfreeze()
         gc.collect()
         _idle.set()
