@@ -14,7 +14,7 @@ import pytest
 
 from task_history import systems
 from task_history_cli.cli import COMMANDS
-from task_history_cli.commands.status import _calendar
+from task_history_cli.commands.status_text import calendar
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
 from tests.unit.client.test_client import serving
@@ -148,7 +148,7 @@ def test_status_says_what_is_loaded_and_left(tmp_path: Path) -> None:
 def test_days_to_come_have_no_mark(today: str, marks: str) -> None:
     """The calendar of ``status`` ends today: the rest of the week cannot be covered yet."""
     day = {"day": "2026-11-25", "is_whole": True, "is_verified": True, "api_total": 5}
-    assert _calendar([day], date.fromisoformat(today))[0] == f"2026-11-23  {marks}"
+    assert calendar([day], date.fromisoformat(today))[0] == f"2026-11-23  {marks}"
 
 
 def test_steps_are_complete_and_typed(tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from task_history import systems
@@ -22,17 +21,16 @@ from task_history.runs.runner import LANES
 from task_history.settings import Settings, load
 from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
-from task_history.warehouse.former_tables import lacking, lacking_text
+from task_history.warehouse.former_tables import lacking
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
 
 from ..console import arguments, output
 from ..runtime.reader import Reader, queried, warehouse_of
 from ..runtime.target import Target, find_target, working_folder
-from . import status_integrations
+from . import status_integrations, status_text
 
-_DAYS = 120
-_NOT_NOTED = "the version of task-history that loaded it noted no reason"
+_NO_REASON = "the version of task-history that loaded it stored no reason"
 _NUMBER, _ONE_ROW = re.compile(r"[0-9][0-9,]*"), re.compile(r"\b1 row\b")
 
 
@@ -46,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     names = (args.system,) if args.system else systems.names()
     statuses = [status(name, args.instance, args.destination) for name in names]
-    # Without a system named, those that nobody uses are not behind.
+    # Without SYSTEM, systems that were never synced do not count as stale.
     is_any_stale = args.fail_if_stale is not None and any(
         is_stale(entry, args.fail_if_stale) for entry in statuses if args.system or entry["loaded"]
     )
@@ -54,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         output.emit({"command": "status", "systems": statuses})
     else:
         for entry in statuses:
-            for line in lines(entry):
+            for line in status_text.lines(entry):
                 output.say(line)
     return ExitCode.STALE if is_any_stale else ExitCode.DONE
 
@@ -106,7 +104,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
             if table is not dataset.details.log
         ]
     )
-    # What a backfill brought from before the syncs is the backfill's to complete.
+    # Executions from before the first sync, which a backfill loaded, are completed by that backfill.
     scope, all_of_it = (
         Scope(settings.values.steps, settings.values.payloads),
         [warehouse, *map(warehouse.of, system.companions)],
@@ -260,12 +258,12 @@ def _unverified(summaries: Mapping[str, Sequence[DaySummary]]) -> list[dict[str,
     for table, days in summaries.items():
         for day in days:
             if not day.is_verified:
-                reason = _NUMBER.sub("#", _ONE_ROW.sub("# rows", day.completeness.reason or _NOT_NOTED))
+                reason = _NUMBER.sub("#", _ONE_ROW.sub("# rows", day.completeness.reason or _NO_REASON))
                 groups.setdefault((table, reason), []).append(day)
     return [
         {
             "table": table,
-            "reason": _told(days),
+            "reason": _reason_text(days),
             "days": len(days),
             "rejected": sum(day.completeness.rejected for day in days),
             "from": days[0].day.date().isoformat(),
@@ -275,11 +273,11 @@ def _unverified(summaries: Mapping[str, Sequence[DaySummary]]) -> list[dict[str,
     ]
 
 
-def _told(days: Sequence[DaySummary]) -> str:
+def _reason_text(days: Sequence[DaySummary]) -> str:
     """The reason of days that have the same one."""
     first = days[0].completeness
     rejected = sum(day.completeness.rejected for day in days)
-    reason = replace(first, rejected=rejected).reason or _NOT_NOTED
+    reason = replace(first, rejected=rejected).reason or _NO_REASON
     return reason if len(days) == 1 or not first.reasons else f"{reason}, and the like"
 
 
@@ -298,154 +296,3 @@ def _budget(settings: Settings) -> dict[str, Any] | None:
         "left": usage.left,
         "hold_s": round(usage.hold_s, 1),
     }
-
-
-def lines(result: Mapping[str, Any]) -> list[str]:
-    """The status as text."""
-    name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
-    if not result["loaded"]:
-        return [
-            f"{name}: not synced yet into {result['place']}. Start with: task-history sync {result['system']}"
-        ]
-    rows = result["rows"]
-    text = [
-        f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
-        f"  covered   {output.minute(result['covered_from'])} to {output.minute(result['covered_until'])}"
-        + (f" ({output.duration(max(0, result['lag_s']))} ago)" if result["lag_s"] is not None else ""),
-        f"  open      {result['open_executions']:,} executions",
-        f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
-    ]
-    unreadable = result["unreadable"]
-    if unreadable["details"] or unreadable["payloads"]:
-        text.append(
-            f"  unreadable {unreadable['details']:,} executions, {unreadable['payloads']:,} payloads; tried again after "
-            f"{output.minute(unreadable['next_try_at'])} UTC"
-        )
-    if unreadable["never"]:
-        text.append(
-            f"  unreadable {unreadable['never']:,} executions and payloads for good (unreadable_reason)"
-        )
-    text += [
-        f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
-        for entry in result["read_whole"]
-    ]
-    for entry in result["unverified"]:
-        when = entry["from"]
-        if entry["days"] > 1:
-            when = f"{entry['days']} days, {when} to {entry['until']}"
-        text += textwrap.wrap(
-            f"unverified {when} ({entry['table']}): {entry['reason']}",
-            80,
-            initial_indent="  ",
-            subsequent_indent=" " * 12,
-        )
-    text += status_integrations.lines(result)
-    if result["unresolved"]:
-        text.append(
-            f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"
-        )
-    if difference := result["statistics_difference"]:
-        text.append(
-            f"  differs   the vendor's statistics count {difference['vendor']:,} executions in periods that are over, "
-            f"{difference['stored']:,} are stored"
-        )
-    text += [
-        f"  lost      {output.minute(entry['lost_from'])} to {output.minute(entry['lost_until'])}, "
-        "purged before a sync read it"
-        for entry in result["lost"]
-    ]
-    text += [
-        f"  unfinished backfill of {output.minute(entry['window_start'])} to {output.minute(entry['window_end'])}"
-        + (f" ({entry['filters']})" if entry["filters"] else "")
-        + f", {entry['outcome']}: the same command goes on"
-        for entry in result["unfinished"]
-    ]
-    text += [
-        f"  only {entry['filters']}: {output.minute(entry['from'])} to {output.minute(entry['until'])}"
-        for entry in result["filtered_coverage"]
-    ]
-    if result["budget"]:
-        used, limit = result["budget"]["used"], result["budget"]["limit"]
-        text.append(
-            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(result['budget']['period_s'])}"
-            if limit
-            else "  budget    no limit"
-        )
-    if result["missing"]:
-        text.append(
-            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; the next sync adds them"
-        )
-    text += _refused_lines(result["refused"])
-    weeks = _calendar(result["coverage"], datetime.now(UTC).date())
-    text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
-    text.append("  last runs (UTC)")
-    heads = [
-        "started",
-        "command",
-        "outcome",
-        "executions",
-        "settled",
-        "steps",
-        "payloads",
-        "requests",
-        "took",
-    ]
-    runs = [
-        [
-            output.minute(row["started_at"]),
-            row["command"] or "",
-            row["outcome"] or "",
-            f"{row['executions'] or 0:,}",
-            f"{row['settled'] or 0:,}",
-            f"{row['steps'] or 0:,}",
-            f"{row['payloads'] or 0:,}",
-            f"{row['requests'] or 0:,}",
-            output.duration((row["duration_ms"] or 0) / 1000),
-        ]
-        for row in result["runs"]
-    ]
-    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
-    return text
-
-
-def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The refused load packages, of those that name the same place for the same reason the newest."""
-    newest = {(one["table"], one["column"], one["reason"]): one for one in refused}
-    return [
-        line
-        for one in newest.values()
-        for line in textwrap.wrap(
-            f"refused   {'.'.join(filter(None, (one['table'], one['column'])))}, {output.minute(one['refused_at'])}: "
-            f"{one['reason']}. The load package is kept in {one['path']}",
-            120,
-            initial_indent="  ",
-            subsequent_indent=" " * 12,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    ]
-
-
-def _calendar(days: list[dict[str, Any]], today: date) -> list[str]:
-    """A calendar of the last days: one mark per day, a line per week from Monday."""
-    if not days:
-        return ["none covered"]
-    by_day = {day["day"]: day for day in days}
-    last = date.fromisoformat(days[-1]["day"])
-    first = max(date.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
-    monday = first - timedelta(days=first.weekday())
-    weeks = []
-    while monday <= last:
-        week = [monday + timedelta(days=weekday) for weekday in range(7)]
-        marks = "".join(_mark(by_day.get(day.isoformat())) for day in week if day <= max(today, last))
-        weeks.append(f"{monday.isoformat()}  {marks}")
-        monday += timedelta(days=7)
-    return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]
-
-
-def _mark(day: dict[str, Any] | None) -> str:
-    if day is None:
-        return "·"
-    if not day["is_whole"]:
-        return "◧"
-    return "■" if day["is_verified"] and day["api_total"] is not None else "▣"

@@ -1,0 +1,167 @@
+"""Output of ``task-history status``: lines about each dataset, and a calendar of the loaded days."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from task_history.warehouse.former_tables import lacking_text
+
+from ..console import output
+from . import status_integrations
+
+_DAYS = 120
+"""Days in the calendar."""
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """The status as text."""
+    name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
+    if not result["loaded"]:
+        return [
+            f"{name}: not synced yet into {result['place']}. Start with: task-history sync {result['system']}"
+        ]
+    rows = result["rows"]
+    text = [
+        f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
+        f"  covered   {output.minute(result['covered_from'])} to {output.minute(result['covered_until'])}"
+        + (f" ({output.duration(max(0, result['lag_s']))} ago)" if result["lag_s"] is not None else ""),
+        f"  open      {result['open_executions']:,} executions",
+        f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
+    ]
+    unreadable = result["unreadable"]
+    if unreadable["details"] or unreadable["payloads"]:
+        text.append(
+            f"  unreadable {unreadable['details']:,} executions, {unreadable['payloads']:,} payloads; tried again after "
+            f"{output.minute(unreadable['next_try_at'])} UTC"
+        )
+    if unreadable["never"]:
+        text.append(
+            f"  unreadable {unreadable['never']:,} executions and payloads for good (unreadable_reason)"
+        )
+    text += [
+        f"  whole     {entry} is read to its end each time: it was not seen to come newest first"
+        for entry in result["read_whole"]
+    ]
+    for entry in result["unverified"]:
+        when = entry["from"]
+        if entry["days"] > 1:
+            when = f"{entry['days']} days, {when} to {entry['until']}"
+        text += textwrap.wrap(
+            f"unverified {when} ({entry['table']}): {entry['reason']}",
+            80,
+            initial_indent="  ",
+            subsequent_indent=" " * 12,
+        )
+    text += status_integrations.lines(result)
+    if result["unresolved"]:
+        text.append(
+            f"  unresolved {result['unresolved']:,} executions were open as the vendor's retention passed over them"
+        )
+    if difference := result["statistics_difference"]:
+        text.append(
+            f"  differs   the vendor's statistics count {difference['vendor']:,} executions in periods that are over, "
+            f"{difference['stored']:,} are stored"
+        )
+    text += [
+        f"  lost      {output.minute(entry['lost_from'])} to {output.minute(entry['lost_until'])}, "
+        "purged before a sync read it"
+        for entry in result["lost"]
+    ]
+    text += [
+        f"  unfinished backfill of {output.minute(entry['window_start'])} to {output.minute(entry['window_end'])}"
+        + (f" ({entry['filters']})" if entry["filters"] else "")
+        + f", {entry['outcome']}: the same command goes on"
+        for entry in result["unfinished"]
+    ]
+    text += [
+        f"  only {entry['filters']}: {output.minute(entry['from'])} to {output.minute(entry['until'])}"
+        for entry in result["filtered_coverage"]
+    ]
+    if result["budget"]:
+        used, limit = result["budget"]["used"], result["budget"]["limit"]
+        text.append(
+            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(result['budget']['period_s'])}"
+            if limit
+            else "  budget    no limit"
+        )
+    if result["missing"]:
+        text.append(
+            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; the next sync adds them"
+        )
+    text += _refused_lines(result["refused"])
+    weeks = calendar(result["coverage"], datetime.now(UTC).date())
+    text += [f"  {'days' if line is weeks[0] else '':<10}{line}" for line in weeks]
+    text.append("  last runs (UTC)")
+    heads = [
+        "started",
+        "command",
+        "outcome",
+        "executions",
+        "settled",
+        "steps",
+        "payloads",
+        "requests",
+        "took",
+    ]
+    runs = [
+        [
+            output.minute(row["started_at"]),
+            row["command"] or "",
+            row["outcome"] or "",
+            f"{row['executions'] or 0:,}",
+            f"{row['settled'] or 0:,}",
+            f"{row['steps'] or 0:,}",
+            f"{row['payloads'] or 0:,}",
+            f"{row['requests'] or 0:,}",
+            output.duration((row["duration_ms"] or 0) / 1000),
+        ]
+        for row in result["runs"]
+    ]
+    text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
+    return text
+
+
+def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The refused load packages; of several with the same table, column and reason only the newest."""
+    newest = {(entry["table"], entry["column"], entry["reason"]): entry for entry in refused}
+    return [
+        line
+        for entry in newest.values()
+        for line in textwrap.wrap(
+            f"refused   {'.'.join(filter(None, (entry['table'], entry['column'])))}, "
+            f"{output.minute(entry['refused_at'])}: {entry['reason']}. The load package is kept in {entry['path']}",
+            120,
+            initial_indent="  ",
+            subsequent_indent=" " * 12,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
+
+
+def calendar(days: list[dict[str, Any]], today: date) -> list[str]:
+    """A calendar of the last days: one mark per day, a line per week from Monday."""
+    if not days:
+        return ["none covered"]
+    by_day = {day["day"]: day for day in days}
+    last = date.fromisoformat(days[-1]["day"])
+    first = max(date.fromisoformat(days[0]["day"]), last - timedelta(days=_DAYS))
+    monday = first - timedelta(days=first.weekday())
+    weeks = []
+    while monday <= last:
+        week = [monday + timedelta(days=weekday) for weekday in range(7)]
+        marks = "".join(_mark(by_day.get(day.isoformat())) for day in week if day <= max(today, last))
+        weeks.append(f"{monday.isoformat()}  {marks}")
+        monday += timedelta(days=7)
+    return [*weeks, "■ covered and verified  ▣ covered  ◧ partly  · not covered"]
+
+
+def _mark(day: dict[str, Any] | None) -> str:
+    if day is None:
+        return "·"
+    if not day["is_whole"]:
+        return "◧"
+    return "■" if day["is_verified"] and day["api_total"] is not None else "▣"
