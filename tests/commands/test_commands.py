@@ -225,6 +225,8 @@ def test_two_accounts_do_not_meet(tmp_path: Path) -> None:
         place.sync()
         own = "TASK_HISTORY_PARAGON_EU__SOURCES__TASK_HISTORY__PARAGON__PROJECT_ID"
         place.env[own] = sandbox.settings["project_id"]
+        told = place.run("status", "paragon", "--instance", "eu").stdout
+        assert told.strip().endswith("Start with: task-history sync paragon --instance eu")
         place.sync("--instance", "eu")
         assert differences(place, sandbox) == PERFECT
         assert len(place.executions("paragon_eu")) == len(sandbox.truth())

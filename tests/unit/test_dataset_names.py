@@ -102,6 +102,8 @@ def test_names_of_earlier_versions_go_on(dataset: str, tmp_path: Path) -> None:
         ("2", "second"),
         ("", "second"),
         ('eu"; DROP', "eu_drop"),
+        ("x" * 30, "x" * 19),
+        ("Long_Name_" * 20, "long_name_long_name"),
     ],
 )
 def test_an_account_that_would_meet_another_is_refused(instance: str, better: str, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def choose(args: argparse.Namespace, settings: Settings, target: Target) -> Choi
                 raise UsageError(
                     f"--failed chooses from the warehouse, and {settings.system.name} is not synced yet into "
                     f"{target.place}. Start with: task-history sync {settings.system.name}"
+                    f"{arguments.instance_option(settings.instance)}"
                 )
             return Choice([Candidate(candidate, is_known=False) for candidate in ids], [], selection, None)
         candidates = Candidates(reader.query, reader.names, settings.system, selection=selection)

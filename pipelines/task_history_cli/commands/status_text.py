@@ -10,6 +10,7 @@ from typing import Any
 from task_history.warehouse.former_tables import lacking_text
 
 from ..console import output
+from ..console.arguments import instance_option
 from . import status_integrations
 
 _DAYS = 120
@@ -20,9 +21,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     """The status as text."""
     name = result["system"] + (f" ({result['instance']})" if result["instance"] else "")
     if not result["loaded"]:
-        return [
-            f"{name}: not synced yet into {result['place']}. Start with: task-history sync {result['system']}"
-        ]
+        command = f"task-history sync {result['system']}{instance_option(result['instance'])}"
+        return [f"{name}: not synced yet into {result['place']}. Start with: {command}"]
     rows = result["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
@@ -89,7 +89,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         )
     if result["missing"]:
         text.append(
-            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; the next sync adds them"
+            f"  missing   {lacking_text(result['missing'])}: dropped, or of an earlier version; a sync adds or names them"
         )
     text += _refused_lines(result["refused"])
     weeks = calendar(result["coverage"], datetime.now(UTC).date())

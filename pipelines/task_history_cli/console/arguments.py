@@ -18,6 +18,11 @@ def add_system(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instance", metavar="NAME", help="another account of the same system, by its name")
 
 
+def instance_option(instance: str | None) -> str:
+    """What names the account on a command line, with a space before it; empty for the first account."""
+    return f" --instance {instance}" if instance else ""
+
+
 def add_warehouse(parser: argparse.ArgumentParser) -> None:
     """Adds --destination."""
     parser.add_argument(

@@ -74,10 +74,21 @@ def _as_text(_: object, __: str, line: MutableMapping[str, Any]) -> str:
     return "\n".join([head, *map(_indented, traces)])
 
 
+_TRACE_FOLLOWS = " with message Traceback (most recent call last):"
+
+
 class _Onward(logging.Handler):
-    """Passes events to the handlers of the root logger, which format and redact them."""
+    """Passes the first line of dlt's events to the handlers of the root logger, which format and redact them.
+
+    The lines after it and traces end with the warehouse's words, which may quote a row. The command tells the error.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
+        record = copy.copy(record)
+        error = record.exc_info[1] if record.exc_info else None
+        message = record.getMessage().split("\n")[0].removesuffix(_TRACE_FOLLOWS)
+        record.msg = message if error is None else f"{message}: {type(error).__name__}"
+        record.args = record.exc_info = record.exc_text = record.stack_info = None
         logging.getLogger().handle(record)
 
 

@@ -17,6 +17,7 @@ from task_history.core.errors import AlreadyRunning, ConfigurationError, Stopped
 from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 
+from ..console.arguments import instance_option
 from ..console.output import duration, minute
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class Notices:
 
     @property
     def _hint(self) -> str:
-        instance = f" --instance {self._settings.instance}" if self._settings.instance else ""
+        instance = instance_option(self._settings.instance)
         return f"See: task-history status {self._settings.system.name}{instance}"
 
     def _begin(self, marker: Path, today: date) -> bool:

@@ -19,6 +19,7 @@ from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
 
+from ..console.arguments import instance_option
 from .dlt_config import make_pipeline
 from .target import Target, working_folder
 
@@ -122,10 +123,10 @@ def _missing(access: Access, target: Target) -> str:
     owners = access.owners or {}
     for dataset, account in owners.items():
         if dataset in stored and (names := lacking(tables.of(account.system), stored[dataset])):
-            instance = f" --instance {account.instance}" if account.instance else ""
             return (
                 f"The dataset {dataset} lacks {lacking_text(names)}: an earlier version wrote it, or somebody dropped "
-                f"them. The next sync adds them: task-history sync {account.system.name}{instance}"
+                f"them. The next sync adds them: task-history sync {account.system.name}"
+                f"{instance_option(account.instance)}"
             )
     made = {table for table, _ in stored.get(DATASET, ())}
     if names := [name for name in view_files() if name not in made]:

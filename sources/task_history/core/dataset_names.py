@@ -19,6 +19,9 @@ number after it for the second process of a lane and those after it."""
 _OF_LANE = re.compile(rf"(?:(.+)_)?({'|'.join(LANES)})(?:_\d+)?")
 MAX_NAME_CHARS = 101
 """Maximum length of a dataset name, in characters."""
+MAX_INSTANCE_CHARS = 29
+"""Maximum length of an account's name, in characters: dlt makes a schema of at most 64 with the name of the pipeline, of
+which the longest is ``task_history_sailpoint_<name>_backfill_64``."""
 _DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "system", "temp"})
 """Names of schemas that exist in every DuckDB or Postgres database."""
 _OF_POSTGRES = "pg_"
@@ -60,10 +63,13 @@ def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> Non
     reason = _name_reason(name) or _dataset_reason(f"{dataset}_{name}", others)
     if _OF_LANE.fullmatch(name):
         reason = f"what runs beside the sync of {dataset} is named so"
+    elif reason is None and len(name) > MAX_INSTANCE_CHARS:
+        reason = f"it is longer than {MAX_INSTANCE_CHARS} characters"
     elif reason is None and not name[:1].isalpha():
         reason = "it has to begin with a letter"
     if reason is not None:
-        better = _free(normalised(name).lstrip("_0123456789") or "second", others, prefix=f"{dataset}_")
+        shortened = normalised(name).lstrip("_0123456789")[: MAX_INSTANCE_CHARS - len("_data_data")]
+        better = _free(shortened or "second", others, prefix=f"{dataset}_")
         raise ConfigurationError(
             f"--instance {name!r} cannot be the name of an account: {reason}. Name it {better}."
         )

@@ -26,6 +26,9 @@ _MAX_REASON_CHARS = 300
 # Of PEP 249: "problems with the processed data" and "the relational integrity of the database is affected". All else,
 # such as OperationalError, may be over when the package is loaded again. https://peps.python.org/pep-0249/#exceptions
 _DATA_ERRORS = frozenset({"DataError", "IntegrityError"})
+# Of Postgres, which its drivers tell under other classes: a view's check, RAISE in a trigger, a value longer than an
+# index takes. https://www.postgresql.org/docs/current/errcodes-appendix.html
+_POSTGRES_DATA_STATES = frozenset({"44000", "P0001", "54000"})
 # "Any kind of invalid input other than an invalid query, such as missing required fields"
 # https://cloud.google.com/bigquery/docs/error-messages
 _BIGQUERY_INVALID = "invalid"
@@ -88,6 +91,8 @@ def refusal(causes: Iterable[BaseException], columns: Callable[[str], Collection
 
 def _is_about_data(cause: BaseException) -> bool:
     if any(base.__name__ in _DATA_ERRORS for base in type(cause).__mro__):
+        return True
+    if getattr(cause, "pgcode", None) in _POSTGRES_DATA_STATES:
         return True
     errors = getattr(cause, "errors", None)
     reasons = (

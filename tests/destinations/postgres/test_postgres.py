@@ -258,6 +258,45 @@ def test_a_refused_package_holds_nothing_up(postgres: Server, tmp_path: Path, ki
         )
 
 
+@pytest.mark.parametrize(
+    ("refuse", "allow", "reason"),
+    [
+        (
+            "CREATE FUNCTION {0}.refuse() RETURNS trigger AS $$ BEGIN RAISE 'not these rows'; END $$ LANGUAGE plpgsql; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON {0}.step_executions FOR EACH ROW EXECUTE FUNCTION {0}.refuse()",
+            "DROP TRIGGER refuse ON {0}.step_executions",
+            "not these rows",
+        ),
+        (
+            "CREATE FUNCTION {0}.long(text) RETURNS text IMMUTABLE AS $$ SELECT string_agg(md5(i::text || $1), '') "
+            "FROM generate_series(1, 1000) AS i $$ LANGUAGE sql; "
+            "CREATE INDEX by_long ON {0}.step_executions ({0}.long(id))",
+            "DROP INDEX {0}.by_long",
+            "index row",
+        ),
+    ],
+    ids=["trigger", "index"],
+)
+def test_rows_that_a_trigger_or_an_index_refuses_are_set_aside(
+    postgres: Server, tmp_path: Path, refuse: str, allow: str, reason: str
+) -> None:
+    """The run says what refused them, and no package stays pending; without it, the next run brings all."""
+    with SandboxProcess(executions=60, seed=31, days=3, now=NOW, freeze=True) as sandbox:
+        dataset = f"of_{reason.replace(' ', '_')}"
+        place = PostgresPlace(tmp_path, sandbox, postgres, integrations=None, dataset_name=dataset)
+        place.run("sync", "paragon", *ON_POSTGRES, "--max-requests", "0")
+        place.execute(refuse.format(dataset))
+        done = place.run("sync", "paragon", *ON_POSTGRES, expect=4)
+        assert "refused rows of step_executions for good" in done.stderr
+        assert reason in done.stderr.splitlines()[-1]
+        assert not list(tmp_path.rglob("load/normalized/*/package_state.json"))
+        place.execute(allow.format(dataset))
+        assert place.told("sync")["complete"]
+        assert place.query(f"SELECT count(DISTINCT id) FROM {dataset}.workflow_executions") == [(60,)]
+        steps = sum(len(row["_steps"]) for row in sandbox.truth(steps=True) if row["dateEnded"])
+        assert place.query(f"SELECT count(*) FROM {dataset}.step_executions") == [(steps,)]
+
+
 def test_what_may_be_over_later_refuses_nothing(postgres: Server, tmp_path: Path) -> None:
     """A table that is locked for longer than the server waits: the package stays, and the next run loads it unread."""
     with SandboxProcess(executions=60, seed=31, days=3, now=NOW, freeze=True) as sandbox:

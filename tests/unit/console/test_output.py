@@ -121,7 +121,7 @@ def test_secrets_are_in_no_line(capsys: pytest.CaptureFixture[str], form: str) -
     try:
         raise ValueError(SECRET)
     except ValueError:
-        logging.getLogger("dlt").exception("died")
+        logging.getLogger("duckdb").exception("died")
     output.tell(f"it said {SECRET}", value=SECRET)
     if form == "json":
         warnings.warn(f"beware of {SECRET}", stacklevel=1)
@@ -131,6 +131,23 @@ def test_secrets_are_in_no_line(capsys: pytest.CaptureFixture[str], form: str) -
     assert json.dumps(SECRET)[1:-1] not in told
     if form == "json":
         assert len(objects(told)) == 5
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_row_is_in_a_line_of_dlt(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """Of what dlt logs of a failed load job stays which job it was: warehouses quote the row in what follows."""
+    output.start_logging("info", form)
+    quoting = "null value\nDETAIL:  Failing row contains (1, Jane Roe)."
+    try:
+        raise ValueError(quoting)
+    except ValueError:
+        logging.getLogger("dlt").exception("Terminal exception in job steps.1")
+    trace = f"Traceback (most recent call last):\n  File x\nValueError: {quoting}"
+    logging.getLogger("dlt").error("Job for steps.1 failed terminally in load 7 with message %s", trace)
+    told = capsys.readouterr().err
+    assert "Terminal exception in job steps.1: ValueError" in told
+    assert "Job for steps.1 failed terminally in load 7" in told
+    assert not [word for word in ("Jane Roe", "Traceback") if word in told]
 
 
 def test_every_line_of_a_sync_is_an_object(tmp_path: Path, sandbox: SandboxProcess) -> None:
