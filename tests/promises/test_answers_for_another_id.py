@@ -247,12 +247,14 @@ def test_a_row_with_such_an_id_holds_nothing_up(
         between.answers = lambda _, body: body.replace(old, new)
         place = Place(tmp_path, sandbox, system=name, base_url=between.url)
         first = place.sync()
-        table, ledger = f"{name}.{system.executions.name}", f"{name}.{system.details.log.name}"
+        table, details_log = f"{name}.{system.executions.name}", f"{name}.{system.details.log.name}"
         assert place.query(f"SELECT count(*), sum(is_open::INT) FROM {table}") == [(len(truth), 0)]
-        noted = place.query(f"SELECT id, outcome, unreadable_reason FROM {ledger} WHERE outcome <> 'loaded'")
+        noted = place.query(
+            f"SELECT id, outcome, unreadable_reason FROM {details_log} WHERE outcome <> 'loaded'"
+        )
         assert [row[:2] for row in noted] == [(identity, "unreadable")]
         assert "cannot be part of a request's path" in noted[0][2]
-        assert place.query(f"SELECT count(*) FROM {ledger}") == [(len(truth),)]
+        assert place.query(f"SELECT count(*) FROM {details_log}") == [(len(truth),)]
         assert first["complete"]
         assert "unreadable" not in place.sync()["stderr"]
         folders = re.compile(r"/(workflow-executions|workflows|executions|runs)/(\.|%2E|%2e|%01|$)")

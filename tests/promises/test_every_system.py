@@ -76,8 +76,8 @@ def test_each_detail_is_asked_for_once(copied: Copied) -> None:
     counters = copied.sandbox.counters()
     assert counters["reads_more_than_once"] == []
     ended = sum(not is_open for _, is_open in copied.copies[-1][1].values())
-    ledger = f"{copied.name}.{copied.system.details.log.name}"
-    assert copied.place.query(f"SELECT count(*), count(DISTINCT id) FROM {ledger}") == [(ended, ended)]
+    details_log = f"{copied.name}.{copied.system.details.log.name}"
+    assert copied.place.query(f"SELECT count(*), count(DISTINCT id) FROM {details_log}") == [(ended, ended)]
     steps = f"{copied.name}.{copied.system.details.steps.name}"
     assert copied.place.query(f"SELECT count(*) > 0, count(*) = count(DISTINCT id) FROM {steps}") == [
         (True, True)

@@ -134,7 +134,7 @@ def test_a_lower_limit_than_configured_sets_the_pace(tmp_path: Path) -> None:
             assert result["waited_s"]["retry_after"] > 0
 
 
-def test_unlimited_use_writes_no_ledger(tmp_path: Path) -> None:
+def test_unlimited_use_writes_no_file(tmp_path: Path) -> None:
     """``rate_limit_requests = 0`` keeps no count at all."""
     with SandboxProcess(executions=100, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox)

@@ -55,7 +55,7 @@ class Details:
     """Which steps and payloads of an execution are loaded, and which are wanted."""
 
     scope: Scope
-    ledger: Row | None
+    log_row: Row | None
     """The execution's row in the details log; empty where its steps were not requested."""
     steps: int
     payloads: Mapping[str, int]
@@ -124,17 +124,17 @@ def changed(words: Words, row: Row, status: str | None) -> list[Reason]:
 
 def details(words: Words, row: Row, facts: Details) -> list[Reason]:
     """Remarks on its steps and payloads, or on why they are missing."""
-    ledger = facts.ledger
-    if ledger is None:
+    log_row = facts.log_row
+    if log_row is None:
         return [_no_steps(words, row, facts)]
-    outcome, at = ledger.get("outcome"), shown(ledger.get("fetched_at"))
-    if ledger.get("next_try_at") is not None and outcome != "loaded":
-        return [_failing(words, ledger, "Its steps")]
+    outcome, at = log_row.get("outcome"), shown(log_row.get("fetched_at"))
+    if log_row.get("next_try_at") is not None and outcome != "loaded":
+        return [_failing(words, log_row, "Its steps")]
     if outcome == "unreadable":
         return [
             Reason(
                 "details_unreadable",
-                f"Its steps cannot be asked for: {ledger.get('unreadable_reason') or 'the reason is not kept.'}",
+                f"Its steps cannot be asked for: {log_row.get('unreadable_reason') or 'the reason is not kept.'}",
                 "Nothing: no address can hold that id.",
             )
         ]
@@ -142,7 +142,7 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
         return [
             Reason(
                 "details_too_large",
-                f"Its steps were asked for at {at}: {ledger.get('unreadable_reason') or 'the answer was too large.'}",
+                f"Its steps were asked for at {at}: {log_row.get('unreadable_reason') or 'the answer was too large.'}",
                 "Raise answer_max_bytes and delete its row from the log of details: the next sync asks again.",
             )
         ]
@@ -157,7 +157,7 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
                 f"details_{outcome}", f"Its steps were asked for at {at}: {why}.", "Nothing brings them back."
             )
         ]
-    number, stated = facts.steps, ledger.get("steps")
+    number, stated = facts.steps, log_row.get("steps")
     if stated is not None and number != stated:
         return [
             Reason(
@@ -168,7 +168,7 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
         ]
     return [
         Reason("details_loaded", f"Its steps were loaded at {at}: {number:,} of them.", "Nothing."),
-        *([_failing(words, ledger, "A part of them")] if ledger.get("tries") else []),
+        *([_failing(words, log_row, "A part of them")] if log_row.get("tries") else []),
         *_payloads(words, facts),
     ]
 

@@ -199,7 +199,7 @@ class Client:
             AnswerTooLarge: an answer is larger than ``answer_max_bytes``.
             UnexpectedResponse: answers that say success and cannot be read, beyond the deadline.
             ConfigurationError: a redirect to another origin, or the budget's store cannot be used.
-            StateUnavailable: the state that machines share was out of reach beyond the deadline.
+            StateUnavailable: the state that machines share was unreachable beyond the deadline.
         """
         target = target_of(self._base, request)
         sending = Sending(request, target, form, headers, given_up=self._in_flight.is_closed)
@@ -374,8 +374,8 @@ class Client:
                 f"{timedelta(seconds=math.ceil(seconds))}; if others use the same key, set rate_limit_requests lower."
             )
         cause: Cause = "retry_after" if is_asked else "budget"
-        if self._budget.away_reason:
-            cause, reason = "fault", self._budget.away_reason
+        if self._budget.unreachable_reason:
+            cause, reason = "fault", self._budget.unreachable_reason
         with self._waits.waiting(cause, seconds, reason):
             self._stop.wait(seconds, given_up=sending.given_up)
         if sending.first_fault_at is not None:

@@ -2,8 +2,8 @@
 
 Every process of this user and machine that uses the same key at the same origin takes its slots
 from the same store: a file, or the Postgres that several machines share. ``rate_limit_rule`` holds the rule,
-``rate_limit_store`` what a store does; here is who waits how long, and where the file is: outside of HOME, because the
-budget is the machine's.
+``rate_limit_store`` what a store does; this module waits for slots and places the file outside of HOME, because
+the budget is the machine's.
 
 A process has one of two shares (``BudgetShare``): the foreground goes first, the background takes all the rest.
 """
@@ -26,9 +26,9 @@ from ..core import folders
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..state.postgres import shared_state
-from .rate_limit_file import Ledger, look
+from .rate_limit_file import FileStore, look
 from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, Rule, machine_clock
-from .rate_limit_store import Away, Busy, News, Reading, Store
+from .rate_limit_store import Busy, Changes, Reading, Store, StoreUnreachable
 
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
@@ -47,7 +47,7 @@ class Usage:
     used: int
     """Requests that count against the limit: in flight, or answered less than a period ago."""
     hold_s: float
-    """Seconds for which nobody sends, because the vendor asked for it."""
+    """Seconds for which no request is sent, because the vendor asked for it."""
     next_free_in_s: float
     """Seconds until a request may be sent with the share that was asked for; 0 when one may be now."""
 
@@ -84,10 +84,10 @@ class Slot:
 class Budget:
     """``limit`` requests in any ``period_s`` seconds; ``limit`` 0 is unlimited and touches no file.
 
-    ``key`` only tells budgets apart; it is neither kept nor written. In the background, ``reserved_share``
+    ``key`` only distinguishes budgets; it is neither kept nor written. In the background, ``reserved_share``
     of the limit is left to the foreground, see ``rate_limit_rule.owed``. ``state_dir`` is the folder of the file, see
-    ``ledger_path``; without it the requests are counted in the Postgres that TASK_HISTORY_STATE names, where it does.
-    ``fault_deadline_s`` is how long that may be out of reach. ``clock`` tells the time.
+    ``budget_path``; without it the requests are counted in the Postgres that TASK_HISTORY_STATE names, where it does.
+    ``fault_deadline_s`` is how long that may be unreachable. ``clock`` gives the time.
     """
 
     def __init__(
@@ -114,14 +114,14 @@ class Budget:
         self._share = share
         self._rule = Rule.of(share, limit, period_s, reserved_share=reserved_share)
         self._shared = None if state_dir or not limit else shared_state()
-        self._path = ledger_path(origin, key, state_dir)
+        self._path = budget_path(origin, key, state_dir)
         self._fault_deadline_s = fault_deadline_s
         self._lock = threading.Lock()
-        self._ledger: Store | None = None
+        self._store: Store | None = None
         self._busy_since: float | None = None
-        self._away_since: float | None = None
-        self.away_reason = ""
-        """Why the shared state is out of reach; empty while it is not."""
+        self._unreachable_since: float | None = None
+        self.unreachable_reason = ""
+        """Why the shared state cannot be reached; empty while it can."""
         self._finished: deque[tuple[float, int]] = deque()
         # Until when (uptime) it is known that nothing is free: waiting threads do not ask the file again.
         self._full_until = -_FOR_EVER
@@ -134,7 +134,7 @@ class Budget:
         """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
 
         Raises, with nothing taken, whatever ``wait`` raises (Stopped); ConfigurationError when the store cannot be
-        written; StateUnavailable when it was out of reach for ``fault_deadline_s``.
+        written; StateUnavailable when it was unreachable for ``fault_deadline_s``.
         """
         slot_id = None
         while True:
@@ -184,22 +184,22 @@ class Budget:
         """Writes what is not yet written and lets the file go; it is opened again when needed."""
         self._write()
         with self._lock:
-            if self._ledger is not None:
-                self._ledger.close()
-                self._ledger = None
+            if self._store is not None:
+                self._store.close()
+                self._store = None
 
     def _take(self) -> tuple[int | None, float]:
         """A slot and 0, or None and the seconds after which to ask again."""
         if self.limit == 0:
             return None, 0.0
-        news = self._news()
+        changes = self._changes()
         try:
-            slot_id, reading = self._open().take(news)
-        except Away as away:
-            return None, self._pause_when_away(away)
+            slot_id, reading = self._open().take(changes)
+        except StoreUnreachable as error:
+            return None, self._pause_when_unreachable(error)
         except Busy:
             return None, self._pause_when_busy()
-        self._written(news)
+        self._written(changes)
         if slot_id is not None:
             return slot_id, 0.0
         now = self._clock().uptime
@@ -212,51 +212,51 @@ class Budget:
         self._write()
 
     def _write(self) -> None:
-        """Writes the news now if that is possible; otherwise they go with the next reservation."""
+        """Writes the changes now if that is possible, otherwise with the next reservation."""
         if self.limit == 0:
             return
         with self._lock:
-            news = self._news()
-            if self._ledger is None and not news.finished and not self.hold_s:
+            changes = self._changes()
+            if self._store is None and not changes.finished and not self.hold_s:
                 return
             with suppress(Busy, ConfigurationError):
-                self._open().write(news)
-                self._written(news)
+                self._open().write(changes)
+                self._written(changes)
 
-    def _news(self) -> News:
-        return News(tuple(self._finished), self._held_until)
+    def _changes(self) -> Changes:
+        return Changes(tuple(self._finished), self._held_until)
 
-    def _written(self, news: News) -> None:
-        for _ in news.finished:
+    def _written(self, changes: Changes) -> None:
+        for _ in changes.finished:
             self._finished.popleft()
-        self._busy_since = self._away_since = None
-        self.away_reason = ""
+        self._busy_since = self._unreachable_since = None
+        self.unreachable_reason = ""
 
     def _open(self) -> Store:
         # A forked child must not use its parent's connection.
-        if self._ledger is None or self._ledger.pid != os.getpid():
-            self._ledger = self._store()
-        return self._ledger
+        if self._store is None or self._store.pid != os.getpid():
+            self._store = self._make_store()
+        return self._store
 
-    def _store(self) -> Store:
+    def _make_store(self) -> Store:
         if self._shared is None:
             folders.make_state_folder(self._path.parent)
-            return Ledger(self._path, self._rule, self._clock, share=self._share)
+            return FileStore(self._path, self._rule, self._clock, share=self._share)
         from .rate_limit_postgres import PostgresStore
 
         return PostgresStore(self._shared, self._path.stem, self._rule, self._clock, share=self._share)
 
-    def _pause_when_away(self, away: Away) -> float:
-        """The pause before an unreachable store is asked again. Raises StateUnavailable when it was away for too long."""
+    def _pause_when_unreachable(self, error: StoreUnreachable) -> float:
+        """The pause before an unreachable store is asked again. Raises StateUnavailable after ``fault_deadline_s``."""
         now = self._clock().uptime
-        if self._away_since is None:
-            self._away_since = now
-        away_s = now - self._away_since
-        if self._shared is not None and away_s >= self._fault_deadline_s:
-            raise self._shared.unavailable(str(away), tried_s=away_s)
-        self.away_reason = f"the shared state is out of reach: {away}"
-        self._full_until = now + away.retry_in_s
-        return away.retry_in_s
+        if self._unreachable_since is None:
+            self._unreachable_since = now
+        unreachable_s = now - self._unreachable_since
+        if self._shared is not None and unreachable_s >= self._fault_deadline_s:
+            raise self._shared.unavailable(str(error), tried_s=unreachable_s)
+        self.unreachable_reason = f"the shared state cannot be reached: {error}"
+        self._full_until = now + error.retry_in_s
+        return error.retry_in_s
 
     def _pause_when_busy(self) -> float:
         now = self._clock().uptime
@@ -265,7 +265,7 @@ class Budget:
         elif now - self._busy_since > _BUSY_WARNING_S:
             self._busy_since = now
             log.warning("budget_locked", path=self.path, by="another process, perhaps one that is suspended")
-        # Not the same pause for everybody: who lost once must not lose every time.
+        # A random pause: a process that lost once must not lose every time.
         return random.uniform(0.1, 1.0) * _BUSY_S
 
 
@@ -286,7 +286,7 @@ def usage(
     """
     if limit == 0:
         return Usage(0, 0, 0.0, 0.0)
-    rule, path = Rule(limit, period_s), ledger_path(origin, key, state_dir)
+    rule, path = Rule(limit, period_s), budget_path(origin, key, state_dir)
     shared = None if state_dir else shared_state()
     if shared is None:
         return _usage(rule, look(path, rule, clock()))
@@ -299,7 +299,7 @@ def _usage(rule: Rule, reading: Reading) -> Usage:
     return Usage(rule.limit, reading.used, reading.hold_s, reading.free_in_s)
 
 
-def ledger_path(origin: str, key: str, state_dir: Path | None = None) -> Path:
+def budget_path(origin: str, key: str, state_dir: Path | None = None) -> Path:
     """The file of the budget of that key at that origin; neither can be told from its name.
 
     It is in ``state_dir``, else in the folder of what processes share.

@@ -18,7 +18,7 @@ from ..core import files
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from .rate_limit_rule import BudgetShare, Clock, Instant, Rule, answered_when_orphaned, shift_s
-from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Busy, News, Reading
+from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Busy, Changes, Reading
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -39,7 +39,7 @@ _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process, told apart from a later one with the same number."""
+    """A process, distinguished from a later one with the same number by its start."""
 
     pid: int
     born: str
@@ -52,7 +52,7 @@ class Owner:
         except ProcessLookupError:
             return None
         except OSError:
-            pass  # it lives and belongs to somebody else
+            pass  # it is alive and belongs to another user
         try:
             # The name, second of the fields, may hold spaces and brackets; the start time is the 22nd.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -67,7 +67,7 @@ class Owner:
         return now is not None and (now.born == self.born or not (now.born and self.born))
 
 
-class Ledger:
+class FileStore:
     """The file at ``path``, for one ``share`` of the budget and its rule; one thread at a time."""
 
     def __init__(self, path: Path, rule: Rule, clock: Clock, *, share: BudgetShare) -> None:
@@ -81,14 +81,14 @@ class Ledger:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
 
-    def take(self, news: News) -> tuple[int | None, Reading]:
-        """Writes the news and reserves a slot: its number, or None when all are taken.
+    def take(self, changes: Changes) -> tuple[int | None, Reading]:
+        """Writes the changes and reserves a slot: its number, or None when all are taken.
 
         Raises:
             Busy: nothing was done, neither written nor reserved.
             ConfigurationError: the file cannot be written.
         """
-        with self._transaction(news) as (connection, now):
+        with self._transaction(changes) as (connection, now):
             reading = read(connection, self._rule, now, shift=0.0)
             if reading.free_in_s > 0 and self._settle_orphans(connection, now):
                 reading = read(connection, self._rule, now, shift=0.0)
@@ -100,9 +100,9 @@ class Ledger:
             self._queue(connection, since=now.uptime, wakes=now.uptime + reading.free_in_s)
             return None, reading
 
-    def write(self, news: News) -> None:
-        """Writes the news. Raises as ``take`` does."""
-        with self._transaction(news):
+    def write(self, changes: Changes) -> None:
+        """Writes the changes. Raises as ``take`` does."""
+        with self._transaction(changes):
             pass
 
     def look(self) -> Reading:
@@ -115,16 +115,16 @@ class Ledger:
             self._connection = None
 
     @contextmanager
-    def _transaction(self, news: News) -> Iterator[tuple[sqlite3.Connection, Instant]]:
+    def _transaction(self, changes: Changes) -> Iterator[tuple[sqlite3.Connection, Instant]]:
         try:
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")
             # The clock is read with the lock held, so that what is written down never runs backwards.
             now = self._clock()
             self._bring_up_to(connection, now)
-            connection.executemany("UPDATE slots SET answered = ? WHERE id = ?", news.finished)
-            if news.held_until > now.uptime:
-                connection.execute("UPDATE note SET hold = max(hold, ?)", (news.held_until,))
+            connection.executemany("UPDATE slots SET answered = ? WHERE id = ?", changes.finished)
+            if changes.held_until > now.uptime:
+                connection.execute("UPDATE note SET hold = max(hold, ?)", (changes.held_until,))
             yield connection, now
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -227,7 +227,7 @@ class Ledger:
         ).lastrowid
 
     def _settle_orphans(self, connection: sqlite3.Connection, now: Instant) -> bool:
-        """Lets the slots end whose process died before it could say so; tells whether there were any."""
+        """Ends the slots whose process died before its answer; returns whether there were any."""
         owners = connection.execute("SELECT DISTINCT pid, born FROM slots WHERE answered IS NULL").fetchall()
         dead = [
             owner for owner in (Owner(*row) for row in owners) if owner != self._owner and not owner.is_alive
@@ -244,7 +244,7 @@ class Ledger:
         return bool(dead)
 
     def _answer_to(self, error: sqlite3.Error) -> Exception:
-        """What to raise for it; a damaged file is replaced first."""
+        """The error to raise for one of SQLite's; a damaged file is replaced first."""
         if _code(error) in _CORRUPT:
             self.close()
             self._replace("is damaged")
@@ -298,7 +298,7 @@ def read(connection: sqlite3.Connection, rule: Rule, now: Instant, shift: float)
 
 
 def _note(connection: sqlite3.Connection) -> tuple[Instant, float, float] | None:
-    """When the file was last written, until when nobody sends, and how long answers are kept."""
+    """When the file was last written, until when no request is sent, and how long answers are kept."""
     row = connection.execute("SELECT uptime, wall, boot, hold, keep_s FROM note").fetchone()
     return None if row is None else (Instant(*row[:3]), row[3], row[4])
 
@@ -336,7 +336,7 @@ def _has_rows(connection: sqlite3.Connection, table: str) -> bool:
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
-    """Whether somebody has counted in the file; it is there a moment before its tables are."""
+    """Whether the file has its tables: it exists a moment before they do."""
     found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'note'").fetchone()
     return bool(found[0])
 

@@ -1,11 +1,11 @@
 """The Postgres in which all processes of several machines count the requests of one budget.
 
 The columns and the rule are those of the file; all instants are the server's, so that clocks of machines may differ.
-An owner is a connection: its advisory lock tells that it is alive. A process that lost its connection takes another,
-and says again which of its requests are under way; what the lost one left ends as unanswered.
+An owner is a connection: its advisory lock shows that it is alive. A process that lost its connection opens another
+and registers its requests under way again; other slots of the lost connection end as unanswered.
 
-A slot costs two round trips and an answer one. The counts are in tables that a crash of the server empties (they need no
-disk); which is noticed, and the whole budget then counts as just used.
+A slot costs two round trips and an answer one. The counts are in unlogged tables, which a crash of the server empties;
+this is noticed, and the whole budget then counts as just used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ..core.log import log
 from ..state.postgres import OWNERS, Connection, SharedState, Unreachable, first_row
 from .rate_limit_rule import BudgetShare, Clock, Rule, answered_when_orphaned
-from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Away, Busy, News, Reading
+from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Busy, Changes, Reading, StoreUnreachable
 
 if TYPE_CHECKING:
     import psycopg
@@ -58,8 +58,8 @@ WHERE slots.budget = %(budget)s AND notes.budget = %(budget)s AND answered <= wr
 """
 _FINISH = """
 UPDATE slots SET answered = written - age
-FROM notes, unnest(%(ids)s::bigint[], %(ages)s::double precision[]) AS news (id, age)
-WHERE slots.id = news.id AND slots.budget = %(budget)s AND notes.budget = %(budget)s
+FROM notes, unnest(%(ids)s::bigint[], %(ages)s::double precision[]) AS finished (id, age)
+WHERE slots.id = finished.id AND slots.budget = %(budget)s AND notes.budget = %(budget)s
 """
 _READ = """
 WITH note AS (SELECT budget, {now} AS written, hold FROM notes WHERE budget = %(budget)s)
@@ -132,7 +132,7 @@ class _Counts:
 class PostgresStore:
     """The budget called ``name`` in the shared state, for one ``share`` of it and its rule; one thread at a time.
 
-    ``clock`` tells this machine's uptime, by which the ages of answers are measured.
+    ``clock`` gives this machine's uptime, by which the ages of answers are measured.
     """
 
     def __init__(
@@ -151,10 +151,10 @@ class PostgresStore:
         self._retry_at, self._reason = 0.0, ""
         self._values: dict[str, Any] = _values(rule) | {"share": int(share)}
 
-    def take(self, news: News) -> tuple[int | None, Reading]:
+    def take(self, changes: Changes) -> tuple[int | None, Reading]:
         """As ``Store.take``."""
         with self._connected() as connection:
-            counts = self._begin(connection, news)
+            counts = self._begin(connection, changes)
             if counts.reading.free_in_s > 0 and self._settle_orphans(connection, counts.now):
                 counts = _Counts.of(self._rule, first_row(connection.execute(_READ_LOCKED, self._values)))
             reading = counts.reading
@@ -169,17 +169,17 @@ class PostgresStore:
                     reading = replace(reading, free_in_s=reading.free_in_s or YIELD_S)
                 connection.execute("COMMIT")
             slot_id = None if taken is None else int(first_row(taken)[0])
-        self._under_way.difference_update(slot for _, slot in news.finished)
+        self._under_way.difference_update(slot for _, slot in changes.finished)
         if slot_id is not None:
             self._under_way.add(slot_id)
         return slot_id, reading
 
-    def write(self, news: News) -> None:
+    def write(self, changes: Changes) -> None:
         """As ``Store.write``."""
         with self._connected() as connection, connection.pipeline():
-            self._write(connection, news)
+            self._write(connection, changes)
             connection.execute("COMMIT")
-        self._under_way.difference_update(slot for _, slot in news.finished)
+        self._under_way.difference_update(slot for _, slot in changes.finished)
 
     def look(self) -> Reading:
         """As ``Store.look``."""
@@ -194,11 +194,11 @@ class PostgresStore:
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """The connection. What fails within the block is undone, and raised as Busy, Away or ConfigurationError."""
+        """The connection. An error rolls the block back. Raises Busy, StoreUnreachable or ConfigurationError."""
         import psycopg
 
         if (pause := self._retry_at - self._clock().uptime) > 0:
-            raise Away(self._reason, retry_in_s=pause)
+            raise StoreUnreachable(self._reason, retry_in_s=pause)
         try:
             if self._own is None:
                 self._own = Connection(self._state)
@@ -218,7 +218,7 @@ class PostgresStore:
             raise
 
     def _fail(self, error: Exception) -> NoReturn:
-        """Raises what a failed connection comes to."""
+        """Raises ConfigurationError for a permanent error of the connection, StoreUnreachable for another."""
         self._own = None
         if not isinstance(error, Unreachable):
             raise error
@@ -226,7 +226,7 @@ class PostgresStore:
         pause = random.uniform(0.1, 1.0) * min(_RETRY_S, 0.1 * 2**self._failures)
         self._failures = min(self._failures + 1, 10)
         self._retry_at, self._reason = self._clock().uptime + pause, str(error)
-        raise Away(self._reason, retry_in_s=pause) from None
+        raise StoreUnreachable(self._reason, retry_in_s=pause) from None
 
     def _register(self, own: Connection) -> None:
         """Finds the budget, makes it where it is new, and says which requests are under way."""
@@ -245,27 +245,27 @@ class PostgresStore:
             reason = "the server of the shared state crashed, or its tables were dropped"
             log.warning("budget_lost", reason=reason, waits_s=self._rule.span_s)
 
-    def _begin(self, connection: psycopg.Connection[tuple[Any, ...]], news: News) -> _Counts:
-        """Begins a transaction that has the budget to itself: writes the news, and reads."""
+    def _begin(self, connection: psycopg.Connection[tuple[Any, ...]], changes: Changes) -> _Counts:
+        """Begins a transaction that has the budget to itself: writes the changes, and reads."""
         with connection.pipeline():
-            self._write(connection, news)
+            self._write(connection, changes)
             read = connection.execute(_READ_LOCKED, self._values)
         return _Counts.of(self._rule, first_row(read))
 
-    def _write(self, connection: psycopg.Connection[tuple[Any, ...]], news: News) -> None:
-        # What was answered is so old at least when the server gets to know it.
+    def _write(self, connection: psycopg.Connection[tuple[Any, ...]], changes: Changes) -> None:
+        # An answer is at least that old when the server gets its age.
         now = self._clock().uptime
-        values = {**self._values, "hold_s": max(-1.0, news.held_until - now)}
+        values = {**self._values, "hold_s": max(-1.0, changes.held_until - now)}
         connection.execute("BEGIN")
         for statement in (_LOCK, _NOTE, _SHIFT, _FORGET):
             connection.execute(statement, values)
-        if news.finished:
-            ids = [slot for _, slot in news.finished]
-            ages = [now - answered for answered, _ in news.finished]
+        if changes.finished:
+            ids = [slot for _, slot in changes.finished]
+            ages = [now - answered for answered, _ in changes.finished]
             connection.execute(_FINISH, {**values, "ids": ids, "ages": ages})
 
     def _settle_orphans(self, connection: psycopg.Connection[tuple[Any, ...]], now: float) -> bool:
-        """Lets the slots end whose connection is gone; tells whether there were any."""
+        """Ends the slots whose connection is gone; returns whether there were any."""
         rows = connection.execute(_ORPHANS, {**self._values, "now": now}).fetchall()
         if rows:
             answered = [answered_when_orphaned(reserved, now) for _, reserved in rows]

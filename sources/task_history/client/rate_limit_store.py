@@ -1,5 +1,5 @@
-"""What the budget asks of the store in which requests are counted: a file (``rate_limit_file``) or Postgres
-(``rate_limit_postgres``). Both keep the same columns and go by the same rule."""
+"""The interface of the store that counts the requests of a budget: a file (``rate_limit_file``) or Postgres
+(``rate_limit_postgres``). Both keep the same columns and follow the same rule."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from dataclasses import dataclass
 from typing import Protocol
 
 YIELD_S = 0.005
-"""How soon a process asks again that left a free slot to one which goes before it."""
+"""Seconds after which a process asks again that left a free slot to another one before it in the queue."""
 GRACE_S = 0.5
-"""How long a free slot is left to a process that should have woken up for it."""
+"""Seconds for which a free slot is left to a process in the queue whose turn it is."""
 EARLY_S = 0.001
-"""How long before its time a process that waits is due already."""
+"""Seconds before its time from which on a waiting process counts as due."""
 FORGET_S = 60.0
-"""How long after its time a process that waited keeps its place."""
+"""Seconds after its time for which a waiting process keeps its place in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What a process has to write down, in uptimes of this start of the machine."""
+class Changes:
+    """What a process has to write to the store, in uptimes of this start of the machine."""
 
     finished: Sequence[tuple[float, int]]
-    """When the answer came, and of which slot."""
+    """The instant of each answer, and its slot."""
     held_until: float
-    """Nobody sends before; a later one that is already written stays."""
+    """No request is sent before this instant; a later one that is already written stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the store says at one moment."""
+    """The state of the budget at one moment."""
 
     used: int
     hold_s: float
-    """Seconds for which nobody sends."""
+    """Seconds for which no request is sent."""
     free_in_s: float
     """Seconds until a slot may be taken by the rule that was asked, hold included; 0 when one may be."""
 
 
 class Busy(Exception):
-    """Another process is at the store; try again."""
+    """Another process uses the store; try again."""
 
 
-class Away(Busy):
+class StoreUnreachable(Busy):
     """The store cannot be reached; try again after ``retry_in_s`` seconds. Its text is the reason."""
 
     def __init__(self, reason: str, *, retry_in_s: float) -> None:
@@ -56,23 +56,23 @@ class Store(Protocol):
     pid: int
     """The process that may use it."""
 
-    def take(self, news: News) -> tuple[int | None, Reading]:
-        """Writes the news and reserves a slot: its number, or None when all are taken.
+    def take(self, changes: Changes) -> tuple[int | None, Reading]:
+        """Writes the changes, and reserves a slot: its number, or None when all are taken.
 
         Raises:
-            Busy: nothing is reserved; the news have to be written again.
+            Busy: nothing is reserved; the changes have to be written again.
             ConfigurationError: the store cannot be used.
         """
         ...
 
-    def write(self, news: News) -> None:
-        """Writes the news. Raises as ``take`` does."""
+    def write(self, changes: Changes) -> None:
+        """Writes the changes. Raises as ``take`` does."""
         ...
 
     def look(self) -> Reading:
-        """What the store says now; reserves nothing. Raises as ``take`` does."""
+        """The state of the budget now; reserves nothing. Raises as ``take`` does."""
         ...
 
     def close(self) -> None:
-        """Lets the file or the connection go; what it counted stays."""
+        """Closes the file or the connection; what it counted stays."""
         ...

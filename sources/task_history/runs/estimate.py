@@ -10,7 +10,7 @@ from ..core.models import Scope
 from ..extract.listing import ROWS_PER_PIECE
 from ..warehouse.rates import Rates
 
-_BYTES_PER_ROW = {"execution": 60, "step": 90, "ledger": 40}
+_BYTES_PER_ROW = {"execution": 60, "step": 90, "details_log": 40}
 """Bytes of a row on disk, compressed, in DuckDB and BigQuery; measured over 100,000 executions."""
 _MIN_FOR_GOOD_ESTIMATE = 200
 """Executions with known steps from which on an estimate from their averages is called good."""
@@ -66,7 +66,7 @@ def stored_bytes(executions: int, costs: Costs, scope: Scope, rates: Rates) -> i
     each = rates.steps_each if scope.steps == "all" else rates.steps_of_failed_each
     return round(
         executions * _BYTES_PER_ROW["execution"]
-        + costs.execution * (_BYTES_PER_ROW["ledger"] + each * _BYTES_PER_ROW["step"])
+        + costs.execution * (_BYTES_PER_ROW["details_log"] + each * _BYTES_PER_ROW["step"])
         + costs.payload * rates.bytes_each
     )
 

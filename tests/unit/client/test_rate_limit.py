@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from task_history.client.rate_limit import Budget, Slot, ledger_path, usage
+from task_history.client.rate_limit import Budget, Slot, budget_path, usage
 from task_history.client.rate_limit_rule import BudgetShare, Instant, Rule, answered_when_orphaned, shift_s
 from task_history.core.errors import ConfigurationError, Stopped
 from task_history.core.stop import StopSignal
@@ -215,7 +215,7 @@ def test_unlimited_costs_nothing_and_still_holds(tmp_path: Path, hands: Hands) -
 def test_a_damaged_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -> None:
     """What cannot be read is replaced, and nobody sends for a period: less is known, so less is risked."""
     take_all(budget_at(tmp_path, hands), hands)
-    path = ledger_path(ORIGIN, KEY, tmp_path)
+    path = budget_path(ORIGIN, KEY, tmp_path)
     path.write_bytes(b"nonsense" * 1_000)
     before = hands.now.uptime
     budget_at(tmp_path, hands).reserve(hands.sleep)
@@ -226,7 +226,7 @@ def test_a_deleted_file_counts_as_a_spent_budget(tmp_path: Path, hands: Hands) -
     """Deleting the file under a running process does not open the budget twice."""
     budget = budget_at(tmp_path, hands)
     budget.reserve(no_wait).done()
-    ledger_path(ORIGIN, KEY, tmp_path).unlink()
+    budget_path(ORIGIN, KEY, tmp_path).unlink()
     with pytest.raises(Stopped, match=r"would wait 10\.0"):
         budget.reserve(no_wait)
     assert take_all(budget_at(tmp_path, hands), hands) == 0
@@ -241,7 +241,7 @@ def test_the_key_is_nowhere(tmp_path: Path, hands: Hands) -> None:
         seen += path.name + path.read_bytes().decode("latin-1")
     assert KEY not in seen
     assert ORIGIN not in seen
-    assert ledger_path(ORIGIN, "other", tmp_path) != ledger_path(ORIGIN, KEY, tmp_path)
+    assert budget_path(ORIGIN, "other", tmp_path) != budget_path(ORIGIN, KEY, tmp_path)
 
 
 def test_looking_leaves_no_trace(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_looking_leaves_no_trace(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_opened", [False, True], ids=["empty", "opened"])
 def test_a_file_without_tables_counts_nothing(tmp_path: Path, hands: Hands, is_opened: bool) -> None:
     """Between its making and its first count the file says that nothing is used; whoever looks is not failed."""
-    path = ledger_path(ORIGIN, KEY, tmp_path)
+    path = budget_path(ORIGIN, KEY, tmp_path)
     path.touch()
     if is_opened:
         connection = sqlite3.connect(path)

@@ -208,10 +208,10 @@ def test_every_resolution_has_its_answer() -> None:
     assert present(WORDS, {"status": "DELAYED", "is_open": True}).code == "loaded_open"
 
 
-def test_steps_that_differ_from_the_ledger() -> None:
+def test_steps_that_differ_from_the_details_log() -> None:
     """Steps that somebody deleted are seen."""
-    ledger = {"outcome": "loaded", "steps": 4, "fetched_at": at(3)}
-    facts = Details(Scope("all", "none"), ledger, 3, {}, 0, [], 0, "task-history sync paragon")
+    log_row = {"outcome": "loaded", "steps": 4, "fetched_at": at(3)}
+    facts = Details(Scope("all", "none"), log_row, 3, {}, 0, [], 0, "task-history sync paragon")
     (found,) = details(WORDS, {"status": "FAILED", "is_open": False}, facts)
     assert found.code == "details_altered"
 
