@@ -25,13 +25,13 @@ from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
 
-_MOST = 3
+_MAX_ANSWERS = 3
 """Requests where none is refused."""
 _MAX_LISTS = 10
 """Lists that may be refused before no other is asked for, and lists that settings name."""
 _MAX_REQUESTS = 40
 """Requests of a check whose lists are refused in every form."""
-_NOT_LET_IN = (401, 403)
+_REFUSED_STATUSES = (401, 403)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ class _Probe:
         self._settings = settings
         self._client = client
         self._sender = FallbackSender(client)
-        self._left = _MOST
+        self._left = _MAX_ANSWERS
         """How many more answers are read."""
         self._newest: tuple[Row, str] | None = None
         """The newest execution that was shown, and its partition."""
@@ -214,7 +214,7 @@ class _Probe:
 def _refused(settings: Settings, name: str, error: Rejected, *, what: str = "executions") -> TaskHistoryError:
     """The error for a list that is refused as a whole."""
     base_url, hint = without_login(settings.base_url), settings.system.access.hint(error.status)
-    if error.status not in _NOT_LET_IN:
+    if error.status not in _REFUSED_STATUSES:
         return ConfigurationError(f"{error} {hint}".rstrip()) if 400 <= error.status < 500 else error
     of = f" of {settings.system.listing.partitioned_by} {name}" if name else ""
     return AuthenticationError(

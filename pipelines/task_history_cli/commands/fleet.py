@@ -12,8 +12,8 @@ from typing import Any
 
 from task_history.core.errors import TaskHistoryError
 from task_history.core.exit_codes import ExitCode
-from task_history.load.connection import LONG_LOCK_WAIT_S
 from task_history.settings import load
+from task_history.warehouse.duckdb_file import LONG_LOCK_WAIT_S
 
 from ..console import arguments, output
 from ..console.failures import described, worst

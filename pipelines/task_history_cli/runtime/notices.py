@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from task_history.settings import Settings
 
 _KEPT = timedelta(days=2)
-"""How long it is remembered that a message was sent."""
+"""How long the markers of sent messages are kept."""
 
 
 class Notices:
-    """Sends the notices of one account. ``folder`` remembers which were sent, for all processes that share it."""
+    """Sends the notices of one account. ``folder`` holds a marker of each sent one, for all processes."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
@@ -36,11 +36,11 @@ class Notices:
 
     def check(self) -> None:
         """Raises ConfigurationError where messages are wanted and cannot be sent."""
-        places = self._settings.values.notify
-        if not places:
+        addresses = self._settings.values.notify
+        if not addresses:
             return
         sender = _apprise()
-        if not all(sender.add(place) for place in places):
+        if not all(sender.add(address) for address in addresses):
             raise ConfigurationError(
                 "notify: an address is not one that apprise knows, see https://github.com/caronc/apprise/wiki. "
                 "It is not shown here, since it may hold a password."
@@ -64,22 +64,22 @@ class Notices:
             raise
 
     def after(self, result: Mapping[str, Any], now: datetime) -> None:
-        """Tells what a run's result, as ``--json`` prints it, has that a person should know."""
+        """Sends notices of events in a run's result, as ``--json`` prints it."""
         for event, title, text in events(result, now, self._settings.values.notify_behind_hours):
             self.send(event, title, text)
 
     def send(self, event: str, title: str, text: str) -> None:
         """Sends one message, unless one of that event was sent today. A failure is a warning in the log."""
-        places = self._settings.values.notify
-        if not places:
+        addresses = self._settings.values.notify
+        if not addresses:
             return
         today = datetime.now(UTC).date()
         marker = self._folder / f"{today}.{event}"
         if not self._begin(marker, today):
             return
         sender = _apprise()
-        for place in places:
-            sender.add(place)
+        for address in addresses:
+            sender.add(address)
         if not sender.notify(title=f"task-history {self._account}: {title}", body=f"{text}\n{self._hint}"):
             log.warning("notice_not_sent", notice=event, hint="the next run that has reason to sends it")
             marker.unlink(missing_ok=True)
@@ -105,8 +105,8 @@ class Notices:
         except FileExistsError:
             return False
         except OSError as error:
-            # A message more is better than none.
-            log.warning("notices_not_remembered", reason=type(error).__name__)
+            # A message that is sent twice is better than none.
+            log.warning("notice_marker_not_written", reason=type(error).__name__)
         return True
 
 
@@ -116,9 +116,9 @@ def _apprise() -> Any:
         from apprise import Apprise
     except ImportError:
         raise ConfigurationError(
-            "notify is set and apprise is not installed: pip install 'task-history[notify]', or take the setting out."
+            "notify is set and apprise is not installed: pip install 'task-history[notify]', or remove the setting."
         ) from None
-    # What it logs of a failure holds the address, and that its key.
+    # Its log lines about failures hold the address, which may hold a key.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     return Apprise()
 

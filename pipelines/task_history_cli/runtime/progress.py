@@ -85,7 +85,7 @@ class Progress:
         of_total = f" of about {total:,}" if tally.requests_remaining else ""
         parts.append(f"{sent:,}{of_total} requests{_spare(usage)}")
         if usage and usage.hold_s:
-            parts.append(f"told to wait {duration(usage.hold_s)}")
+            parts.append(f"vendor asked to wait {duration(usage.hold_s)}")
         elif usage and usage.next_free_in_s > 1:
             parts.append(f"next in {duration(usage.next_free_in_s)}")
         title = f"{self._run.loop.context.settings.system.name} {tally.phase}"

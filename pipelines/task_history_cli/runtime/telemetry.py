@@ -46,10 +46,10 @@ _COUNTERS = frozenset(
     f"task_history.{name}" for name in ("requests", "answers", "waited", "rows", "bytes_read")
 )
 _FLUSH_MS = 5_000
-"""How long the end of a run waits for what is still to be sent."""
+"""Maximum milliseconds that the end of a run waits until all data is sent."""
 
 
-def is_wanted(environ: Mapping[str, str]) -> bool:
+def is_enabled(environ: Mapping[str, str]) -> bool:
     """Whether an endpoint is set and OpenTelemetry is not switched off."""
     is_disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     return not is_disabled and any(environ.get(name, "").strip() for name in ENDPOINTS)
@@ -57,8 +57,8 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
 
 @contextmanager
 def observed(run: ActiveRun) -> Iterator[None]:
-    """Sends metrics and spans of the run while its block lasts. What fails here ends no run."""
-    if not is_wanted(os.environ):
+    """Sends metrics and spans of the run while its block lasts. Errors of telemetry end no run."""
+    if not is_enabled(os.environ):
         yield
         return
     try:
@@ -67,7 +67,7 @@ def observed(run: ActiveRun) -> Iterator[None]:
         log.warning(
             "telemetry_off",
             hint="OTEL_EXPORTER_OTLP_ENDPOINT is set and OpenTelemetry is not installed: "
-            "pip install 'task-history[otel]', or take the variable away",
+            "pip install 'task-history[otel]', or unset the variable",
         )
         yield
         return
@@ -129,7 +129,7 @@ class _Telemetry:
         span.end(now_ns)
 
     def end(self, error: BaseException | None) -> None:
-        """Ends the run's span and sends what is left. Of an error only its class is told: its text may name rows."""
+        """Ends the run's span and sends what is left. Of an error only its class is sent: its text may name rows."""
         from opentelemetry.trace import Status, StatusCode
 
         tally = self._run.loop.context.tally
@@ -145,7 +145,7 @@ class _Telemetry:
             self._meters.force_flush(_FLUSH_MS)
             self._tracers.shutdown()
             self._meters.shutdown(_FLUSH_MS)
-        except Exception as failure:  # noqa: BLE001 - what only tells of a run does not end it
+        except Exception as failure:  # noqa: BLE001 - failed telemetry ends no run
             log.warning("telemetry_failed", reason=type(failure).__name__)
 
     def _make_instruments(self) -> None:

@@ -14,12 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core.log import log
+from ..warehouse.duckdb_file import LOCK_WAIT_S
 from .errors import is_locked
 
-LOCK_WAIT_S = 10.0
-LONG_LOCK_WAIT_S = 120.0
-"""Maximum seconds to wait while another process has the file open: at first, and once rows may be lost."""
-_TOLD_AFTER_S = 3.0
+_LOGGED_AFTER_S = 3.0
 """Seconds of waiting for the file after which the log says so."""
 _POLL_S = 0.05, 0.15
 """Minimum and maximum seconds between two attempts to open the file."""
@@ -106,7 +104,7 @@ class SharedConnection:
         client = self._client()
         time.sleep(max(0.0, self._reopens_at - time.monotonic()))
         began = time.monotonic()
-        is_told = False
+        is_logged = False
         while True:
             try:
                 client.open_connection()
@@ -115,8 +113,8 @@ class SharedConnection:
                 waited_s = time.monotonic() - began
                 if not is_locked(error) or waited_s > self.lock_wait_s:
                     raise
-                if waited_s > _TOLD_AFTER_S and not is_told:
-                    is_told = True
+                if waited_s > _LOGGED_AFTER_S and not is_logged:
+                    is_logged = True
                     log.info("waiting_for_file", reason=str(error).splitlines()[0], seconds=self.lock_wait_s)
             time.sleep(random.uniform(*_POLL_S))
         self._is_open.set()

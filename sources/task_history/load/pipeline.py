@@ -22,17 +22,18 @@ from ..core.models import ColumnLimits, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
+from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
 from ..warehouse.former_tables import completed
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns, refused
 from .altered import mend
-from .connection import LOCK_WAIT_S, LONG_LOCK_WAIT_S, SharedConnection
+from .connection import SharedConnection
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
-from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources
+from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
 
 
 class Loader:
@@ -236,7 +237,9 @@ class Loader:
         # Each resource takes time, even without rows; the one of executions draws the batches for all.
         chosen = {self.system.executions.name, *ready.tables}
         every = resources(self.system, [ready], self.writer(), cursor=cursor)
-        self.pipeline.extract(self._source(resource for resource in every if resource.name in chosen))
+        self.pipeline.extract(
+            source(self.system, [resource for resource in every if resource.name in chosen])
+        )
         self.pipeline.normalize()
 
     def close(self) -> None:
@@ -375,16 +378,6 @@ class Loader:
             self._sql_client = self.pipeline.sql_client()
         return self._sql_client
 
-    def _source(self, made: Iterable[Any]) -> Any:
-        made = list(made)
-
-        # No table is nested, so that no root key is needed.
-        @dlt.source(name=self.system.name, max_table_nesting=0, root_key=False)
-        def system() -> Any:
-            return made
-
-        return system()
-
     def _schema(self) -> Any:
         """The pipeline's schema, cached because dlt reads it from a file each time; None before the first load."""
         schemas: Any = self.pipeline.schemas
@@ -408,7 +401,7 @@ class Loader:
             self.pipeline.load()
             self._cached_schema = None
             return
-        wanted = self._source(empty_resources(self.system)).discover_schema()
+        wanted = source(self.system, empty_resources(self.system)).discover_schema()
         dlt_internals.mark_as_seen(wanted)
         with self.pipeline.managed_state():
             known = self._schema()

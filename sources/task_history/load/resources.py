@@ -238,3 +238,15 @@ class _BatchQueues:
                 yield self._writer.arrow(self._tables[name], [])
 
         return rows
+
+
+def source(system: System, members: Iterable[Any]) -> Any:
+    """The dlt source of a system with these resources, named as the system."""
+    members = list(members)
+
+    # No table is nested, so that no root key is needed.
+    @dlt.source(name=system.name, max_table_nesting=0, root_key=False)
+    def of_system() -> Any:
+        return members
+
+    return of_system()

@@ -1,4 +1,4 @@
-"""Read-only connections to a DuckDB file, whose SQL can reach nothing but the file's tables."""
+"""Read-only connections to a DuckDB file, whose SQL can reach nothing but the file's tables; waits for its lock."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Any
 
 from ..core.errors import WarehouseUnavailable
 
-_LOCK_WAIT_S = 15.0
-"""Maximum seconds to wait for the file's lock; a sync holds it only while it commits or queries."""
+READ_LOCK_WAIT_S = 15.0
+"""Maximum seconds that a reader waits for the file's lock; a sync holds it only while it commits or queries."""
+LOCK_WAIT_S = 10.0
+"""Maximum seconds that a run waits for the file's lock before it has read anything."""
+LONG_LOCK_WAIT_S = 120.0
+"""The same once rows could be lost, and for accounts that are synced side by side into one file."""
 _SETTINGS = (
     "GLOBAL TimeZone = 'UTC'",
     "python_enable_replacements = false",
@@ -32,16 +36,15 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
     It reads and writes no other file, opens no address, loads no extension and, if ``is_locked``, keeps its settings:
     https://duckdb.org/docs/stable/operations_manual/securing_duckdb/overview
 
-    What writes to the file cannot be without that access, since load packages are Parquet files beside it: so the
-    connection of a run (sync, backfill, audit, replay), also where it only asks, can read files. Names and values in
-    its SQL are quoted or bound.
+    The connection of a run (sync, backfill, audit, replay) is another one: it loads Parquet files and can therefore read
+    files. Names and values in its SQL are quoted or bound.
 
     Raises:
         WarehouseUnavailable: another process keeps the file, or it is no DuckDB file.
     """
     import duckdb
 
-    deadline = time.monotonic() + _LOCK_WAIT_S
+    deadline = time.monotonic() + READ_LOCK_WAIT_S
     while True:
         try:
             connection = duckdb.connect(str(file), read_only=True, config={"threads": 2})
