@@ -7,9 +7,10 @@ The packages, lowest first; each imports only those above it in this list (``mak
     systems      one package per vendor: what it says and how it is asked
     redaction    secrets taken out of what a vendor sends
     settings     what a user may set, checked
+    state        locks and the shared Postgres of several machines
     client       all that speaks HTTP to a vendor, within the budget of its key
     warehouse    what the tables are and what they are asked
-    extract      what a vendor is asked for and when an answer is believed; rows, details, open executions
+    extract      requests for lists and details, and the evidence that the answers are complete
     load         rows → Arrow → dlt → the warehouse; the only one of these packages that imports dlt
     views        what analysts ask: one question per file, made in the warehouse, checked, described
     runs         what a command does: sync, backfill, audit, replay, plan; in batches, over partitions

@@ -1,11 +1,11 @@
-"""What the vendor is asked, and when an answer is believed. Takes a ``Sender``, knows no client.
+"""What the vendor is asked, and the evidence that its answers are complete. Takes a ``Sender``, knows no client.
 
 In the order in which data meets them::
 
     pages               single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere
-    evidence            when what was read of a window is believed to be all of it
+    evidence            the evidence that a window was read completely
     one_instant         all executions of one millisecond, whose order may change
     seen_order          what pages showed of a listing's order
     chain               one reading of a list without a count, page after page

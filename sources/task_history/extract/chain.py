@@ -102,7 +102,7 @@ class Chain:
         self.reached_end = False
         """Whether the end of the list was reached."""
         self._reason = ""
-        """Why the pages are not believed to follow each other."""
+        """The reason why the pages may not follow each other."""
         self._total: int | None = None
         self._is_recounted = False
         """Whether the vendor's count changed while the list was read."""
@@ -124,7 +124,7 @@ class Chain:
 
     @property
     def evidence(self) -> Completeness:
-        """What makes the rows of all its pages believed to be all."""
+        """The evidence that the rows of all its pages are complete."""
         if self._evidence_of_nothing is not None:
             return self._evidence_of_nothing
         if not self.reached_end:

@@ -1,4 +1,4 @@
-"""Where do the vendor's rows of a window differ from those that are stored?
+"""Compares a window with the vendor: finds the rows that are missing in the warehouse, and those only stored there.
 
 One request counts a window. Where the counts differ it is halved, until a page holds all of a half and
 tells which rows they are: a few requests for each difference, however long the window.
@@ -81,7 +81,7 @@ class Comparison:
     read: list[Row] = field(default_factory=list)
     """Rows that were read on the way; some may lie outside of the window, some may be there twice."""
     evidence: Completeness = COUNT
-    """The weakest evidence of what was read whole and believed complete."""
+    """The weakest evidence of the windows that were read whole and verified."""
 
     @property
     def is_verified(self) -> bool:

@@ -47,7 +47,7 @@ COUNT, CHAIN, REPEAT = Completeness("count"), Completeness("chain"), Completenes
 
 
 def unverified(reason: str) -> Completeness:
-    """Nothing makes the rows believed complete."""
+    """No evidence that the rows are complete, for this reason."""
     return Completeness("none", (reason,))
 
 

@@ -83,7 +83,7 @@ class FullScan(UnsortedListing):
     def _safe_start(self, window: Window, stored: StoredExecutions | None) -> int:
         """A position in the list before which all rows are newer than the window.
 
-        The list is believed to come newest first if it does so at its beginning and at that position.
+        The list counts as sorted newest first if it is so at its beginning and at that position.
         """
         count = stored.count(Window(window.end, _FAR)) if stored is not None else 0
         size = self._system.listing.page_size

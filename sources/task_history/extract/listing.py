@@ -44,7 +44,7 @@ class ListedWindow:
 
     @property
     def is_verified(self) -> bool:
-        """Whether they are believed to be all."""
+        """Whether the rows are verified to be complete."""
         return self.completeness.is_verified
 
 

@@ -16,7 +16,7 @@ _EMPTY = "a page behind rows came empty, twice"
 
 
 def read_instant(pages: Pages, window: Window) -> tuple[dict[str, Row], Completeness]:
-    """The executions of a window of one millisecond, by id, and what makes them believed to be all.
+    """The executions of a window of one millisecond, by id, and the evidence that they are complete.
 
     Raises:
         PaginationLoop: offsets do not lead to other rows.

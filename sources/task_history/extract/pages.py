@@ -1,7 +1,7 @@
 """One closed window → all its rows, however its pages come.
 
 Pages are asked for side by side by offset. Offsets drift when rows arrive or expire meanwhile, and
-rows of one millisecond may swap positions between pages; so what was read is only believed when as many
+rows of one millisecond may swap positions between pages; so a window is only verified when as many
 distinct ids came as the vendor counts, by the same count on every page. Rows that arrive while as many
 others expire leave the count as it was; but what expires is the oldest, so that the first page shows it.
 """
@@ -65,7 +65,7 @@ class Reading:
         return len({page.total for page in self.pages.values()}) > 1
 
     def evidence(self, rows: int) -> Completeness:
-        """What makes so many distinct rows of its pages believed to be all."""
+        """The evidence that so many distinct rows of its pages are complete."""
         if self.has_drifted:
             return unverified("the oldest rows changed while the window was read")
         totals = [page.total for page in self.pages.values()]
@@ -127,7 +127,7 @@ class Pages:
         self.others = 0
         """How many rows without a usable id, or from outside of a window, pages have shown so far."""
         self.short: list[Window] = []
-        """Windows whose parts were believed and together hold fewer rows than the vendor counted before."""
+        """Windows whose parts were verified and together hold fewer rows than the vendor counted before."""
 
     @property
     def system(self) -> System:

@@ -1,4 +1,4 @@
-"""Rows that were read → a piece of a window: cut to it, with what makes them believed to be all."""
+"""Rows that were read → a piece of a window: cut to it, with the evidence that they are complete."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def complete_beginning(system: System, reading: Reading) -> ListedWindow | None:
 
 
 def whole_page(pages: Pages, window: Window, page: Page) -> Completeness | None:
-    """What makes a first page believed to hold all rows of the window, in any order; None where more may follow."""
+    """The evidence that a first page holds all rows of the window, in any order; None where more may follow."""
     system, count = pages.system, count_of(page)
     if not page.size:
         return of_nothing(page)

@@ -1,6 +1,6 @@
 """What the pages of a listing showed of its order in this run: whether it is sorted, and whether it stays.
 
-Pages of a list without a count are believed to follow each other only where they show the same rows in the same
+Pages of a list without a count follow each other for certain only where they show the same rows in the same
 sequence. How many rows two pages have to share for that depends on what was seen:
 
 - sorted by start: back to the last row of another instant, since rows of one instant may swap;

@@ -180,7 +180,7 @@ class SingleReads(Generic[T]):
         """Reads items that the vendor is known to hold until one answers. Raises what says that none does.
 
         ``is_last`` says that nothing is left to read: then the time of the run is spent, and where there is no such
-        item those that failed are believed to be the only ones.
+        item only those that failed count as unreadable.
         """
         known = list(islice(self._known({*self._in_a_row, *self._postponed}), _MAX_KNOWN))
         error: Failure | None = None

@@ -98,7 +98,7 @@ class SortedListing:
         in_columns: bool = False,
         stored: StoredExecutions | None = None,  # noqa: ARG002 - the vendor filters by time
     ) -> Iterator[ListedWindow]:
-        """The window in pieces, oldest first, each with what makes it believed to be all.
+        """The window in pieces, oldest first, each with the evidence that it is complete.
 
         ``head`` is its first page, where it is known. ``is_oldest`` says that it may begin with the oldest executions
         that the vendor has: they may expire while they are read. ``in_columns`` says that pages may be asked for ahead
@@ -377,7 +377,7 @@ class SortedListing:
         yield from self._pieces(reading.window, is_oldest=may_expire)
 
     def _counts_up(self, reading: Reading, rows: Rows) -> tuple[Completeness, ListedWindow | None]:
-        """What makes the rows of the reading believed to be all, and the window, if they are as many as are counted."""
+        """The evidence that the rows of the reading are complete, and the window, if the vendor counts as many."""
         evidence = reading.evidence(len(rows))
         if not evidence.is_verified and reading.evidence((reading.total or 0) - reading.others).is_verified:
             swapped = self._swapped(reading)

@@ -187,7 +187,7 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     completeness = event.completeness
     if len(comparison.vanished) > MAX_VANISHED:
         completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are no longer listed",))
-    # One that was believed purged, or that did not fit the filters, has a state already.
+    # One that was marked as purged, or that did not fit the filters, has a state already.
     stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = warehouse_rows.executions(
