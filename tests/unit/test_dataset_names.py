@@ -180,7 +180,7 @@ def test_views_do_not_depend_on_the_settings_of_other_systems(tmp_path: Path) ->
 def test_a_dataset_is_not_named_as_its_file(file: str, dataset: str, tmp_path: Path) -> None:
     """DuckDB takes both names for one and finds neither: said before anything is sent."""
     environ = {"DESTINATION__DUCKDB__CREDENTIALS": str(tmp_path / file), "DLT_DATA_DIR": str(tmp_path)}
-    with pytest.raises(ConfigurationError, match=f"Name the file otherwise, such as {dataset}_warehouse"):
+    with pytest.raises(ConfigurationError, match=f"Give the file another name, such as {dataset}_warehouse"):
         target.find_target(None, "any", dataset=dataset, environ=environ, folder=tmp_path)
     assert target.find_target(None, "any", dataset="other", environ=environ, folder=tmp_path).file
 

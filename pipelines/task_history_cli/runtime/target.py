@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DEFAULT = "duckdb"
 DEFAULT_FILE = "warehouse.duckdb"
 _MAX_KEY_BYTES = 1_000_000
-_OF_DUCKDB = frozenset(
+_DUCKDB_SETTINGS = frozenset(
     {
         "create_indexes",
         "credentials",
@@ -46,9 +46,9 @@ _OF_DUCKDB = frozenset(
         "truncate_tables_on_staging_destination_before_load",
     }
 )
-"""What dlt knows under ``destination.duckdb``, but for what it sets by itself; stated, since dlt is slow to import.
+"""Settings that dlt knows under ``destination.duckdb``, without those it sets itself; a copy, since dlt imports slowly.
 https://dlthub.com/docs/dlt-ecosystem/destinations/duckdb"""
-_OF_CREDENTIALS = frozenset(
+_DUCKDB_CREDENTIALS = frozenset(
     {
         "database",
         "drivername",
@@ -66,7 +66,7 @@ _OF_CREDENTIALS = frozenset(
         "username",
     }
 )
-"""What dlt knows under ``destination.duckdb.credentials``."""
+"""Settings that dlt knows under ``destination.duckdb.credentials``."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Target:
     name: str
     file: Path | None = None
     credentials: str | None = field(default=None, repr=False)
-    """What was read for it from a file; None where dlt finds them itself."""
+    """Credentials that were read from a file; None where dlt finds them itself."""
 
     @property
     def place(self) -> str:
@@ -148,8 +148,8 @@ def find_target(
     found = config_sources(os.environ if environ is None else environ, folder)
     _check_spelling(found, name)
     if name == "duckdb":
-        _check_known(found, name, _OF_DUCKDB)
-        _check_known(found, name, _OF_CREDENTIALS, within=("credentials",))
+        _check_known(found, name, _DUCKDB_SETTINGS)
+        _check_known(found, name, _DUCKDB_CREDENTIALS, within=("credentials",))
     value = _first(found, ((pipeline, "destination", name), ("destination", name), ("destination",)), name)
     if name == "duckdb":
         file = duckdb_path(DEFAULT_FILE if value is None else value)
@@ -168,11 +168,11 @@ def working_folder(target: Target) -> Path:
 
 
 def _check_catalog(file: Path, dataset: str) -> None:
-    """Raises ConfigurationError when DuckDB would call the database as the dataset, and know none of both."""
+    """Raises ConfigurationError when database and dataset have one name, with which DuckDB finds neither."""
     if file.name.partition(".")[0].lower() == dataset.lower():
         raise ConfigurationError(
-            f"destination.duckdb.credentials: DuckDB calls the database in {file.name} as the dataset {dataset}, and "
-            f"then finds neither. Name the file otherwise, such as {dataset}_warehouse.duckdb."
+            f"destination.duckdb.credentials: DuckDB names the database in {file.name} like the dataset {dataset}, and "
+            f"then finds neither. Give the file another name, such as {dataset}_warehouse.duckdb."
         )
 
 
@@ -207,13 +207,13 @@ def _key(value: Any) -> str | None:
 
 
 def _first(found: Sequence[ConfigSource], paths: Sequence[tuple[str, ...]], name: str) -> Any:
-    for place in found:
+    for source in found:
         for path in paths:
-            value = place.get(*path, "credentials")
+            value = source.get(*path, "credentials")
             if value is not None and (path[-1] == name or isinstance(value, str)):
                 return value
             # dlt's way in the environment, where a table has a variable for each of its settings.
-            if name == "duckdb" and (value := place.get(*path, "credentials", "database")) is not None:
+            if name == "duckdb" and (value := source.get(*path, "credentials", "database")) is not None:
                 return value
     return None
 
@@ -223,8 +223,8 @@ def _check_known(
 ) -> None:
     """Raises ConfigurationError for a setting of the warehouse that dlt does not know, and would ignore silently."""
     section = ("destination", name, *within)
-    for place in found:
-        for path, is_table in place.paths():
+    for source in found:
+        for path, is_table in source.paths():
             # A section of the pipeline's name may stand before the others.
             for before in (0, 1):
                 words = path[before:]
@@ -232,31 +232,31 @@ def _check_known(
                     continue
                 if (key := words[len(section)]) not in known:
                     near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-                    right = place.spelled((*path[: before + len(section)], *near), is_table=False)
+                    right = source.spelled((*path[: before + len(section)], *near), is_table=False)
                     advice = (
                         f"Did you mean {right}?" if near else f"Settings there: {', '.join(sorted(known))}."
                     )
                     raise ConfigurationError(
-                        f"There is no setting {place.spelled(path, is_table=is_table)} (in {place.name}). {advice}"
+                        f"There is no setting {source.spelled(path, is_table=is_table)} (in {source.name}). {advice}"
                     )
 
 
 def _check_spelling(found: Sequence[ConfigSource], name: str) -> None:
     """Raises ConfigurationError for a misspelled setting of the warehouse, which dlt would ignore silently."""
     right = ("destination", name, "credentials", "database")
-    for place in found:
-        for path, is_table in place.paths():
+    for source in found:
+        for path, is_table in source.paths():
             # A section of the pipeline's name may stand before the others.
             for before in (0, 1):
                 words = path[before:]
                 expected = right[: len(words)]
                 if not 3 <= len(words) <= len(right) or words == expected:
                     continue
-                is_another = place.get(*path[:before], *words[:2], "destination_type") is not None
+                is_another = source.get(*path[:before], *words[:2], "destination_type") is not None
                 if all(map(_is_near, words, expected)) and not is_another:
-                    suggested = place.spelled((*path[:before], *expected), is_table=is_table)
+                    suggested = source.spelled((*path[:before], *expected), is_table=is_table)
                     raise ConfigurationError(
-                        f"There is no setting {place.spelled(path, is_table=is_table)} (in {place.name}). Did you mean "
+                        f"There is no setting {source.spelled(path, is_table=is_table)} (in {source.name}). Did you mean "
                         f"{suggested}?"
                     )
 

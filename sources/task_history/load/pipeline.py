@@ -175,7 +175,7 @@ class Loader:
     def _set_aside(self, error: Exception, client: Any) -> None:
         """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
 
-        What it marked as loaded is unmarked, and the cursor is as it was before the package.
+        Its rows of coverage and of the details log are deleted, and the cursor is as it was before the package.
 
         Raises:
             PackageRefused: it is set aside.
@@ -220,7 +220,7 @@ class Loader:
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""
         system, schema = self.system, self._schema()
-        refused.write_marks(Path(self.pipeline.working_dir), system, ready.tables)
+        refused.write_loaded_keys(Path(self.pipeline.working_dir), system, ready.tables)
         executions, column = system.executions.name, system.started_column
         if self._makes_packages and schema is not None and fits_schema(schema, ready.tables):
             self._package_writer = self._package_writer or PackageWriter(

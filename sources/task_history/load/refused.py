@@ -1,4 +1,4 @@
-"""Load packages that the warehouse refused for good: how they are told, kept, and what has to be read again."""
+"""Load packages that the warehouse refused for good: detected by the error, kept in a folder, and read again."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ..warehouse.tables import COVERAGE
 
 FOLDER = "refused"
 """The folder of refused packages in the working folder of a pipeline."""
-_MARKS_FILE = "marks.json"
-_NOTE_FILE = "refusal.json"
+_LOADED_KEYS_FILE = "loaded_keys.json"
+"""The file with the keys of the rows by which the next package says that something is loaded."""
+_REFUSAL_FILE = "refusal.json"
 _KEPT = 5
 """Number of refused packages that are kept."""
 _KEYS_PER_STATEMENT = 100
@@ -51,8 +52,8 @@ class Refusal:
         """What was refused, where it is kept and what to do."""
         return (
             f"The warehouse refused rows of {self.place} for good: {self.reason}. The load package is kept in {kept}; "
-            "what it held is read again. Change what refuses them there (a constraint, a trigger), or wait until the "
-            "vendor's rows are others."
+            "what it held is read again. Change the constraint or trigger that refuses them, or wait until the vendor's "
+            "rows change."
         )
 
 
@@ -68,7 +69,7 @@ class RefusedPackage:
 
 
 def refusal(causes: Iterable[BaseException], columns: Callable[[str], Collection[str]]) -> Refusal | None:
-    """The refusal that an error tells of; None where the same package may be loaded later.
+    """The refusal in an error; None where the same package may be loaded later.
 
     ``causes`` are the error and its causes, ``columns`` gives the columns of a table. The reason has no row's values.
     """
@@ -108,35 +109,35 @@ def _named(text: str, columns: Collection[str]) -> str:
     return next((word for word in re.findall(r"\w+", text) if word in columns), "")
 
 
-def write_marks(folder: Path, system: System, tables: Mapping[str, Any]) -> None:
-    """Notes which rows of the next package say that something is loaded, by the keys in its Arrow tables.
+def write_loaded_keys(folder: Path, system: System, tables: Mapping[str, Any]) -> None:
+    """Writes the keys of the rows by which the next package says that something is loaded (coverage, details log).
 
     Tables of a package are loaded one by one: these rows may be in the warehouse when another table is refused.
     """
-    marks = {
+    keys = {
         table.name: [list(map(str, key)) for key in zip(*_keys(table, tables[table.name]), strict=True)]
-        for table in _marking(system)
+        for table in _tables_of_loaded(system)
         if table.name in tables
     }
-    (folder / _MARKS_FILE).write_text(json.dumps({"marks": marks, "tables": sorted(tables)}))
+    (folder / _LOADED_KEYS_FILE).write_text(json.dumps({"keys": keys, "tables": sorted(tables)}))
 
 
 def _keys(table: Table, rows: Any) -> Iterator[list[Any]]:
     return (rows[name].to_pylist() for name in table.primary_key)
 
 
-def _marking(system: System) -> tuple[Table, ...]:
+def _tables_of_loaded(system: System) -> tuple[Table, ...]:
     return (COVERAGE, *(one.details.log for one in (system, *system.companions)))
 
 
 def loaded_tables(folder: Path) -> list[str]:
     """The tables of the last package."""
-    return [str(name) for name in _noted(folder).get("tables", ())]
+    return [str(name) for name in _last_package(folder).get("tables", ())]
 
 
-def _noted(folder: Path) -> dict[str, Any]:
+def _last_package(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / _MARKS_FILE).read_text())
+        found = json.loads((folder / _LOADED_KEYS_FILE).read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -145,10 +146,10 @@ def _noted(folder: Path) -> dict[str, Any]:
 def deletions(
     folder: Path, system: System, qualified: Callable[[str], str]
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Statements, with values, that delete what the last package marked as loaded: it is read again."""
-    marks = _noted(folder).get("marks", {})
-    for table in _marking(system):
-        keys = marks.get(table.name, [])
+    """Statements, with values, that delete the rows by which the last package said that something is loaded."""
+    loaded = _last_package(folder).get("keys", {})
+    for table in _tables_of_loaded(system):
+        keys = loaded.get(table.name, [])
         instants = {column.name for column in table.columns if column.type == "timestamp"}
         one = " AND ".join(f"{name} = %s" for name in table.primary_key)
         for start in range(0, len(keys), _KEYS_PER_STATEMENT):
@@ -168,7 +169,7 @@ def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -
     shutil.rmtree(kept, ignore_errors=True)
     package.rename(kept)
     note = {**asdict(refused), "refused_at": now.isoformat()}
-    (kept / _NOTE_FILE).write_text(json.dumps(note))
+    (kept / _REFUSAL_FILE).write_text(json.dumps(note))
     for old in sorted(kept.parent.iterdir(), key=lambda entry: entry.name)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return kept
@@ -177,7 +178,7 @@ def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -
 def kept_packages(working_dir: Path) -> list[RefusedPackage]:
     """The refused packages that are kept of a pipeline, oldest first."""
     found = []
-    for file in sorted((working_dir / FOLDER).glob(f"*/{_NOTE_FILE}")):
+    for file in sorted((working_dir / FOLDER).glob(f"*/{_REFUSAL_FILE}")):
         try:
             note = json.loads(file.read_text())
             at = datetime.fromisoformat(note["refused_at"])

@@ -133,8 +133,8 @@ def test_the_known_settings_of_duckdb_are_those_of_dlt() -> None:
     ``storage_version`` is this project's."""
     spec = dlt.destinations.duckdb.spec
     of_dlt = {"dataset_name", "destination_name", "pipeline_name", "pipeline_working_dir"}
-    assert set(spec.get_resolvable_fields()) - of_dlt == target._OF_DUCKDB - {"storage_version"}
-    assert set(DuckDbCredentials.get_resolvable_fields()) - {"conn_pool"} == target._OF_CREDENTIALS
+    assert set(spec.get_resolvable_fields()) - of_dlt == target._DUCKDB_SETTINGS - {"storage_version"}
+    assert set(DuckDbCredentials.get_resolvable_fields()) - {"conn_pool"} == target._DUCKDB_CREDENTIALS
 
 
 @pytest.mark.parametrize(
