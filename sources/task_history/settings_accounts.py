@@ -88,7 +88,7 @@ def configured_instances(system: System, paths: Iterable[Path]) -> list[str | No
 
 
 def check_account(system: System, instance: str, sources: Sequence[ConfigSource]) -> None:
-    """Raises ConfigurationError where no setting tells the account from another one, as after a typing error."""
+    """Raises ConfigurationError where no setting distinguishes the account from another one, as after a typing error."""
     configured = [name for name in configured_instances(system, _paths(sources)) if name is not None]
     if instance in configured:
         _warn_of_double(Account(system, instance), sources)
@@ -118,14 +118,14 @@ def _warn_of_double(account: Account, sources: Sequence[ConfigSource]) -> None:
 
 
 def _identity(account: Account, sources: Sequence[ConfigSource]) -> dict[str, str]:
-    """The values that tell the account from others, by setting."""
+    """The values that distinguish the account from others, by setting."""
     values = account.values(sources)
     own = sorted(_own_settings(account.system))
     return {name: _NOTATION.sub("", str(values.get(name, ("", ""))[0])) for name in own}
 
 
 def _own_settings(system: System) -> set[str]:
-    """The settings that tell one account from another."""
+    """The settings that distinguish accounts."""
     return {
         setting.name
         for setting in settings_in(system.settings)

@@ -80,7 +80,7 @@ _TRACE_FOLLOWS = " with message Traceback (most recent call last):"
 class _Onward(logging.Handler):
     """Passes the first line of dlt's events to the handlers of the root logger, which format and redact them.
 
-    The lines after it and traces end with the warehouse's words, which may quote a row. The command tells the error.
+    The lines after it and traces end with the warehouse's words, which may quote a row. The command prints the error.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

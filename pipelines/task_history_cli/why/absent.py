@@ -23,7 +23,7 @@ class VendorReply:
     started_at: datetime | None = None
     known: Known | None = None
     is_listed: bool | None = None
-    """Whether the listing of its millisecond shows it; None when that was not asked or cannot be told."""
+    """Whether the listing of its millisecond shows it; None when that was not asked or is not known."""
 
     @property
     def is_there(self) -> bool:

@@ -171,7 +171,7 @@ def read_filters(text: str) -> dict[str, str]:
 def fits(
     filters: Mapping[str, str], known: Known, system: System, *, read_at: datetime | None
 ) -> bool | None:
-    """Whether a listing under the filters showed it at ``read_at``; None when that cannot be told."""
+    """Whether a listing under the filters showed it at ``read_at``; None when that is not known."""
     matches = [_fits(name, value, known, system, read_at) for name, value in filters.items()]
     if False in matches:
         return False

@@ -103,7 +103,7 @@ def _single(
 
 
 def _is_listed(client: Client, settings: Settings, execution_id: str, window: Window) -> bool | None:
-    """Whether a listing shows it; None when the first page does not tell, or the vendor fails now."""
+    """Whether a listing shows it; None when the first page does not show it, or the vendor fails now."""
     system = settings.system
     with suppress(Stopped, VendorError):
         page = Pages(client, system, settings.values).one(window)

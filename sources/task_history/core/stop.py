@@ -15,7 +15,7 @@ _CLOCK_ID = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", Non
 
 
 def uptime_s() -> float:
-    """Seconds since the machine started, time asleep included where the platform tells; never set back."""
+    """Seconds since the machine started, time asleep included where the platform counts it; never set back."""
     return time.monotonic() if _CLOCK_ID is None else time.clock_gettime(_CLOCK_ID)
 
 

@@ -27,8 +27,8 @@ _MAX_REASON_CHARS = 300
 # Of PEP 249: "problems with the processed data" and "the relational integrity of the database is affected". All else,
 # such as OperationalError, may be over when the package is loaded again. https://peps.python.org/pep-0249/#exceptions
 _DATA_ERRORS = frozenset({"DataError", "IntegrityError"})
-# Of Postgres, which its drivers tell under other classes: a view's check, RAISE in a trigger, a value longer than an
-# index takes. https://www.postgresql.org/docs/current/errcodes-appendix.html
+# SQLSTATEs of Postgres, which its drivers raise as other classes: a view's check, RAISE in a trigger, a value too long
+# for an index. https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRES_DATA_STATES = frozenset({"44000", "P0001", "54000"})
 # "Any kind of invalid input other than an invalid query, such as missing required fields"
 # https://cloud.google.com/bigquery/docs/error-messages

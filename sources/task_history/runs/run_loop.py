@@ -76,7 +76,7 @@ class RunLoop:
     def batches(self) -> Generator[Batch, None, None]:
         """The batches to commit, in order; waits for commits whose rows the work queries next.
 
-        Never raises for a stop or an error of the work: ``stopped`` and ``error`` hold them, so that the run's row tells.
+        Never raises for a stop or an error of the work: ``stopped`` and ``error`` hold them, for the run's row.
         """
         work = self._chunks()
         self._batch_in_hand = self._batch()
@@ -156,7 +156,7 @@ class RunLoop:
 
     @property
     def is_written(self) -> bool:
-        """Whether the row of the run tells its end, in the warehouse."""
+        """Whether the run's row in the warehouse has its end."""
         progress = self.context.progress
         return self._is_over and progress.committed == progress.handed_out
 

@@ -199,7 +199,7 @@ def _write_end(loader: Loader, run: RunRow, client: Client, loop: RunLoop | None
     row |= loop.context.range_columns() if loop else {}
     try:
         loader.put(SYNC_RUNS, row)
-    except Exception as error:  # noqa: BLE001 - the error that ended the run is the one to tell
+    except Exception as error:  # noqa: BLE001 - the error that ended the run is the one to report
         log.debug("run_not_written", reason=f"{type(error).__name__}: {error}")
 
 

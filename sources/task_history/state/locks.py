@@ -165,7 +165,7 @@ class FileLocks:
 
 
 class PostgresLocks:
-    """Advisory locks of one connection to the shared state. ``place`` tells apart what the names belong to.
+    """Advisory locks of one connection to the shared state. ``place`` is the warehouse that they guard.
 
     An unreachable server is asked again for ``deadline_s`` seconds; ``wait`` sleeps, or raises Stopped.
     """

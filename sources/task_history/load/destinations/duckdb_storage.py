@@ -39,7 +39,7 @@ def create_file(file: Path, version: str) -> None:
     """Creates the DuckDB file whole or not at all, if it is missing or empty; it keeps its storage version ever after.
 
     A process that is killed while DuckDB creates its file leaves an empty one, which DuckDB does not open. What makes
-    it impossible to create the file is told by whoever opens it.
+    it impossible to create the file is an error when it is opened.
     """
     if str(file) == ":memory:" or (file.exists() and file.stat().st_size):
         return

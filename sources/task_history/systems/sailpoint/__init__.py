@@ -183,6 +183,7 @@ def read_page(data: Json) -> Page:
 
 
 def is_open(row: Row) -> bool:
+    """Whether it may still change: it has no end, and no status that ``statuses`` of ``tables`` makes final."""
     return (
         str(row.get("status") or "").lower() not in TERMINAL
         and instant_or_millis(row.get("closeTime")) is None
