@@ -7,12 +7,14 @@ import json
 import resource
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from task_history.systems import find, names
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
 
@@ -247,6 +249,31 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
         done = place.run("sync", "paragon")
         assert "coverage_forgotten" in done.stderr
         assert differences(place, sandbox) == PERFECT
+
+
+@pytest.mark.parametrize("system", names())
+def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path) -> None:
+    """Without a table of steps, or of what comes with them, no details count as loaded: the sync reads them again."""
+    with SandboxProcess(system, executions=40, seed=8, days=3, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system=system)
+        place.run("sync", system)
+        of_system = find(system)
+        filled = [
+            table.name
+            for one in (of_system, *of_system.companions)
+            for table in (one.details.steps, *one.details.children)
+        ]
+        before = _counts(place, system, filled)
+        assert all(before)
+        for table in filled:
+            with duckdb.connect(str(place.file)) as connection:
+                connection.execute(f"DROP TABLE {system}.{table}")
+            assert "details_forgotten" in place.run("sync", system).stderr
+            assert _counts(place, system, filled) == before
+
+
+def _counts(place: Place, system: str, tables: Sequence[str]) -> list[int]:
+    return [place.query(f"SELECT count(*) FROM {system}.{table}")[0][0] for table in tables]
 
 
 def test_readers_do_not_end_a_sync(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from dlt.common.schema import Schema
 
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
+from ..core.models import Table
+from ..systems.protocol import System
 from ..warehouse import tables
 from .destinations import Backend
 
@@ -20,12 +22,13 @@ def mend(
     schema: Schema,
     backend: Backend,
     *,
-    executions: str,
+    system: System,
     opened: Callable[[], AbstractContextManager[Any]],
 ) -> None:
     """Creates tables and columns again that were dropped by hand; dlt would assume that they exist.
 
-    ``executions`` is the table of executions: without it what is covered is forgotten. ``opened`` gives an open client.
+    Where the table of executions lacks something, what is covered is forgotten; where tables of steps do, what details
+    are loaded. ``opened`` gives an open client.
 
     Raises:
         WarehouseUnavailable: a column was given another type by hand, which would lose values.
@@ -68,8 +71,13 @@ def mend(
     with opened() as client:
         version = client.make_qualified_table_name(schema.version_table_name)
         client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
-        if any(table == executions for table, _ in lost):
+        altered = {table for table, _ in lost}
+        if system.executions.name in altered:
             _forget_coverage(client, there)
+        for one in (system, *system.companions):
+            filled = (one.details.steps, *one.details.children)
+            if altered & {table.name for table in filled} and (one.details.log.name, "outcome") in there:
+                _forget_details(client, one.details.log)
     pipeline.sync_schema()
 
 
@@ -88,6 +96,17 @@ def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str]) -> None:
             window_end=end,
             hint="this sync lists again from start_date on; task-history backfill brings what lies before",
         )
+
+
+def _forget_details(client: Any, details_log: Table) -> None:
+    """Deletes which executions' steps are loaded, because these were dropped; they are read again."""
+    name = client.make_qualified_table_name(details_log.name)
+    client.execute_sql(f"DELETE FROM {name} WHERE outcome = %s", "loaded")
+    log.warning(
+        "details_forgotten",
+        table=details_log.name,
+        hint="this sync reads the steps again; task-history backfill reads those from before the syncs",
+    )
 
 
 def _stored_types(pipeline: dlt.Pipeline, schema: Schema) -> dict[tuple[str, str], str]:

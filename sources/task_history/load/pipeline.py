@@ -443,5 +443,4 @@ class Loader:
 
     def _mend(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
-        executions = self.system.executions.name
-        mend(self.pipeline, self._schema(), self.backend, executions=executions, opened=self._opened)
+        mend(self.pipeline, self._schema(), self.backend, system=self.system, opened=self._opened)
