@@ -38,3 +38,11 @@ def double(name: str, description: str, source: str | None = None) -> Column:
 def boolean(name: str, description: str, source: str | None = None) -> Column:
     """A column of true and false."""
     return Column(name, "bool", description, source)
+
+
+LOADED_AT = timestamp(
+    "loaded_at",
+    "When this version of the row was written into the warehouse: on DuckDB later than that of every commit before, "
+    "elsewhere at most as much earlier as a commit takes. Empty for what was written before there was this column.",
+)
+"""The column of every table by which a reader finds what is new."""

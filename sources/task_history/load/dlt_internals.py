@@ -349,6 +349,38 @@ def without_merge_jobs(client: _Class) -> _Class:
     return client
 
 
+_PRECEDED = "task_history_preceded"
+
+
+def precede_merges(destination: Any, statement: Callable[[Any, Any], str | None]) -> None:
+    """Has the destination run a statement first in each job that merges staged rows, in the job's transaction.
+
+    ``statement`` gets the SQL client and dlt's schema of the table; None runs nothing.
+    """
+    if hasattr(destination, _PRECEDED):
+        return
+    make = destination.client
+
+    def client(schema: Schema, initial_config: Any = None) -> Any:
+        made: Any = make(schema, initial_config)
+        create = made._create_merge_followup_jobs
+
+        def preceded(table_chain: Any) -> Any:
+            jobs = create(table_chain)
+            if (first := statement(made.sql_client, table_chain[0])) is not None:
+                for job in jobs:
+                    file = Path(job.new_file_path())
+                    # One statement per line.
+                    file.write_text(f"{first}\n{file.read_text('utf-8')}", "utf-8")
+            return jobs
+
+        made._create_merge_followup_jobs = preceded
+        return made
+
+    destination.client = client
+    setattr(destination, _PRECEDED, True)
+
+
 def sql_client_of(job: Any) -> Any:
     """The SQL client of a running load job."""
     return job._job_client.sql_client

@@ -16,6 +16,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
 
 from ..core.batch import Batch
+from ..core.columns import LOADED_AT
 from ..core.errors import PackageRefused, WarehouseUnavailable
 from ..core.log import log
 from ..core.models import ColumnLimits, Row, Table
@@ -26,7 +27,7 @@ from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
 from ..warehouse.former_tables import completed
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
-from . import destinations, dlt_internals, former_columns, refused
+from . import destinations, dlt_internals, former_columns, refused, single_row
 from .altered import mend
 from .connection import SharedConnection
 from .descriptions import descriptions
@@ -125,6 +126,7 @@ class Loader:
             self._make_package(arrow_batch(self.system, batch, self.writer()))
             release_memory()
             with self._opened() as client:
+                self.backend.begin_commit(client)
                 try:
                     info = self.pipeline.load()
                 except Exception as error:
@@ -141,6 +143,7 @@ class Loader:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self._opened() as client:
             ended = self._newest_end(client)
+            now = self.backend.begin_commit(client)
             try:
                 try:
                     self.pipeline.run()
@@ -158,6 +161,8 @@ class Loader:
             if ended is not None:
                 # The row in the package says that its run is still active.
                 sql = f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET outcome = %s, reason = %s, ended_at = %s"
+                if (tables.SYNC_RUNS.name, LOADED_AT.name) in self._known_columns():
+                    sql += f", {LOADED_AT.name} = {now}"
                 client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
 
     def _newest_end(self, client: Any) -> tuple[Any, ...] | None:
@@ -204,18 +209,10 @@ class Loader:
 
         Raises WarehouseUnavailable.
         """
-        (key,) = table.primary_key
-        given = {
-            column.name: row[column.name] for column in table.columns if row.get(column.name) is not None
-        }
-        name, values = self.qualified(table.name), list(given.values())
         with warehouse_errors(), self._opened() as client:
-            if client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", row[key]):
-                assignments = ", ".join(f"{column} = %s" for column in given)
-                client.execute_sql(f"UPDATE {name} SET {assignments} WHERE {key} = %s", *values, row[key])
-            else:
-                marks = ", ".join(["%s"] * len(given))
-                client.execute_sql(f"INSERT INTO {name} ({', '.join(given)}) VALUES ({marks})", *values)
+            single_row.write(
+                client, self.qualified(table.name), table, row, now=self.backend.begin_commit(client)
+            )
 
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""

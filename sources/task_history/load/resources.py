@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import dlt
@@ -13,8 +13,9 @@ import pyarrow as pa
 from dlt.common.schema.typing import TColumnSchema
 from dlt.extract import DltResource
 
-from ..core.arrow import RowColumns
+from ..core.arrow import ARROW, RowColumns
 from ..core.batch import Batch
+from ..core.columns import LOADED_AT
 from ..core.log import log
 from ..core.models import OTHER_FIELDS, ColumnLimits, Row, Table
 from ..redaction.columns import without_own
@@ -130,14 +131,20 @@ class ArrowBatch:
 
 
 def arrow_batch(system: System, batch: Batch, writer: ArrowWriter) -> ArrowBatch:
-    """Converts a batch into Arrow tables and empties it, because memory holds the rows only once."""
+    """Converts a batch into Arrow tables and empties it, because memory holds the rows only once.
+
+    ``loaded_at`` is the present: backends that can set it in the transaction that writes the rows do so.
+    """
+    now = pa.scalar(datetime.now(UTC), ARROW[LOADED_AT.type])
     by_name: dict[str, Any] = {}
     for table in tables.of(system):
         parts = [writer.arrow(table, part) for part in batch.columnar.pop(table.name, ())]
         if rows := batch.rows.pop(table.name, None):
             parts.append(writer.arrow(table, rows))
         if parts:
-            by_name[table.name] = deduplicated(parts, table)
+            rows = deduplicated(parts, table)
+            index = rows.schema.get_field_index(LOADED_AT.name)
+            by_name[table.name] = rows.set_column(index, rows.field(index), pa.repeat(now, len(rows)))
     return ArrowBatch(by_name, batch.cursor)
 
 

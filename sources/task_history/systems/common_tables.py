@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..core.columns import bigint, boolean, text, timestamp
+from ..core.columns import LOADED_AT, bigint, boolean, text, timestamp
 from ..core.models import Column, Table
 from .protocol import ViewMapping
 
 PROVENANCE = (
     timestamp("fetched_at", "When this connector read the row from the vendor."),
     text("run_id", "The run of this connector that brought the row (sync_runs.run_id)."),
+    LOADED_AT,
 )
 """Columns of every table of the vendor's data."""
 
@@ -147,7 +148,7 @@ def error_in(column: str) -> str:
 
 def shown_executions(rows: str, columns: Mapping[str, str]) -> ViewMapping:
     """How views show a table of executions, ``e`` in ``rows``; ``columns`` are those that differ between systems."""
-    alike = ("workflow_id", "is_open", "resolution", "purged_at_source", "fetched_at", "run_id")
+    alike = ("workflow_id", "is_open", "resolution", "purged_at_source", "fetched_at", "loaded_at", "run_id")
     common = {"execution_id": "e.id", "vendor_status": "e.status", **{name: f"e.{name}" for name in alike}}
     return ViewMapping(rows, {**common, **columns})
 
@@ -161,6 +162,7 @@ def shown_steps(rows: str, columns: Mapping[str, str]) -> ViewMapping:
         "vendor_status": "s.status",
         "execution_started_at": "s.execution_date_started",
         "fetched_at": "s.fetched_at",
+        "loaded_at": "s.loaded_at",
         "run_id": "s.run_id",
     }
     return ViewMapping(rows, {**common, **columns})
@@ -175,6 +177,7 @@ def shown_payloads(rows: str, columns: Mapping[str, str]) -> ViewMapping:
         "is_available": "TRUE",
         "input": "p.input",
         "fetched_at": "p.fetched_at",
+        "loaded_at": "p.loaded_at",
         "run_id": "p.run_id",
     }
     return ViewMapping(rows, {**common, **columns})

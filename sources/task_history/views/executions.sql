@@ -21,6 +21,7 @@
 --   resolution text: Why it is not open any more: ended, unresolved_at_retention or gone; empty while it is open.
 --   purged_at_source timestamp: When the vendor was found to hold the execution no longer; empty while it does.
 --   fetched_at timestamp: When this version of the row was read from the vendor.
+--   loaded_at timestamp: When this version of the row was written into the warehouse; empty for what was written before there was this column.
 --   run_id text: The run of this connector that brought it (sync_runs.run_id).
 WITH reported AS (
     SELECT * FROM systems.executions
@@ -48,5 +49,6 @@ SELECT
     resolution,
     purged_at_source,
     fetched_at,
+    loaded_at,
     run_id
 FROM reported

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .. import systems
+from ..core.columns import LOADED_AT
 from ..core.models import Table
 from ..settings_accounts import Account
 from ..systems.protocol import System, ViewMapping, Views
@@ -33,6 +34,7 @@ EXECUTIONS = {
     "resolution": "text",
     "purged_at_source": "timestamp",
     "fetched_at": "timestamp",
+    "loaded_at": "timestamp",
     "run_id": "text",
 }
 """Columns of executions with their types; a system may leave some out."""
@@ -51,6 +53,7 @@ STEPS = {
     "input_bytes": "bigint",
     "output_bytes": "bigint",
     "fetched_at": "timestamp",
+    "loaded_at": "timestamp",
     "run_id": "text",
 }
 """Columns of steps with their types; a system may leave some out."""
@@ -68,6 +71,7 @@ PAYLOADS = {
     "is_input_cut": "bool",
     "is_output_cut": "bool",
     "fetched_at": "timestamp",
+    "loaded_at": "timestamp",
     "run_id": "text",
 }
 """Columns of steps' payloads with their types; a system may leave some out."""
@@ -133,7 +137,7 @@ def found(
 
 
 def _shown_columns(system: System) -> set[tuple[str, str]]:
-    """The columns that views need to show the system's rows."""
+    """The columns without which views cannot show the system's rows."""
     own = _views(system)
     shown = (own.executions, own.steps, own.payloads)
     text = " ".join(part for rows in shown if rows for part in (rows.rows, *rows.columns.values()))
@@ -143,7 +147,7 @@ def _shown_columns(system: System) -> set[tuple[str, str]]:
         (table.name, column.name)
         for table in tables.of(system)
         for column in table.columns
-        if table.name in named and column.name in used
+        if table.name in named and column.name in used and column != LOADED_AT
     }
 
 
@@ -315,6 +319,8 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
 
 def _name(dataset: ShownDataset, table: Table) -> str:
     name = quoted_name(dataset.name, table.name)
+    if (table.name, LOADED_AT.name) in dataset.lacking:
+        name = f"(SELECT stored.*, CAST(NULL AS {sql_type(LOADED_AT.type)}) AS {LOADED_AT.name} FROM {name} AS stored)"
     if not dataset.since or table.partition is None:
         return name
     # Within, beside the table itself: there the warehouse prunes, whatever is joined around it.

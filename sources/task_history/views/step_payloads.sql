@@ -17,6 +17,7 @@
 --   is_input_cut bool: Whether the input was longer than payload_max_bytes and was cut.
 --   is_output_cut bool: Whether the output was longer than payload_max_bytes and was cut.
 --   fetched_at timestamp: When the payload was read from the vendor.
+--   loaded_at timestamp: When the payload was written into the warehouse; empty for what was written before there was this column.
 --   run_id text: The run of this connector that brought it (sync_runs.run_id).
 WITH reported AS (
     SELECT * FROM systems.payloads
@@ -37,5 +38,6 @@ SELECT
     is_input_cut,
     is_output_cut,
     fetched_at,
+    loaded_at,
     run_id
 FROM reported

@@ -26,6 +26,7 @@
 --   input_bytes bigint: Size of the step's input as the vendor counts it.
 --   output_bytes bigint: Size of the step's output as the vendor counts it.
 --   fetched_at timestamp: When the row was read from the vendor.
+--   loaded_at timestamp: When the row was written into the warehouse; empty for what was written before there was this column.
 --   run_id text: The run of this connector that brought it (sync_runs.run_id).
 WITH reported AS (
     SELECT * FROM systems.steps
@@ -54,6 +55,7 @@ SELECT
     r.input_bytes,
     r.output_bytes,
     r.fetched_at,
+    r.loaded_at,
     r.run_id
 FROM reported AS r
 LEFT JOIN executions AS e

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.columns import bigint, boolean, customer_data, text, timestamp
+from ..core.columns import LOADED_AT, bigint, boolean, customer_data, text, timestamp
 from ..core.models import Table
 from ..systems.protocol import System
 
@@ -75,6 +75,7 @@ SYNC_RUNS = Table(
             "The file on that machine of which it holds a lock while it runs; empty for the source in a script.",
         ),
         timestamp("written_at", "When this row was written; the newest wins."),
+        LOADED_AT,
     ),
     newest="written_at",
 )
@@ -113,6 +114,7 @@ COVERAGE = Table(
         bigint("rejected", REJECTED),
         timestamp("checked_at", "When the windows were last read or compared."),
         text("run_id", "The run that did it (sync_runs.run_id)."),
+        LOADED_AT,
     ),
     newest="checked_at",
 )
@@ -140,6 +142,7 @@ READS = Table(
         text("reason", "Why they are not known to be all; empty where they are."),
         bigint("rejected", REJECTED),
         timestamp("read_at", "When the last page of it was read."),
+        LOADED_AT,
     ),
     newest="read_at",
     partition="read_at",
@@ -168,6 +171,7 @@ REJECTED_ROWS = Table(
         text("reason", "Why it stands in no other table."),
         timestamp("fetched_at", "When this connector read it last."),
         text("run_id", "The run that did (sync_runs.run_id)."),
+        LOADED_AT,
     ),
 )
 
@@ -186,6 +190,7 @@ STATES = Table(
             "The kind of request that showed it last: list, late, status, execution, repair or replay.",
         ),
         text("run_id", "The run that last saw it so (sync_runs.run_id)."),
+        LOADED_AT,
     ),
     newest="last_seen_at",
     partition="seen_at",
@@ -212,6 +217,7 @@ REPLAYS = Table(
         timestamp("answered_at", "When the answer came; empty when none did."),
         timestamp("written_at", "When this row was written; the newest wins."),
         text("run_id", "The run that asked (sync_runs.run_id)."),
+        LOADED_AT,
     ),
     newest="written_at",
 )

@@ -314,3 +314,30 @@ def test_what_may_be_over_later_refuses_nothing(postgres: Server, tmp_path: Path
         assert status["refused"] == []
         assert place.query("SELECT count(*) FROM locked.workflow_executions") == [(60,)]
         assert place.query("SELECT count(*) FROM locked.sync_runs WHERE outcome = 'failed'") == [(1,)]
+
+
+def test_rows_say_when_they_were_written_and_not_when_they_were_read(
+    postgres: Server, sandbox: SandboxProcess, tmp_path: Path
+) -> None:
+    """A load package that a failed run leaves behind has the instant of the run that loads it."""
+    dataset = "written"
+    settings: dict[str, Any] = {"retention_days": 0, "steps": "none", "integrations": None}
+    place = PostgresPlace(tmp_path, sandbox, postgres, start_date=START, dataset_name=dataset, **settings)
+    place.told("sync")
+    full = (
+        "CREATE FUNCTION full_disk() RETURNS trigger AS $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; "
+        "END $$ LANGUAGE plpgsql",
+        f"CREATE TRIGGER full_disk BEFORE INSERT ON {dataset}.workflow_executions EXECUTE FUNCTION full_disk()",
+    )
+    place.execute(*full)
+    place.told("backfill", *MONTH, expect=4)
+    [(failed_at,)] = place.query("SELECT clock_timestamp()")
+    place.execute(f"DROP TRIGGER full_disk ON {dataset}.workflow_executions", "DROP FUNCTION full_disk")
+    place.told("backfill", *MONTH)
+    executions = f"{dataset}.workflow_executions WHERE date_started < '{MONTH[3]}'"
+    assert place.query(f"SELECT count(*) > 0 FROM {executions}") == [(True,)]
+    assert place.query(f"SELECT count(*) FROM {executions} AND loaded_at <= '{failed_at}'") == [(0,)]
+    assert place.query(f"SELECT count(*) FROM {executions} AND fetched_at < '{failed_at}'") != [(0,)]
+    for table in tables.of(systems.find("paragon")):
+        sql = f"SELECT count(*) FROM {dataset}.{table.name} WHERE loaded_at IS NULL"
+        assert place.query(sql) == [(0,)], table.name

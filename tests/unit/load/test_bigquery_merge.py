@@ -62,3 +62,10 @@ def test_rows_that_may_move_are_looked_for_where_they_were() -> None:
     assert fixed == "SELECT DISTINCT TIMESTAMP_TRUNC(at, DAY) FROM `p`.`s`.`t`"
     assert moving.startswith(fixed)
     assert "t.at >= TIMESTAMP '2026-09-01 00:00:00+00:00' OR t.at IS NULL" in moving
+
+
+def test_the_merge_says_when_it_wrote() -> None:
+    """A row has the instant of the statement that wrote it, whatever its staged row says."""
+    staged = Merge("`t`", "`s`", ["`id`", "`loaded_at`"], ["`id`"], None, loaded_at="`loaded_at`").sql()
+    assert "UPDATE SET `id` = s.`id`, `loaded_at` = CURRENT_TIMESTAMP() WHEN" in staged
+    assert staged.endswith("INSERT (`id`, `loaded_at`) VALUES (s.`id`, CURRENT_TIMESTAMP())")

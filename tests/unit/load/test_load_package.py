@@ -72,7 +72,9 @@ def held(file: Path) -> dict[str, list[tuple[Any, ...]]]:
         ).fetchall()
         found = {"": sorted(columns)}
         for table in {str(row[0]) for row in columns} - OWN:
-            found[table] = connection.execute(f"SELECT * FROM paragon.{table} ORDER BY ALL").fetchall()
+            # Each of them is written at an instant of its own.
+            sql = f"SELECT * EXCLUDE (loaded_at) FROM paragon.{table} ORDER BY ALL"
+            found[table] = connection.execute(sql).fetchall()
     return found
 
 

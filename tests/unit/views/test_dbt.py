@@ -11,7 +11,9 @@ import duckdb
 from task_history import systems
 from task_history.views import create as creating
 from task_history.views import dictionary
+from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import environments, made_warehouse
+from tests.support.place import ROOT, Place
 from tests.unit.views.test_views import access
 
 PROFILE = """
@@ -28,6 +30,28 @@ group by integration
 """
 
 
+def _make_project(folder: Path, file: Path) -> None:
+    """Writes a dbt project for the warehouse, without models."""
+    (folder / "dbt_project.yml").write_text(
+        'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
+    )
+    (folder / "profiles.yml").write_text(PROFILE.format(file=file))
+
+
+def _dbt(folder: Path, *words: str) -> None:
+    """Runs dbt in the project, to success."""
+    done = subprocess.run(
+        [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
+        cwd=folder,
+        env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
 def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     """A project with the printed sources builds a model over them, all its tests hold, and freshness is judged."""
     file = tmp_path / "warehouse.duckdb"
@@ -42,20 +66,31 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
     (tmp_path / "models" / "failures.sql").write_text(MODEL)
-    (tmp_path / "dbt_project.yml").write_text(
-        'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
-    )
-    (tmp_path / "profiles.yml").write_text(PROFILE.format(file=file))
+    _make_project(tmp_path, file)
     for words in (("build",), ("source", "freshness", "--select", "source:paragon", "source:task_history")):
-        done = subprocess.run(
-            [str(environments.dbt()), "--no-use-colors", *words, "--profiles-dir", "."],
-            cwd=tmp_path,
-            env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout[-3000:]
+        _dbt(tmp_path, *words)
     with duckdb.connect(str(file), read_only=True) as connection:
         assert connection.execute("SELECT sum(failures) FROM analytics.failures").fetchone() == (failures,)
+
+
+def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
+    """Built after each of a sync, a backfill of older days and a further sync, it equals the view."""
+    with SandboxProcess(
+        executions=300, seed=5, days=30, now="2026-03-01T12:00:00+00:00", freeze=True
+    ) as sandbox:
+        place = Place(
+            tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="none", payloads="none"
+        )
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
+        model = (ROOT / "docs" / "dbt" / "executions_incremental.sql").read_text("utf-8")
+        (tmp_path / "models" / "executions_incremental.sql").write_text(model)
+        _make_project(tmp_path, place.file)
+        for command in (("sync",), ("backfill", "--from", "2026-02-20", "--to", "2026-02-25"), ("sync",)):
+            place.run(command[0], "paragon", *command[1:])
+            sandbox.advance(26 * 3600)
+            _dbt(tmp_path, "run")
+            columns = "execution_id, status, loaded_at"
+            of_model = place.query(f"SELECT {columns} FROM analytics.executions_incremental ORDER BY ALL")
+            assert of_model == place.query(f"SELECT {columns} FROM task_history.executions ORDER BY ALL")
+        assert len({at for *_, at in of_model}) >= 3

@@ -122,6 +122,11 @@ class Backend:
     def checkpoint(self, client: Any) -> None:
         """Moves written rows into their final place, where that makes reading faster."""
 
+    def begin_commit(self, client: Any) -> str:
+        """Takes the instant of what is written next, while the warehouse is open; returns it as an SQL expression."""
+        del client
+        return "CURRENT_TIMESTAMP"
+
     def after_commit(self, client: Any) -> None:
         """Called after each commit, while the warehouse is open."""
 

@@ -32,6 +32,7 @@ from pyarrow.parquet import read_metadata
 
 from ...core import files
 from ...core.batch import Commits
+from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, WarehouseUnavailable
 from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .. import dlt_internals
@@ -252,6 +253,7 @@ class _Client(BigQueryClient):
             client.escape_column_name(newest) if newest else None,
             next(iter(escaped("partition")), None),
             bool(table.get(PARTITION_MAY_CHANGE)),
+            client.escape_column_name(LOADED_AT.name) if LOADED_AT.name in table["columns"] else None,
         )
         if merge.partition is None:
             return merge.sql()

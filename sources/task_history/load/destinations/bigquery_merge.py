@@ -27,6 +27,8 @@ class Merge:
     """The column by whose day the table is partitioned; None where it is not partitioned."""
     partition_may_change: bool = False
     """Whether a row may change its value in the partition column."""
+    loaded_at: str | None = None
+    """The column that holds when a row was written; None where the table has none."""
 
     def days(self, since: datetime) -> str:
         """The query for the days that the merge touches.
@@ -54,8 +56,11 @@ class Merge:
             # What had no day may have one now; of rows that move, ``days`` says whether there is such a one.
             days = days if self.partition_may_change else {*days, None}
             matches += f" AND {within(f't.{self.partition}', days)}"
-        settings = ", ".join(f"{name} = s.{name}" for name in self.columns)
-        values = ", ".join(f"s.{name}" for name in self.columns)
+        written = {
+            name: "CURRENT_TIMESTAMP()" if name == self.loaded_at else f"s.{name}" for name in self.columns
+        }
+        settings = ", ".join(f"{name} = {value}" for name, value in written.items())
+        values = ", ".join(written.values())
         return (
             f"MERGE INTO {self.table} AS t USING (SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "
             f"(PARTITION BY {', '.join(self.keys)} ORDER BY {order}) AS _place FROM {self.staged}) AS n "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from dlt.common.schema import Schema
 from dlt.destinations.exceptions import DatabaseException
 
 from ...core.arrow import ARROW
+from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError
 from ...warehouse.duckdb_file import open_for_reading
 from ...warehouse.sql_text import quoted_name, quoted_text
@@ -37,6 +39,7 @@ from ..dlt_internals import (
 )
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
+from .duckdb_instants import later_than_stored
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
 
@@ -102,6 +105,8 @@ class DuckDb(dlt.destinations.duckdb):
     """That of a file that is made, as the settings say."""
     only_reads: str | None = None
     """The only dataset that can be read; None where the file is written."""
+    loaded_at: str | None = None
+    """The instant of the present commit, as an SQL constant; None where no commit began."""
 
     def __init__(self, credentials: DuckDbCredentials, **options: Any) -> None:
         super().__init__(credentials, **{"destination_name": "duckdb", **options})
@@ -134,7 +139,7 @@ class DuckDb(dlt.destinations.duckdb):
         # dlt hands over the same settings for each table and file of a load.
         is_known = initial_config is not None and initial_config.is_resolved()
         config: Any = initial_config if is_known else self.configuration(initial_config)
-        return _Client(schema, config, self.capabilities(config, schema.naming))
+        return _Client(schema, config, self.capabilities(config, schema.naming), self)
 
 
 class _ReadingPool(DuckDbConnectionPool):
@@ -164,19 +169,36 @@ class _ReadingPool(DuckDbConnectionPool):
 class _Client(DuckDbClient):
     """Merges directly from the load files; dlt's way by staging tables takes twice as long."""
 
+    def __init__(
+        self,
+        schema: Schema,
+        config: DuckDbClientConfiguration,
+        capabilities: DestinationCapabilitiesContext,
+        owner: DuckDb,
+    ) -> None:
+        super().__init__(schema, config, capabilities)
+        self._owner = owner
+
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
         job = super().create_load_job(table, file_path, load_id, restore)
         is_merged = table["write_disposition"] == "merge" and isinstance(job, DuckDbCopyJob)
-        return _Merge(file_path) if is_merged else job
+        return _Merge(file_path, self._owner.loaded_at) if is_merged else job
 
     def should_load_data_to_staging_dataset(self, table_name: str) -> bool:  # noqa: ARG002
         return False
 
 
 class _Merge(RunnableLoadJob, HasFollowupJobs):
-    """Load job that replaces stored rows by the rows of a file with the same keys."""
+    """Load job that replaces stored rows by the rows of a file with the same keys.
+
+    ``loaded_at`` is the SQL constant that these rows get as such; None leaves what the file says.
+    """
+
+    def __init__(self, file_path: str, loaded_at: str | None) -> None:
+        super().__init__(file_path)
+        self._loaded_at = loaded_at
 
     def run(self) -> None:
         client = dlt_internals.sql_client_of(self)
@@ -188,9 +210,12 @@ class _Merge(RunnableLoadJob, HasFollowupJobs):
         file, metadata = f"read_parquet({quoted_text(path)})", pq.read_metadata(path)
         is_unique = has_unique_keys(metadata)
         deduplication = "" if is_unique else self._deduplicating_clause(client, file, names)
+        # A pending package of an earlier version has no such column.
+        is_written = self._loaded_at is not None and LOADED_AT.name in metadata.schema.names
+        columns = f"* REPLACE ({self._loaded_at} AS {LOADED_AT.name})" if is_written else "*"
         for part in _slices(client, path, file, metadata, is_whole=bool(deduplication)):
             delete = f"DELETE FROM {table} AS t WHERE EXISTS (SELECT 1 FROM {part.rows} AS s WHERE {keys})"
-            insert = f"INSERT INTO {table} BY NAME SELECT * FROM {part.rows}{deduplication}"
+            insert = f"INSERT INTO {table} BY NAME SELECT {columns} FROM {part.rows}{deduplication}"
             _write(client, (delete, insert), part.long_bytes)
 
     def _deduplicating_clause(self, client: Any, file: str, names: Sequence[str]) -> str:
@@ -311,6 +336,17 @@ class DuckDbBackend(Backend):
                 client.open_connection()
             else:
                 return
+
+    def begin_commit(self, client: Any) -> str:
+        """Takes an instant later than all that are stored in the file, also where the clock was set back.
+
+        The file is open, so that no other process writes until the commit is over.
+        """
+        at = later_than_stored(client, datetime.now(UTC))
+        literal = f"TIMESTAMPTZ '{at.isoformat()}'"
+        if isinstance(self.destination, DuckDb):
+            self.destination.loaded_at = literal
+        return literal
 
     def after_commit(self, client: Any) -> None:
         log = Path(f"{client.credentials.database}.wal")

@@ -8,8 +8,10 @@ from typing import Any
 from dlt.common.destination import Destination
 
 from ...core.batch import Commits
+from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from ...warehouse.sql_text import quoted_name
+from .. import dlt_internals
 from ..dlt_internals import SqlJobClientBase
 from ..dlt_settings import configuration_error
 from .base import Backend, Descriptions
@@ -62,8 +64,22 @@ def destination(name: str, *, staging: str) -> Any:
     return made
 
 
+def _loaded_now(client: Any, table: Any) -> str | None:
+    """The statement that sets when the staged rows are written: in Postgres when the merge's transaction began."""
+    if LOADED_AT.name not in table["columns"]:
+        return None
+    with client.with_staging_dataset():
+        staged = client.make_qualified_table_name(table["name"])
+    return f"UPDATE {staged} SET {LOADED_AT.name} = CURRENT_TIMESTAMP"
+
+
 class OtherBackend(Backend):
     commits = Commits(least_rows=20_000, bytes=32_000_000, seconds=120.0, details=1_000)
+
+    def __init__(self, destination: Any) -> None:
+        super().__init__(destination)
+        if self._kind == "postgres" and dlt_internals.are_used():
+            dlt_internals.precede_merges(destination, _loaded_now)
 
     @property
     def _kind(self) -> str:

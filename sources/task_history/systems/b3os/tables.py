@@ -258,11 +258,11 @@ FAILURES = Table(
 # One row per execution, and per run that has none: a run's execution is its wrapping.
 _SHOWN = (
     "(SELECT x.id, x.workflow_id, r.workflow_name, x.initiated_by_id AS user_id, x.status, x.is_open, x.created_at, "
-    "x.finished_at, x.status_reason, x.resolution, x.purged_at_source, x.fetched_at, x.run_id FROM {executions} AS x "
-    "LEFT JOIN {runs} AS r ON r.id = x.workflow_run_id UNION ALL SELECT r.id, r.workflow_id, r.workflow_name, "
-    "r.triggered_by, r.status, r.is_open, r.started_at, r.finished_at, CAST(NULL AS VARCHAR), r.resolution, "
-    "r.purged_at_source, r.fetched_at, r.run_id FROM {runs} AS r LEFT JOIN {executions} AS x ON x.workflow_run_id = r.id "
-    "WHERE x.id IS NULL) AS e"
+    "x.finished_at, x.status_reason, x.resolution, x.purged_at_source, x.fetched_at, x.loaded_at, x.run_id "
+    "FROM {executions} AS x LEFT JOIN {runs} AS r ON r.id = x.workflow_run_id UNION ALL "
+    "SELECT r.id, r.workflow_id, r.workflow_name, r.triggered_by, r.status, r.is_open, r.started_at, r.finished_at, "
+    "CAST(NULL AS VARCHAR), r.resolution, r.purged_at_source, r.fetched_at, r.loaded_at, r.run_id FROM {runs} AS r "
+    "LEFT JOIN {executions} AS x ON x.workflow_run_id = r.id WHERE x.id IS NULL) AS e"
 )
 _OF_RUN = (
     " LEFT JOIN (SELECT o.workflow_run_id, min(o.id) AS id FROM {executions} AS o GROUP BY o.workflow_run_id) AS x "

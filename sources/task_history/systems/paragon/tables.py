@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.columns import bigint, boolean, text, timestamp
+from ...core.columns import LOADED_AT, bigint, boolean, text, timestamp
 from ...core.models import Table
 from ..common_tables import (
     UNREADABLE,
@@ -122,6 +122,7 @@ WORKFLOWS = Table(
         text("asked", "JSON list of the integrations that were asked for."),
         timestamp("fetched_at", "When it became known."),
         text("run_id", "The run that wrote the row (sync_runs.run_id)."),
+        LOADED_AT,
     ),
 )
 

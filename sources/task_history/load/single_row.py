@@ -1,0 +1,28 @@
+"""Writes one row at once and not in a load package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.columns import LOADED_AT
+from ..core.models import Row, Table
+
+
+def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
+    """Writes the row into the table of that qualified name, where its other columns stay if it is there.
+
+    ``now`` is the instant of writing as an SQL expression.
+    """
+    (key,) = table.primary_key
+    given = {
+        column.name: row[column.name]
+        for column in table.columns
+        if row.get(column.name) is not None and column != LOADED_AT
+    }
+    written = {**dict.fromkeys(given, "%s"), LOADED_AT.name: now}
+    if client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", row[key]):
+        assignments = ", ".join(f"{column} = {value}" for column, value in written.items())
+        client.execute_sql(f"UPDATE {name} SET {assignments} WHERE {key} = %s", *given.values(), row[key])
+    else:
+        columns, values = ", ".join(written), ", ".join(written.values())
+        client.execute_sql(f"INSERT INTO {name} ({columns}) VALUES ({values})", *given.values())
