@@ -68,3 +68,5 @@ def test_views_are_there_after_a_backfill(synced: tuple[SandboxProcess, Path], t
     day = min(str(row["dateStarted"]) for row in sandbox.truth())[:10]
     place.run("backfill", "paragon", "--from", day, "--to", f"{day}T23:59:59", "--max-requests", "1")
     assert place.query("SELECT count(*) > 0 FROM task_history.executions") == [(True,)]
+    status = place.run("status", "paragon").stdout
+    assert f"covered   nothing by a sync yet, by backfills from {day} 00:00 on\n" in status

@@ -26,8 +26,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     rows = result["rows"]
     text = [
         f"{name}: {', '.join(f'{count:,} {table}' for table, count in rows.items())}",
-        f"  covered   {output.minute(result['covered_from'])} to {output.minute(result['covered_until'])}"
-        + (f" ({output.duration(max(0, result['lag_s']))} ago)" if result["lag_s"] is not None else ""),
+        f"  covered   {_covered(result)}",
         f"  open      {result['open_executions']:,} executions",
         f"  left      {result['details_left']:,} executions without steps, {result['payloads_left']:,} payloads",
     ]
@@ -122,6 +121,15 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     ]
     text += output.table(runs, heads=heads, right={3, 4, 5, 6, 7, 8}, indent=4)
     return text
+
+
+def _covered(result: Mapping[str, Any]) -> str:
+    """The span that syncs have loaded, or that only backfills have loaded something."""
+    start = output.minute(result["covered_from"])
+    if result["lag_s"] is not None:
+        ago = output.duration(max(0, result["lag_s"]))
+        return f"{start} to {output.minute(result['covered_until'])} ({ago} ago)"
+    return "nothing by a sync yet" + (f", by backfills from {start} on" if result["covered_from"] else "")
 
 
 def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:

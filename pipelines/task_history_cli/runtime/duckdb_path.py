@@ -20,6 +20,8 @@ _ADDRESS = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):.*", re.DOTALL)
 """A scheme of two characters or more: one letter and a colon is a drive of Windows."""
 _SECRET_PARTS = re.compile(r"(?<=//)[^/]*@|\?.*", re.DOTALL)
 """User and password in an address, and its query, which may be signed."""
+_SQLITE = b"SQLite format 3\0"
+"""The first bytes of a SQLite database: https://www.sqlite.org/fileformat.html#the_database_header"""
 _MOTHERDUCK = ("md", "motherduck")
 
 
@@ -96,7 +98,18 @@ def _checked(file: Path) -> Path:
         raise ConfigurationError(
             f"{_SETTING}: there is no folder {file.parent}. Make it or name another file."
         )
+    if _begins_as_sqlite(file):
+        raise ConfigurationError(f"{_SETTING}: {file} is a database of SQLite. Name another file.")
     return file
+
+
+def _begins_as_sqlite(file: Path) -> bool:
+    """Whether DuckDB would download its extension for SQLite to open the file."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False  # DuckDB says what is wrong with it
 
 
 def _refused(reason: str) -> ConfigurationError:

@@ -90,6 +90,14 @@ def test_what_names_no_file_is_refused(
     assert list(tmp_path.iterdir()) == [tmp_path / "data"]
 
 
+def test_a_database_of_sqlite_is_refused(tmp_path: Path) -> None:
+    """DuckDB would download its extension for SQLite to open such a file."""
+    file = tmp_path / "w.duckdb"
+    file.write_bytes(b"SQLite format 3\0" + bytes(4080))
+    with pytest.raises(ConfigurationError, match=r"is a database of SQLite\. Name another file"):
+        _file(tmp_path, **{SETTING: str(file)})
+
+
 @pytest.mark.parametrize(
     "name",
     [
