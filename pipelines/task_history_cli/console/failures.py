@@ -7,22 +7,10 @@ import traceback
 from collections.abc import Iterable
 
 from task_history.core.errors import Stopped, TaskHistoryError
-from task_history.core.exit_codes import ExitCode
+from task_history.core.exit_codes import WORST_FIRST, ExitCode
 from task_history.core.log import NAME
 
 from .output import tell
-
-_WORST_FIRST = (
-    ExitCode.UNEXPECTED,
-    ExitCode.USAGE,
-    ExitCode.CONFIGURATION,
-    ExitCode.UNAVAILABLE,
-    ExitCode.DIFFERENCES,
-    ExitCode.STALE,
-    ExitCode.ALREADY_RUNNING,
-    ExitCode.INTERRUPTED,
-    ExitCode.DONE,
-)
 
 
 def described(error: BaseException) -> tuple[ExitCode, str]:
@@ -45,4 +33,4 @@ def described(error: BaseException) -> tuple[ExitCode, str]:
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
     """The code that says most about what is wrong; ``DONE`` if there is none."""
-    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)
+    return min(codes, key=WORST_FIRST.index, default=ExitCode.DONE)

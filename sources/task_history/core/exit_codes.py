@@ -35,3 +35,16 @@ _MEANINGS = {
     ExitCode.STALE: "a dataset is further behind than --fail-if-stale, or was never synced",
     ExitCode.INTERRUPTED: "stopped at once by Ctrl-C",
 }
+
+WORST_FIRST = (
+    ExitCode.UNEXPECTED,
+    ExitCode.USAGE,
+    ExitCode.CONFIGURATION,
+    ExitCode.UNAVAILABLE,
+    ExitCode.DIFFERENCES,
+    ExitCode.STALE,
+    ExitCode.ALREADY_RUNNING,
+    ExitCode.INTERRUPTED,
+    ExitCode.DONE,
+)
+"""All codes; of several runs at once the first of these in the order is the exit code."""
