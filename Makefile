@@ -19,7 +19,7 @@ demo: .venv/runs
 	$(BIN)/task-history demo
 
 test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -m "not torture" $(TESTS)
+	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready .venv-semgrep/ready
 	$(BIN)/ruff check .
