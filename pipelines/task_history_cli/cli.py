@@ -24,7 +24,7 @@ from .console.failures import described
 COMMANDS = {
     "demo": "try it without a key: sync a sandbox into DuckDB and query it",
     "systems": "list the supported systems, their tables and their settings",
-    "check": "check the credentials and count executions; at most 3 requests",
+    "check": "check the credentials and count executions; about 3 requests",
     "sync": "load everything new since the last sync",
     "plan": "estimate the cost of a backfill; at most 5 requests",
     "backfill": "load a past month or range; resumes if killed",

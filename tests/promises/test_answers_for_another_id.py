@@ -159,7 +159,14 @@ def rows(place: Place) -> dict[str, list[tuple[Any, ...]]]:
                 column.name
                 for column in table.columns
                 if column.name
-                not in (*one.details.list_only_columns, "fetched_at", "run_id", "status_seen_at", "read_by")
+                not in (
+                    *one.details.list_only_columns,
+                    "fetched_at",
+                    "loaded_at",
+                    "run_id",
+                    "status_seen_at",
+                    "read_by",
+                )
             ]
             noted = " WHERE outcome <> 'again'" if table is one.details.log else ""
             found[table.name] = sorted(

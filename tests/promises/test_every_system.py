@@ -152,9 +152,9 @@ def test_the_views_show_it(copied: Copied) -> None:
 
 
 def test_check_accepts_the_credentials(copied: Copied) -> None:
-    """``check`` takes at most three requests."""
+    """``check`` takes at most three requests, and one more to log in (SailPoint) or for the second namespace (Twinit)."""
     found = json.loads(copied.place.run("check", copied.name, "--json").stdout)
-    assert 1 <= found["requests"] <= 3
+    assert 1 <= found["requests"] <= 3 + (copied.name in ("sailpoint", "twinit"))
 
 
 def test_an_audit_finds_what_was_deleted(copied: Copied) -> None:
