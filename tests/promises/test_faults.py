@@ -157,7 +157,7 @@ def test_wrong_words_end_with_usage(tmp_path: Path) -> None:
     """A system, destination or option that does not exist ends with exit code 2 and those that do."""
     place = Place(tmp_path, None, api_key="k" * 10, project_id="p")
     assert "paragon" in place.run("sync", "paragn", expect=2).stderr
-    assert "duckdb" in place.run("sync", "paragon", "--destination", "snowflake", expect=2).stderr
+    assert "duckdb" in place.run("sync", "paragon", "--destination", "duckbd", expect=2).stderr
     assert "--max-requests" in place.run("sync", "paragon", "--max-requests", "-1", expect=2).stderr
 
 
