@@ -146,6 +146,9 @@ def find_target(
         folder or Path((os.environ if environ is None else environ).get("DLT_PROJECT_DIR") or ".")
     )
     found = config_sources(os.environ if environ is None else environ, folder)
+    if name != "duckdb":
+        # A name that is none is told as that, before settings are compared with it.
+        Target(name).destination()
     _check_spelling(found, name)
     if name == "duckdb":
         _check_known(found, name, _DUCKDB_SETTINGS)
