@@ -39,12 +39,12 @@ def _details(place: Place, system: str) -> int:
         return 0
 
 
-def _killed_while_it_waits(place: Place, system: str, *, least: int = 1) -> int:
-    """How many details, at least so many, a sync had in the warehouse that is killed once it waits for long."""
+def _killed_while_it_waits(place: Place, system: str) -> int:
+    """How many details a sync had in the warehouse that is killed once it waits for long."""
     deadline = time.monotonic() + DEADLINE_S
     process = place.start("sync", system)
     try:
-        while (details := _details(place, system)) < least:
+        while not (details := _details(place, system)):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "nothing is written"
             time.sleep(0.2)
@@ -104,5 +104,5 @@ def test_what_was_read_is_written_while_the_vendor_is_waited_for(
             return True
 
         between.speaks = speaks
-        # An answer that is still on its way as the wait begins is written by a commit of its own.
-        assert _killed_while_it_waits(place, "paragon", least=40) == 40
+        # Answers are taken in the order of their requests: those behind one that waits wait with it.
+        assert 40 - AT_ONCE < _killed_while_it_waits(place, "paragon") <= 40

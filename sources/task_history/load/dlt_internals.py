@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import dlt
 
+from ..core import files
 from ..core.log import log
 
 if TYPE_CHECKING:
@@ -371,7 +372,7 @@ def precede_merges(destination: Any, statement: Callable[[Any, Any], str | None]
                 for job in jobs:
                     file = Path(job.new_file_path())
                     # One statement per line.
-                    file.write_text(f"{first}\n{file.read_text('utf-8')}", "utf-8")
+                    files.replace(file, f"{first}\n{file.read_text('utf-8')}".encode())
             return jobs
 
         made._create_merge_followup_jobs = preceded

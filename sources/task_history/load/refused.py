@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..core import files
 from ..core.models import Table
 from ..systems.protocol import System
 from ..warehouse.tables import COVERAGE
@@ -119,7 +120,8 @@ def write_loaded_keys(folder: Path, system: System, tables: Mapping[str, Any]) -
         for table in _tables_of_loaded(system)
         if table.name in tables
     }
-    (folder / _LOADED_KEYS_FILE).write_text(json.dumps({"keys": keys, "tables": sorted(tables)}))
+    text = json.dumps({"keys": keys, "tables": sorted(tables)})
+    files.replace(folder / _LOADED_KEYS_FILE, text.encode())
 
 
 def _keys(table: Table, rows: Any) -> Iterator[list[Any]]:
@@ -169,7 +171,7 @@ def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -
     shutil.rmtree(kept, ignore_errors=True)
     package.rename(kept)
     note = {**asdict(refused), "refused_at": now.isoformat()}
-    (kept / _REFUSAL_FILE).write_text(json.dumps(note))
+    files.replace(kept / _REFUSAL_FILE, json.dumps(note).encode())
     for old in sorted(kept.parent.iterdir(), key=lambda entry: entry.name)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return kept
