@@ -311,10 +311,15 @@ def complete_loads(folder: Path) -> None:
 def remove_killed_extracts(folder: Path) -> None:
     """Removes incomplete extracts and packages of killed runs, which cannot be loaded.
 
+    Also extracts that were normalized: dlt moves the package on before it removes the extract, and a run that finds both
+    would normalize it again and fail as it moves it.
+
     The caller holds the pipeline's lock.
     """
     _remove(_entries(_load(folder) / "new"))
     _remove(entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name))
+    normalized = {entry.name for entry in _entries(_load(folder) / "normalized")}
+    _remove(entry for entry in _entries(folder / "normalize" / "extracted") if entry.name in normalized)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import logging
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -319,6 +320,21 @@ def test_killed_extracts(pipeline: dlt.Pipeline) -> None:
     assert not [name for name in left if (folder / "normalize" / name).exists()]
     assert [] == list((folder / "load" / "new").iterdir())
     assert (folder / "normalize").is_dir()
+
+
+def test_an_extract_whose_package_was_moved_on(pipeline: dlt.Pipeline, tmp_path: Path) -> None:
+    """A run that was killed between moving a package on and removing its extract: the package is loaded once."""
+    pipeline.extract([{"id": "a"}], table_name="executions")
+    folder = Path(pipeline.working_dir)
+    extracted = folder / "normalize" / "extracted"
+    shutil.copytree(extracted, tmp_path / "kept")
+    pipeline.normalize()
+    shutil.copytree(tmp_path / "kept", extracted, dirs_exist_ok=True)
+    dlt_internals.remove_killed_extracts(folder)
+    pipeline.normalize()
+    pipeline.load()
+    with pipeline.sql_client() as client:
+        assert client.execute_sql("SELECT count(*) FROM executions") == [(1,)]
 
 
 # Destinations and jobs
