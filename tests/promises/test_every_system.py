@@ -93,7 +93,8 @@ def test_an_idle_sync_is_cheap(copied: Copied) -> None:
         if copied.system.listing.partitioned_by
         else 1 + len(copied.system.companions)
     )
-    assert idle["requests"] <= 3 + 2 * lists + 2 * still_open
+    # A request that is sent again because its connection was lost is the network's.
+    assert idle["requests"] - idle["retries"] <= 3 + 2 * lists + 2 * still_open
     assert not idle["steps"]
 
 
