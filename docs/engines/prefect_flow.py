@@ -24,7 +24,7 @@ def is_worth_another_try(_: Any, __: Any, state: Any) -> bool:
 
 @task(retries=3, retry_delay_seconds=[60, 120, 240], retry_condition_fn=is_worth_another_try)
 def sync(*words: str) -> Any:
-    """Runs ``task-history sync`` and gives back its result."""
+    """Runs ``task-history sync`` and returns its result."""
     done = subprocess.run(
         [".venv/bin/task-history", "sync", *words, "--json"], cwd=FOLDER, stdout=subprocess.PIPE, check=False
     )

@@ -155,9 +155,7 @@ def _run_shards(args: argparse.Namespace, settings: Settings, requested: date_ra
 def _run_shard(shard: _Shard) -> dict[str, Any]:
     """The share of one process: its result as ``backfill --json`` prints it, or its error."""
     args = shard.args
-    is_quiet = args.log_format == "text" and args.log_level == "info"
-    output.start_logging("warning" if is_quiet else args.log_level, args.log_format)
-    output.name_lines(shard=shard.number)
+    output.start_logging_in_worker(args.log_level, args.log_format, shard=shard.number)
     with output.escaped_streams():
         try:
             settings = load(args.system, instance=args.instance)

@@ -162,10 +162,7 @@ class _SyncTask:
 
 def _sync_account(task: _SyncTask) -> dict[str, Any]:
     """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error."""
-    # On a terminal one line for each account is enough; a log in JSON is complete.
-    is_quiet = task.log_format == "text" and task.log_level == "info"
-    output.start_logging("warning" if is_quiet else task.log_level, task.log_format)
-    output.name_lines(account=task.account)
+    output.start_logging_in_worker(task.log_level, task.log_format, account=task.account)
     with output.escaped_streams():
         try:
             settings = load(task.system, instance=task.instance)

@@ -207,6 +207,13 @@ def terminal() -> TextIO:
     return sys.stderr.stream if isinstance(sys.stderr, _Escaping) else sys.stderr
 
 
+def start_logging_in_worker(level: str, form: str, **fields: object) -> None:
+    """Logs a worker process's lines with these fields: text only from warnings on by default, JSON complete."""
+    is_quiet = form == "text" and level == "info"
+    start_logging("warning" if is_quiet else level, form)
+    name_lines(**fields)
+
+
 def name_lines(**fields: object) -> None:
     """Each log line of this process has these fields from now on."""
 

@@ -124,8 +124,8 @@ def _missing(access: Access, target: Target) -> str:
     for dataset, account in owners.items():
         if dataset in stored and (names := lacking(tables.of(account.system), stored[dataset])):
             return (
-                f"The dataset {dataset} lacks {lacking_text(names)}: an earlier version wrote it, or somebody dropped "
-                f"them. The next sync adds them: task-history sync {account.system.name}"
+                f"The dataset {dataset} lacks {lacking_text(names)}: an earlier version wrote it, or they were dropped "
+                f"by hand. The next sync adds them: task-history sync {account.system.name}"
                 f"{instance_option(account.instance)}"
             )
     made = {table for table, _ in stored.get(DATASET, ())}

@@ -122,8 +122,8 @@ class FactReader:
         needed.add((self._system.executions.name, "status_seen_at"))
         if lacking := sorted(".".join(one) for one in needed - columns):
             raise WarehouseUnavailable(
-                f"The warehouse lacks {', '.join(lacking)}: an earlier version wrote it, or somebody dropped them. The "
-                f"next sync adds them: {self._words.call('sync')}"
+                f"The warehouse lacks {', '.join(lacking)}: an earlier version wrote it, or they were dropped by hand. "
+                f"The next sync adds them: {self._words.call('sync')}"
             )
 
     def _row(self, execution_id: str) -> Row | None:

@@ -118,6 +118,6 @@ class InFlight:
 
 
 def is_next(answers: weakref.ref[OrderedMap[Answer | Exception]], number: int) -> bool:
-    """Whether the answer of that number is waited for, or nobody asks for answers any more."""
+    """Whether the answer of that number is the next to be read, or answers are no longer read at all."""
     found = answers()
     return found is None or number < found.taken

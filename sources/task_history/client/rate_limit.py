@@ -133,8 +133,10 @@ class Budget:
     def reserve(self, wait: Wait) -> Slot:
         """Takes a slot for one request as soon as there is one; ``wait`` gets the seconds until then.
 
-        Raises, with nothing taken, whatever ``wait`` raises (Stopped); ConfigurationError when the store cannot be
-        written; StateUnavailable when it was unreachable for ``fault_deadline_s``.
+        Raises, with no slot taken:
+            Stopped: ``wait`` raised it.
+            ConfigurationError: the store cannot be written.
+            StateUnavailable: it was unreachable for ``fault_deadline_s``.
         """
         slot_id = None
         while True:

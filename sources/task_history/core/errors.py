@@ -15,10 +15,10 @@
     │       ├── ReadFailed      a single read kept failing for as long as it was tried; others may do better
     │       ├── UnusableId      nothing was sent: an id cannot stand in a request's path
     │       └── AnswerTooLarge  one answer is larger than ``answer_max_bytes``
-    ├── WarehouseUnavailable    whoever holds or broke the warehouse                 exit 4
+    ├── WarehouseUnavailable    the operator of the warehouse                        exit 4
     │   └── PackageRefused      it refused rows for good; what they held is read again
-    ├── StateUnavailable        whoever runs the Postgres that machines share        exit 4
-    └── AlreadyRunning          nobody: another run of the same pipeline is active   exit 5
+    ├── StateUnavailable        the operator of the Postgres that machines share     exit 4
+    └── AlreadyRunning          no action: another run of the pipeline is active     exit 5
 
 ``Stopped`` is no error: it ends a run between two requests (signal, limit) and is never shown.
 Every message says what happened, with which value, and what to do next; none carries a
