@@ -88,13 +88,12 @@ def test_an_idle_sync_is_cheap(copied: Copied) -> None:
     """A sync that finds nothing new asks for each list once, and for what is open."""
     idle = copied.results[-1]
     still_open = sum(is_open for _, is_open in copied.copies[-1][1].values())
-    lists = (
-        (1 + WORLD["workflows"])
-        if copied.system.listing.partitioned_by
-        else 1 + len(copied.system.companions)
-    )
-    # A request that is sent again because its connection was lost is the network's.
-    assert idle["requests"] - idle["retries"] <= 3 + 2 * lists + 2 * still_open
+    partitioned = copied.system.listing.partitioned_by is not None
+    lists = (1 + WORLD["workflows"]) if partitioned else 1 + len(copied.system.companions)
+    # A further request shows where a list ends. A list of one row has no row to overlap with, so that
+    # its empty end is asked for twice: which workflows have one row depends on the time of day.
+    each = 3 if partitioned else 2
+    assert idle["requests"] <= 3 + each * lists + 2 * still_open
     assert not idle["steps"]
 
 
