@@ -238,6 +238,9 @@ def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system
     if isinstance(place, Environment):
         _check_variables(place, ordered_systems)
     for path, is_table in place.paths():
+        if len(path) == 1 and isinstance(place, Environment):
+            # A variable of another program, such as SOURCES.
+            continue
         suggestion = suggestion_for(path, is_table=is_table, systems=ordered_systems, settings=settings)
         if suggestion is None:
             continue
@@ -273,6 +276,14 @@ def _value(setting: Setting, value: Any, source: str) -> Any:
         raise ConfigurationError(f"{setting.name}: {shown} is below {setting.least:g} (in {source}).")
     if setting.most is not None and not converted <= setting.most:
         raise ConfigurationError(f"{setting.name}: {shown} is above {setting.most:,.10g} (in {source}).")
+    if setting.check is not None:
+        try:
+            setting.check(converted)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{setting.name}: {shown} cannot be used: {error} (in {source}). {setting.text} For example: "
+                f"{setting.default}"
+            ) from None
     if setting.type is datetime and not _EPOCH <= converted <= datetime.now(UTC):
         when = "before 1970" if converted < _EPOCH else "in the future"
         raise ConfigurationError(f"{setting.name}: {value} is {when} (in {source}).")

@@ -46,6 +46,8 @@ def suggestion_for(
 
     ``settings`` are the names of all settings that any system has.
     """
+    if not is_table and _is_section(path, systems=systems):
+        return Suggestion(tuple(path), is_section=True)
     if (own := _of_pipeline(path, systems=systems, settings=settings)) is not None:
         return Suggestion(own, is_table)
     if len(path) == 3 and path[0] == SOURCES and path[1] in systems and path[2] in settings:
@@ -90,6 +92,15 @@ def variable_suggestion(
         return None
     near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
     return near[0] if near and near[0] not in names else None
+
+
+def _is_section(path: Sequence[str], *, systems: Collection[str]) -> bool:
+    """Whether settings of this source stand below the path, so that a value there sets none."""
+    head, *rest = path
+    is_pipeline = any(f"{head}_".startswith(f"{_PIPELINE}_{name}_") for name in systems)
+    return tuple(path) in (SECTION[:1], SECTION) or (
+        is_pipeline and tuple(rest) in ((), SECTION[:1], SECTION)
+    )
 
 
 def _letters(name: str) -> str:

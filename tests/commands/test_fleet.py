@@ -92,6 +92,10 @@ def test_without_an_account_it_says_what_to_set(tmp_path: Path) -> None:
     """No account is configured: exit code 3, with the way to go; a pattern that matches none: exit code 2."""
     place = Place(tmp_path, None, start_date=None, rate_limit_requests=None, integrations=None)
     assert "No account is configured" in place.run("fleet", "sync", expect=3).stderr
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text("[sources]\ntask_history = 3\n")
+    assert "Did you mean [sources.task_history]?" in place.run("fleet", "list", expect=3).stderr
+    (tmp_path / ".dlt" / "config.toml").unlink()
     place.set(project_id="p", api_key="k")
     assert "Configured: paragon." in place.run("fleet", "sync", "--select", "payroll*", expect=2).stderr
     assert "from 1 to 64" in place.run("fleet", "sync", "--jobs", "0", expect=2).stderr

@@ -60,6 +60,8 @@ def _without_secret(done: subprocess.CompletedProcess[str]) -> str:
         ('restore_from_destination = "perhaps"', "restore_from_destination (in .dlt/config.toml)"),
         ('progress = "fast"', "does not start with its settings (fast)"),
         ("load = 3", "write [load]"),
+        ("[sources]\ntask_history = 3", "Did you mean [sources.task_history]?"),
+        ('[sources.task_history.paragon]\nschedule = "hourly"', "five cron fields"),
         ("destination = 3", "write [destination]"),
     ],
     ids=lambda value: value.splitlines()[-1] if "=" in value else "",

@@ -162,6 +162,7 @@ def test_dates_are_utc(tmp_path: Path, given: str) -> None:
         ("retention_days", "1e9"),
         ("rate_limit_period_s", "1e300"),
         ("rate_limit_requests", "1" + "0" * 30),
+        ("schedule", "99 * * * *"),
         ("start_date", "0001-01-01"),
         ("start_date", "1969-12-31T23:59:59Z"),
         ("start_date", "2999-01-01"),
@@ -169,7 +170,7 @@ def test_dates_are_utc(tmp_path: Path, given: str) -> None:
     ],
 )
 def test_numbers_and_dates_without_sense_are_named(tmp_path: Path, name: str, given: str) -> None:
-    """What no clock or counter can hold is the setting's fault: the error names it with its value."""
+    """What no clock, counter or calendar can hold is the setting's fault: the error names it with its value."""
     with pytest.raises(ConfigurationError, match=rf"^{name}: .*{re.escape(given)}"):
         _load(tmp_path, **{PREFIX + name.upper(): given})
 
@@ -196,6 +197,19 @@ def test_numbers_and_dates_without_sense_are_named(tmp_path: Path, name: str, gi
             '[task_history_paragon_eu]\napi_key = "none"',
             "api_key under [task_history_paragon_eu.sources.task_history.paragon]",
         ),
+        ("sources = 3", "[sources]"),
+        ("[sources]\ntask_history = 3", "[sources.task_history]"),
+        ("[[sources.task_history]]\nsteps = 'none'", "[sources.task_history]"),
+        ("task_history_paragon = 3", "[task_history_paragon]"),
+        ("[task_history_paragon_eu]\nsources = 'x'", "[task_history_paragon_eu.sources]"),
+        (
+            "[task_history_sailpoint.sources]\ntask_history = false",
+            "[task_history_sailpoint.sources.task_history]",
+        ),
+        (
+            "[task_history_b3os.sources.task_history]\nb3os = 3",
+            "[task_history_b3os.sources.task_history.b3os]",
+        ),
         ("[sources.task_history.zendesk]\nkey = 1", "Systems: b3os, paragon, sailpoint, twinit."),
     ],
 )
@@ -215,6 +229,11 @@ def test_sections_that_nobody_reads_are_named(tmp_path: Path, text: str, meant: 
         ("SOURCES__TASK_HISTRY__PARAGON__STEPS", PREFIX + "STEPS"),
         ("SOURCES__TASK_HISTORY__PARAGON_API_KEY", PREFIX + "API_KEY"),
         ("SOURCES__TASK_HISTORY__PARAGON", PREFIX + "…"),
+        ("SOURCES__TASK_HISTORY", "SOURCES__TASK_HISTORY__…"),
+        (
+            "TASK_HISTORY_PARAGON_EU__SOURCES__TASK_HISTORY",
+            "TASK_HISTORY_PARAGON_EU__SOURCES__TASK_HISTORY__…",
+        ),
         ("SOURCES__PARAGON__STEPS", PREFIX + "STEPS"),
         ("SOURCES_TASK_HISTORY_PARAGON_STEPS", PREFIX + "STEPS"),
         ("SOURCES__TASK_HISTORY_PARAGON__STEPS", PREFIX + "STEPS"),
@@ -282,6 +301,8 @@ def test_sections_of_dlt_and_of_others_are_let_be(tmp_path: Path) -> None:
     )
     others = {
         "TASK_HISTORY_STATE_DIR": "x",
+        "SOURCES": "main contrib",
+        "TASK_HISTORY_PARAGON": "x",
         "SOURCES__DATA_WRITER__DISABLE_COMPRESSION": "true",
         PREFIX + "DATA_WRITER__BUFFER_MAX_ITEMS": "100",
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,8 +18,6 @@ from task_history.settings_sources import config_sources
 from ..console import output
 from ..runtime.target import Target, find_target
 
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*,/?#L-]+")
-_CRON_FIELDS = 5
 _REACH_WITHOUT_RETENTION = timedelta(days=365)
 """How far back the months to backfill begin where the vendor keeps executions for ever."""
 
@@ -76,6 +73,8 @@ def configured_accounts(destination: str | None) -> list[Account]:
         for instance in configured_instances(systems.find(name), paths)
     ]
     if not found:
+        # A misspelled section may be the reason.
+        load(systems.names()[0], allow_missing=True)
         raise ConfigurationError(
             "No account is configured: set the credentials of a system in .dlt/secrets.toml or in the environment. "
             "task-history systems SYSTEM names its settings."
@@ -112,18 +111,8 @@ def _checked(system: str, instance: str | None, destination: str | None) -> Acco
         settings = load(system, instance=instance)
         output.keep_secret(settings.secrets)
         target = find_target(destination, settings.pipeline_name, dataset=settings.dataset_name)
-        _check_cron(settings.values.schedule)
         # What finds out the warehouse's own place also finds out whether its credentials can be used.
         _ = target.place
     except TaskHistoryError as error:
         return Account(system, instance, error=error)
     return Account(system, instance, settings, target)
-
-
-def _check_cron(schedule: str) -> None:
-    fields = schedule.split()
-    if len(fields) != _CRON_FIELDS or not all(map(_CRON_FIELD.fullmatch, fields)):
-        raise ConfigurationError(
-            f"schedule: {schedule!r} is not five cron fields (minute, hour, day, month, weekday), such as 0 * * * * "
-            "for every hour."
-        )

@@ -11,6 +11,7 @@ concurrency     daemon threads, and maps over threads
 stop            the stop signal of a run
 files           safe reading and writing of files, private permissions
 dataset_names   rules for names of datasets
+cron            schedules as five cron fields
 child_python    command line and environment of child Python processes
 log             log events with fields; escapes makes text safe to print
 """

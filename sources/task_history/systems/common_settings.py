@@ -8,13 +8,14 @@ Checks and their errors, ``task-history systems``, the signatures of the dlt sou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..core.cron import check_cron
 from ..core.json import PAYLOAD_MAX_BYTES
 from ..core.models import ColumnLimits
 
@@ -33,6 +34,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     least: float | None = None
     most: float | None = None
+    check: Callable[[Any], object] | None = None
+    """Raises ValueError, with the reason, for a value of the right type that cannot be used."""
     example: Any = None
     """An example value, for a setting whose default is no example."""
     unset: str = ""
@@ -57,6 +60,7 @@ def setting(
     choices: Sequence[str] = (),
     least: float | None = None,
     most: float | None = None,
+    check: Callable[[Any], object] | None = None,
     example: Any = None,
     unset: str = "",
     command_only: bool = False,
@@ -70,6 +74,7 @@ def setting(
         "choices": tuple(choices),
         "least": least,
         "most": most,
+        "check": check,
         "example": example,
         "unset": unset,
         "command_only": command_only,
@@ -97,6 +102,7 @@ class SystemSettings:
     schedule: str = setting(
         "When Dagster runs the account's sync: five cron fields, in UTC.",
         default="0 * * * *",
+        check=check_cron,
         command_only=True,
     )
     notify: tuple[str, ...] = setting(
