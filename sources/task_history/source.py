@@ -52,6 +52,7 @@ def paragon(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -86,6 +87,8 @@ def paragon(
         redact: names whose values are redacted in payloads, beside the built-in ones.
         redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
             lose one than keep a secret (``standard``, ``strict``).
+        hash_key: the key of the hashes that stand in place of values; keep it as long as the
+            warehouse.
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
@@ -116,6 +119,7 @@ def sailpoint(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -160,6 +164,7 @@ def twinit(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,
@@ -203,6 +208,7 @@ def b3os(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
     answer_max_bytes: int | None = None,

@@ -44,11 +44,13 @@ class Setting:
     """Whether only the command uses it: a dlt source takes it from its pipeline."""
     names_account: bool = False
     """Whether it says whose executions are read, beside the required and the secret ones."""
+    is_local: bool = False
+    """Whether it is a secret that is sent nowhere."""
 
     @property
     def is_credential(self) -> bool:
-        """Whether the vendor gets it as a secret: the others are secrets of what only the command talks to."""
-        return self.is_secret and not self.command_only
+        """Whether the vendor gets it as a secret: the others are secrets of what only the command talks to, or local."""
+        return self.is_secret and not self.command_only and not self.is_local
 
 
 def setting(
@@ -65,6 +67,7 @@ def setting(
     unset: str = "",
     command_only: bool = False,
     names_account: bool = False,
+    is_local: bool = False,
 ) -> Any:
     """Declares a setting as a field of a settings class, see ``Setting``. ``text`` is a description of one sentence."""
     stated = {
@@ -79,6 +82,7 @@ def setting(
         "unset": unset,
         "command_only": command_only,
         "names_account": names_account,
+        "is_local": is_local,
     }
     return field(default=default, repr=not is_secret, metadata=stated)
 
@@ -180,6 +184,12 @@ class SystemSettings:
         "What counts as a secret: strict redacts values in doubt, too, and would rather lose one than keep a secret.",
         default="standard",
         choices=("standard", "strict"),
+    )
+    hash_key: str | None = setting(
+        "The key of the hashes that stand in place of values; keep it as long as the warehouse.",
+        is_secret=True,
+        is_local=True,
+        unset="none",
     )
     fault_deadline_s: float = setting(
         "How many seconds a failing request is tried again.", default=300, least=0, most=86_400
