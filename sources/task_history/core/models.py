@@ -200,6 +200,11 @@ class Column:
     former_name: str | None = None
     """The name that an earlier version gave it: that column stays, and its values are copied into this one once."""
 
+    @property
+    def key(self) -> str:
+        """The key of its value in a row that is not written yet."""
+        return self.source or self.name
+
 
 OTHER_FIELDS = "other_fields"
 """The column of fields that are beyond ``ColumnLimits``: a JSON object of the vendor's keys, or empty."""

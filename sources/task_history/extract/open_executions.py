@@ -362,7 +362,7 @@ class OpenExecutions:
         at = (stored or {}).get(self._system.started_column)
         is_expired = self._is_expired(at)
         row = warehouse_rows.vanished(
-            self._system.executions,
+            self._system,
             stored or {"id": identity},
             stamp,
             is_expired=is_expired,
@@ -395,7 +395,7 @@ class OpenExecutions:
         also_listed = {name for name in detail.extra if warehouse_rows.plain(name) in spelled}
         fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
         before = StoredStatus.in_row(stored)
-        row = warehouse_rows.merged_over(system.executions, stored, fresh)
+        row = warehouse_rows.merged_over(system, stored, fresh)
         row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.EXECUTION, before=before)
         started_at = system.started_at(detail.execution) or stored.get(system.started_column)
         tables = {

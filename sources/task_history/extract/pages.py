@@ -9,7 +9,7 @@ others expire leave the count as it was; but what expires is the oldest, so that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -115,7 +115,7 @@ class Pages:
         self._system = system
         self._values = values
         self._filters = dict(filters or {})
-        self._partition_key = _partition_key(system)
+        self._partition = system.partition_column
         self.rejections = Rejections(system)
         """Rows without a usable id, until they are taken."""
         self.outside = OutsideRows(system)
@@ -179,14 +179,24 @@ class Pages:
         count = answer.headers.get(self._system.listing.total_header, "")
         if page.total is None and count.isascii() and count.isdigit():
             page = replace(page, total=int(count))
-        name = self._system.listing.partitioned_by
-        if self._partition_key and name in self._filters:
-            check_id(name, (self._partition_key,), page.rows, str(self._filters[name]))
+        self._set_partition(page.rows)
         # Where the order is not known, what lies outside tells as well which row follows which.
         if self._system.listing.is_countable:
             page = split_outside(self._system, page, window)
         self.note(page, window, offset)
         return page
+
+    def _set_partition(self, rows: Sequence[Row]) -> None:
+        """Has rows that name no partition name the one that was asked for. Raises UnexpectedResponse for another."""
+        name, column = self._system.listing.partitioned_by, self._partition
+        if column is None or name not in self._filters:
+            return
+        expected = str(self._filters[name])
+        if column.source:
+            check_id(name, (column.source,), rows, expected)
+        for row in rows:
+            if row.get(column.key) in (None, ""):
+                row[column.key] = expected
 
     def note(self, page: Page, window: Window | None, offset: int) -> None:
         """Notes what a page that was read shows besides the window's rows. Raises UnexpectedResponse."""
@@ -430,9 +440,3 @@ class Depth:
         """A piece was read to its end: the next may be larger again."""
         if self._empty is not None:
             self._empty = self._empty * 2 if self._empty < self._rows_per_piece else None
-
-
-def _partition_key(system: System) -> str | None:
-    """The vendor's key under which a row names its partition; None where it names none."""
-    names = {one.column for one in system.listing.filters if one.name == system.listing.partitioned_by}
-    return next((one.source for one in system.executions.columns if one.name in names), None)

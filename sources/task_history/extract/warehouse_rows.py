@@ -177,10 +177,13 @@ def executions(
     return fresh, earlier
 
 
-def merged_over(table: Table, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
+def merged_over(system: System, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
     """The stored row with what a single read says: what the read does not hold stays as it was."""
-    source = {column.name: column.source or column.name for column in table.columns}
-    known = {source.get(name, name): value for name, value in stored.items()}
+    keys = {column.name: column.key for column in system.executions.columns}
+    known = {keys.get(name, name): value for name, value in stored.items()}
+    partition = system.partition_column
+    if partition is not None and fresh.get(partition.key) in (None, ""):
+        fresh = {name: value for name, value in fresh.items() if name != partition.key}
     if (others := known.pop(OTHER_FIELDS, None)) is not None:
         known |= _fields_in(others)
     spelled = {plain(name) for name in fresh}
@@ -203,7 +206,7 @@ def keep_single_read_fields(
     ]
     opens = {key: row for key, row in read(ids).items() if row["is_open"]} if ids else {}
     return [
-        merged_over(system.executions, before, row) if (before := opens.get(system.identity(row))) else row
+        merged_over(system, before, row) if (before := opens.get(system.identity(row))) else row
         for row in rows
     ]
 
@@ -223,10 +226,10 @@ def plain(name: str) -> str:
 
 
 def vanished(
-    table: Table, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool, read_by: str = EXECUTION
+    system: System, stored: Mapping[str, Json], stamp: Stamp, *, is_expired: bool, read_by: str = EXECUTION
 ) -> Row:
     """The stored row of an execution that the vendor no longer holds, by that kind of request."""
-    row = merged_over(table, stored, {})
+    row = merged_over(system, stored, {})
     resolution = stored.get("resolution") or ("unresolved_at_retention" if is_expired else "gone")
     own = _own_columns(stamp, is_open=False, resolution=resolution, read_by=read_by, purged_at=stamp.at)
     return {**row, **own}

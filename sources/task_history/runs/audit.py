@@ -345,10 +345,7 @@ class Audit:
             self.findings.purged += len(old)
             if self._is_repairing:
                 stamp = context.stamp()
-                rows = [
-                    warehouse_rows.vanished(system.executions, stored[key], stamp, is_expired=True)
-                    for key in old
-                ]
+                rows = [warehouse_rows.vanished(system, stored[key], stamp, is_expired=True) for key in old]
                 yield Chunk({system.executions.name: rows})
             surplus = tuple(key for key in difference.surplus if key not in old)
             rest = replace(difference, surplus=surplus)

@@ -160,7 +160,7 @@ class Replay:
         """Rows that mark an execution as open that runs again under its own id, so that a sync settles it."""
         context = self._context
         system, stamp, before = context.system, context.stamp(), StoredStatus.in_row(stored)
-        row = warehouse_rows.merged_over(system.executions, stored, replayed.row)
+        row = warehouse_rows.merged_over(system, stored, replayed.row)
         if not system.is_open(row):
             row["status"] = system.open_statuses[0]
         row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.REPLAY, before=before)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
-from ..core.models import Json, Page, Request, Row, Table, Window
+from ..core.models import Column, Json, Page, Request, Row, Table, Window
 from .common_settings import SystemSettings
 
 if TYPE_CHECKING:
@@ -428,3 +428,9 @@ class System(Generic[S]):
     """Further listings of the same account, synced after this one into the same dataset."""
     views: Views | None = None
     """The system's part of the views; None where the views leave it out."""
+
+    @property
+    def partition_column(self) -> Column | None:
+        """The column of ``executions`` that names an execution's partition; None where there is none."""
+        names = {one.column for one in self.listing.filters if one.name == self.listing.partitioned_by}
+        return next((column for column in self.executions.columns if column.name in names), None)

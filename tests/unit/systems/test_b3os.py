@@ -138,7 +138,7 @@ def test_gaps_are_filled_and_rates_computed() -> None:
     assert buckets[1]["success_rate"] == 0.5
     assert buckets[0]["success_rate"] is None
     (summary,) = found["execution_stats_summary"]
-    assert (summary["success_rate"], "successRate" in summary) == (0.5, False)
+    assert (summary["success_rate"], summary["successRate"]) == (0.5, 50)
     assert not any(row["is_closed"] for row in _stats(series, DAY.start)["execution_stats"])
 
 

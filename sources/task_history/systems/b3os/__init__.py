@@ -194,7 +194,7 @@ def read_stats(
         raise UnexpectedResponse("statistics: expected an object under 'summary'.")
     return {
         STATS.name: list(_buckets(values, window, parts["timeSeries"], settled_before)),
-        SUMMARY.name: [{**_rated(_without_rate(summary)), **span}] if summary else [],
+        SUMMARY.name: [{**_rated(summary), **span}] if summary else [],
         BY_STATUS.name: [{**row, **span} for row in parts["statuses"] if row.get("status")],
         BY_SOURCE.name: [
             {**_rated(row), **span, "sourceSystem": row.get("sourceSystem") or ""}
@@ -316,17 +316,13 @@ def _count(value: Json) -> int:
 
 
 def _rated(row: Row) -> Row:
-    """The counts with their rates; the vendor's own rate has no documented scale."""
+    """The counts with their rates, beside the vendor's own rate, which has no documented scale."""
     ended = _ended(row)
     return {
         **row,
         "success_rate": _count(row.get("succeeded")) / ended if ended else None,
         "failure_rate": _count(row.get("failed")) / ended if ended else None,
     }
-
-
-def _without_rate(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "successRate"}
 
 
 _ACCESS = Access(

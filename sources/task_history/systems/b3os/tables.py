@@ -23,6 +23,11 @@ _COUNTS = (
     bigint("failed", "Those that failed.", "failed"),
     bigint("cancelled", "Those that were cancelled.", "cancelled"),
     double(
+        "vendor_success_rate",
+        "The vendor's own rate as it sends it; whether it goes up to 1 or to 100 is not documented.",
+        "successRate",
+    ),
+    double(
         "success_rate",
         "Succeeded of those that ended, from 0 to 1, computed from the counts; empty while none has ended.",
     ),
