@@ -91,6 +91,11 @@ class Server:
             time.sleep(0.02)
         self.stop()
 
+    def crash(self) -> None:
+        """Ends all its processes at once; what they had not written is lost."""
+        self.signal(signal.SIGKILL)
+        self.stop()
+
     def require_passwords(self) -> None:
         """From now on each user but ``tests`` needs a password."""
         (self._data / "pg_hba.conf").write_text(

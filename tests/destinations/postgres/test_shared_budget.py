@@ -286,8 +286,7 @@ def test_a_crash_of_the_server_counts_as_a_spent_budget(
     monkeypatch.setenv("TASK_HISTORY_STATE", own_postgres.url)
     own = budget(limit=5, period_s=60.0)
     own.reserve(no_wait).done()
-    own_postgres.signal(signal.SIGKILL)
-    own_postgres.stop()
+    own_postgres.crash()
     own_postgres.start()
     with pytest.raises(Stopped, match=r"would wait (60|5\d)\."):
         own.reserve(lambda seconds: time.sleep(seconds) if seconds < 5 else no_wait(seconds))
@@ -347,8 +346,7 @@ def test_a_server_that_is_away_for_some_seconds(
     elif kind == "stopped":
         own_postgres.shut_down()
     else:
-        own_postgres.signal(signal.SIGKILL)
-        own_postgres.stop()
+        own_postgres.crash()
     time.sleep(6.0)
     if kind == "suspended":
         own_postgres.signal(signal.SIGCONT)
