@@ -23,10 +23,12 @@ from .core.log import log
 from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import ArrowWriter, arrow_batch, resources
+from .runs.column_changes import check_column_rules
 from .runs.context import Context, new_run_id
 from .runs.run_loop import RunLoop
 from .runs.sync import Sync
 from .settings import Settings, build
+from .warehouse.column_rules import ColumnRules, column_rules
 
 # made by make settings-docs: begin
 
@@ -52,6 +54,8 @@ def paragon(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    exclude_columns: list[str] | None = None,
+    hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -87,8 +91,11 @@ def paragon(
         redact: names whose values are redacted in payloads, beside the built-in ones.
         redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
             lose one than keep a secret (``standard``, ``strict``).
-        hash_key: the key of the hashes that stand in place of values; keep it as long as the
-            warehouse.
+        exclude_columns: columns that are never written, also of fields that the vendor does not
+            document.
+        hash_columns: columns of which a keyed hash is written and not the value: the same for the
+            same value, so that joins work.
+        hash_key: the key of hash_columns; keep it as long as the warehouse.
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
@@ -119,6 +126,8 @@ def sailpoint(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    exclude_columns: list[str] | None = None,
+    hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -164,6 +173,8 @@ def twinit(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    exclude_columns: list[str] | None = None,
+    hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -208,6 +219,8 @@ def b3os(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    exclude_columns: list[str] | None = None,
+    hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
     fault_deadline_s: float | None = None,
     timeout_s: float | None = None,
@@ -237,7 +250,7 @@ def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
     """The resources of the system ``name``, with the settings that dlt resolved."""
     settings = build(systems.find(name), given)
     system = settings.system
-    writer = _LazyWriter(settings)
+    writer = _LazyWriter(settings, column_rules(settings))
     batches = (arrow_batch(system, batch, writer) for batch in writer.batches())
     unbound = resources(system, batches, writer, cursor=system.started_column)
     return [resource.with_settings(settings) for resource in unbound]
@@ -246,8 +259,9 @@ def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:
 class _LazyWriter(ArrowWriter):
     """A writer that is set up when the first batch is drawn: dlt knows the pipeline only from then on."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rules: ColumnRules) -> None:
         self._settings = settings
+        self._column_rules = rules
 
     def batches(self) -> Iterator[Batch]:
         settings = self._settings
@@ -258,16 +272,25 @@ class _LazyWriter(ArrowWriter):
             run_id=run_id,
             secrets=settings.secrets,
             limits=settings.column_limits,
+            rules=self._column_rules,
         )
         writer = loader.writer()
-        super().__init__(writer.stored, writer.normalize, writer.secrets, limits=settings.column_limits)
+        super().__init__(
+            writer.stored,
+            writer.normalize,
+            writer.secrets,
+            limits=settings.column_limits,
+            rules=self._column_rules,
+        )
         stop = StopSignal()
         # The consumer of the batches may wait for long between two of them.
         with closing(loader), connected(settings, stop) as (client, _), loader.released():
+            warehouse = loader.warehouse(is_ready=False).reaching(settings.retention)
+            check_column_rules(loader, warehouse)
             context = Context(
                 settings,
                 client,
-                loader.warehouse(is_ready=False).reaching(settings.retention),
+                warehouse,
                 now=lambda: datetime.now(UTC),
                 command="source",
                 commits=loader.backend.commits,

@@ -12,6 +12,7 @@ from .core.errors import UsageError
 from .core.stop import StopSignal
 from .load.pipeline import Loader
 from .load.resources import SystemResource
+from .runs.column_changes import note_old_values
 from .runs.context import Context
 from .runs.lock import lock_path, run_lock
 from .runs.run_result import RunResult, result_of
@@ -94,4 +95,5 @@ def settings_of(source: DltSource) -> Settings:
 
 
 def _work(context: Context, loader: Loader) -> Sync:
+    note_old_values(context, loader)
     return Sync(context, cursor=loader.cursor())

@@ -203,7 +203,7 @@ def backfill(
     def make_work(context: Context, _: Loader) -> Backfill:
         if context.locks is None:
             return Backfill(context)
-        name = f"lease/{settings.dataset_name}/{filters_text(selection.filters)}"
+        name = f"lease/{settings.dataset_name}/{filters_text(context.warehouse.recorded(selection.filters))}"
         purpose = f"{scope.steps}/{scope.payloads}"
         return Backfill(context, DayLeases(context.locks, name=name, purpose=purpose, shards=shards))
 

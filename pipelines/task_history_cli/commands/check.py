@@ -19,11 +19,13 @@ from task_history.core.models import Page, Row, Window, floor_ms
 from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
+from task_history.warehouse.column_rules import column_rules
 
 from ..console import arguments, output
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
+from .check_columns import column_entries, column_lines, count_stored
 
 _MAX_ANSWERS = 3
 """Requests where none is refused."""
@@ -43,12 +45,16 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     if settings.system.integrations is not None:
         read_map(settings.system.integrations.map_file(settings.values))
+    column_rules(settings)
     captured = []
+    target = None
     if args.destination:
         output.keep_secret(settings.secrets)
         target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
         captured = probed(target, settings)
     result = {**check(settings), "warehouse": captured}
+    if target is not None:
+        count_stored(result["columns"], target, settings)
     output.show(result, [*captured, *lines(result)], is_json=args.json)
     return 0
 
@@ -78,6 +84,7 @@ def check(settings: Settings) -> dict[str, Any]:
             "clock_offset_s": client.vendor_clock_offset_s,
             "requests": client.requests_sent,
             "rate_limit": {"requests": values.rate_limit_requests, "period_s": values.rate_limit_period_s},
+            "columns": column_entries(settings, probe.fields),
             "warnings": list(system.access.warnings(values)),
         }
 
@@ -93,6 +100,8 @@ class _Probe:
         """How many more answers are read."""
         self._newest: tuple[Row, str] | None = None
         """The newest execution that was shown, and its partition."""
+        self.fields: set[str] = set()
+        """The keys of the executions that were shown."""
         self.refused: list[dict[str, Any]] = []
         """What the vendor refuses while it gives other lists: ``list``, ``status`` and ``reason``."""
         self.details_outcome: str | None = None
@@ -204,6 +213,7 @@ class _Probe:
     def _starts(self, rows: Sequence[Row], partition: str) -> list[datetime]:
         """The instants at which the executions began, in order; notes the newest execution."""
         system = self._settings.system
+        self.fields.update(*rows)
         started = [(start, row) for row in rows if (start := system.started_at(row)) is not None]
         started.sort(key=lambda pair: pair[0])
         if started:
@@ -285,4 +295,4 @@ def _notes(result: dict[str, Any]) -> list[str]:
             f"The details of the newest execution are refused: a sync loads executions without their steps. "
             f"{result['refused'][-1]['reason']}"
         )
-    return found + [f"Note: {text}" for text in result["warnings"]]
+    return [*found, *column_lines(result["columns"]), *(f"Note: {text}" for text in result["warnings"])]

@@ -133,7 +133,9 @@ def _held(
         warehouse = None if reader is None else warehouse_of(reader, settings)
         if reader is None or warehouse is None:
             return StoredFacts((window,), 0, 0, 0, 0, Rates(), frozenset()), 0.0
-        coverage = Coverage(warehouse.coverage(), lane=BACKFILL, filters=filters_text(selection.filters))
+        coverage = Coverage(
+            warehouse.coverage(), lane=BACKFILL, filters=filters_text(warehouse.recorded(selection.filters))
+        )
         own = warehouse.within(selection)
         gaps = coverage.gaps(window)
         executions = own.count(window) - sum(own.count(gap) for gap in gaps)

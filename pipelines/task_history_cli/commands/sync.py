@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from task_history.runs.runner import commit_batches
 from task_history.settings import Settings, load
@@ -17,17 +17,38 @@ from ..runtime.notices import Notices
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target, working_folder
 
+if TYPE_CHECKING:
+    from task_history.load.pipeline import Loader
+    from task_history.runs.context import Context
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_system(parser)
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
+    parser.add_argument(
+        "--erase-old-values",
+        action="store_true",
+        help="remove values that were stored before exclude_columns or hash_columns named their columns; for good",
+    )
+    parser.add_argument(
+        "--new-hash-key",
+        action="store_true",
+        help="go on with another hash_key; what is stored keeps the hashes of the former one",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
-    result = sync(settings, target, max_requests=args.max_requests, max_minutes=args.max_minutes)
+    result = sync(
+        settings,
+        target,
+        max_requests=args.max_requests,
+        max_minutes=args.max_minutes,
+        erases_old_values=args.erase_old_values,
+        accepts_new_key=args.new_hash_key,
+    )
     if args.json:
         output.emit(result)
     else:
@@ -43,29 +64,46 @@ def sync(
     max_requests: int | None = None,
     max_minutes: float | None = None,
     lock_wait_s: float | None = None,
+    erases_old_values: bool = False,
+    accepts_new_key: bool = False,
 ) -> dict[str, Any]:
     """Runs one sync and returns its result.
 
-    ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open.
+    ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open, ``erases_old_values``
+    removes values of before ``exclude_columns`` and ``hash_columns``, ``accepts_new_key`` says that ``hash_key`` was
+    changed on purpose.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
     """
     began = time.monotonic()
+    from task_history.runs.column_changes import erase_old_values, note_old_values
     from task_history.runs.sync import Sync
+
+    erased: dict[str, int] = {}
+
+    def make_work(context: Context, loader: Loader) -> Sync:
+        if erases_old_values:
+            erased.update(erase_old_values(loader))
+        else:
+            note_old_values(context, loader)
+        return Sync(context, cursor=loader.cursor())
 
     with start_command(
         settings,
         target,
-        lambda context, loader: Sync(context, cursor=loader.cursor()),
+        make_work,
         command="sync",
         max_requests=max_requests,
         max_minutes=max_minutes,
         lock_wait_s=lock_wait_s,
+        accepts_new_key=accepts_new_key,
     ) as current:
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
         result = result_output.result(current, target, time.monotonic() - began)
+        if erases_old_values:
+            result["erased_values"] = erased
         Notices(settings, working_folder(target)).after(result, datetime.now(UTC))
         return result

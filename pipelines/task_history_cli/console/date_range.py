@@ -19,6 +19,7 @@ from task_history.core.log import log
 from task_history.core.models import Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.systems.protocol import Filter
+from task_history.warehouse.column_rules import column_rules
 
 from . import output
 
@@ -89,10 +90,20 @@ def filters(args: argparse.Namespace, settings: Settings) -> dict[str, str]:
             options = ", ".join(f"--{other}" for other in sorted(supported)) or "no filter"
             raise UsageError(f"{settings.system.name} does not support --{name}; it supports {options}.")
         _check_value(settings, supported[name], value)
+        _check_rules(settings, supported[name])
         listed = settings.system.listing.partitions(settings.values, ())
         if name == settings.system.listing.partitioned_by and listed and value not in listed:
             raise UsageError(f"--{name} {value}: it is none of those in the settings: {', '.join(listed)}.")
     return given
+
+
+def _check_rules(settings: Settings, kind: Filter) -> None:
+    executions = settings.system.executions.name
+    if kind.column is not None and column_rules(settings).of(executions).action(kind.column) == "exclude":
+        raise UsageError(
+            f"--{kind.name} cannot be used: exclude_columns keeps {executions}.{kind.column} out of the warehouse, where "
+            "it is looked up. With hash_columns instead it can be: equal values have equal hashes."
+        )
 
 
 def _check_value(settings: Settings, kind: Filter, value: str) -> None:

@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from task_history.runs.runner import AUDIT, BACKFILL, SYNC, ActiveRun, Lane, Wor
 from task_history.settings import Settings
 from task_history.state.locks import FileLocks, Locks, PostgresLocks
 from task_history.state.postgres import shared_state
+from task_history.warehouse.column_rules import column_rules
 
 from ..console.output import keep_secret
 from .dlt_config import configure_dlt, make_pipeline
@@ -45,10 +46,13 @@ def start_command(
     max_requests: int | None = None,
     max_minutes: float | None = None,
     lock_wait_s: float | None = None,
+    accepts_new_key: bool = False,
 ) -> Iterator[ActiveRun]:
     """Yields a run that is ready for its first batch; the warehouse is checked before a request is sent.
 
     ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open.
+
+    ``accepts_new_key`` says that hash_key was changed on purpose.
 
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
@@ -62,7 +66,8 @@ def start_command(
         stack.enter_context(notices.on_failure(command))
         locks = _locks(settings, target, stop, folder)
         stack.callback(locks.close)
-        task = _task(command, selection, scope)
+        recorded = column_rules(settings).recorded(settings.system, selection.filters if selection else {})
+        task = _task(command, selection, scope, recorded)
         wait = stop.wait if lane in (BACKFILL, AUDIT) else None
         lane = _free(lane, settings, folder, locks, stack, task=task, wait=wait)
         configure_dlt()
@@ -94,6 +99,7 @@ def start_command(
                 scope=scope,
                 locks=locks,
                 lock_wait_s=lock_wait_s,
+                accepts_new_key=accepts_new_key,
             )
         )
         # What is imported by now stays: the garbage collector need not look at it.
@@ -142,12 +148,12 @@ def _free(
     raise errors[0]
 
 
-def _task(command: str, selection: Selection | None, scope: Scope | None) -> str:
+def _task(command: str, selection: Selection | None, scope: Scope | None, filters: Mapping[str, str]) -> str:
     """What a run does, in one line that is the same for the same work."""
     words = [command]
     if selection is not None and selection.window is not None:
         words.append(f"{selection.window.start.isoformat()} to {selection.window.end.isoformat()}")
-    words += [f"{name}={value}" for name, value in sorted((selection.filters if selection else {}).items())]
+    words += [f"{name}={value}" for name, value in sorted(filters.items())]
     words += [f"steps={scope.steps}", f"payloads={scope.payloads}"] if scope else []
     return " ".join(words)
 

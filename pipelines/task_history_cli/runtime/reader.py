@@ -11,6 +11,7 @@ from task_history.core.errors import WarehouseUnavailable
 from task_history.core.models import Selection
 from task_history.settings import Settings
 from task_history.warehouse import tables
+from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
@@ -34,6 +35,11 @@ class Reader(Protocol):
 
     def columns(self) -> set[tuple[str, str]]:
         """Columns by table."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """The warehouse's SQL, as sqlglot calls it."""
         ...
 
     def counts(self, tables: Iterable[str]) -> dict[str, int]:
@@ -108,7 +114,7 @@ class _DuckDbReader:
     @property
     def names(self) -> Names:
         dataset, own = self._settings.dataset_name, tables.of(self._settings.system)
-        names = Names(lambda table: quoted_name(dataset, table))
+        names = Names(lambda table: quoted_name(dataset, table), rules=column_rules(self._settings))
         return completed(names, own, self.columns(), dialect=DUCKDB)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -121,6 +127,8 @@ class _DuckDbReader:
             raise WarehouseUnavailable(
                 f"The warehouse cannot answer: {str(error).splitlines()[0]}"
             ) from error
+
+    dialect = DUCKDB
 
     def columns(self) -> set[tuple[str, str]]:
         if self._columns is None:

@@ -13,6 +13,7 @@ from task_history.load import destinations
 from task_history.load.errors import warehouse_errors
 from task_history.settings import Settings
 from task_history.views.dialects import DIALECTS
+from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
@@ -70,21 +71,24 @@ class DltReader:
     def __init__(self, client: Any, settings: Settings, backend: destinations.Backend) -> None:
         self._client = client
         self._backend = backend
+        self._rules = column_rules(settings)
         self._tables = of(settings.system)
         self._columns: set[tuple[str, str]] | None = None
 
     @property
     def names(self) -> Names:
         client = self._client.sql_client
-        names = Names(client.make_qualified_table_name, self._backend.literal)
-        return completed(
-            names, self._tables, self.columns(), dialect=str(client.capabilities.sqlglot_dialect)
-        )
+        names = Names(client.make_qualified_table_name, self._backend.literal, rules=self._rules)
+        return completed(names, self._tables, self.columns(), dialect=self.dialect)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         with warehouse_errors(), self._client.sql_client.execute_query(sql, *values) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
+
+    @property
+    def dialect(self) -> str:
+        return str(self._client.sql_client.capabilities.sqlglot_dialect)
 
     def columns(self) -> set[tuple[str, str]]:
         if self._columns is None:

@@ -21,6 +21,7 @@ from ..core.json import exact_json
 from ..core.models import MS, VARIANT, Column, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
+from ..warehouse.column_rules import NO_RULES, TableRules
 from ..warehouse.completeness import Completeness
 from .evidence import COUNT, count_of
 from .one_instant import read_instant
@@ -327,19 +328,31 @@ class SpotCheck:
         return between.is_empty or seen == self._stored.ids(overlap(between, window))
 
 
-def differing(system: System, row: Mapping[str, Json], stored: Mapping[str, Any]) -> tuple[str, ...]:
+def differing(
+    system: System, row: Mapping[str, Json], stored: Mapping[str, Any], *, rules: TableRules = NO_RULES
+) -> tuple[str, ...]:
     """The documented columns of an execution whose stored value is not what the row says.
 
     What only a listing gives is not compared where the stored version came by a single read.
     """
     skipped = system.details.list_only_columns if stored.get("read_by") == EXECUTION else ()
-    return differing_columns(system.executions, row, stored, skipped=skipped)
+    return differing_columns(system.executions, row, stored, skipped=skipped, rules=rules)
 
 
 def differing_columns(
-    table: Table, row: Mapping[str, Json], stored: Mapping[str, Any], *, skipped: Sequence[str] = ()
+    table: Table,
+    row: Mapping[str, Json],
+    stored: Mapping[str, Any],
+    *,
+    skipped: Sequence[str] = (),
+    rules: TableRules = NO_RULES,
 ) -> tuple[str, ...]:
-    """The documented columns whose stored value is not what the row says, which has the vendor's keys."""
+    """The documented columns whose stored value is not what the row says, which has the vendor's keys.
+
+    Columns that ``rules`` exclude are not compared, of those that they hash the hashes are.
+    """
+    if rules:
+        row, stored = rules.applied(row), rules.applied(stored)
     return tuple(
         column.name
         for column in table.columns

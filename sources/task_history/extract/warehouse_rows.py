@@ -13,6 +13,7 @@ from ..core.json_reading import parse, parse_text
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
+from ..warehouse.column_rules import ColumnRules
 from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 from .rows_without_id import Rejection
@@ -30,8 +31,15 @@ _MAX_TRIES_OF_PARTS = 6
 class Undeclared:
     """Fields that no column is declared for: they are kept, without secrets."""
 
-    def __init__(self, redactor: Redactor, *, max_bytes: int = PAYLOAD_MAX_BYTES) -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        max_bytes: int = PAYLOAD_MAX_BYTES,
+        rules: ColumnRules | None = None,
+    ) -> None:
         self._redactor = redactor
+        self._rules = rules or ColumnRules()
         self._max_bytes = max_bytes
         self._declared: dict[str, frozenset[str]] = {}
         self._free: dict[str, tuple[str, ...]] = {}
@@ -76,6 +84,11 @@ class Undeclared:
             # Not as JSON: a line of a log is read as it stands.
             return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
         return self.json(value)
+
+    def rejected(self, table: Table, value: Json) -> str:
+        """A row that cannot stand in ``table`` as JSON text, without what may not stand there either."""
+        rules = self._rules.of(table.name)
+        return self.json(rules.applied(value) if rules and isinstance(value, dict) else value)
 
     def json(self, value: Json) -> str:
         """Any value as JSON text, without secrets, of bounded size."""
@@ -327,7 +340,7 @@ def exact(answer: Answer) -> Json:
 def rejected(table: Table, filters: str, rejection: Rejection, stamp: Stamp) -> Row:
     """The row of ``rejected_rows`` for a row that cannot stand in ``table``."""
     window, near = rejection.window, rejection.near
-    value = stamp.undeclared.json(rejection.row.value)
+    value = stamp.undeclared.rejected(table, rejection.row.value)
     key = "\0".join((table.name, filters, iso_ms(near) if near else "", str(rejection.alike), value))
     return stamp.on(
         {

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.json import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, ColumnLimits, Json, Row, Table
+from ..warehouse.column_rules import NO_RULES, TableRules
 from .values import (
     DECLARED_FITS,
     UNDECLARED_FITS,
@@ -118,6 +119,36 @@ class _ColumnarRows:
         return ((index, key, value) for key in keys for index, value in enumerate(_as_list(self.values(key))))
 
 
+class _RuledRows:
+    """Rows without the fields that rules exclude, and with hashes where rules say so."""
+
+    def __init__(self, rows: _Rows, rules: TableRules) -> None:
+        self._rows, self._rules = rows, rules
+        self.keys = {key for key in rows.keys if rules.action(key) != "exclude"}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values(self, key: str) -> Values:
+        values = self._rows.values(key)
+        return _hashed(values, self._rules) if self._rules.action(key) == "hash" else values
+
+    def with_values(self) -> set[str]:
+        return self._rows.with_values() & self.keys
+
+    def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
+        for index, key, value in self._rows.values_of(keys):
+            yield index, key, self._rules.hashed(value) if self._rules.action(key) == "hash" else value
+
+
+def _hashed(values: Values, rules: TableRules) -> Values:
+    if isinstance(values, list):
+        return list(map(rules.hashed, values))
+    distinct = pc.unique(values)
+    hashes = pa.array(map(rules.hashed, distinct.to_pylist()), ARROW["text"])
+    return hashes.take(pc.index_in(values, distinct))
+
+
 def to_arrow(
     rows: Sequence[Row] | RowColumns,
     table: Table,
@@ -125,6 +156,7 @@ def to_arrow(
     stored_types: Mapping[str, str],
     normalize: Callable[[str], str],
     limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
+    rules: TableRules = NO_RULES,
 ) -> Columns:
     """Builds the columns of ``table``, then those of undeclared keys, then those of values that do not fit.
 
@@ -134,8 +166,11 @@ def to_arrow(
         stored_types: the dlt types that columns of this table have in the warehouse already. They stay columns,
             and count against the limits.
         normalize: the warehouse's name for a vendor's key.
+        rules: which fields are left out or hashed.
     """
     source: _Rows = _ColumnarRows(rows) if isinstance(rows, RowColumns) else _ListedRows(rows)
+    if rules:
+        source = _RuledRows(source, rules)
     builder = _TableBuilder(len(source), table, stored_types, limits)
     for column in table.columns:
         key = column.source or column.name

@@ -23,6 +23,7 @@ from ..core.models import ColumnLimits, Row, Table
 from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
+from ..warehouse.column_rules import ColumnRules
 from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
 from ..warehouse.former_tables import completed
 from ..warehouse.names import Names
@@ -40,7 +41,8 @@ from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, re
 class Loader:
     """Loads rows of one system through one dlt pipeline.
 
-    ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table.
+    ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table, and
+    ``rules`` say which columns are left out or hashed.
     ``lock_wait_s`` is how long it waits at first for a warehouse that another process has open.
     """
 
@@ -53,6 +55,7 @@ class Loader:
         run_id: str | None = None,
         secrets: OwnSecrets | None = None,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
+        rules: ColumnRules | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
     ) -> None:
         self.pipeline = pipeline
@@ -64,6 +67,7 @@ class Loader:
             self.backend.cost.labels |= {"task_history_system": system.name, **run}
         self._has_cursor = has_cursor
         self._limits = limits
+        self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
@@ -93,7 +97,7 @@ class Loader:
         """
         with warehouse_errors():
             self.backend.create(self.client)
-        with warehouse_errors(), self._opened():
+        with warehouse_errors(), self.opened():
             if self._uses_internals:
                 dlt_internals.remove_killed_extracts(Path(self.pipeline.working_dir))
                 dlt_internals.complete_loads(Path(self.pipeline.working_dir))
@@ -125,7 +129,7 @@ class Loader:
             # Before the warehouse is opened: rows in files take no memory, and survive an error.
             self._make_package(arrow_batch(self.system, batch, self.writer()))
             release_memory()
-            with self._opened() as client:
+            with self.opened() as client:
                 self.backend.begin_commit(client)
                 try:
                     info = self.pipeline.load()
@@ -141,7 +145,7 @@ class Loader:
 
     def _load_pending(self) -> None:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
-        with self._opened() as client:
+        with self.opened() as client:
             ended = self._newest_end(client)
             now = self.backend.begin_commit(client)
             try:
@@ -161,7 +165,7 @@ class Loader:
             if ended is not None:
                 # The row in the package says that its run is still active.
                 sql = f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET outcome = %s, reason = %s, ended_at = %s"
-                if (tables.SYNC_RUNS.name, LOADED_AT.name) in self._known_columns():
+                if (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns():
                     sql += f", {LOADED_AT.name} = {now}"
                 client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
 
@@ -209,7 +213,7 @@ class Loader:
 
         Raises WarehouseUnavailable.
         """
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             single_row.write(
                 client, self.qualified(table.name), table, row, now=self.backend.begin_commit(client)
             )
@@ -245,7 +249,7 @@ class Loader:
             # Rows that are not merged yet exist only in staging: dlt does not load them a second time.
             if self.backend.truncates_staging_late and self._staged and not self.pipeline.has_pending_data:
                 try:
-                    with warehouse_errors(), self._opened() as client, client.with_staging_dataset():
+                    with warehouse_errors(), self.opened() as client, client.with_staging_dataset():
                         client.truncate_tables(*sorted(self._staged))
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay", reason=str(error))
@@ -261,7 +265,9 @@ class Loader:
             columns = schema.tables.get(name, {}).get("columns", {}) if schema else {}
             return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
 
-        return ArrowWriter(stored, normalize, self._secrets, limits=self._limits, warned=self._warned)
+        return ArrowWriter(
+            stored, normalize, self._secrets, limits=self._limits, rules=self.rules, warned=self._warned
+        )
 
     def cursor(self) -> datetime | None:
         """The live cursor: executions that began before it are loaded. None before the first sync."""
@@ -276,47 +282,47 @@ class Loader:
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self._opened() as client, client.execute_query(sql, *values) as cursor:
+        with warehouse_errors(), self.opened() as client, client.execute_query(sql, *values) as cursor:
             names = [column[0] for column in cursor.description or ()]
             return names, [tuple(row) for row in cursor.fetchall()]
 
     def execute(self, statements: Iterable[str]) -> None:
         """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             for statement in statements:
                 client.execute_sql(statement)
 
     def checkpoint(self) -> None:
         """Moves written rows into their final place, where that makes reading faster. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             self.backend.checkpoint(client)
 
     def describe_views(self, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Writes descriptions of view columns (``texts``: by view and column). Raises WarehouseUnavailable."""
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             self.backend.describe_views(client, dataset, texts)
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
         """Context manager: keeps the connection open, so that not every query opens it anew."""
-        with warehouse_errors(), self._opened():
+        with warehouse_errors(), self.opened():
             yield
 
     def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query like ``query``; returns no columns and rows while the tables do not exist."""
-        is_there = any(table == self.system.executions.name for table, _ in self._known_columns())
+        is_there = any(table == self.system.executions.name for table, _ in self.stored_columns())
         return self.query(sql, *values) if is_there and not self.pipeline.first_run else ([], [])
 
     def warehouse(self, *, is_ready: bool = True) -> Warehouse:
         """The queries on the tables; without ``is_ready`` they may not exist yet, or be those of an earlier version."""
         if is_ready:
             return Warehouse(self.query, self.names, self.system)
-        own, stored = tables.of(self.system), self._known_columns()
+        own, stored = tables.of(self.system), self.stored_columns()
         dialect = str(self.client.capabilities.sqlglot_dialect)
         return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
 
-    def _known_columns(self) -> set[tuple[str, str]]:
-        """The columns of the stored tables, by table and column, as dlt's schema knows them."""
+    def stored_columns(self) -> set[tuple[str, str]]:
+        """The stored columns, by table and column, as dlt's schema knows them."""
         schema = self._schema()
         return {
             (name, column)
@@ -334,14 +340,14 @@ class Loader:
     @property
     def names(self) -> Names:
         """The qualified table names for SQL."""
-        return Names(self.qualified, self.backend.literal)
+        return Names(self.qualified, self.backend.literal, rules=self.rules)
 
     def datasets(self) -> list[str]:
         """Names of all datasets, where the warehouse must be queried dataset by dataset; else none.
 
         Raises WarehouseUnavailable.
         """
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             return self.backend.datasets(client)
 
     def qualified(self, name: str) -> str:
@@ -358,11 +364,12 @@ class Loader:
         wanted = descriptions(tables.of(self.system), schema.tables if schema else {})
         if self._described is not None and wanted.keys() <= self._described:
             return
-        with warehouse_errors(), self._opened() as client:
+        with warehouse_errors(), self.opened() as client:
             self.backend.describe(client, wanted)
         self._described = set(wanted)
 
-    def _opened(self) -> AbstractContextManager[Any]:
+    def opened(self) -> AbstractContextManager[Any]:
+        """Context manager: dlt's SQL client, with the warehouse open."""
         return self._connection.opened()
 
     def released(self) -> AbstractContextManager[None]:
@@ -383,7 +390,7 @@ class Loader:
         return self._cached_schema
 
     def _has_tables(self) -> bool:
-        known = self._known_columns()
+        known = self.stored_columns()
         return all(
             (table.name, column.name) in known for table in tables.of(self.system) for column in table.columns
         )
@@ -440,4 +447,4 @@ class Loader:
 
     def _mend(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
-        mend(self.pipeline, self._schema(), self.backend, system=self.system, opened=self._opened)
+        mend(self.pipeline, self._schema(), self.backend, system=self.system, opened=self.opened)

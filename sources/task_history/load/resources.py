@@ -23,6 +23,7 @@ from ..redaction.own_secrets import OwnSecrets
 from ..settings import Settings
 from ..systems.protocol import System
 from ..warehouse import tables
+from ..warehouse.column_rules import ColumnRules
 from .arrow import deduplicated, to_arrow
 from .destinations.base import PARTITION_MAY_CHANGE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
@@ -69,7 +70,7 @@ class SystemResource(DltResource):
 
 
 class ArrowWriter:
-    """Converts rows into Arrow tables that match the stored columns and hold none of ``secrets``.
+    """Converts rows into Arrow tables that match the stored columns, keep ``rules`` and hold none of ``secrets``.
 
     It remembers the columns that it added. ``warned`` holds the tables for which a warning was logged that rows have
     more fields than ``limits`` allows as columns.
@@ -82,19 +83,28 @@ class ArrowWriter:
         secrets: OwnSecrets,
         *,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
+        rules: ColumnRules | None = None,
         warned: set[str] | None = None,
     ) -> None:
         self.stored = stored
         self.secrets = secrets
         self.normalize = normalize
         self._limits = limits
+        self._rules = rules or ColumnRules()
         self._warned = set() if warned is None else warned
         self._types: dict[str, dict[str, str]] = {}
 
     def arrow(self, table: Table, rows: list[Row] | RowColumns) -> Any:
         """Converts rows of ``table`` into an Arrow table."""
         known = self._types.setdefault(table.name, dict(self.stored(table.name)))
-        columns = to_arrow(rows, table, stored_types=known, normalize=self.normalize, limits=self._limits)
+        columns = to_arrow(
+            rows,
+            table,
+            stored_types=known,
+            normalize=self.normalize,
+            limits=self._limits,
+            rules=self._rules.of(table.name),
+        )
         if columns.without_column and table.name not in self._warned:
             self._warned.add(table.name)
             log.warning(

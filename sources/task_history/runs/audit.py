@@ -16,14 +16,14 @@ What was not looked at is counted in the findings: only an audit that looked at 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ..core.batch import FLUSH, Chunk
 from ..core.errors import Rejected
 from ..core.intervals import days, gaps, merged, overlap
 from ..core.log import log
-from ..core.models import MS, Row, Selection, Window
+from ..core.models import MS, Json, Row, Selection, Window
 from ..extract import warehouse_rows
 from ..extract.compare import Comparison, Leaf, differing
 from ..extract.evidence import COUNT
@@ -318,12 +318,16 @@ class Audit:
                 findings.ids_compared += stored_row.get("purged_at_source") is None
                 findings.rows_compared += 1
                 kept = context.stamp().undeclared.kept(system.executions, row)
-                columns = () if stored_row.get("is_open") else differing(system, kept, stored_row)
+                columns = () if stored_row.get("is_open") else self._differing(kept, stored_row)
                 if columns:
                     start = stored_row.get(system.started_column) or context.edge()
                     findings.differences.append(
                         Difference(Window(start, start + MS), different=((identity, columns),))
                     )
+
+    def _differing(self, row: Mapping[str, Json], stored: Row) -> tuple[str, ...]:
+        system = self._context.system
+        return differing(system, row, stored, rules=self._context.warehouse.rules.of(system.executions.name))
 
     def _purged(self) -> Iterator[Chunk]:
         """Takes rows older than the vendor's retention out of the differences; a repair marks them as purged."""

@@ -10,6 +10,7 @@ from ..core.batch import Chunk
 from ..core.models import Row, Table, Window
 from ..extract.compare import differing_columns
 from ..warehouse.backlog import MissingDetail
+from ..warehouse.column_rules import TableRules
 from ..warehouse.queries import Warehouse
 from .context import Context
 
@@ -66,7 +67,11 @@ class StepAudit:
                 self.compared += 1
                 item = by_id[str(note["id"])]
                 found = _compared(
-                    item, table, chunk.rows.get(table.name, ()), warehouse.steps(item.execution_id, window)
+                    item,
+                    table,
+                    chunk.rows.get(table.name, ()),
+                    warehouse.steps(item.execution_id, window),
+                    rules=warehouse.rules.of(table.name),
                 )
                 if found.texts:
                     yield found
@@ -77,7 +82,7 @@ class StepAudit:
 
 
 def _compared(
-    item: MissingDetail, table: Table, read: Sequence[Row], stored: Sequence[Row]
+    item: MissingDetail, table: Table, read: Sequence[Row], stored: Sequence[Row], *, rules: TableRules
 ) -> StepDifferences:
     """Compares steps that were read (by the vendor's keys) with stored ones (by column names)."""
     source = {column.name: column.source or column.name for column in table.columns}
@@ -94,7 +99,7 @@ def _compared(
     texts += [
         f"step {'/'.join(key)}: {', '.join(columns)}"
         for key in sorted(fresh.keys() & stored_by_key.keys())
-        if (columns := differing_columns(table, fresh[key], stored_by_key[key]))
+        if (columns := differing_columns(table, fresh[key], stored_by_key[key], rules=rules))
     ]
     surplus = sorted(stored_by_key.keys() - fresh.keys())
     texts += [f"step {'/'.join(key)} is not at the vendor" for key in surplus]

@@ -103,7 +103,7 @@ class Context:
         self.selection = selection or Selection()
         self.label = {} if root is None else {LIST: settings.system.executions.name}
         """Filters that distinguish the coverage of this listing from those of the account's other listings."""
-        self.filters = filters_text({**self.selection.filters, **self.label})
+        self.filters = filters_text({**warehouse.recorded(self.selection.filters), **self.label})
         self.scope = scope or Scope(settings.values.steps, settings.values.payloads)
         integrations = settings.system.integrations
         self.workflow_map = read_map(integrations.map_file(settings.values) if integrations else None)
@@ -132,7 +132,9 @@ class Context:
                 count=self.tally.count_redactions,
             )
         )
-        self._undeclared = Undeclared(self.redactor, max_bytes=settings.values.payload_max_bytes)
+        self._undeclared = Undeclared(
+            self.redactor, max_bytes=settings.values.payload_max_bytes, rules=warehouse.rules
+        )
         self.system = settings.system
         self.sender: Sender = root.sender if root else FallbackSender(client)
         self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
@@ -203,7 +205,9 @@ class Context:
             if self.system.listing.partitioned_by:
                 filters[self.system.listing.partitioned_by] = name
             coverage = Coverage(
-                self._stored_coverage, lane=self.lane, filters=filters_text({**filters, **self.label})
+                self._stored_coverage,
+                lane=self.lane,
+                filters=filters_text({**self.warehouse.recorded(filters), **self.label}),
             )
             reader = self._readers.of(filters)
             reader.pages.rejections.has_rows |= coverage.has_rows
@@ -356,6 +360,7 @@ class Context:
             "window_start": window.start if window else None,
             "window_end": window.end if window else None,
             "filters": self.filters,
+            "column_rules": self.warehouse.rules.text,
             "bytes_estimated": self.cost.estimated if self.cost else None,
             "bytes_processed": self.cost.processed if self.cost else None,
         }

@@ -27,7 +27,9 @@ from ..redaction.redactor import Redactor
 from ..settings import Settings
 from ..state.locks import Locks, held_lock
 from ..systems.protocol import System
+from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
+from .column_changes import check_column_rules
 from .lock import check_other_machines, lock_path
 from .run_row import RunRow
 from .tally import Tally
@@ -121,13 +123,14 @@ def start_run(
     scope: Scope | None = None,
     locks: Locks | None = None,
     lock_wait_s: float | None = None,
+    accepts_new_key: bool = False,
 ) -> Iterator[ActiveRun]:
     """Checks the settings and the warehouse, then yields a run that is ready for its first batch.
 
     No request is sent before the warehouse is ready.
 
     ``pipeline`` is a dlt pipeline, of which the caller holds the lock (see ``lock``). ``locks`` are those of the run,
-    which are confirmed before each commit.
+    which are confirmed before each commit. ``accepts_new_key`` says that hash_key was changed on purpose.
 
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
@@ -136,6 +139,7 @@ def start_run(
     from .context import Context, new_run_id
     from .run_loop import RunLoop
 
+    rules = column_rules(settings)
     with ExitStack() as stack:
         for text in settings.system.access.warnings(settings.values):
             log.warning("settings", hint=text)
@@ -150,6 +154,7 @@ def start_run(
             run_id=run_id,
             secrets=settings.secrets,
             limits=settings.column_limits,
+            rules=rules,
             **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )
         stack.callback(loader.close)
@@ -161,6 +166,7 @@ def start_run(
             warehouse = loader.warehouse().reaching(settings.retention)
             if loader.backend.is_exclusive:
                 check_other_machines(warehouse.unfinished_runs(), command, started_at)
+            check_column_rules(loader, warehouse, accepts_new_key=accepts_new_key)
             if settings.retention is not None:
                 loader.backend.limit_merges(warehouse.since)
             context = Context(

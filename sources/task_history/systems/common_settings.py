@@ -185,8 +185,18 @@ class SystemSettings:
         default="standard",
         choices=("standard", "strict"),
     )
+    exclude_columns: tuple[str, ...] = setting(
+        "Columns that are never written, also of fields that the vendor does not document.",
+        default=(),
+        example=["workflow_executions.user_id"],
+    )
+    hash_columns: tuple[str, ...] = setting(
+        "Columns of which a keyed hash is written and not the value: the same for the same value, so that joins work.",
+        default=(),
+        example=["*.user_id"],
+    )
     hash_key: str | None = setting(
-        "The key of the hashes that stand in place of values; keep it as long as the warehouse.",
+        "The key of hash_columns; keep it as long as the warehouse.",
         is_secret=True,
         is_local=True,
         unset="none",

@@ -55,6 +55,12 @@ def _own_columns(*, what: str) -> tuple[Column, ...]:
     )
 
 
+BOOKKEEPING = frozenset(
+    column.name for column in (*_own_columns(what=""), *UNREADABLE, text("outcome", ""), bigint("steps", ""))
+)
+"""Columns of executions, details logs and payloads by which this connector knows what it has read and what is left."""
+
+
 def timestamp_columns(name: str, description: str, source: str) -> tuple[Column, Column]:
     """A vendor's instant to the microsecond, and its text for what is finer, see ``parsing.timed``."""
     return (

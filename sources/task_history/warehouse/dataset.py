@@ -5,7 +5,7 @@ SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
+from .column_rules import ColumnRules
 from .names import Names
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
@@ -63,8 +64,14 @@ class Dataset:
             values += [window.start, window.end]
         columns = {filter_.name: filter_.column for filter_ in self._system.listing.filters}
         for name, value in sorted(self._selection.filters.items()):
-            if columns[name] is not None:
-                parts.append(f"{alias}.{columns[name]} = %s")
+            if (column := columns[name]) is not None:
+                rules = self._name.rules.of(self._system.executions.name)
+                if rules.action(column) == "hash":
+                    # Rows from before the rule have the value itself.
+                    parts.append(f"{alias}.{column} IN (%s, %s)")
+                    values.append(rules.hashed(value))
+                else:
+                    parts.append(f"{alias}.{column} = %s")
             elif self._system.integrations is not None:
                 workflows = self._name(self._system.integrations.table.name)
                 parts.append(
@@ -73,6 +80,15 @@ class Dataset:
                 )
             values.append(value)
         return SqlCondition(" AND ".join(parts), tuple(values))
+
+    def recorded(self, filters: Mapping[str, str]) -> dict[str, str]:
+        """The filters of a run as they may be written, see ``ColumnRules.recorded``."""
+        return self._name.rules.recorded(self._system, filters)
+
+    @property
+    def rules(self) -> ColumnRules:
+        """Which columns are left out or hashed."""
+        return self._name.rules
 
     def _partition(self, alias: str) -> str:
         return f"{alias}.{self._partition_column}" if self._partition_column else "NULL"

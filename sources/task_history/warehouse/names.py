@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..core.models import FIRST_INSTANT, Table, Window
+from .column_rules import ColumnRules
 
 EVER = FIRST_INSTANT
 """An instant before every execution."""
@@ -24,6 +25,8 @@ class Names:
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
     since: datetime | None = None
     """Executions that began before this instant no longer change."""
+    rules: ColumnRules = field(default_factory=ColumnRules)
+    """Which columns are left out or hashed."""
 
     def __call__(self, name: str) -> str:
         return self.qualified(name)

@@ -318,6 +318,14 @@ class Warehouse(BacklogQueries):
         )
         return {str(key) for (key,) in self._rows(sql, table, filters)}
 
+    def former_column_rules(self) -> list[str]:
+        """The texts of ``sync_runs.column_rules``, the one that was used last first."""
+        rows = self._rows(
+            f"SELECT column_rules, max(started_at) FROM {self._name(SYNC_RUNS.name)} AS r "
+            "WHERE column_rules IS NOT NULL GROUP BY column_rules ORDER BY 2 DESC"
+        )
+        return [str(text) for text, _ in rows]
+
     def unfinished_runs(self) -> list[Row]:
         """Runs whose outcome is ``running``."""
         return self._records(f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running'")

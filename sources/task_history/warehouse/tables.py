@@ -16,6 +16,10 @@ SYNC_RUNS = Table(
         timestamp("window_start", "From when on a backfill or audit looked; empty for a sync."),
         timestamp("window_end", "Until when it looked; that instant excluded."),
         text("filters", "The filters of a backfill, such as status=FAILED; empty for none."),
+        text(
+            "column_rules",
+            "Which columns it left out or hashed, and the id of the key, as JSON text; empty for none.",
+        ),
         timestamp("started_at", "When the run began."),
         timestamp("ended_at", "When it ended; empty while it runs."),
         bigint("duration_ms", "Milliseconds from start to end."),

@@ -1,0 +1,316 @@
+"""Rules by which columns stay out of the warehouse or are hashed: the settings ``exclude_columns`` and ``hash_columns``.
+
+A rule names a column, ``workflow_executions.user_id``, or one in every table, ``*.user_id``; also a vendor's field that
+no column is declared for. It holds for the vendor's key of the column too, in any capitals.
+
+What the connector works with can be neither excluded nor hashed: the keys of rows and the ids by which tables join,
+dates, statuses, and all columns and tables of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+from ..core.errors import ConfigurationError
+from ..core.json import exact_json
+from ..core.keyed_hash import KeyedHash, keyed_hash
+from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
+from ..settings import Settings
+from ..systems.common_tables import BOOKKEEPING
+from ..systems.protocol import System
+from . import tables
+
+Action = Literal["exclude", "hash"]
+ANY_TABLE = "*"
+_RULE = re.compile(r"([^.\s]+)\.([^.\s]+)")
+_NOT_ALPHANUMERIC = re.compile("[^a-z0-9]+")
+_SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
+"""What is added to the name of a column where another one has it, or for values that do not fit the first."""
+
+
+def _comparable(name: str) -> str:
+    """The same for a vendor's key and for the warehouse's names for it."""
+    return _NOT_ALPHANUMERIC.sub("", _SECOND_NAME.sub("", name.lower()))
+
+
+@dataclass(frozen=True, slots=True)
+class TableRules:
+    """The rules for one table."""
+
+    declared: Mapping[str, Action] = field(default_factory=dict)
+    """By the names of declared columns, and by the vendor's keys for them."""
+    unruled: frozenset[str] = frozenset()
+    """The other declared columns and their keys."""
+    others: Mapping[str, Action] = field(default_factory=dict)
+    """By the comparable forms of all names."""
+    hash: KeyedHash | None = field(default=None, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.others)
+
+    def action(self, name: str) -> Action | None:
+        """What is done with the field of that key, or the column of that name."""
+        if name in self.unruled:
+            return None
+        return self.declared.get(name) or self.others.get(_comparable(name))
+
+    def hashed(self, value: Json) -> Json:
+        """The hash of the value's text; None stays None."""
+        if value is None or self.hash is None:
+            return None
+        if isinstance(value, datetime | date):
+            value = value.isoformat()
+        return self.hash.of(value if isinstance(value, str) else exact_json(value))
+
+    def applied(self, row: Mapping[str, Json]) -> Row:
+        """The row as it may be written: without excluded fields, others hashed."""
+        kept: Row = {}
+        for name, value in row.items():
+            action = self.action(name)
+            if action is None:
+                kept[name] = value
+            elif action == "hash":
+                kept[name] = self.hashed(value)
+        return kept
+
+
+NO_RULES = TableRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of the settings, for one table."""
+
+    action: Action
+    table: str
+    """The table's name, or ``*``."""
+    column: str
+    """The declared column, or the name as the setting has it."""
+    is_declared: bool
+    suggestion: str | None = None
+    """A column that may have been meant; None for a declared one, or where none is similar."""
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.column}"
+
+    def is_about(self, table: str, column: str) -> bool:
+        """Whether the stored column is meant."""
+        return self.table in (table, ANY_TABLE) and _comparable(column) == _comparable(self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnRules:
+    """All rules of an account."""
+
+    rules: tuple[Rule, ...] = ()
+    by_table: Mapping[str, TableRules] = field(default_factory=dict)
+    hash: KeyedHash | None = field(default=None, repr=False)
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def of(self, table: str) -> TableRules:
+        """The rules for the table."""
+        return self.by_table.get(table, NO_RULES)
+
+    def recorded(self, system: System, filters: Mapping[str, str]) -> dict[str, str]:
+        """The filters of a run as they may be written: a value of a hashed column is hashed."""
+        rules = self.of(system.executions.name)
+        columns = {filter_.name: filter_.column for filter_ in system.listing.filters}
+        return {
+            name: rules.hashed(value) if rules.action(columns.get(name) or "") == "hash" else value
+            for name, value in filters.items()
+        }
+
+    def ruled(self, stored: Iterable[tuple[str, str]]) -> dict[str, dict[str, Action]]:
+        """The stored columns, given as table and column, that a rule is about: what is done with them, by table."""
+        found: dict[str, dict[str, Action]] = {}
+        for table, column in sorted(stored):
+            if (action := self.of(table).action(column)) is not None:
+                found.setdefault(table, {})[column] = action
+        return found
+
+    def unmatched(self, stored: Iterable[tuple[str, str]]) -> list[Rule]:
+        """The rules about no declared and no stored column: the name may be wrong, or its field still to come."""
+        ruled = self.ruled(stored)
+        return [
+            rule
+            for rule in self.rules
+            if not rule.is_declared
+            and not any(
+                rule.is_about(table, column) for table, columns in ruled.items() for column in columns
+            )
+        ]
+
+    @property
+    def text(self) -> str | None:
+        """The rules as JSON text, with the id of the key; None without any."""
+        if not self.rules:
+            return None
+        lists = {
+            f"{action}_columns": sorted({str(rule) for rule in self.rules if rule.action == action})
+            for action in ("exclude", "hash")
+        }
+        return json.dumps({**lists, "key_id": self.hash.key_id if self.hash else None})
+
+
+def column_rules(settings: Settings) -> ColumnRules:
+    """The rules of the settings.
+
+    Raises ConfigurationError: a table does not exist, a column cannot be left out or hashed, or the key is missing.
+    """
+    system, values = settings.system, settings.values
+    given: tuple[tuple[Action, tuple[str, ...]], ...] = (
+        ("exclude", values.exclude_columns),
+        ("hash", values.hash_columns),
+    )
+    rules = [rule for action, entries in given for entry in entries for rule in _rules(system, action, entry)]
+    if not rules:
+        return ColumnRules()
+    hash_ = keyed_hash(values.hash_key, needed_by="hash_columns") if values.hash_columns else None
+    by_table = {
+        table.name: _table_rules(
+            table, [rule for rule in rules if rule.table in (table.name, ANY_TABLE)], hash_
+        )
+        for table in _of_vendor(system)
+    }
+    return ColumnRules(tuple(rules), by_table, hash_)
+
+
+def _of_vendor(system: System) -> list[Table]:
+    """The tables that hold what the vendor sends."""
+    own = {table.name: table for listing in (system, *system.companions) for table in tables.of_one(listing)}
+    return [*own.values(), tables.REJECTED_ROWS]
+
+
+def needed_columns(system: System) -> dict[str, frozenset[str]]:
+    """The columns of each table that the connector works with, so that they are written as they are."""
+    needed = {
+        tables.REJECTED_ROWS.name: frozenset(one.name for one in tables.REJECTED_ROWS.columns) - {"value"}
+    }
+    for listing in (system, *system.companions):
+        for table in tables.of_one(listing):
+            own = {*table.primary_key, table.newest, *table.cluster, "status", *BOOKKEEPING}
+            own |= {
+                one.name for one in table.columns if one.type == "timestamp" or one.name.endswith("_exact")
+            }
+            if listing.integrations is not None and table is listing.integrations.table:
+                own |= {one.name for one in table.columns}
+            if listing.statistics is not None and table in listing.statistics.tables:
+                own |= {one.name for one in table.columns if one.type != "text"}
+            if table is listing.executions:
+                partition = (
+                    f.column for f in listing.listing.filters if f.name == listing.listing.partitioned_by
+                )
+                own |= {listing.workflow_column, *(column for column in partition if column)}
+            needed[table.name] = frozenset(one.name for one in table.columns if one.name in own)
+    return needed
+
+
+def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
+    setting = f"{action}_columns"
+    stored = {table.name: table for table in _of_vendor(system)}
+    parts = _RULE.fullmatch(entry)
+    if parts is None:
+        there = [f"{name}.{entry}" for name, table in stored.items() if _declared(table, entry) is not None]
+        meant = (
+            f"Did you mean {' or '.join(there)}?" if there else "Name it as in workflow_executions.user_id."
+        )
+        raise ConfigurationError(
+            f"{setting}: {entry!r} is not TABLE.COLUMN, or *.COLUMN for every table. {meant}"
+        )
+    name, column = parts.groups()
+    if name != ANY_TABLE and name not in stored:
+        if name in {table.name for table in tables.of(system)}:
+            raise ConfigurationError(
+                f"{setting}: {name} is a table of task-history's own, which it works with: it holds nothing of the "
+                f"vendor's that could be left out. Tables that do: {', '.join(stored)}."
+            )
+        near = difflib.get_close_matches(name.lower(), stored, n=1)
+        raise ConfigurationError(
+            f"{setting}: {system.name} has no table {name!r}. "
+            + (f"Did you mean {near[0]}.{column}?" if near else f"Tables: {', '.join(stored)}.")
+        )
+    of = [stored[name]] if name != ANY_TABLE else list(stored.values())
+    declared = [(table, one) for table in of if (one := _declared(table, column)) is not None]
+    needed = needed_columns(system)
+    for table, one in declared:
+        _check(setting, action, table, one, needed[table.name])
+    if not declared:
+        if _comparable(column) == _comparable(OTHER_FIELDS):
+            raise ConfigurationError(
+                f"{setting}: {OTHER_FIELDS} holds many fields of the vendor's: name those that are meant."
+            )
+        suggestion = _suggestion(of, column, needed)
+        yield Rule(action, name, column, is_declared=False, suggestion=suggestion)
+        return
+    yield from (Rule(action, table.name, one.name, is_declared=True) for table, one in declared)
+    if name == ANY_TABLE:
+        # Others may send it as a field that is not documented.
+        yield Rule(action, name, column, is_declared=True)
+
+
+def _check(setting: str, action: Action, table: Table, column: Column, needed: frozenset[str]) -> None:
+    """Raises ConfigurationError when the rule cannot be kept."""
+    what = f"{table.name}.{column.name}"
+    if column.name in needed:
+        free = [one.name for one in table.columns if one.name not in needed]
+        others = (
+            f"Of {table.name} these can: {', '.join(free)}." if free else f"No column of {table.name} can."
+        )
+        raise ConfigurationError(
+            f"{setting}: {what} cannot be {'left out' if action == 'exclude' else 'hashed'}: task-history works with the "
+            f"ids of executions and steps, dates, statuses, and columns of its own. {others}"
+        )
+    if action == "hash" and column.type != "text":
+        raise ConfigurationError(
+            f"{setting}: {what} is no text ({column.type}), and a hash is one. Leave it out by exclude_columns."
+        )
+
+
+def _declared(table: Table, name: str) -> Column | None:
+    """The declared column of that name or vendor's key, in whatever spelling."""
+    if _SECOND_NAME.search(name):
+        return None
+    exact = [one for one in table.columns if name in (one.name, one.source)]
+    near = [
+        one
+        for one in table.columns
+        if _comparable(name) in (_comparable(one.name), _comparable(one.source or one.name))
+    ]
+    return next(iter([*exact, *near]), None)
+
+
+def _suggestion(of: Iterable[Table], column: str, needed: Mapping[str, frozenset[str]]) -> str | None:
+    names = {
+        one.name: f"{table.name}.{one.name}"
+        for table in of
+        for one in table.columns
+        if one.name not in needed[table.name]
+    }
+    near = difflib.get_close_matches(column.lower(), names, n=1, cutoff=0.7)
+    return names[near[0]] if near else None
+
+
+def _table_rules(table: Table, rules: Iterable[Rule], hash_: KeyedHash | None) -> TableRules:
+    declared: dict[str, Action] = {}
+    others: dict[str, Action] = {}
+    for rule in rules:
+        column = _declared(table, rule.column)
+        names = {rule.column} if column is None else {column.name, column.source or column.name}
+        for name in names:
+            if others.get(_comparable(name), rule.action) != rule.action:
+                raise ConfigurationError(
+                    f"{table.name}.{rule.column} is in exclude_columns and in hash_columns: take it out of one."
+                )
+            others[_comparable(name)] = rule.action
+        if column is not None:
+            declared |= dict.fromkeys(names, rule.action)
+    every = {name for one in table.columns for name in (one.name, one.source) if name}
+    return TableRules(declared, frozenset(every - declared.keys()), others, hash_)
