@@ -1,6 +1,7 @@
 """Redaction of secrets before anything is written; modules in the order in which a value meets them.
 
 redactor     removes secrets from values and texts
+documents    redacts the JSON within a text
 json_text    reads JSON within text, with the position of each value
 text         redacts text that is not JSON
 tables       redacts tables in text, such as CSV

@@ -16,27 +16,22 @@ from decimal import Decimal
 
 from ..core.json import exact_json, unused_name
 from ..core.models import Json
-from . import json_text, pairs, shapes
-from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
+from . import pairs, shapes
+from .documents import MAX_DEPTH, DocumentPass
+from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema
 from .names import FLAT_PAIRS, Kind, squash
 from .own_secrets import OwnSecrets
-from .text import Known, TextPass
+from .text import Known
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
-MAX_DEPTH = 150
-"""Maximum levels, those of JSON inside strings included; deeper values are redacted whole."""
 _NAMES_KEPT = 20_000
 _SHAPES_KEPT = 5_000
 _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
 _ARGUMENTS = 200
 """Maximum arguments of a command in a list."""
-_FAILURES = 8
-"""Documents of one text that may be invalid or hold secrets before the fast parser is no longer tried."""
-_DECODED_DEPTH = 4
-"""Maximum encodings within each other that are decoded."""
 
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
@@ -118,15 +113,13 @@ class Redactor:
         return True
 
 
-class _Pass(TextPass):
+class _Pass(DocumentPass):
     """State of redacting one value."""
 
     def __init__(self, known: Known, sound_names: set[str], plain_objects: set[tuple[str, ...]]) -> None:
         super().__init__(known)
         self._sound_names = sound_names
         self._plain_objects = plain_objects
-        self._decoding = 0
-        self._edited: dict[tuple[int, str], tuple[list[Edit], int]] = {}
 
     # Structures
 
@@ -351,110 +344,6 @@ class _Pass(TextPass):
             for index, (name, inner) in enumerate(zip(["", *value], value, strict=False))
         ]
         return _unless_same(value, new)
-
-    # Strings
-
-    def string(self, text: str, depth: int) -> str:
-        if len(text) < 5 and not self._own:
-            return text
-        return applied(text, self._edits(text, depth))
-
-    def _edits(self, text: str, depth: int) -> list[Edit]:
-        """The replacements in the text: inside its JSON documents, and in the text around them."""
-        if depth >= MAX_DEPTH or not json_text.may_hold(text):
-            return self.plain(text, depth)
-        if cached := self._edited.get((depth, text)):
-            self.count += cached[1]
-            return cached[0]
-        before = self.count
-        edits, is_json = self._documents(text, depth + 1)
-        if not is_json:
-            edits = joined(edits, self.plain(applied(text, edits), depth))
-        if edits:
-            self._edited[depth, text] = edits, self.count - before
-        return edits
-
-    def decoded_edits(self, text: str, depth: int) -> list[Edit]:
-        """The replacements in a text that was decoded; none where too many encodings are within each other."""
-        if self._decoding >= _DECODED_DEPTH:
-            return []
-        self._decoding += 1
-        try:
-            return self._edits(text, depth + 1)
-        finally:
-            self._decoding -= 1
-
-    def _documents(self, text: str, depth: int) -> tuple[list[Edit], bool]:
-        """The replacements in the text's JSON documents, and whether the text is JSON only."""
-        edits: list[Edit] = []
-        is_json = True
-        position = failures = 0
-        while (begin := json_text.next_begin(text, position)) is not None:
-            is_json = is_json and json_text.is_blank(text, position, begin)
-            # Each failure of the fast parser takes as long as all the text before it.
-            if failures < _FAILURES and (end := self._end_of_clean(text, begin, depth)) is not None:
-                position = end
-                continue
-            failures += 1
-            document = json_text.read(text, begin)
-            new = self.value(document.root.value, depth)
-            inner: list[Edit] = []
-            self._differences(text, document.root, new, depth, inner)
-            if not document.is_whole:
-                # It is no JSON, and the mark reads better by itself.
-                inner = [edit if text[edit.begin] == '"' else edit._replace(new=MARK) for edit in inner]
-            edits += inner
-            position = document.end
-            is_json = is_json and document.is_whole
-        return without_overlaps(sorted(edits)), is_json and json_text.is_blank(text, position, len(text))
-
-    def _end_of_clean(self, text: str, begin: int, depth: int) -> int | None:
-        """The end of a valid document without secrets; None for any other."""
-        before = self.count
-        try:
-            value, end = json_text.parse(text, begin)
-        except (ValueError, RecursionError):
-            return None
-        if self.value(value, depth) is value:
-            return end
-        self.count = before
-        return None
-
-    def _differences(self, text: str, part: json_text.Part, new: Json, depth: int, edits: list[Edit]) -> None:
-        """Adds the replacements that turn the part's value into ``new``."""
-        old = part.value
-        if new is old:
-            return
-        if isinstance(old, dict) and isinstance(new, dict):
-            for inner, (old_name, (name, value)) in zip(
-                part.parts, zip(old, new.items(), strict=True), strict=True
-            ):
-                if name is not old_name and inner.name is not None:
-                    edits.append(Edit(*inner.name, exact_json(name)))
-                self._differences(text, inner, value, depth + 1, edits)
-        elif isinstance(old, list) and isinstance(new, list):
-            for inner, value in zip(part.parts, new, strict=True):
-                self._differences(text, inner, value, depth + 1, edits)
-        else:
-            edits += self._within_string(text, part, new, depth) or [part.replaced(text, exact_json(new))]
-
-    def _within_string(self, text: str, part: json_text.Part, new: Json, depth: int) -> list[Edit]:
-        """The replacements inside a JSON string that leave its other characters as sent; empty if there are none."""
-        old = part.value
-        if not isinstance(old, str) or new == MARK:
-            return []
-        before = self.count
-        edits = self._edits(old, depth)
-        self.count = before
-        if applied(old, edits) != new:
-            return []
-        origin = Origin(json_text.escapes(text, part))
-        offset = part.begin + 1
-        return [
-            Edit(begin + offset, end + offset, exact_json(edit.new)[1:-1])
-            for edit in edits
-            for begin, end in (origin.span(edit.begin, edit.end),)
-        ]
 
 
 def _unless_same(value: list[Json], new: list[Json]) -> list[Json]:
