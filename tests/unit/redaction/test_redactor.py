@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from task_history.core.json import exact_json, to_text
 from task_history.redaction.redactor import MARK, Redactor
+from tests.support.lines import for_each
 
 SECRET = "Zq7-hunter2-Xw"
 REDACTOR = Redactor()
@@ -59,7 +60,7 @@ HARMLESS_NAMES = words(
 )
 
 
-@pytest.mark.parametrize("name", SECRET_NAMES)
+@for_each("name", SECRET_NAMES)
 def test_secret_name(name: str) -> None:
     """What stands under a secret name is replaced whole, and in text of whatever form."""
     for value in (SECRET, [SECRET], {"a": SECRET}):
@@ -81,7 +82,7 @@ def test_secret_name(name: str) -> None:
     assert [["Host", "x"], [name, MARK]] == redacted([["Host", "x"], [name, SECRET]])
 
 
-@pytest.mark.parametrize("name", ["pin", "cvv", "password", "otp", "session_id", "x-api-key"])
+@for_each("name", ["pin", "cvv", "password", "otp", "session_id", "x-api-key"])
 def test_secret_number(name: str) -> None:
     """A number under a secret name is replaced too, in text as well."""
     for value in (123456, Decimal("1.5")):
@@ -89,7 +90,7 @@ def test_secret_number(name: str) -> None:
     assert f'"{name}": {MARK}, ' == redacted(f'"{name}": 123456, ')
 
 
-@pytest.mark.parametrize("name", ["tokens", "max_tokens", "total_tokens", "pass", "cookies", "auth"])
+@for_each("name", ["tokens", "max_tokens", "total_tokens", "pass", "cookies", "auth"])
 def test_count_under_a_secret_name(name: str) -> None:
     """Under names that count as often as they hold, numbers stay and everything else goes."""
     assert {name: 12} == redacted({name: 12})
@@ -97,7 +98,7 @@ def test_count_under_a_secret_name(name: str) -> None:
     assert {name: MARK} == redacted({name: SECRET})
 
 
-@pytest.mark.parametrize("name", HARMLESS_NAMES)
+@for_each("name", HARMLESS_NAMES)
 def test_harmless_name(name: str) -> None:
     """A name that only resembles a secret's, or tells about one, keeps its value."""
     for value in ({name: "ABC-123"}, {name: 12}, {"name": name, "value": "x"}, f"{name}: ABC-123 {name}=12"):
@@ -197,7 +198,7 @@ HIDDEN = {
 }
 
 
-@pytest.mark.parametrize("text", HIDDEN.values(), ids=HIDDEN)
+@for_each("text", HIDDEN.values(), ids=HIDDEN)
 def test_secret_in_text(text: str) -> None:
     """A secret in text, in the forms that logs, requests and dumps have, is gone, and counted."""
     new, count = REDACTOR.text(text.format(SECRET))
@@ -250,7 +251,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("secret", SHAPES.values(), ids=SHAPES)
+@for_each("secret", SHAPES.values(), ids=SHAPES)
 def test_secret_shape(secret: str) -> None:
     """Well-known keys are recognised anywhere: alone, in text, within JSON text, as a name."""
     core = secret.removeprefix("Basic ").rstrip("=").removeprefix("https://hooks.slack.com/services/")
@@ -315,7 +316,7 @@ KEPT = {
 }
 
 
-@pytest.mark.parametrize("value", KEPT.values(), ids=KEPT)
+@for_each("value", KEPT.values(), ids=KEPT)
 def test_no_secret(value: Any) -> None:
     """What holds no secret comes back as the very same object."""
     found = REDACTOR.payload(value)
@@ -347,7 +348,7 @@ EXACTLY = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), EXACTLY.items())
+@for_each(("text", "expected"), EXACTLY.items())
 def test_no_more_than_the_secret(text: str, expected: str) -> None:
     """Text around a secret stays as it was."""
     assert expected == REDACTOR.text(text)[0]
@@ -515,7 +516,7 @@ def test_text_is_exact(value: Any) -> None:
     assert joined == parse(found.text)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text", ["1E+400", "1.50", "12345678901234567890123", "0E-8", "1" * 5000, '"\\ud800ü"', '"a\\u0000b"']
 )
 def test_numbers_stay_exact(text: str) -> None:
@@ -615,7 +616,7 @@ BAD_FOR_REGEXES = {
 }
 
 
-@pytest.mark.parametrize("part", BAD_FOR_REGEXES.values(), ids=BAD_FOR_REGEXES)
+@for_each("part", BAD_FOR_REGEXES.values(), ids=BAD_FOR_REGEXES)
 def test_time_is_linear(part: str) -> None:
     """Text made to trip the patterns takes time in proportion to its length: 8 times for 8 times, never 64 times."""
 

@@ -11,11 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from task_history.redaction import names, patterns
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.redaction.rules import FOLDER, rules
+from tests.support.lines import for_each
 
 # What parses regular expressions has no public name.
 regex: Any = importlib.import_module("re._constants")
@@ -95,20 +94,20 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize(("name", "ordinary"), {**LINES, **FOREIGN}.values(), ids=[*LINES, *FOREIGN])
+@for_each(("name", "ordinary"), {**LINES, **FOREIGN}.values(), ids=[*LINES, *FOREIGN])
 def test_name_of_a_secret(name: str, ordinary: dict[str, Any]) -> None:
     """A secret under the name goes in structures and texts; the ordinary value under a name that is alike stays."""
     assert_goes_and_stays(spellings(name), ordinary)
 
 
-@pytest.mark.parametrize("last_word", ["key", "code"])
+@for_each("last_word", ["key", "code"])
 def test_kind_of_key_or_code(last_word: str) -> None:
     """A key or code of each of these kinds is a secret; another field with the word stays."""
     for kind, ordinary in NAMES[f"kinds_of_{last_word}"].items():
         assert_goes_and_stays(spellings(f"{kind} {last_word}"), ordinary)
 
 
-@pytest.mark.parametrize(("name", "ordinary"), NAMES["ordinary"].items(), ids=NAMES["ordinary"])
+@for_each(("name", "ordinary"), NAMES["ordinary"].items(), ids=NAMES["ordinary"])
 def test_name_that_is_none(name: str, ordinary: dict[str, Any]) -> None:
     """What stands under such a name stays; a password of the same thing goes."""
     assert ordinary == redacted(ordinary)
@@ -117,42 +116,42 @@ def test_name_that_is_none(name: str, ordinary: dict[str, Any]) -> None:
         assert {f"{field}_password": MARK} == redacted({f"{field}_password": SECRET})
 
 
-@pytest.mark.parametrize("word", sorted(names.ABOUT))
+@for_each("word", sorted(names.ABOUT))
 def test_ending_that_tells_about_a_secret(word: str) -> None:
     """A field that tells about a password keeps its value; a password of such a thing goes."""
     assert {f"password_{word}": SECRET} == redacted({f"password_{word}": SECRET})
     assert {f"{word}_password": MARK} == redacted({f"{word}_password": SECRET})
 
 
-@pytest.mark.parametrize("word", sorted(names.PAGING))
+@for_each("word", sorted(names.PAGING))
 def test_place_in_a_listing(word: str) -> None:
     """A token that is a place in a listing stays; a key beside the same word goes."""
     assert {f"{word}Token": SECRET} == redacted({f"{word}Token": SECRET})
     assert {f"{word}_api_key": MARK} == redacted({f"{word}_api_key": SECRET})
 
 
-@pytest.mark.parametrize("word", sorted(names.PAIR_NAMES))
+@for_each("word", sorted(names.PAIR_NAMES))
 def test_key_of_a_name(word: str) -> None:
     """A name of a secret under this key tells of the value beside it; any other name does not."""
     assert {word: "password", "value": MARK} == redacted({word: "password", "value": SECRET})
     assert {word: "surname", "value": SECRET} == redacted({word: "surname", "value": SECRET})
 
 
-@pytest.mark.parametrize("word", sorted(names.PAIR_VALUES | names.PROSE_PAIR_VALUES - {"secret"}))
+@for_each("word", sorted(names.PAIR_VALUES | names.PROSE_PAIR_VALUES - {"secret"}))
 def test_key_of_a_value(word: str) -> None:
     """The value beside the name of a secret goes; beside any other name it stays."""
     assert {"name": "password", word: MARK} == redacted({"name": "password", word: SECRET})
     assert {"name": "surname", word: SECRET} == redacted({"name": "surname", word: SECRET})
 
 
-@pytest.mark.parametrize("word", rules("words")["reports"].split() + rules("words")["schemes"].split())
+@for_each("word", rules("words")["reports"].split() + rules("words")["schemes"].split())
 def test_word_that_is_no_secret(word: str) -> None:
     """A word that reports, or names a way to sign in, stays under ``authorization``; with digits behind it, it goes."""
     assert {"authorization": word} == redacted({"authorization": word})
     assert {"authorization": MARK} == redacted({"authorization": f"{word}{SECRET}"})
 
 
-@pytest.mark.parametrize("prefix", rules("words")["id_prefixes"].split())
+@for_each("prefix", rules("words")["id_prefixes"].split())
 def test_beginning_of_an_id(prefix: str) -> None:
     """An id with this beginning is no secret under a bare ``key``; without the beginning it is one."""
     value = f"{prefix}_{SECRET}"
@@ -167,7 +166,7 @@ VENDORS = {
 }
 
 
-@pytest.mark.parametrize("shape", VENDORS.values(), ids=VENDORS)
+@for_each("shape", VENDORS.values(), ids=VENDORS)
 def test_shape_of_a_vendor(shape: dict[str, str]) -> None:
     """Any token of this shape goes, alone and within text; the text that is alike stays."""
     token = shape["begin"] + text_of(shape["rest"])
@@ -181,7 +180,7 @@ def test_shape_of_a_vendor(shape: dict[str, str]) -> None:
 WITHIN = {shape["name"]: shape for shape in rules("shapes")["within"]}
 
 
-@pytest.mark.parametrize("shape", WITHIN.values(), ids=WITHIN)
+@for_each("shape", WITHIN.values(), ids=WITHIN)
 def test_shape_that_is_known_from_within(shape: dict[str, str]) -> None:
     """Any token of this shape goes, with its beginning; the text that is alike stays."""
     token = text_of(shape["before"]) + shape["middle"] + text_of(shape["after"])
@@ -193,7 +192,7 @@ WEBHOOKS = {webhook["name"]: webhook for webhook in rules("shapes")["webhook"]}
 PATHS = {"Mattermost": "a" * 25 + "1", "Rocket.Chat": "aB1" * 6 + "/" + "aB1" * 12}
 
 
-@pytest.mark.parametrize("webhook", WEBHOOKS.values(), ids=WEBHOOKS)
+@for_each("webhook", WEBHOOKS.values(), ids=WEBHOOKS)
 def test_address_of_a_webhook(webhook: dict[str, str]) -> None:
     """What makes the address a secret goes, and its host stays; another address of the vendor stays whole."""
     address = "https://" + text_of(webhook["address"])
@@ -208,7 +207,7 @@ def test_address_of_a_webhook(webhook: dict[str, str]) -> None:
 COMMANDS = rules("commands")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@for_each("command", COMMANDS)
 def test_command(command: str) -> None:
     """The secret after the command's flag goes, in a line and in a list of arguments; the command that is alike stays."""
     rule = COMMANDS[command]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from task_history.core.json import exact_json
 from task_history.redaction import lookalikes, names, patterns
 from task_history.redaction.redactor import MARK, Redactor
+from tests.support.lines import for_each
 
 SECRET = "Zq7-hunter2-Xw"
 REDACTOR = Redactor()
@@ -110,8 +111,8 @@ STRUCTURES = {
 }
 
 
-@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
-@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
+@for_each("structure", STRUCTURES.values(), ids=STRUCTURES)
+@for_each("escape", ESCAPES.values(), ids=ESCAPES)
 def test_secret_in_any_structure(structure: str, escape: Callable[[str], str]) -> None:
     """A secret under any spelling of its name is gone from JSON of whatever kind, in JSON texts within JSON, too."""
     for how, spelling in SPELLINGS.items():
@@ -216,8 +217,8 @@ OF_OTHER_LANGUAGES = {
 }
 
 
-@pytest.mark.parametrize("form", OF_OTHER_LANGUAGES.values(), ids=OF_OTHER_LANGUAGES)
-@pytest.mark.parametrize("name", ["password", "api_key", "clientSecret"])
+@for_each("form", OF_OTHER_LANGUAGES.values(), ids=OF_OTHER_LANGUAGES)
+@for_each("name", ["password", "api_key", "clientSecret"])
 def test_secret_in_other_languages(form: str, name: str) -> None:
     """A secret beside its name, as other formats and languages write the two, is gone, and nothing else is."""
     new, count = REDACTOR.text(form.format(name=name, secret=SECRET))
@@ -228,13 +229,13 @@ def test_secret_in_other_languages(form: str, name: str) -> None:
     assert "hunter2" not in redacted(nested)
 
 
-@pytest.mark.parametrize("name", ["\\x70assword", "\\160assword", "p\\x61ssw\\157rd"])
+@for_each("name", ["\\x70assword", "\\160assword", "p\\x61ssw\\157rd"])
 def test_escapes_that_are_no_json(name: str) -> None:
     """Escapes of other languages in what else is JSON are read, too."""
     assert f'{{"{name}": "{MARK}", "a": 1}}' == redacted(f'{{"{name}": "{SECRET}", "a": 1}}')
 
 
-@pytest.mark.parametrize("text", ASSIGNED.values(), ids=ASSIGNED)
+@for_each("text", ASSIGNED.values(), ids=ASSIGNED)
 def test_secret_after_a_name(text: str) -> None:
     """Any number of blanks or equal signs, and any letters of the name: the value is gone, and nothing else."""
     new, count = REDACTOR.text(text.format(SECRET))
@@ -259,7 +260,7 @@ EXACTLY = {
 }
 
 
-@pytest.mark.parametrize(("text", "expected"), EXACTLY.items())
+@for_each(("text", "expected"), EXACTLY.items())
 def test_all_else_stays_exact(text: str, expected: str) -> None:
     """What stands around a secret keeps its blanks, escapes, digits and letters, and JSON stays JSON."""
     assert expected.replace("@", MARK) == redacted(text)
@@ -326,7 +327,7 @@ KEPT = (
 )
 
 
-@pytest.mark.parametrize("text", KEPT)
+@for_each("text", KEPT)
 def test_what_only_resembles_a_secret_stays(text: str) -> None:
     """Comparisons, base64 that ends in equal signs and prose in other letters stay."""
     assert (text, 0) == REDACTOR.text(text)
@@ -353,7 +354,7 @@ def test_lookalikes_are_other_letters() -> None:
 DEEP = 100_000
 
 
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [
         "[" * DEEP + f'{{"password": "{SECRET}"}}' + "]" * DEEP,
@@ -468,7 +469,7 @@ def _steps(text: str) -> int:
     return count
 
 
-@pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)
+@for_each("part", HOSTILE.values(), ids=HOSTILE)
 def test_work_grows_with_the_length_only(part: str) -> None:
     """Four times as much hostile text runs at most about four times as many lines, never sixteen times as many."""
 
@@ -482,7 +483,7 @@ def test_work_grows_with_the_length_only(part: str) -> None:
 @pytest.mark.parametrize(
     "size", [1 << 17, pytest.param(1 << 20, marks=pytest.mark.torture)], ids=["128 KiB", "1 MiB"]
 )
-@pytest.mark.parametrize("part", HOSTILE.values(), ids=HOSTILE)
+@for_each("part", HOSTILE.values(), ids=HOSTILE)
 def test_processor_time_of_hostile_text(part: str, size: int) -> None:
     """The text costs at most three times as much as its sixteenth parts, in the patterns' own code, too."""
     import time
