@@ -111,3 +111,82 @@ def test_nothing_excluded_or_hashed_is_written_anywhere(tmp_path: Path, case: Ca
         assert files_with(tmp_path, text) == []
     for (view,) in place.query("SELECT view_name FROM duckdb_views() WHERE schema_name = 'task_history'"):
         place.query(f"SELECT * FROM task_history.{view}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.system for case in CASES])
+def test_values_of_before_are_named_and_erased(tmp_path: Path, case: Case) -> None:
+    """A sync after the setting was added names what is stored; ``--erase-old-values`` removes it."""
+    with place_of(tmp_path, case) as (place, sandbox):
+        place.sync()
+        before = values(place, case.hashed)
+        assert set(values(place, f"{main_table(case.system)}.contact_email")) == {PERSON}
+        place.set(**rules(case))
+        checked = json.loads(place.run("check", case.system, "--destination", "duckdb", "--json").stdout)
+        named = place.sync()["stderr"]
+        again = place.sync()["stderr"]
+        assert values(place, case.excluded)
+        erased = place.sync("--erase-old-values")
+        sandbox.advance(86_400)
+        later = place.sync()
+    assert {one["column"]: bool(one["stored_values"]) for one in checked["columns"]} == dict.fromkeys(
+        (case.excluded, "*.birth_place", case.hashed, "*.contact_email"), True
+    )
+    assert "old_values_stay" in named
+    assert "--erase-old-values" in named
+    assert "old_values_stay" not in again
+    assert erased["erased_values"][case.excluded] > 0
+    assert later["complete"]
+    assert values(place, case.excluded) == []
+    assert values(place, f"{main_table(case.system)}.birth_place") == []
+    assert set(values(place, f"{main_table(case.system)}.contact_email")) == {HASH.of(PERSON)}
+    assert {HASH.of(value) for value in before} <= set(values(place, case.hashed))
+    for text in (PERSON, PLACE_NAME):
+        assert files_with(tmp_path / "dlt", text) == []
+
+
+def test_another_key_is_noticed(tmp_path: Path) -> None:
+    """A run with another key ends with 3 and asks for nothing, unless it was changed on purpose; no key is shown."""
+    case = CASES[0]
+    other = KEY[::-1]
+    with place_of(tmp_path, case, **rules(case)) as (place, sandbox):
+        place.sync()
+        place.set(hash_key=other)
+        requests = len(sandbox.requests())
+        refused = [
+            place.run(command, "paragon", *words, expect=3)
+            for command, *words in (("sync",), ("backfill", *RANGE))
+        ]
+        assert len(sandbox.requests()) == requests
+        place.sync("--new-hash-key")
+        sandbox.advance(86_400)
+        place.sync()
+    for done in refused:
+        assert "hash_key is another key" in done.stderr
+        assert "--new-hash-key" in done.stderr
+        assert KEY not in done.stderr
+        assert other not in done.stderr
+    assert {HASH.of(PERSON), KeyedHash(other).of(PERSON)} == set(
+        values(place, "workflow_executions.contact_email")
+    )
+    assert files_with(tmp_path, KEY) == files_with(tmp_path, other) == []
+
+
+def test_filter_by_a_hashed_column(tmp_path: Path) -> None:
+    """A backfill of one user loads that user's executions, and notes nowhere who it was."""
+    case = CASES[0]
+    with place_of(tmp_path, case, hash_columns=["*.user_id"], hash_key=KEY) as (place, sandbox):
+        users = [row["userId"] for row in sandbox.truth()]
+        user = max(users, key=users.count)
+        loaded = json.loads(
+            place.run("backfill", "paragon", *RANGE, "--user", user, "--steps", "all", "--json").stdout
+        )
+        audit = json.loads(place.run("audit", "paragon", *RANGE, "--user", user, "--json").stdout)
+        place.set(hash_columns=None, exclude_columns=["*.user_id"])
+        refused = place.run("backfill", "paragon", *RANGE, "--user", user, expect=2)
+    assert loaded["executions"] == users.count(user) > 0
+    assert loaded["complete"]
+    assert audit["clean"], audit
+    assert set(values(place, "workflow_executions.user_id")) == {HASH.of(user)}
+    assert values(place, "coverage.filters")
+    assert files_with(tmp_path, user) == []
+    assert "exclude_columns keeps workflow_executions.user_id out" in refused.stderr
