@@ -124,6 +124,8 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-
 lock:
 	$(COMPILE) pyproject.toml --group build -o requirements.lock
 	$(COMPILE) --group dev -c requirements.lock -o .ci/requirements-dev.lock
+	$(COMPILE) pyproject.toml --group build --extra fleet --extra postgres --extra notify --extra otel \
+		-c requirements.lock -c .ci/requirements-dev.lock -o .ci/requirements-image.lock
 	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
 	$(COMPILE) --group dagster -o .ci/requirements-dagster.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock

@@ -19,6 +19,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_fleet import add_account, set_sailpoint, wait_until
 from tests.support import environments
 from tests.support.place import ROOT, Place, truth
+from tests.unit.core.test_cron import TAKEN
 
 KEY = "key-that-nothing-prints"
 COMMAND = f"{sys.executable} -m task_history_cli.cli"
@@ -88,6 +89,9 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     assert "When the execution" in json.dumps(assets["paragon/workflow_executions"]["columns"])
     assert not any(name.startswith("sailpoint") for name in assets)
     assert "sailpoint is left out" in found["log"]
+    # DuckDB has one writer. What a person has set stays.
+    limits = {"paragon_sync": 1, "paragon_backfill": 1, "paragon_eu_sync": 1, "paragon_eu_backfill": 1}
+    assert found["pools"] == [limits, limits | {"paragon_sync": 3}]
     synced, backfilled, views, report = found["runs"]
     rows = truth(sandbox)
     assert place.executions() == rows
@@ -104,6 +108,14 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
         tmp_path / "reports" / f"{month}.html"
     )
     assert "<title>Task history" in (tmp_path / "reports" / f"{month}.html").read_text("utf-8")
+
+
+def test_dagster_takes_each_schedule_that_is_taken_here() -> None:
+    """A schedule that passes the check of the settings is one that Dagster reads."""
+    script = "import sys, dagster; [dagster.ScheduleDefinition(job_name='j', cron_schedule=s) for s in sys.argv[1:]]"
+    words = [str(environments.dagster_python()), "-c", script, *TAKEN]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_what_a_person_has_to_mend_is_not_tried_again(tmp_path: Path, sandbox: SandboxProcess) -> None:

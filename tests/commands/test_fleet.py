@@ -82,6 +82,7 @@ def test_list_names_each_account_and_what_is_wrong_with_it(tmp_path: Path, sandb
     assert accounts["paragon/eu"]["schedule"] == "30 3 * * 1-5"
     assert "five cron fields" in accounts["paragon/broken"]["error"]
     assert "tenant" in accounts["sailpoint"]["error"] or "client_secret" in accounts["sailpoint"]["error"]
+    assert accounts["paragon"]["backfills_at_once"] == 1
     text = place.run("fleet", "list", expect=3).stdout
     assert "paragon/broken cannot run" in text
     assert sandbox.api_key not in text + json.dumps(told)

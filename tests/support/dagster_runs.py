@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -60,6 +61,19 @@ def ran(
     }
 
 
+def pools(definitions: dg.Definitions) -> list[dict[str, int]]:
+    """The limits of the pools after the sensor's first tick, and after another one when a person has set one of them."""
+    (found,) = [each for each in definitions.sensors or () if each.name == "task_history_pools"]
+    limits: list[dict[str, int]] = []
+    with TemporaryDirectory() as folder, dg.DagsterInstance.local_temp(folder) as instance:
+        cursor = None
+        for _ in range(2):
+            cursor = found(dg.build_sensor_context(instance=instance, cursor=cursor)).cursor
+            limits.append({pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()})
+            instance.event_log_storage.set_concurrency_slots("paragon_sync", 3)
+    return limits
+
+
 def _plain(value: Any) -> Any:
     return value.to_user_string() if isinstance(value, dg.AssetKey) else value
 
@@ -69,7 +83,8 @@ def main(folder: str, wanted: str) -> None:
     dg.Definitions.validate_loadable(definitions)
     with dg.DagsterInstance.ephemeral() as instance:
         runs = [ran(definitions, instance, *one) for one in json.loads(wanted)]
-    print(json.dumps({"definitions": described(definitions), "runs": runs}))  # noqa: T201 - read by the test
+    found = {"definitions": described(definitions), "pools": pools(definitions), "runs": runs}
+    print(json.dumps(found))  # noqa: T201 - read by the test
 
 
 if __name__ == "__main__":

@@ -42,6 +42,12 @@ class Account:
         """When its sync shall run, as five cron fields in UTC; None where the settings cannot be read."""
         return None if self.settings is None else self.settings.values.schedule
 
+    @property
+    def backfills_at_once(self) -> int:
+        """How many of its backfills may run side by side: DuckDB has one writer, and two would read all of some lists."""
+        is_shared = self.target is not None and self.target.file is None
+        return 2 if is_shared and systems.find(self.system).listing.is_filtered_by_time else 1
+
     def as_json(self, now: datetime) -> dict[str, Any]:
         """What ``fleet list --json`` prints of it; holds no secret."""
         settings, target = self.settings, self.target
@@ -53,6 +59,7 @@ class Account:
             "destination": target.name if target else None,
             "place": target.place if target else None,
             "schedule": self.schedule,
+            "backfills_at_once": self.backfills_at_once,
             "first_month": first_month(settings, now).strftime("%Y-%m") if settings else None,
             "error": str(self.error) if self.error else None,
         }

@@ -45,6 +45,7 @@ from dagster import (
 from task_history.core.exit_codes import ExitCode
 
 from .command_process import CommandProcess, CommandResult, require_result
+from .dagster_pools import pools_sensor
 
 _VIEWS = AssetKey(["task_history", "views"])
 
@@ -105,6 +106,7 @@ def task_history_definitions(
             _views_hold(command, warehouse),
         ],
         schedules=[part.schedule() for part in parts],
+        sensors=[pools_sensor({pool: limit for part in parts for pool, limit in part.pools().items()})],
     )
 
 
@@ -126,12 +128,17 @@ class _Account:
         self._words = [listed["system"], *instance, *warehouse]
         self._policy = policy
         self._dataset: str = listed["dataset"]
+        self._backfills_at_once: int = listed["backfills_at_once"]
 
     @property
     def first_month(self) -> str:
         """The first month to backfill, as ``2026-09``."""
         month: str = self._listed["first_month"]
         return month
+
+    def pools(self) -> dict[str, int]:
+        """How many runs of the sync and of the backfill may be active at a time, by the name of their pool."""
+        return {self._pool("sync"): 1, self._pool("backfill"): self._backfills_at_once}
 
     def key(self, name: str) -> AssetKey:
         return AssetKey([self._dataset, name])
@@ -217,6 +224,9 @@ class _Account:
 
         return is_equal_to_vendor
 
+    def _pool(self, command: str) -> str:
+        return f"{self._dataset}_{command}"
+
     def _run_asset(
         self, command: str, description: str, *, months: MonthlyPartitionsDefinition | None = None
     ) -> AssetsDefinition:
@@ -237,12 +247,13 @@ class _Account:
             ],
             retry_policy=self._policy,
             backfill_policy=BackfillPolicy.multi_run(1) if months else None,
-            # One run of an account at a time, where the instance gives pools a limit.
-            pool=f"{self._dataset}_{command}",
+            pool=self._pool(command),
         )
         def run(context: AssetExecutionContext) -> Iterator[MaterializeResult]:
             span = ["--month", context.partition_key[:7]] if months else []
-            ended = self._command.run(command, *self._words, *span, on_line=context.log.info)
+            # A shard runs side by side with those of other months.
+            shards = ["--shards", "1"] if months and self._backfills_at_once > 1 else []
+            ended = self._command.run(command, *self._words, *span, *shards, on_line=context.log.info)
             if ended.exit_code == ExitCode.ALREADY_RUNNING:
                 context.log.warning(ended.error)
                 return

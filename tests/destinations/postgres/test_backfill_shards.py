@@ -174,6 +174,17 @@ def test_a_list_without_times_is_not_shared(tmp_path: Path, own_postgres: Server
         assert "does not filter its lists by time" in done.stderr
 
 
+@pytest.mark.parametrize(("system", "number"), [("paragon", 2), ("sailpoint", 2), ("twinit", 1), ("b3os", 1)])
+def test_how_many_backfills_of_an_account_run_at_once(
+    tmp_path: Path, postgres: Server, system: str, number: int
+) -> None:
+    """A scheduler is told: two, but one where each would read whole lists."""
+    with SandboxProcess(system, executions=5, freeze=True) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, system=system)
+        (account,) = json.loads(place.run("fleet", "list", "--json", *ON_POSTGRES).stdout)["accounts"]
+        assert account["backfills_at_once"] == number
+
+
 def test_shards_of_duckdb_are_refused(tmp_path: Path) -> None:
     """DuckDB has one writer: --shards says so and names the way out."""
     with SandboxProcess(executions=20, freeze=True) as sandbox:
