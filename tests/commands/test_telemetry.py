@@ -111,7 +111,7 @@ def test_a_run_sends_its_metrics_and_spans(
     place.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
     result = place.sync()
     points = receiver.points()
-    assert set(points) == set(telemetry.METRICS) - {"task_history.bytes_read"}
+    assert set(points) == set(telemetry.METRICS) - {"task_history.bytes_billed"}
     assert values(points["task_history.requests"], "kind") == {
         (kind,): count for kind, count in result["requests_by_kind"].items()
     }

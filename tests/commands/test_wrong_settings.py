@@ -134,6 +134,15 @@ def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> N
     assert message in told
 
 
+@pytest.mark.parametrize("name", ["", " ", "duckdb2"])
+@pytest.mark.parametrize("command", ["sync", "check", "status", "views"])
+def test_a_name_that_is_no_destination(tmp_path: Path, command: str, name: str) -> None:
+    """It is refused as wrong usage, also an empty one: DuckDB is the default where none is given."""
+    words = [command] if command == "views" else [command, "paragon"]
+    told = _place(tmp_path).run(*words, "--destination", name, expect=2).stderr
+    assert f"There is no destination {name!r}." in told
+
+
 @pytest.mark.parametrize(
     ("destination", "package"),
     [("sqlalchemy", "sql_database"), ("snowflake", "snowflake"), ("lancedb", "lancedb")],

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     column_rules(settings)
     captured = []
     target = None
-    if args.destination:
+    if args.destination is not None:
         output.keep_secret(settings.secrets)
         target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
         captured = probed(target, settings)

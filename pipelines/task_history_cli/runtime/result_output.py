@@ -63,11 +63,11 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"Open at the vendor: {left['open_executions']:,} executions; each sync looks at them again."
         )
     if result["bytes"]:
-        limit = result["bytes"]["limit"]
+        billed, processed, limit = (result["bytes"][name] for name in ("billed", "processed", "limit"))
         text.append(
-            f"{result['destination']} processed {output.size(result['bytes']['processed'])}"
+            f"{result['destination']} billed {output.size(billed)}"
             + (f" of {output.size(limit)} allowed" if limit is not None else "")
-            + f"; its merges were estimated at {output.size(result['bytes']['estimated'])} before they ran."
+            + f"; it processed {output.size(processed)}."
         )
     if result["stopped"]:
         text.append(f"Stopped: {result['stopped']}.")

@@ -141,7 +141,7 @@ def find_target(
         ConfigurationError: its credentials cannot be used, or not for that dataset; the project's folder makes
             a setting of dlt's that it may not.
     """
-    name = name or DEFAULT
+    name = DEFAULT if name is None else name
     check_dlt_settings(
         folder or Path((os.environ if environ is None else environ).get("DLT_PROJECT_DIR") or ".")
     )

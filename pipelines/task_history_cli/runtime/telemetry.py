@@ -38,12 +38,15 @@ METRICS: dict[str, tuple[str, str]] = {
     "task_history.lag": ("s", "Time since the instant up to which everything is loaded."),
     "task_history.budget.used": ("{request}", "Requests that count against the budget now."),
     "task_history.budget.limit": ("{request}", "Requests allowed in a period."),
-    "task_history.bytes_read": ("By", "Bytes that a warehouse billed by volume read for the run."),
+    "task_history.bytes_billed": (
+        "By",
+        "Bytes that the warehouse billed for the run, where it bills by volume.",
+    ),
     COMMIT_DURATION: ("s", "Duration of a commit."),
 }
 """Unit and meaning of each metric."""
 _COUNTERS = frozenset(
-    f"task_history.{name}" for name in ("requests", "answers", "waited", "rows", "bytes_read")
+    f"task_history.{name}" for name in ("requests", "answers", "waited", "rows", "bytes_billed")
 )
 _FLUSH_MS = 5_000
 """Maximum milliseconds that the end of a run waits until all data is sent."""
@@ -200,5 +203,5 @@ class _Telemetry:
             "task_history.lag": lambda: [(lag(), {})],
             "task_history.budget.used": lambda: [(usage.used if (usage := run.usage()) else None, {})],
             "task_history.budget.limit": lambda: [(run.budget.limit or None, {})],
-            "task_history.bytes_read": lambda: [(context.cost.processed if context.cost else None, {})],
+            "task_history.bytes_billed": lambda: [(context.cost.billed if context.cost else None, {})],
         }

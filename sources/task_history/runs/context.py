@@ -361,7 +361,7 @@ class Context:
             "window_end": window.end if window else None,
             "filters": self.filters,
             "column_rules": self.warehouse.rules.text,
-            "bytes_estimated": self.cost.estimated if self.cost else None,
+            "bytes_billed": self.cost.billed if self.cost else None,
             "bytes_processed": self.cost.processed if self.cost else None,
         }
 

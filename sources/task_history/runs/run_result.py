@@ -25,8 +25,7 @@ class BudgetLeft:
 class BytesRead:
     """Bytes that a warehouse billed by volume read for the run; ``limit`` is None without a limit."""
 
-    estimated: int
-    """Bytes that dry runs estimated for the merges."""
+    billed: int
     processed: int
     limit: int | None
 
@@ -132,7 +131,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         retries=stats.retries,
         waited_s={cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
         budget=BudgetLeft(budget.limit, budget.period_s, usage.left if usage else None),
-        bytes=None if cost is None else BytesRead(cost.estimated, cost.processed, cost.limit),
+        bytes=None if cost is None else BytesRead(cost.billed, cost.processed, cost.limit),
         duration_s=round(seconds, 1),
         dataset=str(run.loader.pipeline.dataset_name),
     )

@@ -61,9 +61,8 @@ SYNC_RUNS = Table(
         ),
         timestamp("lost_until", "Until when they were; that instant excluded."),
         bigint(
-            "bytes_estimated",
-            "Bytes that BigQuery named for the run's merges before they ran, but for those of the last commit; empty "
-            "elsewhere.",
+            "bytes_billed",
+            "Bytes that BigQuery billed for the run's statements until this row was written; empty elsewhere.",
         ),
         bigint(
             "bytes_processed",

@@ -5,7 +5,7 @@ Part of ``launcher``'s process.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlglot
 from local_bigquery.catalog import tables
@@ -18,7 +18,7 @@ from sqlglot import exp
 from tests.destinations.bigquery.pruning import Use, bound, uses
 
 MIB = 1 << 20
-LEAST = 10 * MIB  # billed for any query that reads
+LEAST = 10 * MIB  # billed for each table that a query reads
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes
 SIZES = {"NUMERIC": 16, "BIGNUMERIC": 32, "BOOL": 1, "BOOLEAN": 1, "INTERVAL": 16}
 TEXTS = {
@@ -30,50 +30,63 @@ TEXTS = {
 STATUSES["bytesBilledLimitExceeded"] = (400, "INVALID_ARGUMENT")
 
 
-def billed(processed: int) -> int:
-    """Whole MiB, at least ten of them; nothing for nothing."""
-    return max(LEAST, -(-processed // MIB) * MIB) if processed else 0
+class Size(NamedTuple):
+    """Bytes that a query processes, and how many tables it reads."""
+
+    processed: int
+    tables: int
+
+    @property
+    def billed(self) -> int:
+        """Whole MiB, at least ten of them for each table; nothing for nothing."""
+        return max(LEAST * self.tables, -(-self.processed // MIB) * MIB) if self.processed else 0
 
 
-def limited(project: str, config: Any) -> int:
-    """Bytes that the query will process.
+NOTHING = Size(0, 0)
 
-    Raises BigQueryError when they are more than it may be billed for.
+
+def limited(project: str, config: Any) -> Size:
+    """What the query will read.
+
+    Raises BigQueryError when it is more than it may be billed for.
     """
-    found = processed(project, config)
+    found = read(project, config)
     limit = config.maximumBytesBilled
-    if limit is not None and billed(found) > int(limit):
+    if limit is not None and found.billed > int(limit):
         raise BigQueryError(
             "bytesBilledLimitExceeded",
-            f"Query exceeded limit for bytes billed: {limit}. {billed(found)} or higher required.",
+            f"Query exceeded limit for bytes billed: {limit}. {found.billed} or higher required.",
         )
     return found
 
 
-def told(statistics: Any, size: int) -> Any:
+def told(statistics: Any, size: Size) -> Any:
     """The statistics of a job, with its bytes."""
     if statistics.query is None:
         return statistics
-    sizes = {"totalBytesProcessed": str(size), "totalBytesBilled": str(billed(size))}
+    sizes = {"totalBytesProcessed": str(size.processed), "totalBytesBilled": str(size.billed)}
     return statistics.replace(
-        totalBytesProcessed=str(size),
+        totalBytesProcessed=str(size.processed),
         query=type(statistics.query).model_validate(statistics.query.dump() | sizes),
     )
 
 
-def processed(project: str, config: Any) -> int:
+def read(project: str, config: Any) -> Size:
     parameters = [parameter.dump() for parameter in config.queryParameters or []]
     default = config.defaultDataset.datasetId if config.defaultDataset else None
     try:
         trees = sqlglot.parse(config.query or "", dialect="bigquery")
     except sqlglot.errors.SqlglotError:
-        return 0  # refused where it runs
+        return NOTHING  # refused where it runs
     found, known = 0, _Known(project, default)
+    referenced = set()
     for tree in trees:
         if tree is not None:
             bound(tree, parameters)
-            found += sum(_bytes(use, known) for use in uses(tree, known.partition_column))
-    return found
+            used = list(uses(tree, known.partition_column))
+            found += sum(_bytes(use, known) for use in used)
+            referenced |= {known.reference(use.table) for use in used if known.stored(use.table) is not None}
+    return Size(found, len(referenced))
 
 
 class _Known:

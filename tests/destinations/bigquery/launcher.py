@@ -167,7 +167,7 @@ def query(job: Any, session: Any, running: Any) -> Any:
     abort = session and ABORT.search(config.query or "")
     if abort:
         config.query = config.query[: abort.start()]
-    size = estimate.limited(job.jobReference.projectId, config) if _is_weighed(config) else 0
+    size = estimate.limited(job.jobReference.projectId, config) if _is_weighed(config) else estimate.NOTHING
     try:
         found = _query(job, session, running)
     finally:
@@ -204,6 +204,7 @@ def results(job: Any, *args: Any) -> Any:
     payload, rows = _results(job, *args)
     if "totalBytesProcessed" in payload:
         payload["totalBytesProcessed"] = job.statistics.totalBytesProcessed
+    _last.billed = (job.statistics.query and job.statistics.query.totalBytesBilled) or "0"
     return payload, rows
 
 
@@ -212,9 +213,9 @@ _with_rows = jobs_api.with_rows
 
 def with_rows(payload: dict[str, Any], rows: list[str]) -> Any:
     if "jobComplete" in payload and payload["jobReference"].jobId is None:
-        payload["totalBytesProcessed"] = str(_last.size)
+        payload["totalBytesProcessed"] = str(_last.size.processed)
     elif "totalBytesBilled" in payload:
-        payload["totalBytesBilled"] = str(estimate.billed(int(payload.get("totalBytesProcessed") or 0)))
+        payload["totalBytesBilled"] = _last.billed
     return _with_rows(payload, rows)
 
 

@@ -12,6 +12,7 @@ from google.cloud import bigquery as cloud
 
 from task_history.core.errors import WarehouseUnavailable
 from task_history.load.destinations import Cost
+from task_history.load.destinations.base import billed
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
@@ -135,6 +136,14 @@ def test_credentials_that_cannot_be_used(
     assert _asked(sandbox) == 0
 
 
+@pytest.mark.parametrize("value", ["-5", "0", "10485759", "abc"])
+def test_a_limit_that_lets_nothing_run(place: BigQueryPlace, sandbox: SandboxProcess, value: str) -> None:
+    """A limit below what the smallest statement costs is told as that, before anything is asked."""
+    place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = value
+    assert "maximum_bytes_billed" in place.run(*SYNC, expect=3).stderr.lower()
+    assert _asked(sandbox) == 0
+
+
 def test_a_key_file_is_taken_as_well_as_its_text(place: BigQueryPlace) -> None:
     """destination.bigquery.credentials may name the file of a service account."""
     file = place.folder / "key.json"
@@ -164,21 +173,36 @@ def test_a_limit_stops_before_billing_and_loses_nothing(
     assert differences(place, sandbox) == PERFECT
 
 
+def test_nothing_is_estimated_without_a_limit(place: BigQueryPlace) -> None:
+    """Each dry run is a job that takes a second or more: it is sent only to keep to a limit."""
+    assert place.sync()["bytes"]["limit"] is None
+    assert not [found.sql for found in place.recorder.statements if found.is_dry_run]
+
+
 def test_an_estimate_beyond_the_limit_is_refused() -> None:
-    """Counted as BigQuery bills, whole MiB and at least ten; merges of one commit share what is left."""
+    """Counted as BigQuery bills, whole MiB and at least ten a table; merges of one commit share what is left."""
     mib = 2**20
-    cost = Cost(limit=50 * mib)
-    cost.count(400)
-    assert (cost.processed, cost.left) == (400, 40 * mib)
+    assert [billed(0), billed(1, 3), billed(31 * mib, 3), billed(31 * mib + 1)] == [
+        0,
+        30 * mib,
+        31 * mib,
+        32 * mib,
+    ]
+    cost = Cost(limit=60 * mib)
+    cost.count(400, 10 * mib)
+    assert (cost.processed, cost.left) == (400, 50 * mib)
     cost.expect(25 * mib, "coverage")
     with pytest.raises(
-        WarehouseUnavailable, match=r"Merging into steps .* 16,777,216 bytes, and 15,728,640 are left"
+        WarehouseUnavailable, match=r"Merging into steps .* 27,262,976 bytes, and 26,214,400 are left"
     ):
-        cost.expect(15 * mib + 1, "steps")
-    cost.expect(15 * mib, "steps")
-    cost.count(31 * mib)
-    with pytest.raises(WarehouseUnavailable, match="9,437,184 bytes are left"):
-        cost.check()
+        cost.expect(25 * mib + 1, "steps")
+    cost.expect(1, "steps")
+    cost.count(31 * mib, 31 * mib)
+    cost.check(1)
+    with pytest.raises(
+        WarehouseUnavailable, match=r"19,922,944 bytes are left .* reads 2 tables is billed 20,971,520"
+    ):
+        cost.check(2)
 
 
 def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbox: SandboxProcess) -> None:

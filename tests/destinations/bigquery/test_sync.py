@@ -34,6 +34,8 @@ class Story:
         self.sandbox = sandbox
         self.recorder = recorder
         self.place = BigQueryPlace(folder, sandbox, recorder, start_date="2026-10-14", retention_days=90)
+        # With a limit each merge is estimated by a dry run, which says what it reads.
+        self.place.env["DESTINATION__BIGQUERY__MAXIMUM_BYTES_BILLED"] = str(10**15)
 
     def differences(self, since: str = "2026-10-14") -> dict[str, Any]:
         """Where the copy of what began since then is not perfect."""
@@ -79,7 +81,7 @@ def test_a_first_sync_equals_the_truth(story: Story) -> None:
     assert story.differences() == NONE
     assert story.steps_are_true()
     assert result["bytes"]["processed"] > 0
-    assert result["bytes"]["estimated"] > 0
+    assert result["bytes"]["billed"] >= result["bytes"]["processed"]
     kinds = {
         field.name: (field.field_type, field.mode) for field in story.schema("workflow_executions").schema
     }
@@ -133,7 +135,7 @@ def test_later_syncs_settle_and_follow(story: Story) -> None:
         assert story.differences() == NONE
     assert story.steps_are_true()
     row = story.place.query(
-        "SELECT bytes_estimated, bytes_processed FROM paragon.sync_runs ORDER BY started_at DESC LIMIT 1"
+        "SELECT bytes_processed, bytes_billed FROM paragon.sync_runs ORDER BY started_at DESC LIMIT 1"
     )
     assert row[0][0] > 0
     assert row[0][1] >= row[0][0]

@@ -57,11 +57,18 @@ def test_a_table_without_partitions_is_merged_by_key_alone() -> None:
 
 
 def test_rows_that_may_move_are_looked_for_where_they_were() -> None:
-    """Their former days are asked for since a constant instant; for others the staged rows say all."""
-    fixed, moving = (_merge(partition="at", partition_may_change=moves).days(DAY) for moves in (False, True))
-    assert fixed == "SELECT DISTINCT TIMESTAMP_TRUNC(at, DAY) FROM `p`.`s`.`t`"
-    assert moving.startswith(fixed)
-    assert "t.at >= TIMESTAMP '2026-09-01 00:00:00+00:00' OR t.at IS NULL" in moving
+    """Their former days are asked for since a constant instant."""
+    former = _merge(partition="at", partition_may_change=True).former_days(DAY)
+    assert "t.at >= TIMESTAMP '2026-09-01 00:00:00+00:00' OR t.at IS NULL" in former
+    assert "FROM `p`.`d`.`t` AS t" in former
+
+
+def test_a_staged_row_of_another_day_is_not_merged() -> None:
+    """The table is not read where such a row may be stored already: it would be there twice."""
+    sql = _merge(partition="at").sql([DAY])
+    assert "FROM `p`.`s`.`t` WHERE ((at >= TIMESTAMP '2026-09-01 00:00:00+00:00'" in sql
+    assert "at IS NULL" not in sql.split("AS n ")[0]
+    assert "FROM `p`.`s`.`t` WHERE (at IS NULL)" in _merge(partition="at").sql([None])
 
 
 def test_the_merge_says_when_it_wrote() -> None:

@@ -417,17 +417,27 @@ def test_settings_of_statements_in_bigquery() -> None:
 # Google's client
 
 
-def _rows(processed: int | None) -> RowIterator:
-    return RowIterator(None, None, None, [], total_bytes_processed=processed)
+def _rows(processed: int | None, answer: dict[str, Any] | None) -> RowIterator:
+    return RowIterator(None, None, None, [], total_bytes_processed=processed, first_page_response=answer)
 
 
-@pytest.mark.parametrize(("processed", "expected"), [(12, 12), (0, 0), (None, 0)])
-def test_bytes_processed(processed: int | None, expected: int) -> None:
-    """The bytes that a statement processed are read from Google's own cursor."""
+@pytest.mark.parametrize(
+    ("processed", "answer", "expected"),
+    [
+        (12, {"totalBytesBilled": "20971520"}, (12, 20 << 20)),
+        (0, {"totalBytesBilled": "0"}, (0, 0)),
+        (12, {}, (12, None)),
+        (None, None, (0, None)),
+    ],
+)
+def test_bytes_read(
+    processed: int | None, answer: dict[str, Any] | None, expected: tuple[int, int | None]
+) -> None:
+    """The bytes that a statement processed and was billed for are read from Google's own cursor."""
     cursor: Any = Cursor(SimpleNamespace())  # type: ignore[no-untyped-call]
     assert cursor._query_rows is None
-    cursor._query_rows = _rows(processed)
-    assert expected == google_internals.bytes_processed(cursor)
+    cursor._query_rows = _rows(processed, answer)
+    assert expected == google_internals.bytes_read(cursor)
 
 
 @pytest.mark.parametrize(
@@ -436,7 +446,7 @@ def test_bytes_processed(processed: int | None, expected: int) -> None:
 def test_unknown_cost_is_no_cost_of_nothing(cursor: Any) -> None:
     """Where the bytes cannot be read a run stops: a cost of nothing would lift the limit of what it may cost."""
     with pytest.raises(WarehouseUnavailable, match=r"google-cloud-bigquery [0-9.]+ does not say"):
-        google_internals.bytes_processed(cursor)
+        google_internals.bytes_read(cursor)
 
 
 def test_limit_of_cost_needs_the_version_that_was_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,13 @@ Descriptions = Mapping[tuple[str, str], str]
 
 
 LEAST_BILLED = 10 * 2**20
-"""Minimum bytes that are billed for a statement that reads anything."""
+"""Minimum bytes that BigQuery bills for each table that a statement reads.
+https://cloud.google.com/bigquery/pricing#on_demand_pricing"""
 
 
-def billed(processed: int) -> int:
-    """Bytes billed for one statement: processed bytes rounded up to MiB, at least 10 MiB; 0 for none."""
-    return max(LEAST_BILLED, -(-processed // 2**20) * 2**20) if processed else 0
+def billed(processed: int, tables: int = 1) -> int:
+    """Bytes billed for one statement: the processed bytes in whole MiB, at least 10 MiB a table; 0 for none."""
+    return max(LEAST_BILLED * tables, -(-processed // 2**20) * 2**20) if processed else 0
 
 
 @dataclass(slots=True)
@@ -33,12 +34,10 @@ class Cost:
 
     limit: int | None = None
     """Bytes that the run may be billed for; None for any number."""
-    estimated: int = 0
-    """Bytes that dry runs estimated for the merges."""
     processed: int = 0
     """Bytes that were processed."""
     billed: int = 0
-    """Bytes billed for ``processed``."""
+    """Bytes billed for ``processed``, as the warehouse says, or else by ``billed``."""
     reserved: int = 0
     """Bytes that the merges of the present commit may be billed for."""
     labels: dict[str, str] = field(default_factory=dict)
@@ -51,33 +50,37 @@ class Cost:
         """Bytes that may still be billed; None for any number."""
         return None if self.limit is None else max(0, self.limit - self.billed)
 
-    def count(self, processed: int | None) -> None:
-        """Adds the processed bytes of a statement; None counts as none."""
+    def count(self, processed: int, billed: int) -> None:
+        """Adds the bytes of a statement that has run."""
         with self._lock:
-            self.processed += processed or 0
-            self.billed += billed(processed or 0)
+            self.processed += processed
+            self.billed += billed
 
-    def check(self) -> None:
-        """Raises WarehouseUnavailable when the rest of the limit is less than the smallest billed statement."""
-        if self.left is not None and self.left < LEAST_BILLED:
+    def check(self, tables: int) -> None:
+        """Raises WarehouseUnavailable when the rest of the limit is less than a statement on that many tables costs."""
+        if self.left is not None and self.left < LEAST_BILLED * tables:
             raise WarehouseUnavailable(
                 f"{self.left:,} bytes are left of maximum_bytes_billed = {self.limit:,} for this run, and a statement "
-                f"that reads anything is billed {LEAST_BILLED:,}. What was fetched is kept: raise "
-                "destination.bigquery.maximum_bytes_billed and run the same command again."
+                f"that reads {tables} {'table' if tables == 1 else 'tables'} is billed {LEAST_BILLED * tables:,}. What "
+                "was fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
             )
 
     def expect(self, estimate: int, table: str) -> None:
-        """Reserves the estimated bytes of a merge. Raises WarehouseUnavailable when they exceed the limit."""
+        """Reserves the estimated bytes of a merge, which reads the table and its staged rows.
+
+        Raises:
+            WarehouseUnavailable: they exceed the limit.
+        """
+        expected = billed(estimate, 2)
         with self._lock:
             left = None if self.left is None else max(0, self.left - self.reserved)
-            if left is not None and billed(estimate) > left:
+            if left is not None and expected > left:
                 raise WarehouseUnavailable(
-                    f"Merging into {table} would be billed {billed(estimate):,} bytes, and {left:,} are left of "
+                    f"Merging into {table} would be billed {expected:,} bytes, and {left:,} are left of "
                     f"maximum_bytes_billed = {self.limit:,} for this run. Nothing of that was billed, and what was "
                     "fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
                 )
-            self.estimated += estimate
-            self.reserved += billed(estimate)
+            self.reserved += expected
 
 
 class Backend:

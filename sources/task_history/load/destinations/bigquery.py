@@ -9,6 +9,7 @@ https://cloud.google.com/bigquery/docs/best-practices-costs
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client as Connection
 from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
-from pyarrow.parquet import read_metadata
+from pyarrow import compute, concat_tables
+from pyarrow.parquet import read_metadata, read_table
 
 from ...core import files
 from ...core.batch import Commits
@@ -45,13 +47,15 @@ from ..dlt_internals import (
     LoadJobInfo,
     ParsedLoadJobFileName,
 )
-from ..google_internals import bytes_processed
-from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions
+from ..google_internals import bytes_read
+from .base import LEAST_BILLED, PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
 from .bigquery_merge import Merge, literal
 
 _REACH = timedelta(days=120)
 """Time back to which merges look for a row's stored version, where the vendor states no retention."""
 _DESCRIPTIONS = "task_history_sentences"
+_TABLE = re.compile(r"(?:`[^`]+`\.){2}`[^`]+`|(?:`[^`]+`\.){2}INFORMATION_SCHEMA\.\w+")
+"""A table as statements name it: project, dataset and name in backticks."""
 
 
 @configspec
@@ -60,6 +64,16 @@ class BigQueryConfiguration(BigQueryClientConfiguration):
 
     maximum_bytes_billed: int | None = None
     """Bytes that one run may be billed for; None for any number."""
+
+    def on_resolved(self) -> None:
+        """Raises ConfigurationError when the limit is less than the smallest statement is billed for."""
+        super().on_resolved()
+        limit = self.maximum_bytes_billed
+        if limit is not None and limit < LEAST_BILLED:
+            raise ConfigurationError(
+                f"destination.bigquery.maximum_bytes_billed = {limit:,} lets no statement run: BigQuery bills at least "
+                f"{LEAST_BILLED:,} bytes for one that reads a table. Raise it, or take it out for no limit."
+            )
 
 
 @dlt_internals.extends(dlt.destinations.bigquery)
@@ -153,11 +167,13 @@ class _SqlClient(BigQuerySqlClient):
         # Set here, since a connection may be older than the run's name.
         settings = dlt_internals.query_settings(self)
         settings.labels = dict(self.cost.labels)
+        tables = len(set(_TABLE.findall(str(query)))) or 1
         if self.cost.left is not None:
-            self.cost.check()
+            self.cost.check(tables)
             settings.maximum_bytes_billed = self.cost.left
         with super().execute_query(query, *args, **kwargs) as cursor:
-            self.cost.count(bytes_processed(cursor.native_cursor))
+            processed, said = bytes_read(cursor.native_cursor)
+            self.cost.count(processed, billed(processed, tables) if said is None else said)
             yield cursor
 
     def estimate(self, sql: str) -> int:
@@ -225,42 +241,56 @@ class _Client(BigQueryClient):
         (table, *nested) = table_chain
         if nested or table["write_disposition"] != "merge":
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
-        if all(_is_empty(_present_path(job)) for job in completed_table_chain_jobs or ()):
+        jobs = (job for job in completed_table_chain_jobs or () if job.job_file_info.file_format != "sql")
+        written = [_present_path(job) for job in jobs]
+        if all(_is_empty(path) for path in written):
             return []
         with self.sql_client as client:
-            sql = self._merge(client, table)
-            if sql is None:
-                return []
-            self._owner.cost.expect(client.estimate(sql), str(table["name"]))
+            sql = self._merge(client, table, written)
+            if self._owner.cost.limit is not None:
+                self._owner.cost.expect(client.estimate(sql), str(table["name"]))
         name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
         job = FollowupJobRequestImpl(name.file_name())
         files.write_new(Path(job.new_file_path()), sql.encode())
         return [job]
 
-    def _merge(self, client: Any, table: Any) -> str | None:
-        """The merge statement; None when no rows are staged."""
+    def _merge(self, client: Any, table: Any, written: Sequence[Path]) -> str:
+        """The merge statement for the rows that these files brought into the staging table."""
 
         def escaped(hint: Any) -> list[str]:
             return [client.escape_column_name(name) for name in dlt_internals.columns_with(table, hint)]
 
         stored, staged = client.get_qualified_table_names(table["name"])
         newest = dlt_internals.newest_column(table)
+        partition = next(iter(dlt_internals.columns_with(table, "partition")), None)
         merge = Merge(
             stored,
             staged,
             escaped("name"),
             escaped("primary_key"),
             client.escape_column_name(newest) if newest else None,
-            next(iter(escaped("partition")), None),
+            None if partition is None else client.escape_column_name(partition),
             bool(table.get(PARTITION_MAY_CHANGE)),
             client.escape_column_name(LOADED_AT.name) if LOADED_AT.name in table["columns"] else None,
         )
-        if merge.partition is None:
+        if partition is None:
             return merge.sql()
-        since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
-        since = since.replace(hour=0, minute=0, second=0, microsecond=0)
-        days = [row[0] for row in client.execute_sql(merge.days(since)) or ()]
-        return merge.sql(days) if days else None
+        days = _days(written, partition)
+        if days is None:
+            days = {row[0] for row in client.execute_sql(merge.staged_days()) or ()}
+        if merge.partition_may_change:
+            since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
+            since = since.replace(hour=0, minute=0, second=0, microsecond=0)
+            days |= {row[0] for row in client.execute_sql(merge.former_days(since)) or ()}
+        return merge.sql(days)
+
+
+def _days(written: Sequence[Path], column: str) -> set[datetime | None] | None:
+    """The days of the column in Parquet files, with None for rows without one; None for files of other kinds."""
+    if any(path.suffix != ".parquet" for path in written):
+        return None
+    values = concat_tables(read_table(path, columns=[column]) for path in written)[column]
+    return set(compute.unique(compute.floor_temporal(values, unit="day")).to_pylist())
 
 
 def _present_path(job: LoadJobInfo) -> Path:

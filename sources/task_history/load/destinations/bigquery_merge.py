@@ -30,29 +30,31 @@ class Merge:
     loaded_at: str | None = None
     """The column that holds when a row was written; None where the table has none."""
 
-    def days(self, since: datetime) -> str:
-        """The query for the days that the merge touches.
+    def staged_days(self) -> str:
+        """The query for the days of the staged rows."""
+        return f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
 
-        These are the days of the staged rows and, where a row may change its day, those in which it was stored from
-        ``since`` on.
-        """
-        sql = f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
-        if self.partition_may_change:
-            stored = f"t.{self.partition}"
-            matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
-            sql += (
-                f" UNION DISTINCT SELECT TIMESTAMP_TRUNC({stored}, DAY) FROM {self.table} AS t "
-                f"WHERE ({stored} >= {literal(since)} OR {stored} IS NULL) "
-                f"AND EXISTS (SELECT 1 FROM {self.staged} AS s WHERE {matches})"
-            )
-        return sql
+    def former_days(self, since: datetime) -> str:
+        """The query for the days in which the staged rows were stored before, from ``since`` on."""
+        stored = f"t.{self.partition}"
+        matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
+        return (
+            f"SELECT DISTINCT TIMESTAMP_TRUNC({stored}, DAY) FROM {self.table} AS t "
+            f"WHERE ({stored} >= {literal(since)} OR {stored} IS NULL) "
+            f"AND EXISTS (SELECT 1 FROM {self.staged} AS s WHERE {matches})"
+        )
 
     def sql(self, days: Iterable[datetime | None] = ()) -> str:
-        """The merge statement, which reads only these days of the table; None stands for rows without a day."""
+        """The merge statement, which reads only these days of the table; None stands for rows without a day.
+
+        A staged row of another day is not merged: its stored version would not be found, and it would be there twice.
+        """
         columns = ", ".join(self.columns)
         order = f"{self.newest} DESC" if self.newest else "1"
         matches = " AND ".join(f"t.{key} = s.{key}" for key in self.keys)
+        staged = self.staged
         if self.partition is not None:
+            staged += f" WHERE {within(self.partition, days)}"
             # What had no day may have one now; of rows that move, ``days`` says whether there is such a one.
             days = days if self.partition_may_change else {*days, None}
             matches += f" AND {within(f't.{self.partition}', days)}"
@@ -63,7 +65,7 @@ class Merge:
         values = ", ".join(written.values())
         return (
             f"MERGE INTO {self.table} AS t USING (SELECT {columns} FROM (SELECT {columns}, ROW_NUMBER() OVER "
-            f"(PARTITION BY {', '.join(self.keys)} ORDER BY {order}) AS _place FROM {self.staged}) AS n "
+            f"(PARTITION BY {', '.join(self.keys)} ORDER BY {order}) AS _place FROM {staged}) AS n "
             f"WHERE n._place = 1) AS s ON {matches} "
             f"WHEN MATCHED THEN UPDATE SET {settings} "
             f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
