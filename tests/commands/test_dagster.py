@@ -80,6 +80,7 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     assert found["definitions"]["schedules"] == {
         "paragon_scheduled_sync_schedule": "0 * * * *",
         "paragon_eu_scheduled_sync_schedule": "30 3 * * *",
+        "task_history_freshness_schedule": "30 * * * *",
     }
     assert "2026-01-01" in assets["paragon/backfill"]["partitions"]
     assert assets["paragon_eu/workflow_executions"]["depends_on"] == [

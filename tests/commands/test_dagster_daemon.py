@@ -1,4 +1,4 @@
-"""Six accounts on three keys under Dagster's own daemon: schedules, a backfill by months, and workers that are killed."""
+"""Accounts under Dagster's own daemon: hourly schedules on a moved clock, backfills by months, processes killed."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,14 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_dagster import dagster_environment
 from tests.commands.test_fleet import add_account
-from tests.destinations.postgres.conftest import postgres  # noqa: F401 - a fixture
+from tests.destinations.postgres.conftest import own_postgres, postgres  # noqa: F401 - fixtures
 from tests.destinations.postgres.server import Server
+from tests.destinations.postgres.test_postgres import PostgresPlace
 from tests.support import environments
 from tests.support.place import Place, truth
 
 LIMIT, PERIOD_S = 100, 5.0
-KILLS = 2
+KILLS, HOURS = 2, 4
 LAUNCH = """
 mutation ($assets: [AssetKeyInput!], $months: [String!]) {
   launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $months, fromFailure: false}) {
@@ -41,20 +44,41 @@ mutation ($assets: [AssetKeyInput!], $months: [String!]) {
 PROGRESS = """
 query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
 """
-FINISHED_RUNS = """
-query { runsOrError(limit: 500) { ... on Runs { results { jobName status } } } }
+RUNS = """
+query { runsOrError(limit: 500) { ... on Runs { results { jobName status parentRunId } } } }
+"""
+LIMITS = """
+query { instance { concurrencyLimits { concurrencyKey slotCount } } }
+"""
+# Dagster's own functions that its tests move; the processes of the command have no Dagster and keep the real clock.
+MOVED_CLOCK = """
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+with suppress(ImportError):
+    from dagster import _time
+    def now():
+        return datetime.fromisoformat(Path(__file__).with_name("now").read_text())
+    _time._mockable_get_current_datetime = now
+    _time._mockable_get_current_timestamp = lambda: now().timestamp()
 """
 
 
 class Dagster:
-    """``dagster dev``: daemon, web server and code location of one place."""
+    """``dagster dev``: daemon, web server and code location of one place; their clock stands until it is set."""
 
-    def __init__(self, place: Place, home: Path) -> None:
+    def __init__(self, place: Place, home: Path, now: datetime) -> None:
         home.mkdir()
         (home / "dagster.yaml").write_text(
-            "concurrency:\n  pools:\n    default_limit: 1\n  runs:\n    max_concurrent_runs: 4\n"
+            "concurrency:\n  pools:\n    granularity: run\n  runs:\n    max_concurrent_runs: 4\n"
             "telemetry:\n  enabled: false\nrun_retries:\n  enabled: true\n  max_retries: 3\n"
         )
+        self._clock = home / "clock"
+        self._clock.mkdir()
+        (self._clock / "sitecustomize.py").write_text(MOVED_CLOCK)
+        self.set_clock(now)
+        environment = dagster_environment(place, home)
+        environment["PYTHONPATH"] = os.pathsep.join([str(self._clock), environment["PYTHONPATH"]])
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._log = home / "dagster.log"
@@ -66,7 +90,7 @@ class Dagster:
                     *("-m", "task_history_cli.fleet.definitions"),
                 ],
                 cwd=place.folder,
-                env=dagster_environment(place, home),
+                env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -79,6 +103,42 @@ class Dagster:
             self._process.wait(timeout=120)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    def set_clock(self, now: datetime) -> None:
+        """Moves the clock of all processes of Dagster."""
+        fresh = self._clock / "next"
+        fresh.write_text(now.isoformat())
+        fresh.replace(self._clock / "now")
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs."""
+        data = self.query(RUNS)
+        return data["runsOrError"]["results"] if data else []
+
+    def backfill(self, datasets: list[str], months: list[str]) -> str:
+        """Launches the months' partitions as the UI does, once the limits of the pools are set; its id."""
+        self.wait(self.limits, "no limits of pools")
+        launched = self.query(
+            LAUNCH, assets=[{"path": [dataset, "backfill"]} for dataset in datasets], months=months
+        )["launchPartitionBackfill"]
+        assert "backfillId" in launched, launched
+        return str(launched["backfillId"])
+
+    def limits(self) -> dict[str, int]:
+        """The limits of the pools."""
+        data = self.query(LIMITS)
+        found = data["instance"]["concurrencyLimits"] if data else []
+        return {limit["concurrencyKey"]: limit["slotCount"] for limit in found}
+
+    def wait_for_backfill(self, identity: str) -> None:
+        """Waits until the backfill has ended well."""
+
+        def status() -> str:
+            data = self.query(PROGRESS, id=identity)
+            return str(data["partitionBackfillOrError"]["status"]) if data else ""
+
+        self.wait(lambda: status().startswith("COMPLETED"), "the backfill does not end")
+        assert status() == "COMPLETED_SUCCESS"
 
     def query(self, text: str, **variables: Any) -> Any:
         """The data of a GraphQL answer; None while the web server is not there."""
@@ -105,30 +165,33 @@ class Dagster:
         return value
 
 
-def commands_at_work(folder: Path) -> list[int]:
-    """The processes of ``task-history sync`` and ``backfill`` that run in that folder."""
+def commands_at_work(folder: Path, *commands: bytes) -> list[int]:
+    """The processes of these commands of ``task-history`` that run in that folder."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if not entry.name.isdigit() or (entry / "cwd").readlink() != folder:
                 continue
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"task_history_cli.cli" in words and {b"sync", b"backfill"} & set(words):
+            if b"task_history_cli.cli" in words and {*commands} & {*words}:
                 found.append(int(entry.name))
     return found
 
 
 @pytest.mark.torture
 def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  # noqa: F811
-    """No request beyond a key's limit, every account equal to its vendor, whatever is killed meanwhile."""
-    now = datetime.now(UTC).replace(microsecond=0)
+    """No request beyond a key's limit, one sync of each account an hour, all equal to the vendor, whatever is killed."""
+    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    first = (began - timedelta(days=15)).strftime("%Y-%m-%d")
     with ExitStack() as stack:
         vendors = [
             stack.enter_context(
                 SandboxProcess(
-                    executions=240,
+                    executions=900,
                     days=80,
+                    future_hours=HOURS + 1,
                     seed=seed,
+                    now=began.isoformat(),
                     freeze=True,
                     limit=LIMIT,
                     period_s=PERIOD_S,
@@ -141,8 +204,7 @@ def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  
             tmp_path,
             vendors[0],
             integrations=None,
-            schedule="* * * * *",
-            start_date=(now - timedelta(days=15)).isoformat(),
+            start_date=first,
             rate_limit_requests=LIMIT,
             rate_limit_period_s=PERIOD_S,
         )
@@ -151,59 +213,77 @@ def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  
         for instance, vendor in zip(("a", "b", "c", "d", "e"), vendors[:1] + vendors[1:] * 2, strict=True):
             add_account(place, instance, vendor)
             owners[f"paragon_{instance}"] = vendor
-        dagster = Dagster(place, tmp_path / "dagster")
+        dagster = Dagster(place, tmp_path / "dagster", began)
         stack.callback(dagster.stop)
-        months = sorted({(now - timedelta(days=days)).strftime("%Y-%m-01") for days in (20, 45, 70)})
-        launched = dagster.wait(
-            lambda: dagster.query(
-                LAUNCH,
-                assets=[{"path": ["paragon", "backfill"]}, {"path": ["paragon_b", "backfill"]}],
-                months=months,
-            ),
-            "no web server",
-        )["launchPartitionBackfill"]
-        assert "backfillId" in launched, launched
+        months = sorted({(began - timedelta(days=days)).strftime("%Y-%m-01") for days in (20, 45, 70)})
+        backfill = dagster.backfill(["paragon", "paragon_b"], months)
         for _ in range(KILLS):
-            victim = dagster.wait(lambda: commands_at_work(tmp_path), "no command runs")[0]
+            victim = dagster.wait(
+                lambda: commands_at_work(tmp_path, b"sync", b"backfill"), "no command runs"
+            )[0]
             os.kill(victim, signal.SIGKILL)
             time.sleep(5)
-        identity = launched["backfillId"]
-        dagster.wait(
-            lambda: dagster.query(PROGRESS, id=identity)["partitionBackfillOrError"]["status"].startswith(
-                "COMPLETED"
-            ),
-            "the backfill does not end",
-        )
-        assert (
-            dagster.query(PROGRESS, id=identity)["partitionBackfillOrError"]["status"] == "COMPLETED_SUCCESS"
-        )
 
-        def are_all_synced() -> bool:
-            runs = dagster.query(FINISHED_RUNS)["runsOrError"]["results"]
-            return {f"{dataset}_scheduled_sync" for dataset in owners} <= {
-                run["jobName"] for run in runs if run["status"] == "SUCCESS"
-            }
+        def syncs() -> Counter[str]:
+            """How often the schedule of each account has begun a run; those that are tried again count once."""
+            return Counter(
+                run["jobName"]
+                for run in dagster.runs()
+                if run["jobName"].endswith("_scheduled_sync") and run["parentRunId"] is None
+            )
 
-        dagster.wait(are_all_synced, "a schedule did not run")
+        for hour in range(1, HOURS + 1):
+            for vendor in vendors:
+                vendor.advance(3600)
+            dagster.set_clock(began + timedelta(hours=hour))
+            # Each is begun once, also where the one of the hour before has not ended.
+            wanted = hour * len(owners)
+            dagster.wait(partial(lambda number: syncs().total() >= number, wanted), f"no sync of hour {hour}")
+        dagster.wait_for_backfill(backfill)
+        ended = {"SUCCESS", "FAILURE", "CANCELED"}
+        dagster.wait(lambda: {run["status"] for run in dagster.runs()} <= ended, "a run does not end")
+        assert syncs() == {f"{dataset}_scheduled_sync": HOURS for dataset in owners}
         dagster.stop()
         place.run("fleet", "sync", "--jobs", "1")
         for vendor in vendors:
             counters = vendor.counters()
             assert counters["violations"] == 0
             assert counters["peak"] <= LIMIT
-        oldest = {"paragon": min(months), "paragon_b": min(months)}
         for dataset, vendor in owners.items():
-            since = oldest.get(dataset, (now - timedelta(days=15)).isoformat())
-            expected = {
-                identity: row for identity, row in truth(vendor).items() if row["dateStarted"] >= since[:10]
-            }
-            stored = {
-                identity: row
-                for identity, row in place.executions(dataset).items()
-                if row["dateStarted"] >= since[:10]
-            }
-            if dataset in oldest:
-                assert stored == expected
-            else:
-                assert stored.items() <= expected.items()
-                assert len(stored) >= 0.8 * len(expected)
+            since = min(months) if dataset in {"paragon", "paragon_b"} else first
+            right = {identity: row for identity, row in truth(vendor).items() if row["dateStarted"] >= since}
+            assert place.executions(dataset) == right
+            details = place.query(f"SELECT id FROM {dataset}.execution_details")
+            assert len(details) == len(set(details))
+
+
+@pytest.mark.torture
+def test_two_months_at_once(tmp_path: Path, own_postgres: Server) -> None:  # noqa: F811
+    """Of the months of an account's backfill two are loaded at a time where the warehouse takes it; all are complete."""
+    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    with SandboxProcess(executions=600, days=150, seed=4, now=began.isoformat(), freeze=True) as vendor:
+        place = PostgresPlace(tmp_path, vendor, own_postgres, integrations=None, payloads="none")
+        place.env |= {"TASK_HISTORY_STATE": own_postgres.url, "TASK_HISTORY_DESTINATION": "postgres"}
+        dagster = Dagster(place, tmp_path / "dagster", began)
+        try:
+            vendor.post("latency", {"ms": 2_000})
+            months = sorted(
+                {(began - timedelta(days=days)).strftime("%Y-%m-01") for days in (20, 50, 80, 110)}
+            )
+            backfill = dagster.backfill(["paragon"], months)
+            assert dagster.limits() == {"paragon_sync": 1, "paragon_backfill": 2}
+            dagster.wait(lambda: len(commands_at_work(tmp_path, b"backfill")) == 2, "not two at once")
+            end = time.monotonic() + 30
+            while time.monotonic() < end:
+                assert len(commands_at_work(tmp_path, b"backfill")) == 2
+                time.sleep(1)
+            vendor.post("latency", {"ms": 0})
+            dagster.wait_for_backfill(backfill)
+        finally:
+            dagster.stop()
+        right = {identity: row for identity, row in truth(vendor).items() if row["dateStarted"] >= months[0]}
+        stored = place.executions()
+        # The present month ends before now.
+        assert stored.items() <= right.items()
+        assert {row["id"] for row in right.values() if row["dateStarted"] < months[-1]} <= stored.keys()
+        assert vendor.counters()["reads_more_than_once"] == []

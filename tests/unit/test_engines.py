@@ -104,6 +104,8 @@ def test_the_other_schedulers_run_what_there_is() -> None:
     service = (ENGINES / "task-history.service").read_text("utf-8")
     (start,) = re.findall(r"^ExecStart=(.*)$", service, re.MULTILINE)
     check_words(shlex.split(start))
+    # Each process of the command gets SIGTERM once: a second one would end it at once.
+    assert "KillMode=mixed\n" in service
     assert f"SuccessExitStatus={int(ExitCode.ALREADY_RUNNING)}\n" in service
     page = (ROOT / "docs" / "engines.md").read_text("utf-8")
     (line,) = re.findall(r"^5 \* .*&& (.*) 2>>", page, re.MULTILINE)

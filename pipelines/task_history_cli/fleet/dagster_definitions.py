@@ -8,15 +8,12 @@ https://docs.dagster.io/guides/build/assets
 
 # Without postponed annotations: Dagster compares the type of ``context`` with its own classes.
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dagster import (
-    AssetCheckExecutionContext,
-    AssetCheckResult,
     AssetChecksDefinition,
-    AssetCheckSeverity,
     AssetExecutionContext,
     AssetKey,
     AssetMaterialization,
@@ -27,7 +24,6 @@ from dagster import (
     Backoff,
     DefaultScheduleStatus,
     Definitions,
-    Failure,
     MaterializeResult,
     MetadataValue,
     MonthlyPartitionsDefinition,
@@ -36,7 +32,6 @@ from dagster import (
     TableColumn,
     TableColumnConstraints,
     TableSchema,
-    asset_check,
     define_asset_job,
     get_dagster_logger,
     multi_asset,
@@ -44,7 +39,8 @@ from dagster import (
 
 from task_history.core.exit_codes import ExitCode
 
-from .command_process import CommandProcess, CommandResult, require_result
+from .command_process import CommandProcess, require_result
+from .dagster_checks import equality, freshness, freshness_schedule, integrity, raise_if_failed
 from .dagster_pools import pools_sensor
 
 _VIEWS = AssetKey(["task_history", "views"])
@@ -91,6 +87,7 @@ def task_history_definitions(
             get_dagster_logger().warning(f"{account['account']} is left out: {account['error']}")
             continue
         parts.append(_Account(account, tables[account["system"]], command, warehouse, policy))
+    accounts_by_sync = {part.key("sync"): part.name for part in parts}
     table_keys = [spec.key for part in parts for spec in part.tables()]
     return Definitions(
         assets=[
@@ -101,11 +98,14 @@ def task_history_definitions(
             *([_report(command, warehouse, min(part.first_month for part in parts))] if parts else []),
         ],
         asset_checks=[
-            *(part.is_fresh(stale_after) for part in parts),
+            *([freshness(accounts_by_sync, command, warehouse, stale_after)] if parts else []),
             *(part.is_equal_to_vendor(audited_days) for part in parts),
-            _views_hold(command, warehouse),
+            integrity(_VIEWS, command, warehouse),
         ],
-        schedules=[part.schedule() for part in parts],
+        schedules=[
+            *(part.schedule() for part in parts),
+            *([freshness_schedule(accounts_by_sync)] if parts else []),
+        ],
         sensors=[pools_sensor({pool: limit for part in parts for pool, limit in part.pools().items()})],
     )
 
@@ -129,6 +129,12 @@ class _Account:
         self._policy = policy
         self._dataset: str = listed["dataset"]
         self._backfills_at_once: int = listed["backfills_at_once"]
+
+    @property
+    def name(self) -> str:
+        """As ``fleet --select`` takes it."""
+        name: str = self._listed["account"]
+        return name
 
     @property
     def first_month(self) -> str:
@@ -179,50 +185,9 @@ class _Account:
             default_status=DefaultScheduleStatus.RUNNING,
         )
 
-    def is_fresh(self, stale_after: timedelta) -> AssetChecksDefinition:
-        """Whether the dataset is loaded up to a moment that is not too long ago."""
-
-        @asset_check(
-            asset=self.key("sync"),
-            name="is_fresh",
-            description=f"The dataset lags behind the vendor by no more than {stale_after}.",
-        )
-        def is_fresh(context: AssetCheckExecutionContext) -> AssetCheckResult:
-            ended = self._command.run("status", *self._words, on_line=context.log.info)
-            _raise_if_failed(ended)
-            (status,) = ended.result["systems"]
-            lag_s = status.get("lag_s")
-            return AssetCheckResult(
-                passed=lag_s is not None and lag_s <= stale_after.total_seconds(),
-                metadata={
-                    "lag_s": MetadataValue.int(lag_s)
-                    if lag_s is not None
-                    else MetadataValue.text("not synced yet"),
-                    "covered_until": str(status.get("covered_until")),
-                },
-            )
-
-        return is_fresh
-
     def is_equal_to_vendor(self, days: int) -> AssetChecksDefinition:
         """Whether an audit of the last days finds the warehouse equal to what the vendor shows."""
-
-        @asset_check(
-            asset=self.key("sync"),
-            name="is_equal_to_vendor",
-            description=f"An audit of the last {days} days finds no difference.",
-        )
-        def is_equal_to_vendor(context: AssetCheckExecutionContext) -> AssetCheckResult:
-            today = datetime.now(UTC).date()
-            span = ["--from", str(today - timedelta(days=days)), "--to", str(today)]
-            ended = self._command.run("audit", *self._words, *span, on_line=context.log.info)
-            _raise_if_failed(ended, allowed=ExitCode.DIFFERENCES)
-            return AssetCheckResult(
-                passed=ended.result["clean"] is not False,
-                metadata={"result": MetadataValue.json(ended.result)},
-            )
-
-        return is_equal_to_vendor
+        return equality(self.key("sync"), self._words, self._command, days)
 
     def _pool(self, command: str) -> str:
         return f"{self._dataset}_{command}"
@@ -257,7 +222,7 @@ class _Account:
             if ended.exit_code == ExitCode.ALREADY_RUNNING:
                 context.log.warning(ended.error)
                 return
-            _raise_if_failed(ended)
+            raise_if_failed(ended)
             for table, rows in ended.result["rows"].items():
                 # The month is the backfill's partition: the tables have none.
                 context.log_event(
@@ -282,7 +247,7 @@ def _views(command: CommandProcess, warehouse: Sequence[str], tables: Sequence[A
     )
     def make_views(context: AssetExecutionContext) -> MaterializeResult:
         ended = command.run("views", *warehouse, on_line=context.log.info)
-        _raise_if_failed(ended)
+        raise_if_failed(ended)
         return MaterializeResult(
             asset_key=_VIEWS, metadata={"views": MetadataValue.json(ended.result["views"])}
         )
@@ -313,7 +278,7 @@ def _report(command: CommandProcess, warehouse: Sequence[str], first_month: str)
         ended = command.run(
             "report", "--month", month, "--out", str(file), *warehouse, on_line=context.log.info
         )
-        _raise_if_failed(ended)
+        raise_if_failed(ended)
         return MaterializeResult(
             asset_key=key,
             metadata={"file": MetadataValue.path(file), "totals": MetadataValue.json(ended.result["totals"])},
@@ -325,34 +290,6 @@ def _report(command: CommandProcess, warehouse: Sequence[str], first_month: str)
 def _months(first: str) -> MonthlyPartitionsDefinition:
     """The months from ``2026-09`` on, the present one included."""
     return MonthlyPartitionsDefinition(start_date=f"{first}-01", end_offset=1, timezone="UTC")
-
-
-def _views_hold(command: CommandProcess, warehouse: Sequence[str]) -> AssetChecksDefinition:
-    @asset_check(
-        asset=_VIEWS, name="views_hold", description="Uniqueness, references and totals of the views hold."
-    )
-    def views_hold(context: AssetCheckExecutionContext) -> AssetCheckResult:
-        ended = command.run("views", "--check", *warehouse, on_line=context.log.info)
-        _raise_if_failed(ended, allowed=ExitCode.DIFFERENCES)
-        broken = [check for check in ended.result["checks"] if not check["holds"]]
-        return AssetCheckResult(
-            passed=not ended.result["broken"],
-            severity=AssetCheckSeverity.ERROR,
-            metadata={"does_not_hold": MetadataValue.json(broken)},
-        )
-
-    return views_hold
-
-
-def _raise_if_failed(ended: CommandResult, *, allowed: ExitCode = ExitCode.DONE) -> None:
-    """Raises Failure for other exit codes than 0 and ``allowed``; Dagster retries only what may pass by itself."""
-    if ended.exit_code in (ExitCode.DONE, allowed):
-        return
-    raise Failure(
-        description=ended.error,
-        metadata={"exit_code": ended.exit_code},
-        allow_retries=ended.exit_code == ExitCode.UNAVAILABLE or ended.exit_code < 0,
-    )
 
 
 def _metadata(result: Mapping[str, Any]) -> dict[str, Any]:
