@@ -18,6 +18,7 @@ from task_history.settings import build
 from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place, truth
+from tests.support.short import short
 
 KEY = "key-that-nothing-prints"
 
@@ -144,7 +145,7 @@ def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: Sandbox
     assert place.executions() == truth(sandbox)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", short(["SIGINT", "SIGTERM"], ["SIGTERM"]))
 def test_a_signal_ends_it_after_the_commit_in_hand(
     tmp_path: Path, sandbox: SandboxProcess, name: str
 ) -> None:

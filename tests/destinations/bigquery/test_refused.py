@@ -17,6 +17,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.bigquery.place import BigQueryPlace
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support.place import PERFECT, differences
+from tests.support.short import short
 
 CHECK = ("check", "paragon", "--destination", "bigquery")
 SYNC = ("sync", "paragon", "--destination", "bigquery")
@@ -219,7 +220,7 @@ def test_a_merge_that_fails_for_good_is_made_up_for(place: BigQueryPlace, sandbo
     assert sandbox.counters()["list"] <= 3
 
 
-@pytest.mark.parametrize("table", ["workflow_executions", "coverage"])
+@pytest.mark.parametrize("table", short(["workflow_executions", "coverage"], ["workflow_executions"]))
 def test_rows_that_are_refused_for_good_are_read_again(
     place: BigQueryPlace, sandbox: SandboxProcess, table: str
 ) -> None:

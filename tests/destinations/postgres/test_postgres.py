@@ -20,6 +20,7 @@ from tests.support import refusing
 from tests.support.altering import altering
 from tests.support.kills import kill_first_runs
 from tests.support.place import STEP_FIELDS, Place, truth
+from tests.support.short import short
 
 NOW = "2026-10-20T12:00:00+00:00"
 START = "2026-10-12"
@@ -165,7 +166,7 @@ def _with_nul(value: Any, key: str = "") -> Any:
     return f"{value}\0!" if is_plain else value
 
 
-@pytest.mark.parametrize("system", WORLDS)
+@pytest.mark.parametrize("system", short(WORLDS, ("paragon", "twinit")))
 def test_nul_in_any_text_is_stored_as_a_replacement_character(
     postgres: Server, tmp_path: Path, system: str
 ) -> None:
@@ -245,7 +246,7 @@ def test_twenty_first_runs_that_are_killed_go_on(postgres: Server, tmp_path: Pat
     _first_runs_killed(postgres, tmp_path, kills=20, prefix="many_")
 
 
-@pytest.mark.parametrize("kind", refusing.REFUSED)
+@pytest.mark.parametrize("kind", short(refusing.REFUSED, ("execution",)))
 def test_a_refused_package_holds_nothing_up(postgres: Server, tmp_path: Path, kind: str) -> None:
     """The run goes on with the rest, and the next one brings what was refused once the vendor's row is clean."""
     with refusing.poisoned(kind) as (sandbox, poison, url):

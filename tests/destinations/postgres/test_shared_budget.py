@@ -24,6 +24,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import PASSWORD, Server
 from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
 from tests.support.place import Place
+from tests.support.short import short
 
 MOVED_CLOCK = """
 import time
@@ -330,7 +331,7 @@ def test_a_killed_process_neither_frees_nor_keeps_its_slots(vendor: Vendor, budg
     assert len(heirs) >= 8
 
 
-@pytest.mark.parametrize("kind", ["suspended", "stopped", "crashed"])
+@pytest.mark.parametrize("kind", short(["suspended", "stopped", "crashed"], ["suspended", "crashed"]))
 def test_a_server_that_is_away_for_some_seconds(
     vendor: Vendor, own_postgres: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
