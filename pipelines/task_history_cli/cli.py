@@ -36,6 +36,7 @@ COMMANDS = {
     "why": "explain where an execution came from, or why it is missing",
     "replay": "rerun executions at the vendor; a dry run without --yes",
     "answer": "answer a run that waits for a person; a dry run without --yes",
+    "forget": "erase what is stored of a person for good; a dry run without --yes",
     "fleet": "list, sync or show all configured accounts of all systems at once",
     "sandbox": "serve a fake vendor API on this machine, for tests",
 }

@@ -285,7 +285,9 @@ class _LazyWriter(ArrowWriter):
         stop = StopSignal()
         # The consumer of the batches may wait for long between two of them.
         with closing(loader), connected(settings, stop) as (client, _), loader.released():
-            warehouse = loader.warehouse(is_ready=False).reaching(settings.retention)
+            warehouse = (
+                loader.warehouse(is_ready=False).leaving_out(loader.left_out).reaching(settings.retention)
+            )
             check_column_rules(loader, warehouse)
             context = Context(
                 settings,

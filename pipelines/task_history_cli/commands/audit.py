@@ -125,6 +125,7 @@ def _found(work: Audit) -> dict[str, Any]:
         "clean": findings.is_clean,
         "compared": _spans(findings.compared),
         "executions": findings.executions,
+        "left_out": findings.left_out,
         "api_total": findings.api_total,
         "rows_compared": findings.rows_compared,
         "missing": sum(len(difference.missing) for difference in findings.differences),
@@ -182,6 +183,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         f"Loaded, but not compared: {output.minute(span['from'])} to {output.minute(span['until'])} UTC."
         for span in result["not_compared"][:_MAX_SHOWN]
     ]
+    if result["left_out"]:
+        text.append(
+            f"{result['left_out']:,} executions of forgotten people are left out; they are no differences."
+        )
     if result["purged"]:
         did = "marked in purged_at_source" if result["repair"] else "--repair marks them in purged_at_source"
         text.append(f"{result['purged']:,} rows were purged by the vendor since they were loaded; {did}.")

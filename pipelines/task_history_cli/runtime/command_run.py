@@ -16,7 +16,17 @@ from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
 from task_history.load.memory import configure_allocators
 from task_history.runs.lock import lock_path, run_lock
-from task_history.runs.runner import AUDIT, BACKFILL, SYNC, ActiveRun, Lane, WorkFactory, start_run
+from task_history.runs.runner import (
+    AUDIT,
+    BACKFILL,
+    REPLAY,
+    SHARDS,
+    SYNC,
+    ActiveRun,
+    Lane,
+    WorkFactory,
+    start_run,
+)
 from task_history.settings import Settings
 from task_history.state.locks import FileLocks, Locks, PostgresLocks
 from task_history.state.postgres import shared_state
@@ -108,6 +118,32 @@ def start_command(
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current
+
+
+@contextmanager
+def no_other_run(settings: Settings, target: Target, *, task: str) -> Iterator[Path]:
+    """Context manager: holds the locks of all runs on the dataset, so that none begins; yields the working folder.
+
+    Raises:
+        AlreadyRunning: one is at work, as far as locks show.
+        ConfigurationError, WarehouseUnavailable.
+    """
+    folder = working_folder(target)
+    with ExitStack() as stack:
+        locks = _locks(settings, target, StopSignal(), folder)
+        stack.callback(locks.close)
+        names = [lane.pipeline(settings) for lane in all_lanes()]
+        for name in names:
+            stack.enter_context(run_lock(lock_path(folder, name), name, task=task))
+        if isinstance(locks, PostgresLocks) and (missing := set(names) - locks.take(names)):
+            name = min(missing)
+            raise AlreadyRunning(f"Another run of {name} is active{locks.holder(name)}. Let it finish first.")
+        yield folder
+
+
+def all_lanes() -> list[Lane]:
+    """The lanes of a dataset, each with all its numbers."""
+    return [numbered for lane in (SYNC, SHARDS, AUDIT, REPLAY) for numbered in lane.numbered]
 
 
 def _locks(settings: Settings, target: Target, stop: StopSignal, folder: Path) -> Locks:

@@ -99,6 +99,8 @@ class B3os(PlainApi):
             "sourceSystem": _SOURCES[index % 3],
             "sourceEntityType": "order",
             "sourceEntityId": str(index),
+            "initiatedByType": "user" if self._person(index) else "api_key",
+            "initiatedById": self._person(index),
             "status": status,
             "statusReason": "node failed" if world.finals[index] == 1 and not is_open else "",
             "requestPayload": {"sku": "A1", "password": f"hunter2-{index}-secret"},
@@ -122,7 +124,8 @@ class B3os(PlainApi):
             "workflowVersion": 3,
             "status": "waiting" if is_open else _RUN_ENDED[world.finals[index]],
             "triggerSource": "webhook",
-            "triggeredBy": "",
+            # Most are triggered by the service that took the order.
+            "triggeredBy": self._person(index) if index % 5 == 0 else "",
             "totalCu": 2.5,
             "isDustTest": False,
             "isSimulation": False,
@@ -131,6 +134,10 @@ class B3os(PlainApi):
             **self._time("startedAt", world.starts[index] + 5),
             **self._time("finishedAt", None if is_open else world.ends[index]),
         }
+
+    def _person(self, index: int) -> str:
+        """Who began the execution; empty where that was no person."""
+        return f"user_{index * 7919 % 12:04d}" if index % 3 else ""
 
     def children(self, index: int, now: int) -> list[dict[str, Any]]:
         """The events."""

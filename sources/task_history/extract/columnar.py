@@ -102,14 +102,7 @@ class ColumnarRows:
         inside = pc.and_(pc.greater_equal(starts, low), pc.less(starts, high))
         if pc.all(inside).as_py():
             return self
-        positions = pc.indices_nonzero(inside)
-        group = _Group(
-            self.table.take(positions),
-            starts.take(positions),
-            [self.group.ids[self.first + at] for at in positions.to_pylist()],
-            {name: [values[at] for at in positions.to_pylist()] for name, values in self.others.items()},
-        )
-        return ColumnarRows(group, 0, len(positions))
+        return self._taken(pc.indices_nonzero(inside))
 
     def followed_by(self, part: Part) -> ColumnarRows | None:
         """Both as one part; None where they do not stand side by side in one group."""
@@ -124,6 +117,22 @@ class ColumnarRows:
         if key not in self.table.column_names:
             return []
         return [value for value in pc.unique(self.table[key]).to_pylist() if isinstance(value, str)]
+
+    def without(self, key: str, values: Sequence[str]) -> ColumnarRows:
+        """Those that have none of these texts under the key."""
+        if not values or key not in self.table.column_names:
+            return self
+        is_kept = pc.invert(pc.is_in(self.table[key], value_set=pa.array(values, pa.string())))
+        return self._taken(pc.indices_nonzero(is_kept))
+
+    def _taken(self, positions: pa.Array) -> ColumnarRows:
+        group = _Group(
+            self.table.take(positions),
+            self.starts.take(positions),
+            [self.group.ids[self.first + at] for at in positions.to_pylist()],
+            {name: [values[at] for at in positions.to_pylist()] for name, values in self.others.items()},
+        )
+        return ColumnarRows(group, 0, len(positions))
 
     def count(self, key: str, values: Sequence[str]) -> int:
         """How many have one of these texts under the key."""

@@ -22,6 +22,7 @@ from ..systems.common_settings import SystemSettings
 from ..systems.ids import check_id
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
+from ..warehouse.left_out import LeftOut
 from .evidence import by_count, is_all, unverified
 from .listed_rows import Rows
 from .rows_outside import OutsideRows, split_outside
@@ -122,6 +123,8 @@ class Pages:
         """Rows that began outside of the window they were listed for, until they are taken."""
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
+        self.left_out: LeftOut | None = None
+        """The executions of forgotten people, of which those on pages are noted; None where nobody was forgotten."""
         self.longest = 0
         """Rows of the longest page so far."""
         self.others = 0
@@ -204,6 +207,11 @@ class Pages:
         self.others += page.size - len(page.rows)
         self.rejections.note(page, window, offset)
         self.outside.note(page, window)
+        if self.left_out is not None:
+            table, rows = self._system.executions.name, page.rows
+            # Rows in columns are taken apart only where one of them is left out.
+            if not isinstance(rows, Rows) or self.left_out.has_any(table, rows.values):
+                self.left_out.note(table, [*rows, *(outside.row for outside in page.outside)])
 
     def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
         """The pages at those offsets as they came, in order, so many asked for at once.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..core.log import log
 from ..core.models import Table
 from ..systems.protocol import System
 from ..warehouse import tables
+from ..warehouse.left_out import FORGOTTEN
 from .destinations import Backend
 
 
@@ -24,8 +25,10 @@ def mend(
     *,
     system: System,
     opened: Callable[[], AbstractContextManager[Any]],
-) -> None:
+) -> bool:
     """Creates tables and columns again that were dropped by hand; dlt would assume that they exist.
+
+    Returns whether people were forgotten in this dataset: whether it has the table of them.
 
     Where the table of executions lacks something, what is covered is forgotten; where tables of steps do, what details
     are loaded. ``opened`` gives an open client.
@@ -33,7 +36,8 @@ def mend(
     Raises:
         WarehouseUnavailable: a column was given another type by hand, which would lose values.
     """
-    there = _stored_types(pipeline, schema)
+    there = stored_types(pipeline, schema, [*schema.data_table_names(), FORGOTTEN.name])
+    has_forgotten = any(table == FORGOTTEN.name for table, _ in there)
     wanted = {
         (str(table["name"]), column): str(hint["data_type"])
         for table in schema.data_tables()
@@ -61,7 +65,7 @@ def mend(
             "Put it back with its values, or drop the table: it is made again, empty. Nothing was written."
         )
     if not lost:
-        return
+        return has_forgotten
     log.warning(
         "altered_by_hand",
         missing=",".join(".".join(key) for key in lost),
@@ -79,6 +83,7 @@ def mend(
             if altered & {table.name for table in filled} and (one.details.log.name, "outcome") in there:
                 _forget_details(client, one.details.log)
     pipeline.sync_schema()
+    return has_forgotten
 
 
 def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str]) -> None:
@@ -109,9 +114,8 @@ def _forget_details(client: Any, details_log: Table) -> None:
     )
 
 
-def _stored_types(pipeline: dlt.Pipeline, schema: Schema) -> dict[tuple[str, str], str]:
-    """dlt's data types of the columns in the warehouse, by table and column."""
-    names = [table["name"] for table in schema.data_tables()]
+def stored_types(pipeline: dlt.Pipeline, schema: Schema, names: Sequence[str]) -> dict[tuple[str, str], str]:
+    """dlt's data types of the columns of these tables in the warehouse, by table and column."""
     with pipeline.destination_client(schema.name) as client:
         return {
             (table, column): str(hint.get("data_type"))

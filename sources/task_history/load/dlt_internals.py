@@ -322,6 +322,17 @@ def remove_killed_extracts(folder: Path) -> None:
     _remove(entry for entry in _entries(folder / "normalize" / "extracted") if entry.name in normalized)
 
 
+def unloaded(folder: Path) -> list[Path]:
+    """Packages and extracts in the working folder that are not loaded."""
+    return [*_entries(_load(folder) / "normalized"), *_entries(folder / "normalize" / "extracted")]
+
+
+def kept_of_loads(folder: Path) -> list[Path]:
+    """What the working folder keeps of completed loads, and of loads that were killed while they were made."""
+    kept = [entry for name in ("loaded", "new") for entry in _entries(_load(folder) / name)]
+    return kept + [entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name)]
+
+
 def _entries(folder: Path) -> list[Path]:
     return list(folder.iterdir()) if folder.is_dir() else []
 

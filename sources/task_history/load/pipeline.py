@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.destination.exceptions import DestinationException
 from dlt.common.pipeline import LoadInfo
 
 from ..core.batch import Batch
@@ -26,10 +26,11 @@ from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
 from ..warehouse.former_tables import completed
+from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns, refused, single_row
-from .altered import mend
+from .altered import mend, stored_types
 from .connection import SharedConnection
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
@@ -66,6 +67,7 @@ class Loader:
             run = {} if run_id is None else {"task_history_run": run_id}
             self.backend.cost.labels |= {"task_history_system": system.name, **run}
         self._has_cursor = has_cursor
+        self._has_forgotten: bool | None = None
         self._limits = limits
         self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
@@ -146,7 +148,7 @@ class Loader:
     def _load_pending(self) -> None:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self.opened() as client:
-            ended = self._newest_end(client)
+            ended = single_row.newest_failed_run(client, self.qualified(tables.SYNC_RUNS.name))
             now = self.backend.begin_commit(client)
             try:
                 try:
@@ -168,18 +170,6 @@ class Loader:
                 if (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns():
                     sql += f", {LOADED_AT.name} = {now}"
                 client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
-
-    def _newest_end(self, client: Any) -> tuple[Any, ...] | None:
-        """Outcome, reason, end and id of the last run that failed; None without any."""
-        names = self.qualified(tables.SYNC_RUNS.name)
-        try:
-            rows = client.execute_sql(
-                f"SELECT outcome, reason, ended_at, run_id FROM {names} AS r WHERE outcome = 'failed' "
-                "AND reason IS NOT NULL ORDER BY started_at DESC LIMIT 1"
-            )
-        except DestinationException:
-            return None  # there are no tables yet
-        return tuple(rows[0]) if rows else None
 
     def _set_aside(self, error: Exception, client: Any) -> None:
         """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
@@ -316,10 +306,17 @@ class Loader:
     def warehouse(self, *, is_ready: bool = True) -> Warehouse:
         """The queries on the tables; without ``is_ready`` they may not exist yet, or be those of an earlier version."""
         if is_ready:
-            return Warehouse(self.query, self.names, self.system)
+            return Warehouse(self.query, self.names, self.system).leaving_out(self.left_out)
         own, stored = tables.of(self.system), self.stored_columns()
         dialect = str(self.client.capabilities.sqlglot_dialect)
         return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
+
+    @cached_property
+    def left_out(self) -> LeftOut | None:
+        """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
+        if self._has_forgotten is None and (schema := self._schema()):
+            self._has_forgotten = bool(stored_types(self.pipeline, schema, [FORGOTTEN.name]))
+        return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
 
     def stored_columns(self) -> set[tuple[str, str]]:
         """The stored columns, by table and column, as dlt's schema knows them."""
@@ -447,4 +444,6 @@ class Loader:
 
     def _mend(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
-        mend(self.pipeline, self._schema(), self.backend, system=self.system, opened=self.opened)
+        self._has_forgotten = mend(
+            self.pipeline, self._schema(), self.backend, system=self.system, opened=self.opened
+        )

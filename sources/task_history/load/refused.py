@@ -177,6 +177,11 @@ def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -
     return kept
 
 
+def kept_of_rows(folder: Path) -> list[Path]:
+    """The files and folders in the working folder of a pipeline that hold rows, or keys of rows, of its packages."""
+    return [folder / FOLDER, folder / _LOADED_KEYS_FILE]
+
+
 def kept_packages(working_dir: Path) -> list[RefusedPackage]:
     """The refused packages that are kept of a pipeline, oldest first."""
     found = []

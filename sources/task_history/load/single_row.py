@@ -1,8 +1,10 @@
-"""Writes one row at once and not in a load package."""
+"""Reads and writes single rows at once, and not in a load package."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from dlt.common.destination.exceptions import DestinationException
 
 from ..core.columns import LOADED_AT
 from ..core.models import Row, Table
@@ -26,3 +28,15 @@ def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
     else:
         columns, values = ", ".join(written), ", ".join(written.values())
         client.execute_sql(f"INSERT INTO {name} ({columns}) VALUES ({values})", *given.values())
+
+
+def newest_failed_run(client: Any, name: str) -> tuple[Any, ...] | None:
+    """Outcome, reason, end and id of the last run that failed, of the table of that qualified name; None without any."""
+    try:
+        rows = client.execute_sql(
+            f"SELECT outcome, reason, ended_at, run_id FROM {name} AS r WHERE outcome = 'failed' "
+            "AND reason IS NOT NULL ORDER BY started_at DESC LIMIT 1"
+        )
+    except DestinationException:
+        return None  # there are no tables yet
+    return tuple(rows[0]) if rows else None

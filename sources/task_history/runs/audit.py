@@ -136,7 +136,9 @@ class Audit:
                     findings.unverified.append(span)
                     continue
                 raise
-            findings.executions += warehouse.count(span)
+            left_out = warehouse.left_out_in(span)
+            findings.left_out += left_out
+            findings.executions += warehouse.count(span) - left_out
             findings.not_compared += gaps(whole, [span])
             findings.compared.append(span)
             done.append(span)
@@ -292,10 +294,13 @@ class Audit:
     def _note_read(self, rows: Iterable[Row], window: Window) -> None:
         """Keeps rows of the window that were read, for the comparison with the stored rows at the end."""
         system = self._context.system
+        rows = list(rows)
+        left_out = self._context.left_out_ids(rows)
         self._read |= {
-            system.identity(row): row
+            key: row
             for row in rows
-            if (start := system.started_at(row)) is None or start in window
+            if (key := system.identity(row)) not in left_out
+            and ((start := system.started_at(row)) is None or start in window)
         }
 
     def _note_different(self) -> None:

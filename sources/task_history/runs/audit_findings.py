@@ -54,6 +54,8 @@ class Findings:
     """Executions of the compared windows that the API was seen to have or not to have."""
     steps_compared: int = 0
     """Executions whose steps were compared field by field."""
+    left_out: int = 0
+    """Executions of forgotten people in the compared windows, which are not stored; they are no differences."""
     repaired: int = 0
     """Number of rows that were repaired."""
 
@@ -70,6 +72,7 @@ class Findings:
         self.rows_compared += other.rows_compared
         self.ids_compared += other.ids_compared
         self.steps_compared += other.steps_compared
+        self.left_out += other.left_out
         self.repaired += other.repaired
 
     @property

@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..client.client import Client
 from ..client.fallback import FallbackSender
-from ..core.batch import CommitProgress, Commits
+from ..core.batch import Chunk, CommitProgress, Commits
 from ..core.intervals import gaps, merged
 from ..core.models import Row, Scope, Selection, Sender, Window, floor_ms
 from ..extract.details import DetailReader, Details
@@ -30,10 +31,14 @@ from ..state.locks import Locks
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
+from ..warehouse.left_out import LeftOut
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
 from .estimate import Amount, details, list_requests
 from .tally import Tally
+
+if TYPE_CHECKING:
+    from ..extract.columnar import ColumnarRows
 
 _SECOND = timedelta(seconds=1)
 RETENTION_MARGIN = timedelta(days=1)
@@ -139,6 +144,8 @@ class Context:
         self.sender: Sender = root.sender if root else FallbackSender(client)
         self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
         """The coverage that was stored when the run began."""
+        self.left_out: LeftOut | None = root.left_out if root else warehouse.left_out
+        """The executions of forgotten people, which no run writes; None where nobody was forgotten."""
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )
@@ -210,12 +217,35 @@ class Context:
                 filters=filters_text({**self.warehouse.recorded(filters), **self.label}),
             )
             reader = self._readers.of(filters)
+            reader.pages.left_out = self.left_out
             reader.pages.rejections.has_rows |= coverage.has_rows
             stored = self.warehouse.rejected(self.list_filters(name)) if coverage.rejected else {}
             # Days that were verified since may have had some before.
             rejected = {key: near for key, near in stored.items() if midnight(near) in coverage.rejected}
             self._partitions[name] = Partition(name, filters, coverage, reader, rejected)
         return self._partitions[name]
+
+    def left_out_ids(self, rows: Iterable[Row]) -> set[str]:
+        """Ids of those of the executions, rows of the vendor's, that are left out."""
+        if self.left_out is None:
+            return set()
+        has = partial(self.left_out.has, self.system.executions.name)
+        return {self.system.identity(row) for row in rows if has(row)}
+
+    def columns_without_left_out(self, columnar: Sequence[ColumnarRows]) -> list[ColumnarRows]:
+        """Executions in columns without those that are left out."""
+        if self.left_out is None or (key := self.left_out.person_key(self.system.executions.name)) is None:
+            return list(columnar)
+        people = {value for rows in columnar for value in rows.values(key)}
+        forgotten = sorted(filter(self.left_out.is_forgotten, people))
+        return [rows.without(key, forgotten) for rows in columnar]
+
+    def without_left_out(self, chunk: Chunk) -> Chunk:
+        """The chunk without rows of forgotten people."""
+        if self.left_out is None:
+            return chunk
+        rows, notes = self.left_out.without(chunk.rows), self.left_out.without(chunk.notes)
+        return replace(chunk, rows=rows, notes=notes)
 
     @property
     def _stored_coverage(self) -> list[Day]:
@@ -253,8 +283,12 @@ class Context:
 
     def covered(self) -> list[Row]:
         """Rows of ``coverage`` that changed since the last call, of all partitions."""
-        partitions = [partition for context in self.all for partition in context._partitions.values()]
-        return [row for partition in partitions for row in partition.coverage.changes(self.run_id)]
+        rows: list[Row] = []
+        for context in self.all:
+            for partition in context._partitions.values():
+                changes = partition.coverage.changes(self.run_id)
+                rows += changes if self.left_out is None else self.left_out.noted_in(changes)
+        return rows
 
     def stamp(self) -> Stamp:
         """The provenance of rows that are read now: run id, instant, undeclared fields."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import cache
@@ -67,6 +67,22 @@ def check_other_machines(running: Iterable[Mapping[str, Any]], command: str, now
                 f"{written_at:%H:%M:%S} UTC. A DuckDB file is for one machine at a time: let several machines load into "
                 "Postgres or BigQuery. If that run was killed, this command goes on "
                 f"{_ACTIVE_AFTER_COMMIT.total_seconds():.0f} s after that commit."
+            )
+
+
+def check_any_machine(running: Iterable[Mapping[str, Any]], held: Collection[str], now: datetime) -> None:
+    """Raises AlreadyRunning where any run seems to be active that does not take its lock from this working folder.
+
+    ``running`` are rows of ``sync_runs`` without an end, ``held`` the lock files that this process holds.
+    """
+    runs = list(running)
+    for command in sorted({str(run["command"]) for run in runs}):
+        check_other_machines(runs, command, now)
+    for run in runs:
+        path = run.get("lock_file")
+        if run.get("host") == host() and path and str(path) not in held and _is_held(Path(str(path))):
+            raise AlreadyRunning(
+                f"Another run of {run['command']} is active on this machine, in another working folder ({path})."
             )
 
 

@@ -59,21 +59,27 @@ def window_chunk(
     form = None if stored or covered else system.listing.page_form
     columnar, single = piece.rows.split(in_columns=form is not None)
     rows = [*single, *piece.outside]
+    left_out = context.left_out_ids(rows)
     stored |= _stored_elsewhere(context, rows, window, stored) if covered or piece.outside else {}
     rows = warehouse_rows.keep_single_read_fields(system, rows, stored, context.warehouse.stored)
     rows_to_write, earlier = warehouse_rows.executions(
-        system, rows, stamp, read_by=warehouse_rows.LIST, stored=stored
+        system,
+        [row for row in rows if system.identity(row) not in left_out] if left_out else rows,
+        stamp,
+        read_by=warehouse_rows.LIST,
+        stored=stored,
     )
     starts = {system.identity(row): at for row in rows if (at := system.started_at(row)) is not None}
     # Rows from outside of the window may have begun at any time.
     loaded, own_loaded = (coverage.covered, coverage.own) if piece.outside else (covered, own)
-    late = [at for key, at in starts.items() if key not in stored and any(at in known for known in loaded)]
+    known_ids = stored.keys() | left_out
+    late = [at for key, at in starts.items() if key not in known_ids and any(at in known for known in loaded)]
     coverage.add_late((at for at in late if any(at in known for known in own_loaded)), checked_at=stamp.at)
     rejected = take_rejected_in(context, partition, window)
     completeness = replace(piece.completeness, rejected=rejected.number)
     # Executions that another lane covers and has stored are counted there.
     uncounted = [
-        at for key, at in starts.items() if key not in stored or not any(at in known for known in covered)
+        at for key, at in starts.items() if key not in known_ids or not any(at in known for known in covered)
     ]
     for part in gaps(window, own):
         by_day = by_midnight(at for at in uncounted if at in part)
@@ -92,24 +98,27 @@ def window_chunk(
             known, completeness=piece.completeness, checked_at=stamp.at, rejected=rejected.all_by_day
         )
     number = len(rows)
+    not_written = len(rows) - len(rows_to_write)
     tally.count_listed(rows_to_write, system.failed_statuses)
     in_columns = []
     if form is not None:
         number += sum(map(len, columnar))
         failed = sum(page_rows.count(form.status, system.failed_statuses) for page_rows in columnar)
         tally.add_listed(number - len(rows), failed)
+        kept = context.columns_without_left_out(columnar)
+        not_written += number - len(rows) - sum(map(len, kept))
         in_columns = [
             warehouse_rows.columnar_executions(
                 form, system.executions, page_rows, stamp, read_by=warehouse_rows.LIST
             )
-            for page_rows in columnar
+            for page_rows in kept
         ]
     if not completeness.is_verified:
         _note_unverified(context, partition, window, number, completeness)
     # Executions that were stored as open count as settled or open ones, not as new ones, as where they are read singly.
     known_open = [row for row in rows_to_write if _was_open(context, stored.get(system.identity(row)))]
     tally.settled += sum(not row["is_open"] for row in known_open)
-    tally.executions += number - len(known_open)
+    tally.executions += number - not_written - len(known_open)
     tally.late += len(late)
     if partition.reader.rest_rows is not None:
         context.expect_listing(partition.reader.rest_rows + tally.rows_ahead)
@@ -185,15 +194,17 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     comparison, window = event.comparison, event.window
     rejected = take_rejected_in(context, partition, window, is_read_whole=not event.counts_rejected)
     completeness = event.completeness
+    left_out = context.left_out_ids(comparison.fresh)
+    fresh = [row for row in comparison.fresh if system.identity(row) not in left_out]
     if len(comparison.vanished) > MAX_VANISHED:
         completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are no longer listed",))
     # One that was marked as purged, or that did not fit the filters, has a state already.
-    stored_rows = context.warehouse.stored([system.identity(row) for row in comparison.fresh])
+    stored_rows = context.warehouse.stored([system.identity(row) for row in fresh])
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = warehouse_rows.executions(
-        system, comparison.fresh, stamp, read_by=warehouse_rows.LATE, stored=stored
+        system, fresh, stamp, read_by=warehouse_rows.LATE, stored=stored
     )
-    starts = [at for row in comparison.fresh if (at := system.started_at(row)) is not None]
+    starts = [at for row in fresh if (at := system.started_at(row)) is not None]
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
     coverage.add_late(starts, checked_at=stamp.at)

@@ -15,7 +15,7 @@ from ..core.batch import Batch, Chunk
 from ..core.errors import PackageRefused, Stopped
 from ..core.log import log
 from ..core.models import Row, Selection
-from ..warehouse.tables import COVERAGE, SYNC_RUNS
+from ..warehouse.tables import COVERAGE, LEFT_OUT, SYNC_RUNS
 from .context import Context
 from .lock import host, was_killed
 from .run_row import RunRow
@@ -95,7 +95,7 @@ class RunLoop:
                 self.error = error
                 break
             batch = self._batch_in_hand
-            batch.add(chunk)
+            batch.add(self.context.without_left_out(chunk))
             is_end = chunk.is_end and not batch.leaves_backlog_unchanged
             is_due = len(batch) and (is_end or chunk.is_due or batch.is_full(time.monotonic()))
             if is_due or chunk.is_last_of_window:
@@ -191,6 +191,8 @@ class RunLoop:
                 SYNC_RUNS.name: [*runs, self._run(is_over=is_over)],
             }
         )
+        if context.left_out is not None:
+            batch.note({LEFT_OUT.name: context.left_out.new_rows(context.now())})
         return batch
 
     def _count_left(self) -> None:

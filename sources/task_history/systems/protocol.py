@@ -104,6 +104,16 @@ class Payload:
     """Other fields that the vendor sends with it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The person for whom an execution ran, as the vendor names them."""
+
+    column: str
+    """The column of ``executions`` that names them."""
+    linked: Mapping[str, str] = field(default_factory=dict)
+    """Where a row of another list of the account is about the same run: that list's table, by the column with its id."""
+
+
 GONE_STATUSES = (404, 410)
 """The HTTP statuses by which an API says that it does not hold, or no longer holds, what was asked for."""
 
@@ -413,6 +423,8 @@ class System(Generic[S]):
     """The column of ``executions`` by which windows are cut."""
     workflow_column: str
     """The column of ``executions`` that names the workflow."""
+    person: Person | None = None
+    """None where the vendor's executions name no person."""
     open_statuses: tuple[str, ...] = ()
     """The statuses of open executions, as values of the vendor's filter."""
     failed_statuses: tuple[str, ...]

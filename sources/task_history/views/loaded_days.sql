@@ -8,6 +8,7 @@
 --   state text: verified; unverified, when the vendor counts others or gave no count; partial, when a part of the day is not loaded, as on the last day; missing, when nothing of it is.
 --   covered_ms bigint: Milliseconds of the day that are loaded; 86,400,000 is all of it.
 --   executions bigint: Executions that began in what is loaded of the day, when it was last read.
+--   left_out bigint: How many of them are not stored because their person was forgotten.
 --   api_total bigint: The vendor's count for the same; empty where it gave none.
 --   is_verified bool: Whether they are known to be all that the vendor has.
 --   reason text: Why they are not known to be all; empty where they are, and where that was not noted.
@@ -22,6 +23,7 @@ WITH noted AS (
         windows,
         covered_ms,
         executions,
+        left_out,
         api_total,
         is_verified,
         reason,
@@ -80,6 +82,7 @@ lanes AS (
         part,
         day,
         CAST(sum(executions) AS BIGINT) AS executions,
+        max(left_out) AS left_out,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
         min(CASE WHEN is_verified THEN 1 ELSE 0 END) = 1 AS is_verified,
         max(CASE WHEN NOT is_verified THEN reason END) AS reason,
@@ -90,7 +93,7 @@ lanes AS (
 ),
 
 audits AS (
-    SELECT system, instance, part, day, covered_ms, executions, api_total, is_verified, reason, checked_at
+    SELECT system, instance, part, day, covered_ms, executions, left_out, api_total, is_verified, reason, checked_at
     FROM noted
     WHERE lane = 'audit'
 ),
@@ -104,6 +107,7 @@ judged_parts AS (
         l.day,
         coalesce(c.covered_ms, 0) AS covered_ms,
         CASE WHEN a.checked_at IS NULL THEN l.executions ELSE a.executions END AS executions,
+        CASE WHEN a.checked_at IS NULL THEN l.left_out ELSE a.left_out END AS left_out,
         CASE WHEN a.checked_at IS NULL THEN l.api_total ELSE a.api_total END AS api_total,
         CASE WHEN a.checked_at IS NULL THEN l.is_verified ELSE a.is_verified END AS is_verified,
         CASE WHEN a.checked_at IS NULL THEN l.reason ELSE a.reason END AS reason,
@@ -124,6 +128,7 @@ judged AS (
         day,
         min(covered_ms) AS covered_ms,
         CAST(sum(executions) AS BIGINT) AS executions,
+        CAST(sum(left_out) AS BIGINT) AS left_out,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
         min(CASE WHEN is_verified THEN 1 ELSE 0 END) = 1 AS is_verified,
         max(CASE WHEN NOT is_verified THEN reason END) AS reason,
@@ -156,6 +161,7 @@ SELECT
     END AS state,
     coalesce(j.covered_ms, 0) AS covered_ms,
     coalesce(j.executions, 0) AS executions,
+    coalesce(j.left_out, 0) AS left_out,
     j.api_total,
     coalesce(j.is_verified, FALSE) AS is_verified,
     j.reason,

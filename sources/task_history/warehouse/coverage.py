@@ -34,9 +34,7 @@ def filters_text(filters: Mapping[str, str]) -> str:
 
 def list_of(filters: str) -> str:
     """The account's list that these filters name; empty for the first one."""
-    return next(
-        (part.removeprefix(f"{LIST}=") for part in filters.split("&") if part.startswith(f"{LIST}=")), ""
-    )
+    return dict(part.split("=", 1) for part in filters.split("&") if part).get(LIST, "")
 
 
 def _excludes(filters: str, other_filters: str) -> bool:
@@ -335,6 +333,7 @@ def _row(entry: Day, run_id: str) -> Row:
         "evidence": entry.completeness.evidence,
         "reason": entry.completeness.reason,
         "rejected": entry.completeness.rejected if entry.completeness.evidence else None,
+        "left_out": None,  # ``LeftOut.noted_in`` fills it
         "checked_at": entry.checked_at,
         "run_id": run_id,
     }

@@ -14,6 +14,7 @@ from .backlog import MissingDetail, OpenExecution, StepCount
 from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
 from .dataset import SqlCondition, missing_detail, utc, utc_or_epoch
+from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
 from .status_history import StoredStatus
@@ -24,6 +25,15 @@ _MAX_IDS_PER_QUERY = 500
 
 class Warehouse(BacklogQueries):
     """The tables of one dataset. Raises, from every method: WarehouseUnavailable."""
+
+    left_out: LeftOut | None = None
+    """The executions of forgotten people, which count as stored; None where nobody was forgotten."""
+
+    def leaving_out(self, left_out: LeftOut | None) -> Warehouse:
+        """This warehouse, without the executions of forgotten people."""
+        warehouse = self._like(self._name, self._system, self._selection)
+        warehouse.left_out = left_out
+        return warehouse
 
     def reaching(self, retention: timedelta | None) -> Warehouse:
         """This warehouse, limited to executions that may still change where reading is billed.
@@ -42,7 +52,9 @@ class Warehouse(BacklogQueries):
         return self._like(replace(self._name, since=since), self._system, self._selection)
 
     def _like(self, names: Names, system: System, selection: Selection | None) -> Warehouse:
-        return Warehouse(self._query, names, system, selection=selection)
+        warehouse = Warehouse(self._query, names, system, selection=selection)
+        warehouse.left_out = self.left_out
+        return warehouse
 
     @property
     def since(self) -> datetime:
@@ -58,12 +70,22 @@ class Warehouse(BacklogQueries):
         return self._like(self._name, system, None)
 
     def count(self, window: Window) -> int:
-        """Number of executions that began in the window, without purged ones."""
+        """Number of executions that began in the window, without purged ones, with those that are left out."""
         condition = self._held(window)
-        return self._number(f"SELECT count(*) FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
+        stored = self._number(
+            f"SELECT count(*) FROM {self._all} AS e WHERE {condition.sql}", *condition.values
+        )
+        return stored + self.left_out_in(window)
+
+    def left_out_in(self, window: Window) -> int:
+        """Number of executions that began in the window and are left out; 0 where a selection narrows them."""
+        if self.left_out is None or self._selection.filters:
+            # Of those that are left out it is not known which filters they match: a comparison reads them.
+            return 0
+        return self.left_out.count(self._system.executions.name, window)
 
     def counts(self, windows: Sequence[Window]) -> list[int]:
-        """Numbers of executions that began in each window, without purged ones, by one query."""
+        """Numbers of executions, as of ``count``, that began in each window, by one query."""
         if not windows:
             return []
         cases = ", ".join(
@@ -75,13 +97,17 @@ class Warehouse(BacklogQueries):
         rows = self._rows(
             f"SELECT {cases} FROM {self._all} AS e WHERE {condition.sql}", *bounds, *condition.values
         )
-        return [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
+        stored = [int(value or 0) for value in rows[0]] if rows else [0] * len(windows)
+        return [number + self.left_out_in(window) for number, window in zip(stored, windows, strict=True)]
 
     def ids(self, window: Window) -> set[str]:
-        """Ids of the executions that began in the window, without purged ones."""
+        """Ids of the executions that began in the window, without purged ones, with those seen to be left out."""
         condition = self._held(window)
         rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
-        return {str(row[0]) for row in rows}
+        return {str(row[0]) for row in rows} | self._seen_left_out(window)
+
+    def _seen_left_out(self, window: Window | None = None) -> set[str]:
+        return set() if self.left_out is None else self.left_out.seen(self._system.executions.name, window)
 
     def seen(self, window: Window) -> dict[str, StoredStatus]:
         """Stored statuses by id of the executions that began in the window, purged ones included."""
@@ -150,8 +176,11 @@ class Warehouse(BacklogQueries):
         return None if counted == stored else (counted, stored)
 
     def newest_start(self) -> datetime | None:
-        """Start of the newest execution; None without any."""
-        return utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
+        """Start of the newest execution, of those that are left out, too; None without any."""
+        stored = utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
+        table = self._system.executions.name
+        left_out = None if self.left_out is None else self.left_out.newest_start(table)
+        return max((start for start in (stored, left_out) if start is not None), default=None)
 
     def newest_by_partition(self) -> dict[str, datetime]:
         """When the newest execution of each partition began, of those that the vendor still lists."""
@@ -169,7 +198,7 @@ class Warehouse(BacklogQueries):
             marks = ", ".join(["%s"] * len(part))
             sql = f"SELECT id FROM {self._all} AS e WHERE NOT is_open AND id IN ({marks})"
             settled.update(str(row[0]) for row in self._rows(sql, *part))
-        return set(ids) - settled
+        return set(ids) - settled - self._seen_left_out()
 
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""

@@ -89,6 +89,7 @@ EVIDENCE = (
     "version of this connector noted nothing."
 )
 REJECTED = "Rows of the vendor's without a usable id, kept in rejected_rows; the vendor counts them too."
+LEFT_OUT_ON_DAY = "How many of them are not stored because their person was forgotten; empty for none."
 
 COVERAGE = Table(
     "coverage",
@@ -115,6 +116,7 @@ COVERAGE = Table(
         text("evidence", EVIDENCE),
         text("reason", "Why they are not known to be all; empty where they are."),
         bigint("rejected", REJECTED),
+        bigint("left_out", LEFT_OUT_ON_DAY),
         timestamp("checked_at", "When the windows were last read or compared."),
         text("run_id", "The run that did it (sync_runs.run_id)."),
         LOADED_AT,
@@ -225,6 +227,43 @@ REPLAYS = Table(
     newest="written_at",
 )
 
+ERASURES = Table(
+    "erasures",
+    "One row per time that a person was forgotten: when, and how many rows were erased; not who.",
+    ("erasure_id",),
+    (
+        text("erasure_id", "A random id."),
+        text("system", "The system whose rows were erased."),
+        timestamp("started_at", "When it began."),
+        timestamp(
+            "ended_at", "When nothing was left to erase; empty while it is at work, or where it was killed."
+        ),
+        bigint("row_count", "How many rows it erased."),
+        text("table_counts", "How many of them by table, as a JSON object."),
+        LOADED_AT,
+    ),
+    newest="started_at",
+)
+
+LEFT_OUT = Table(
+    "left_out_executions",
+    "One row per execution that the vendor has and that is left out because its person was forgotten: no id, so that "
+    "only counts and audits know of it.",
+    ("execution_hash", "table_name"),
+    (
+        text("execution_hash", "A keyed hash of the execution's id."),
+        text("table_name", "The table that it would stand in."),
+        timestamp("execution_started_at", "When it began; empty where that is not known."),
+        timestamp("fetched_at", "When it was left out, or erased."),
+        LOADED_AT,
+    ),
+)
+
+
+def has_person(system: System) -> bool:
+    """Whether the executions of any of the account's lists name a person."""
+    return any(one.person is not None for one in (system, *system.companions))
+
 
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
@@ -237,6 +276,7 @@ def of(system: System) -> tuple[Table, ...]:
         COVERAGE,
         READS,
         REJECTED_ROWS,
+        *((ERASURES, LEFT_OUT) if has_person(system) else ()),
     )
 
 

@@ -125,6 +125,9 @@ class Backend:
     def checkpoint(self, client: Any) -> None:
         """Moves written rows into their final place, where that makes reading faster."""
 
+    def without_deleted_rows(self, client: Any) -> None:
+        """Removes what deleted rows left behind, where the warehouse is a file."""
+
     def begin_commit(self, client: Any) -> str:
         """Takes the instant of what is written next, while the warehouse is open; returns it as an SQL expression."""
         del client

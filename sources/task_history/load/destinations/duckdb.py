@@ -40,6 +40,7 @@ from ..dlt_internals import (
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
 from .duckdb_instants import later_than_stored
+from .duckdb_rewrite import rewrite
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
 
@@ -336,6 +337,10 @@ class DuckDbBackend(Backend):
                 client.open_connection()
             else:
                 return
+
+    def without_deleted_rows(self, client: Any) -> None:
+        self.checkpoint(client)
+        rewrite(client, Path(str(client.credentials.database)))
 
     def begin_commit(self, client: Any) -> str:
         """Takes an instant later than all that are stored in the file, also where the clock was set back.

@@ -19,7 +19,7 @@ from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
-from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
+from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Person, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
     BY_SOURCE,
@@ -345,6 +345,7 @@ _RUNS = System(
     is_open=is_run_open,
     started_column="started_at",
     workflow_column="workflow_id",
+    person=Person("triggered_by"),
     failed_statuses=("failure",),
     listing=Listing(kind="full_scan", page_size=PAGE, request=runs_request, read=read_page),
     details=Details(
@@ -371,6 +372,8 @@ SYSTEM = System(
     is_open=is_open,
     started_column="created_at",
     workflow_column="workflow_id",
+    # Who began an execution need not be named by its run.
+    person=Person("initiated_by_id", linked={"workflow_run_id": RUNS.name}),
     failed_statuses=("workflow_failed",),
     listing=Listing(kind="full_scan", page_size=PAGE, request=list_request, read=read_page),
     details=Details(

@@ -21,6 +21,7 @@ from ..protocol import (
     PageForm,
     Payload,
     Payloads,
+    Person,
     Replay,
     Replayed,
     System,
@@ -189,6 +190,7 @@ SYSTEM = System(
     is_open=is_open,
     started_column="date_started",
     workflow_column="workflow_id",
+    person=Person("user_id"),
     open_statuses=("EXECUTING", "DELAYED"),
     failed_statuses=("FAILED",),
     listing=Listing(

@@ -1,0 +1,58 @@
+"""Erases a person's rows from the warehouse, its staging datasets, and the working folders of dlt's pipelines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+
+from ..warehouse.erasure import Erasure
+from . import dlt_internals, refused
+from .errors import warehouse_errors
+from .pipeline import Loader
+
+
+def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: Iterable[str]) -> None:
+    """Erases the rows from all tables and from the datasets ``staging``; ``ids`` are those of the person's executions.
+
+    Raises:
+        WarehouseUnavailable: the same call goes on where this one ended.
+    """
+    with warehouse_errors(), loader.opened() as client:
+        for dataset in staging:
+            with client.with_alternative_dataset_name(dataset):
+                if not client.has_dataset():
+                    continue
+                statements = list(erasure.staged(client.make_qualified_table_name))
+            for _, (sql, values) in statements:
+                # A pipeline stages only the tables that it has filled.
+                try:
+                    client.execute_sql(sql, *values)
+                except DatabaseUndefinedRelation:
+                    continue
+        for sql, values in erasure.notes(ids, loader.backend.begin_commit(client)):
+            client.execute_sql(sql, *values)
+        for sql, values in erasure.deletions():
+            client.execute_sql(sql, *values)
+
+
+def rewrite_warehouse(loader: Loader) -> None:
+    """Removes what deleted rows left behind, where the warehouse is a file. Raises WarehouseUnavailable."""
+    with warehouse_errors(), loader.opened() as client:
+        loader.backend.without_deleted_rows(client)
+
+
+def has_pending(folder: Path) -> bool:
+    """Whether the working folder of a pipeline may hold packages that are not loaded."""
+    return any(dlt_internals.unloaded(folder))
+
+
+def clear(folder: Path) -> None:
+    """Removes what the working folder of a pipeline, which has no pending package, keeps of rows."""
+    for path in (*dlt_internals.kept_of_loads(folder), *refused.kept_of_rows(folder)):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""The work of ``forget``: erases what is stored of a person, and notes that they are left out from then on.
+
+In this order, so that the same call ends what a killed one began: the person and the erasure are noted, then their
+executions as left out, then rows are erased, then files; the erasure is noted as ended last.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..core.batch import Batch, Chunk
+from ..load import erasing
+from ..load.pipeline import Loader
+from ..warehouse.erasure import Erasure
+from ..warehouse.left_out import FORGOTTEN, Hashes, new_key, read_left_out
+from ..warehouse.sql_text import sql_type
+from ..warehouse.tables import COVERAGE, ERASURES, LEFT_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was erased."""
+
+    rows: Mapping[str, int]
+    """Numbers of rows by table, without tables that had none."""
+    was_forgotten: bool
+    """Whether the person had been forgotten before."""
+    left_out: int
+    """Number of the person's executions that are left out from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """The note that a person is forgotten."""
+
+    erasure_id: str
+    is_new: bool
+    is_ended: bool
+    """Whether the last erasure of the person came to its end."""
+
+
+def forget(
+    loader: Loader,
+    person: Sequence[str],
+    *,
+    staging: Iterable[str],
+    folders: Iterable[Path],
+    done: Callable[[str], None] = lambda step: None,  # noqa: ARG005
+) -> Erased:
+    """Forgets the person whom rows name by one of the texts ``person``, the first of which is the vendor's id.
+
+    ``loader`` is prepared, no other run is at work on its dataset, and no working folder of ``folders`` has a pending
+    package. ``staging`` are the staging datasets. ``done`` is called after each step, with its name.
+
+    Raises:
+        WarehouseUnavailable: the same call goes on where this one ended.
+    """
+    erasure = Erasure(loader.query, loader.names, loader.system, person)
+    noted = _note_person(loader, person[0])
+    executions, counts = erasure.executions(), erasure.counts()
+    rows = _note_erasure(loader, noted, counts)
+    done("noted")
+    left_out = _leave_out(loader, executions)
+    done("left_out")
+    ids = {key for of_table in executions.values() for key in of_table}
+    erasing.erase_rows(loader, erasure, ids, staging)
+    done("erased")
+    for folder in folders:
+        erasing.clear(folder)
+    if not noted.is_ended or counts:
+        erasing.rewrite_warehouse(loader)
+        done("rewritten")
+        loader.put(ERASURES, {"erasure_id": noted.erasure_id, "ended_at": datetime.now(UTC)})
+    return Erased(rows, not noted.is_new, left_out)
+
+
+def _note_person(loader: Loader, person: str) -> _Noted:
+    """Notes the person as forgotten, unless they are."""
+    name, dialect = loader.qualified(FORGOTTEN.name), str(loader.client.capabilities.sqlglot_dialect)
+    columns = ", ".join(f"{column.name} {sql_type(column.type, dialect)}" for column in FORGOTTEN.columns)
+    loader.execute([f"CREATE TABLE IF NOT EXISTS {name} ({columns})"])
+    known = loader.query(f"SELECT person_hash, hash_key, erasure_id FROM {name} AS f")[1]
+    for person_hash, key, erasure_id in known:
+        if Hashes(str(key)).person(person) == person_hash:
+            sql = f"SELECT ended_at FROM {loader.qualified(ERASURES.name)} AS r WHERE erasure_id = %s"
+            ended = loader.query(sql, erasure_id)[1]
+            return _Noted(str(erasure_id), is_new=False, is_ended=bool(ended and ended[0][0]))
+    key = str(known[0][1]) if known else new_key()
+    erasure_id = secrets.token_hex(8)
+    loader.put(
+        FORGOTTEN,
+        {
+            "person_hash": Hashes(key).person(person),
+            "hash_key": key,
+            "forgotten_at": datetime.now(UTC),
+            "erasure_id": erasure_id,
+        },
+    )
+    return _Noted(erasure_id, is_new=True, is_ended=False)
+
+
+def _note_erasure(loader: Loader, noted: _Noted, counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Notes the erasure with its numbers of rows; returns them, of one that was killed those that it noted."""
+    name = loader.qualified(ERASURES.name)
+    known = loader.query(f"SELECT table_counts FROM {name} AS r WHERE erasure_id = %s", noted.erasure_id)[1]
+    if known and not noted.is_ended:
+        numbers: dict[str, int] = json.loads(str(known[0][0] or "{}"))
+        return numbers
+    if counts or not known:
+        row = {
+            "erasure_id": noted.erasure_id,
+            "system": loader.system.name,
+            "started_at": datetime.now(UTC),
+            "row_count": sum(counts.values()),
+            "table_counts": json.dumps(counts),
+        }
+        loader.put(ERASURES, row)
+    return counts
+
+
+def _leave_out(loader: Loader, executions: Mapping[str, Mapping[str, datetime | None]]) -> int:
+    """Notes the executions as left out, and in coverage how many of each day are; returns how many there are."""
+    left_out = read_left_out(loader.query, loader.qualified, loader.system)
+    assert left_out is not None  # noqa: S101 - a person was noted
+    for table, starts in executions.items():
+        for identity, start in starts.items():
+            left_out.add(table, identity, start)
+    rows = left_out.new_rows(datetime.now(UTC))
+    names, stored = loader.query(f"SELECT * FROM {loader.qualified(COVERAGE.name)} AS c")
+    declared = {column.name for column in COVERAGE.columns}
+    coverage = [
+        {name: value for name, value in zip(names, row, strict=True) if name in declared} for row in stored
+    ]
+    changed = [
+        noted
+        for before, noted in zip(coverage, left_out.noted_in(coverage), strict=True)
+        if before["left_out"] != noted["left_out"]
+    ]
+    if rows or changed:
+        batch = Batch(loader.backend.commits, began_at=time.monotonic())
+        batch.add(Chunk({LEFT_OUT.name: rows, COVERAGE.name: changed}))
+        loader.commit(batch)
+    return len(rows)
