@@ -53,9 +53,9 @@ def imported(place: Place, *words: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split()[1:])
 
 
-def test_a_sync_needs_no_data_frames(place: Place) -> None:
-    """Nothing of the default installation brings numpy or pandas, and a sync without a terminal loads neither."""
-    assert imported(place, "sync", "paragon").isdisjoint({"numpy", "pandas", "altair"})
+def test_a_sync_needs_no_data_frames_and_draws_nothing(place: Place) -> None:
+    """Nothing of the default installation brings numpy or pandas; a sync without a terminal loads neither, nor rich."""
+    assert imported(place, "sync", "paragon").isdisjoint({"numpy", "pandas", "altair", "rich"})
     assert place.query("SELECT count(*) FROM paragon.workflow_executions") == [(50,)]
 
 

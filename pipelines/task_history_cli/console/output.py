@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 import io
 import json
 import logging
@@ -48,6 +49,21 @@ class _Lines(logging.Formatter):
 
         render = JSONRenderer(serializer=lambda value, **_: _dumped(value)) if self.is_json else _as_text
         return ProcessorFormatter(processors=[_described, StackInfoRenderer(), format_exc_info, render])
+
+
+def import_structlog() -> None:
+    """Imports structlog without rich, which its renderer for terminals would load: a tenth of a second, unused here."""
+    if "structlog" in sys.modules:
+        return
+    rich = sys.modules.get("rich")
+    # Importing a module for which ``None`` stands fails, as it does where it is not installed.
+    sys.modules["rich"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("structlog")
+    finally:
+        del sys.modules["rich"]
+        if rich is not None:
+            sys.modules["rich"] = rich
 
 
 def _described(_: object, __: str, event_dict: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from task_history.state.locks import FileLocks, Locks, PostgresLocks
 from task_history.state.postgres import shared_state
 from task_history.warehouse.column_rules import column_rules
 
-from ..console.output import keep_secret
+from ..console.output import import_structlog, keep_secret
 from .dlt_config import configure_dlt, make_pipeline
 from .notices import Notices
 from .permissions import name_open_to_others
@@ -67,6 +67,7 @@ def start_command(
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
     """
+    import_structlog()
     stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
