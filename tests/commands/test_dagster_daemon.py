@@ -44,8 +44,11 @@ mutation ($assets: [AssetKeyInput!], $months: [String!]) {
 PROGRESS = """
 query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
 """
+TERMINATE = """
+mutation ($id: String!) { terminateRun(runId: $id) { __typename } }
+"""
 RUNS = """
-query { runsOrError(limit: 500) { ... on Runs { results { jobName status parentRunId } } } }
+query { runsOrError(limit: 500) { ... on Runs { results { runId jobName status parentRunId } } } }
 """
 LIMITS = """
 query { instance { concurrencyLimits { concurrencyKey slotCount } } }
@@ -286,4 +289,27 @@ def test_two_months_at_once(tmp_path: Path, own_postgres: Server) -> None:  # no
         # The present month ends before now.
         assert stored.items() <= right.items()
         assert {row["id"] for row in right.values() if row["dateStarted"] < months[-1]} <= stored.keys()
+        assert vendor.counters()["reads_more_than_once"] == []
+
+
+@pytest.mark.torture
+def test_a_run_that_is_terminated_in_the_ui(tmp_path: Path) -> None:
+    """Terminating a run ends its command by SIGTERM, with what it has read; the next run goes on."""
+    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    with SandboxProcess(executions=200, days=40, seed=4, now=began.isoformat(), freeze=True) as vendor:
+        place = Place(tmp_path, vendor, integrations=None, payloads="none")
+        dagster = Dagster(place, tmp_path / "dagster", began)
+        try:
+            vendor.post("latency", {"ms": 1_000})
+            dagster.backfill(["paragon"], [(began - timedelta(days=31)).strftime("%Y-%m-01")])
+            dagster.wait(lambda: vendor.counters().get("execution", 0) > 10, "no details are read")
+            (run,) = [run["runId"] for run in dagster.runs() if run["status"] == "STARTED"]
+            dagster.query(TERMINATE, id=run)
+            dagster.wait(lambda: not commands_at_work(tmp_path, b"backfill"), "the command does not end")
+            dagster.wait(lambda: dagster.runs()[0]["status"] == "CANCELED", "the run does not end")
+        finally:
+            dagster.stop()
+        assert place.query("SELECT outcome, reason FROM paragon.sync_runs") == [("stopped", "SIGTERM")]
+        ((details,),) = place.query("SELECT count(*) FROM paragon.execution_details")
+        assert details > 10
         assert vendor.counters()["reads_more_than_once"] == []

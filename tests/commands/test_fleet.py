@@ -91,7 +91,8 @@ def test_list_names_each_account_and_what_is_wrong_with_it(tmp_path: Path, sandb
 
 
 def test_without_an_account_it_says_what_to_set(tmp_path: Path) -> None:
-    """No account is configured: exit code 3, with the way to go; a pattern that matches none: exit code 2."""
+    """No account is configured: exit code 3, with the way to go; a pattern that matches none, or an option of another
+    action: exit code 2."""
     place = Place(tmp_path, None, start_date=None, rate_limit_requests=None, integrations=None)
     assert "No account is configured" in place.run("fleet", "sync", expect=3).stderr
     (tmp_path / ".dlt").mkdir()
@@ -100,6 +101,14 @@ def test_without_an_account_it_says_what_to_set(tmp_path: Path) -> None:
     (tmp_path / ".dlt" / "config.toml").unlink()
     place.set(project_id="p", api_key="k")
     assert "Configured: paragon." in place.run("fleet", "sync", "--select", "payroll*", expect=2).stderr
+    for words in (
+        ("list", "--fail-if-stale", "2h"),
+        ("sync", "--fail-if-stale", "2h"),
+        ("status", "--jobs", "3"),
+        ("status", "--max-requests", "5"),
+        ("list", "--max-minutes", "5"),
+    ):
+        assert f"fleet {words[0]} does not use it" in place.run("fleet", *words, expect=2).stderr
     assert "from 1 to 64" in place.run("fleet", "sync", "--jobs", "0", expect=2).stderr
 
 

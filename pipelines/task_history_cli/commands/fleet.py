@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from task_history.core.errors import TaskHistoryError
+from task_history.core.errors import TaskHistoryError, UsageError
 from task_history.core.exit_codes import ExitCode
 from task_history.settings import load
 from task_history.warehouse.duckdb_file import LONG_LOCK_WAIT_S
@@ -23,6 +23,10 @@ from ..runtime import result_output
 from ..runtime.target import find_target
 from .status import is_stale, status
 from .sync import sync
+
+_JOBS = 4
+_ACTIONS = {"jobs": "sync", "max_requests": "sync", "max_minutes": "sync", "fail_if_stale": "status"}
+"""The action that uses an option, where the others do not."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=_jobs,
-        default=4,
         metavar="N",
-        help="of sync: how many accounts at a time (default 4)",
+        help=f"of sync: how many accounts at a time (default {_JOBS})",
     )
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
@@ -52,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    for option, action in _ACTIONS.items():
+        if args.action != action and getattr(args, option) is not None:
+            raise UsageError(
+                f"--{option.replace('_', '-')} belongs to fleet {action}: fleet {args.action} does not use it."
+            )
     accounts = selected(configured_accounts(args.destination), args.select)
     return {"list": _list, "sync": _sync, "status": _status}[args.action](args, accounts)
 
@@ -112,7 +120,7 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     for entry in entries:
         _report(entry)
     if tasks:
-        processes = WorkerProcesses(_sync_account, tasks, jobs=args.jobs)
+        processes = WorkerProcesses(_sync_account, tasks, jobs=args.jobs or _JOBS)
         for task, result in processes.results():
             entries.append(
                 result
