@@ -168,6 +168,11 @@ class Dagster:
         return value
 
 
+def half_past() -> datetime:
+    """Half past the present hour, a second before a minute: at each minute Dagster looks which schedules are due."""
+    return datetime.now(UTC).replace(minute=30, second=59, microsecond=0)
+
+
 def commands_at_work(folder: Path, *commands: bytes) -> list[int]:
     """The processes of these commands of ``task-history`` that run in that folder."""
     found = []
@@ -184,7 +189,7 @@ def commands_at_work(folder: Path, *commands: bytes) -> list[int]:
 @pytest.mark.torture
 def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  # noqa: F811
     """No request beyond a key's limit, one sync of each account an hour, all equal to the vendor, whatever is killed."""
-    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    began = half_past()
     first = (began - timedelta(days=15)).strftime("%Y-%m-%d")
     with ExitStack() as stack:
         vendors = [
@@ -263,7 +268,7 @@ def test_six_accounts_on_three_keys(tmp_path: Path, postgres: Server) -> None:  
 @pytest.mark.torture
 def test_two_months_at_once(tmp_path: Path, own_postgres: Server) -> None:  # noqa: F811
     """Of the months of an account's backfill two are loaded at a time where the warehouse takes it; all are complete."""
-    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    began = half_past()
     with SandboxProcess(executions=600, days=150, seed=4, now=began.isoformat(), freeze=True) as vendor:
         place = PostgresPlace(tmp_path, vendor, own_postgres, integrations=None, payloads="none")
         place.env |= {"TASK_HISTORY_STATE": own_postgres.url, "TASK_HISTORY_DESTINATION": "postgres"}
@@ -295,7 +300,7 @@ def test_two_months_at_once(tmp_path: Path, own_postgres: Server) -> None:  # no
 @pytest.mark.torture
 def test_a_run_that_is_terminated_in_the_ui(tmp_path: Path) -> None:
     """Terminating a run ends its command by SIGTERM, with what it has read; the next run goes on."""
-    began = datetime.now(UTC).replace(minute=30, second=0, microsecond=0)
+    began = half_past()
     with SandboxProcess(executions=200, days=40, seed=4, now=began.isoformat(), freeze=True) as vendor:
         place = Place(tmp_path, vendor, integrations=None, payloads="none")
         dagster = Dagster(place, tmp_path / "dagster", began)
