@@ -75,6 +75,7 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
         ("paragon_eu/backfill", "2026-01-01"),
         ("task_history/views", None),
         ("task_history/report", f"{month}-01"),
+        ("task_history_freshness", None),
     )
     assets = found["definitions"]["assets"]
     assert found["definitions"]["schedules"] == {
@@ -93,7 +94,7 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     # DuckDB has one writer. What a person has set stays.
     limits = {"paragon_sync": 1, "paragon_backfill": 1, "paragon_eu_sync": 1, "paragon_eu_backfill": 1}
     assert found["pools"] == [limits, limits | {"paragon_sync": 3}]
-    synced, backfilled, views, report = found["runs"]
+    synced, backfilled, views, report, freshness = found["runs"]
     rows = truth(sandbox)
     assert place.executions() == rows
     assert synced["success"]
@@ -101,10 +102,11 @@ def test_every_account_has_its_assets_schedule_and_checks(tmp_path: Path, sandbo
     figures = synced["materialized"]["paragon/sync"]
     assert (figures["executions"], figures["is_complete"]) == (len(rows), True)
     assert figures["requests_by_kind"]["list"] >= 1
-    assert synced["checks"] == {"is_fresh": True, "is_equal_to_vendor": True}
+    assert synced["checks"] == {"paragon/sync is_fresh": True, "paragon/sync is_equal_to_vendor": True}
     assert backfilled["success"]
     assert "paragon_eu/backfill" in backfilled["materialized"]
-    assert views["checks"] == {"views_hold": True}
+    assert views["checks"] == {"task_history/views views_hold": True}
+    assert freshness["checks"] == {"paragon/sync is_fresh": True, "paragon_eu/sync is_fresh": False}
     assert report["materialized"]["task_history/report"]["file"] == str(
         tmp_path / "reports" / f"{month}.html"
     )

@@ -36,15 +36,16 @@ def described(definitions: dg.Definitions) -> dict[str, Any]:
 
 
 def ran(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, asset: str, partition: str | None
+    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, partition: str | None
 ) -> dict[str, Any]:
-    """What came of one run."""
-    job = definitions.resolve_implicit_global_asset_job_def()
+    """What came of one run of an asset, whose name has a slash, or of a job."""
+    if "/" in name:
+        job = definitions.resolve_implicit_global_asset_job_def()
+        selection = [dg.AssetKey.from_user_string(name)]
+    else:
+        job, selection = definitions.resolve_job_def(name), None
     result = job.execute_in_process(
-        instance=instance,
-        asset_selection=[dg.AssetKey.from_user_string(asset)],
-        partition_key=partition,
-        raise_on_error=False,
+        instance=instance, asset_selection=selection, partition_key=partition, raise_on_error=False
     )
     failures = result.filter_events(lambda event: event.is_step_failure)
     return {
@@ -55,7 +56,10 @@ def ran(
             }
             for event in result.get_asset_materialization_events()
         },
-        "checks": {check.check_name: check.passed for check in result.get_asset_check_evaluations()},
+        "checks": {
+            f"{check.asset_key.to_user_string()} {check.check_name}": check.passed
+            for check in result.get_asset_check_evaluations()
+        },
         "attempts": 1 + len(result.filter_events(lambda event: event.is_step_restarted)),
         "error": failures[0].step_failure_data.user_failure_data.description if failures else None,
     }
