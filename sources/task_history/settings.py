@@ -31,6 +31,8 @@ from .systems.protocol import System
 
 PLACEHOLDER = "<configure me>"
 """The text that ``dlt init`` writes for a value to set: https://dlthub.com/docs/walkthroughs/add-a-verified-source"""
+_OF_PAYLOADS = ("payloads", "keep_days_payloads")
+"""Settings that only systems have whose payloads are read apart from steps."""
 _LOGIN = re.compile(r"//[^/@\s'\"]*@")
 """User and password in a URL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,7 +113,7 @@ def settings_of(system: System) -> dict[str, Setting]:
     return {
         setting.name: replace(setting, default=facts.get(setting.name, setting.default))
         for setting in settings_in(system.settings)
-        if setting.name != "payloads" or system.payloads is not None
+        if setting.name not in _OF_PAYLOADS or system.payloads is not None
     }
 
 

@@ -54,6 +54,9 @@ def paragon(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    keep_days_executions: int | None = None,
+    keep_days_steps: int | None = None,
+    keep_days_payloads: int | None = None,
     exclude_columns: list[str] | None = None,
     hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
@@ -91,6 +94,12 @@ def paragon(
         redact: names whose values are redacted in payloads, beside the built-in ones.
         redact_mode: what counts as a secret: strict redacts values in doubt, too, and would rather
             lose one than keep a secret (``standard``, ``strict``).
+        keep_days_executions: after how many days executions, and all that belongs to them, are
+            deleted from the warehouse.
+        keep_days_steps: after how many days steps, their events and logs are deleted from the
+            warehouse.
+        keep_days_payloads: after how many days the inputs and outputs of steps are deleted from the
+            warehouse.
         exclude_columns: columns that are never written, also of fields that the vendor does not
             document.
         hash_columns: columns of which a keyed hash is written and not the value: the same for the
@@ -126,6 +135,8 @@ def sailpoint(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    keep_days_executions: int | None = None,
+    keep_days_steps: int | None = None,
     exclude_columns: list[str] | None = None,
     hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
@@ -173,6 +184,8 @@ def twinit(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    keep_days_executions: int | None = None,
+    keep_days_steps: int | None = None,
     exclude_columns: list[str] | None = None,
     hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,
@@ -219,6 +232,8 @@ def b3os(
     max_name_length: int | None = None,
     redact: list[str] | None = None,
     redact_mode: str | None = None,
+    keep_days_executions: int | None = None,
+    keep_days_steps: int | None = None,
     exclude_columns: list[str] | None = None,
     hash_columns: list[str] | None = None,
     hash_key: dlt.TSecretStrValue | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import dlt
 from dlt.extract import DltResource, DltSource
@@ -15,6 +16,7 @@ from .load.resources import SystemResource
 from .runs.column_changes import note_old_values
 from .runs.context import Context
 from .runs.lock import lock_path, run_lock
+from .runs.retention import delete_old_rows
 from .runs.run_result import RunResult, result_of
 from .runs.runner import commit_batches, start_run
 from .runs.sync import Sync
@@ -96,4 +98,4 @@ def settings_of(source: DltSource) -> Settings:
 
 def _work(context: Context, loader: Loader) -> Sync:
     note_old_values(context, loader)
-    return Sync(context, cursor=loader.cursor())
+    return Sync(context, cursor=loader.cursor(), delete_old_rows=partial(delete_old_rows, loader))

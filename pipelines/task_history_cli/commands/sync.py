@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from task_history.runs.runner import commit_batches
@@ -78,6 +79,7 @@ def sync(
     """
     began = time.monotonic()
     from task_history.runs.column_changes import erase_old_values, note_old_values
+    from task_history.runs.retention import delete_old_rows
     from task_history.runs.sync import Sync
 
     erased: dict[str, int] = {}
@@ -87,7 +89,7 @@ def sync(
             erased.update(erase_old_values(loader))
         else:
             note_old_values(context, loader)
-        return Sync(context, cursor=loader.cursor())
+        return Sync(context, cursor=loader.cursor(), delete_old_rows=partial(delete_old_rows, loader))
 
     with start_command(
         settings,

@@ -6,7 +6,7 @@ import argparse
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pendulum
@@ -20,6 +20,7 @@ from task_history.core.models import Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.systems.protocol import Filter
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.retention import kept_since
 
 from . import output
 
@@ -44,6 +45,10 @@ class Range:
     """The command-line options that name the range."""
     purged_before: datetime | None
     """The instant before which the vendor has purged executions of the range; None when it has purged none."""
+    kept_since: datetime | None = None
+    """The instant at which ``window`` begins because keep_days_executions keeps nothing before; None otherwise."""
+    details_kept_since: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when ``steps`` and ``payloads`` are kept, where the window begins before."""
 
 
 def add_range(parser: argparse.ArgumentParser) -> None:
@@ -156,15 +161,23 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
             else f"{name} is too recent: executions of the last {settings.values.lookback_minutes:g} minutes may still "
             "become visible late. task-history sync loads them."
         )
+    kept = kept_since(settings, now)
+    if kept.executions is not None and min(requested.end, latest) <= kept.executions:
+        raise UsageError(
+            f"{name} is older than keep_days_executions = {settings.values.keep_days_executions} keeps executions in the "
+            f"warehouse: what began before {_shown(kept.executions)} is deleted by each sync. To have it, keep more days."
+        )
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
     if horizon is not None and requested.end <= horizon:
         raise UsageError(
             f"{name} is purged: {settings.system.title} keeps {settings.values.retention_days:g} days, and everything "
             f"before {_shown(horizon)} is gone. If your account keeps more, set retention_days."
         )
+    start = max(requested.start, kept.executions or requested.start)
+    details = {"steps": kept.steps, "payloads": kept.payloads}
     return Range(
         requested,
-        Window(requested.start, min(requested.end, latest)),
+        Window(start, min(requested.end, latest)),
         name,
         str(args.timezone),
         requested.end > latest,
@@ -172,7 +185,9 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
             *(("--month", args.month) if args.month else ("--from", args.start, "--to", args.end)),
             *(("--timezone", args.timezone) if args.timezone.upper() != "UTC" else ()),
         ),
-        horizon if horizon is not None and requested.start < horizon else None,
+        horizon if horizon is not None and start < horizon else None,
+        start if start > requested.start else None,
+        {name: since for name, since in details.items() if since is not None and start < since},
     )
 
 
@@ -185,6 +200,16 @@ def lines(date_range: Range) -> list[str]:
     ]
     if date_range.is_cut:
         text.append("Later executions may still become visible late; task-history sync loads them.")
+    if date_range.kept_since:
+        text.append(
+            f"What began before {output.minute(date_range.kept_since)} UTC is left out: keep_days_executions keeps it no "
+            "longer in the warehouse."
+        )
+    text += [
+        f"Of what began before {output.minute(since)} UTC no {name} are read or compared: keep_days_{name} keeps them no "
+        "longer."
+        for name, since in date_range.details_kept_since.items()
+    ]
     if date_range.purged_before:
         text.append(
             f"What began before {output.minute(date_range.purged_before)} UTC is probably purged at the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from task_history.core.errors import WarehouseUnavailable
@@ -16,6 +17,7 @@ from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import completed
 from task_history.warehouse.names import Names
 from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.retention import kept_since
 from task_history.warehouse.sql_text import DUCKDB, quoted_name
 
 from .target import Target
@@ -100,7 +102,9 @@ def warehouse_of(
     system = settings.system
     if not any(table == system.executions.name for table, _ in reader.columns()):
         return None
-    return Warehouse(reader.query, reader.names, system, selection=selection)
+    warehouse = Warehouse(reader.query, reader.names, system, selection=selection)
+    warehouse.kept.by_settings = lambda: kept_since(settings, datetime.now(UTC))
+    return warehouse
 
 
 class _DuckDbReader:

@@ -36,6 +36,8 @@ def lines(result: dict[str, Any]) -> list[str]:
         text.append(
             f"Lost for good: executions that began from {span} were purged by the vendor before this sync."
         )
+    if result["deleted_rows"]:
+        text.append(f"Deleted: {result['deleted_rows']:,} rows that are older than keep_days keeps them.")
     if result["unresolved"]:
         text.append(
             f"Unresolved: {result['unresolved']:,} executions were still open as the vendor's retention passed over "

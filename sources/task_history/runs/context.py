@@ -34,6 +34,7 @@ from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_o
 from ..warehouse.left_out import LeftOut
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
+from ..warehouse.retention import KeptSince, kept_since
 from .estimate import Amount, details, list_requests
 from .tally import Tally
 
@@ -137,6 +138,7 @@ class Context:
                 count=self.tally.count_redactions,
             )
         )
+        warehouse.kept.by_settings = self.kept_since
         self._undeclared = Undeclared(
             self.redactor, max_bytes=settings.values.payload_max_bytes, rules=warehouse.rules
         )
@@ -310,6 +312,10 @@ class Context:
         retention = self.settings.retention
         return None if retention is None else self.edge() - retention
 
+    def kept_since(self) -> KeptSince:
+        """Since when rows are kept by the settings; of this machine's clock and the vendor's the earlier one counts."""
+        return kept_since(self.settings, min(self.now(), self.edge()))
+
     def is_kept(self, window: Window) -> bool:
         """Whether the vendor still has every execution of the window, and keeps it during a comparison."""
         return self.horizon is None or window.start >= self.horizon + RETENTION_MARGIN
@@ -325,8 +331,9 @@ class Context:
 
     @property
     def first_start(self) -> datetime:
-        """The instant at which a first sync begins, by the setting start_date."""
-        return floor_ms(self.settings.start(self.started_at))
+        """The instant at which a first sync begins: by the setting start_date, and not before what is kept."""
+        start, kept = self.settings.start(self.started_at), self.kept_since().executions
+        return floor_ms(start if kept is None else max(start, kept))
 
     @cached_property
     def workflows_known(self) -> set[str]:

@@ -61,6 +61,8 @@ class RunResult:
     """Rows without a usable id that were not known before; ``rejected_rows`` has them."""
     unverified_windows: int
     """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
+    deleted_rows: int | None
+    """Rows that were older than ``keep_days_…`` and were deleted; None where none were due."""
     unresolved: int
     """Executions that were still open when the vendor purged them."""
     lost: Window | None
@@ -119,6 +121,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         redactions=tally.redactions,
         rejected=tally.rejected,
         unverified_windows=tally.unverified,
+        deleted_rows=None if tally.deleted is None else sum(tally.deleted.values()),
         unresolved=tally.unresolved,
         statistics_difference=tally.statistics_difference,
         lost=tally.lost,

@@ -52,6 +52,8 @@ class RunRow:
             "redactions": tally.redactions,
             "rejected": tally.rejected,
             "unresolved": tally.unresolved,
+            "deleted_rows": None if tally.deleted is None else sum(tally.deleted.values()),
+            **tally.kept_since.columns,
             "lost_from": tally.lost.start if tally.lost else None,
             "lost_until": tally.lost.end if tally.lost else None,
             "version": _version(),

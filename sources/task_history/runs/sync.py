@@ -6,7 +6,7 @@ workflows and details that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ from ..extract.listing import (
     StoredAndRejected,
 )
 from ..extract.pages import described
+from ..warehouse.retention import KeptSince
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
@@ -38,13 +39,20 @@ class Sync:
     """Lists the new executions of each partition, loads statistics, settles open executions, then loads details.
 
     ``cursor`` is the cursor in dlt's state, None before the first sync; ``rounds`` is how often the backlog of details
-    is queried, see ``phases.load_details``.
+    is queried, see ``phases.load_details``. ``delete_old_rows`` deletes what began before these instants, and returns the
+    number of rows by table; None leaves it there.
     """
 
     def __init__(
-        self, context: Context, *, cursor: datetime | None = None, rounds: int | None = None
+        self,
+        context: Context,
+        *,
+        cursor: datetime | None = None,
+        rounds: int | None = None,
+        delete_old_rows: Callable[[KeptSince], dict[str, int]] | None = None,
     ) -> None:
         self._context = context
+        self._delete_old_rows = delete_old_rows
         self._rounds = rounds
         self._cursor = cursor
         self._accounts = [Partitions(listing) for listing in context.all]
@@ -68,6 +76,7 @@ class Sync:
             log.warning("statistics_unreadable", reason=str(error))
             self._failed.append(error)
             yield FLUSH
+        self._delete_what_is_old()
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
         yield from phases.learn_integrations(context)
@@ -76,6 +85,17 @@ class Sync:
             self._failed += partitions.failed.values()
         for failure in self._failed:
             raise failure
+
+    def _delete_what_is_old(self) -> None:
+        """Deletes what is older than it is kept, once a day: days are deleted whole."""
+        context, kept = self._context, self._context.warehouse.kept
+        since, deleted = context.kept_since(), kept.deleted or KeptSince()
+        if self._delete_old_rows is None or not since.goes_beyond(deleted):
+            return
+        context.tally.deleted = self._delete_old_rows(since)
+        context.tally.kept_since = since
+        kept.deleted = deleted | since
+        context.reload_coverage()
 
     @property
     def selection(self) -> Selection:

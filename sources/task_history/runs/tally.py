@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..core.models import Row, Window
+from ..warehouse.retention import KeptSince
 
 
 @dataclass(slots=True)
@@ -27,6 +28,10 @@ class Tally:
     unresolved: int = 0
     lost: Window | None = None
     """The time of which the vendor purged executions before a sync could read them."""
+    deleted: dict[str, int] | None = None
+    """Rows that were older than they are kept and that were deleted, by table; None where none were due."""
+    kept_since: KeptSince = field(default_factory=KeptSince)
+    """Since when rows are kept, of the classes of which rows were deleted."""
     statistics_difference: tuple[int, int] | None = None
     """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
     listed: int = 0

@@ -185,6 +185,27 @@ class SystemSettings:
         default="standard",
         choices=("standard", "strict"),
     )
+    keep_days_executions: int | None = setting(
+        "After how many days executions, and all that belongs to them, are deleted from the warehouse.",
+        unset="never",
+        example=800,
+        least=1,
+        most=36_500,
+    )
+    keep_days_steps: int | None = setting(
+        "After how many days steps, their events and logs are deleted from the warehouse.",
+        unset="never",
+        example=400,
+        least=1,
+        most=36_500,
+    )
+    keep_days_payloads: int | None = setting(
+        "After how many days the inputs and outputs of steps are deleted from the warehouse.",
+        unset="never",
+        example=30,
+        least=1,
+        most=36_500,
+    )
     exclude_columns: tuple[str, ...] = setting(
         "Columns that are never written, also of fields that the vendor does not document.",
         default=(),

@@ -6,7 +6,10 @@ from datetime import datetime
 
 from ..core.models import Scope
 from .backlog import Backlog, MissingDetail, UnreadableCounts
-from .dataset import Dataset, SqlCondition, missing_detail, utc
+from .dataset import Dataset, missing_detail, utc
+from .retention import Kept, KeptSince
+from .sql_text import SqlCondition
+from .tables import SYNC_RUNS
 
 _ORDER = {"newest": "DESC", "oldest": "ASC"}
 
@@ -103,27 +106,49 @@ class BacklogQueries(Dataset):
     def _details_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
         """Executions whose steps are not loaded: those that are due by ``now``, or all."""
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
+        kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
         condition, due = self._chosen("e"), self._due("x", now)
         return SqlCondition(
             f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start} "
-            f"OR {due.sql}) AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {condition.sql}",
-            (*due.values, *condition.values),
+            f"OR {due.sql}) AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {condition.sql} AND {kept.sql}",
+            (*due.values, *condition.values, *kept.values),
         )
 
     def _payloads_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
         """Steps whose payload is not loaded: those that are due by ``now``, or all."""
         assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
+        kept = self._is_kept("s.execution_date_started", self.kept_since().payloads)
         condition, due = self._chosen("e"), self._due("p", now)
         return SqlCondition(
             f"{self._name.recent(self._system.details.steps)} AS s "
             f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
-            f"WHERE (p.step_execution_id IS NULL OR {due.sql}){only} AND {condition.sql}",
-            (*due.values, *condition.values),
+            f"WHERE (p.step_execution_id IS NULL OR {due.sql}){only} AND {condition.sql} AND {kept.sql}",
+            (*due.values, *condition.values, *kept.values),
         )
+
+    @property
+    def kept(self) -> Kept:
+        """Since when rows are kept."""
+        return self._name.kept
+
+    def kept_since(self) -> KeptSince:
+        """Since when rows are kept, by the settings and by what runs have deleted, which is asked once."""
+        if self.kept.deleted is None:
+            rows = self._records(
+                f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE deleted_rows IS NOT NULL"
+            )
+            self.kept.deleted = KeptSince.in_rows(rows)
+        return self.kept.deleted | self.kept.by_settings()
+
+    def _is_kept(self, column: str, since: datetime | None) -> SqlCondition:
+        """The SQL condition that rows of executions that began then are kept."""
+        if since is None:
+            return SqlCondition("TRUE")
+        return SqlCondition(f"({column} IS NULL OR {column} >= %s)", (since,))
 
     def _due(self, alias: str, now: datetime | None) -> SqlCondition:
         """The SQL condition that something was tried in vain and is tried again: by ``now``, or at any time."""

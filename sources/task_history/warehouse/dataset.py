@@ -6,7 +6,6 @@ SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,17 +14,10 @@ from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
 from .names import Names
+from .sql_text import SqlCondition
 
 Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
 """Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
-
-
-@dataclass(frozen=True, slots=True)
-class SqlCondition:
-    """An SQL condition and its bound values."""
-
-    sql: str
-    values: tuple[Any, ...] = ()
 
 
 class Dataset:

@@ -19,7 +19,8 @@ from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System
 from .column_rules import Action, ColumnRules, TableRules
 from .coverage import filters_text
-from .dataset import Query, SqlCondition
+from .dataset import Query
+from .sql_text import SqlCondition
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS
 
 Types = Callable[[str], Mapping[str, str]]

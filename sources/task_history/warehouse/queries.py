@@ -13,10 +13,12 @@ from ..systems.protocol import System
 from .backlog import MissingDetail, OpenExecution, StepCount
 from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
-from .dataset import SqlCondition, missing_detail, utc, utc_or_epoch
+from .dataset import missing_detail, utc, utc_or_epoch
 from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
+from .retention import KeptSince
+from .sql_text import SqlCondition
 from .status_history import StoredStatus
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
 
@@ -270,6 +272,7 @@ class Warehouse(BacklogQueries):
     def steps_miscounted(self, window: Window) -> list[StepCount]:
         """Executions that began in the window and of which other numbers of steps are stored than were read."""
         name, details, condition = self._name, self._system.details, self._held(window)
+        kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
         steps = (
             "SELECT workflow_execution_id AS id, execution_date_started AS started, count(*) AS stored "
             f"FROM {name.between(details.steps, window)} GROUP BY 1, 2"
@@ -279,8 +282,10 @@ class Warehouse(BacklogQueries):
             f"FROM {self._all} AS e JOIN {name.between(details.log, window)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"LEFT JOIN ({steps}) AS s ON s.id = x.id AND coalesce(s.started = x.date_started, x.date_started IS NULL) "
-            f"WHERE x.outcome = 'loaded' AND x.steps <> coalesce(s.stored, 0) AND {condition.sql} ORDER BY e.id",
+            f"WHERE x.outcome = 'loaded' AND x.steps <> coalesce(s.stored, 0) AND {condition.sql} AND {kept.sql} "
+            "ORDER BY e.id",
             *condition.values,
+            *kept.values,
         )
         return [StepCount(missing_detail(row), int(row[4]), int(row[5])) for row in rows]
 
@@ -289,10 +294,12 @@ class Warehouse(BacklogQueries):
         loaded: list[MissingDetail] = []
         for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
             part = ids[start : start + _MAX_IDS_PER_QUERY]
+            kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
             rows = self._rows(
                 f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._all} AS e "
-                f"JOIN {self._name.between(self._system.details.log, window)} AS x ON x.id = e.id "
-                f"WHERE x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
+                f"JOIN {self._name.between(self._system.details.log, window)} AS x ON x.id = e.id WHERE {kept.sql} "
+                f"AND x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
+                *kept.values,
                 *part,
             )
             loaded += map(missing_detail, rows)
@@ -356,8 +363,12 @@ class Warehouse(BacklogQueries):
         return [str(text) for text, _ in rows]
 
     def unfinished_runs(self) -> list[Row]:
-        """Runs whose outcome is ``running``."""
-        return self._records(f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running'")
+        """Runs whose outcome is ``running``; notes what runs have deleted, which the same query tells."""
+        rows = self._records(
+            f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL"
+        )
+        self.kept.deleted = KeptSince.in_rows(rows)
+        return [row for row in rows if row["outcome"] == "running"]
 
     def _held(self, window: Window) -> SqlCondition:
         condition = self._chosen("e")

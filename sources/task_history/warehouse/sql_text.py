@@ -1,6 +1,9 @@
-"""Quoting of identifiers and literals in SQL, by the rules of each dialect."""
+"""Parts of SQL: conditions with their values, and the quoting of identifiers and literals by each dialect's rules."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 _TYPES = {
@@ -17,6 +20,17 @@ _BIGQUERY_TYPES = {
     "bool": "BOOL",
     "timestamp": "TIMESTAMP",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SqlCondition:
+    """An SQL condition and its bound values."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+    def __and__(self, other: SqlCondition) -> SqlCondition:
+        return SqlCondition(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
 
 
 def sql_type(kind: str, dialect: str = DUCKDB) -> str:

@@ -52,6 +52,17 @@ SYNC_RUNS = Table(
         bigint("redactions", "Values it redacted in the rows, steps and payloads that it read."),
         bigint("rejected", "Rows without a usable id that it kept in rejected_rows."),
         bigint(
+            "deleted_rows",
+            "Rows that were older than keep_days_… and that it deleted; empty where none were due.",
+        ),
+        timestamp(
+            "executions_kept_since", "What began before is deleted since this run; empty where none is."
+        ),
+        timestamp("steps_kept_since", "Steps of executions that began before are deleted since this run."),
+        timestamp(
+            "payloads_kept_since", "Payloads of executions that began before are deleted since this run."
+        ),
+        bigint(
             "unresolved",
             "Executions that it found purged while they were open (resolution unresolved_at_retention).",
         ),

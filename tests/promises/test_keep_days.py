@@ -1,0 +1,79 @@
+"""Rows older than ``keep_days_…`` are deleted by a sync, once a day, and are neither missing nor asked for again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history import systems
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
+
+SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
+DAYS = 40
+KEEP = {"keep_days_executions": 20, "keep_days_steps": 10}
+
+
+@contextmanager
+def place_of(folder: Path, system: str, **settings: Any) -> Iterator[tuple[Place, SandboxProcess]]:
+    start = (datetime.now(UTC) - timedelta(days=DAYS)).date().isoformat()
+    own: dict[str, Any] = {"start_date": start, "retention_days": 0, "integrations": None, "payloads": "all"}
+    if systems.find(system).payloads is None:
+        del own["payloads"]
+    with SandboxProcess(system, executions=120, days=DAYS - 1, seed=6, open_days=0.2) as sandbox:
+        yield Place(folder, sandbox, system=system, **own, **settings), sandbox
+
+
+def midnight_before(days: int) -> datetime:
+    now = datetime.now(UTC) - timedelta(days=days)
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> datetime:
+    found: datetime = place.query(f"SELECT min({column}) FROM {place.system}.{table} WHERE {where}")[0][0]
+    return found.astimezone(UTC)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
+    """The sync after the setting deletes what is older; syncs, audits and backfills afterwards neither miss nor ask it."""
+    found = systems.find(system)
+    with place_of(tmp_path, system) as (place, sandbox):
+        place.sync()
+        loaded = place.query(f"SELECT count(*) FROM {system}.{found.executions.name}")[0][0]
+        place.set(**KEEP)
+        deleting = place.sync()
+        requests = len(sandbox.requests())
+        idle = place.sync()
+        asked = sandbox.requests()[requests:]
+        end = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+        start = (datetime.now(UTC) - timedelta(days=DAYS)).date().isoformat()
+        audit = json.loads(place.run("audit", system, "--from", start, "--to", end, "--json").stdout)
+        backfill = place.run("backfill", system, "--from", start, "--to", end, "--json")
+        refused = place.run(
+            "backfill", system, "--from", start, "--to", f"{midnight_before(25):%Y-%m-%d}", expect=2
+        )
+        status = json.loads(place.run("status", system, "--json").stdout)
+    assert deleting["deleted_rows"] > 0
+    assert idle["deleted_rows"] is None
+    assert oldest(place, found.executions.name, found.started_column, "NOT is_open") >= midnight_before(20)
+    assert oldest(place, found.details.steps.name, "execution_date_started") >= midnight_before(10)
+    assert oldest(place, "coverage", "day") == midnight_before(20)
+    left = place.query(f"SELECT count(*) FROM {system}.{found.executions.name}")[0][0]
+    assert 0 < left < loaded
+    assert deleting["complete"]
+    assert idle["complete"]
+    assert idle["steps"] == idle["payloads"] == 0, asked
+    assert audit["clean"] is not False, audit
+    assert audit["missing"] == audit["steps"] == 0
+    assert json.loads(backfill.stdout)["executions"] == 0
+    assert "keep_days_executions" in backfill.stderr
+    assert "keep_days_steps" in backfill.stderr
+    assert "is older than keep_days_executions = 20" in refused.stderr
+    assert status["systems"][0]["details_left"] == 0
