@@ -42,7 +42,7 @@ def oldest(place: Place, table: str, column: str, where: str = "TRUE") -> dateti
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) -> None:
-    """The sync after the setting deletes what is older; syncs, audits and backfills afterwards neither miss nor ask it."""
+    """A sync deletes what is older; later syncs, audits and backfills neither miss it nor ask for it."""
     found = systems.find(system)
     with place_of(tmp_path, system) as (place, sandbox):
         place.sync()
