@@ -294,6 +294,7 @@ class _LazyWriter(ArrowWriter):
             writer.stored,
             writer.normalize,
             writer.secrets,
+            fields=writer.fields,
             limits=settings.column_limits,
             rules=self._column_rules,
         )

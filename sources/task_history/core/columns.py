@@ -8,9 +8,9 @@ from __future__ import annotations
 from .models import Column
 
 
-def text(name: str, description: str, source: str | None = None) -> Column:
-    """A column of text."""
-    return Column(name, "text", description, source)
+def text(name: str, description: str, source: str | None = None, *, is_derived: bool = False) -> Column:
+    """A column of text. ``is_derived``: ``source`` is a key that this connector adds, see ``Column``."""
+    return Column(name, "text", description, source, is_derived=is_derived)
 
 
 def customer_data(name: str, description: str, source: str | None = None) -> Column:

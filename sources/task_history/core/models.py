@@ -197,6 +197,8 @@ class Column:
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
     is_free: bool = False
     """Whether it holds customer data, which is redacted, cut at ``payload_max_bytes`` and stored as text."""
+    is_derived: bool = False
+    """Whether ``source`` is a key that this connector adds to the vendor's, made of other fields."""
     former_name: str | None = None
     """The name that an earlier version gave it: that column stays, and its values are copied into this one once."""
 
@@ -236,6 +238,12 @@ class Table:
     """Whether a row may come back with another value there."""
     cluster: tuple[str, ...] = ()
     """The columns by which the rows of a partition are sorted, where the warehouse can."""
+    own_keys: frozenset[str] = field(init=False, compare=False, repr=False)
+    """The keys of rows that hold values of this connector's own, see ``fields.apart``."""
+
+    def __post_init__(self) -> None:
+        own = (column for column in self.columns if column.source is None or column.is_derived)
+        object.__setattr__(self, "own_keys", frozenset(column.source or column.name for column in own))
 
 
 class Sender(Protocol):

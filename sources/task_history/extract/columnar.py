@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, chain, groupby, pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +15,7 @@ import pyarrow.json as pj
 
 from ..core.arrow import ARROW, instants
 from ..core.escapes import NUL
+from ..core.fields import apart, key_apart
 from ..core.json_reading import around_strings, parse
 from ..core.models import Json, Page, Row, Table, Window
 from ..systems.protocol import PageForm
@@ -169,6 +170,7 @@ class ColumnReader:
 
     def __init__(self, form: PageForm, table: Table, *, started: str) -> None:
         self.form = form
+        self._table = table
         keys = {column.name: column.source for column in table.columns if column.source}
         self.declared = {column.source: _JSON[column.type] for column in table.columns if column.source}
         self.started = str(keys[started])
@@ -182,6 +184,9 @@ class ColumnReader:
         pages = self._read(bodies)
         lists, totals = pages[self.form.rows], pages[self.form.total].to_pylist()
         rows = pa.Table.from_struct_array(pc.list_flatten(lists))
+        if not self._table.own_keys.isdisjoint(rows.column_names):
+            sent = frozenset(rows.column_names)
+            rows = rows.rename_columns([key_apart(self._table, name, sent) for name in rows.column_names])
         others = [name for name in rows.column_names if not self._is_exact(name, rows[name])]
         rows.validate(full=True)
         identities = rows[self.identity]
@@ -217,7 +222,11 @@ class ColumnReader:
         return name in self.declared or column.null_count == len(column) or column.type in _SCALARS
 
     def _parsed(self, bodies: Sequence[bytes], names: Sequence[str]) -> dict[str, list[Json]]:
-        rows: list[Any] = [row for body in bodies for row in parse(body)[self.form.rows]] if names else []
+        rows: list[Row] = (
+            [apart(self._table, row) for body in bodies for row in parse(body)[self.form.rows]]
+            if names
+            else []
+        )
         return {name: [row.get(name) for row in rows] for name in names}
 
     def _read(self, bodies: Sequence[bytes]) -> pa.Table:

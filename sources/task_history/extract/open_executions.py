@@ -390,10 +390,7 @@ class OpenExecutions:
         """
         stamp = self._stamp()
         system = self._system
-        columns = {column.name for column in system.executions.columns}
-        spelled = {warehouse_rows.plain(name) for name in stored if name not in columns}
-        also_listed = {name for name in detail.extra if warehouse_rows.plain(name) in spelled}
-        fresh = {**detail.execution, **{name: detail.extra[name] for name in also_listed}}
+        fresh = {**detail.execution, **warehouse_rows.also_listed(system, stored, detail.extra)}
         before = StoredStatus.in_row(stored)
         row = warehouse_rows.merged_over(system, stored, fresh)
         row = warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.EXECUTION, before=before)

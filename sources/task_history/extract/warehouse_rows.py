@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..core.fields import apart, fields_in, read_back, stored_column, vendors_key
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
-from ..core.json_reading import parse, parse_text
+from ..core.json_reading import parse_text
 from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
@@ -103,16 +105,19 @@ class Undeclared:
             return row
         is_sound = self._redactor.is_sound
         for name in row:
-            if name not in declared and not is_sound(name, row[name]):
+            if name not in declared and not is_sound(name, row[name]) and stored_column(name) is None:
                 break
         else:
             return row
-        others = {name: value for name, value in row.items() if name not in declared}
+        # What was read back is without secrets already.
+        others = {
+            name: value for name, value in row.items() if name not in declared and stored_column(name) is None
+        }
         redacted = self._redactor.payload(others)
         if not redacted.count:
             return row
         kept = redacted.value if isinstance(redacted.value, dict) else dict.fromkeys(others, redacted.value)
-        return {**{name: value for name, value in row.items() if name in declared}, **kept}
+        return {**{name: value for name, value in row.items() if name not in others}, **kept}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,15 +197,10 @@ def executions(
 
 def merged_over(system: System, stored: Mapping[str, Json], fresh: Mapping[str, Json]) -> Row:
     """The stored row with what a single read says: what the read does not hold stays as it was."""
-    keys = {column.name: column.key for column in system.executions.columns}
-    known = {keys.get(name, name): value for name, value in stored.items()}
     partition = system.partition_column
     if partition is not None and fresh.get(partition.key) in (None, ""):
         fresh = {name: value for name, value in fresh.items() if name != partition.key}
-    if (others := known.pop(OTHER_FIELDS, None)) is not None:
-        known |= _fields_in(others)
-    spelled = {plain(name) for name in fresh}
-    return {**{name: value for name, value in known.items() if plain(name) not in spelled}, **fresh}
+    return {**read_back(system.executions, stored), **fresh}
 
 
 def keep_single_read_fields(
@@ -224,18 +224,21 @@ def keep_single_read_fields(
     ]
 
 
-def _fields_in(text: Json) -> Row:
-    """The fields that became no column, as the vendor sent them; what is no object is left as it is."""
-    try:
-        fields = parse(text.encode())
-    except (AttributeError, ValueError):
-        fields = None
-    return fields if isinstance(fields, dict) else {OTHER_FIELDS: text}
+_NUMBERED = re.compile("__v[0-9]+$")
 
 
-def plain(name: str) -> str:
+def also_listed(system: System, stored: Mapping[str, Json], extra: Mapping[str, Json]) -> Row:
+    """The fields that only a single read documents and that the stored row has from a listing, as fields of it."""
+    table, log = system.executions, system.details.log
+    columns = {column.name for column in table.columns}
+    listed = {_plain(name) for name in (*stored, *fields_in(stored.get(OTHER_FIELDS))) if name not in columns}
+    sent = {vendors_key(log, key): value for key, value in extra.items()}
+    return apart(table, {name: value for name, value in sent.items() if _plain(name) in listed})
+
+
+def _plain(name: str) -> str:
     """The same for a vendor's key and the warehouse's name for it."""
-    return name.replace("_", "").lower()
+    return _NUMBERED.sub("", name).replace("_", "").lower()
 
 
 def vanished(

@@ -2,16 +2,15 @@
 
 NUL in a text is stored as U+FFFD, since not every warehouse holds it; JSON text keeps its ``\\u0000``.
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
-column. A key that no column is declared for becomes a column of its own; of two that would share
-a name the second gets ``__v2`` added. Values beyond the limits of columns and names go, exact,
-into one JSON text, ``other_fields``. Most columns are built by Arrow whole; only where that fails
-are the values looked at one by one.
+column. A key that no column is declared for becomes a column of its own, see ``vendor_fields``.
+Values beyond the limits of columns and names go, exact, into one JSON text, ``other_fields``. Most
+columns are built by Arrow whole; only where that fails are the values looked at one by one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..core.arrow import ARROW, RowColumns, Values, without_nul
+from ..core.fields import stored_column, vendors_key
 from ..core.json import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, ColumnLimits, Json, Row, Table
 from ..warehouse.column_rules import NO_RULES, TableRules
@@ -30,17 +30,18 @@ from .values import (
     Misfit,
     as_text,
     encodable,
-    narrowest_type,
+    holds_of,
     never_fits,
     whole_column,
 )
+from .vendor_fields import ANY, FieldColumn, VendorFields, column_name, field_name, free_name
 
 _NORMALIZED_CHARS = 1_000
 """Maximum characters of a key that becomes a column name."""
 _SHORTENED_CHARS = 60
 """Characters from which on dlt may shorten a name and add a hash."""
-_MAX_SAME_NAME_KEYS = 20
-"""Maximum keys with the same column name that are checked for sharing one column."""
+_FEW_KEYS = 8
+"""So many keys are looked for one by one in all rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,12 @@ class _Rows(Protocol):
 
     def __len__(self) -> int: ...
 
-    def values(self, key: str) -> Values:
-        """The value of each row under the key; None where a row lacks it."""
+    def values(self, key: str, *others: str) -> Values:
+        """The value of each row under the first of the keys that it has; None where it lacks them."""
         ...
 
-    def with_values(self) -> set[str]:
-        """The keys under which at least one row has a value."""
+    def with_values(self, keys: set[str]) -> set[str]:
+        """Those of the keys under which at least one row has a value."""
         ...
 
     def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
@@ -84,14 +85,19 @@ class _ListedRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def values(self, key: str) -> list[Json]:
+    def values(self, key: str, *others: str) -> list[Json]:
+        if others:
+            keys = (key, *others)
+            return [next((row[key] for key in keys if key in row), None) for row in self._rows]
         try:
             return list(map(itemgetter(key), self._rows))
         except KeyError:
             return [row.get(key) for row in self._rows]
 
-    def with_values(self) -> set[str]:
-        return {key for row in self._rows for key, value in row.items() if value is not None}
+    def with_values(self, keys: set[str]) -> set[str]:
+        if len(keys) <= _FEW_KEYS:
+            return {key for key in keys if any(row.get(key) is not None for row in self._rows)}
+        return keys & {key for row in self._rows for key, value in row.items() if value is not None}
 
     def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
         return (
@@ -109,11 +115,12 @@ class _ColumnarRows:
     def __len__(self) -> int:
         return self._size
 
-    def values(self, key: str) -> Values:
+    def values(self, key: str, *others: str) -> Values:
+        assert not others  # noqa: S101 - rows that were read back come one by one
         return self._columns[key]
 
-    def with_values(self) -> set[str]:
-        return {key for key, values in self._columns.items() if narrowest_type(values) is not None}
+    def with_values(self, keys: set[str]) -> set[str]:
+        return {key for key in keys if holds_of(self._columns[key]) is not None}
 
     def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
         return ((index, key, value) for key in keys for index, value in enumerate(_as_list(self.values(key))))
@@ -129,12 +136,12 @@ class _RuledRows:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def values(self, key: str) -> Values:
-        values = self._rows.values(key)
+    def values(self, key: str, *others: str) -> Values:
+        values = self._rows.values(key, *others)
         return _hashed(values, self._rules) if self._rules.action(key) == "hash" else values
 
-    def with_values(self) -> set[str]:
-        return self._rows.with_values() & self.keys
+    def with_values(self, keys: set[str]) -> set[str]:
+        return self._rows.with_values(keys & self.keys)
 
     def values_of(self, keys: set[str]) -> Iterator[tuple[int, str, Json]]:
         for index, key, value in self._rows.values_of(keys):
@@ -155,6 +162,7 @@ def to_arrow(
     *,
     stored_types: Mapping[str, str],
     normalize: Callable[[str], str],
+    fields: VendorFields | None = None,
     limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
     rules: TableRules = NO_RULES,
 ) -> Columns:
@@ -166,6 +174,7 @@ def to_arrow(
         stored_types: the dlt types that columns of this table have in the warehouse already. They stay columns,
             and count against the limits.
         normalize: the warehouse's name for a vendor's key.
+        fields: the columns of undeclared keys that are known from before; None where there are none.
         rules: which fields are left out or hashed.
     """
     source: _Rows = _ColumnarRows(rows) if isinstance(rows, RowColumns) else _ListedRows(rows)
@@ -175,9 +184,11 @@ def to_arrow(
     for column in table.columns:
         key = column.source or column.name
         builder.add_declared(column.name, source.values(key) if key in source.keys else None, column.type)
-    named, without_column = builder.name_undeclared(source, normalize)
-    for keys, name in named:
-        builder.add_undeclared(name, _first_values(source, keys), keys[0])
+    named, without_column = builder.name_undeclared(
+        source, normalize, VendorFields() if fields is None else fields
+    )
+    for field_column, keys in named:
+        builder.add_undeclared(field_column, source.values(*keys), keys[0])
     for index, key, value in source.values_of(without_column) if without_column else ():
         builder.add_to_other_fields(index, key, value)
     return builder.build()
@@ -212,20 +223,6 @@ def _as_list(values: Values) -> list[Json]:
     return as_list
 
 
-def _first_values(source: _Rows, keys: Sequence[str]) -> Values:
-    """The first value of each row under any of the keys; None where it has none."""
-    if len(keys) == 1:
-        return source.values(keys[0])
-    several = zip(*(_as_list(source.values(key)) for key in keys), strict=True)
-    return [next((value for value in values if value is not None), None) for values in several]
-
-
-def _can_share_column(source: _Rows, keys: Sequence[str]) -> bool:
-    """Whether no row has values under more than one of the keys."""
-    several = zip(*(_as_list(source.values(key)) for key in keys), strict=True)
-    return not any(sum(value is not None for value in values) > 1 for values in several)
-
-
 _NOT_ALPHANUMERIC = re.compile("[^a-zA-Z0-9]+")
 _DLT_REPLACEMENTS = str.maketrans("+*@|", "xxal")
 
@@ -235,15 +232,6 @@ def _comparable(name: str) -> str:
     return _NOT_ALPHANUMERIC.sub("", name.translate(_DLT_REPLACEMENTS)).lower().rstrip("x")
 
 
-def _unused_name(name: str, taken: Container[str]) -> str:
-    number = 1
-    free = name
-    while free in taken:
-        number += 1
-        free = f"{name}__v{number}"  # dlt's snake_case would rewrite __2, but leaves __v2
-    return free
-
-
 class _TableBuilder:
     """Builds the columns of one Arrow table."""
 
@@ -251,12 +239,13 @@ class _TableBuilder:
         self, size: int, table: Table, stored_types: Mapping[str, str], limits: ColumnLimits
     ) -> None:
         self._size = size
+        self._table = table
         self._stored = stored_types
         self._limits = limits
         self._declared = {column.name for column in table.columns}
         self._sources = {column.source or column.name for column in table.columns}
-        self._columns_left = limits.columns - sum(map(self._is_vendors, stored_types))
-        """Number of undeclared columns that may still be added."""
+        self._vendors = set(filter(self._is_vendors, stored_types))
+        """The columns that count against the limit."""
         self._arrays: dict[str, pa.Array] = {}
         self._types: dict[str, str] = {}
         self._variants: dict[str, tuple[str | None, dict[int, Json]]] = {}
@@ -269,63 +258,97 @@ class _TableBuilder:
         return not is_own and name.removesuffix(VARIANT) not in self._declared
 
     def name_undeclared(
-        self,
-        source: _Rows,
-        normalize: Callable[[str], str],
-    ) -> tuple[list[tuple[tuple[str, ...], str]], set[str]]:
-        """Returns the keys and name of each undeclared column, and the keys that become no column.
+        self, source: _Rows, normalize: Callable[[str], str], fields: VendorFields
+    ) -> tuple[list[tuple[FieldColumn, list[str]]], set[str]]:
+        """Returns each undeclared column with its keys in ``source``, and the keys that become no column.
 
-        A row that was read back has the warehouse's name where a fresh one has the vendor's: both are one column,
-        unless a row has both. A key that already is its name comes first.
+        A row that was read back has its values under ``stored_key``; a key of the vendor's in it is newer.
         """
-        keys = source.keys - self._sources
+        table, keys = self._table, source.keys - self._sources
+        stored = {key: name for key in keys if (name := stored_column(key)) is not None}
+        read_back = {key: name for key, name in stored.items() if name not in self._declared}
+        names = {key: field_name(table, key) for key in keys - read_back.keys()}
+        columns = fields.of(table.name) if keys else {}
+        fresh = {key for key, name in names.items() if name not in columns}
         without_column: set[str] = set()
-        if len(keys) > self._columns_left:
-            keys &= source.with_values()
-            # dlt remembers each name that it was asked for.
-            stored = set(map(_comparable, self._stored))
-            has_shortened = max(map(len, self._stored), default=0) >= _SHORTENED_CHARS
-            fresh = sorted(
-                key
-                for key in keys
-                if _comparable(key) not in stored
-                and not (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
+        while fresh := source.with_values(fresh) - without_column if fresh else fresh:
+            wanted, beyond = self._wanted(fresh, columns, normalize)
+            without_column |= beyond
+            if wanted:
+                holds = {key: holds_of(source.values(key)) or ANY for key in wanted}
+                fields.keep(table.name, self._allotted(wanted, holds, columns))
+                columns = fields.of(table.name)
+            fresh = {key for key in fresh - beyond if names[key] not in columns}
+        named: dict[str, tuple[FieldColumn, list[str]]] = {}
+        for key, name in sorted(names.items()):
+            if (column := columns.get(name)) is not None:
+                named.setdefault(column.name, (column, []))[1].append(key)
+        by_column = {column.name: column for column in columns.values()}
+        for key, stored_name in read_back.items():
+            column = by_column.get(stored_name) or FieldColumn(
+                stored_name, self._stored_holds(stored_name) or holds_of(source.values(key)) or ANY
             )
-            short = [key for key in fresh if len(key) <= self._limits.name_length]
-            without_column = set(fresh).difference(short[: max(0, self._columns_left)])
-        wanted: dict[str, list[tuple[bool, str]]] = {}
-        for key in keys - without_column:
-            if len(key) > _NORMALIZED_CHARS:
-                without_column.add(key)
-                continue
-            try:
-                name = normalize(key)
-            except ValueError:
-                name = ""
-            wanted.setdefault(encodable(name) or "unnamed", []).append((name != key, key))
-        named = []
-        taken = self._declared | {OTHER_FIELDS}
-        for name, same in sorted(wanted.items()):
-            alike = [key for _, key in sorted(same)]
-            is_one = len(alike) == 1 or (
-                len(alike) <= _MAX_SAME_NAME_KEYS and _can_share_column(source, alike)
-            )
-            for group in [tuple(alike)] if is_one else [(key,) for key in alike]:
-                free = _unused_name(name.lstrip("_") if name.startswith("_dlt_") else name, taken)
-                if self._may_add(free, longest_key=max(map(len, group))):
-                    taken.add(free)
-                    named.append((group, free))
-                else:
-                    without_column.update(group)
-        return named, without_column
+            named.setdefault(stored_name, (column, []))[1].append(key)
+        self._vendors |= {column.name for column in columns.values()}
+        return list(named.values()), without_column
 
-    def _may_add(self, name: str, *, longest_key: int = 0) -> bool:
+    def _wanted(
+        self, keys: set[str], columns: Mapping[str, FieldColumn], normalize: Callable[[str], str]
+    ) -> tuple[dict[str, str], set[str]]:
+        """The names of keys that become columns, and the keys that do not; ``columns`` are those of other fields."""
+        table, taken = self._table, {column.name for column in columns.values()}
+        left = self._limits.columns - len(self._vendors | taken)
+        # dlt remembers each name that it was asked for.
+        stored = set(map(_comparable, self._stored))
+        has_shortened = max(map(len, self._stored), default=0) >= _SHORTENED_CHARS
+        known = {
+            key
+            for key in keys
+            if _comparable(vendors_key(table, key)) in stored
+            or (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
+        }
+        short = sorted(key for key in keys - known if len(key) <= self._limits.name_length)
+        wanted = {}
+        for key in (*sorted(known), *short[: max(0, left)]):
+            try:
+                name = (
+                    column_name(normalize(vendors_key(table, key))) if len(key) <= _NORMALIZED_CHARS else None
+                )
+            except ValueError:
+                name = column_name("")
+            is_there = name is not None and name in self._stored and name not in taken
+            if name is not None and (is_there or (left > 0 and self._is_short(name, key))):
+                wanted[key] = name
+                left -= not is_there
+        return wanted, keys - wanted.keys()
+
+    def _allotted(
+        self, names: Mapping[str, str], holds: Mapping[str, str], columns: Mapping[str, FieldColumn]
+    ) -> dict[str, FieldColumn]:
+        """Columns for keys of these names; a key that already is its name comes first."""
+        table, taken = self._table, {column.name for column in columns.values()}
+        allotted = {}
+        for key, name in sorted(names.items(), key=lambda item: (item[0] != item[1], item[0])):
+            free = free_name(table, vendors_key(table, key), name, taken=taken, stored=self._stored)
+            taken.add(free)
+            allotted[field_name(table, key)] = FieldColumn(free, self._stored_holds(free) or holds[key])
+        return allotted
+
+    def _stored_holds(self, name: str) -> str | None:
+        """What a stored column without a field holds; None where it is not stored."""
+        type_ = self._stored.get(name)
+        return ANY if type_ == "text" else type_
+
+    def _is_short(self, name: str, key: str = "") -> bool:
+        return max(len(name), len(key)) <= self._limits.name_length
+
+    def _may_add_variant(self, name: str) -> bool:
         """Whether the column exists or may be added; counts an added one against the limit."""
         if name in self._stored:
             return True
-        if self._columns_left <= 0 or max(len(name), longest_key) > self._limits.name_length:
+        if len(self._vendors) >= self._limits.columns or not self._is_short(name):
             return False
-        self._columns_left -= 1
+        self._vendors.add(name)
         return True
 
     def add_declared(self, name: str, values: Values | None, type_: str) -> None:
@@ -333,36 +356,46 @@ class _TableBuilder:
         type_ = self._stored.get(name, type_)
         if values is None:
             self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)
-        elif (array := whole_column(values, type_)) is not None:
-            self._add(name, array, type_)
         else:
-            self._add_value_by_value(name, values, type_, DECLARED_FITS)
+            self._add_converted(name, values, type_, type_, DECLARED_FITS)
 
-    def add_undeclared(self, name: str, values: Values, key: str) -> None:
-        """Adds an undeclared column, of its stored type or else of the narrowest type that holds all values."""
-        type_ = narrowest_type(values)
-        if type_ is None:
+    def add_undeclared(self, column: FieldColumn, values: Values, key: str) -> None:
+        """Adds an undeclared column that has any value."""
+        if holds_of(values) is None:
             return
-        type_ = self._stored.get(name, type_)
-        if (array := whole_column(values, type_)) is not None:
-            self._add(name, array, type_)
-        else:
-            self._add_value_by_value(name, values, type_, UNDECLARED_FITS, key)
+        type_ = self._stored.get(column.name, column.type)
+        # A column that was altered by hand holds what its type can.
+        holds = column.holds if type_ == column.type else type_
+        self._add_converted(column.name, values, type_, holds, UNDECLARED_FITS, key)
 
     def add_to_other_fields(self, index: int, key: str, value: Json) -> None:
         """Adds a value whose key becomes no column to ``other_fields`` of its row."""
         if value is not None:
-            self._others.setdefault(index, {})[key] = value
+            self._others.setdefault(index, {})[vendors_key(self._table, key)] = value
 
     def _add(self, name: str, array: pa.Array, type_: str) -> None:
         if type_ in ARROW:
             self._arrays[name] = without_nul(array) if array.type == ARROW["text"] else array
             self._types[name] = type_
 
-    def _add_value_by_value(
-        self, name: str, values: Values, type_: str, fits: Mapping[str, Fit], key: str | None = None
+    def _add_converted(
+        self,
+        name: str,
+        values: Values,
+        type_: str,
+        holds: str,
+        fits: Mapping[str, Fit],
+        key: str | None = None,
     ) -> None:
-        fit = fits.get(type_, never_fits)
+        if type_ in ARROW and (array := whole_column(values, holds)) is not None:
+            self._add(name, array, type_)
+        else:
+            fit = fits[holds] if type_ in ARROW else never_fits
+            self._add_value_by_value(name, values, type_, fit, key)
+
+    def _add_value_by_value(
+        self, name: str, values: Values, type_: str, fit: Fit, key: str | None = None
+    ) -> None:
         if not isinstance(values, list):
             values = values.to_pylist()
         fitting: list[Any] = []
@@ -381,8 +414,8 @@ class _TableBuilder:
 
     def build(self) -> Columns:
         for name, (key, misfits) in sorted(self._variants.items()):
-            variant = _unused_name(name + VARIANT, self._types)
-            if key is None or self._may_add(variant):
+            variant = name + VARIANT
+            if key is None or self._may_add_variant(variant):
                 texts = [as_text(misfits[index]) if index in misfits else None for index in range(self._size)]
                 self._add(variant, pa.array(texts, ARROW["text"]), "text")
             else:

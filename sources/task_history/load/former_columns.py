@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import dlt
+
+from ..core.log import log
 from ..core.models import Table
 
 _COPIED_COLUMNS = "x-task-history-copied-columns"
@@ -13,7 +16,28 @@ FormerColumns = dict[str, dict[str, str]]
 """Present column names by table and former column name."""
 
 
-def not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> FormerColumns:
+def copied(
+    pipeline: dlt.Pipeline,
+    schema: Any,
+    own: Iterable[Table],
+    execute: Callable[[Iterable[str]], None],
+    qualified: Callable[[str], str],
+) -> bool:
+    """Copies the values of renamed columns that are not copied yet; False where there are none.
+
+    The columns are marked as copied after the values: a run that is killed in between copies them again.
+    """
+    former = _not_copied(own, schema.tables)
+    if former:
+        execute(_statements(former, qualified))
+        with pipeline.managed_state():
+            pipeline.schemas.save_schema(_marked_copied(schema, former))
+        pipeline.sync_schema(schema.name)
+        log.info("former_columns_copied", tables=",".join(sorted(former)))
+    return bool(former)
+
+
+def _not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> FormerColumns:
     """Columns that stored tables have under a former name and whose values are not copied yet."""
     former: FormerColumns = {}
     for table in own:
@@ -25,7 +49,7 @@ def not_copied(own: Iterable[Table], stored: Mapping[str, Any]) -> FormerColumns
     return former
 
 
-def statements(former: FormerColumns, qualified: Callable[[str], str]) -> Iterator[str]:
+def _statements(former: FormerColumns, qualified: Callable[[str], str]) -> Iterator[str]:
     """SQL statements that copy the values; running them again changes nothing."""
     for name, renamed in former.items():
         for before, column in renamed.items():
@@ -35,7 +59,7 @@ def statements(former: FormerColumns, qualified: Callable[[str], str]) -> Iterat
             )
 
 
-def marked_copied(schema: Any, former: FormerColumns) -> Any:
+def _marked_copied(schema: Any, former: FormerColumns) -> Any:
     """A copy of dlt's schema in which these columns are marked as copied."""
     schema = schema.clone()
     for name, renamed in former.items():

@@ -37,6 +37,8 @@ from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
 from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
+from .stored_fields import StoredFields
+from .vendor_fields import VendorFields
 
 
 class Loader:
@@ -71,6 +73,7 @@ class Loader:
         self._limits = limits
         self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
+        self._fields = VendorFields(StoredFields(self), run_id=run_id)
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
         self._connection = SharedConnection(
@@ -256,7 +259,13 @@ class Loader:
             return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
 
         return ArrowWriter(
-            stored, normalize, self._secrets, limits=self._limits, rules=self.rules, warned=self._warned
+            stored,
+            normalize,
+            self._secrets,
+            fields=self._fields,
+            limits=self._limits,
+            rules=self.rules,
+            warned=self._warned,
         )
 
     def cursor(self) -> datetime | None:
@@ -427,20 +436,10 @@ class Loader:
             dlt_internals.make_own_tables(self.pipeline, self._schema() or dlt.Schema(self.system.name))
 
     def _copy_former_columns(self) -> None:
-        """Copies the values of renamed columns that an earlier version wrote under the former name.
-
-        The columns are marked as copied after the values: a run that is killed in between copies them again.
-        """
-        schema = self._schema()
-        former = former_columns.not_copied(tables.of(self.system), schema.tables)
-        if not former:
-            return
-        self.execute(former_columns.statements(former, self.qualified))
-        with self.pipeline.managed_state():
-            self.pipeline.schemas.save_schema(former_columns.marked_copied(schema, former))
-        self.pipeline.sync_schema(self.system.name)
-        self._cached_schema = None
-        log.info("former_columns_copied", tables=",".join(sorted(former)))
+        """Copies the values of renamed columns that an earlier version wrote under the former name."""
+        schema, own = self._schema(), tables.of(self.system)
+        if former_columns.copied(self.pipeline, schema, own, self.execute, self.qualified):
+            self._cached_schema = None
 
     def _mend(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""

@@ -27,6 +27,7 @@ from ..warehouse.column_rules import ColumnRules
 from .arrow import deduplicated, to_arrow
 from .destinations.base import PARTITION_MAY_CHANGE
 from .dlt_internals import CLUSTER_COLUMNS_HINT, TABLE_DESCRIPTION_HINT, steps
+from .vendor_fields import VendorFields
 
 Stored = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
@@ -82,11 +83,13 @@ class ArrowWriter:
         normalize: Callable[[str], str],
         secrets: OwnSecrets,
         *,
+        fields: VendorFields | None = None,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
         rules: ColumnRules | None = None,
         warned: set[str] | None = None,
     ) -> None:
         self.stored = stored
+        self.fields = VendorFields() if fields is None else fields
         self.secrets = secrets
         self.normalize = normalize
         self._limits = limits
@@ -102,6 +105,7 @@ class ArrowWriter:
             table,
             stored_types=known,
             normalize=self.normalize,
+            fields=self.fields,
             limits=self._limits,
             rules=self._rules.of(table.name),
         )
@@ -149,8 +153,11 @@ def arrow_batch(system: System, batch: Batch, writer: ArrowWriter) -> ArrowBatch
     by_name: dict[str, Any] = {}
     for table in tables.of(system):
         parts = [writer.arrow(table, part) for part in batch.columnar.pop(table.name, ())]
-        if rows := batch.rows.pop(table.name, None):
-            parts.append(writer.arrow(table, rows))
+        listed = batch.rows.pop(table.name, [])
+        if table is tables.VENDOR_FIELDS:
+            listed += writer.fields.unwritten()
+        if listed:
+            parts.append(writer.arrow(table, listed))
         if parts:
             rows = deduplicated(parts, table)
             index = rows.schema.get_field_index(LOADED_AT.name)

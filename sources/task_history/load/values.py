@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ..core.arrow import ARROW, Values, instants
+from ..core.fields import JsonText, MisfitText, StoredText
 from ..core.json import exact_json
 from ..core.json_reading import SentNumber
 from ..core.models import Json
@@ -31,6 +32,8 @@ Fit = Callable[[Json], Any]
 
 _WHOLE_COLUMN_TYPES: dict[str, frozenset[type]] = {
     "text": frozenset({str}),
+    "any": frozenset({str}),
+    "json": frozenset({JsonText, StoredText}),
     "timestamp": frozenset({str}),
     "bigint": frozenset({int}),
     "double": frozenset({float}),
@@ -38,15 +41,19 @@ _WHOLE_COLUMN_TYPES: dict[str, frozenset[type]] = {
 }
 
 
-def whole_column(values: Values, type_: str) -> pa.Array | None:
-    """The column as Arrow converts it at once; None when its values must be converted one by one."""
+def whole_column(values: Values, holds: str) -> pa.Array | None:
+    """The column as Arrow converts it at once; None when its values must be converted one by one.
+
+    ``holds`` is a type of dlt's, ``json`` or ``any``.
+    """
+    type_ = "text" if holds in ("json", "any") else holds
     if not isinstance(values, list):
-        return _arrow_column(values, type_)
+        return None if holds == "json" else _arrow_column(values, type_)
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if type_ == "timestamp" and kinds == {datetime}:
         return _instants(values)
-    if type_ not in ARROW or not kinds <= _WHOLE_COLUMN_TYPES[type_]:
+    if type_ not in ARROW or not kinds <= _WHOLE_COLUMN_TYPES[holds]:
         return None
     try:
         if type_ == "timestamp":
@@ -71,25 +78,26 @@ def _instants(values: list[datetime | None]) -> pa.Array | None:
     return None
 
 
-def narrowest_type(values: Values) -> str | None:
-    """The narrowest dlt type that holds all values exactly; None when all values are None."""
+def holds_of(values: Values) -> str | None:
+    """What a new column for these values holds: the narrowest dlt type, or json; None when all values are None."""
     if not isinstance(values, list):
-        return None if values.null_count == len(values) else _TYPES.get(values.type, "text")
+        return None if values.null_count == len(values) else _TYPES.get(values.type, "json")
     kinds = set(map(type, values))
     kinds.discard(type(None))
     if not kinds:
         return None
+    if kinds == {str}:
+        return "text"
     if kinds == {bool}:
         return "bool"
-    if kinds == {int}:
-        return "bigint" if all(value is None or value in INT64 for value in values) else "text"
+    if kinds == {int} and all(value is None or value in INT64 for value in values):
+        return "bigint"
     if kinds <= {int, float, Decimal, SentNumber} and all(
         value is None or _fits(value, _double) for value in values
     ):
         return "double"
-    if kinds == {datetime}:
-        return "timestamp"
-    return "text"
+    # A field of instants is one, also where some could not be parsed.
+    return "timestamp" if datetime in kinds else "json"
 
 
 def _fits(value: Json, fit: Fit) -> bool:
@@ -183,11 +191,42 @@ def _timestamp(value: Json) -> datetime:
     return parsed
 
 
+def _text(value: Json) -> str:
+    """A text as it was sent; any other value would look like a text."""
+    if not isinstance(value, str) or isinstance(value, JsonText):
+        raise Misfit
+    return encodable(value)
+
+
+def _json(value: Json) -> str:
+    return value if isinstance(value, JsonText | StoredText) else encodable(exact_json(value))
+
+
+def _unless_misfit(fit: Fit) -> Fit:
+    """The same, but for texts that are known not to fit."""
+
+    def converted(value: Json) -> Any:
+        if isinstance(value, MisfitText):
+            raise Misfit
+        return fit(value)
+
+    return converted
+
+
 UNDECLARED_FITS: dict[str, Fit] = {
-    "text": as_text,
+    "text": _text,
+    "json": _json,
+    "any": as_text,
     "bigint": _bigint,
     "double": _double,
     "bool": _bool,
     "timestamp": _timestamp,
 }
-DECLARED_FITS: dict[str, Fit] = {**UNDECLARED_FITS, "bigint": _bigint_or_digits}
+UNDECLARED_FITS = {holds: _unless_misfit(fit) for holds, fit in UNDECLARED_FITS.items()}
+"""Conversions by what a column of an undeclared field holds, see ``vendor_fields``."""
+DECLARED_FITS: dict[str, Fit] = {
+    **UNDECLARED_FITS,
+    "text": _unless_misfit(as_text),
+    "bigint": _unless_misfit(_bigint_or_digits),
+}
+"""Conversions by the type of a declared column."""

@@ -69,6 +69,7 @@ def timestamp_columns(name: str, description: str, source: str) -> tuple[Column,
             f"{name}_exact",
             "The same as the vendor sent it, where that is finer than a microsecond.",
             f"{source}Exact",
+            is_derived=True,
         ),
     )
 

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
-from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row
+from ..core.fields import apart
+from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row, Table
 
 
 def instant(value: Json) -> datetime | None:
@@ -46,7 +47,10 @@ def timed(row: Row, names: Sequence[str]) -> Row:
             parsed[name] = None
         elif (moment := instant_or_millis(value)) is not None:
             if isinstance(value, str) and _LONG_FRACTION.search(value):
-                parsed[f"{name}Exact"] = value
+                exact = f"{name}Exact"
+                if exact in row:
+                    parsed[f"{exact}{NUL}"] = row[exact]
+                parsed[exact] = value
             parsed[name] = moment
     return parsed
 
@@ -70,8 +74,10 @@ _NAME = re.compile(r"(?!(?=[^0-9]*[0-9]).{20})[A-Za-z_][A-Za-z0-9_]{0,40}")
 """Field names that an error may show; long ones with digits may be tokens."""
 
 
-def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
+def rows_under(data: Json, keys: Sequence[str], *, what: str, table: Table) -> list[Row]:
     """The list of objects under the first of ``keys`` that is present, or the answer itself if it is a list.
+
+    They are rows of ``table``, see ``fields.apart``.
 
     Raises:
         UnexpectedResponse: none of the keys is there, or what is there is no list of objects.
@@ -79,15 +85,15 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str) -> list[Row]:
     rows, path = _list_under(data, keys, what=what)
     if not all(isinstance(row, dict) for row in rows):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return rows
+    return [apart(table, row) for row in rows]
 
 
 def rows_with_id(
-    data: Json, keys: Sequence[str], identity: str | None, *, what: str
+    data: Json, keys: Sequence[str], identity: str | None, *, what: str, table: Table
 ) -> tuple[list[Row], tuple[RejectedRow, ...]]:
     """The list under the first of ``keys`` in two parts: objects with an id under ``identity``, and all other values.
 
-    ``identity`` is None where objects need no id.
+    ``identity`` is None where objects need no id. They are rows of ``table``, see ``fields.apart``.
 
     Raises:
         UnexpectedResponse: none of the keys is there, or what is there is no list.
@@ -95,8 +101,8 @@ def rows_with_id(
     rows, _ = _list_under(data, keys, what=what)
     faults = [_fault(row, identity) for row in rows]
     if not any(faults):
-        return rows, ()
-    kept = [row for row, fault in zip(rows, faults, strict=True) if not fault]
+        return [apart(table, row) for row in rows], ()
+    kept = [apart(table, row) for row, fault in zip(rows, faults, strict=True) if not fault]
     rejected = (
         RejectedRow(position, row, fault)
         for position, (row, fault) in enumerate(zip(rows, faults, strict=True))

@@ -18,6 +18,7 @@ from datetime import date, datetime
 from typing import Literal
 
 from ..core.errors import ConfigurationError
+from ..core.fields import stored_column
 from ..core.json import exact_json
 from ..core.keyed_hash import KeyedHash, keyed_hash
 from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
@@ -56,6 +57,7 @@ class TableRules:
 
     def action(self, name: str) -> Action | None:
         """What is done with the field of that key, or the column of that name."""
+        name = stored_column(name) or name
         if name in self.unruled:
             return None
         return self.declared.get(name) or self.others.get(_comparable(name))

@@ -276,6 +276,28 @@ def has_person(system: System) -> bool:
     return any(one.person is not None for one in (system, *system.companions))
 
 
+VENDOR_FIELDS = Table(
+    "vendor_fields",
+    "One row per field that the vendor sends and does not document: the column that holds it, the same for ever. Where "
+    "two rows name one column, the first one counts.",
+    ("table_name", "field", "column_name"),
+    (
+        text("table_name", "The table."),
+        text("field", "The vendor's name of the field, exact, as JSON writes it (without quotes)."),
+        text("column_name", "The column of that table that holds its values."),
+        text(
+            "holds",
+            "What the column holds: text, as it was sent; json, any value as JSON text, where a text has quotes; bigint, "
+            "double, bool or timestamp; any, in a column of an earlier version, texts as they were and all else as JSON.",
+        ),
+        timestamp("allotted_at", "When the field got its column."),
+        text("run_id", "The run that first saw the field (sync_runs.run_id)."),
+        LOADED_AT,
+    ),
+    newest="allotted_at",
+)
+
+
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
     own = [table for listing in (system, *system.companions) for table in of_one(listing)]
@@ -288,6 +310,7 @@ def of(system: System) -> tuple[Table, ...]:
         READS,
         REJECTED_ROWS,
         *((ERASURES, LEFT_OUT) if has_person(system) else ()),
+        VENDOR_FIELDS,
     )
 
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_history.core.arrow import ARROW, RowColumns
+from task_history.core.json import exact_json
 from task_history.core.json_reading import parse
 from task_history.core.models import Column, ColumnLimits, Row, Table
 from task_history.load.arrow import Columns, to_arrow
@@ -207,7 +208,8 @@ UNKNOWN = {
     "dates": (["2023-02-20T06:21:43Z"], "text", ["2023-02-20T06:21:43Z"]),
     "objects": ([{"a": Decimal("1.50")}, {}], "text", ['{"a":1.50}', "{}"]),
     "lists": ([[1, "ü"], None], "text", ['[1,"ü"]', None]),
-    "mixed": (["a", 1, True, None, [1]], "text", ["a", "1", "true", None, "[1]"]),
+    "mixed": (["a", 1, True, None, [1]], "text", ['"a"', "1", "true", None, "[1]"]),
+    "text and number": (["5", 5], "text", ['"5"', "5"]),
     "bool and int": ([True, 1], "text", ["true", "1"]),
     "instants": ([NOW], "timestamp", [NOW]),
 }
@@ -356,7 +358,7 @@ def is_same(cell: Any, value: Any) -> bool:
     if isinstance(cell, datetime):
         return isinstance(value, str) and cell.isoformat()[:10] == value[:10]
     if isinstance(value, str):
-        return bool(cell == encodable(value))
+        return cell in (encodable(value), encodable(exact_json(value)))
     kept = simplejson.loads(simplejson.dumps(value, use_decimal=True), use_decimal=True)
     try:
         return bool(simplejson.loads(cell, use_decimal=True) == kept)

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ...core.errors import UnexpectedResponse
+from ...core.fields import apart
 from ...core.json import exact_json
 from ...core.json_reading import parse, shallow
-from ...core.models import Json, Page, Request, Row, Window
+from ...core.models import Json, Page, Request, Row, Table, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Person, Statistics, System
@@ -45,6 +46,13 @@ ENDED = frozenset(status for status in VIEWS.ended_statuses if status.startswith
 RUN_ENDED = VIEWS.ended_statuses - ENDED - {"skipped"}
 """Statuses of runs that have ended; only a step is skipped."""
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
+_STATISTICS = {
+    "timeSeries": STATS,
+    "statuses": BY_STATUS,
+    "sourceSystems": BY_SOURCE,
+    "recentFailures": FAILURES,
+}
+"""The tables of the lists in an answer with statistics."""
 _LIST_FIELDS = frozenset(column.source for column in RUNS.columns if column.source)
 _MISSING = re.compile(r"not found|no such|does not exist|unknown execution", re.IGNORECASE)
 
@@ -75,16 +83,24 @@ def is_gone(status: int, message: str) -> bool:
 
 
 def read_page(data: Json) -> Page:
+    return _page(data, EXECUTIONS)
+
+
+def read_runs_page(data: Json) -> Page:
+    return _page(data, RUNS)
+
+
+def _page(data: Json, table: Table) -> Page:
     what = "list"
     content = _data(data, what=what)
     has_more: Json = data.get("hasMore")
     if isinstance(content, dict):
         if "items" not in content:
-            rows_under(content, ("items",), what=what)
+            rows_under(content, ("items",), what=what, table=table)
         has_more = content.get("hasMore")
         # Go encodes an empty list as null.
         content = content["items"] if content["items"] is not None else []
-    rows, rejected = rows_with_id(content, (), "id", what=what)
+    rows, rejected = rows_with_id(content, (), "id", what=what, table=table)
     return Page(
         [timed(row, _TIMES) for row in rows],
         total=None,
@@ -127,7 +143,8 @@ def read_run(data: Json) -> Detail:
         for name, value in run.items()
         if name not in _LIST_FIELDS and name != "executionState"
     }
-    return Detail(timed(fields, _TIMES), {"workflowDefinition": None, **other_fields}, nodes)
+    extra = {"workflowDefinition": None, **apart(RUN_DETAILS, other_fields)}
+    return Detail(timed(apart(RUNS, fields), _TIMES), extra, nodes)
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions
@@ -153,13 +170,15 @@ def read_execution(data: Json) -> Detail:
     if not isinstance(execution, dict) or execution.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'execution' under 'data'.")
     events, rejected = rows_with_id(
-        {"events": content.get("events") or []}, ("events",), None, what="execution"
+        {"events": content.get("events") or []}, ("events",), None, what="execution", table=EVENTS
     )
     identity = str(execution["id"])
     positions = Page(events, None, None, rejected=rejected).positions
     rows = [_event(identity, position, event) for position, event in zip(positions, events, strict=True)]
-    extra = {"message": content.get("message")}
-    return Detail(timed(execution, _TIMES), extra, rows, unreadable=not_stored("events", rejected))
+    extra = {name: value for name, value in content.items() if name not in ("execution", "events")}
+    extra = {"message": None, **apart(DETAILS, extra)}
+    row = timed(apart(EXECUTIONS, execution), _TIMES)
+    return Detail(row, extra, rows, unreadable=not_stored("events", rejected))
 
 
 # https://docs.b3os.org/api/reference/get-v1-executions-stats
@@ -186,15 +205,15 @@ def read_stats(
     granularity = values.stats_granularity
     span: Row = {"granularity": granularity, "window_start": window.start, "window_end": window.end}
     parts = {
-        name: rows_under({name: content.get(name) or []}, (name,), what="statistics")
-        for name in ("timeSeries", "statuses", "sourceSystems", "recentFailures")
+        name: rows_under({name: content.get(name) or []}, (name,), what="statistics", table=table)
+        for name, table in _STATISTICS.items()
     }
     summary = content.get("summary")
     if summary is not None and not isinstance(summary, dict):
         raise UnexpectedResponse("statistics: expected an object under 'summary'.")
     return {
         STATS.name: list(_buckets(values, window, parts["timeSeries"], settled_before)),
-        SUMMARY.name: [{**_rated(summary), **span}] if summary else [],
+        SUMMARY.name: [{**_rated(apart(SUMMARY, summary)), **span}] if summary else [],
         BY_STATUS.name: [{**row, **span} for row in parts["statuses"] if row.get("status")],
         BY_SOURCE.name: [
             {**_rated(row), **span, "sourceSystem": row.get("sourceSystem") or ""}
@@ -265,6 +284,7 @@ def _nodes(
         path = node_id if parent is None else f"{parent}[{iteration}].{node_id}"
         # The context repeats the properties and storage of the whole workflow.
         fields = {name: value for name, value in node.items() if name not in ("iterations", "context")}
+        fields = apart(NODES, fields)
         yield {
             **{name: _masked(value, node.get("secretKeys")) for name, value in timed(fields, _TIMES).items()},
             "secretKeys": node.get("secretKeys"),
@@ -347,7 +367,7 @@ _RUNS = System(
     workflow_column="workflow_id",
     person=Person("triggered_by"),
     failed_statuses=("failure",),
-    listing=Listing(kind="full_scan", page_size=PAGE, request=runs_request, read=read_page),
+    listing=Listing(kind="full_scan", page_size=PAGE, request=runs_request, read=read_runs_page),
     details=Details(
         steps=NODES,
         log=RUN_DETAILS,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
+from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_with_id
@@ -94,7 +95,7 @@ def list_request(
 
 def read_page(data: Json) -> Page:
     keys = ("workflowExecutions", "data")
-    rows, rejected = rows_with_id(data, keys, "id", what="list of executions")
+    rows, rejected = rows_with_id(data, keys, "id", what="list of executions", table=EXECUTIONS)
     if not isinstance(data, dict):
         return Page(rows, total=None, more=None, rejected=rejected)
     total = data.get("total")
@@ -120,7 +121,7 @@ def read_execution(data: Json) -> Detail:
         raise UnexpectedResponse("execution: expected an object with the key 'id'.")
     steps = data.get("stepExecutions")
     rows, rejected = rows_with_id(
-        {"stepExecutions": steps or []}, ("stepExecutions",), "id", what="execution"
+        {"stepExecutions": steps or []}, ("stepExecutions",), "id", what="execution", table=STEPS
     )
     for row in rows:
         row.setdefault("workflowExecutionId", data["id"])
@@ -133,7 +134,8 @@ def read_execution(data: Json) -> Detail:
         name: value for name, value in data.items() if name not in _ROW_FIELDS and name != "stepExecutions"
     }
     unreadable = not_stored("stepExecutions", rejected)
-    return Detail(execution, {**extra, "run_duration": duration}, rows, unreadable=unreadable)
+    extra = {**apart(DETAILS, extra), "run_duration": duration}
+    return Detail(execution, extra, rows, unreadable=unreadable)
 
 
 def integration_request(values: ParagonSettings, workflow_id: str, integration: str) -> Request:
@@ -150,7 +152,7 @@ def read_payload(data: Json) -> Payload:
     if not isinstance(data, dict) or not data.keys() & {"input", "output"}:
         raise UnexpectedResponse("step: expected an object with the keys 'input' and 'output'.")
     flags = {name: value for name, value in data.items() if name not in ("input", "output")}
-    return Payload(data.get("input"), data.get("output"), flags)
+    return Payload(data.get("input"), data.get("output"), apart(PAYLOADS, flags))
 
 
 def replay_request(values: ParagonSettings, execution_id: str) -> Request:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse
+from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_with_id, timed
@@ -139,7 +140,7 @@ def workflows_request(values: SailPointSettings, partition: str, offset: int) ->
 
 
 def read_workflows(data: Json) -> Page:
-    rows, rejected = rows_with_id(data, (), "id", what="list of workflows")
+    rows, rejected = rows_with_id(data, (), "id", what="list of workflows", table=WORKFLOWS)
     workflows = []
     for row in rows:
         trigger, owner = row.get("trigger"), row.get("owner")
@@ -178,7 +179,7 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows, rejected = rows_with_id(data, (), "id", what="list of executions")
+    rows, rejected = rows_with_id(data, (), "id", what="list of executions", table=EXECUTIONS)
     return Page(list(map(_execution, rows)), total=None, more=None, rejected=rejected)
 
 
@@ -201,7 +202,7 @@ def read_execution(data: Json) -> Detail:
         data = data[0]
     if not isinstance(data, dict) or data.get("id") in (None, ""):
         raise UnexpectedResponse("execution: expected an object with the key 'id'.")
-    return Detail(_execution(data), {}, [])
+    return Detail(_execution(apart(EXECUTIONS, data)), {}, [])
 
 
 def steps_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
@@ -222,10 +223,10 @@ def read_steps(values: SailPointSettings, request: Request, data: Json) -> Detai
                 "history: expected a list of events, or an object with the key 'history'."
             )
         history = data["history"] if data["history"] is not None else []
-        extra = {name: value for name, value in data.items() if name != "history"}
+        extra = apart(DETAILS, {name: value for name, value in data.items() if name != "history"})
     if isinstance(history, dict):
         history = [history]
-    events, rejected = rows_with_id(history, (), None, what="history")
+    events, rejected = rows_with_id(history, (), None, what="history", table=EVENTS)
     page = Page(events, None, None, rejected=rejected)
     execution_id = _execution_id(request)
     offset = next((int(value) for name, value in request.params if name == "offset"), 0)

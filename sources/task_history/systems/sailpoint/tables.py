@@ -29,6 +29,7 @@ EXECUTIONS = executions_table(
             "close_time_exact",
             "The same as the vendor sent it, where that is finer than a microsecond.",
             "closeTimeExact",
+            is_derived=True,
         ),
         text(
             "status",

@@ -15,7 +15,8 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
-from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Window
+from ...core.fields import apart
+from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
 from ..ids import path_of, shown
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
@@ -117,7 +118,7 @@ def workflows_request(values: TwinitSettings, partition: str, offset: int) -> Re
 
 
 def read_workflows(data: Json) -> Page:
-    rows, rejected, has_more = _page(data, what="list of definitions")
+    rows, rejected, has_more = _page(data, DEFS, what="list of definitions")
     rows = [timed(row, _TIMES) for row in rows]
     return Page(rows, total=None, more=has_more is not False, rejected=rejected)
 
@@ -133,7 +134,7 @@ def list_request(
 
 
 def read_page(data: Json) -> Page:
-    rows, rejected, has_more = _page(data, what="list of runs")
+    rows, rejected, has_more = _page(data, RUNS, what="list of runs")
     return Page(list(map(_run, rows)), total=_total(data), more=has_more, rejected=rejected)
 
 
@@ -158,9 +159,9 @@ def read_execution(data: Json) -> Detail:
     if not isinstance(data, dict) or data.get("_id") in (None, ""):
         raise UnexpectedResponse("run: expected an object with the key '_id'.")
     tasks = data.get("_tasks")
-    rejected = rows_with_id(tasks, (), "_id", what="run")[1] if isinstance(tasks, list) else ()
+    rejected = rows_with_id(tasks, (), "_id", what="run", table=TASKS)[1] if isinstance(tasks, list) else ()
     rows = list(_tasks(tasks, str(data["_id"]), parent=None))
-    return Detail(_run(data), {}, rows, unreadable=not_stored("_tasks", rejected))
+    return Detail(_run(apart(RUNS, data)), {}, rows, unreadable=not_stored("_tasks", rejected))
 
 
 def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
@@ -183,7 +184,8 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
             return Detail({}, {}, [], unreadable=(f"The log of the task {shown(task_id)} is {reason}.",))
         follows = None if len(rows) >= PAGE else False
     else:
-        rows, rejected, follows = _page(data, what=what, requested=offset)
+        table = TASKS if request.kind == "loop_tasks" else LOGS
+        rows, rejected, follows = _page(data, table, what=what, requested=offset)
     next_page: tuple[Request, ...] = ()
     # A list that says nothing of its length may go on after any page that is not short.
     page = Page(rows, None, None, rejected=rejected)
@@ -326,18 +328,18 @@ def _holds(value: Json, text: str) -> bool:
 
 
 def _page(
-    data: Json, *, what: str, requested: int = 0
+    data: Json, table: Table, *, what: str, requested: int = 0
 ) -> tuple[list[Row], tuple[RejectedRow, ...], bool | None]:
     """The rows of a bare list or of the envelope, in two parts, and whether more follow; None where that is not stated.
 
     Lines of a log have no ids.
     """
-    identity = None if what == "task logs" else "_id"
+    identity = None if table is LOGS else "_id"
     if isinstance(data, list):
-        rows, rejected = rows_with_id(data, (), identity, what=what)
+        rows, rejected = rows_with_id(data, (), identity, what=what, table=table)
         has_more = None
     else:
-        rows, rejected = rows_with_id(data, ("_list",), identity, what=what)
+        rows, rejected = rows_with_id(data, ("_list",), identity, what=what, table=table)
         size = len(rows) + len(rejected)
         total, offset = _total(data), _whole(data.get("_offset"))
         has_more = None
@@ -367,7 +369,7 @@ def _tasks(container: Json, run_id: str, *, parent: str | None) -> Iterator[Row]
         }
         identity = str(task["_id"])
         yield {
-            **{name: value for name, value in task.items() if name not in nested},
+            **apart(TASKS, {name: value for name, value in task.items() if name not in nested}),
             "_name": task.get("_name") or f"{task.get('_type')}_{task.get('_sequenceno')}",
             "workflow_execution_id": run_id,
             "parent_task_id": parent,

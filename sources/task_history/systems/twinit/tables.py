@@ -31,6 +31,7 @@ RUNS = executions_table(
             "status",
             "The vendor's status: RUNNING, COMPLETED, FAILED, TIMED_OUT, TERMINATED, PAUSED or another.",
             "status",
+            is_derived=True,
         ),
         customer_data("result", "Its result as JSON text, secrets redacted.", "_result"),
         bigint("timeout_seconds", "After how many seconds it is ended; empty for never.", "_timeoutSeconds"),

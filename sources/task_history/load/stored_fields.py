@@ -1,0 +1,56 @@
+"""The table ``vendor_fields`` as a loader reads and writes it, apart from load packages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core.columns import LOADED_AT
+from ..core.models import Row
+from ..warehouse.dataset import utc_or_epoch
+from ..warehouse.tables import VENDOR_FIELDS
+from .errors import warehouse_errors
+
+if TYPE_CHECKING:
+    from .pipeline import Loader
+
+_ROWS_PER_STATEMENT = 100
+_NOW = ("allotted_at", LOADED_AT.name)
+"""The columns that get the instant of writing, by the warehouse's clock."""
+
+
+class StoredFields:
+    """Reads and writes ``vendor_fields`` at once, so that other runs see an allotment before its values are written."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    @property
+    def _is_there(self) -> bool:
+        return (VENDOR_FIELDS.name, "field") in self._loader.stored_columns()
+
+    def read(self) -> list[Row]:
+        """All rows; none where the table does not exist yet. Raises WarehouseUnavailable."""
+        if not self._is_there:
+            return []
+        names, rows = self._loader.query(
+            "SELECT table_name, field, column_name, holds, allotted_at "
+            f"FROM {self._loader.qualified(VENDOR_FIELDS.name)} AS f"
+        )
+        return [{**dict(zip(names, row, strict=True)), "allotted_at": utc_or_epoch(row[-1])} for row in rows]
+
+    def write(self, rows: list[Row]) -> bool:
+        """Writes the rows; False where the table does not exist yet. Raises WarehouseUnavailable."""
+        if not self._is_there:
+            return False
+        columns = [column.name for column in VENDOR_FIELDS.columns]
+        with warehouse_errors(), self._loader.opened() as client:
+            now = self._loader.backend.begin_commit(client)
+            marks = ", ".join(now if name in _NOW else "%s" for name in columns)
+            for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+                part = rows[start : start + _ROWS_PER_STATEMENT]
+                client.execute_sql(
+                    f"INSERT INTO {self._loader.qualified(VENDOR_FIELDS.name)} ({', '.join(columns)}) VALUES "
+                    + ", ".join([f"({marks})"] * len(part)),
+                    *(row[name] for row in part for name in columns if name not in _NOW),
+                )
+        return True
