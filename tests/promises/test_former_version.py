@@ -192,6 +192,7 @@ def _rows(place: Place, table: Table) -> Rows:
         cursor = connection.execute(f'SELECT * FROM "{place.system}"."{table.name}"')
         names = [column[0] for column in cursor.description or ()]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    by_key = {tuple(str(row[name]) for name in table.primary_key): row for row in rows}
+    # Of each id that version kept one row: the first that has it.
+    by_key = {tuple(str(row.get(name, 0)) for name in table.primary_key): row for row in rows}
     assert len(by_key) == len(rows), f"a key is in {table.name} twice"
     return by_key

@@ -80,12 +80,10 @@ def _executions(answer: Any) -> Iterator[dict[str, Any]]:
         yield from (row for row in rows if isinstance(row, dict) and ("id" in row or "_id" in row))
 
 
-def unpack(system: str, folder: Path, *, with_working_folder: bool) -> None:
+def unpack(system: str, folder: Path, *, with_working_folder: bool, archive: Path = ARCHIVE) -> None:
     """Puts that system's warehouse into ``folder/warehouse.duckdb``, and what dlt kept into ``folder/dlt``."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(
-            folder, [one for one in archive if one.name.split("/")[0] == system], filter="data"
-        )
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, [one for one in packed if one.name.split("/")[0] == system], filter="data")
     exported = folder / system / "tables"
     file = folder / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:

@@ -46,3 +46,10 @@ LOADED_AT = timestamp(
     "elsewhere at most as much earlier as a commit takes. Empty for what was written before there was this column.",
 )
 """The column of every table by which a reader finds what is new."""
+
+OCCURRENCE = bigint(
+    "occurrence",
+    "Which of the steps that have this id in its execution it is, counted from 0: vendors may use an id again, as for "
+    "each iteration of a loop.",
+)
+"""The column of steps that tells those with the same id apart."""

@@ -238,12 +238,19 @@ class Table:
     """Whether a row may come back with another value there."""
     cluster: tuple[str, ...] = ()
     """The columns by which the rows of a partition are sorted, where the warehouse can."""
+    former_key: tuple[str, ...] = ()
+    """The primary key of earlier versions, where it was shorter; empty where it is the same."""
     own_keys: frozenset[str] = field(init=False, compare=False, repr=False)
     """The keys of rows that hold values of this connector's own, see ``fields.apart``."""
 
     def __post_init__(self) -> None:
         own = (column for column in self.columns if column.source is None or column.is_derived)
-        object.__setattr__(self, "own_keys", frozenset(column.source or column.name for column in own))
+        object.__setattr__(self, "own_keys", frozenset(column.key for column in own))
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """The columns that the warehouse refuses to hold without a value; warehouses of earlier versions do, too."""
+        return self.former_key or self.primary_key
 
 
 class Sender(Protocol):

@@ -42,10 +42,11 @@ class DetailReader:
         """
         if self._system.details.come_with_execution:
             check_id("execution", self._system.details.execution_ids, answer.data, execution_id)
-        detail = self._system.details.read(self._values, request, answer.data)
-        if not detail.more:
-            return detail
-        parts, more = [detail], list(detail.more)
+        details = self._system.details
+        detail = details.read(self._values, request, answer.data)
+        parts, lists = [detail], [(request, detail.steps)]
+        more = list(dict.fromkeys(detail.more))
+        requested = set(more)
         # A list may answer the request for its next page with the page before.
         before = {one.path: (answer.body, 1) for one in more if one.kind == request.kind}
         while more:
@@ -55,7 +56,10 @@ class DetailReader:
                 for one, reply in zip(asked, self._sender.map(asked), strict=True)
             ]
             parts += further
-            more = [one for part in further for one in part.more]
+            lists += [(one, part.steps) for one, part in zip(asked, further, strict=True)]
+            # Several lists may show the same loop or log.
+            more = list(dict.fromkeys(one for part in further for one in part.more if one not in requested))
+            requested.update(more)
         children: dict[str, list[Row]] = {}
         for part in parts:
             for name, rows in part.children.items():
@@ -63,7 +67,7 @@ class DetailReader:
         return Detail(
             detail.execution,
             {name: value for part in parts for name, value in part.extra.items()},
-            _once([step for part in parts for step in part.steps]),
+            details.merge_steps(lists),
             children,
             unreadable=tuple(reason for part in parts for reason in part.unreadable),
             failed=tuple(reason for part in parts for reason in part.failed),
@@ -138,14 +142,14 @@ class Details:
         self._steps = SingleReads(
             sender=sender,
             fault_deadline=fault_deadline,
-            key=lambda item: item.execution_id,
+            key=lambda item: item.key,
             is_final=lambda error: system.details.is_gone(error.status, str(error)),
             known=self._known,
         )
         self._inputs = SingleReads(
             sender=sender,
             fault_deadline=fault_deadline,
-            key=lambda item: item.step_id,
+            key=lambda item: item.key,
             is_final=lambda error: error.status in GONE_STATUSES,
             known=lambda _: self._payloads_read,
         )
@@ -324,13 +328,3 @@ def _ids(item: MissingDetail) -> Row:
         "workflow_execution_id": item.execution_id,
         "execution_date_started": item.started_at,
     }
-
-
-def _once(steps: Sequence[Row]) -> list[Row]:
-    """Each step once: of one that came twice, all fields that either has."""
-    by_id: dict[str, Row] = {}
-    for step in steps:
-        identity = str(step.get("id") or step.get("_id"))
-        known = by_id.get(identity, {})
-        by_id[identity] = {**known, **{name: value for name, value in step.items() if value is not None}}
-    return list(by_id.values())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ..core.columns import OCCURRENCE
 from ..core.fields import apart, fields_in, read_back, stored_column, vendors_key
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse_text
@@ -50,7 +52,7 @@ class Undeclared:
         """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
         free = self._free.get(table.name)
         if free is None:
-            free = tuple(column.source or column.name for column in table.columns if column.is_free)
+            free = tuple(column.key for column in table.columns if column.is_free)
             self._free[table.name] = free
         if free:
             row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
@@ -99,7 +101,7 @@ class Undeclared:
     def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         declared = self._declared.get(table.name)
         if declared is None:
-            declared = frozenset(column.source or column.name for column in table.columns)
+            declared = frozenset(column.key for column in table.columns)
             self._declared[table.name] = declared
         if declared.issuperset(row):
             return row
@@ -315,7 +317,14 @@ def details_log_row(
 def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
     """The execution's steps."""
     kept = (stamp.undeclared.kept(table, step) for step in detail.steps)
-    return [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
+    rows = [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
+    if OCCURRENCE in table.columns:
+        key = next(column.key for column in table.columns if column.name == table.primary_key[0])
+        seen: Counter[str] = Counter()
+        for row in rows:
+            row[OCCURRENCE.name] = seen[str(row[key])]
+            seen[str(row[key])] += 1
+    return rows
 
 
 def children(

@@ -12,5 +12,6 @@ refused           packages that the warehouse refused for good
 altered           creates tables and columns again that were dropped by hand
 descriptions      descriptions of tables and columns
 former_columns    copies the values of renamed columns
+former_keys       extends keys that were too short, and has what was overwritten read again
 memory            returns freed memory to the operating system
 """

@@ -182,7 +182,7 @@ def to_arrow(
         source = _RuledRows(source, rules)
     builder = _TableBuilder(len(source), table, stored_types, limits)
     for column in table.columns:
-        key = column.source or column.name
+        key = column.key
         builder.add_declared(column.name, source.values(key) if key in source.keys else None, column.type)
     named, without_column = builder.name_undeclared(
         source, normalize, VendorFields() if fields is None else fields
@@ -243,7 +243,7 @@ class _TableBuilder:
         self._stored = stored_types
         self._limits = limits
         self._declared = {column.name for column in table.columns}
-        self._sources = {column.source or column.name for column in table.columns}
+        self._sources = {column.key for column in table.columns}
         self._vendors = set(filter(self._is_vendors, stored_types))
         """The columns that count against the limit."""
         self._arrays: dict[str, pa.Array] = {}

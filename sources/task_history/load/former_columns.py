@@ -9,6 +9,8 @@ import dlt
 
 from ..core.log import log
 from ..core.models import Table
+from ..systems.protocol import System
+from ..warehouse import tables
 
 _COPIED_COLUMNS = "x-task-history-copied-columns"
 """The hint of a table that lists the former columns whose values are copied."""
@@ -16,20 +18,16 @@ FormerColumns = dict[str, dict[str, str]]
 """Present column names by table and former column name."""
 
 
-def copied(
-    pipeline: dlt.Pipeline,
-    schema: Any,
-    own: Iterable[Table],
-    execute: Callable[[Iterable[str]], None],
-    qualified: Callable[[str], str],
-) -> bool:
+def copied(pipeline: dlt.Pipeline, schema: Any, system: System, client: Any) -> bool:
     """Copies the values of renamed columns that are not copied yet; False where there are none.
 
-    The columns are marked as copied after the values: a run that is killed in between copies them again.
+    ``client`` is an open SQL client. The columns are marked as copied after the values: a run that is killed in between
+    copies them again.
     """
-    former = _not_copied(own, schema.tables)
+    former = _not_copied(tables.of(system), schema.tables)
     if former:
-        execute(_statements(former, qualified))
+        for statement in _statements(former, client.make_qualified_table_name):
+            client.execute_sql(statement)
         with pipeline.managed_state():
             pipeline.schemas.save_schema(_marked_copied(schema, former))
         pipeline.sync_schema(schema.name)

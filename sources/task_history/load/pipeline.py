@@ -29,7 +29,7 @@ from ..warehouse.former_tables import completed
 from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
-from . import destinations, dlt_internals, former_columns, refused, single_row
+from . import destinations, dlt_internals, former_columns, former_keys, refused, single_row
 from .altered import mend, stored_types
 from .connection import SharedConnection
 from .descriptions import descriptions
@@ -60,8 +60,10 @@ class Loader:
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
         rules: ColumnRules | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
+        horizon: datetime | None = None,
     ) -> None:
         self.pipeline = pipeline
+        self._horizon = horizon
         self._secrets = secrets or OwnSecrets()
         self.system = system
         self.backend = destinations.of(pipeline.destination)
@@ -115,7 +117,7 @@ class Loader:
             if not self._has_tables():
                 self._make_tables()
             self._mend()
-            self._copy_former_columns()
+            self._migrate()
             self.describe()
         # From now on a refused commit would lose rows.
         self._connection.lock_wait_s = LONG_LOCK_WAIT_S
@@ -151,7 +153,7 @@ class Loader:
     def _load_pending(self) -> None:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self.opened() as client:
-            ended = single_row.newest_failed_run(client, self.qualified(tables.SYNC_RUNS.name))
+            ended = single_row.newest_failed_run(client, runs := self.qualified(tables.SYNC_RUNS.name))
             now = self.backend.begin_commit(client)
             try:
                 try:
@@ -169,10 +171,8 @@ class Loader:
                 )
             if ended is not None:
                 # The row in the package says that its run is still active.
-                sql = f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET outcome = %s, reason = %s, ended_at = %s"
-                if (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns():
-                    sql += f", {LOADED_AT.name} = {now}"
-                client.execute_sql(f"{sql} WHERE run_id = %s AND ended_at IS NULL", *ended)
+                has_loaded_at = (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns()
+                single_row.write_end(client, runs, ended, now=now if has_loaded_at else None)
 
     def _set_aside(self, error: Exception, client: Any) -> None:
         """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
@@ -404,6 +404,10 @@ class Loader:
     def _make_tables(self) -> None:
         """Creates missing tables and columns without a load, which would double the time of a small sync."""
         name = self.system.name
+        known = self._schema()
+        if known is not None:
+            dialect = str(self.client.capabilities.sqlglot_dialect)
+            self.execute(former_keys.added_columns(self.system, known, self.qualified, dialect))
         if not self._uses_internals:
             writer = self.writer()
             empty = {table.name: writer.arrow(table, []) for table in tables.of(self.system)}
@@ -414,12 +418,7 @@ class Loader:
         wanted = source(self.system, empty_resources(self.system)).discover_schema()
         dlt_internals.mark_as_seen(wanted)
         with self.pipeline.managed_state():
-            known = self._schema()
-            if known is not None:
-                # Keeps the columns of undeclared fields.
-                known = known.clone()
-                known.update_schema(wanted)
-            self.pipeline.schemas.save_schema(known or wanted)
+            self.pipeline.schemas.save_schema(former_keys.with_new_tables(self.system, known, wanted))
             if self.pipeline.default_schema_name is None:
                 self.pipeline.default_schema_name = name  # type: ignore[assignment]  # so says dlt, of None
         self._cached_schema = None
@@ -435,11 +434,14 @@ class Loader:
         if self._client().has_dataset():
             dlt_internals.make_own_tables(self.pipeline, self._schema() or dlt.Schema(self.system.name))
 
-    def _copy_former_columns(self) -> None:
-        """Copies the values of renamed columns that an earlier version wrote under the former name."""
-        schema, own = self._schema(), tables.of(self.system)
-        if former_columns.copied(self.pipeline, schema, own, self.execute, self.qualified):
-            self._cached_schema = None
+    def _migrate(self) -> None:
+        """Brings the rows of an earlier version to the columns and keys of this one, once."""
+        begin, horizon = self.backend.begin_commit, self._horizon
+        with self.opened() as client:
+            if former_columns.copied(self.pipeline, self._schema(), self.system, client):
+                self._cached_schema = None
+            if former_keys.extended(self.pipeline, self._schema(), self.system, client, begin, horizon):
+                self._cached_schema = None
 
     def _mend(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""

@@ -41,7 +41,7 @@ def hints(table: Table) -> dict[str, TColumnSchema]:
             "name": column.name,
             "data_type": column.type,
             "description": column.description,
-            "nullable": column.name not in table.primary_key,
+            "nullable": column.name not in table.required_columns,
         }
         if column.name == table.newest:
             hint["dedup_sort"] = "desc"
@@ -130,7 +130,7 @@ def _required(table: Table, columns: Any) -> Any:
     dlt warns about every Arrow table that differs from its hints.
     """
     fields = [
-        field.with_nullable(field.name not in table.primary_key or columns[field.name].null_count > 0)
+        field.with_nullable(field.name not in table.required_columns or columns[field.name].null_count > 0)
         for field in columns.schema
     ]
     return columns.cast(pa.schema(fields))

@@ -40,3 +40,15 @@ def newest_failed_run(client: Any, name: str) -> tuple[Any, ...] | None:
     except DestinationException:
         return None  # there are no tables yet
     return tuple(rows[0]) if rows else None
+
+
+def write_end(client: Any, name: str, ended: tuple[Any, ...], *, now: str | None) -> None:
+    """Writes what ``newest_failed_run`` gave into the run's row, where that has no end.
+
+    ``now`` is the instant of writing as an SQL expression; None where the table does not hold it.
+    """
+    written = "" if now is None else f", {LOADED_AT.name} = {now}"
+    client.execute_sql(
+        f"UPDATE {name} SET outcome = %s, reason = %s, ended_at = %s{written} WHERE run_id = %s AND ended_at IS NULL",
+        *ended,
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..core.batch import Chunk
+from ..core.columns import OCCURRENCE
 from ..core.models import Row, Table, Window
 from ..extract.compare import differing_columns
 from ..warehouse.backlog import MissingDetail
@@ -85,7 +86,7 @@ def _compared(
     item: MissingDetail, table: Table, read: Sequence[Row], stored: Sequence[Row], *, rules: TableRules
 ) -> StepDifferences:
     """Compares steps that were read (by the vendor's keys) with stored ones (by column names)."""
-    source = {column.name: column.source or column.name for column in table.columns}
+    source = {column.name: column.key for column in table.columns}
     fresh = {tuple(str(row.get(source[name])) for name in table.primary_key): row for row in read}
     # Run again under the same id, an execution has steps of its earlier run too.
     stored_by_key = {
@@ -97,10 +98,20 @@ def _compared(
     if missing := fresh.keys() - stored_by_key.keys():
         texts.append(f"{len(fresh) - len(missing)} of {len(fresh)} steps are stored")
     texts += [
-        f"step {'/'.join(key)}: {', '.join(columns)}"
+        f"step {_named(table, key)}: {', '.join(columns)}"
         for key in sorted(fresh.keys() & stored_by_key.keys())
         if (columns := differing_columns(table, fresh[key], stored_by_key[key], rules=rules))
     ]
     surplus = sorted(stored_by_key.keys() - fresh.keys())
-    texts += [f"step {'/'.join(key)} is not at the vendor" for key in surplus]
+    texts += [f"step {_named(table, key)} is not at the vendor" for key in surplus]
     return StepDifferences(item, tuple(texts), len(surplus))
+
+
+def _named(table: Table, key: Sequence[str]) -> str:
+    """A step's key without its execution; of several with the same id, which one it is."""
+    identity, *others = (
+        value
+        for name, value in zip(table.primary_key, key, strict=True)
+        if name != "workflow_execution_id" and (name, value) != (OCCURRENCE.name, "0")
+    )
+    return "/".join([identity, *others])

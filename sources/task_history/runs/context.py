@@ -409,4 +409,4 @@ class Context:
 
 def not_skipped(wanted: list[MissingDetail], skipped: set[str]) -> list[MissingDetail]:
     """The wanted details whose ids are not in ``skipped``."""
-    return [item for item in wanted if (item.step_id or item.execution_id) not in skipped]
+    return [item for item in wanted if item.key not in skipped]

@@ -24,6 +24,7 @@ from ..extract.listing import ComparedWindow, ListedWindow, WindowReader
 from ..extract.pages import described
 from ..systems.ids import check_id
 from ..systems.protocol import Integrations, Listing
+from ..warehouse.backlog import payload_key
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import by_midnight
 from ..warehouse.queries import Warehouse
@@ -402,7 +403,9 @@ class _UncommittedDetails:
             system.details.log.name: lambda row: str(row["id"]),
         }
         if system.payloads is not None:
-            self._identities[system.payloads.table.name] = lambda row: str(row["step_execution_id"])
+            self._identities[system.payloads.table.name] = lambda row: payload_key(
+                str(row["workflow_execution_id"]), str(row["step_execution_id"])
+            )
         self._read: deque[tuple[int, str]] = deque()
 
     def add(self, chunk: Chunk) -> None:

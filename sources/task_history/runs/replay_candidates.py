@@ -137,7 +137,8 @@ class Candidates(Warehouse):
         assert self._system.payloads is not None  # noqa: S101
         return (
             f"{self._name.recent(self._system.details.steps)} AS s "
-            f"JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
+            f"JOIN {self._name.recent(self._system.payloads.table)} AS p "
+            "ON p.step_execution_id = s.id AND p.workflow_execution_id = s.workflow_execution_id "
             f"WHERE {self._failed('s')} = 1 AND p.output IS NOT NULL"
         )
 

@@ -155,6 +155,7 @@ def start_run(
             secrets=settings.secrets,
             limits=settings.column_limits,
             rules=rules,
+            horizon=None if settings.retention is None else started_at - settings.retention,
             **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )
         stack.callback(loader.close)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
-from ..core.columns import LOADED_AT, bigint, boolean, text, timestamp
+from ..core.columns import LOADED_AT, OCCURRENCE, bigint, boolean, text, timestamp
 from ..core.models import Column, Table
 from .protocol import ViewMapping
 
@@ -97,19 +98,30 @@ def steps_table(
     started: str,
     key: str = "id",
     is_clustered_by_key: bool = False,
+    ids: Literal["unique", "unique_in_execution", "may_repeat"] = "may_repeat",
 ) -> Table:
-    """A table of steps, or of what belongs to them; ``started`` says when the execution began."""
+    """A table of steps, or of what belongs to them; ``started`` says when the execution began.
+
+    ``ids`` says where two rows may have the same ``key``: in no case, in several executions, or in one, too.
+    """
+    keys = [key]
+    if ids != "unique":
+        keys.append("workflow_execution_id")
+    if ids == "may_repeat":
+        keys.append(OCCURRENCE.name)
     return Table(
         name,
         description,
-        (key,),
+        tuple(keys),
         (
             *columns,
+            *([OCCURRENCE] if ids == "may_repeat" else []),
             timestamp("execution_date_started", f"{started}; partitions the table."),
             *PROVENANCE,
         ),
         partition="execution_date_started",
         cluster=("workflow_execution_id", *((key,) if is_clustered_by_key else ())),
+        former_key=(key,) if len(keys) > 1 else (),
     )
 
 
@@ -163,7 +175,7 @@ def shown_executions(rows: str, columns: Mapping[str, str]) -> ViewMapping:
 def shown_steps(rows: str, columns: Mapping[str, str]) -> ViewMapping:
     """How views show a table of steps, ``s`` in ``rows``; ``columns`` are those that differ between systems."""
     common = {
-        "step_execution_id": "s.id",
+        "step_execution_id": _step_id("s"),
         "execution_id": "s.workflow_execution_id",
         "step_type": "s.type",
         "vendor_status": "s.status",
@@ -175,10 +187,16 @@ def shown_steps(rows: str, columns: Mapping[str, str]) -> ViewMapping:
     return ViewMapping(rows, {**common, **columns})
 
 
+def _step_id(alias: str) -> str:
+    """SQL for an id that no two steps of an execution have: the vendor's, but for those that repeat it."""
+    repeated = f"{alias}.id || ':' || CAST({alias}.{OCCURRENCE.name} AS VARCHAR)"
+    return f"CASE WHEN {alias}.{OCCURRENCE.name} > 0 THEN {repeated} ELSE {alias}.id END"
+
+
 def shown_payloads(rows: str, columns: Mapping[str, str]) -> ViewMapping:
     """How views show inputs and outputs, ``p`` in ``rows``; ``columns`` are those that differ between systems."""
     common = {
-        "step_execution_id": "p.id",
+        "step_execution_id": _step_id("p"),
         "execution_id": "p.workflow_execution_id",
         "execution_started_at": "p.execution_date_started",
         "is_available": "TRUE",

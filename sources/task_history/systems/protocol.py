@@ -220,6 +220,9 @@ class PageRequest(Protocol[S_contra]):
         ...
 
 
+StepList = tuple[Request, Sequence[Row]]
+"""A request and the steps in its answer; a list of several pages is several of them with the same path."""
+
 ListingKind = Literal["sorted", "unsorted", "full_scan"]
 
 
@@ -284,6 +287,13 @@ class Details(Generic[S]):
     """The request for the steps of an execution; None where the single read brings them."""
     read_steps: Callable[[S, Request, Json], Detail] | None = None
     """Reads the steps' answers, those of ``Detail.more`` included; None where the single read has all steps."""
+    merge_steps: Callable[[Sequence[StepList]], list[Row]] = lambda lists: [
+        row for _, rows in lists for row in rows
+    ]
+    """The steps of all answers about one execution, each once. Steps that have the same id stay apart."""
+    may_lack_steps: str = ""
+    """SQL for the ids of executions of which earlier versions, for which a step's id was its key, may have stored fewer
+    steps than they counted; ``{steps}`` is the table of steps. Empty where they counted what they read."""
     is_gone: Callable[[int, str], bool] = lambda status, message: status in GONE_STATUSES
     """Whether a refused single read (status, message) means that the vendor no longer has the execution."""
 

@@ -37,7 +37,8 @@ WITH failed AS (
         substr(coalesce(s.error, p.error), 1, 500) AS error
     FROM steps AS s
     LEFT JOIN step_payloads AS p
-        ON p.system = s.system AND p.instance = s.instance AND p.step_execution_id = s.step_execution_id
+        ON p.system = s.system AND p.instance = s.instance AND p.execution_id = s.execution_id
+        AND p.step_execution_id = s.step_execution_id
     WHERE s.status = 'failed'
 ),
 

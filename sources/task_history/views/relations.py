@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .. import systems
-from ..core.columns import LOADED_AT
+from ..core.columns import LOADED_AT, OCCURRENCE
 from ..core.models import Table
 from ..settings_accounts import Account
 from ..systems.protocol import System, ViewMapping, Views
@@ -76,11 +76,23 @@ PAYLOADS = {
 }
 """Columns of steps' payloads with their types; a system may leave some out."""
 
+LATER_COLUMNS = (LOADED_AT, OCCURRENCE)
+"""Columns that views show, and that are empty in tables which an earlier version made."""
+
 REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
 """Columns that no system may leave out."""
 
 LISTED = {"listed_at": "timestamp"}
 """Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
+
+STEP_COUNTS = {
+    "listing": "text",
+    "execution_id": "text",
+    "execution_started_at": "timestamp",
+    "counted": "bigint",
+    "stored": "bigint",
+}
+"""Columns of executions whose steps were read: how many those were, and how many are stored."""
 
 DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint", "billing_caveat": "text"}
 
@@ -147,7 +159,7 @@ def _shown_columns(system: System) -> set[tuple[str, str]]:
         (table.name, column.name)
         for table in tables.of(system)
         for column in table.columns
-        if table.name in named and column.name in used and column != LOADED_AT
+        if table.name in named and column.name in used and column not in LATER_COLUMNS
     }
 
 
@@ -183,6 +195,7 @@ def relations(
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
         "listed": _union(datasets, LISTED, _listed),
+        "step_counts": _step_counts(datasets),
         tables.COVERAGE.name: _copied(
             datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
         ),
@@ -221,6 +234,41 @@ def _facts(dataset: ShownDataset) -> Branch:
             "can_replay": str(system.replay is not None).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
             "billing_caveat": quoted_text(_views(system).billing_caveat),
+        },
+    )
+
+
+def _step_counts(datasets: Sequence[ShownDataset]) -> str:
+    """The union over all lists of all datasets, of which each has steps of its own."""
+    every = [
+        replace(dataset, system=listing)
+        for dataset in datasets
+        for listing in (dataset.system, *dataset.system.companions)
+    ]
+    return _union(every, STEP_COUNTS, _counted_steps)
+
+
+def _counted_steps(dataset: ShownDataset) -> Branch:
+    details, kept = dataset.system.details, "TRUE"
+    if (tables.SYNC_RUNS.name, "steps_kept_since") not in dataset.lacking:
+        # What keep_days_steps deleted is not missing.
+        since = f"(SELECT max(r.steps_kept_since) FROM {_name(dataset, tables.SYNC_RUNS)} AS r)"
+        kept = f"(l.date_started IS NULL OR l.date_started >= coalesce({since}, l.date_started))"
+    stored = (
+        "(SELECT s.workflow_execution_id AS id, s.execution_date_started AS started, count(*) AS stored "
+        f"FROM {_name(dataset, details.steps)} AS s GROUP BY s.workflow_execution_id, s.execution_date_started)"
+    )
+    return (
+        f"(SELECT * FROM {_name(dataset, details.log)} AS l WHERE l.outcome = 'loaded' AND {kept}) AS x "
+        f"LEFT JOIN {stored} AS k "
+        # Run again under the same id, it has a start of its own, and other steps.
+        "ON k.id = x.id AND coalesce(k.started = x.date_started, x.date_started IS NULL)",
+        {
+            "listing": quoted_text(dataset.system.executions.name),
+            "execution_id": "x.id",
+            "execution_started_at": "x.date_started",
+            "counted": "x.steps",
+            "stored": "coalesce(k.stored, 0)",
         },
     )
 
@@ -319,8 +367,13 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
 
 def _name(dataset: ShownDataset, table: Table) -> str:
     name = quoted_name(dataset.name, table.name)
-    if (table.name, LOADED_AT.name) in dataset.lacking:
-        name = f"(SELECT stored.*, CAST(NULL AS {sql_type(LOADED_AT.type)}) AS {LOADED_AT.name} FROM {name} AS stored)"
+    later = ", ".join(
+        f"CAST(NULL AS {sql_type(column.type)}) AS {column.name}"
+        for column in LATER_COLUMNS
+        if (table.name, column.name) in dataset.lacking and column in table.columns
+    )
+    if later:
+        name = f"(SELECT stored.*, {later} FROM {name} AS stored)"
     if not dataset.since or table.partition is None:
         return name
     # Within, beside the table itself: there the warehouse prunes, whatever is joined around it.

@@ -6,7 +6,7 @@
 -- Columns:
 --   system text: The vendor's API that the step comes from, such as paragon.
 --   instance text: The account of the system, as --instance names it; empty for the first one.
---   step_execution_id text: The id of this run of the step; unique within system and instance.
+--   step_execution_id text: The id of this run of the step; unique within system, instance and execution_id.
 --   execution_id text: The execution that it belongs to (executions.execution_id).
 --   step_id text: The step of the workflow's definition; the same in every execution.
 --   step_name text: The step's name, where the vendor gives one.

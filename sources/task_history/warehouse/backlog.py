@@ -39,6 +39,16 @@ class MissingDetail:
     tries: int = 0
     """Number of runs that could not read it."""
 
+    @property
+    def key(self) -> str:
+        """A text that no other of them has."""
+        return payload_key(self.execution_id, self.step_id) if self.step_id else self.execution_id
+
+
+def payload_key(execution_id: str, step_id: str) -> str:
+    """A text for a step's payload that no other payload has, whatever ids steps of other executions have."""
+    return f"{execution_id}\0{step_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCounts:

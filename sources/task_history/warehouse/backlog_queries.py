@@ -46,7 +46,9 @@ class BacklogQueries(Dataset):
             f"s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
             *condition.values,
         )
-        return [MissingDetail(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
+        wanted = [MissingDetail(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
+        # Steps of an execution that have the same id have one payload.
+        return list({item.key: item for item in wanted}.values())
 
     def readable(self, limit: int) -> list[MissingDetail]:
         """Settled executions that the vendor is known to hold: those whose steps were read, then others, newest first."""
@@ -124,7 +126,8 @@ class BacklogQueries(Dataset):
         condition, due = self._chosen("e"), self._due("p", now)
         return SqlCondition(
             f"{self._name.recent(self._system.details.steps)} AS s "
-            f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p ON p.step_execution_id = s.id "
+            f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p "
+            "ON p.step_execution_id = s.id AND p.workflow_execution_id = s.workflow_execution_id "
             f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
             f"WHERE (p.step_execution_id IS NULL OR {due.sql}){only} AND {condition.sql} AND {kept.sql}",
             (*due.values, *condition.values, *kept.values),

@@ -31,7 +31,7 @@ ON_POSTGRES = ("--destination", "postgres")
 class PostgresPlace(Place):
     """A place whose warehouse is a database."""
 
-    def __init__(self, folder: Path, sandbox: SandboxProcess, server: Server, **settings: Any) -> None:
+    def __init__(self, folder: Path, sandbox: SandboxProcess | None, server: Server, **settings: Any) -> None:
         super().__init__(folder, sandbox, **settings)
         self.url = server.url
         del self.env["DESTINATION__DUCKDB__CREDENTIALS"]

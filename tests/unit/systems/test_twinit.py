@@ -234,3 +234,67 @@ def test_a_log_that_is_none_is_named(text: str, reason: str) -> None:
     assert not any(detail.children.values())
     assert "'t'" in detail.unreadable[0]
     assert reason in detail.unreadable[0]
+
+
+def _merged(*parts: tuple[str, Any]) -> list[tuple[str, str | None, Any]]:
+    """Id, outer task and result of the tasks in answers, each with the loop whose list it is; empty for the run."""
+    lists = []
+    for loop, data in parts:
+        request = SYSTEM.details.execution_request(VALUES, "r", "A_1")
+        if loop:
+            path = f"{ROOT}/workflows/r/tasks/{loop}/loopovertasks"
+            params = (("nsfilter", "A_1"), ("_offset", str(data.pop("asked", 0))))
+            request = Request("loop_tasks", path, params)
+        lists.append((request, SYSTEM.details.read(VALUES, request, data).steps))
+    rows = SYSTEM.details.merge_steps(lists)
+    return [(row["_id"], row["parent_task_id"], row.get("_result")) for row in rows]
+
+
+def _task(identity: str, result: str, **fields: Any) -> dict[str, Any]:
+    return {"_id": identity, "_type": "SCRIPT", "_status": "COMPLETED", "_result": result, **fields}
+
+
+def test_tasks_with_the_same_id_are_told_apart_by_their_list() -> None:
+    """Each place in a list is a task; one that several lists show is one task, whatever list comes first."""
+    run = {"_id": "r", "_status": "COMPLETED"}
+    loops = [_task("loop", "l", _type="DO_WHILE"), _task("other", "o", _type="DO_WHILE")]
+    first = {"_list": [_task("again", "1"), _task("again", "2")]}
+    second = {"_list": [_task("again", "3")]}
+    assert _merged(("", {**run, "_tasks": loops}), ("loop", first), ("other", second)) == [
+        ("loop", None, "l"),
+        ("other", None, "o"),
+        ("again", "loop", "1"),
+        ("again", "loop", "2"),
+        ("again", "other", "3"),
+    ]
+    # The run's own list has them too, without their loop.
+    flat = [loops[0], _task("again", "1"), _task("again", "2")]
+    assert _merged(("", {**run, "_tasks": flat}), ("loop", first)) == [
+        ("loop", None, "l"),
+        ("again", "loop", "1"),
+        ("again", "loop", "2"),
+    ]
+    # Only the last iteration of a loop stands there.
+    assert _merged(("", {**run, "_tasks": flat[::2]}), ("loop", first))[1:] == [
+        ("again", "loop", "1"),
+        ("again", "loop", "2"),
+    ]
+    # Tasks in two fields of one outer task are the same ones, tasks in two outer ones with the same id are not.
+    fork = _task("fork", "f", _branches=[[_task("in", "a")]], _joined=[_task("in", "a")])
+    assert _merged(("", {**run, "_tasks": [fork, fork]})) == [
+        ("fork", None, "f"),
+        ("fork", None, "f"),
+        ("in", "fork", "a"),
+        ("in", "fork", "a"),
+    ]
+
+
+def test_a_page_that_repeats_what_was_read_adds_no_task() -> None:
+    """A server that gives less than it was asked for, or does not heed the offset, says where its page begins."""
+    run = {"_id": "r", "_status": "COMPLETED", "_tasks": []}
+    pages = [[_task("again", "1"), _task("again", "2")], [_task("again", "2"), _task("again", "3")]]
+    parts = [
+        ("loop", {"asked": 2 * at, "_offset": at, "_total": 3, "_list": page})
+        for at, page in enumerate(pages)
+    ]
+    assert [result for _, _, result in _merged(("", run), *parts)] == ["1", "2", "3"]

@@ -494,6 +494,7 @@ BREAKS = {
     "unique_steps": "INSERT INTO paragon.step_executions FROM paragon.step_executions LIMIT 1",
     "executions_are_filled": "UPDATE paragon.workflow_executions SET is_open = NULL WHERE id = (SELECT min(id) FROM "
     "paragon.workflow_executions)",
+    "steps_are_counted": "INSERT INTO paragon.execution_details (id, outcome, steps) VALUES ('x', 'loaded', 1)",
     "steps_are_filled": "UPDATE paragon.step_executions SET workflow_execution_id = NULL WHERE id = (SELECT min(id) "
     "FROM paragon.step_executions)",
     "steps_have_executions": "UPDATE paragon.step_executions SET workflow_execution_id = 'x' WHERE id = (SELECT min(id) "

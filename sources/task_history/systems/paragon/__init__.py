@@ -124,7 +124,8 @@ def read_execution(data: Json) -> Detail:
         {"stepExecutions": steps or []}, ("stepExecutions",), "id", what="execution", table=STEPS
     )
     for row in rows:
-        row.setdefault("workflowExecutionId", data["id"])
+        if row.get("workflowExecutionId") in (None, ""):
+            row["workflowExecutionId"] = data["id"]
     execution = {name: value for name, value in data.items() if name in _ROW_FIELDS}
     duration = execution.pop("runDuration", None)
     started, ended = instant(data.get("dateStarted")), instant(data.get("dateEnded"))

@@ -94,6 +94,7 @@ PAYLOADS = steps_table(
     started="When the payload's execution began",
     key="step_execution_id",
     is_clustered_by_key=True,
+    ids="unique_in_execution",
 )
 
 DETAILS = details_log(

@@ -65,6 +65,7 @@ EVENTS = steps_table(
         ),
     ),
     started="When the event's execution began",
+    ids="unique",
 )
 
 DETAILS = details_log(

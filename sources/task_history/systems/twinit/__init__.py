@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import unquote
 
@@ -34,6 +34,7 @@ from ..protocol import (
 )
 from .settings import RATE_LIMIT, TwinitSettings
 from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
+from .tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 
 PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
@@ -160,7 +161,7 @@ def read_execution(data: Json) -> Detail:
         raise UnexpectedResponse("run: expected an object with the key '_id'.")
     tasks = data.get("_tasks")
     rejected = rows_with_id(tasks, (), "_id", what="run", table=TASKS)[1] if isinstance(tasks, list) else ()
-    rows = list(_tasks(tasks, str(data["_id"]), parent=None))
+    rows = list(tasks_in(tasks, str(data["_id"]), parent=None))
     return Detail(_run(apart(RUNS, data)), {}, rows, unreadable=not_stored("_tasks", rejected))
 
 
@@ -193,7 +194,9 @@ def read_steps(values: TwinitSettings, request: Request, data: Json) -> Detail:
         next_page = (_of_task(request.kind, namespace, run_id, task_id, offset + page.size),)
     lost = not_stored(f"{what} of {shown(task_id)}", rejected)
     if request.kind == "loop_tasks":
-        tasks = list(_tasks(rows, run_id, parent=task_id))
+        first = _shown_before(data, offset)
+        fresh = [row for position, row in zip(page.positions, rows, strict=True) if position >= first]
+        tasks = list(tasks_in(fresh, run_id, parent=task_id))
         further, unreadable = _more(values, namespace, run_id, tasks)
         return Detail({}, {}, tasks, more=(*next_page, *further), unreadable=(*unreadable, *lost))
     lines = [
@@ -357,42 +360,10 @@ def _whole(value: Json) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _tasks(container: Json, run_id: str, *, parent: str | None) -> Iterator[Row]:
-    """Tasks and their inner tasks at any depth; the nesting is not documented."""
-    for task in container if isinstance(container, list) else ():
-        if not isinstance(task, dict) or task.get("_id") in (None, ""):
-            continue
-        nested = {
-            name: value
-            for name, value in task.items()
-            if name not in ("_inputParams", "_result") and _has_tasks(value)
-        }
-        identity = str(task["_id"])
-        yield {
-            **apart(TASKS, {name: value for name, value in task.items() if name not in nested}),
-            "_name": task.get("_name") or f"{task.get('_type')}_{task.get('_sequenceno')}",
-            "workflow_execution_id": run_id,
-            "parent_task_id": parent,
-        }
-        for inner in nested.values():
-            yield from _tasks(list(_flat(inner)), run_id, parent=identity)
-
-
-def _is_task(value: Json) -> bool:
-    return isinstance(value, dict) and {"_id", "_type", "_status"} <= value.keys()
-
-
-def _has_tasks(value: Json) -> bool:
-    return any(True for _ in _flat(value))
-
-
-def _flat(value: Json) -> Iterator[Row]:
-    """The tasks inside lists and objects that are not tasks themselves."""
-    if _is_task(value):
-        yield value
-    elif isinstance(value, list | dict):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _flat(inner)
+def _shown_before(data: Json, requested: int) -> int:
+    """How many rows of a page were on the pages before: more than none where the offset was not heeded."""
+    offset = _whole(data.get("_offset")) if isinstance(data, dict) else None
+    return 0 if offset is None else max(0, requested - offset)
 
 
 SYSTEM = System(
@@ -435,6 +406,8 @@ SYSTEM = System(
         read_steps=read_steps,
         # Tasks of loops and lines of logs name neither their run nor their task.
         execution_ids=("_id",),
+        merge_steps=merge_tasks,
+        may_lack_steps=LOOPS_READ_ONCE,
     ),
     answers=Answers(request=answer_request, waits_for=waits_for),
     workflows=Workflows(table=DEFS, request=workflows_request, read=read_workflows),

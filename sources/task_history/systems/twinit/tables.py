@@ -52,7 +52,7 @@ TASKS = steps_table(
     "tasks",
     "One row per task of a run, those of loops once per iteration; read once the run had ended.",
     (
-        text("id", "The task's id.", "_id"),
+        text("id", "The task's id; others, of this run or of another, may have the same one.", "_id"),
         text("workflow_execution_id", "The run (workflow_runs.id)."),
         text("parent_task_id", "The task that it is within, such as a loop (tasks.id); empty for others."),
         text("name", "What the task is called; its type and position where it has no name.", "_name"),
@@ -69,8 +69,11 @@ LOGS = steps_table(
     "task_logs",
     "One row per line that a task logged, in the vendor's order.",
     (
-        text("id", "The task's id and the line's position in its log."),
-        text("task_id", "The task (tasks.id)."),
+        text(
+            "id",
+            "The task's id and the line's position in its log; tasks of other runs may have the same id.",
+        ),
+        text("task_id", "The task (tasks.id); those of a run that have the same id have one log."),
         text("workflow_execution_id", "The run (workflow_runs.id)."),
         bigint("position", "The line's position in the task's log, from 0: many share a second."),
         timestamp("timestamp", "When it was logged, to the second; taken for UTC.", "timestamp"),
@@ -78,6 +81,7 @@ LOGS = steps_table(
         customer_data("message", "What was logged, secrets redacted.", "message"),
     ),
     started="When its run was made",
+    ids="unique_in_execution",
 )
 
 DETAILS = details_log(
@@ -136,8 +140,9 @@ VIEWS = Views(
     ),
     # Tasks have no times: their first and last lines are what is known.
     steps=shown_steps(
-        "{tasks} AS s LEFT JOIN (SELECT g.task_id, min(g.timestamp) AS first_at, max(g.timestamp) AS last_at "
-        "FROM {task_logs} AS g GROUP BY g.task_id) AS t ON t.task_id = s.id "
+        "{tasks} AS s LEFT JOIN (SELECT g.workflow_execution_id, g.task_id, min(g.timestamp) AS first_at, "
+        "max(g.timestamp) AS last_at FROM {task_logs} AS g GROUP BY g.workflow_execution_id, g.task_id) AS t "
+        "ON t.workflow_execution_id = s.workflow_execution_id AND t.task_id = s.id "
         "LEFT JOIN {workflow_runs} AS e ON e.id = s.workflow_execution_id",
         {
             # A task's name is one of its definition.

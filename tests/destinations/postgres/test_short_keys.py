@@ -1,0 +1,42 @@
+"""Postgres: a warehouse in which steps with the same id overwrote each other is complete after the next sync."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from tests.destinations.postgres.server import Server
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.promises.test_repeated_ids import check_all_there
+from tests.support import short_keys
+from tests.support.repeating_vendor import STEPS, serving
+
+
+@pytest.mark.parametrize("system", ["paragon", "twinit", "b3os"])
+def test_what_was_overwritten_is_read_again_by_the_next_sync(
+    system: str, postgres: Server, tmp_path: Path
+) -> None:
+    """As on DuckDB: nothing that is stored goes, each step is there once, and the sync after it reads none."""
+    with serving(system) as vendor:
+        place = PostgresPlace(tmp_path, None, postgres, system=system, **vendor.settings)
+        with contextlib.closing(psycopg2.connect(place.url)) as connection:
+            short_keys.into_postgres(system, tmp_path, connection)
+        before = {table: set(_rows(place, table)) for table, _, _ in STEPS[system]}
+        done = place.run("sync", system, "--json", *ON_POSTGRES)
+        assert json.loads(done.stdout)["complete"]
+        assert "steps_read_again" in done.stderr
+        check_all_there(place)
+        for table, rows in before.items():
+            assert rows <= set(_rows(place, table)), table
+        vendor.reads.clear()
+        place.run("sync", system, *ON_POSTGRES)
+        assert vendor.reads == []
+
+
+def _rows(place: PostgresPlace, table: str) -> list[tuple[str, ...]]:
+    column = next(column for name, column, _ in STEPS[place.system] if name == table)
+    return place.query(f"SELECT workflow_execution_id, {column} FROM {place.system}.{table}")
