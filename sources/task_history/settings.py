@@ -236,14 +236,15 @@ def _unknown(key: str, source: str, settings: Mapping[str, Setting], system: str
 def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system: str) -> None:
     """Raises ConfigurationError for a misspelled section, or a setting in the wrong section."""
     # A setting outside all systems' sections is suggested for the current system first.
-    ordered_systems = sorted(names(), key=lambda name: name != system)
+    ordered_systems = tuple(sorted(names(), key=lambda name: name != system))
+    known = tuple(settings)
     if isinstance(place, Environment):
         _check_variables(place, ordered_systems)
     for path, is_table in place.paths():
         if len(path) == 1 and isinstance(place, Environment):
             # A variable of another program, such as SOURCES.
             continue
-        suggestion = suggestion_for(path, is_table=is_table, systems=ordered_systems, settings=settings)
+        suggestion = suggestion_for(path, is_table=is_table, systems=ordered_systems, settings=known)
         if suggestion is None:
             continue
         advice = f"Systems: {', '.join(names())}."
@@ -253,11 +254,12 @@ def _check_sections(place: ConfigSource, settings: Mapping[str, Setting], system
         raise ConfigurationError(f"There is no {entry} (in {place.name}). {advice}")
 
 
-def _check_variables(place: Environment, systems: Sequence[str]) -> None:
+def _check_variables(place: Environment, systems: tuple[str, ...]) -> None:
     """Raises ConfigurationError for a variable that is nearly one of task-history's, and which no part reads."""
     declared = {setting.name for name in systems for setting in settings_in(find(name).settings)}
+    settings = tuple(sorted(declared))
     for name in place.environ:
-        near = variable_suggestion(name, place.environ, systems=systems, settings=sorted(declared))
+        near = variable_suggestion(name, place.environ, systems=systems, settings=settings)
         if near is not None:
             raise ConfigurationError(f"There is no setting {name} (in the environment). Did you mean {near}?")
 

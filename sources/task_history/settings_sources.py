@@ -26,14 +26,24 @@ class Environment:
     """Settings in environment variables."""
 
     environ: Mapping[str, str] = field(repr=False)
+    _by_prefix: Mapping[str, Sequence[str]] = field(init=False, repr=False, compare=False)
+    """The variables by each of their beginnings that ends with two underscores: many accounts are looked for."""
+
+    def __post_init__(self) -> None:
+        by_prefix: dict[str, list[str]] = {}
+        for name in self.environ:
+            end = name.find("__")
+            while end >= 0:
+                by_prefix.setdefault(name[: end + 2], []).append(name)
+                end = name.find("__", end + 1)
+        object.__setattr__(self, "_by_prefix", by_prefix)
 
     def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
         own = ("sources", "task_history", system)
         for sections in ((pipeline, *own), own):
             prefix = "__".join(sections).upper() + "__"
-            for name, value in self.environ.items():
-                if name.startswith(prefix):
-                    yield name[len(prefix) :].lower(), value, f"the environment variable {name}"
+            for name in self._by_prefix.get(prefix, ()):
+                yield name[len(prefix) :].lower(), self.environ[name], f"the environment variable {name}"
 
     name = "the environment"
 
@@ -101,7 +111,7 @@ ConfigSource = Environment | TomlFile
 def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> list[ConfigSource]:
     """The sources of settings in order of precedence. Raises ConfigurationError."""
     project = folder or Path(environ.get("DLT_PROJECT_DIR") or ".")
-    sources: list[ConfigSource] = [Environment(environ)]
+    sources: list[ConfigSource] = [Environment(dict(environ))]
     for name in ("secrets.toml", "config.toml"):
         for parent in (project / ".dlt", data_folder(environ)):
             path = parent / name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 SOURCES, OWN = SECTION = ("sources", "task_history")
 OF_DLT = frozenset({"data_writer", "extract", "load", "normalize", "schema"})
@@ -39,8 +40,10 @@ class Suggestion:
     """Whether the suggestion is a section."""
 
 
+# Many accounts are read in one process, each of which looks at the paths of all.
+@lru_cache(maxsize=50_000)
 def suggestion_for(
-    path: Sequence[str], *, is_table: bool, systems: Collection[str], settings: Collection[str]
+    path: Path, *, is_table: bool, systems: tuple[str, ...], settings: tuple[str, ...]
 ) -> Suggestion | None:
     """The suggestion for the path of a value or section; None where it is right or not part of this source.
 
@@ -70,24 +73,15 @@ def suggestion_for(
 
 
 def variable_suggestion(
-    name: str, names: Container[str], *, systems: Collection[str], settings: Collection[str]
+    name: str, names: Container[str], *, systems: tuple[str, ...], settings: tuple[str, ...]
 ) -> str | None:
     """The suggestion for an environment variable that has the letters of a setting, or nearly the name of a variable.
 
     None where it is right, not part of task-history, or where the right one is among ``names`` too.
     """
-    rights = ["__".join(path).upper() for path in (_DUCKDB, (*_DUCKDB, "database"))]
-    for system in systems:
-        rights += ["__".join((*SECTION, system, setting)).upper() for setting in settings]
-    letters = _letters(name)
-    for right in rights:
-        shorter = _letters(right).removeprefix(SOURCES)
-        if name != right and letters in (
-            _letters(right),
-            shorter,
-            shorter.replace(_letters(OWN), SOURCES, 1),
-        ):
-            return None if right in names else right
+    right = _variables_by_letters(systems, settings).get(_letters(name))
+    if right is not None and name != right:
+        return None if right in names else right
     if "__" in name or name in VARIABLES or not _near("_".join(name.lower().split("_")[:2]), (OWN,)):
         return None
     near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
@@ -101,6 +95,20 @@ def _is_section(path: Sequence[str], *, systems: Collection[str]) -> bool:
     return tuple(path) in (SECTION[:1], SECTION) or (
         is_pipeline and tuple(rest) in ((), SECTION[:1], SECTION)
     )
+
+
+@cache
+def _variables_by_letters(systems: tuple[str, ...], settings: tuple[str, ...]) -> dict[str, str]:
+    """The variables of the settings, by their letters and by those without the first words."""
+    rights = ["__".join(path).upper() for path in (_DUCKDB, (*_DUCKDB, "database"))]
+    for system in systems:
+        rights += ["__".join((*SECTION, system, setting)).upper() for setting in settings]
+    found: dict[str, str] = {}
+    for right in rights:
+        shorter = _letters(right).removeprefix(SOURCES)
+        for letters in (_letters(right), shorter, shorter.replace(_letters(OWN), SOURCES, 1)):
+            found.setdefault(letters, right)
+    return found
 
 
 def _letters(name: str) -> str:
