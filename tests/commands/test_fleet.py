@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from task_history import systems
+from task_history.runs.lock import lock_path, run_lock
 from task_history.settings import build
 from task_history_cli.fleet.accounts import first_month
 from task_history_cli.sandbox.process import SandboxProcess
@@ -134,6 +135,45 @@ def test_a_broken_account_holds_up_no_other(tmp_path: Path, sandbox: SandboxProc
     assert rows["sailpoint"]["workflow_executions"] == 0
     text = place.run("fleet", "status").stdout
     assert "paragon/two" in text
+
+
+def test_views_are_made_once_for_all_accounts_of_a_file(tmp_path: Path, sandbox: SandboxProcess) -> None:
+    """However many accounts are new: the views are made once, before the first rows; where none is new, not at all."""
+    place = Place(tmp_path, sandbox)
+    for instance in ("one", "two", "three"):
+        add_account(place, instance, sandbox)
+
+    def made(*words: str) -> list[str]:
+        done = place.run_process("fleet", "sync", "--jobs", "2", "--log-format", "json", *words)
+        assert done.returncode == 0, done.stderr
+        lines = [json.loads(line) for line in done.stderr.splitlines()]
+        return [line["datasets"] for line in lines if line["message"] == "views_created"]
+
+    assert made() == ["paragon,paragon_one,paragon_three,paragon_two"]
+    assert place.query("SELECT instance, count(*) FROM task_history.executions GROUP BY 1 ORDER BY 1") == [
+        (instance, 120) for instance in ("", "one", "three", "two")
+    ]
+    for instance in ("four", "five"):
+        add_account(place, instance, sandbox)
+    place.run("fleet", "sync", "--select", "paragon/five")
+    assert made() == ["paragon,paragon_five,paragon_four,paragon_one,paragon_three,paragon_two"]
+    assert made() == []
+
+
+def test_an_account_has_views_though_its_tables_were_not_made_before(
+    tmp_path: Path, sandbox: SandboxProcess
+) -> None:
+    """Another run has one account while the tables of all are made: its own sync makes them, and the views."""
+    place = Place(tmp_path, sandbox)
+    add_account(place, "busy", sandbox)
+    folder = place.folder / "dlt" / "pipelines"
+    place.run("fleet", "sync", "--select", "paragon")
+    [working] = [path for path in folder.iterdir() if path.name.startswith("task_history-")]
+    with run_lock(lock_path(working, "task_history_paragon_busy"), "task_history_paragon_busy", task="other"):
+        done = place.run_process("fleet", "sync")
+    assert done.returncode == 5, done.stderr
+    place.run("fleet", "sync")
+    assert place.query("SELECT count(*) FROM task_history.executions WHERE instance = 'busy'") == [(120,)]
 
 
 def test_a_killed_worker_fails_only_its_account(tmp_path: Path, sandbox: SandboxProcess) -> None:

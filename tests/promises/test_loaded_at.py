@@ -135,6 +135,32 @@ def test_a_commit_is_later_than_all_that_is_stored(tmp_path: Path) -> None:
         assert of_run > max(instants)[0]
 
 
+@pytest.mark.parametrize("other", ["present", "former"])
+def test_a_commit_is_later_than_what_other_accounts_stored(tmp_path: Path, other: str) -> None:
+    """A poll over all accounts misses nothing; a dataset of an earlier version, without such a column, is no fault."""
+    with SandboxProcess(executions=50, seed=5, days=30, now=NOW, freeze=True) as sandbox:
+        place = Place(
+            tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="none", payloads="none"
+        )
+        place.quick_sync()
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(
+                "CREATE SCHEMA paragon_ahead; CREATE TABLE paragon_ahead._dlt_loads (load_id VARCHAR); "
+                "CREATE TABLE paragon_ahead.sync_runs AS SELECT * FROM paragon.sync_runs; "
+                "CREATE TABLE paragon_ahead.coverage AS SELECT * FROM paragon.coverage; "
+                "UPDATE paragon_ahead.sync_runs SET loaded_at = loaded_at + INTERVAL 2 DAY; "
+                "UPDATE paragon_ahead.coverage SET loaded_at = loaded_at + INTERVAL 1 DAY"
+            )
+            if other == "former":
+                connection.execute("ALTER TABLE paragon_ahead.sync_runs DROP loaded_at")
+        table = "sync_runs" if other == "present" else "coverage"
+        [(ahead,)] = place.query(f"SELECT max(loaded_at) FROM paragon_ahead.{table}")
+        sandbox.advance(3600)
+        place.quick_sync()
+        [(newest,)] = place.query("SELECT max(loaded_at) FROM paragon.sync_runs")
+        assert newest > ahead
+
+
 @pytest.mark.parametrize(
     ("name", "internals"), [*((name, "on") for name in systems.names()), ("paragon", "off")]
 )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from task_history.core.errors import TaskHistoryError, UsageError
@@ -18,6 +19,7 @@ from task_history.warehouse.duckdb_file import LONG_LOCK_WAIT_S
 from ..console import arguments, output
 from ..console.failures import described, worst
 from ..fleet.accounts import Account, configured_accounts, selected
+from ..fleet.shared_file import SharedFile, prepare
 from ..fleet.worker_processes import WorkerProcesses
 from ..runtime import result_output
 from ..runtime.target import find_target
@@ -98,6 +100,14 @@ def _list(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
 
 def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     began = time.monotonic()
+    entries = [
+        _entry(account.name, account.error.exit_code, str(account.error))
+        for account in accounts
+        if account.error
+    ]
+    for entry in entries:
+        _report(entry)
+    is_stopped, shown = _prepare(args, accounts)
     tasks = [
         _SyncTask(
             account.name,
@@ -108,18 +118,12 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
             args.max_minutes,
             args.log_level,
             args.log_format,
+            has_views=account.settings.dataset_name in shown,
         )
         for account in accounts
-        if account.error is None
+        if account.settings is not None
     ]
-    entries = [
-        _entry(account.name, account.error.exit_code, str(account.error))
-        for account in accounts
-        if account.error
-    ]
-    for entry in entries:
-        _report(entry)
-    if tasks:
+    if tasks and not is_stopped:
         processes = WorkerProcesses(_sync_account, tasks, jobs=args.jobs or _JOBS)
         for task, result in processes.results():
             entries.append(
@@ -130,8 +134,6 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
             )
             _report(entries[-1])
         is_stopped = processes.is_stopping
-    else:
-        is_stopped = False
     code = worst(ExitCode(entry["exit_code"]) for entry in entries)
     result = {
         "command": "fleet sync",
@@ -154,6 +156,27 @@ def _sync(args: argparse.Namespace, accounts: Sequence[Account]) -> int:
     return code
 
 
+def _prepare(args: argparse.Namespace, accounts: Sequence[Account]) -> tuple[bool, set[str]]:
+    """Makes tables and views where several accounts are loaded into one DuckDB file.
+
+    Returns whether a signal asked to stop, and the datasets that the views show.
+    """
+    by_file: dict[Path, list[tuple[str, str | None]]] = {}
+    for account in accounts:
+        if account.target is not None and account.target.file is not None:
+            by_file.setdefault(account.target.file.resolve(), []).append((account.system, account.instance))
+    files = [
+        SharedFile(tuple(shared), args.destination, args.log_level, args.log_format)
+        for shared in by_file.values()
+        if len(shared) > 1
+    ]
+    if not files:
+        return False, set()
+    processes = WorkerProcesses(prepare, files, jobs=args.jobs or _JOBS)
+    shown = {dataset for _, datasets in processes.results() for dataset in datasets or ()}
+    return processes.is_stopping, shown
+
+
 @dataclass(frozen=True, slots=True)
 class _SyncTask:
     """What a worker process needs for the sync of one account."""
@@ -166,11 +189,16 @@ class _SyncTask:
     max_minutes: float | None
     log_level: str
     log_format: str
+    has_views: bool
+    """Whether views show its tables already."""
 
 
 def _sync_account(task: _SyncTask) -> dict[str, Any]:
     """The sync of one account, in a worker process: its result as ``sync --json`` prints it, or its error."""
     output.start_logging_in_worker(task.log_level, task.log_format, account=task.account)
+    from task_history.load.connection import leave_open_between_runs
+
+    leave_open_between_runs()
     with output.escaped_streams():
         try:
             settings = load(task.system, instance=task.instance)
@@ -182,6 +210,7 @@ def _sync_account(task: _SyncTask) -> dict[str, Any]:
                 max_minutes=task.max_minutes,
                 # The other accounts' processes write to the same file in turn.
                 lock_wait_s=LONG_LOCK_WAIT_S,
+                has_views=task.has_views,
             )
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run
             return _entry(task.account, *described(error))

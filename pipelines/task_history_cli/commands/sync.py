@@ -67,12 +67,13 @@ def sync(
     lock_wait_s: float | None = None,
     erases_old_values: bool = False,
     accepts_new_key: bool = False,
+    has_views: bool = False,
 ) -> dict[str, Any]:
     """Runs one sync and returns its result.
 
     ``lock_wait_s`` is how long it waits at first for a DuckDB file that another process has open, ``erases_old_values``
     removes values of before ``exclude_columns`` and ``hash_columns``, ``accepts_new_key`` says that ``hash_key`` was
-    changed on purpose.
+    changed on purpose. ``has_views`` says that views show the account's tables already: they are not made.
 
     Raises:
         TaskHistoryError: what stopped it, after everything fetched was written.
@@ -102,8 +103,9 @@ def sync(
         accepts_new_key=accepts_new_key,
     ) as current:
         with Progress(current) as progress:
-            commit_batches(current, views.after_first_commit(current, progress.committed))
-        views.after(current)
+            on_commit = progress.committed
+            commit_batches(current, on_commit if has_views else views.after_first_commit(current, on_commit))
+        views.after(current, has_views=has_views)
         result = result_output.result(current, target, time.monotonic() - began)
         if erases_old_values:
             result["erased_values"] = erased

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
@@ -28,7 +28,7 @@ from task_history.runs.runner import (
     start_run,
 )
 from task_history.settings import Settings
-from task_history.state.locks import FileLocks, Locks, PostgresLocks
+from task_history.state.locks import FileLocks, Locks, PostgresLocks, held_lock
 from task_history.state.postgres import shared_state
 from task_history.warehouse.column_rules import column_rules
 
@@ -81,23 +81,7 @@ def start_command(
         task = _task(command, selection, scope, recorded)
         wait = stop.wait if lane in (BACKFILL, AUDIT) else None
         lane = _free(lane, settings, folder, locks, stack, task=task, wait=wait)
-        configure_dlt()
-        configure_allocators()
-        keep_secret(settings.secrets)
-
-        from task_history.load.destinations import of
-
-        pipeline = make_pipeline(
-            lane.pipeline(settings),
-            pipelines_dir=str(folder),
-            destination=target.destination(lane.staging, retention=settings.retention),
-            dataset_name=settings.dataset_name,
-        )
-        backend = of(pipeline.destination)
-        os.environ.setdefault("LOAD__WORKERS", str(backend.workers))
-        os.environ.setdefault(
-            "LOAD__TRUNCATE_STAGING_DATASET", str(not backend.truncates_staging_late).lower()
-        )
+        pipeline = _pipeline(settings, target, lane, folder)
         current = stack.enter_context(
             start_run(
                 settings,
@@ -145,6 +129,46 @@ def no_other_run(settings: Settings, target: Target, *, task: str) -> Iterator[P
 def all_lanes() -> list[Lane]:
     """The lanes of a dataset, each with all its numbers."""
     return [numbered for lane in (SYNC, SHARDS, AUDIT, REPLAY) for numbered in lane.numbered]
+
+
+def make_tables(settings: Settings, target: Target) -> None:
+    """Makes the tables of an account as its next sync would, so that views can show them before it begins.
+
+    Raises:
+        AlreadyRunning, ConfigurationError, WarehouseUnavailable.
+    """
+    from task_history.load.pipeline import Loader
+
+    folder = working_folder(target)
+    with ExitStack() as stack:
+        locks = _locks(settings, target, StopSignal(), folder)
+        stack.callback(locks.close)
+        lane = _free(SYNC, settings, folder, locks, stack, task="make tables", wait=None)
+        pipeline = _pipeline(settings, target, lane, folder)
+        loader = Loader(pipeline, settings.system, secrets=settings.secrets, limits=settings.column_limits)
+        stack.callback(loader.close)
+        with held_lock(locks, f"tables/{settings.dataset_name}"):
+            loader.prepare()
+
+
+def _pipeline(settings: Settings, target: Target, lane: Lane, folder: Path) -> Any:
+    """The dlt pipeline of a run, with dlt and the allocators set up for it. Raises ConfigurationError."""
+    configure_dlt()
+    configure_allocators()
+    keep_secret(settings.secrets)
+
+    from task_history.load.destinations import of
+
+    pipeline = make_pipeline(
+        lane.pipeline(settings),
+        pipelines_dir=str(folder),
+        destination=target.destination(lane.staging, retention=settings.retention),
+        dataset_name=settings.dataset_name,
+    )
+    backend = of(pipeline.destination)
+    os.environ.setdefault("LOAD__WORKERS", str(backend.workers))
+    os.environ.setdefault("LOAD__TRUNCATE_STAGING_DATASET", str(not backend.truncates_staging_late).lower())
+    return pipeline
 
 
 def _locks(settings: Settings, target: Target, stop: StopSignal, folder: Path) -> Locks:

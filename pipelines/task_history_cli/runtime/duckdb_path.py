@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -103,8 +104,13 @@ def _checked(file: Path) -> Path:
     return file
 
 
+@cache
 def _begins_as_sqlite(file: Path) -> bool:
-    """Whether DuckDB would download its extension for SQLite to open the file."""
+    """Whether DuckDB would download its extension for SQLite to open the file.
+
+    Looked at once: where a run of this process has the file open, to close it here would give up DuckDB's lock, which
+    is the process's. https://man7.org/linux/man-pages/man2/F_SETLK.2const.html
+    """
     try:
         with file.open("rb") as opened:
             return opened.read(len(_SQLITE)) == _SQLITE

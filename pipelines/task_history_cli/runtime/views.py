@@ -11,7 +11,7 @@ from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnav
 from task_history.core.log import log
 from task_history.settings import datasets
 from task_history.views.check import BROKEN, Finding, findings, oldest_start
-from task_history.views.create import Access, refresh, stored_columns
+from task_history.views.create import Access, dataset, refresh, stored_columns
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
@@ -52,18 +52,21 @@ def after_first_commit(
     return committed
 
 
-def after(current: ActiveRun) -> None:
-    """Updates the views and checks what the run changed. Never raises: the rows are loaded in any case."""
+def after(current: ActiveRun, *, has_views: bool = False) -> None:
+    """Updates the views unless there are, and checks what the run changed.
+
+    Never raises: the rows are loaded in any case.
+    """
     try:
         with current.loader.kept_open():
-            _after(current)
+            _after(current, has_views=has_views)
     except TaskHistoryError as error:
         log.warning("views_failed", reason=str(error), hint=ADVICE)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there
         log.warning("views_failed", reason=f"{type(error).__name__}: {error}", hint=ADVICE)
 
 
-def _after(current: ActiveRun) -> None:
+def _after(current: ActiveRun, *, has_views: bool) -> None:
     context, loader = current.loop.context, current.loader
     access = _access(loader)
     if access.dialect not in DIALECTS:
@@ -72,14 +75,18 @@ def _after(current: ActiveRun) -> None:
     has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
     if has_changed:
         loader.checkpoint()
-    made = refresh(access)
-    own = [one for one in made.shown if one.name == context.settings.dataset_name]
-    if not own or not has_changed or current.loop.stopped:
+    name = context.settings.dataset_name
+    own = (
+        dataset(access, name)
+        if has_views
+        else next((shown for shown in refresh(access).shown if shown.name == name), None)
+    )
+    if own is None or not has_changed or current.loop.stopped:
         return
-    since = oldest_start(access.query, own[0], context.run_id, context.warehouse.since, access.dialect)
+    since = oldest_start(access.query, own, context.run_id, context.warehouse.since, access.dialect)
     if since is None:
         return
-    for finding in findings(access.query, own, access.dialect, since=since, project=access.project):
+    for finding in findings(access.query, [own], access.dialect, since=since, project=access.project):
         warn(finding)
 
 

@@ -2,10 +2,12 @@
 
 One process at a time can open a DuckDB file. Opening and closing it takes longer than most queries, and about as long
 as a commit; so the connection stays open for a moment after each use, and as long as the run waits for nothing else.
+Where many accounts share a file, opening it takes a multiple of that: the next run of the same process takes it over.
 """
 
 from __future__ import annotations
 
+import atexit
 import random
 import threading
 import time
@@ -25,6 +27,29 @@ _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
 _MAX_OPEN_S = 4.0
 """Seconds after which the connection is closed even while it is in use, so that other processes get their turn."""
+
+
+_left_open: SharedConnection | None = None
+"""The connection that the last run of this process left open for the next one."""
+_is_left_open = False
+
+
+def leave_open_between_runs() -> None:
+    """Has each run of this process leave its file open for a moment, for the next run of the process.
+
+    For a process that syncs one account after the other.
+    """
+    global _is_left_open  # noqa: PLW0603 - a property of the process
+    if not _is_left_open:
+        _is_left_open = True
+        # DuckDB ends the process with an error where Python's end interrupts the thread that closes the file.
+        atexit.register(_close_left_open)
+
+
+def _close_left_open() -> None:
+    if _left_open is not None:
+        with _left_open.lock:
+            _left_open.close()
 
 
 class SharedConnection:
@@ -55,7 +80,9 @@ class SharedConnection:
         self._has_waited = False
         """Whether the run waited for something else since the connection was opened."""
         self._waits_lock = threading.Lock()
-        self._opened_at = self._used_at = self._reopens_at = 0.0
+        self._opened_at = self._used_at = 0.0
+        self.reopens_at = 0.0
+        """From when on the file may be opened again, so that other processes get their turn."""
 
     @contextmanager
     def opened(self) -> Iterator[Any]:
@@ -100,9 +127,51 @@ class SharedConnection:
             except Exception as error:  # noqa: BLE001 - the next query raises what is wrong
                 log.debug("not_closed", reason=str(error))
 
+    def leave(self) -> None:
+        """Ends the use by this run: closes the connection, or leaves it open for the next run of this process.
+
+        It is closed for other processes as while a run waits. The caller holds ``lock``.
+        """
+        global _left_open  # noqa: PLW0603 - the next run finds it there
+        if not (_is_left_open and self._is_exclusive and self._stays_open and self._is_open.is_set()):
+            self.close()
+            return
+        self._waits += 1
+        self._used_at = time.monotonic()
+        _left_open = self
+        self._close_if_due()
+
+    @contextmanager
+    def handed_over(self, file: str) -> Iterator[float | None]:
+        """Context manager: keeps open what was left open, and closes it at the end.
+
+        Yields since when that file is open; None where it is not. Meanwhile no other thread closes it: closing the
+        file gives up the lock of the whole process, also where another connection has just opened it.
+        """
+        with self.lock:
+            try:
+                yield self._opened_at if self._is_open.is_set() and self._file == file else None
+            finally:
+                self.close()
+
+    @property
+    def _file(self) -> str:
+        return str(self._client().credentials.database)
+
     def _open(self) -> None:
+        global _left_open
+        former, _left_open = _left_open, None
+        if former is None:
+            self._connect()
+            return
+        self.reopens_at = max(self.reopens_at, former.reopens_at)
+        with former.handed_over(self._file) as since:
+            self._connect()
+            self._opened_at = since or self._opened_at
+
+    def _connect(self) -> None:
         client = self._client()
-        time.sleep(max(0.0, self._reopens_at - time.monotonic()))
+        time.sleep(max(0.0, self.reopens_at - time.monotonic()))
         began = time.monotonic()
         is_logged = False
         while True:
@@ -144,6 +213,6 @@ class SharedConnection:
         is_long = now - self._opened_at >= _MAX_OPEN_S
         if is_long:
             # A waiting process tries that often.
-            self._reopens_at = now + _POLL_S[1]
+            self.reopens_at = now + _POLL_S[1]
         if is_long or now - self._used_at >= _IDLE_S:
             self.close()

@@ -237,7 +237,7 @@ class Loader:
         self.pipeline.normalize()
 
     def close(self) -> None:
-        """Empties the staging tables where that was postponed to the end of the run, and closes the connection."""
+        """Empties the staging tables where that was postponed to the end of the run, and gives up the connection."""
         with self._connection.lock:
             # Rows that are not merged yet exist only in staging: dlt does not load them a second time.
             if self.backend.truncates_staging_late and self._staged and not self.pipeline.has_pending_data:
@@ -247,7 +247,7 @@ class Loader:
                 except WarehouseUnavailable as error:
                     log.debug("staged_rows_stay", reason=str(error))
                 self._staged.clear()
-            self._connection.close()
+            self._connection.leave()
 
     def writer(self) -> ArrowWriter:
         """A writer of Arrow tables that match the columns of the stored tables."""

@@ -89,6 +89,11 @@ def datasets(access: Access) -> list[ShownDataset]:
     return found(stored_columns(access), access.owners)[0]
 
 
+def dataset(access: Access, name: str) -> ShownDataset | None:
+    """The dataset as views show it; None where they do not. Raises WarehouseUnavailable."""
+    return next((shown for shown in found(stored_columns(access, name), access.owners)[0]), None)
+
+
 def lacking_columns(access: Access) -> dict[str, list[str]]:
     """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
@@ -161,24 +166,26 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def stored_columns(access: Access) -> list[tuple[str, str, str]]:
-    """Every column in the warehouse, as dataset, table and column."""
-    sql = _columns(access)
+def stored_columns(access: Access, dataset: str | None = None) -> list[tuple[str, str, str]]:
+    """Every column in the warehouse, or in one dataset, as dataset, table and column."""
+    sql = _columns(access, dataset)
     rows = access.query(sql)[1] if sql else []
     return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
 
 
-def _columns(access: Access) -> str:
+def _columns(access: Access, dataset: str | None) -> str:
     if access.dialect == BIGQUERY:
+        names = sorted(access.datasets()) if dataset is None else [dataset]
         return " UNION ALL ".join(
             "SELECT table_schema, table_name, column_name "
             f"FROM {quoted_name(*filter(None, (access.project, name)), dialect=BIGQUERY)}.INFORMATION_SCHEMA.COLUMNS"
-            for name in sorted(access.datasets())
+            for name in names
             if name == DATASET or (of_name(name, access.owners) and not name.endswith("_staging"))
         )
+    only = "" if dataset is None else f" AND table_schema = {quoted_text(dataset)}"
     return (
         "SELECT table_schema, table_name, column_name FROM information_schema.columns "
-        "WHERE table_catalog = current_database()"
+        f"WHERE table_catalog = current_database(){only}"
     )
 
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dlt
 import pytest
 
 from task_history import systems
+from task_history.load import connection
 from task_history.load.pipeline import Loader
 from task_history_cli.runtime.target import Target
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.place import Place
 
 _OPEN = """
 import duckdb, sys, time
@@ -37,17 +42,21 @@ def _waited(file: Path, patience_s: float) -> float | None:
     return float(done.stdout) if done.returncode == 0 else None
 
 
-@pytest.fixture
-def loader(tmp_path: Path) -> Loader:
+def _loader(folder: Path, dataset: str) -> Loader:
     pipeline = dlt.pipeline(
-        "task_history_paragon",
-        pipelines_dir=str(tmp_path / "pipelines"),
-        destination=Target("duckdb", tmp_path / "held.duckdb").destination(),
-        dataset_name="paragon",
+        f"task_history_{dataset}",
+        pipelines_dir=str(folder / "pipelines"),
+        destination=Target("duckdb", folder / "held.duckdb").destination(),
+        dataset_name=dataset,
     )
     made = Loader(pipeline, systems.find("paragon"))
     made.prepare()
     return made
+
+
+@pytest.fixture
+def loader(tmp_path: Path) -> Loader:
+    return _loader(tmp_path, "paragon")
 
 
 def test_it_stays_open_while_the_run_is_about_nothing_else(tmp_path: Path, loader: Loader) -> None:
@@ -101,3 +110,86 @@ def test_others_get_in_while_it_asks_and_computes_in_turn(tmp_path: Path, loader
     said, _ = other.communicate()
     assert other.returncode == 0
     assert float(said) < 8.0
+
+
+def test_the_next_run_of_the_process_takes_the_open_file_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two runs of a fleet's process the file is not opened anew, and not kept beyond what one run may."""
+    monkeypatch.setattr(connection, "_is_left_open", True)
+    monkeypatch.setattr(connection, "_IDLE_S", 600.0)
+    monkeypatch.setattr(connection, "_MAX_OPEN_S", 600.0)
+    first = _loader(tmp_path, "paragon")
+    # As long as the file is open, DuckDB keeps such a setting.
+    first.execute(["SET GLOBAL default_null_order = 'nulls_first'"])
+    first.close()
+    assert _waited(tmp_path / "held.duckdb", 0.0) is None
+    second = _loader(tmp_path, "paragon_second")
+    assert "nulls_first" in str(second.query("SELECT current_setting('default_null_order')")[1]).lower()
+    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    second.close()
+    assert _waited(tmp_path / "held.duckdb", 10.0) is not None
+
+
+def test_a_file_is_not_opened_while_the_same_process_closes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock is the process's: closing would give it up for the one who has just opened the file, too."""
+    monkeypatch.setattr(connection, "_is_left_open", True)
+    monkeypatch.setattr(connection, "_IDLE_S", 600.0)
+    second = _loader(tmp_path, "paragon_second")
+    second.close()
+    first = _loader(tmp_path, "paragon")
+    first.close()
+    done: list[str] = []
+    is_closing = threading.Event()
+    close, open_again = first.client.close_connection, second.client.open_connection
+
+    def close_slowly() -> None:
+        is_closing.set()
+        time.sleep(0.5)
+        close()
+        done.append("closed")
+
+    def open_and_note() -> None:
+        open_again()
+        done.append("opened")
+
+    monkeypatch.setattr(first.client, "close_connection", close_slowly)
+    monkeypatch.setattr(second.client, "open_connection", open_and_note)
+
+    def close_as_idle() -> None:
+        with first._connection.lock:
+            first._connection.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        closing = threads.submit(close_as_idle)
+        assert is_closing.wait(60)
+        second.query("SELECT 1")
+        closing.result()
+    assert done == ["closed", "opened"]
+    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    second.close()
+
+
+def test_the_open_file_is_opened_by_nothing_else_in_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To close it anywhere in the process gives up DuckDB's lock: two processes would write at once."""
+    monkeypatch.setattr(connection, "_is_left_open", True)
+    opened: list[str] = []
+    is_watched = True
+
+    def note(event: str, words: tuple[object, ...]) -> None:
+        if is_watched and event == "open" and str(words[0]).endswith("warehouse.duckdb"):
+            opened.append(str(words[0]))
+
+    with SandboxProcess(executions=20, seed=5, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox)
+        place.quick_sync()
+        sys.addaudithook(note)
+        place.quick_sync()
+        place.run("sync", "paragon")
+        is_watched = False
+    monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
+    assert opened == []

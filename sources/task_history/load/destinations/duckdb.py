@@ -39,7 +39,7 @@ from ..dlt_internals import (
 )
 from ..load_package import has_unique_keys, value_bytes
 from .base import Backend, Descriptions
-from .duckdb_instants import later_than_stored
+from .duckdb_instants import Instants
 from .duckdb_rewrite import rewrite
 from .duckdb_settings import check_credentials
 from .duckdb_storage import DEFAULT, check_version, create_file
@@ -315,6 +315,7 @@ class DuckDbBackend(Backend):
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
         self._checkpoint_memory = _CHECKPOINT_MEMORY
+        self._instants = Instants()
 
     def create(self, client: Any) -> None:
         version = getattr(self.destination, "storage_version", DEFAULT)
@@ -347,7 +348,7 @@ class DuckDbBackend(Backend):
 
         The file is open, so that no other process writes until the commit is over.
         """
-        at = later_than_stored(client, datetime.now(UTC))
+        at = self._instants.next(client, datetime.now(UTC))
         literal = f"TIMESTAMPTZ '{at.isoformat()}'"
         if isinstance(self.destination, DuckDb):
             self.destination.loaded_at = literal
