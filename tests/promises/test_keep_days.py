@@ -77,3 +77,48 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
     assert "keep_days_steps" in backfill.stderr
     assert "is older than keep_days_executions = 20" in refused.stderr
     assert status["systems"][0]["details_left"] == 0
+
+
+def test_payloads_are_not_asked_for_again(tmp_path: Path) -> None:
+    """Payloads that were deleted are never read a second time, also after the setting was taken away; steps stay."""
+    with place_of(tmp_path, "paragon") as (place, sandbox):
+        place.sync()
+        steps = place.query("SELECT count(*) FROM paragon.step_executions")
+        place.set(keep_days_payloads=15)
+        deleting = place.sync()
+        left = place.query("SELECT count(*), min(execution_date_started) FROM paragon.step_payloads")[0]
+        place.set(keep_days_payloads=None)
+        sandbox.reset_counters()
+        later = place.sync()
+        kinds = {one["kind"] for one in sandbox.requests()}
+        status = json.loads(place.run("status", "paragon", "--json").stdout)
+    assert deleting["deleted_rows"] > 0
+    assert left[0] > 0
+    assert left[1].astimezone(UTC) >= midnight_before(15)
+    assert later["deleted_rows"] is None
+    assert later["left"]["payloads"] == status["systems"][0]["payloads_left"] == 0
+    assert "payload" not in kinds
+    assert place.query("SELECT count(*) FROM paragon.step_executions") == steps
+    assert place.query("SELECT count(*) FROM paragon.step_payloads")[0][0] == left[0]
+
+
+def test_open_executions_stay(tmp_path: Path) -> None:
+    """An execution that is still open is not deleted, whatever its age, and goes once it has ended."""
+    with SandboxProcess("paragon", executions=60, days=9, seed=8, open_days=30, freeze=True) as sandbox:
+        start = (datetime.now(UTC) - timedelta(days=10)).date().isoformat()
+        place = Place(
+            tmp_path, sandbox, start_date=start, retention_days=0, keep_days_executions=4, integrations=None
+        )
+        place.sync()
+        old = f"is_open AND date_started < '{midnight_before(4):%Y-%m-%d}'"
+        sql = f"SELECT count(*) FROM paragon.workflow_executions WHERE {old}"
+        assert place.query(sql)[0][0] == 0, "a first sync begins where executions are kept"
+        place.set(keep_days_executions=None)
+        place.file.unlink()
+        place.sync()
+        open_ones = place.query(sql)[0][0]
+        place.set(keep_days_executions=4)
+        deleted = place.sync()["deleted_rows"]
+        assert open_ones > 0
+        assert place.query(sql)[0][0] == open_ones
+        assert deleted > 0

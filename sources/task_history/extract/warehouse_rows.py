@@ -63,10 +63,11 @@ class Undeclared:
         in_columns, lists = given.table, given.others
         columns: dict[str, Values] = {name: in_columns[name] for name in in_columns.column_names}
         declared = {column.source for column in table.columns}
+        rules = self._rules.of(table.name)
         unknown = {
             name: lists[name] if name in lists else in_columns[name].unique().to_pylist()
             for name in [*columns, *lists]
-            if name not in declared
+            if name not in declared and not rules.action(name)
         }
         is_sound = self._redactor.is_sound
         if all(is_sound(name, value) for name, values in unknown.items() for value in values):
@@ -78,7 +79,7 @@ class Undeclared:
             others = {name: value for name, value in zip(names, values, strict=True) if value is not None}
             redacted = self._redactor.payload(others).value
             rows.append(redacted if isinstance(redacted, dict) else dict.fromkeys(others, redacted))
-        kept = {name: column for name, column in columns.items() if name in declared}
+        kept = {name: column for name, column in {**columns, **lists}.items() if name not in unknown}
         return {**kept, **{name: [row.get(name) for row in rows] for name in set().union(*rows)}}
 
     def free(self, value: Json) -> str:
@@ -105,15 +106,19 @@ class Undeclared:
             self._declared[table.name] = declared
         if declared.issuperset(row):
             return row
-        is_sound = self._redactor.is_sound
+        is_sound, rules = self._redactor.is_sound, self._rules.of(table.name)
+
+        def is_kept(name: str) -> bool:
+            """Whether it was read back, and is without secrets already, or is left out or hashed."""
+            return stored_column(name) is not None or rules.action(name) is not None
+
         for name in row:
-            if name not in declared and not is_sound(name, row[name]) and stored_column(name) is None:
+            if not (name in declared or is_sound(name, row[name]) or is_kept(name)):
                 break
         else:
             return row
-        # What was read back is without secrets already.
         others = {
-            name: value for name, value in row.items() if name not in declared and stored_column(name) is None
+            name: value for name, value in row.items() if not (name in declared or is_kept(name))
         }
         redacted = self._redactor.payload(others)
         if not redacted.count:

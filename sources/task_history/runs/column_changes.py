@@ -74,6 +74,7 @@ def erase_old_values(loader: Loader) -> dict[str, int]:
     Raises WarehouseUnavailable.
     """
     from ..load.changes import change, empty_staging
+    from ..load.erasing import rewrite_warehouse
 
     if not loader.rules:
         raise ConfigurationError(
@@ -83,7 +84,7 @@ def erase_old_values(loader: Loader) -> dict[str, int]:
     counts = values.counts()
     change(loader, lambda now: values.removal(now=now))
     empty_staging(loader)
-    loader.checkpoint()
+    rewrite_warehouse(loader)
     log.info("old_values_erased", columns=",".join(counts) or None, values=sum(counts.values()))
     return counts
 
