@@ -15,6 +15,7 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
+ID = "0123456789abcdef01234567"
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 DAYS = 40
 KEEP = {"keep_days_executions": 20, "keep_days_steps": 10}
@@ -60,6 +61,8 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
             "backfill", system, "--from", start, "--to", f"{midnight_before(25):%Y-%m-%d}", expect=2
         )
         status = json.loads(place.run("status", system, "--json").stdout)
+        day = f"{midnight_before(30):%Y-%m-%d}"
+        why = json.loads(place.run("why", system, ID, "--around", day, "--json", expect=None).stdout)
     assert deleting["deleted_rows"] > 0
     assert idle["deleted_rows"] is None
     assert oldest(place, found.executions.name, found.started_column, "NOT is_open") >= midnight_before(20)
@@ -77,6 +80,7 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
     assert "keep_days_steps" in backfill.stderr
     assert "is older than keep_days_executions = 20" in refused.stderr
     assert status["systems"][0]["details_left"] == 0
+    assert why["code"] == "deleted"
 
 
 def test_payloads_are_not_asked_for_again(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ class Loaded:
     """The instant before which the vendor has purged executions; None when it keeps everything."""
     rechecked_from: datetime | None
     """The instant from which the next sync looks for late executions; None before the first sync."""
+    kept_since: datetime | None = None
+    """The instant before which executions are deleted from the warehouse; None where they are kept for ever."""
     blind: Sequence[Window] = ()
     """Windows that were purged before they were read; coverage holds them as empty."""
 

@@ -13,6 +13,7 @@ from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
 from task_history.warehouse.queries import Warehouse
+from task_history.warehouse.retention import kept_since
 from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
 
 from ..runtime.reader import Reader
@@ -55,7 +56,8 @@ def loaded(settings: Settings, now: datetime, warehouse: Warehouse | None = None
         back = min(unbroken.end, newest + MS if newest else unbroken.end) - settings.lookback
         rechecked = max(filter(None, (back, unbroken.start, horizon)))
     relevant = [day for day in days if day.lane != AUDIT]
-    return Loaded(relevant, (), settings.start(now), horizon, rechecked)
+    kept = kept_since(settings, now).executions
+    return Loaded(relevant, (), settings.start(now), horizon, rechecked, kept)
 
 
 class FactReader:

@@ -117,9 +117,7 @@ class Undeclared:
                 break
         else:
             return row
-        others = {
-            name: value for name, value in row.items() if not (name in declared or is_kept(name))
-        }
+        others = {name: value for name, value in row.items() if not (name in declared or is_kept(name))}
         redacted = self._redactor.payload(others)
         if not redacted.count:
             return row
