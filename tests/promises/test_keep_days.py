@@ -15,7 +15,6 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
-ID = "0123456789abcdef01234567"
 SYSTEMS = ("b3os", "paragon", "sailpoint", "twinit")
 DAYS = 40
 KEEP = {"keep_days_executions": 20, "keep_days_steps": 10}
@@ -61,8 +60,6 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
             "backfill", system, "--from", start, "--to", f"{midnight_before(25):%Y-%m-%d}", expect=2
         )
         status = json.loads(place.run("status", system, "--json").stdout)
-        day = f"{midnight_before(30):%Y-%m-%d}"
-        why = json.loads(place.run("why", system, ID, "--around", day, "--json", expect=None).stdout)
     assert deleting["deleted_rows"] > 0
     assert idle["deleted_rows"] is None
     assert oldest(place, found.executions.name, found.started_column, "NOT is_open") >= midnight_before(20)
@@ -80,7 +77,6 @@ def test_what_is_older_is_deleted_and_not_missed(tmp_path: Path, system: str) ->
     assert "keep_days_steps" in backfill.stderr
     assert "is older than keep_days_executions = 20" in refused.stderr
     assert status["systems"][0]["details_left"] == 0
-    assert why["code"] == "deleted"
 
 
 def test_payloads_are_not_asked_for_again(tmp_path: Path) -> None:
@@ -126,3 +122,14 @@ def test_open_executions_stay(tmp_path: Path) -> None:
         assert open_ones > 0
         assert place.query(sql)[0][0] == open_ones
         assert deleted > 0
+
+
+def test_why_says_that_it_is_too_old(tmp_path: Path) -> None:
+    """``why`` says of an execution that began before executions are kept that it was deleted, and what to do."""
+    with place_of(tmp_path, "paragon", keep_days_executions=20, steps="none") as (place, _):
+        place.sync()
+        around = f"{midnight_before(30):%Y-%m-%d}"
+        done = place.run("why", "paragon", "an-old-one", "--around", around, "--json", expect=None)
+    why = json.loads(done.stdout)
+    assert why["code"] == "deleted"
+    assert "raise keep_days_executions" in done.stdout

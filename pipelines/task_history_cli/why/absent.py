@@ -91,7 +91,7 @@ def absent(facts: Absent) -> Reason:
             f"{shown(facts.replay['intended_at'])}; no sync has read that time since.",
             f"The next sync brings it: {words.call('sync')}",
         )
-    reason = _deleted(facts, loaded, spot, when) or _by_spot(facts, loaded, spot, when)
+    reason = _too_old(facts, loaded, spot, when) or _by_spot(facts, loaded, spot, when)
     is_partly_loaded = any(not overlap(window, when).is_empty for window in loaded.unfiltered)
     if is_partly_loaded and spot.kind not in ("covered", "blind"):
         next_step = reason.next_step[:1].lower() + reason.next_step[1:].rstrip(".")
@@ -111,7 +111,7 @@ def _when(facts: Absent) -> Window | None:
     return facts.around
 
 
-def _deleted(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason | None:
+def _too_old(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason | None:
     """The reason of one that is older than executions are kept in the warehouse; None for others."""
     kept = loaded.kept_since
     if kept is None or when.end > kept or spot.kind in ("covered", "blind"):
