@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import duckdb
 import pytest
 
 from task_history import systems
+from task_history.load import erasing
+from task_history.load.pipeline import Loader
+from task_history.runs import forget as forget_module
+from task_history.runs.lock import lock_path, run_lock
 from task_history.systems.protocol import System
+from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
@@ -61,8 +69,9 @@ def ids_of(place: Place, system: System, user: str) -> set[str]:
 
 
 def traces(folder: Path, words: set[str]) -> dict[str, list[str]]:
-    """Which of the words stand in which file below the folder."""
+    """Which of the words stand in which file below the folder, also as addresses and filters write them."""
     found = {}
+    words = {*words, *(quote(word, safe="") for word in words)}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             content = path.read_bytes()
@@ -119,10 +128,14 @@ def test_a_forgotten_person_is_in_no_file_and_does_not_come_back(
     assert place.query(f"SELECT row_count, ended_at IS NOT NULL FROM {system.name}.erasures") == [
         (done["rows"], True)
     ]
+    # The vendor's counts are those of what is stored and left out: nothing has to be read to compare them.
+    assert system.name != "paragon" or place.sync()["requests"] <= 3
     for _ in range(3):
         sandbox.advance(6 * 3600)
         assert place.sync()["complete"]
         check()
+    ((left_out,),) = place.query(f"SELECT count(*) FROM {system.name}.left_out_executions")
+    assert left_out >= done["left_out"] >= number
     (start, end) = place.query(f"SELECT min(day)::DATE - 5, max(day)::DATE + 1 FROM {system.name}.coverage")[
         0
     ]
@@ -143,3 +156,125 @@ def test_a_forgotten_person_is_in_no_file_and_does_not_come_back(
     assert place.sync()["complete"]
     check()
     assert place.run("views", "--check").returncode == 0
+
+
+@pytest.fixture
+def paragon(tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess, str]]:
+    """A loaded place, and a person of whom something is stored."""
+    with SandboxProcess(executions=120, seed=6, **WORLD) as sandbox:
+        place = Place(tmp_path, sandbox, integrations=None, retention_days=0)
+        place.sync()
+        user, _ = people(place, systems.find("paragon"))["workflow_executions"].most_common(1)[0]
+        yield place, sandbox, user
+
+
+def _fail(*_: Any, **__: Any) -> None:
+    raise OSError("as if it were killed")
+
+
+def _ends_early(given: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    def statements(*words: Any) -> Iterator[Any]:
+        for number, statement in enumerate(given(*words)):
+            if number == 2:
+                _fail()
+            yield statement
+
+    return statements
+
+
+@pytest.mark.parametrize(
+    "step", ["_leave_out", "erase_rows", "deletions", "clear", "rewrite_warehouse", "put"]
+)
+def test_the_same_command_ends_an_erasure_that_was_killed(
+    step: str, paragon: tuple[Place, SandboxProcess, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever an erasure ended early, the same command ends it, and notes all rows that were erased."""
+    place, _, user = paragon
+    gone = {user, *ids_of(place, systems.find("paragon"), user)}
+    shown = forget(place, user)
+    with monkeypatch.context() as broken:
+        if step == "_leave_out":
+            broken.setattr(forget_module, step, _fail)
+        elif step == "deletions":
+            broken.setattr(Erasure, step, _ends_early(Erasure.deletions))
+        elif step == "put":
+            # The first two note the person and the erasure, the third its end.
+            puts, put = iter((True, True, False)), Loader.put
+            broken.setattr(Loader, step, lambda *words: put(*words) if next(puts) else _fail())
+        else:
+            broken.setattr(erasing, step, _fail)
+        assert place.run("forget", "paragon", "--user", user, "--yes", expect=None).returncode in (1, 4)
+    ((ended,),) = place.query("SELECT ended_at FROM paragon.erasures")
+    assert ended is None
+    done = forget(place, user, "--yes")
+    assert done["was_forgotten"]
+    assert done["tables"] == shown["tables"]
+    assert traces(place.folder, gone) == {}
+    assert place.query("SELECT row_count, ended_at IS NULL FROM paragon.erasures") == [(shown["rows"], False)]
+
+
+@pytest.mark.parametrize("lane", ["", "_backfill", "_backfill_7", "_audit"])
+def test_nothing_is_erased_while_a_run_is_at_work(
+    lane: str, paragon: tuple[Place, SandboxProcess, str]
+) -> None:
+    """With a run of any kind on the dataset the command exits with 5, and erases nothing."""
+    place, _, user = paragon
+    (folder,) = (place.folder / "dlt" / "pipelines").glob("task_history-*")
+    name = f"task_history_paragon{lane}"
+    with run_lock(lock_path(folder, name), name, task="another"):
+        done = place.run("forget", "paragon", "--user", user, "--yes", expect=5)
+    assert name in done.stderr
+    assert people(place, systems.find("paragon"))["workflow_executions"][user]
+
+
+def test_a_person_is_forgotten_once(paragon: tuple[Place, SandboxProcess, str]) -> None:
+    """The second time nothing is left to erase; somebody who is not known is forgotten all the same."""
+    place, _, user = paragon
+    assert not forget(place, user, "--yes")["was_forgotten"]
+    again = forget(place, user, "--yes")
+    assert again["was_forgotten"]
+    assert again["rows"] == 0
+    assert forget(place, "nobody@example.com")["rows"] == 0
+    assert not forget(place, "nobody@example.com", "--yes")["was_forgotten"]
+    assert place.query("SELECT count(*) FROM paragon.erasures") == [(2,)]
+    place.run("forget", "paragon", "--user", " ", "--yes", expect=2)
+
+
+def test_a_person_whose_executions_were_filtered_by(paragon: tuple[Place, SandboxProcess, str]) -> None:
+    """A backfill of one person leaves their id in no coverage, run or lock file after they were forgotten."""
+    place, _, user = paragon
+    ((start, end),) = place.query(
+        "SELECT min(day)::DATE, max(day)::DATE - 1 FROM paragon.coverage WHERE executions > 0"
+    )
+    place.run(
+        "backfill", "paragon", "--user", user, "--from", str(start - timedelta(days=9)), "--to", str(end)
+    )
+    assert traces(place.folder, {user})
+    with duckdb.connect(str(place.file)) as connection:
+        ((key, *_), *_) = connection.execute(
+            "SELECT id FROM paragon.workflow_executions WHERE user_id = ?", [user]
+        ).fetchall()
+        connection.execute(
+            "UPDATE paragon.sync_runs SET reason = ? WHERE command = 'sync'", [f"{key} was refused"]
+        )
+    forget(place, user, "--yes")
+    assert traces(place.folder, {user, key}) == {}
+    assert "user=forgotten" in {row[0] for row in place.query("SELECT filters FROM paragon.sync_runs")}
+
+
+@pytest.mark.parametrize("system", ["sailpoint", "twinit"])
+def test_a_system_that_names_no_person_says_so(system: str, tmp_path: Path) -> None:
+    """Where executions name no person the command exits with 2 and says why."""
+    place = Place(tmp_path, None, system=system)
+    done = place.run("forget", system, "--user", "x", expect=2)
+    assert "names no person" in done.stderr
+
+
+def test_nothing_is_read_where_nobody_was_forgotten(
+    paragon: tuple[Place, SandboxProcess, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sync asks for nobody who was forgotten where the dataset has no table of them."""
+    place, _, _ = paragon
+    monkeypatch.setattr("task_history.load.pipeline.read_left_out", _fail)
+    monkeypatch.setattr("task_history.load.pipeline.stored_types", _fail)
+    assert place.sync()["complete"]

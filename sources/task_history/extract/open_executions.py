@@ -207,7 +207,7 @@ class OpenExecutions:
         stored = {execution.status for execution in opens}
         # In a quiet sync those that are stored say it all, and mostly they say that nothing changed.
         heads = self._lists.heads(reader, [status for status in planned.statuses if status in stored], window)
-        if heads is not None and leaves_backlog_unchanged and self._lists.is_unchanged(heads, opens):
+        if heads is not None and leaves_backlog_unchanged and self._lists.is_unchanged(reader, heads, opens):
             for execution in opens:
                 del left[execution.id]
             return []

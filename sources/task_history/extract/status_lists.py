@@ -36,13 +36,24 @@ class StatusLists:
             heads[status] = page
         return heads
 
-    def is_unchanged(self, heads: Mapping[str, Page], opens: Sequence[OpenExecution]) -> bool:
-        """Whether each status has as many as are stored: what is open can only become fewer."""
+    def is_unchanged(
+        self, reader: WindowReader, heads: Mapping[str, Page], opens: Sequence[OpenExecution]
+    ) -> bool:
+        """Whether each status has as many as are stored: what is open can only become fewer.
+
+        Those on a first page that are left out count as stored.
+        """
+        table, left_out = self._system.executions.name, reader.pages.left_out
+        kept = {
+            status: [row for row in page.rows if left_out is None or not left_out.has(table, row)]
+            for status, page in heads.items()
+        }
         stored = Counter(execution.status for execution in opens)
         known = {execution.id: execution.status for execution in opens}
         return stored.total() == sum(stored[status] for status in heads) and all(
-            page.total == stored[status]
-            and all(known.get(self._system.identity(row)) == status for row in page.rows)
+            page.total is not None
+            and page.total - (len(page.rows) - len(kept[status])) == stored[status]
+            and all(known.get(self._system.identity(row)) == status for row in kept[status])
             for status, page in heads.items()
         )
 

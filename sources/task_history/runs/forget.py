@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,12 +51,11 @@ def forget(
     *,
     staging: Iterable[str],
     folders: Iterable[Path],
-    done: Callable[[str], None] = lambda step: None,  # noqa: ARG005
 ) -> Erased:
     """Forgets the person whom rows name by one of the texts ``person``, the first of which is the vendor's id.
 
     ``loader`` is prepared, no other run is at work on its dataset, and no working folder of ``folders`` has a pending
-    package. ``staging`` are the staging datasets. ``done`` is called after each step, with its name.
+    package. ``staging`` are the staging datasets.
 
     Raises:
         WarehouseUnavailable: the same call goes on where this one ended.
@@ -65,17 +64,13 @@ def forget(
     noted = _note_person(loader, person[0])
     executions, counts = erasure.executions(), erasure.counts()
     rows = _note_erasure(loader, noted, counts)
-    done("noted")
     left_out = _leave_out(loader, executions)
-    done("left_out")
     ids = {key for of_table in executions.values() for key in of_table}
     erasing.erase_rows(loader, erasure, ids, staging)
-    done("erased")
     for folder in folders:
         erasing.clear(folder)
     if not noted.is_ended or counts:
         erasing.rewrite_warehouse(loader)
-        done("rewritten")
         loader.put(ERASURES, {"erasure_id": noted.erasure_id, "ended_at": datetime.now(UTC)})
     return Erased(rows, not noted.is_new, left_out)
 

@@ -1,0 +1,85 @@
+"""A person is forgotten on BigQuery by statements that change only the days on which anything is of the person."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.bigquery.emulator import Emulator
+from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.pruning import unpruned
+from tests.destinations.bigquery.recorder import Recorder
+from tests.destinations.bigquery.test_sync import PARTITIONS
+
+
+def _told(place: BigQueryPlace, command: str, *words: str) -> dict[str, Any]:
+    done = place.run(command, "paragon", "--json", "--destination", "bigquery", *words, expect=None)
+    assert done.returncode in (0, 10), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _mentions(place: BigQueryPlace, words: list[str]) -> list[str]:
+    """The tables, staging ones too, of which a row holds one of the words."""
+    found = []
+    for dataset in place.client.list_datasets():
+        for table in place.client.list_tables(dataset.dataset_id):
+            if table.table_type != "TABLE":
+                continue
+            name = f"{dataset.dataset_id}.{table.table_id}"
+            rows = [str(tuple(row.values())) for row in place.client.query_and_wait(f"SELECT * FROM {name}")]
+            if any(word in row for word in words for row in rows):
+                found.append(name)
+    return found
+
+
+def test_a_forgotten_person_is_in_no_table(bigquery: Emulator, tmp_path: Path) -> None:
+    """After forget no table holds the id of the person or of their rows; deletions name the days that they change."""
+    with (
+        SandboxProcess(
+            executions=50, seed=5, days=4, failed=0.3, future_hours=40, open_days=0.05, freeze=True
+        ) as sandbox,
+        Recorder(bigquery.url) as recorder,
+    ):
+        place = BigQueryPlace(tmp_path, sandbox, recorder, integrations=None, retention_days=0)
+        assert place.sync()["complete"]
+        ((user, number),) = place.query(
+            "SELECT user_id, count(*) FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
+            "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+        )
+        ids = [
+            key
+            for (key,) in place.query(
+                f"SELECT id FROM paragon.workflow_executions WHERE user_id = '{user}' UNION ALL "
+                "SELECT s.id FROM paragon.step_executions AS s JOIN paragon.workflow_executions AS e "
+                f"ON e.id = s.workflow_execution_id WHERE user_id = '{user}'"
+            )
+        ]
+        assert "paragon.step_executions" in _mentions(place, ids)
+        shown = _told(place, "forget", "--user", user)
+        said = len(recorder.statements)
+        done = _told(place, "forget", "--user", user, "--yes")
+        assert done["tables"] == shown["tables"]
+        assert done["tables"]["workflow_executions"] == number
+        assert _mentions(place, [user, *ids]) == []
+        deleted = [
+            one.sql
+            for one in recorder.statements[said:]
+            if re.match(r"DELETE FROM `[^`]*`\.`paragon`\.", one.sql)
+        ]
+        assert len(deleted) >= 4
+        assert [(sql, left) for sql in deleted if (left := unpruned(sql, PARTITIONS))] == []
+        assert Gate(recorder.project).check(recorder.statements) == []
+
+        sandbox.advance(20 * 3600)
+        assert place.sync()["complete"]
+        assert _mentions(place, [user, *ids]) == []
+        (start, end) = place.query("SELECT DATE(min(day)), DATE(max(day)) FROM paragon.coverage")[0]
+        audit = _told(place, "audit", "--repair", "--from", str(start), "--to", str(end))
+        assert audit["left_out"] > 0
+        assert audit["missing"] == audit["surplus"] == 0
+        assert _mentions(place, [user, *ids]) == []

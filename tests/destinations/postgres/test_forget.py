@@ -1,0 +1,61 @@
+"""A person is forgotten on Postgres as in a DuckDB file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.postgres.server import Server
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+
+
+def _mentions(place: PostgresPlace, words: list[str]) -> list[str]:
+    """The tables, staging ones too, of which a row holds one of the words."""
+    tables = place.query(
+        "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema LIKE 'paragon%' "
+        "AND table_type = 'BASE TABLE'"
+    )
+    found = []
+    for schema, table in tables:
+        texts = place.query(f"SELECT t::text FROM {schema}.{table} AS t")
+        if any(word in text for (text,) in texts for word in words):
+            found.append(f"{schema}.{table}")
+    return found
+
+
+def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> None:
+    """After forget no table holds the id of the person or of their rows, nor do they come back with later runs."""
+    with SandboxProcess(
+        executions=400, seed=5, days=8, failed=0.3, future_hours=40, open_days=0.05, freeze=True
+    ) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
+        place.told("sync")
+        ((user, number),) = place.query(
+            "SELECT user_id, count(*) FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
+            "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
+        )
+        ids = [
+            key
+            for (key,) in place.query(
+                f"SELECT id FROM paragon.workflow_executions WHERE user_id = '{user}' UNION ALL "
+                "SELECT s.id FROM paragon.step_executions AS s JOIN paragon.workflow_executions AS e "
+                f"ON e.id = s.workflow_execution_id WHERE user_id = '{user}'"
+            )
+        ]
+        assert "paragon.step_executions" in _mentions(place, ids)
+        shown = place.told("forget", "--user", user)
+        done = place.told("forget", "--user", user, "--yes")
+        assert done["tables"] == shown["tables"]
+        assert done["tables"]["workflow_executions"] == number
+        assert _mentions(place, [user, *ids]) == []
+        sandbox.advance(20 * 3600)
+        assert place.told("sync")["complete"]
+        (start, end) = place.query("SELECT min(day)::date - 3, max(day)::date + 1 FROM paragon.coverage")[0]
+        month = ("--from", str(start), "--to", str(end))
+        place.run("backfill", "paragon", *ON_POSTGRES, *month)
+        audit = place.told("audit", "--repair", *month)
+        assert audit["left_out"] > 0
+        assert place.query("SELECT count(*) FROM paragon.left_out_executions")[0][0] >= number
+        assert audit["missing"] == audit["surplus"] == 0
+        assert _mentions(place, [user, *ids]) == []
+        assert place.query("SELECT count(*) FROM paragon.coverage WHERE NOT is_verified") == [(0,)]
