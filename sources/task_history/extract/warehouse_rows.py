@@ -93,7 +93,15 @@ class Undeclared:
     def rejected(self, table: Table, value: Json) -> str:
         """A row that cannot stand in ``table`` as JSON text, without what may not stand there either."""
         rules = self._rules.of(table.name)
-        return self.json(rules.applied(value) if rules and isinstance(value, dict) else value)
+        if not rules or not isinstance(value, dict):
+            return self.json(value)
+        # A hash looks like a secret.
+        hashed = rules.applied({name: field for name, field in value.items() if rules.action(name)})
+        kept = self._redactor.payload(
+            {name: field for name, field in value.items() if not rules.action(name)}
+        )
+        fields = {**kept.value, **hashed} if isinstance(kept.value, dict) else kept.value
+        return to_text(fields, self._max_bytes).text
 
     def json(self, value: Json) -> str:
         """Any value as JSON text, without secrets, of bounded size."""
