@@ -3,7 +3,12 @@
 redactor     removes secrets from values and texts
 documents    redacts the JSON within a text
 json_text    reads JSON within text, with the position of each value
+known        what texts are searched for
+vocabulary   words that hold nothing to look for
+draft        a text that is redacted step by step
 text         redacts text that is not JSON
+signs        secrets beside signs: addresses, commands, protocols, markup
+sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
 values       finds the span of the value after a name
 names        the names of secrets (the only list of them)

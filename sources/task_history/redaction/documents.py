@@ -6,7 +6,8 @@ from ..core.json import exact_json
 from ..core.models import Json
 from . import json_text
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
-from .text import Known, TextPass
+from .known import Known
+from .text import TextPass
 
 MAX_DEPTH = 150
 """Maximum levels, those of JSON inside strings included; deeper values are redacted whole."""

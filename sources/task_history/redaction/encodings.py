@@ -61,6 +61,11 @@ def encoded_runs(text: str) -> Iterator[tuple[Span, str]]:
                 break
 
 
+def is_encoded_text(run: str) -> bool:
+    """Whether a run of base64 or hexadecimal digits is text."""
+    return _text_of(run) is not None
+
+
 def _text_of(run: str) -> str | None:
     if len(run) % 2 == 0 and _HEX.fullmatch(run):
         first = bytes.fromhex(run[: _SAMPLE_CHARS // 2].removeprefix("0x"))

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import islice
 
 from ..core.models import Json
-from .names import Kind
+from .names import ABOUT, Kind, kind_of, words_of
 from .rules import rules, word_set
 
 Judge = Callable[[Kind, Json], bool]
@@ -22,12 +22,18 @@ Judge = Callable[[Kind, Json], bool]
 REPORTING = word_set(rules("words")["reports"])
 """Words that report on a secret and do not reveal it."""
 _ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("words")["schemes"])}
+_STATES = word_set(rules("words")["states"])
+_MESSAGES = word_set(rules("words")["messages"])
 _CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
 _CODE_CHARS = 3
 """Maximum characters of a short code, such as that of a room."""
+_PIECE_CHARS = 16
+"""Maximum characters of a piece of text, as language models split it."""
+_LABEL_CHARS = 120
+"""Maximum characters of a text that may be the label of a form's field."""
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
 
@@ -47,6 +53,11 @@ _ID = re.compile(
     r"|(?=.{5,40}\Z)[A-Z0-9]{1,8}(?:[-_/.][A-Za-z0-9]{1,6}){1,6}"  # numbers of articles
     r"|0x[0-9a-fA-F]{40}"
 )
+_FIXED_ID = re.compile(
+    rf"(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
+    r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
+    r"|(?:AC|SM|MM|CA|PN|IS|VA)[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
+)
 _LICENCE = re.compile(r"(?:[A-Z0-9]{5}-){3,7}[A-Z0-9]{5}")
 _PATH = re.compile(
     r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
@@ -57,13 +68,16 @@ _FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json
 _PROSE_WORD = re.compile(
     r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
 )
-_NAME_LIKE = re.compile(r"[A-Z][a-z]{2,}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
+_NAME_LIKE = re.compile(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
     rf"{DATE}|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
+    r"|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _PLACEHOLDER = re.compile(
     r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
+    r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
+    r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
     r"|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
 )
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
@@ -148,9 +162,10 @@ def is_ordinary(value: Json) -> bool:
         return _all_leaves(value, is_ordinary)
     if not isinstance(value, str):
         return value is None or isinstance(value, bool) or abs(value) < 1_000
+    value = value.strip()
     if len(value) > _ORDINARY_CHARS:
         return is_prose(value)
-    if value.lower() in _ORDINARY_WORDS or value.isspace() or is_prose(value):
+    if value.lower() in _ORDINARY_WORDS or not value or is_prose(value):
         return True
     if _NAME_LIKE.fullmatch(value) or _FILE.fullmatch(value) or _PLAIN.fullmatch(value):
         return True
@@ -170,6 +185,8 @@ def _is_words(value: Json) -> bool:
         return _all_leaves(value, _is_words)
     if isinstance(value, str) and (len(value) <= _CODE_CHARS or (len(value) < 60 and _WORD.fullmatch(value))):
         return True
+    if isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _FIXED_ID.fullmatch(value):
+        return True
     return is_ordinary(value)
 
 
@@ -178,24 +195,71 @@ def is_secret(kind: Kind, value: Json) -> bool:
     if kind is Kind.HARMLESS:
         return False
     if isinstance(value, str):
-        if len(value) <= _ORDINARY_CHARS and _PLACEHOLDER.fullmatch(value):
+        if len(value) <= _ORDINARY_CHARS and (
+            _PLACEHOLDER.fullmatch(value)
+            or value.lower() in _STATES
+            or (kind is Kind.SECRET and _is_label(value))
+        ):
             return False
-    elif isinstance(value, dict) and is_schema(value):
+    elif isinstance(value, dict):
+        if is_schema(value) or _is_description(value):
+            return False
+    elif (
+        isinstance(value, list)
+        and kind is Kind.SECRET
+        and value
+        and all(isinstance(inner, str) and _is_label(inner) for inner in value)
+    ):
         return False
     return _IS_SECRET[kind](value)
+
+
+def _is_label(value: str) -> bool:
+    """Whether a text names a secret, or says what is wrong with it, as forms do: ``Neues Passwort``, ``is too short``."""
+    if len(value) > _LABEL_CHARS or not any(map(str.isalpha, value)):
+        return False
+    words = [word.strip("().,;:!?…") for word in value.lower().split()]
+    if len(words) > 2 and not _MESSAGES.isdisjoint(words) and is_prose(value):
+        return sum(word in _MESSAGES or word in REPORTING for word in words) * 2 >= len(words)
+    is_lower = value.isascii() and value.islower() and len(words) == 1
+    if any(map(str.isdigit, value)) or is_lower or words[0] in _CREDENTIAL_SCHEMES:
+        return False
+    return (len(words) == 1 or is_prose(value)) and kind_of(value) is not Kind.HARMLESS
+
+
+def _is_description(value: dict[str, Json]) -> bool:
+    """Whether an object says of what type a secret is and who gave it, and does not hold it."""
+    return bool(value) and all(
+        (words_of(name) or [""])[-1] in ABOUT and _all_leaves(inner, _is_words)
+        for name, inner in value.items()
+    )
 
 
 def _is_no_count(value: Json) -> bool:
     return not _all_leaves(value, is_number) if value not in ([], {}) else True
 
 
+def _is_word_number_or_id(value: Json) -> bool:
+    return is_number(value) or _is_words(value) or _is_id(value)
+
+
+def _are_pieces(value: Json) -> bool:
+    """Whether a list holds the pieces of a text: short, and without digits."""
+    return isinstance(value, list) and all(
+        isinstance(piece, str) and len(piece) <= _PIECE_CHARS and not any(map(str.isdigit, piece))
+        for piece in value
+    )
+
+
 _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     Kind.SECRET: lambda _: True,
     Kind.UNLESS_ORDINARY: lambda value: not is_ordinary(value),
     Kind.UNLESS_WORDS: lambda value: not _is_words(value),
-    Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not (is_number(value) or _is_words(value) or _is_id(value)),
+    Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not _all_leaves(value, _is_word_number_or_id),
     Kind.UNLESS_NUMBER: _is_no_count,
-    Kind.UNLESS_NUMBER_OR_ORDINARY: lambda value: _is_no_count(value) and not is_ordinary(value),
+    Kind.UNLESS_NUMBER_OR_ORDINARY: lambda value: (
+        _is_no_count(value) and not is_ordinary(value) and not _are_pieces(value)
+    ),
     Kind.UNLESS_POSTAL: lambda value: not _POSTAL.fullmatch(str(value)),
     Kind.IF_RANDOM: is_random,
 }
@@ -211,3 +275,23 @@ def is_secret_or_doubtful(kind: Kind, value: Json) -> bool:
 def is_no_name(text: str) -> bool:
     """Whether a text beside a secret's name, where another name may stand as well, is the secret."""
     return len(text) >= 4 and any(map(str.isdigit, text)) and not _CODE.fullmatch(text)
+
+
+def is_secret_in_object(name: str, value: Json) -> bool:
+    """Whether a value is a secret under a name that is a secret's only in an object of another name."""
+    if name == "number":
+        return isinstance(value, str | int) and _is_card_number(str(value))
+    if isinstance(value, str) and name == "answer":
+        return len(value) > 2 and not is_ordinary(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return name == "code" and 999 < value
+    return isinstance(value, str) and is_no_name(value) and not is_ordinary(value) and not _is_id(value)
+
+
+def _is_card_number(digits: str) -> bool:
+    """Whether digits are the number of a card, by its check digit: https://www.iso.org/standard/70484.html"""
+    digits = digits.replace(" ", "").replace("-", "")
+    if not (digits.isascii() and digits.isdigit() and 13 <= len(digits) <= 19):
+        return False
+    doubled = [sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2]]
+    return (sum(doubled) + sum(map(int, digits[-1::-2]))) % 10 == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 from itertools import pairwise
 
 from .lookalikes import in_latin
@@ -66,6 +67,9 @@ WRITTEN: dict[str, Kind] = {
 NAMES = {spelled(name): kind for name, kind in WRITTEN.items()}
 _WORDS = {name: kind for name, kind in NAMES.items() if " " not in name}
 _PHRASES = {name: kind for name, kind in NAMES.items() if " " in name}
+_PHRASES_BY_FIRST: dict[str, list[tuple[str, Kind]]] = {}
+for _phrase, _kind in _PHRASES.items():
+    _PHRASES_BY_FIRST.setdefault(_phrase.split()[0], []).append((_phrase, _kind))
 # Counts and lists; "sessions" and "keys" are none of secrets.
 _PLURALS = {
     word + "s": word
@@ -88,6 +92,11 @@ _GLUED_LATIN = {
     for name, kind in NAMES.items()
     if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind is not Kind.IF_RANDOM
 }
+_INFLECTED_CHARS, _ENDING_CHARS = 24, 4
+"""Maximum characters of a name with an ending, and of the ending."""
+_INFLECTED = frozenset(
+    name for name in map(spelled, OTHER_LANGUAGES) if " " not in name and len(name) > _ENDING_CHARS
+)
 _NOT_LATIN = tuple(name for name in OTHER_LANGUAGES if not in_latin(name).isascii())
 GLUED: dict[str, Kind] = {
     **_GLUED_LATIN,
@@ -112,8 +121,17 @@ FIELD_TYPES = word_set(_RULES["pairs"]["field_types"])
 PAIR_NAMES = word_set(_RULES["pairs"]["names"])
 PAIR_VALUES = word_set(_RULES["pairs"]["values"])
 PROSE_PAIR_VALUES = word_set(_RULES["pairs"]["values_unless_prose"])
+ANSWERS = word_set(_RULES["pairs"]["values_of_questions"])
+IN_OBJECTS: dict[str, frozenset[str]] = {
+    outer: frozenset(name.split()[1] for name in _RULES["in_objects"] if name.split()[0] == outer)
+    for outer in {name.split()[0] for name in _RULES["in_objects"]}
+}
+"""Names that are those of secrets in an object of that name: ``{"wifi": {"key": …}}``."""
+KEYS_THAT_NAME = word_set(_RULES["keys_that_name"]["objects"])
+"""Objects in which a "key" names something."""
 FLAT_PAIRS = word_set(_RULES["pairs"]["flat"])
 
+_CODE_FILE = re.compile(r"\.(?:py|tsx?|jsx?|java|go|rb|rs|md|html?|css|php|cs|kt|sql|swift|svelte|vue)$")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_]+")
 _SEPARATED = re.compile(r"[^\W\d_]+")
 _WITH_DIGITS = re.compile(r"[^\W_]+")
@@ -126,6 +144,8 @@ def words_of(name: str) -> list[str]:
 
 def kind_of(name: str) -> Kind:
     """Classifies the name, without looking at the value."""
+    if "." in name and _CODE_FILE.search(name):
+        return Kind.HARMLESS
     kind = _kind_in_latin(in_latin(name))
     # A letter may look like another Latin one in lower case.
     return kind or (Kind.HARMLESS if name.isascii() else _kind_in_latin(in_latin(name.casefold())))
@@ -151,6 +171,25 @@ def _tells_about(words: list[str]) -> bool:
     return words[-1] in ABOUT or words[0] in ASKS or f" {' '.join(words)} ".endswith(_ORDINARY)
 
 
+_MOST_BEFORE: dict[str, int] = {"key": 2, "keys": 2}
+for _phrase in _PHRASES:
+    _MOST_BEFORE[_phrase.split()[-1]] = max(_MOST_BEFORE.get(_phrase.split()[-1], 0), _phrase.count(" "))
+
+
+@lru_cache(20_000)
+def words_before(name: str) -> int:
+    """How many words before such a word may make a secret's name of it: ``API key``, ``mot de passe``."""
+    words = words_of(name)
+    return _MOST_BEFORE.get(words[-1], 1) if words else 1
+
+
+@lru_cache(20_000)
+def is_inflected(name: str) -> bool:
+    """Whether a word is the name of a secret in another language with an ending, as in ``şifreniz``."""
+    word = spelled(name) if len(name) <= _INFLECTED_CHARS else ""
+    return any(word[:-cut] in _INFLECTED for cut in range(1, _ENDING_CHARS + 1))
+
+
 def _kind_of_words(words: list[str]) -> Kind:
     if not words:
         return Kind.HARMLESS
@@ -160,9 +199,10 @@ def _kind_of_words(words: list[str]) -> Kind:
     last_word = words[-1]
     if _tells_about(words):
         return Kind.HARMLESS
-    for phrase, kind in _PHRASES.items():
-        if f" {phrase} " in joined or f" {phrase}s " in joined:
-            return kind
+    for word in words:
+        for phrase, kind in _PHRASES_BY_FIRST.get(word, ()):
+            if f" {phrase} " in joined or f" {phrase}s " in joined:
+                return kind
     if last_word == "id" and not _ID_IS_SECRET.intersection(words):
         return Kind.HARMLESS
     return (
@@ -186,7 +226,7 @@ def _kind_of_one_word(words: list[str]) -> Kind:
             continue
         if single == "auth" and word != last_word:
             continue
-        if single != word and word == last_word:
+        if single != word and (word == last_word or kind is not Kind.SECRET):
             return Kind.UNLESS_NUMBER_OR_ORDINARY if kind is not Kind.SECRET else Kind.UNLESS_NUMBER
         return kind
     return Kind.HARMLESS
@@ -216,15 +256,15 @@ def stems() -> list[str]:
     for name in OTHER_LANGUAGES:
         cases = (name, name.capitalize(), name.upper())
         words |= {
-            spelled(name).split()[-1],
+            _stem(spelled(name)),
             squash(name),
-            *(in_latin(case).lower().split()[-1] for case in cases),
+            *(_stem(in_latin(case).lower()) for case in cases),
         }
     words -= MOSTLY_OTHER_WORDS
     return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
-_FREQUENT = frozenset({"id", "link", "json", "words", "card", "answer", "number", "phrase", "frage"})
+_FREQUENT = frozenset({"id", "link", "json", "words", "card", "answer", "number", "phrase", "frage", "api"})
 """Words that end names of secrets, but are too frequent to be looked for alone."""
 
 

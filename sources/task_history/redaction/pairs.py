@@ -6,12 +6,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from ..core.models import Json
-from .judging import is_no_name, is_prose, is_random
-from .names import FIELD_TYPES, PAIR_NAMES, PAIR_VALUES, PROSE_PAIR_VALUES, Kind, squash, words_of
+from .judging import is_no_name, is_ordinary, is_prose, is_random
+from .names import (
+    ANSWERS,
+    FIELD_TYPES,
+    IN_OBJECTS,
+    KEYS_THAT_NAME,
+    PAIR_NAMES,
+    PAIR_VALUES,
+    PROSE_PAIR_VALUES,
+    Kind,
+    squash,
+    words_of,
+)
 
 _KEY_CHARS = 128
 """Maximum characters of a key that can mark a name/value pair."""
@@ -20,6 +32,17 @@ _NAME_CHARS = 64
 _COLUMNS = 500
 """Maximum columns of a table."""
 _IDENTIFIER = re.compile(r"[^\W\d][\w. :-]{0,63}")
+_NAMES_WITHIN = 12
+"""Maximum fields of an object in which the name of a pair is looked for."""
+_COLUMN_KEY = re.compile(r"(?i)(?:[a-z]{1,2}|(?:col(?:umn)?|field|f|c|_)?_?[0-9]{1,3}_?)")
+_SHEET_CELL = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})")
+TABLE_HEADS = frozenset({"schema", "meta", "metadata", "header", "head", "table", "structure"})
+"""Objects in which the names of a table's columns stand beside its rows."""
+JSON_WEB_KEY = frozenset({"d", "p", "q", "dp", "dq", "qi", "k"})
+"""The private parts of a key: https://www.rfc-editor.org/rfc/rfc7518#section-6"""
+_TYPES = frozenset(
+    {"type", "inputtype", "fieldtype", "controltype", "elementtype", "questiontype", "widgettype"}
+)
 _HEADER_NAME = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 
 KindOf = Callable[[str], Kind]
@@ -27,15 +50,17 @@ KindOf = Callable[[str], Kind]
 
 @lru_cache(20_000)
 def role(key: str) -> str:
-    """What a key says of its value in a name/value pair: "name", "type", "value", "text" or nothing."""
+    """What a key says of its value in a name/value pair: "name", "type", "value", "text", "answer" or nothing."""
     if len(key) > _KEY_CHARS:
         return "value" if squash(key[-_KEY_CHARS:]).endswith("value") else ""
     word = squash(key)
-    if word == "type":
+    if word in _TYPES:
         return "type"
     last_word = (words_of(key) or [word])[-1]
     if word in PAIR_VALUES or last_word in PAIR_VALUES or word.endswith("value"):
         return "value"
+    if word in ANSWERS or last_word in ANSWERS:
+        return "answer"
     if word in PROSE_PAIR_VALUES or last_word in PROSE_PAIR_VALUES:
         return "text"
     return "name" if word in PAIR_NAMES or last_word in PAIR_NAMES else ""
@@ -45,15 +70,22 @@ def is_secret_text(value: Json) -> bool:
     """Whether a value beside a name of a secret may be the secret where prose may stand, too."""
     if not isinstance(value, str):
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return len(value) >= 4 and not is_prose(value) and not value.isalpha()
+    return len(value) >= 4 and not value.isalpha() and not is_ordinary(value)
+
+
+def is_secret_answer(value: Json) -> bool:
+    """Whether a value that answers the question for a secret is the secret."""
+    return is_secret_text(value) or (isinstance(value, str) and len(value) >= 4 and not is_ordinary(value))
 
 
 def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
     """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
     roles = [role(key) for key in value]
-    if len(roles) < 2 or not ("value" in roles or "text" in roles):
+    if len(roles) < 2 or _HOLDING.isdisjoint(roles):
         return Kind.HARMLESS, ""
     for word, (key, name) in zip(roles, value.items(), strict=True):
+        if word == "name" and isinstance(name, dict) and (kind := _kind_within(name, kind_of)):
+            return kind, key
         if not word or not isinstance(name, str):
             continue
         if word == "type" and squash(name) in FIELD_TYPES:
@@ -61,6 +93,63 @@ def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
         if word in ("name", "text") and (kind := kind_of(name)):
             return kind, key
     return Kind.HARMLESS, ""
+
+
+_HOLDING = frozenset({"value", "text", "answer"})
+
+
+def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
+    """The kind of the name in an object that stands in the place of one: ``{"field": {"label": "Door code"}, …}``."""
+    for key, inner in islice(name.items(), _NAMES_WITHIN):
+        if isinstance(inner, str) and role(key) == "name" and (kind := kind_of(inner)):
+            return kind
+    return Kind.HARMLESS
+
+
+def is_paired(roles: Iterable[str]) -> bool:
+    """Whether one field of an object may say what stands in another."""
+    roles = list(filter(None, roles))
+    return len(roles) > 1 and not _HOLDING.isdisjoint(roles)
+
+
+@lru_cache(20_000)
+def secrets_in_object(name: str) -> frozenset[str]:
+    """The names that are those of secrets in an object of that name only."""
+    return IN_OBJECTS.get(squash(name), frozenset()) if len(name) <= _NAME_CHARS else frozenset()
+
+
+@lru_cache(20_000)
+def has_key_that_names(name: str) -> bool:
+    """Whether a "key" in an object of that name names something."""
+    return squash(name) in KEYS_THAT_NAME if len(name) <= _NAME_CHARS else False
+
+
+def are_cells(names: Sequence[str]) -> bool:
+    """Whether the names are those of a spreadsheet's cells."""
+    return bool(names) and all(map(_SHEET_CELL.fullmatch, names))
+
+
+def sheet_kinds(value: Mapping[str, Json], kind_of: KindOf) -> dict[str, Kind]:
+    """The kinds of the cells of a spreadsheet below a first row of names, ``{"A1": "user", "B1": "password", …}``."""
+    places = {key: match.groups() for key in value if (match := _SHEET_CELL.fullmatch(key))}
+    first = min(int(row) for _, row in places.values())
+    kinds = {
+        column: kind_of(name)
+        for key, (column, row) in places.items()
+        if int(row) == first and isinstance(name := value[key], str) and len(name) <= _NAME_CHARS
+    }
+    return {
+        key: kinds.get(column, Kind.HARMLESS) for key, (column, row) in places.items() if int(row) > first
+    }
+
+
+def first_row_kinds(rows: list[Json], kind_of: KindOf) -> dict[str, Kind] | None:
+    """The kinds of the columns that the first of a list of objects names: ``[{"0": "user", "1": "password"}, …]``."""
+    first = rows[0] if len(rows) > 1 else None
+    if not isinstance(first, dict) or len(first) < 2 or not all(map(_COLUMN_KEY.fullmatch, first)):
+        return None
+    kinds = column_kinds(list(first.values()), kind_of)
+    return dict(zip(first, kinds, strict=True)) if kinds else None
 
 
 def column_kinds(value: Json, kind_of: KindOf) -> list[Kind] | None:

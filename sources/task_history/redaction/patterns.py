@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from . import names
 from .names import words_of
@@ -27,12 +29,17 @@ def _by_first_letter(shapes: Iterable[tuple[str, str]]) -> re.Pattern[str]:
 _ALL_SHAPES = [shape for vendor in rules("shapes")["vendor"] for shape in vendor["shapes"]]
 # Every tail is bounded or always matches, so that no text makes the search slower than linear.
 SHAPES = _by_first_letter((shape["begin"], shape["rest"]) for shape in _ALL_SHAPES)
+DIGITS_ALIKE = str.maketrans("123456789", "000000000")
+"""Words are remembered without regard to their digits."""
+SHAPES_OF_ALIKE = _by_first_letter(
+    (shape["begin"].translate(DIGITS_ALIKE), shape["rest"]) for shape in _ALL_SHAPES
+)
 NEEDS_DIGIT, NEEDS_LETTER = (
     tuple(shape["begin"] for shape in _ALL_SHAPES if shape.get("needs") == need)
     for need in ("digit", "letter")
 )
 """Beginnings that names of styles and packages have too, but no digits; or numbers, but no letters."""
-WEBHOOK_SIGNS = ("hook", "googleapis", "dingtalk", "ifttt", "hc-ping", "victorops", "zapikey")
+WEBHOOK_SIGNS = ("hook", "calendar", "googleapis", "dingtalk", "ifttt", "hc-ping", "victorops", "zapikey")
 """In a text with none of these, in lower case, WEBHOOK matches nowhere."""
 WEBHOOK = re.compile(
     rf"(?i)(://(?:{'|'.join(webhook['address'] for webhook in rules('shapes')['webhook'])}))([\w/.~=%&@?+-]{{8,}})"
@@ -40,12 +47,16 @@ WEBHOOK = re.compile(
 # One match takes the whole run, whether it is a token or not: a run is never searched twice.
 JWT_RUN = re.compile(r"eyJ[\w.=-]*")
 AWS_SECRET = re.compile(r"(?<![A-Za-z0-9/+=])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
-PEM_BEGIN = re.compile(r"-{4,5} ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
-PEM_END = re.compile(r"-{4,5} ?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)? ?-{4,5}")
+PEM_BEGIN, PEM_END = (
+    re.compile(
+        rf"-{{4,5}} ?{edge} (?:[A-Z0-9 ]{{0,40}}PRIVATE KEY(?: BLOCK)?|OpenVPN Static key V[0-9]) ?-{{4,5}}"
+    )
+    for edge in ("BEGIN", "END")
+)
 # https://the.earth.li/~sgtatham/putty/latest/htmldoc/AppendixC.html
 PUTTY = re.compile(
     r"Private-Lines: ?[0-9]{1,4}(?:\r?\n|\\{1,8}r?\\{0,8}n)"
-    r"(?P<value>(?:[A-Za-z0-9+/=]{1,80}(?:\r?\n|(?:\\{1,8}r)?\\{1,8}n|\Z))++)"
+    r"(?P<value>(?:[A-Za-z0-9+/=]{1,200}(?:\r?\n|(?:\\{1,8}r)?\\{1,8}n|\Z))++)"
 )
 URL_LOGIN = re.compile(
     r"(://[^\s/@:?#\"'<>\\]{0,256}:)([^\s/\"'<>\\]{1,512}(?=@[\w\[])|(?![0-9]{1,5}/)[^\s@\"'<>\\?&]{1,256}/[^\s/\"'<>\\?&]{1,256}(?=@[\w\[]))"
@@ -53,7 +64,7 @@ URL_LOGIN = re.compile(
 URL_TOKEN = re.compile(r"(://)([\w.~-]{16,512})(?=@[\w\[])")
 # https://www.rfc-editor.org/rfc/rfc4954
 SMTP_AUTH = re.compile(
-    r"(?i)(?<![a-z])auth(?:enticate)? (?:plain|login|xoauth2|oauthbearer)[ =]{1,4}(?P<value>[\w+/=-]{8,})"
+    r"(?i)(?<![a-z])auth(?:enticate)? (?:plain|login|xoauth2|oauthbearer)[ =]{1,4}(?!-)(?P<value>[\w+/=-]{8,})"
 )
 
 WITHIN = tuple(
@@ -96,7 +107,7 @@ TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<valu
 LIST = re.compile(r"\[[\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)[\"']\]")
 FLAG = re.compile(
     rf"(?<![\w-])--?(?P<name>[a-zA-Z][\w-]{{0,512}}+)[ \t]+"
-    rf"(?P<value>{_SCHEMED}[^\s\"'-][^\s\"']*|\"[^\"]*\"|'[^']*')"
+    rf"(?P<value>{_SCHEMED}[^\s\"'<-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
 XML = re.compile(
     r"<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
@@ -123,7 +134,9 @@ TAG = re.compile(
     r"<[A-Za-z][\w:-]{0,40}+(?P<attributes>(?:\s{1,40}+[\w:.@-]{1,64}+"
     r"(?:\s{0,8}+=\s{0,8}+(?:\"[^\"<>]{0,2000}+\"|'[^'<>]{0,2000}+'|[^\s\"'<>=]{1,400}+))?+){1,40}+)"
 )
-ELEMENT_TEXT = re.compile(r"\s{0,8}>(?P<value>[^<]{1,4000}+)(?=</)")
+ELEMENT_TEXT = re.compile(
+    r"\s{0,8}>(?:<!\[CDATA\[(?P<cdata>[^<\]]{1,4000}+)\]\]>|(?P<value>[^<]{1,4000}+))(?=</)"
+)
 ATTRIBUTE = re.compile(
     r"(?P<name>[\w:.@-]{1,64}+)\s{0,8}=\s{0,8}(?P<sign>[\"'])?(?P<value>(?(sign)[^\"'<>]*+|[^\s\"'<>=]++))"
 )
@@ -139,22 +152,35 @@ IDENTIFIED = re.compile(
     r"(?P<open>\\{0,8}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s;,]+))"
 )
 # In a text with none of these, in lower case, SCHEME matches nowhere.
-SCHEMES = ("bearer", "basic", "token ", "token\t", "apikey", "bot ", "bot\t", "negotiate", "ntlm")
+SCHEMES = ("bearer", "basic", "token ", "apikey", "bot ", "negotiate", "ntlm")
+ANY_SCHEME = re.compile("|".join(SCHEMES))
 COMMANDS = rules("commands")
 COMMAND = re.compile(
     rf"(?<![\w-])(?P<command>{'|'.join(map(re.escape, sorted(COMMANDS, key=len, reverse=True)))})(?:\.exe)?(?=[\s\"'])"
 )
-FLAGS_OF_COMMANDS = {
-    command: re.compile(
-        rf"(?<![\w-]){re.escape(rule['flag'])}{_GLUE[rule['glued']]}(?P<open>\\{{0,8}}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s\"'\\|;&]+))"
-    )
-    for command, rule in COMMANDS.items()
-}
-COMMAND_WORDS = tuple(sorted({name.split()[0] for name in COMMANDS}))
+_VALUE = r"(?P<open>\\{0,8}[\"'])?(?P<value>(?(open)[^\"'\\]+|[^\s\"'\\|;&]+))"
+
+
+def _argument_of(rule: dict[str, Any]) -> re.Pattern[str]:
+    if "argument" in rule:
+        before = int(rule["argument"]) - 1
+        return re.compile(
+            rf"(?:[ \t]+-[^\s]{{1,40}})*+(?:[ \t]+[^\s|;&-][^\s|;&]*){{{before}}}[ \t]+(?![-/]){_VALUE}"
+        )
+    return re.compile(rf"(?<![\w-]){re.escape(rule['flag'])}{_GLUE[rule['glued']]}{_VALUE}")
+
+
+ARGUMENTS_OF_COMMANDS = {command: _argument_of(rule) for command, rule in COMMANDS.items()}
+COMMAND_WORDS = frozenset(name.split()[0] for name in COMMANDS)
+ANY_COMMAND = re.compile("|".join(map(re.escape, sorted(COMMAND_WORDS))))
 """In a text with none of these, COMMAND matches nowhere."""
 WORDS_BEFORE_SECRETS = re.compile(
-    "|".join(map(re.escape, [*(name.split()[0] for name in COMMANDS), *(word.strip() for word in SCHEMES)]))
-    + "|auth|identified|into|insert|raw|jwt"
+    "|".join(
+        re.escape(word.translate(DIGITS_ALIKE))
+        for word in [*(name.split()[0] for name in COMMANDS), *map(str.strip, SCHEMES), *WEBHOOK_SIGNS]
+    )
+    + "|auth|identified|into|insert|raw|jwt|login|identify|private-lines|security|wifi:|ugfzc0dvcmq0|sp_|crypt|^net$"
+    + "|^echo$|printf|^variable$"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = re.compile(r"[\n|;&]")
@@ -174,12 +200,32 @@ _QUOTE = r"\\{0,16}[\"'`]|%(?:25){0,3}2[27]|&(?:amp;){0,3}(?:quot|apos|#34|#39|#
 _COMMENT = r"/\*[^*]{0,200}+\*/"
 # PHP says of what type, and how long, the next value is.
 _PHP_TYPE = r";(?:s:[0-9]{1,9}:(?=\\{0,16}[\"'])|[id]:(?=[0-9.-])|a:[0-9]{1,9}:(?=\{))"
+_ELEMENT = r"</?(?:b|i|u|p|a|em|tt|br|td|dd|dt|code|span|strong|font|kbd|div)(?:[ ][^<>]{0,100})?>[ ]{0,8}"
 PARTING = re.compile(
     rf"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>(?P<twice>\"\"(?!\"))|{_QUOTE})?\]?\*{{0,3}}+"
     rf"(?:\s++|%(?:25){{0,3}}20)*+(?:{_COMMENT}\s*+)?"
     rf"(?P<sep>=>|->|[→⇒]|:=|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
     rf"(?:\*{{1,3}}+(?=[ \t]))?(?:[ \t\u00a0]|%(?:25){{0,3}}20|\+(?=%))*+(?:{_COMMENT}[ \t]*+)?(?:\r?\n[ \t]++)?"
-    rf"(?:[ubr](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
+    rf"(?:string\([0-9]{{1,9}}\)[ ]?|(?:{_ELEMENT}|&nbsp;){{1,3}})?"
+    rf"(?:[ubrn](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
+)
+# password: string = "…", @password nvarchar(50) = '…', as languages with types write it.
+_TYPES = r"n?(?:var)?char|(?:std::)?string|String|&(?:'static )?str|str|text|bytes|any|final|Optional\[str\]"
+TYPED = re.compile(
+    rf"(?:[ ]{{0,2}}:[ ]{{0,2}}|[ ]|\[\][ ]?)(?:(?:{_TYPES})\??(?:\([0-9max]{{1,9}}\))?)?[ ]{{0,2}}:?=[ ]{{0,2}}"
+    r"[NLubr]?(?P<open>[\"'])(?P<value>(?:(?!(?P=open))[^\\\r\n]|\\.){1,400})"
+)
+DIGIT = re.compile("[0-9]")
+# Names of several words, from the first on.
+PHRASE = re.compile(
+    "|".join(
+        re.escape(name).replace(r"\ ", "[ _'’-]")
+        for name in sorted(
+            {name for name in names.NAMES if " " in name} | {f"{kind} key" for kind in names.KEY_KINDS},
+            key=len,
+            reverse=True,
+        )
+    )
 )
 # Between types and in the flow of data such signs part names from other names.
 ALSO_BETWEEN_NAMES = frozenset({"->", "→", "⇒", "::"})
@@ -206,6 +252,7 @@ class Stems:
     """Finds words of secrets' names in lower-case text, the user's ``extra_names`` included."""
 
     def __init__(self, extra_names: Iterable[str]) -> None:
+        extra_names = tuple(extra_names)
         own = "".join(
             "|" + r"[\W_]?".join(map(re.escape, words)) for name in extra_names if (words := words_of(name))
         )
@@ -216,6 +263,31 @@ class Stems:
             for stems in (filter(str.isascii, names.stems()), names.stems())
         )
 
-    def search(self, text: str, position: int = 0) -> re.Match[str] | None:
+        # One word of each phrase is enough: the rarer one.
+        phrases = [name.split() for name in names.stems() if " " in name]
+        edge_words = {words[-1] if words[-1] == "json" else words[0] for words in phrases}
+        edge_words |= {words[0] for name in extra_names if len(words := words_of(name)) > 1}
+        edges = "|".join(map(re.escape, sorted(edge_words)))
+        beginning = rf"{self._in_any.pattern}|(?:{edges})(?![^\W_])|(?<![^\W_])(?:{edges})"
+        self._beginning = re.compile(beginning.translate(DIGITS_ALIKE))
+
+    def may_begin(self, word: str) -> bool:
+        """Whether such a word, or one of several that are looked for together, begins in a word in lower case."""
+        return self._beginning.search(word.translate(DIGITS_ALIKE)) is not None
+
+    def search(self, text: str, position: int = 0, end: int = sys.maxsize) -> re.Match[str] | None:
         """The first such word from the position on."""
-        return (self._in_ascii if text.isascii() else self._in_any).search(text, position)
+        return (self._in_ascii if text.isascii() else self._in_any).search(text, position, end)
+
+
+def _forms() -> Iterator[tuple[str, re.Pattern[str]]]:
+    for form in rules("forms")["form"]:
+        pattern = form["pattern"].replace("{NAMES}", _NAMES).replace("{VALUES}", _VALUES)
+        yield form["sign"], re.compile(pattern, re.MULTILINE)
+
+
+FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" not in pattern.groupindex)
+"""A sign and the form that is looked for in a text with it."""
+ANY_FORM = re.compile("|".join(re.escape(sign) for sign in sorted({sign for sign, _ in FORMS})))
+NAMED_FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" in pattern.groupindex)
+"""The forms that hold a name, too."""

@@ -16,13 +16,13 @@ from decimal import Decimal
 
 from ..core.json import exact_json, unused_name
 from ..core.models import Json
-from . import pairs, shapes
+from . import pairs, patterns, shapes
 from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
-from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema
+from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
+from .known import Known
 from .names import FLAT_PAIRS, Kind, squash
 from .own_secrets import OwnSecrets
-from .text import Known
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
 
@@ -30,6 +30,8 @@ _NAMES_KEPT = 20_000
 _SHAPES_KEPT = 5_000
 _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
+_FEWEST_BYTES, _MOST_BYTES = 12, 100_000
+"""Numbers in a list that may be the bytes of a text."""
 _ARGUMENTS = 200
 """Maximum arguments of a command in a list."""
 
@@ -158,26 +160,21 @@ class _Pass(DocumentPass):
         if (names := tuple(value)) in self._plain_objects:
             return self._plain_object(value, depth)
         pair, named_by = pairs.pair_kind(value, self._kind_of_value)
+        given = self._given(value, names)
         new: dict[str, Json] = {}
         is_changed = False
         lists = 0
         for name, inner in value.items():
-            kind = self._kind(name)
+            kind = self._kind(name) or given.get(name, Kind.HARMLESS)
             if pair and not kind and name != named_by:
                 kind = self._kind_beside(pair, name, inner)
-            elif (
-                kind is Kind.IF_RANDOM
-                and is_random(inner)
-                and any(pairs.role(key) == "value" for key in value)
-            ):
-                kind = Kind.HARMLESS  # it names the value beside it
+            elif kind is Kind.IF_RANDOM and is_random(inner) and _names_a_value(value):
+                kind = Kind.HARMLESS
             if kind:
                 kept = self.under(kind, inner, depth)
-            elif type(inner) is list:
-                lists += 1
-                kept = self._list_of(name, inner, depth)
             else:
-                kept = self.value(inner, depth)
+                lists += type(inner) is list
+                kept = self._named_value(name, inner, depth)
             new_name = self._name(name, value, new)
             is_changed = is_changed or kept is not inner or new_name is not name
             new[new_name] = kept
@@ -185,17 +182,44 @@ class _Pass(DocumentPass):
             if len(self._plain_objects) >= _SHAPES_KEPT:
                 self._plain_objects.clear()
             self._plain_objects.add(names)
-        if lists > 1 and (tabled := self._table(value, new)) is not new:
+        if _may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
             return tabled
         return new if is_changed else value
+
+    def _named_value(self, name: str, value: Json, depth: int) -> Json:
+        """Redacts a value whose name is none of a secret."""
+        if type(value) is list:
+            return self._list_of(name, value, depth)
+        return self._object_of(name, value, depth) if type(value) is dict else self.value(value, depth)
+
+    def _given(self, value: dict[str, Json], names: tuple[str, ...]) -> dict[str, Kind]:
+        """The kinds of fields that another field of the object tells: those of a key, and of a spreadsheet's cells."""
+        if "kty" in value:
+            return dict.fromkeys(pairs.JSON_WEB_KEY, Kind.SECRET)
+        return pairs.sheet_kinds(value, self._kind_of_value) if pairs.are_cells(names) else {}
+
+    def _object_of(self, name: str, value: dict[str, Json], depth: int) -> Json:
+        """Redacts an object whose name tells which of its fields are secrets, or that its key is none."""
+        kept = self.value(value, depth)
+        if kept is MARK or not isinstance(kept, dict):
+            return kept
+        for field in pairs.secrets_in_object(name):
+            if kept.get(field, MARK) != MARK and is_secret_in_object(field, value[field]):
+                kept = {**kept, field: self.whole(value[field])}
+        if (key := value.get("key")) and kept.get("key") == MARK != key and pairs.has_key_that_names(name):
+            self.count -= 1
+            kept = {**kept, "key": self.value(key, depth)}
+        return value if kept == value else kept
 
     def _are_plain(self, names: tuple[str, ...]) -> bool:
         """Whether none of the names is a secret's or holds one, or says what stands under another."""
         if not all(name in self._sound_names and not self._kind(name) for name in names):
             return False
-        roles = list(filter(None, map(pairs.role, names)))
-        is_paired = len(roles) > 1 and ("value" in roles or "text" in roles)
-        return not is_paired and FLAT_PAIRS.isdisjoint(map(squash, names))
+        if "kty" in names or pairs.are_cells(names) or pairs.is_paired(map(pairs.role, names)):
+            return False
+        if any(pairs.secrets_in_object(name) or pairs.has_key_that_names(name) for name in names):
+            return False
+        return FLAT_PAIRS.isdisjoint(map(squash, names))
 
     def _plain_object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object whose names say nothing, which most objects are."""
@@ -208,7 +232,7 @@ class _Pass(DocumentPass):
             if kept is not inner:
                 new = new or dict(value)
                 new[name] = kept
-        if lists > 1 and (tabled := self._table(value, new or value)) is not (new or value):
+        if _may_be_table(lists, value) and (tabled := self._table(value, new or value)) is not (new or value):
             return tabled
         return new or value
 
@@ -217,13 +241,17 @@ class _Pass(DocumentPass):
         role = pairs.role(name)
         if role == "value" or (role == "text" and pairs.is_secret_text(value)):
             return pair
+        if role == "answer" and pairs.is_secret_answer(value):
+            return pair
         if role == "text" and isinstance(value, dict) and any(pairs.role(key) == "value" for key in value):
             return pair
         return Kind.HARMLESS
 
     def _table(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
         """The object with redacted rows where one of its lists names columns of secrets; ``new`` where none does."""
-        for names in value.values():
+        heads = [value[name] for name in pairs.TABLE_HEADS.intersection(value)]
+        within = [names for head in heads if isinstance(head, dict) for names in head.values()]
+        for names in (*value.values(), *within):
             kinds = pairs.column_kinds(names, self._kind_of_value)
             if kinds is None:
                 continue
@@ -236,11 +264,19 @@ class _Pass(DocumentPass):
                 )
                 if is_parallel and pairs.role(name) in ("value", "text"):
                     result[new_name] = self._row(inner, kinds)
+                elif _are_columns(inner, kinds):
+                    columns = zip(kinds, inner, strict=True)
+                    result[new_name] = _unless_same(
+                        inner, [self._column(kind, cells) for kind, cells in columns]
+                    )
                 else:
                     result[new_name] = _unless_same(inner, [self._row(row, kinds) for row in inner])
             if any(result[name] is not new[name] for name in new):
                 return result
         return new
+
+    def _column(self, kind: Kind, cells: Json) -> Json:
+        return _unless_same(cells, [self._cell(kind, cell) for cell in cells]) if kind else cells
 
     def _row(self, row: Json, kinds: list[Kind]) -> Json:
         cells = pairs.cells(row)
@@ -252,6 +288,8 @@ class _Pass(DocumentPass):
         return new if row is cells else {key: new if inner is cells else inner for key, inner in row.items()}
 
     def _cell(self, kind: Kind, cell: Json) -> Json:
+        if not kind:
+            return cell
         if isinstance(cell, dict) and len(cell) == 1:
             ((key, inner),) = cell.items()
             kept = self._cell(kind, inner)
@@ -291,10 +329,32 @@ class _Pass(DocumentPass):
             kinds = pairs.column_kinds(value[0], self._kind_of_value)
             if kinds is not None:
                 return self._rows(value, kinds, depth)
+        if len(value) >= _FEWEST_BYTES and type(value[0]) is int and self._are_secret_bytes(value, depth):
+            self.count += 1
+            return [MARK]
         new = [self.value(inner, depth) for inner in value]
         if value and isinstance(value[0], str):
             self._strings(value, new)
+        elif value and (columns := pairs.first_row_kinds(value, self._kind_of_value)):
+            new[1:] = [self._row_of_names(columns, row) for row in new[1:]]
         return _unless_same(value, new)
+
+    def _row_of_names(self, columns: dict[str, Kind], row: Json) -> Json:
+        if not isinstance(row, dict):
+            return row
+        new = {name: self._cell(columns.get(name, Kind.HARMLESS), cell) for name, cell in row.items()}
+        return row if all(new[name] is row[name] for name in row) else new
+
+    def _are_secret_bytes(self, value: list[Json], depth: int) -> bool:
+        """Whether the numbers are the bytes of a text that holds a secret, as Node writes a ``Buffer``."""
+        try:
+            text = bytes(value).decode() if len(value) <= _MOST_BYTES else ""
+        except (TypeError, ValueError):
+            return False
+        before = self.count
+        is_secret = text.isprintable() and bool(self.decoded_edits(text, depth))
+        self.count = before
+        return is_secret
 
     def _rows(self, value: list[Json], kinds: list[Kind], depth: int) -> list[Json]:
         """Redacts a list of rows whose first names the columns."""
@@ -313,7 +373,8 @@ class _Pass(DocumentPass):
                 is_flag = isinstance(following, str) and following[:1] == "-"
                 if (kind := self._kind(flag)) and not is_flag and self._is_secret(kind, following):
                     new[index + 1] = self.whole(new[index + 1])
-        if not any(isinstance(word, str) and word[:1] in ("-", "/") for word in value):
+        has_flags = any(isinstance(word, str) and word[:1] in ("-", "/") for word in value)
+        if not has_flags and value[0] not in patterns.COMMAND_WORDS:
             return
         # A command whose arguments are a list: read as one line, argument by argument.
         if all(isinstance(word, str) and "\n" not in word for word in value) and len(value) < _ARGUMENTS:
@@ -348,3 +409,18 @@ class _Pass(DocumentPass):
 
 def _unless_same(value: list[Json], new: list[Json]) -> list[Json]:
     return value if all(a is b for a, b in zip(new, value, strict=True)) else new
+
+
+def _may_be_table(lists: int, value: dict[str, Json]) -> bool:
+    return lists > 1 or (lists == 1 and not pairs.TABLE_HEADS.isdisjoint(value))
+
+
+def _are_columns(value: list[Json], kinds: list[Kind]) -> bool:
+    """Whether a list holds a list of cells for each column, and not for each row."""
+    lengths = {len(cells) if isinstance(cells, list) else 0 for cells in value}
+    return len(value) == len(kinds) and len(lengths) == 1 and lengths.isdisjoint({0, len(kinds)})
+
+
+def _names_a_value(value: dict[str, Json]) -> bool:
+    """Whether a "key" in the object names the value beside it."""
+    return any(pairs.role(key) == "value" for key in value)

@@ -77,7 +77,9 @@ def after_commands(text: str) -> Iterator[Span]:
         limit = min(len(text), command.end() + _COMMAND_CHARS)
         end = patterns.COMMAND_END.search(text, command.end(), limit)
         stop = end.start() if end else limit
-        flag = patterns.FLAGS_OF_COMMANDS[command["command"]].search(text, command.end(), stop)
+        pattern = patterns.ARGUMENTS_OF_COMMANDS[command["command"]]
+        is_flag = "flag" in patterns.COMMANDS[command["command"]]
+        flag = (pattern.search if is_flag else pattern.match)(text, command.end(), stop)
         # A port is none.
         is_port = flag is not None and flag["value"].isdigit() and len(flag["value"]) <= 5
         if flag is not None and not is_port and not flag["value"].startswith("-"):

@@ -6,24 +6,32 @@ import re
 from collections.abc import Callable, Iterator
 
 from .edits import Span
-from .judging import Judge, is_random
+from .judging import Judge, is_no_name, is_random
 from .names import Kind
+from .pairs import role
 
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
+_ALIGNED = r"[\w.-]{1,64}+(?: [\w.-]{1,64}+){0,2}+"
 _DRAWN = rf"[ ]{{0,40}}+{_CELL}[ ]{{0,40}}+"
 _HEADER = re.compile(
     rf"^(?:{_CELL}(?P<sign>[,;\t]){_CELL}(?:(?P=sign){_CELL}){{0,200}}+"
+    rf"|(?P<double>\|\|)(?P<doubly>[^|\r\n]{{1,64}}(?:\|\|[^|\r\n]{{1,64}}){{1,50}})\|\|"
+    rf"|{_ALIGNED}(?P<blanks>  )(?: *+{_ALIGNED}(?=  |[ ]?\r?\n))++"
     rf"|(?:[ ]{{0,8}}+\|)?{_DRAWN}(?:\|{_DRAWN}){{1,200}}+(?:\|[ \t]*+)?)(?=\r?\n)",
     re.MULTILINE,
 )
 _CELLS = {
     sign: re.compile(rf"[ ]*+\"(?:[^\"\r\n]|\"\")*+\"[ ]*+(?=[{sign}\r\n]|\Z)|[^{sign}\r\n]*+")
     for sign in ",;|\t"
-}
+} | {"  ": re.compile(r" *+(?:[^\s]++(?: [^\s]++)*+)?(?=  |[ ]?\r?\n|[ ]?\Z)")}
+_DOUBLY_PARTED = re.compile(r"[^|]+")
+_MARKUP_CELL = re.compile(
+    r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
+)
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
     r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,4000})\)"
-    r"\s{0,9}(?:output\s[^()]{1,200})?values?\s{0,9}(?=\()"
+    r"\s{0,9}(?:output\s[^()]{1,200})?(?:values?\s{0,9}(?=\()|select(?=\s))"
 )
 _SQL_VALUE = re.compile(
     r"\s*+(?:[NnEeXx]?'(?P<text>(?:[^'\\]|''|\\.)*+)'|\"(?P<quoted>[^\"]*+)\""
@@ -37,10 +45,13 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
     at = 0
     while header := _HEADER.search(text, at):
         at = header.end()
-        sign = header["sign"] or "|"
-        names = [text[slice(*span)].strip(' "') for span in _spans(text, header.start(), sign)]
+        sign = header["sign"] or header["blanks"] or "|"
+        first = header.start() + len(header["double"] or "")
+        spans = _doubly_parted(header) if header["double"] else list(_spans(text, first, sign))
+        names = [text[slice(*span)].strip(' "*`') for span in spans]
         kinds = [kind_of(name) for name in names]
-        if not any(kinds):
+        named = _named_values(names) if not any(kinds) else None
+        if not any(kinds) and named is None:
             continue
         while begin := text.find("\n", at) + 1:
             ruler = _RULER.match(text, begin)
@@ -48,14 +59,50 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
                 at = ruler.end()
                 continue
             spans = list(_spans(text, begin, sign))
-            if len(spans) != len(kinds):
+            if len(spans) != len(names):
                 break
             at = spans[-1][1]
+            if named is not None:
+                kind = kind_of(text[slice(*spans[named[0]])].strip('" `'))
+                kinds = [kind if index in named[1] else Kind.HARMLESS for index in range(len(names))]
             for kind, span in zip(kinds, spans, strict=True):
                 value = text[slice(*span)].strip('" ')
                 # A value that is a name again belongs to another list of names.
                 if value and is_secret(kind, value) and (not kind_of(value) or is_random(value)):
                     yield _stripped(text, *span)
+
+
+def _named_values(names: list[str]) -> tuple[int, set[int]] | None:
+    """The column of names and those of values in a table of settings, such as ``name,value``; None in any other."""
+    roles = [role(name) for name in names]
+    values = {index for index, word in enumerate(roles) if word in ("value", "text", "answer")}
+    return (roles.index("name"), values) if "name" in roles and values else None
+
+
+def _doubly_parted(header: re.Match[str]) -> list[Span]:
+    """Spans of the names in a heading of Confluence: ``||user||password||``."""
+    return [match.span() for match in _DOUBLY_PARTED.finditer(header.string, *header.span("doubly"))]
+
+
+def secrets_in_markup(text: str, kind_of: Callable[[str], Kind], is_secret: Judge) -> Iterator[Span]:
+    """Spans of values in tables of HTML, in columns with a secret name or beside a cell with one."""
+    kinds: list[Kind] = []
+    position = 0
+    while position < len(text):
+        end = text.find("</tr", position)
+        end = len(text) if end < 0 else end
+        cells = [match for match in _MARKUP_CELL.finditer(text, position, end) if match["value"].strip()]
+        found = [kind_of(cell["value"].strip(" :")) for cell in cells]
+        if any(kinds) and len(cells) == len(kinds):
+            for kind, cell in zip(kinds, cells, strict=True):
+                if kind and is_secret(kind, cell["value"]):
+                    yield cell.span("value")
+        elif any(found):
+            is_pair = len(cells) == 2 and found[0] and is_no_name(cells[1]["value"])
+            if is_pair and is_secret(found[0], cells[1]["value"]):
+                yield cells[1].span("value")
+            kinds = [] if is_pair else found
+        position = end + 4
 
 
 def _stripped(text: str, begin: int, end: int) -> Span:
@@ -86,7 +133,7 @@ def secrets_in_inserts(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
     while insert := _INSERT.search(text, at):
         at = insert.end()
         kinds = [kind_of(name.strip(' \t\r\n"`[]')) for name in insert["names"].split(",")]
-        while any(kinds) and at < len(text) and text[at] == "(":
+        while any(kinds) and at < len(text) and (text[at] == "(" or text[at].isspace()):
             for kind in kinds:
                 value = _SQL_VALUE.match(text, at + 1)
                 if value is None:

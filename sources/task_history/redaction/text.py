@@ -4,91 +4,34 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from . import patterns, shapes
+from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescapes
-from .folding import folded, folds, lowered
-from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_secret, is_secret_or_doubtful
-from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, kind_of, squash
-from .own_secrets import OwnSecrets
-from .tables import secrets_in_columns, secrets_in_inserts
-from .values import closing, phrase_end, value_span, word_span
-from .vocabulary import Vocabulary
+from .folding import folded, folds
+from .judging import FAMILIAR, REPORTING, is_no_name, is_random
+from .known import Known
+from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, words_before
+from .sentences import BEFORE_CHARS, BEHIND_CHARS, secret_before, secret_behind
+from .signs import SignPass
+from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
+from .values import phrase_end, value_span, word_span
 
-_NAMES_KEPT = 20_000
-_NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
-"""Attributes that name what stands in the element, as in ``<property name="password">``."""
-_VALUE_CHARS = 64
-"""Maximum characters of a name that stands as a value."""
+_FEW_WORDS = 8
+"""Words that are looked for one by one."""
+_PHRASE_CHARS = 48
+"""Characters around a word in which the other words of a name may stand."""
 _NAME_CHARS = 256
 """Maximum characters of a name before the word that marks it as a secret's."""
 
 
-class Known:
-    """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
-
-    def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool = False) -> None:
-        extra_names = tuple(extra_names)
-        self.is_strict = is_strict
-        self.is_secret = is_secret_or_doubtful if is_strict else is_secret
-        self._extra = frozenset(filter(None, map(squash, extra_names)))
-        self.stems = patterns.Stems(extra_names)
-        self.own = own
-        self.vocabulary = Vocabulary(self.stems)
-        """Shared by all texts, so that it learns."""
-        self._kinds: dict[str, Kind] = {}
-
-    def kind(self, name: str) -> Kind:
-        """Classifies the name, see ``names.Kind``."""
-        kind = self._kinds.get(name)
-        if kind is None:
-            kind = Kind.SECRET if squash(name) in self._extra else kind_of(name)
-            if len(self._kinds) >= _NAMES_KEPT:
-                self._kinds.clear()
-            if len(name) <= 128:
-                self._kinds[name] = kind
-        return kind
-
-    def may_be_name(self, text: str) -> bool:
-        """Quick check whether a text that stands as a value may be the name of a secret."""
-        return (len(text) <= _VALUE_CHARS or " " not in text) and (
-            not text.isascii() or self.stems.search(text.lower()) is not None or squash(text) in self._extra
-        )
-
-    def kind_of_value(self, text: str) -> Kind:
-        """Classifies a text that stands as a value and may be a name."""
-        return self.kind(text) if self.may_be_name(text) else Kind.HARMLESS
-
-
-class _Draft:
-    """A text that is redacted step by step, with the replacements made so far."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.lower = lowered(text)
-        self.edits: list[Edit] = []
-        self.count = 0
-
-    def cut(self, spans: Iterable[Span]) -> None:
-        """Replaces the spans by the redaction mark."""
-        text = self.text
-        edits = [Edit(begin, end) for begin, end in spans if text[begin:end] != MARK]
-        if edits:
-            self.count += len(edits)
-            self.edits = joined(self.edits, edits)
-            self.text = applied(text, edits)
-            self.lower = lowered(self.text)
-
-
-class TextPass:
+class TextPass(SignPass):
     """Redacts texts and counts the secrets that it removes."""
 
     def __init__(self, known: Known) -> None:
-        self._kind = known.kind
-        self._kind_of_value = known.kind_of_value
-        self._is_secret = known.is_secret
+        super().__init__(known)
         self._is_strict = known.is_strict
         self._stems = known.stems
         self._own = known.own
@@ -101,32 +44,38 @@ class TextPass:
 
     def plain(self, text: str, depth: int) -> list[Edit]:
         """The replacements that redact a text that is not JSON."""
-        if (self._vocabulary.covers(text) or FAMILIAR.fullmatch(text)) and not self._own.edits(text):
+        telling = self._vocabulary.telling(text)
+        own = self._own.edits(text)
+        if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
-        is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(text) is not None
-        is_named = is_escaped and self._is_named(text)
+        is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
+        is_named = is_escaped and self._is_named(telling)
         letters = _letters(text) if is_named else []
-        draft = _Draft(applied(text, letters))
+        draft = Draft(
+            applied(text, letters), f"{telling}{applied(telling, _letters(telling))}" if letters else telling
+        )
+        if own or letters:
+            draft.cut((edit.begin, edit.end) for edit in self._own.edits(draft.text))
         self._cut_all(draft, depth)
         self.count += draft.count
         edits = draft.edits
         if letters and edits:
             origin = Origin(letters)
             edits = without_overlaps(Edit(*origin.span(edit.begin, edit.end), edit.new) for edit in edits)
-        if is_escaped and (is_named or patterns.ESCAPED_URL.search(text)):
+        if is_escaped and (is_named or patterns.ESCAPED_URL.search(telling)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
 
     def _is_named(self, text: str) -> bool:
-        """Whether a text may hold a secret's name once its escapes are resolved, those within others too."""
+        """Whether words may hold a secret's name once their escapes are resolved, those within others too."""
         plain = folded(text)
-        if self._stems.search(plain):
+        if self._stems.may_begin(plain):
             return True
         if not may_be_escaped_again(text):
             return False
         for _ in range(2):
             plain = folded(applied(plain, unescapes(plain)))
-        return self._stems.search(plain) is not None
+        return self._stems.may_begin(plain)
 
     def _in_escapes(self, text: str, depth: int) -> list[Edit]:
         """The replacements in the text without its escapes, as they are in the text."""
@@ -145,37 +94,36 @@ class TextPass:
                 yield span
             self.count = before
 
-    def _cut_all(self, draft: _Draft, depth: int) -> None:
-        if own := self._own.edits(draft.text):
-            draft.cut((edit.begin, edit.end) for edit in own)
-        if draft.text.isalnum():
-            self._cut_shapes(draft, depth)
-            return
-        if "PRIVATE KEY" in draft.text:
-            draft.cut(shapes.private_keys(draft.text))
-        if "Private-Lines" in draft.text:
-            draft.cut(shapes.putty_keys(draft.text))
-        if self._stems.search(draft.lower):
-            draft.cut(self._pairs(draft.text, draft.lower))
-            if "\n" in draft.text:
-                draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
-            if "into" in draft.lower:
-                draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
-        self._where_signs_are(draft)
-        self._escaped_xml(draft)
-        if any(scheme in draft.lower for scheme in patterns.SCHEMES):
-            draft.cut(_schemes(draft.text, draft.lower))
+    def _cut_all(self, draft: Draft, depth: int) -> None:
+        if not draft.text.isalnum():
+            if self._stems.may_begin(draft.telling_lower):
+                self._cut_named(draft)
+            self.cut_at_signs(draft)
+            if patterns.ANY_SCHEME.search(draft.telling_lower):
+                draft.cut(_schemes(draft.text, draft.lower))
         self._cut_shapes(draft, depth)
 
-    def _cut_shapes(self, draft: _Draft, depth: int) -> None:
-        text = draft.text
-        longest = max(map(len, text.split()), default=0)
+    def _cut_named(self, draft: Draft) -> None:
+        """Cuts secrets by their names."""
+        if "PRIVATE KEY" in draft.text or "Static key" in draft.text:
+            draft.cut(shapes.private_keys(draft.text))
+        draft.cut(self._pairs(draft.text, draft.lower, _spans_near(draft.text, draft.telling)))
+        if "\n" in draft.text:
+            draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
+        if "</" in draft.text:
+            draft.cut(secrets_in_markup(draft.text, self._kind, self._is_secret))
+        if "into" in draft.lower:
+            draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
+        self.cut_named_at_signs(draft)
+
+    def _cut_shapes(self, draft: Draft, depth: int) -> None:
+        longest = max(map(len, draft.telling.split()), default=0)
         if longest < shapes.FEWEST_CHARS:
             return
-        if "eyJ" in text:
-            draft.cut(shapes.jwts(text))
+        if "eyJ" in draft.telling:
+            draft.cut(shapes.jwts(draft.text))
         is_aws = "AKIA" in draft.text or "ASIA" in draft.text
-        if shapes.may_hold_tokens(draft.text):
+        if shapes.may_hold_tokens(draft.telling):
             draft.cut(shapes.tokens(draft.text))
         if longest >= FEWEST_CHARS:
             draft.cut(shapes.tokens_from_within(draft.text))
@@ -185,98 +133,29 @@ class TextPass:
         if self._is_strict and longest >= FEWEST_CHARS:
             draft.cut(_long_runs(draft.text))
 
-    # Forms with a characteristic sign
-
-    def _where_signs_are(self, draft: _Draft) -> None:
-        if "://" in draft.text:
-            if "@" in draft.text:
-                for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
-                    draft.cut(match.span(2) for match in pattern.finditer(draft.text))
-            if any(sign in draft.lower for sign in patterns.WEBHOOK_SIGNS):
-                draft.cut(match.span(2) for match in patterns.WEBHOOK.finditer(draft.text))
-        for sign, pattern in patterns.NAMED:
-            if sign in draft.lower:
-                draft.cut(self._after_signs(draft.text, pattern))
-        self._commands(draft)
-        if "<" in draft.text and "=" in draft.text:
-            draft.cut(self._attributes(draft.text))
-
-    def _commands(self, draft: _Draft) -> None:
-        if "-u" in draft.lower:
-            draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
-        if "identified" in draft.lower:
-            draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
-        if "raw" in draft.lower:
-            draft.cut(self._raw_headers(draft.text))
-        if "auth" in draft.lower:
-            draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
-        if any(word in draft.text for word in patterns.COMMAND_WORDS):
-            draft.cut(shapes.after_commands(draft.text))
-
-    def _attributes(self, text: str) -> Iterator[Span]:
-        """``<input type="password" value="…">`` and ``<add value="…" key="apiKey"/>``."""
-        for tag in patterns.TAG.finditer(text):
-            attributes = list(patterns.ATTRIBUTE.finditer(text, *tag.span("attributes")))
-            given = {attribute["name"].lower(): attribute for attribute in attributes}
-            value = given.get("value")
-            if value is None and not _NAMING_ATTRIBUTES.isdisjoint(given):
-                value = patterns.ELEMENT_TEXT.match(text, tag.end())
-            if value is None:
-                continue
-            names = [attribute["value"] for name, attribute in given.items() if name != "value"]
-            kind = next(filter(None, map(self._kind_of_value, names)), Kind.HARMLESS)
-            if "type" in given and given["type"]["value"].lower() == "password":
-                kind = Kind.SECRET
-            if value["value"] and self._is_secret(kind, value["value"]):
-                yield value.span("value")
-
-    def _escaped_xml(self, draft: _Draft) -> None:
-        if "3c" in draft.lower or "lt;" in draft.lower or "#60;" in draft.lower:
-            for pattern in (patterns.ESCAPED_XML, patterns.ESCAPED_XML_PAIR):
-                draft.cut(self._after_signs(draft.text, pattern))
-
-    def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
-        for match in pattern.finditer(text):
-            value = match["value"]
-            if not value.strip() or not self._is_secret(self._kind(match["name"]), value):
-                continue
-            if pattern is patterns.FLAG and value.lower() in REPORTING:
-                continue
-            if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
-                continue
-            yield match.span("value")
-
-    def _raw_headers(self, text: str) -> Iterator[Span]:
-        """``rawHeaders: ['X-Api-Key', '…']``: names and values in turn."""
-        position = 0
-        while head := patterns.RAW_HEADERS.search(text, position):
-            position = head.end()
-            name = None
-            while item := patterns.NEXT_TEXT.match(text, position):
-                begin, end = item.end(), closing(text, item["open"], item.end())
-                position = end + len(item["open"])
-                if name is None:
-                    name = text[begin:end]
-                    continue
-                if self._is_secret(self._kind(name), text[begin:end]):
-                    yield begin, end
-                name = None
-
     # Values after a name
 
-    def _pairs(self, text: str, lower: str) -> Iterator[Span]:
+    def _pairs(self, text: str, lower: str, near: list[Span]) -> Iterator[Span]:
         """Values after a secret name in text: ``name=value``, ``name: value``, ``"name": "value"``."""
         position = done = 0
-        while stem := self._stems.search(lower, position):
+        for stem in self._stems_in(lower, near):
+            if stem.start() < position:
+                continue
             start = _name_start(text, stem.start(), done)
             position = _name_end(text, stem.end())
-            if match := patterns.PARTING.match(lower, position):
+            if phrase := patterns.PHRASE.match(lower, start):
+                position = max(position, _name_end(text, phrase.end()))
+            end_of_name = position
+            if match := patterns.TYPED.match(text, position):
+                span = match.span("value") if self._kind_in_text(text, start, text[start:position]) else None
+            elif match := patterns.PARTING.match(lower, position):
                 position = match.end("sep")
                 span = self._span_after(text, lower, match, start)
-            elif match := patterns.SAYING.match(lower, position):
-                span = self._span_said(text, match, start)
             else:
-                continue
+                said = patterns.SAYING.match(lower, position)
+                span = self._span_said(text, said, start) if said else None
+            if span is None and (match is None or is_inflected(text[start:end_of_name])):
+                span = self._span_in_sentence(text, start, end_of_name, done)
             if span is None:
                 continue
             begin, end = span
@@ -284,7 +163,28 @@ class TextPass:
                 position = begin + len(MARK)
                 continue
             yield span
-            position = done = end
+            position = max(position, end)
+            done = end
+
+    def _stems_in(self, lower: str, near: list[Span]) -> Iterator[re.Match[str]]:
+        for begin, end in near:
+            position = begin
+            while stem := self._stems.search(lower, position, end):
+                yield stem
+                position = stem.end()
+
+    def _span_in_sentence(self, text: str, start: int, end: int, done: int) -> tuple[int, int] | None:
+        """The span of a secret after a name and a few words, or before the name."""
+        if patterns.DIGIT.search(text, max(0, start - BEFORE_CHARS), end + BEHIND_CHARS) is None:
+            return None
+        name = text[start:end]
+        kind = self._kind_in_text(text, start, name)
+        if kind in (Kind.HARMLESS, Kind.IF_RANDOM) and not is_inflected(name):
+            return None
+        span = secret_behind(text, name, end)
+        if span is None and (before := secret_before(text, name, start)) and before[0] >= done:
+            span = before
+        return span if span and not text.startswith(MARK, span[0]) else None
 
     def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
@@ -306,6 +206,8 @@ class TextPass:
             return None
         # A header's value of several words is a scheme and a credential, whatever the scheme is called.
         is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
+        if not match["open"] and value.split()[1:] == [MARK]:
+            return None
         if not value or (not match["open"] and _is_report(name, value, match)):
             return None
         return (begin, end) if is_header or self._is_secret(kind, value) else None
@@ -313,7 +215,7 @@ class TextPass:
     def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
         value = match["value"]
-        if value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
+        if MARK in value or value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
         is_quoted = match["open"] and not name.lower().endswith("token")
         if not is_quoted and not any(map(str.isdigit, value)):
@@ -322,20 +224,51 @@ class TextPass:
 
     def _kind_in_url(self, text: str, start: int, match: re.Match[str]) -> Kind:
         """``?key=`` and ``?code=`` are secrets in a URL, when they are long."""
-        is_param = match["sep"] == "=" and start > 0 and text[start - 1] in "?&"
+        is_param = match["sep"] == "=" and (start == 0 or text[start - 1] in "?&")
         if is_param and text[start : match.start()].lower() in IN_URL:
             begin, end = value_span(text, text, match, start)
-            return Kind.SECRET if end - begin >= 16 else Kind.HARMLESS
+            return Kind.SECRET if end - begin >= (16 if start else 24) else Kind.HARMLESS
         return Kind.HARMLESS
 
     def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
-        """The kind of the name, or of the name with the word before it: ``API key``."""
+        """The kind of the name, or of the name with words before it: ``API key``, ``mot de passe``."""
         kind = self._kind(name)
-        if kind not in (Kind.HARMLESS, Kind.IF_RANDOM) or start < 2 or text[start - 1] != " ":
+        if kind not in (Kind.HARMLESS, Kind.IF_RANDOM) or start < 2 or text[start - 1] not in " '’":
             return kind
-        begin = _name_start(text, start - 1, max(0, start - 32))
-        phrase_kind = self._kind(f"{text[begin : start - 1]} {name}") if begin < start - 1 else kind
-        return phrase_kind or kind
+        begin = start
+        for _ in range(words_before(name)):
+            if begin < 2 or text[begin - 1] not in " '’":
+                break
+            first = _name_start(text, begin - 1, max(0, begin - 32))
+            if first == begin - 1:
+                break
+            begin = first
+            phrase_kind = self._kind(re.sub("['’]", " ", text[begin:start]) + name)
+            if phrase_kind not in (Kind.HARMLESS, Kind.IF_RANDOM):
+                return phrase_kind
+        return kind
+
+
+def _spans_near(text: str, telling: str) -> list[Span]:
+    """Where the words stand that may tell of a secret, with what is around them; all of a text with many of them."""
+    words = set(telling.split())
+    if len(words) > _FEW_WORDS:
+        return [(0, len(text))]
+    spans: list[Span] = []
+    for word in words:
+        begin = text.find(word)
+        while begin >= 0:
+            end = begin + len(word)
+            spans.append((max(0, begin - _PHRASE_CHARS), end + _PHRASE_CHARS))
+            begin = text.find(word, end)
+    spans.sort()
+    joined_spans: list[Span] = []
+    for begin, end in spans:
+        if joined_spans and begin <= joined_spans[-1][1]:
+            joined_spans[-1] = (joined_spans[-1][0], max(end, joined_spans[-1][1]))
+        else:
+            joined_spans.append((begin, end))
+    return joined_spans
 
 
 def _letters(text: str) -> list[Edit]:

@@ -3,39 +3,89 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from . import patterns
+from .encodings import is_encoded_text
 from .folding import folded
 
 _MOST_WORDS = 50_000
-_PLAIN = re.compile(r"[^\W\d_]{1,15}[.,!?]?|[0-9]{1,8}[.,]?|[-–—&]")
+_MOST_CHARS = 100
+"""Maximum characters of a word that is remembered."""
+_FEWEST_TOKEN_CHARS = 12
+_FEWEST_HEX_DIGITS = 24
+_MOST_COLONS = 3
+_FEW = 8
+"""Words that are looked for one by one."""
+_TELLING = re.compile(
+    r"[\\${}~\x00-\x1f]|&.*;|%[0-9A-Fa-f]{2}|://.*@|[A-Za-z0-9_+=-]{20}|[A-Za-z0-9_+=/-]{24}|\A/\Z|(?<!\w)--?[A-Za-z]|\A/[a-z]+:|eyJ|<<<"
+)
+"""Signs of secrets that need no name: escapes, logins in addresses, runs that may be tokens, flags of commands."""
+_HEX_ID = re.compile(
+    r"[(\['\"]?(?:[0-9a-f]{24,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})[)\]'\".,:;]{0,2}"
+)
+
+
+def _places(words: list[str], word: str) -> Iterator[int]:
+    """The places of a word in a list, which are found faster one by one than by looking at each word."""
+    place = -1
+    for _ in range(words.count(word)):
+        place = words.index(word, place + 1)
+        yield place
 
 
 class Vocabulary:
     """The words that were seen and in which nothing begins: no part of a secret's name, no sign, no command.
 
-    A word is letters, or digits, with at most one mark behind it: all that tells of a secret needs other signs, or
-    one of the words that ``stems`` or ``patterns`` look for.
+    Words that differ in their digits only are one. Whatever tells of a secret has a part of its name, one of the
+    signs above, or one of the words that ``stems`` and ``patterns`` look for.
     """
 
-    def __init__(self, stems: patterns.Stems) -> None:
+    def __init__(self, stems: patterns.Stems, *, is_strict: bool = False) -> None:
         self._stems = stems
+        self._is_strict = is_strict
         self._words: set[str] = set()
+        self._telling: set[str] = set()
 
-    def covers(self, text: str) -> bool:
-        """Whether a text consists of such words; new ones are learned."""
-        words = text.split()
-        return self._words.issuperset(words) or all(
-            word in self._words or self._learn(word) for word in words
-        )
+    def telling(self, text: str) -> str:
+        """The words of a text that may tell of a secret, each between blanks; empty where there are none."""
+        words = text.translate(patterns.DIGITS_ALIKE).split()
+        distinct = set(words)
+        if distinct <= self._words:
+            return ""
+        unknown = distinct - self._words
+        unknown = {word for word in unknown if word in self._telling or not self._learn(word)}
+        if not unknown:
+            return ""
+        written = text.split()
+        if len(unknown) <= _FEW:
+            places = [index for word in unknown for index in _places(words, word)]
+        else:
+            places = [index for index, word in enumerate(words) if word in unknown]
+        telling = [written[index] for index in sorted(places) if not self._is_id(written[index])]
+        return f" {' '.join(telling)} " if telling else ""
+
+    def _is_id(self, word: str) -> bool:
+        """Whether a word is an id of hexadecimal digits, which encode no text; strict redaction removes those, too."""
+        if self._is_strict or len(word) < _FEWEST_HEX_DIGITS or not _HEX_ID.fullmatch(word):
+            return False
+        return not is_encoded_text(word.strip("()[]'\".,:;"))
 
     def _learn(self, word: str) -> bool:
-        if len(word) > 16 or not _PLAIN.fullmatch(word):
-            return False
+        """Whether nothing in the word tells of a secret, which is remembered."""
+        if len(word) >= _FEWEST_HEX_DIGITS and _HEX_ID.fullmatch(word):
+            return False  # each is another word
+        words = self._telling if self._tells(word) else self._words
+        if len(words) >= _MOST_WORDS:
+            words.clear()
+        if len(word) <= _MOST_CHARS:
+            words.add(word)
+        return words is self._words
+
+    def _tells(self, word: str) -> bool:
+        if len(word) > _MOST_CHARS or word.count(":") > _MOST_COLONS or _TELLING.search(word):
+            return True
+        if len(word) >= _FEWEST_TOKEN_CHARS and patterns.SHAPES_OF_ALIKE.search(word):
+            return True
         lower = folded(word)
-        if self._stems.search(lower) or patterns.WORDS_BEFORE_SECRETS.search(lower):
-            return False
-        if len(self._words) >= _MOST_WORDS:
-            self._words.clear()
-        self._words.add(word)
-        return True
+        return self._stems.may_begin(lower) or patterns.WORDS_BEFORE_SECRETS.search(lower) is not None

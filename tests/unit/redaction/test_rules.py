@@ -211,12 +211,71 @@ COMMANDS = rules("commands")
 def test_command(command: str) -> None:
     """The secret after the command's flag goes, in a line and in a list of arguments; the command that is alike stays."""
     rule = COMMANDS[command]
-    glue = {"no": [" "], "may": [" ", ""], "only": [""]}[rule["glued"]]
+    glue = {"no": [" "], "may": [" ", ""], "only": [""]}[rule.get("glued", "no")]
     for between in glue:
-        given = f"{command} -h host {rule['flag']}{between}{SECRET} more"
+        words = "word " * (rule["argument"] - 1) if "argument" in rule else f"-h host {rule['flag']}{between}"
+        given = f"{command} {words}{SECRET} more"
         assert given.replace(SECRET, MARK) == redacted(given)
         assert SECRET not in json.dumps(redacted(given.split(" ")))
     assert (rule["stays"], 0) == REDACTOR.text(rule["stays"])
+
+
+FORMS = {form["name"]: form for form in rules("forms")["form"]}
+
+
+@for_each("form", FORMS.values(), ids=FORMS)
+def test_form(form: dict[str, str]) -> None:
+    """The secret in the form goes, alone and within other text, and nothing else does; the text that is alike stays."""
+    before, secret, after = re.split("[«»]", form["goes"])
+    expected = f"{before}{MARK}{after}"
+    assert redacted(before + secret + after) == expected
+    assert redacted({"log": f"It began.\n{before}{secret}{after}\nIt ended."}) == {
+        "log": f"It began.\n{expected}\nIt ended."
+    }
+    assert (form["stays"], 0) == REDACTOR.text(form["stays"])
+
+
+IN_OBJECTS = NAMES["in_objects"]
+
+
+@for_each(("name", "ordinary"), IN_OBJECTS.items(), ids=IN_OBJECTS)
+def test_name_in_an_object(name: str, ordinary: dict[str, Any]) -> None:
+    """A secret under the name goes in such an object only; an ordinary value in it stays."""
+    outer, inner = name.split()
+    secret = "4000056655665556" if inner == "number" else SECRET
+    assert {outer: {inner: MARK}} == redacted({outer: {inner: secret}})
+    assert ordinary == redacted(ordinary)
+
+
+@for_each("word", NAMES["keys_that_name"]["objects"].split())
+def test_key_that_names(word: str) -> None:
+    """A "key" in such an object stays, and a secret within it goes."""
+    assert {word: {"key": SECRET}} == redacted({word: {"key": SECRET}})
+    assert {word: {"key": f"password={MARK}"}} == redacted({word: {"key": f"password={SECRET}"}})
+
+
+@for_each("word", rules("words")["states"].split())
+def test_state_of_a_secret(word: str) -> None:
+    """A word that says how it stands with a secret stays under its name; with digits behind it, it goes."""
+    assert {"password": word} == redacted({"password": word})
+    assert {"password": MARK} == redacted({"password": f"{word}{SECRET}"})
+
+
+@for_each("word", rules("words")["copulas"].split())
+def test_word_between_a_name_and_its_secret(word: str) -> None:
+    """A secret behind its name and such a word goes; words stay."""
+    assert f"The password for the server {word} {MARK} for now" == redacted(
+        f"The password for the server {word} {SECRET} for now"
+    )
+    text = f"The password for the server {word} here for now"
+    assert text == redacted(text)
+
+
+@for_each("word", rules("words")["owners"])
+def test_word_between_a_secret_and_its_name(word: str) -> None:
+    """A secret before its name goes; words stay."""
+    assert f"{MARK} is {word} new login code" == redacted(f"482913 is {word} new login code")
+    assert redacted(f"This is {word} new login code") == f"This is {word} new login code"
 
 
 def test_each_name_stands_once() -> None:
@@ -240,5 +299,7 @@ def test_each_shape_has_a_source() -> None:
 
 def test_data_files_are_all_read() -> None:
     """No data file lies there unused."""
-    assert {"names", "languages", "words", "shapes", "commands"} == {path.stem for path in FOLDER.iterdir()}
+    assert {"names", "languages", "words", "shapes", "commands", "forms"} == {
+        path.stem for path in FOLDER.iterdir()
+    }
     assert patterns.COMMANDS is COMMANDS

@@ -1,0 +1,40 @@
+"""A text that is redacted step by step, with the replacements made so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .edits import MARK, Edit, Span, applied, joined
+from .folding import lowered
+
+
+class Draft:
+    """A text that is redacted step by step, with the replacements made so far.
+
+    ``telling`` holds the words of the text that may tell of a secret, each between blanks: signs are looked for there.
+    """
+
+    def __init__(self, text: str, telling: str) -> None:
+        self.text = text
+        self.telling = telling
+        self.telling_lower = lowered(telling)
+        self.edits: list[Edit] = []
+        self.count = 0
+        self._lower: str | None = None
+
+    @property
+    def lower(self) -> str:
+        """The text in lower case, each character at its place."""
+        if self._lower is None:
+            self._lower = lowered(self.text)
+        return self._lower
+
+    def cut(self, spans: Iterable[Span]) -> None:
+        """Replaces the spans by the redaction mark."""
+        text = self.text
+        edits = [Edit(begin, end) for begin, end in spans if text[begin:end] != MARK]
+        if edits:
+            self.count += len(edits)
+            self.edits = joined(self.edits, edits)
+            self.text = applied(text, edits)
+            self._lower = None

@@ -1,0 +1,51 @@
+"""The secrets that texts are searched for: names, the user's own names, and the run's own secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import patterns
+from .judging import is_secret, is_secret_or_doubtful
+from .names import Kind, kind_of, squash
+from .own_secrets import OwnSecrets
+from .vocabulary import Vocabulary
+
+_NAMES_KEPT = 20_000
+_VALUE_CHARS = 64
+"""Maximum characters of a name that stands as a value."""
+
+
+class Known:
+    """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
+
+    def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool = False) -> None:
+        extra_names = tuple(extra_names)
+        self.is_strict = is_strict
+        self.is_secret = is_secret_or_doubtful if is_strict else is_secret
+        self._extra = frozenset(filter(None, map(squash, extra_names)))
+        self.stems = patterns.Stems(extra_names)
+        self.own = own
+        self.vocabulary = Vocabulary(self.stems, is_strict=is_strict)
+        """Shared by all texts, so that it learns."""
+        self._kinds: dict[str, Kind] = {}
+
+    def kind(self, name: str) -> Kind:
+        """Classifies the name, see ``names.Kind``."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            kind = Kind.SECRET if squash(name) in self._extra else kind_of(name)
+            if len(self._kinds) >= _NAMES_KEPT:
+                self._kinds.clear()
+            if len(name) <= 128:
+                self._kinds[name] = kind
+        return kind
+
+    def may_be_name(self, text: str) -> bool:
+        """Quick check whether a text that stands as a value may be the name of a secret."""
+        return (len(text) <= _VALUE_CHARS or " " not in text) and (
+            not text.isascii() or self.stems.search(text.lower()) is not None or squash(text) in self._extra
+        )
+
+    def kind_of_value(self, text: str) -> Kind:
+        """Classifies a text that stands as a value and may be a name."""
+        return self.kind(text) if self.may_be_name(text) else Kind.HARMLESS

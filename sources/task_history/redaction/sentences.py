@@ -1,0 +1,82 @@
+"""Secrets in sentences: behind a name and a few words, ``the password for the server is …``, or before the name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .edits import Span
+from .judging import FAMILIAR, is_ordinary
+from .lookalikes import in_latin
+from .names import words_of
+from .rules import rules, word_set
+
+_WORDS = rules("words")
+
+
+def _written(words: Iterable[str]) -> list[str]:
+    """The words, and as they stand in a text whose letters are Latin ones."""
+    return sorted({form for word in words for form in (word, in_latin(word))}, key=len, reverse=True)
+
+
+_COPULAS = "|".join(map(re.escape, _written(word_set(_WORDS["copulas"]))))
+_OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
+_NUMERIC = word_set(_WORDS["names_of_digits"])
+"""Words of names whose secrets are a few digits."""
+_BEHIND = re.compile(
+    rf"(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
+    rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
+    r"(?P<open>[\"'`*«“]{0,2})(?P<value>[^\s\"'`()«»“”<>]{4,200})"
+    r"|[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
+)
+_BEFORE = re.compile(
+    rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:{_COPULAS}|[-–—])[ ](?:{_OWNERS})[ ](?:[\w'-]{{1,20}}[ ]){{0,3}}\Z",
+    re.IGNORECASE,
+)
+_OWNER_WORDS = tuple(f" {owner} " for owner in _written(_WORDS["owners"]))
+BEFORE_CHARS, BEHIND_CHARS = 96, 240
+"""Characters before and behind a name in which its secret may stand, all of it with a digit."""
+_STRONG_CHARS = 6
+_NO_SECRET = re.compile(
+    r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
+    r"|[A-Z]{2,6}-?\d[\d.]{0,4}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
+)
+
+
+def is_strong(value: str) -> bool:
+    """Whether a word of a sentence is a secret by itself: letters, or signs, and digits mix, and it is nothing usual."""
+    if len(value) < _STRONG_CHARS or not any(map(str.isdigit, value)) or not any(map(str.isalpha, value)):
+        return False
+    return not (_NO_SECRET.fullmatch(value) or FAMILIAR.fullmatch(value) or is_ordinary(value))
+
+
+def _is_secret(name: str, value: str) -> bool:
+    if value.isascii() and value.isdigit():
+        return 4 <= len(value) <= 8 and not _NUMERIC.isdisjoint(words_of(name))
+    return is_strong(value)
+
+
+def secret_behind(text: str, name: str, position: int) -> Span | None:
+    """The span of a secret behind a name that ends at ``position``, after a few words and a sign or ``is``."""
+    match = _BEHIND.match(text, position)
+    if match is None:
+        return None
+    part = "value" if match["value"] else "plain"
+    begin = match.start(part)
+    words = text[position:begin]
+    value = match[part].rstrip(".,;:!?*")
+    if not _is_secret(f"{name} {words}", value) or (part == "plain" and value.isdigit()):
+        return None
+    return begin, begin + len(value)
+
+
+def secret_before(text: str, name: str, start: int) -> Span | None:
+    """The span of a secret before its name: ``123456 is your login code``."""
+    begin = max(0, start - BEFORE_CHARS)
+    window = text[begin:start].lower()
+    if not any(owner in window for owner in _OWNER_WORDS):
+        return None
+    match = _BEFORE.search(text[begin:start])
+    if match is None or not _is_secret(name, match["value"]):
+        return None
+    return match.start("value") + begin, match.end("value") + begin

@@ -1,0 +1,133 @@
+"""Secrets beside characteristic signs: addresses, flags of commands, lines of protocols, markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from . import patterns, shapes
+from .draft import Draft
+from .edits import Span
+from .judging import REPORTING, is_mixed, is_no_name
+from .known import Known
+from .names import Kind
+from .sentences import is_strong
+from .values import closing
+
+_NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
+"""Attributes that name what stands in the element, as in ``<property name="password">``."""
+
+_MARKS = frozenset(["", *"\"'`.,;:-/|"])
+"""Values that are no more than a mark."""
+
+
+class SignPass:
+    """Finds secrets beside characteristic signs."""
+
+    def __init__(self, known: Known) -> None:
+        self._kind = known.kind
+        self._kind_of_value = known.kind_of_value
+        self._is_secret = known.is_secret
+
+    def cut_at_signs(self, draft: Draft) -> None:
+        """Cuts secrets beside signs that need no name."""
+        if "://" in draft.telling:
+            if "@" in draft.telling:
+                for pattern in (patterns.URL_LOGIN, patterns.URL_TOKEN):
+                    draft.cut(match.span(2) for match in pattern.finditer(draft.text))
+            if any(sign in draft.telling_lower for sign in patterns.WEBHOOK_SIGNS):
+                draft.cut(match.span(2) for match in patterns.WEBHOOK.finditer(draft.text))
+        if "Private-Lines" in draft.telling:
+            draft.cut(shapes.putty_keys(draft.text))
+        self._commands(draft)
+        signs = f"{draft.telling}{draft.telling_lower}"
+        if patterns.ANY_FORM.search(signs):
+            for sign, pattern in patterns.FORMS:
+                if sign in signs:
+                    draft.cut(self._in_form(draft.text, pattern))
+
+    def cut_named_at_signs(self, draft: Draft) -> None:
+        """Cuts secrets that stand beside their names and a sign."""
+        lower = draft.lower
+        for sign, pattern in patterns.NAMED:
+            if sign in lower:
+                draft.cut(self._after_signs(draft.text, pattern))
+        for sign, pattern in patterns.NAMED_FORMS:
+            if sign in lower:
+                draft.cut(self._in_form(draft.text, pattern))
+        if "<" in lower and "=" in lower:
+            draft.cut(self._attributes(draft.text))
+        if "3c" in lower or "lt;" in lower or "#60;" in lower:
+            for pattern in (patterns.ESCAPED_XML, patterns.ESCAPED_XML_PAIR):
+                draft.cut(self._after_signs(draft.text, pattern))
+
+    def _commands(self, draft: Draft) -> None:
+        telling = draft.telling_lower
+        if "-u" in telling:
+            draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
+        if "identified" in telling:
+            draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
+        if "raw" in telling:
+            draft.cut(self._raw_headers(draft.text))
+        if "auth" in telling:
+            draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
+        if patterns.ANY_COMMAND.search(draft.telling):
+            draft.cut(shapes.after_commands(draft.text))
+
+    def _attributes(self, text: str) -> Iterator[Span]:
+        """``<input type="password" value="…">`` and ``<add value="…" key="apiKey"/>``."""
+        for tag in patterns.TAG.finditer(text):
+            attributes = list(patterns.ATTRIBUTE.finditer(text, *tag.span("attributes")))
+            given = {attribute["name"].lower(): attribute for attribute in attributes}
+            value = given.get("value")
+            part = "value"
+            if value is None and not _NAMING_ATTRIBUTES.isdisjoint(given):
+                value = patterns.ELEMENT_TEXT.match(text, tag.end())
+                part = "cdata" if value is not None and value["cdata"] else "value"
+            if value is None:
+                continue
+            names = [attribute["value"] for name, attribute in given.items() if name != "value"]
+            kind = next(filter(None, map(self._kind_of_value, names)), Kind.HARMLESS)
+            if "type" in given and given["type"]["value"].lower() == "password":
+                kind = Kind.SECRET
+            if value[part] and self._is_secret(kind, value[part]):
+                yield value.span(part)
+
+    def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+        for match in pattern.finditer(text):
+            value = match["value"]
+            if value.strip() in _MARKS or not self._is_secret(self._kind(match["name"]), value):
+                continue
+            if pattern is patterns.FLAG and value.lower() in REPORTING:
+                continue
+            if pattern is patterns.LIST and (not is_no_name(value) or self._kind(value)):
+                continue
+            yield match.span("value")
+
+    def _in_form(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
+        for match in pattern.finditer(text):
+            given = match.groupdict()
+            if "strong" in given:
+                if is_strong(match["strong"].rstrip(".,;:")):
+                    yield match.start("strong"), match.start("strong") + len(match["strong"].rstrip(".,;:"))
+            elif "mixed" in given:
+                if is_mixed(match["mixed"]):
+                    yield match.span("mixed")
+            elif "name" not in given or self._is_secret(self._kind(match["name"]), match["value"]):
+                yield match.span("value")
+
+    def _raw_headers(self, text: str) -> Iterator[Span]:
+        """``rawHeaders: ['X-Api-Key', '…']``: names and values in turn."""
+        position = 0
+        while head := patterns.RAW_HEADERS.search(text, position):
+            position = head.end()
+            name = None
+            while item := patterns.NEXT_TEXT.match(text, position):
+                begin, end = item.end(), closing(text, item["open"], item.end())
+                position = end + len(item["open"])
+                if name is None:
+                    name = text[begin:end]
+                    continue
+                if self._is_secret(self._kind(name), text[begin:end]):
+                    yield begin, end
+                name = None
