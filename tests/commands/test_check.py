@@ -210,3 +210,23 @@ def test_a_schema_without_tables_is_no_warehouse_yet(tmp_path: Path) -> None:
         said = place.run("check", "paragon", "--destination", "duckdb").stdout
         assert "the dataset paragon will be created by the first sync" in said
         assert place.sync()["complete"]
+
+
+def test_what_the_rules_for_columns_are_about(tmp_path: Path) -> None:
+    """Each entry is shown with what it is about and what may have been meant; one that cannot be kept ends with 3."""
+    with SandboxProcess(executions=30, seed=3) as sandbox:
+        place = Place(tmp_path, sandbox, exclude_columns=["workflow_executions.task_count", "*.usr_id"])
+        done = place.run("check", "paragon")
+        found = json.loads(place.run("check", "paragon", "--json").stdout)["columns"]
+        place.set(exclude_columns=["workflow_executions.id"])
+        needed = place.run("check", "paragon", expect=3)
+        place.set(exclude_columns=None, hash_columns=["*.user_id"])
+        keyless = place.run("check", "paragon", expect=3)
+    assert "exclude_columns leaves out workflow_executions.task_count: a documented column." in done.stdout
+    assert "did you mean workflow_executions.user_id?" in done.stdout
+    assert [(one["column"], one["known"]) for one in found] == [
+        ("workflow_executions.task_count", "documented"),
+        ("*.usr_id", "no"),
+    ]
+    assert "workflow_executions.id cannot be left out" in needed.stderr
+    assert "hash_key is missing" in keyless.stderr
