@@ -225,6 +225,7 @@ RESULT: dict[str, Any] = {"command": "sync", "covered_until": NOW, "left": {"sec
         ({"lost": {"from": NOW, "until": NOW}}, ["lost"]),
         ({"unverified_windows": 2}, ["unverified"]),
         ({"rejected": 3, "unverified_windows": 1}, ["unverified", "rejected"]),
+        ({"schema_changes": 1}, ["schema_changed"]),
     ],
 )
 def test_events_of_a_result(change: dict[str, Any], expected: list[str]) -> None:

@@ -25,7 +25,7 @@ WHEN_READ = {"fetched_at", "read_by", "run_id", "_dlt_load_id"}
 LOADED_UNTIL = WHEN_READ | {"window_end", "covered_ms", "windows", "executions", "api_total", "checked_at"}
 CATALOGS = ("workflows", "workflow_defs", "execution_stats", "recent_failures")
 """The tables, by how their names begin, that each sync reads whole."""
-NEW = ("rejected_rows", "erasures", "left_out_executions", "vendor_fields")
+NEW = ("rejected_rows", "erasures", "left_out_executions", "vendor_fields", "schema_changes")
 """Tables that the version before had not."""
 MOST_LISTS = {"sailpoint": 12}
 """Three for each of its four workflows: no page says that it is the last one, and one empty page proves nothing."""

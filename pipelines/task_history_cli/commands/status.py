@@ -23,7 +23,7 @@ from task_history.warehouse import tables
 from task_history.warehouse.coverage import LIST, Coverage, Day, DaySummary, by_day, is_part, unfiltered
 from task_history.warehouse.former_tables import lacking
 from task_history.warehouse.queries import Warehouse
-from task_history.warehouse.tables import READS, SYNC_RUNS, of_one
+from task_history.warehouse.tables import READS, SCHEMA_CHANGES, SYNC_RUNS, of_one
 
 from ..console import arguments, output
 from ..runtime.reader import Reader, queried, warehouse_of
@@ -31,6 +31,8 @@ from ..runtime.target import Target, find_target, working_folder
 from . import status_integrations, status_text
 
 _NO_REASON = "the version of task-history that loaded it stored no reason"
+_MAX_CHANGES = 20
+"""Changes in what the vendor sends that are shown."""
 _NUMBER, _ONE_ROW = re.compile(r"[0-9][0-9,]*"), re.compile(r"\b1 row\b")
 
 
@@ -122,6 +124,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         "unresolved": int(unresolved[0][0] or 0),
         "details_left": sum(dataset.details for dataset in backlogs),
         "payloads_left": sum(dataset.payloads for dataset in backlogs),
+        "schema_changes": _schema_changes(reader),
         "missing": lacking(tables.of(system), reader.columns()),
         "unreadable": _unreadable(all_of_it),
         "read_whole": _read_whole(reader, settings),
@@ -160,6 +163,17 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
         ),
         "runs": _runs(query(f"SELECT * FROM {runs} AS r ORDER BY started_at DESC LIMIT 5")),
     }
+
+
+def _schema_changes(reader: Reader) -> list[dict[str, Any]]:
+    """The newest changes in what the vendor sends, the newest first."""
+    return _rows(
+        reader.query(
+            "SELECT kind, table_name, column_name, type, status, min(seen_at) AS seen_at, min(run_id) AS run_id "
+            f"FROM {reader.names(SCHEMA_CHANGES.name)} AS c GROUP BY change_id, kind, table_name, column_name, type, "
+            f"status ORDER BY 6 DESC, 1, 2, 3, 5 LIMIT {_MAX_CHANGES}"
+        )
+    )
 
 
 def _unreadable(datasets: Sequence[Warehouse]) -> dict[str, Any]:

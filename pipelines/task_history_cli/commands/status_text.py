@@ -13,6 +13,7 @@ from ..console import output
 from ..console.arguments import instance_option
 from . import status_integrations
 
+_MAX_CHANGES = 5
 _DAYS = 120
 """Days in the calendar."""
 
@@ -54,6 +55,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             initial_indent="  ",
             subsequent_indent=" " * 12,
         )
+    text += _changes_lines(result["schema_changes"])
     text += status_integrations.lines(result)
     if result["unresolved"]:
         text.append(
@@ -130,6 +132,16 @@ def _covered(result: Mapping[str, Any]) -> str:
         ago = output.duration(max(0, result["lag_s"]))
         return f"{start} to {output.minute(result['covered_until'])} ({ago} ago)"
     return "nothing by a sync yet" + (f", by backfills from {start} on" if result["covered_from"] else "")
+
+
+def _changes_lines(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the vendor sent for the first time, the newest first."""
+    text = [
+        f"  new       {entry['kind'].replace('_', ' ')} {entry['table_name']}.{entry['column_name']}: "
+        f"{entry['status'] or entry['type']}, since {output.minute(entry['seen_at'])}"
+        for entry in changes[:_MAX_CHANGES]
+    ]
+    return text + ([f"  {'':<10}and more, see schema_changes"] if len(changes) > _MAX_CHANGES else [])
 
 
 def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:

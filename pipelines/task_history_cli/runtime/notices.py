@@ -145,6 +145,13 @@ def events(result: Mapping[str, Any], now: datetime, behind_hours: float) -> Ite
             "rows were set aside",
             f"{result['rejected']:,} rows without a usable id are in rejected_rows.",
         )
+    if result.get("schema_changes"):
+        yield (
+            "schema_changed",
+            "the vendor sends something new",
+            f"{result['schema_changes']:,} fields, types or statuses came for the first time. They are kept, and "
+            "schema_changes names them.",
+        )
     until = result.get("covered_until")
     lag = (now - until).total_seconds() if until is not None else 0.0
     left_s = (result.get("left") or {}).get("seconds") or 0.0

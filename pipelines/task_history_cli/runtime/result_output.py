@@ -73,7 +73,16 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     if result["stopped"]:
         text.append(f"Stopped: {result['stopped']}.")
-    return [*text, *_doubts(result)]
+    return [*text, *_changes(result), *_doubts(result)]
+
+
+def _changes(result: dict[str, Any]) -> Iterator[str]:
+    """What the vendor sent for the first time."""
+    if result["schema_changes"]:
+        yield (
+            f"New at the vendor: {result['schema_changes']:,} fields, types or statuses that it had not sent before; "
+            "status names them, and they are in schema_changes."
+        )
 
 
 def _doubts(result: dict[str, Any]) -> Iterator[str]:

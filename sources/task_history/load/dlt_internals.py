@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -135,11 +135,12 @@ def cursor_path(source: str, resource: str, column: str) -> tuple[str, ...]:
     return ("sources", source, "resources", resource, "incremental", column)
 
 
-def cursor(state: Any, path: tuple[str, ...]) -> Any:
-    """The last value of the incremental at the path; None before its first value."""
+def cursor(state: Any, path: tuple[str, ...]) -> datetime | None:
+    """The last value of the incremental at the path, UTC; None before its first value."""
     for key in (*path, "last_value"):
         state = state.get(key) if isinstance(state, Mapping) else None
-    return state
+    value = datetime.fromisoformat(state) if isinstance(state, str) else state
+    return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 
 def move_cursor(state: Any, path: tuple[str, ...], to: datetime) -> None:

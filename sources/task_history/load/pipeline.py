@@ -37,6 +37,7 @@ from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
 from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
+from .schema_changes import SchemaChanges
 from .stored_fields import StoredFields
 from .vendor_fields import VendorFields
 
@@ -45,8 +46,8 @@ class Loader:
     """Loads rows of one system through one dlt pipeline.
 
     ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table, and
-    ``rules`` say which columns are left out or hashed.
-    ``lock_wait_s`` is how long it waits at first for a warehouse that another process has open.
+    ``rules`` say which columns are left out or hashed. ``lock_wait_s`` is how long it waits at first for a warehouse that
+    another process has open. The vendor may have purged what began before ``horizon``; None where it keeps all.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Loader:
         self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
         self._fields = VendorFields(StoredFields(self), run_id=run_id)
+        self.changes = SchemaChanges(self, run_id)
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
         self._connection = SharedConnection(
@@ -134,7 +136,9 @@ class Loader:
             self.backend.cost.reserved = 0
         with warehouse_errors(), self._connection.lock:
             # Before the warehouse is opened: rows in files take no memory, and survive an error.
-            self._make_package(arrow_batch(self.system, batch, self.writer()))
+            ready = arrow_batch(self.system, batch, writer := self.writer())
+            self.changes.note(writer.added, ready.tables)
+            self._make_package(ready)
             release_memory()
             with self.opened() as client:
                 self.backend.begin_commit(client)
@@ -270,14 +274,9 @@ class Loader:
 
     def cursor(self) -> datetime | None:
         """The live cursor: executions that began before it are loaded. None before the first sync."""
-        state: Any = self.pipeline.state
-        path = dlt_internals.cursor_path(
-            self.system.name, self.system.executions.name, self.system.started_column
-        )
-        value = dlt_internals.cursor(state, path)
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return value.astimezone(UTC) if isinstance(value, datetime) else None
+        system = self.system
+        path = dlt_internals.cursor_path(system.name, system.executions.name, system.started_column)
+        return dlt_internals.cursor(self.pipeline.state, path)
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""

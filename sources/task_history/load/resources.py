@@ -96,6 +96,8 @@ class ArrowWriter:
         self._rules = rules or ColumnRules()
         self._warned = set() if warned is None else warned
         self._types: dict[str, dict[str, str]] = {}
+        self.added: dict[tuple[str, str], str] = {}
+        """dlt's types of the columns that the warehouse has not yet, by table and column."""
 
     def arrow(self, table: Table, rows: list[Row] | RowColumns) -> Any:
         """Converts rows of ``table`` into an Arrow table."""
@@ -120,6 +122,9 @@ class ArrowWriter:
                 hint=f"the vendor sends more fields, or longer names, than become columns: their values are in "
                 f"{table.name}.{OTHER_FIELDS}, as JSON text",
             )
+        self.added |= {
+            (table.name, name): type_ for name, type_ in columns.types.items() if name not in known
+        }
         known.update(columns.types)
         return _required(table, without_own(columns.table, self.secrets))
 

@@ -63,6 +63,8 @@ class RunResult:
     """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
     deleted_rows: int | None
     """Rows that were older than ``keep_days_…`` and were deleted; None where none were due."""
+    schema_changes: int
+    """Fields, types and statuses that the vendor sent for the first time; ``schema_changes`` has them."""
     unresolved: int
     """Executions that were still open when the vendor purged them."""
     lost: Window | None
@@ -122,6 +124,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         rejected=tally.rejected,
         unverified_windows=tally.unverified,
         deleted_rows=None if tally.deleted is None else sum(tally.deleted.values()),
+        schema_changes=len(run.loader.changes.noted),
         unresolved=tally.unresolved,
         statistics_difference=tally.statistics_difference,
         lost=tally.lost,

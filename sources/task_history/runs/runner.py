@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..client.client import Client
@@ -159,6 +160,8 @@ def start_run(
             **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )
         stack.callback(loader.close)
+        if locks is not None:
+            loader.changes.alone = partial(held_lock, locks, f"tables/{settings.dataset_name}")
         client.meanwhile = loader.released
         try:
             # Two that make the same tables at once would be in each other's way.

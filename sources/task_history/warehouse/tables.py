@@ -298,6 +298,33 @@ VENDOR_FIELDS = Table(
 )
 
 
+SCHEMA_CHANGES = Table(
+    "schema_changes",
+    "One row per field, type or status that the vendor sent for the first time after the first sync, and that is not "
+    "documented.",
+    ("change_id",),
+    (
+        text("change_id", "Made of all but the time and the run: the same change is here once."),
+        timestamp("seen_at", "When this connector saw it first."),
+        text(
+            "kind",
+            "new_column, a field that became a column; changed_type, values that do not fit the column and are beside "
+            "it, in the column whose name ends in __v_text; new_status.",
+        ),
+        text("table_name", "The table."),
+        text("column_name", "The column."),
+        text(
+            "type",
+            "The type of the column that holds the new values: text, bigint, double, bool or timestamp.",
+        ),
+        text("status", "The status, as the vendor spells it; empty for the other kinds."),
+        text("run_id", "The run that saw it first (sync_runs.run_id)."),
+        LOADED_AT,
+    ),
+    newest="seen_at",
+)
+
+
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
     own = [table for listing in (system, *system.companions) for table in of_one(listing)]
@@ -311,6 +338,7 @@ def of(system: System) -> tuple[Table, ...]:
         REJECTED_ROWS,
         *((ERASURES, LEFT_OUT) if has_person(system) else ()),
         VENDOR_FIELDS,
+        SCHEMA_CHANGES,
     )
 
 
