@@ -32,10 +32,10 @@ IDS = {"paragon": "id", "sailpoint": "id", "twinit": "_id", "b3os": "id"}
 KINDS = ("no_id", "null_id", "empty_id", "nul_id", "object_id", "null", "text", "number", "list")
 
 
-def _each_kind_twice() -> list[tuple[str, str]]:
-    """Each kind with two systems, each system with every other kind."""
+def _each_kind_once() -> list[tuple[str, str]]:
+    """Each kind with one of the systems, each system with two kinds or three."""
     names = systems.names()
-    return [(name, kind) for at, kind in enumerate(KINDS) for name in names[at % 2 :: 2]]
+    return [(names[at % len(names)], kind) for at, kind in enumerate(KINDS)]
 
 
 @pytest.fixture(params=systems.names())
@@ -65,7 +65,7 @@ def rejected(place: Place) -> list[tuple[Any, ...]]:
     )
 
 
-@pytest.mark.parametrize(("name", "kind"), short(product(systems.names(), KINDS), kept=_each_kind_twice()))
+@pytest.mark.parametrize(("name", "kind"), short(product(systems.names(), KINDS), kept=_each_kind_once()))
 def test_all_other_rows_load(tmp_path: Path, name: str, sandbox: SandboxProcess, kind: str) -> None:
     """The run ends with 0, names the windows, and each odd row is kept once, as JSON text, with its reason."""
     truth = {str(row[IDS[name]]): row for row in sandbox.truth()}

@@ -50,7 +50,7 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more sync all tables equal those of an undisturbed sync."""
-    killed_again_and_again(tmp_path, kills=4, executions=700, longest_s=5)
+    killed_again_and_again(tmp_path, kills=2, executions=700, longest_s=5)
 
 
 @pytest.mark.torture
@@ -76,7 +76,7 @@ def first_runs_killed(folder: Path, words: Sequence[str], *, kills: int, seed: i
 @pytest.mark.parametrize("words", [SYNC, BACKFILL], ids=["sync", "backfill"])
 def test_first_runs_that_are_killed_from_their_first_instant_on(tmp_path: Path, words: Sequence[str]) -> None:
     """The same command goes on without help, and all tables equal those of an undisturbed run."""
-    first_runs_killed(tmp_path, words, kills=3, seed=1)
+    first_runs_killed(tmp_path, words, kills=2, seed=1)
 
 
 @pytest.mark.torture
