@@ -54,10 +54,11 @@ class Account:
 
 def all_accounts(sources: Sequence[ConfigSource]) -> Iterator[Account]:
     """The first account of every system, also where it is not configured, and all further ones that are."""
+    paths = _paths(sources)
     for name in names():
         system = find(name)
         yield Account(system, None)
-        for instance in configured_instances(system, _paths(sources)):
+        for instance in configured_instances(system, paths):
             if instance is not None:
                 yield Account(system, instance)
 

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,10 @@ class TomlFile:
 
     path: Path
     data: Mapping[str, Any] = field(repr=False)
+    _paths: Sequence[tuple[tuple[str, ...], bool]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_paths", tuple(_nodes((), self.data)))
 
     def of(self, pipeline: str, system: str) -> Iterator[tuple[str, Any, str]]:
         own = ("sources", "task_history", system)
@@ -81,7 +86,7 @@ class TomlFile:
 
     def paths(self) -> Iterator[tuple[tuple[str, ...], bool]]:
         """The paths of all entries, and whether each is a section."""
-        return _nodes((), self.data)
+        return iter(self._paths)
 
     def spelled(self, path: Sequence[str], *, is_table: bool) -> str:
         """The path in the notation of this source."""
@@ -116,9 +121,7 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
         for parent in (project / ".dlt", data_folder(environ)):
             path = parent / name
             try:
-                sources.append(
-                    TomlFile(path, tomllib.loads(files.read_text(path, max_bytes=_MAX_TOML_BYTES)))
-                )
+                sources.append(_toml_file(path, files.read_text(path, max_bytes=_MAX_TOML_BYTES)))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, UnicodeDecodeError) as error:
@@ -126,6 +129,12 @@ def config_sources(environ: Mapping[str, str], folder: Path | None = None) -> li
             except (ValueError, RecursionError) as error:
                 raise ConfigurationError(f"{path} is not TOML: {_at(error)}.") from None
     return sources
+
+
+# The settings of many accounts are read from one file.
+@lru_cache(maxsize=8)
+def _toml_file(path: Path, text: str) -> TomlFile:
+    return TomlFile(path, tomllib.loads(text))
 
 
 def _at(error: Exception) -> str:
