@@ -17,6 +17,7 @@ import pytest
 from task_history.systems import find, names
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import PERFECT, Place, differences
+from tests.support.short import short
 
 PASSING: dict[str, list[dict[str, Any]]] = {
     "status500": [{"kind": "status500", "times": 3}],
@@ -251,7 +252,7 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
         assert differences(place, sandbox) == PERFECT
 
 
-@pytest.mark.parametrize("system", names())
+@pytest.mark.parametrize("system", short(names(), ("paragon", "twinit")))
 def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path) -> None:
     """Without a table of steps, or of what comes with them, no details count as loaded: the sync reads them again."""
     with SandboxProcess(system, executions=40, seed=8, days=3, freeze=True) as sandbox:

@@ -26,6 +26,13 @@ def own_postgres() -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def postgres_of_the_file() -> Iterator[Server]:
+    """A server that the tests of one file share and set up as they want. Skips as ``postgres`` does."""
+    with _server() as found:
+        yield found
+
+
 @contextmanager
 def _server() -> Iterator[Server]:
     programs = binaries()

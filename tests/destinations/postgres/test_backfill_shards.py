@@ -173,10 +173,10 @@ def test_two_machines_never_sync_one_account_at_once(tmp_path: Path, own_postgre
 
 
 @pytest.mark.parametrize("system", ["twinit", "b3os"])
-def test_a_list_without_times_is_not_shared(tmp_path: Path, own_postgres: Server, system: str) -> None:
+def test_a_list_without_times_is_not_shared(tmp_path: Path, postgres: Server, system: str) -> None:
     """Where each process would read the whole list, --shards is refused with the reason."""
     with SandboxProcess(system, executions=20, freeze=True) as sandbox:
-        place = PostgresPlace(tmp_path, sandbox, own_postgres, system=system)
+        place = PostgresPlace(tmp_path, sandbox, postgres, system=system)
         words = ("backfill", system, *MONTH, "--shards", "2", *ON_POSTGRES)
         done = place.run(*words, expect=ExitCode.USAGE)
         assert "does not filter its lists by time" in done.stderr

@@ -191,6 +191,15 @@ def test_many_that_come_first_make_the_tables_once(budget_url: str) -> None:
 # What a user has to set right.
 
 
+@pytest.fixture(scope="module")
+def guarded(postgres_of_the_file: Server) -> Server:
+    """A server that asks for passwords, and has a user who may do nothing."""
+    with psycopg.connect(postgres_of_the_file.url, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
+    postgres_of_the_file.require_passwords()
+    return postgres_of_the_file
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [
@@ -206,15 +215,12 @@ def test_many_that_come_first_make_the_tables_once(budget_url: str) -> None:
     ids=["scheme", "port", "option", "percent", "database", "password", "rights", "host"],
 )
 def test_what_cannot_be_used_is_told_in_one_sentence(
-    own_postgres: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, told: str
+    guarded: Server, tmp_path: Path, url: str, told: str
 ) -> None:
     """A wrong address, password, database or right ends with exit code 3 before a request, without the password."""
-    with psycopg.connect(own_postgres.url, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}'")
-    own_postgres.require_passwords()
     with SandboxProcess(executions=10, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, rate_limit_requests=100)
-        place.env["TASK_HISTORY_STATE"] = url.format(password=PASSWORD, port=own_postgres.port)
+        place.env["TASK_HISTORY_STATE"] = url.format(password=PASSWORD, port=guarded.port)
         done = place.run("check", "paragon", expect=ExitCode.CONFIGURATION)
         assert sandbox.requests() == []
     shown = done.stdout + done.stderr
