@@ -126,6 +126,14 @@ def test_fields_are_meant_in_any_spelling() -> None:
     assert not rules(exclude_columns=["workflow_executions.shoe_size"]).of("step_executions")
 
 
+def test_every_table_means_those_of_the_vendor() -> None:
+    """A name after ``*`` that only tables of our own have, such as reason, is a field that the vendor may send."""
+    found = rules(exclude_columns=["*.reason"])
+    assert found.of("workflow_executions").action("reason") == "exclude"
+    assert found.of("rejected_rows").action("reason") is None
+    assert rules(exclude_columns=["rejected_rows.value"]).of("rejected_rows").action("value") == "exclude"
+
+
 def test_filters_of_a_run_are_recorded_hashed() -> None:
     """A run that was narrowed to one user notes the user's hash."""
     found = rules(hash_columns=["*.user_id"])

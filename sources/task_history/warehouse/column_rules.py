@@ -178,7 +178,13 @@ def column_rules(settings: Settings) -> ColumnRules:
     hash_ = keyed_hash(values.hash_key, needed_by="hash_columns") if values.hash_columns else None
     by_table = {
         table.name: _table_rules(
-            table, [rule for rule in rules if rule.table in (table.name, ANY_TABLE)], hash_
+            table,
+            [
+                rule
+                for rule in rules
+                if rule.table == table.name or (rule.table == ANY_TABLE and _is_any(table))
+            ],
+            hash_,
         )
         for table in _of_vendor(system)
     }
@@ -239,7 +245,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
             f"{setting}: {system.name} has no table {name!r}. "
             + (f"Did you mean {near[0]}.{column}?" if near else f"Tables: {', '.join(stored)}.")
         )
-    of = [stored[name]] if name != ANY_TABLE else list(stored.values())
+    of = [stored[name]] if name != ANY_TABLE else [one for one in stored.values() if _is_any(one)]
     declared = [(table, one) for table in of if (one := _declared(table, column)) is not None]
     needed = needed_columns(system)
     for table, one in declared:
@@ -274,6 +280,11 @@ def _check(setting: str, action: Action, table: Table, column: Column, needed: f
         raise ConfigurationError(
             f"{setting}: {what} is no text ({column.type}), and a hash is one. Leave it out by exclude_columns."
         )
+
+
+def _is_any(table: Table) -> bool:
+    """Whether ``*`` stands for the table, too: not for the one whose columns are this connector's own."""
+    return table is not tables.REJECTED_ROWS
 
 
 def _declared(table: Table, name: str) -> Column | None:
