@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from task_history import systems
 from task_history.core.keyed_hash import KeyedHash, is_hash
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.promises.test_dlt_source import PLAIN_RUN_THEN_SYNC, script
 from tests.support.altering import altering, with_fields
 from tests.support.place import Place
 
@@ -215,3 +217,28 @@ def test_a_stored_hash_is_kept_when_its_execution_settles(tmp_path: Path, case: 
     assert set(values(place, case.hashed)) <= {
         value for value in values(place, case.hashed) if is_hash(value)
     }
+
+
+def test_rules_of_a_dlt_source(tmp_path: Path) -> None:
+    """A source in a script keeps the rules as well, in ``pipeline.run`` and in ``task_history.sync``."""
+    with SandboxProcess("paragon", **WORLD) as sandbox:
+        truth = {row["id"]: row for row in sandbox.truth()}
+        settings = sandbox.settings | {
+            "start_date": "2026-02-20",
+            "retention_days": 0,
+            "rate_limit_requests": 0,
+            "exclude_columns": ["workflow_executions.task_count"],
+            "hash_columns": ["*.user_id"],
+            "hash_key": KEY,
+        }
+        done = script(tmp_path, PLAIN_RUN_THEN_SYNC, "paragon", json.dumps(settings))
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect(str(tmp_path / "task_history_paragon.duckdb"), read_only=True) as connection:
+        rows = connection.execute(
+            "SELECT id, user_id, task_count FROM paragon.workflow_executions"
+        ).fetchall()
+    assert {row[0] for row in rows} == truth.keys()
+    for identity, user, count in rows:
+        assert count is None
+        assert user == (HASH.of(truth[identity]["userId"]) if truth[identity]["userId"] else user)
+    assert files_with(tmp_path, KEY) == []
