@@ -247,11 +247,14 @@ def test_interrupted_in_good_order(tmp_path: Path) -> None:
     """Ctrl-C finishes the one in flight, records it, says what is left and ends with 0; the next run goes on there."""
     with synced(tmp_path, settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)[:10]
-        sandbox.post("latency", {"ms": 400})
+        # Long enough for a signal to come before the answer, on a busy machine too.
+        sandbox.post("latency", {"ms": 2_000})
         process = place.start("replay", "paragon", *chosen, "--yes")
         while len(posts(sandbox)) < 3:
+            assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
+        sandbox.post("latency", {"ms": 0})
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
         assert "Not sent: 7 executions" in out
@@ -436,11 +439,13 @@ def test_a_second_replay_says_so(tmp_path: Path) -> None:
     """While one is active, another ends with exit code 5 and sends nothing."""
     with synced(tmp_path, settings={"timeout_s": 10}) as (place, sandbox):
         chosen = failed(sandbox)
-        sandbox.post("latency", {"ms": 300})
+        sandbox.post("latency", {"ms": 2_000})
         first = place.start("replay", "paragon", *chosen[:12], "--yes")
         while not posts(sandbox):
+            assert first.poll() is None, first.communicate()
             time.sleep(0.02)
         done = place.run("replay", "paragon", chosen[-1], "--yes", expect=5)
+        sandbox.post("latency", {"ms": 0})
         first.communicate(timeout=60)
         assert "Another replay" in done.stderr
         assert posts(sandbox) == dict.fromkeys(chosen[:12], 1)

@@ -304,12 +304,13 @@ def test_second_run_says_so(tmp_path: Path) -> None:
         first = place.start("sync", "paragon")
         try:
             while sandbox.counters().get("execution", 0) < 5:
+                assert first.poll() is None, first.communicate()
                 time.sleep(0.1)
             assert "Another run" in place.run("sync", "paragon", expect=5).stderr
         finally:
             first.send_signal(signal.SIGTERM)
             _, told = first.communicate(timeout=60)
-        assert first.returncode == 0
+        assert first.returncode == 0, told
         assert "Left:" in told
         assert "SIGTERM" in told
 
@@ -320,6 +321,7 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox, payloads="none", integrations=None)
         first = place.start("sync", "paragon")
         while sandbox.counters().get("execution", 0) < 150:
+            assert first.poll() is None, first.communicate()
             time.sleep(0.05)
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=60)

@@ -57,6 +57,7 @@ def _stop_before_it_writes(process: subprocess.Popen[str], sandbox: SandboxProce
     """Stops the process once it has read pages and waits for the file."""
     before = 0
     while sandbox.counters().get("list", 0) < 2:
+        assert process.poll() is None, process.communicate()
         time.sleep(0.005)
     with _reading(file):
         while before < (before := sandbox.counters()["list"]):

@@ -36,6 +36,7 @@ def test_three_processes_share_one_budget(tmp_path: Path) -> None:
         running = [place.start("sync", "paragon") for place in places]
         try:
             while not _stamps(sandbox):
+                assert [process.poll() for process in running] == [None] * len(running)
                 time.sleep(0.1)
             time.sleep(seconds / 2)
             running[0].kill()

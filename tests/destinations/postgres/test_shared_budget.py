@@ -390,6 +390,7 @@ def test_two_machines_sync_one_account_within_its_limit(
         running = [place.start("sync", "paragon") for place in places]
         try:
             while not sandbox.requests():
+                assert [process.poll() for process in running] == [None] * len(running)
                 time.sleep(0.1)
             time.sleep(seconds / 2)
             running[0].kill()
