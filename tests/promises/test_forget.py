@@ -278,3 +278,28 @@ def test_nothing_is_read_where_nobody_was_forgotten(
     monkeypatch.setattr("task_history.load.pipeline.read_left_out", _fail)
     monkeypatch.setattr("task_history.load.pipeline.stored_types", _fail)
     assert place.sync()["complete"]
+
+
+def test_a_row_that_was_stored_before_it_was_known_whose_it_is(tmp_path: Path) -> None:
+    """A run whose list was read before its execution was there is erased by the sync that learns whose it is."""
+    with SandboxProcess("b3os", executions=200, seed=5, future_hours=60, **WORLD) as sandbox:
+        place, system = Place(tmp_path, sandbox, system="b3os"), systems.find("b3os")
+        place.sync()
+        before = {row["id"] for row in sandbox.truth()}
+        sandbox.advance(48 * 3600)
+        new = [row for row in sandbox.truth() if row["id"] not in before and row["initiatedById"]]
+        user, run = new[0]["initiatedById"], new[0]["runId"]
+        forget(place, user, "--yes")
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(
+                "INSERT INTO b3os.runs SELECT * REPLACE (? AS id, NULL AS triggered_by) FROM b3os.runs LIMIT 1",
+                [run],
+            )
+            connection.execute(
+                "INSERT INTO b3os.run_nodes (id, workflow_execution_id) VALUES (?, ?)", [f"{run}:x", run]
+            )
+        place.sync()
+        assert place.query(f"SELECT 1 FROM b3os.runs WHERE id = '{run}'") == []
+        assert place.query(f"SELECT 1 FROM b3os.run_nodes WHERE workflow_execution_id = '{run}'") == []
+        assert traces(place.folder, {user, run}) == {}
+        assert people(place, system)["executions"]

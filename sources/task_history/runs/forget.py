@@ -15,12 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..core.batch import Batch, Chunk
+from ..core.log import log
 from ..load import erasing
 from ..load.pipeline import Loader
-from ..warehouse.erasure import Erasure
-from ..warehouse.left_out import FORGOTTEN, Hashes, new_key, read_left_out
+from ..warehouse.erasure import Erasure, ErasureById
+from ..warehouse.left_out import FORGOTTEN, Hashes, LeftOut, new_key, read_left_out
 from ..warehouse.sql_text import sql_type
 from ..warehouse.tables import COVERAGE, ERASURES, LEFT_OUT
+
+_IDS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,26 @@ def forget(
         erasing.rewrite_warehouse(loader)
         loader.put(ERASURES, {"erasure_id": noted.erasure_id, "ended_at": datetime.now(UTC)})
     return Erased(rows, not noted.is_new, left_out)
+
+
+def erase_noted(loader: Loader, left_out: LeftOut) -> None:
+    """Erases executions that are stored although they are left out, of those that this run was the first to see.
+
+    A row may be stored before another list shows whose it is. Raises WarehouseUnavailable.
+    """
+    new = sorted(key for ids in left_out.new_ids.values() for key in ids)
+    left_out.new_ids.clear()
+    is_rewritten = False
+    for start in range(0, len(new), _IDS_PER_QUERY):
+        part = new[start : start + _IDS_PER_QUERY]
+        erasure = ErasureById(loader.query, loader.names, loader.system, part)
+        counts = erasure.counts()
+        if counts:
+            erasing.erase_rows(loader, erasure, part, ())
+            is_rewritten = True
+            log.info("left_out_rows_erased", rows=sum(counts.values()))
+    if is_rewritten:
+        erasing.rewrite_warehouse(loader)
 
 
 def _note_person(loader: Loader, person: str) -> _Noted:

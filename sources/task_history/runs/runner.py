@@ -270,8 +270,18 @@ def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no
             for batch in batches:
                 hand_over(batch)
         progress.wait()
+    _erase_left_out(run)
     if run.loop.failure is not None:
         raise _with_hint(run.loop.failure, run.loop.context.system)
+
+
+def _erase_left_out(run: ActiveRun) -> None:
+    """Erases what is stored of forgotten people and was not known to be theirs before this run."""
+    left_out = run.loop.context.left_out
+    if left_out is not None and left_out.new_ids:
+        from .forget import erase_noted
+
+        erase_noted(run.loader, left_out)
 
 
 def _with_hint(error: Exception, system: System) -> Exception:

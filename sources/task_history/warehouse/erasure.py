@@ -262,6 +262,20 @@ class Erasure:
         return self._query(sql, *values)[1]
 
 
+class ErasureById(Erasure):
+    """What the dataset holds of executions with these ids, of any list."""
+
+    def __init__(self, query: Query, names: Names, system: System, ids: Sequence[str]) -> None:
+        super().__init__(query, names, system, ())
+        self._of_ids = _Condition(_marks(ids), tuple(ids))
+
+    def _of_person(self, one: System, names: Names) -> _Condition:  # noqa: ARG002 - of any list
+        return _Condition(f"e.id IN ({self._of_ids.sql})", self._of_ids.values)
+
+    def _ids(self, names: Names) -> _Condition:  # noqa: ARG002
+        return self._of_ids
+
+
 def _marks(values: Collection[object]) -> str:
     return ", ".join(["%s"] * len(values))
 
