@@ -228,12 +228,18 @@ def test_nothing_is_erased_while_a_run_is_at_work(
 
 
 def test_a_person_is_forgotten_once(paragon: tuple[Place, SandboxProcess, str]) -> None:
-    """The second time nothing is left to erase; somebody who is not known is forgotten all the same."""
+    """The second time nothing is left to erase; somebody who is not known is forgotten all the same.
+
+    Asked why an execution is missing, the command says that it is left out.
+    """
     place, _, user = paragon
+    sql = f"SELECT id FROM paragon.workflow_executions WHERE user_id = '{user}'"
+    ((key, *_), *_) = place.query(sql)
     assert not forget(place, user, "--yes")["was_forgotten"]
     again = forget(place, user, "--yes")
     assert again["was_forgotten"]
     assert again["rows"] == 0
+    assert json.loads(place.run("why", "paragon", key, "--json").stdout)["code"] == "left_out"
     assert forget(place, "nobody@example.com")["rows"] == 0
     assert not forget(place, "nobody@example.com", "--yes")["was_forgotten"]
     assert place.query("SELECT count(*) FROM paragon.erasures") == [(2,)]

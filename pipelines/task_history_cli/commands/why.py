@@ -136,6 +136,7 @@ def why(
             reply=reply,
             replay=facts.replay,
             traces=facts.traces,
+            is_left_out=facts.is_left_out,
             other=facts.other,
         )
         reason, remarks = absent(absent_facts), []

@@ -15,6 +15,7 @@ from task_history.settings import Settings
 from task_history.views.dialects import DIALECTS
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.former_tables import completed
+from task_history.warehouse.left_out import FORGOTTEN
 from task_history.warehouse.names import Names
 from task_history.warehouse.tables import of
 
@@ -93,7 +94,9 @@ class DltReader:
     def columns(self) -> set[tuple[str, str]]:
         if self._columns is None:
             with warehouse_errors():
-                found = self._client.get_storage_tables([table.name for table in self._tables])
+                found = self._client.get_storage_tables(
+                    [*(table.name for table in self._tables), FORGOTTEN.name]
+                )
                 self._columns = {(table, column) for table, columns in found for column in columns}
         return self._columns
 

@@ -12,6 +12,7 @@ from task_history.core.intervals import gaps
 from task_history.core.models import MS, Row, Scope, Selection, Window, floor_ms
 from task_history.settings import Settings
 from task_history.warehouse.coverage import AUDIT, SYNC, Coverage, midnight
+from task_history.warehouse.left_out import FORGOTTEN, read_left_out
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.retention import kept_since
 from task_history.warehouse.tables import COVERAGE, READS, REPLAYS, STATES, SYNC_RUNS, of
@@ -42,6 +43,7 @@ class Facts:
     replayed: list[Row] = field(default_factory=list)
     """Its own replays."""
     traces: Row | None = None
+    is_left_out: bool = False
     other: Reason | None = None
 
 
@@ -90,10 +92,17 @@ class FactReader:
         )
         if facts.row is None:
             facts.traces = self._first(self._system.details.log.name, "id", execution_id)
+            facts.is_left_out = self._is_left_out(execution_id)
             facts.other = self._other(execution_id)
         else:
             self._of_row(facts, facts.row)
         return facts
+
+    def _is_left_out(self, execution_id: str) -> bool:
+        if not any(table == FORGOTTEN.name for table, _ in self._reader.columns()):
+            return False
+        left_out = read_left_out(self._reader.query, self._reader.names, self._system)
+        return left_out is not None and left_out.has_id(execution_id)
 
     def _of_row(self, facts: Facts, row: Row) -> None:
         facts.states = self._records(STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id)

@@ -141,10 +141,11 @@ class LeftOut:
         return (
             identity in self._seen[table]
             or self.is_forgotten(person_in(system, row))
-            or self._has_id(identity)
+            or self.has_id(identity)
         )
 
-    def _has_id(self, identity: str) -> bool:
+    def has_id(self, identity: str) -> bool:
+        """Whether an execution with that id was seen to be left out."""
         return bool(self._ids) and any(one.execution(identity) in self._ids for one in self._hashes)
 
     def has_any(self, table: str, values: Callable[[str], Iterable[Json]]) -> bool:
@@ -208,7 +209,7 @@ class LeftOut:
 
     def _names_execution(self, columns: Iterable[Column], row: Row) -> bool:
         values = (row.get(column.source or column.name, row.get(column.name)) for column in columns)
-        return any(self._has_id(str(value)) for value in values if value not in (None, ""))
+        return any(self.has_id(str(value)) for value in values if value not in (None, ""))
 
     def _is_rejected_left_out(self, row: Row) -> bool:
         system = self._systems.get(str(row["table_name"]))
