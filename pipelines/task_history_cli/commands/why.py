@@ -26,7 +26,7 @@ from ..runtime.target import Target, find_target
 from ..why import facts as why_facts
 from ..why import history, present
 from ..why import text as why_text
-from ..why.absent import Absent, VendorReply, absent
+from ..why.absent import LEFT_OUT, Absent, VendorReply, absent
 from ..why.coverage import Known, Loaded, filter_values, read_filters
 from ..why.facts import FactReader, Facts
 from ..why.present import Reason, Words
@@ -136,10 +136,9 @@ def why(
             reply=reply,
             replay=facts.replay,
             traces=facts.traces,
-            is_left_out=facts.is_left_out,
             other=facts.other,
         )
-        reason, remarks = absent(absent_facts), []
+        reason, remarks = LEFT_OUT if facts.is_left_out else absent(absent_facts), []
     return {
         "command": "why",
         "system": settings.system.name,

@@ -45,21 +45,21 @@ class Absent:
     """The replay that named it as the new execution."""
     traces: Row | None = None
     """The execution's row in the details log; empty where its steps were not requested."""
-    is_left_out: bool = False
-    """Whether it is of a person who was forgotten."""
     other: Reason | None = None
     """Why the id cannot belong to an execution of this system."""
+
+
+LEFT_OUT = Reason(
+    "left_out",
+    "Its person was forgotten, by task-history forget: it is left out of the warehouse.",
+    "Nothing brings it back: that is what was asked for.",
+)
+"""Why an execution is not there that belongs to a person who was forgotten."""
 
 
 def absent(facts: Absent) -> Reason:
     """Why the execution is not in the warehouse."""
     reply, words = facts.reply, facts.words
-    if facts.is_left_out:
-        return Reason(
-            "left_out",
-            "Its person was forgotten, by task-history forget: it is left out of the warehouse.",
-            "Nothing brings it back: that is what was asked for.",
-        )
     if reply is not None and not reply.is_there:
         return _not_at_vendor(facts, reply)
     if reply is not None and reply.started_at is None:
