@@ -71,7 +71,8 @@ _PROSE_WORD = re.compile(
 _NAME_LIKE = re.compile(r"(?:[A-Z][a-z]{2,}){1,4}|[a-z]{0,3}[A-Z]{2,6}|[^\W\d_]*[^\x00-\x7f\W\d_][^\W\d_]*")
 _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
-    rf"{DATE}|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
+    rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
+    rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
     r"|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _PLACEHOLDER = re.compile(
@@ -177,7 +178,9 @@ def is_ordinary(value: Json) -> bool:
 
 
 def _is_id(value: Json) -> bool:
-    return isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _ID.fullmatch(value) is not None
+    if not isinstance(value, str) or len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
+        return False
+    return _ID.fullmatch(value) is not None
 
 
 def _is_words(value: Json) -> bool:
@@ -198,6 +201,7 @@ def is_secret(kind: Kind, value: Json) -> bool:
         if len(value) <= _ORDINARY_CHARS and (
             _PLACEHOLDER.fullmatch(value)
             or value.lower() in _STATES
+            or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
             or (kind is Kind.SECRET and _is_label(value))
         ):
             return False
@@ -220,7 +224,8 @@ def _is_label(value: str) -> bool:
         return False
     words = [word.strip("().,;:!?…") for word in value.lower().split()]
     if len(words) > 2 and not _MESSAGES.isdisjoint(words) and is_prose(value):
-        return sum(word in _MESSAGES or word in REPORTING for word in words) * 2 >= len(words)
+        telling = [word in _MESSAGES or word in REPORTING or bool(kind_of(word)) for word in words]
+        return sum(telling) * 2 >= len(words)
     is_lower = value.isascii() and value.islower() and len(words) == 1
     if any(map(str.isdigit, value)) or is_lower or words[0] in _CREDENTIAL_SCHEMES:
         return False

@@ -78,6 +78,11 @@ def is_secret_answer(value: Json) -> bool:
     return is_secret_text(value) or (isinstance(value, str) and len(value) >= 4 and not is_ordinary(value))
 
 
+def holds_secret(key: str, value: Json) -> bool:
+    """Whether a field of an object beside a name of a secret may be the secret."""
+    return role(key) == "value" or (role(key) in ("text", "answer") and is_secret_text(value))
+
+
 def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
     """The kind of the value in a pair such as ``{"key": "Authorization", "value": …}``, and the key of the name."""
     roles = [role(key) for key in value]
@@ -101,7 +106,7 @@ _HOLDING = frozenset({"value", "text", "answer"})
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
     """The kind of the name in an object that stands in the place of one: ``{"field": {"label": "Door code"}, …}``."""
     for key, inner in islice(name.items(), _NAMES_WITHIN):
-        if isinstance(inner, str) and role(key) == "name" and (kind := kind_of(inner)):
+        if isinstance(inner, str) and role(key) in ("name", "text") and (kind := kind_of(inner)):
             return kind
     return Kind.HARMLESS
 

@@ -83,7 +83,7 @@ WITHIN = tuple(
 LONG_RUN = re.compile(r"[A-Za-z0-9_+/=.~-]{20,}")
 
 SCHEME = re.compile(
-    r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
+    r"(?<![a-z0-9])(?P<scheme>bearer|basic|token|apikey|bot|negotiate|ntlm)[ \t,]{1,8}(?P<value>[a-z0-9._~+/=:|-]+)"
 )
 LOGIN_FLAG = re.compile(
     r"(?<![\w-])(?:-u|--user|--proxy-user)[ =]{1,4}[\"']?[^\s:\"']{1,128}:(?P<value>[^\s\"']+)"
@@ -177,7 +177,16 @@ ANY_COMMAND = re.compile("|".join(map(re.escape, sorted(COMMAND_WORDS))))
 WORDS_BEFORE_SECRETS = re.compile(
     "|".join(
         re.escape(word.translate(DIGITS_ALIKE))
-        for word in [*(name.split()[0] for name in COMMANDS), *map(str.strip, SCHEMES), *WEBHOOK_SIGNS]
+        for word in [
+            *(name.split()[0] for name in COMMANDS),
+            *map(str.strip, SCHEMES),
+            *WEBHOOK_SIGNS,
+            *(
+                form["sign"].strip().lower()
+                for form in rules("forms")["form"]
+                if len(form["sign"].strip()) > 2
+            ),
+        ]
     )
     + "|auth|identified|into|insert|raw|jwt|login|identify|private-lines|security|wifi:|ugfzc0dvcmq0|sp_|crypt|^net$"
     + "|^echo$|printf|^variable$"
@@ -291,3 +300,9 @@ FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" not in pat
 ANY_FORM = re.compile("|".join(re.escape(sign) for sign in sorted({sign for sign, _ in FORMS})))
 NAMED_FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" in pattern.groupindex)
 """The forms that hold a name, too."""
+
+# 您的验证码是123456, 認証コードは123456です: languages that part no words.
+UNPARTED = re.compile(
+    rf"(?:{'|'.join(name for name in names.OTHER_LANGUAGES if not name[0].isspace() and ord(name[0]) > 0x2E80)})"
+    r"[是为為はが은는이가：:、]{0,2}[ ]?[「『\[【(]?(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"
+)

@@ -243,7 +243,11 @@ class _Pass(DocumentPass):
             return pair
         if role == "answer" and pairs.is_secret_answer(value):
             return pair
-        if role == "text" and isinstance(value, dict) and any(pairs.role(key) == "value" for key in value):
+        if (
+            role in ("text", "answer")
+            and isinstance(value, dict)
+            and any(pairs.holds_secret(*item) for item in value.items())
+        ):
             return pair
         return Kind.HARMLESS
 

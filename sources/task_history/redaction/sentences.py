@@ -24,7 +24,7 @@ _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
 _NUMERIC = word_set(_WORDS["names_of_digits"])
 """Words of names whose secrets are a few digits."""
 _BEHIND = re.compile(
-    rf"(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
+    rf"[\"'`]?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
     r"(?P<open>[\"'`*«“]{0,2})(?P<value>[^\s\"'`()«»“”<>]{4,200})"
     r"|[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"

@@ -10,6 +10,7 @@ from .draft import Draft
 from .edits import Span
 from .judging import REPORTING, is_mixed, is_no_name
 from .known import Known
+from .lookalikes import in_latin
 from .names import Kind
 from .sentences import is_strong
 from .values import closing
@@ -41,6 +42,7 @@ class SignPass:
             draft.cut(shapes.putty_keys(draft.text))
         self._commands(draft)
         signs = f"{draft.telling}{draft.telling_lower}"
+        signs = signs if signs.isascii() else signs + in_latin(signs)
         if patterns.ANY_FORM.search(signs):
             for sign, pattern in patterns.FORMS:
                 if sign in signs:

@@ -28,6 +28,7 @@ _DOUBLY_PARTED = re.compile(r"[^|]+")
 _MARKUP_CELL = re.compile(
     r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
 )
+_DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
     r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,4000})\)"
@@ -42,6 +43,7 @@ _SQL_VALUE = re.compile(
 
 def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Judge) -> Iterator[Span]:
     """Spans of values in columns with a secret name; a line with another number of values ends the table."""
+    text = text if text.isascii() else text.translate(_DRAWN_SIGNS)
     at = 0
     while header := _HEADER.search(text, at):
         at = header.end()

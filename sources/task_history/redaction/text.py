@@ -95,7 +95,7 @@ class TextPass(SignPass):
             self.count = before
 
     def _cut_all(self, draft: Draft, depth: int) -> None:
-        if not draft.text.isalnum():
+        if not (draft.text.isalnum() and draft.text.isascii()):
             if self._stems.may_begin(draft.telling_lower):
                 self._cut_named(draft)
             self.cut_at_signs(draft)
@@ -114,6 +114,8 @@ class TextPass(SignPass):
             draft.cut(secrets_in_markup(draft.text, self._kind, self._is_secret))
         if "into" in draft.lower:
             draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
+        if not draft.text.isascii():
+            draft.cut(match.span("value") for match in patterns.UNPARTED.finditer(draft.text))
         self.cut_named_at_signs(draft)
 
     def _cut_shapes(self, draft: Draft, depth: int) -> None:
