@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 from ..core.log import log
 from ..core.models import OTHER_FIELDS, VARIANT, Row
 from ..systems.protocol import System
+from ..warehouse import tables
 from ..warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ STATUS = "status"
 _MAX_STATUSES = 20
 """New statuses of one table that one commit notes: a vendor that sends more sends something else there."""
 _MAX_STATUS_CHARS = 100
+_REACH = timedelta(days=120)
+"""Time back to which rows are looked at for a status, where reading is billed."""
 
 AddedColumns = Mapping[tuple[str, str], str]
 """dlt's types of columns that rows have and the warehouse has not yet, by table and column."""
@@ -62,18 +66,18 @@ class SchemaChanges:
                     self._note(row)
 
     def _is_news(self, row: Row) -> bool:
-        """Whether an earlier run came to an end that wrote rows of the table, and the warehouse holds no such status."""
-        table = self._loader.qualified(row["table_name"])
-        _, earlier = self._loader.query(
-            f"SELECT 1 FROM {table} AS t JOIN {self._loader.qualified(SYNC_RUNS.name)} AS r ON r.run_id = t.run_id "
-            "WHERE r.run_id <> %s AND r.outcome IN ('complete', 'stopped') LIMIT 1",
+        """Whether an earlier run came to an end that wrote such rows, and the warehouse holds no row of that status."""
+        loader, name = self._loader, row["table_name"]
+        _, earlier = loader.query(
+            f"SELECT 1 FROM {loader.qualified(SYNC_RUNS.name)} AS r WHERE r.run_id <> %s "
+            f"AND r.outcome IN ('complete', 'stopped') AND r.{_counter(loader.system, name)} > 0 LIMIT 1",
             self._run_id or "",
         )
         if not earlier or row["status"] is None:
             return bool(earlier)
-        _, alike = self._loader.query(
-            f"SELECT 1 FROM {table} AS t WHERE t.{STATUS} = %s LIMIT 1", row["status"]
-        )
+        table = next(table for table in tables.of(loader.system) if table.name == name)
+        recent = replace(loader.names, since=datetime.now(UTC) - _REACH).recent(table)
+        _, alike = loader.query(f"SELECT 1 FROM {recent} AS t WHERE t.{STATUS} = %s LIMIT 1", row["status"])
         return not alike
 
     def _note(self, row: Row) -> None:
@@ -89,6 +93,18 @@ class SchemaChanges:
             **({"status": row["status"]} if row["status"] is not None else {}),
             hint="the vendor sends it for the first time; it is kept, and noted in schema_changes",
         )
+
+
+def _counter(system: System, table: str) -> str:
+    """The column of ``sync_runs`` that counts the rows of a table, or of those that come with them."""
+    for listing in (system, *system.companions):
+        if listing.payloads is not None and table == listing.payloads.table.name:
+            return "payloads"
+        if table in {
+            one.name for one in (listing.details.steps, listing.details.log, *listing.details.children)
+        }:
+            return "steps"
+    return "executions"
 
 
 def _of_columns(added: AddedColumns) -> Iterator[Row]:
