@@ -39,6 +39,24 @@ def test_steps_with_repeated_ids_are_all_there(system: str, tmp_path: Path) -> N
         place.run("views", "--check")
 
 
+@pytest.mark.parametrize("system", ["twinit"])
+def test_what_tells_them_apart_is_put_back(system: str, tmp_path: Path) -> None:
+    """Steps whose column was dropped are read again and are there once; the execution is named as a part of the key."""
+    with serving(system) as vendor:
+        place = Place(tmp_path, None, system=system, **vendor.settings)
+        place.sync()
+        for column in ("occurrence", "workflow_execution_id"):
+            with duckdb.connect(str(place.file)) as connection:
+                connection.execute("DROP SCHEMA task_history CASCADE")
+                connection.execute(f"ALTER TABLE twinit.tasks DROP COLUMN {column}")
+            if column == "occurrence":
+                assert place.sync()["complete"]
+                check_all_there(place)
+            else:
+                error = json.loads(place.run("sync", system, "--json", expect=4).stdout)["error"]
+                assert "tasks.workflow_execution_id was dropped by hand" in error
+
+
 @pytest.mark.parametrize("system", STEPS)
 def test_a_step_that_is_missing_is_named_by_the_check_and_the_audit(system: str, tmp_path: Path) -> None:
     """The log of details counts what was read: fewer rows than that are a broken promise in every system."""

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 from dlt.common.schema import Schema
 
+from ..core.columns import OCCURRENCE
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..core.models import Table
@@ -54,10 +55,12 @@ def mend(
             "Nothing was written."
         )
     tables_there = {table for table, _ in there}
+    hints = {key: schema.tables[key[0]]["columns"][key[1]] for key in lost if key[0] in tables_there}
+    unfilled = [key for key in hints if key[1] == OCCURRENCE.name]
     keys = [
-        (table, column)
-        for table, column in lost
-        if table in tables_there and not schema.tables[table]["columns"][column].get("nullable", True)
+        key
+        for key, hint in hints.items()
+        if key not in unfilled and (hint.get("primary_key") or not hint.get("nullable", True))
     ]
     if keys:
         raise WarehouseUnavailable(
@@ -83,6 +86,11 @@ def mend(
             if altered & {table.name for table in filled} and (one.details.log.name, "outcome") in there:
                 _forget_details(client, one.details.log)
     pipeline.sync_schema()
+    with opened() as client:
+        for table, column in unfilled:
+            client.execute_sql(
+                f"UPDATE {client.make_qualified_table_name(table)} SET {column} = 0 WHERE TRUE"
+            )
     return has_forgotten
 
 
