@@ -13,6 +13,7 @@ from task_history import systems
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.altering import altering
 from tests.support.place import Place
+from tests.support.short import short
 
 WORLD: dict[str, Any] = {
     "executions": 60,
@@ -74,7 +75,7 @@ def _noted(place: Place) -> set[tuple[str, str, str, str]]:
     return set(rows)
 
 
-@pytest.mark.parametrize("system", systems.names())
+@pytest.mark.parametrize("system", short(systems.names(), ("paragon", "twinit")))
 def test_what_is_new_is_told_once(system: str, changing: tuple[Vendor, Place, SandboxProcess]) -> None:
     """Not on the first sync; by the sync that brings it, and by none after it."""
     vendor, place, sandbox = changing
