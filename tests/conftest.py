@@ -18,7 +18,7 @@ from tests.support.place import ROOT
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-OF_ONE_WORKER = ("tests/destinations/bigquery/", "tests/destinations/postgres/")
+OF_ONE_WORKER = "tests/destinations/postgres/"
 SYSTEM = re.compile(r"\[(?:.*-)?(b3os|paragon|sailpoint|twinit)\b")
 EMULATED = {
     f"tests/destinations/bigquery/test_{name}.py"
@@ -50,11 +50,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _group(nodeid: str) -> str:
     """The group of a test: that of its file where the file has fixtures of a module, for each system one.
 
-    A worker that has tests of BigQuery has an emulator: the story is one worker's, the other files another one's.
+    A worker that has tests of BigQuery has an emulator: there are two, one for the story and what is new beside it.
     """
     file = nodeid.partition("::")[0]
-    if file in EMULATED:
-        return "tests/destinations/bigquery/"
+    if file.startswith("tests/destinations/bigquery/"):
+        return (
+            "tests/destinations/bigquery/" if file in EMULATED else "tests/destinations/bigquery/test_sync.py"
+        )
     if file.startswith(OF_ONE_WORKER):
         return file
     if _shares_fixtures(file):
