@@ -8,7 +8,7 @@ from contextlib import suppress
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..warehouse import tables
-from ..warehouse.old_values import Statement
+from ..warehouse.sql_text import Statement
 from .errors import warehouse_errors
 from .pipeline import Loader
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable
+from itertools import chain
 from pathlib import Path
 
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..warehouse.erasure import Erasure
 from . import dlt_internals, refused
+from .changes import change
 from .errors import warehouse_errors
 from .pipeline import Loader
 
@@ -32,10 +34,7 @@ def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: 
                     client.execute_sql(sql, *values)
                 except DatabaseUndefinedRelation:
                     continue
-        for sql, values in erasure.notes(ids, loader.backend.begin_commit(client)):
-            client.execute_sql(sql, *values)
-        for sql, values in erasure.deletions():
-            client.execute_sql(sql, *values)
+        change(loader, lambda now: chain(erasure.notes(ids, now), erasure.deletions()))
 
 
 def rewrite_warehouse(loader: Loader) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -21,21 +20,14 @@ from ..systems.protocol import System
 from .dataset import Query, utc
 from .left_out import execution_columns, listings, person_in
 from .names import Names
+from .sql_text import SqlCondition, Statement
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, of
 
-Statement = tuple[str, tuple[object, ...]]
-"""SQL, and the values for its ``%s``."""
 _ERASED_REASON = "erased, as it named an execution of a person who was forgotten"
 _ERASED_FILTER = "forgotten"
 """The value that stands for a person in the filters of a run."""
 _DAY = timedelta(days=1)
 _KEYS_PER_STATEMENT = 100
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    sql: str
-    values: tuple[object, ...]
 
 
 class Erasure:
@@ -149,7 +141,7 @@ class Erasure:
         assert one.person is not None  # noqa: S101 - of ``_lists`` only
         return f"e.{one.person.column} IN ({_marks(self._person)})"
 
-    def _of_person(self, one: System, names: Names) -> _Condition:
+    def _of_person(self, one: System, names: Names) -> SqlCondition:
         """The condition on executions of one list, ``e``, that they are of the person."""
         parts, values = [self._named(one)], [*self._person]
         for other, column, linked in self._links():
@@ -157,9 +149,9 @@ class Erasure:
                 sql = f"SELECT e.{column} FROM {names(other.executions.name)} AS e WHERE {self._named(other)}"
                 parts.append(f"e.id IN ({sql} AND e.{column} IS NOT NULL)")
                 values += self._person
-        return _Condition(f"({' OR '.join(parts)})", tuple(values))
+        return SqlCondition(f"({' OR '.join(parts)})", tuple(values))
 
-    def _ids(self, names: Names) -> _Condition:
+    def _ids(self, names: Names) -> SqlCondition:
         """The query for the ids of all executions of the person."""
         parts: list[str] = []
         values: list[object] = []
@@ -171,16 +163,16 @@ class Erasure:
             for column in one.person.linked if one.person else ():
                 parts.append(f"SELECT e.{column} FROM {table} AS e WHERE {named} AND e.{column} IS NOT NULL")
                 values += self._person
-        return _Condition(" UNION ALL ".join(parts), tuple(values))
+        return SqlCondition(" UNION ALL ".join(parts), tuple(values))
 
     def _start_days(self, one: System) -> str:
         """The further condition on the person's executions of a list that names their days, where reading is billed."""
         if one.executions.name not in self._days_of_starts:
-            days = self._days(one.executions, _Condition(self._named(one), self._person))
+            days = self._days(one.executions, SqlCondition(self._named(one), self._person))
             self._days_of_starts[one.executions.name] = " AND FALSE" if days is None else days
         return self._days_of_starts[one.executions.name]
 
-    def _condition(self, table: Table, names: Names | None = None) -> _Condition | None:
+    def _condition(self, table: Table, names: Names | None = None) -> SqlCondition | None:
         """The condition on rows of the table, ``e``, that they are of the person; None where none can be."""
         names = names or self._name
         for one in self._lists():
@@ -191,9 +183,9 @@ class Erasure:
             return None
         ids = self._ids(names)
         sql = " OR ".join(f"e.{column.name} IN ({ids.sql})" for column in columns)
-        return _Condition(f"({sql})", ids.values * len(columns))
+        return SqlCondition(f"({sql})", ids.values * len(columns))
 
-    def _days(self, table: Table, condition: _Condition) -> str | None:
+    def _days(self, table: Table, condition: SqlCondition) -> str | None:
         """The further condition that names the days of the rows, where reading is billed; None where there are none."""
         literal = self._name.literal
         if literal is None or table.partition is None:
@@ -267,12 +259,12 @@ class ErasureById(Erasure):
 
     def __init__(self, query: Query, names: Names, system: System, ids: Sequence[str]) -> None:
         super().__init__(query, names, system, ())
-        self._of_ids = _Condition(_marks(ids), tuple(ids))
+        self._of_ids = SqlCondition(_marks(ids), tuple(ids))
 
-    def _of_person(self, one: System, names: Names) -> _Condition:  # noqa: ARG002 - of any list
-        return _Condition(f"e.id IN ({self._of_ids.sql})", self._of_ids.values)
+    def _of_person(self, one: System, names: Names) -> SqlCondition:  # noqa: ARG002 - of any list
+        return SqlCondition(f"e.id IN ({self._of_ids.sql})", self._of_ids.values)
 
-    def _ids(self, names: Names) -> _Condition:  # noqa: ARG002
+    def _ids(self, names: Names) -> SqlCondition:  # noqa: ARG002
         return self._of_ids
 
 

@@ -8,7 +8,6 @@ hash, become NULL. Fields within JSON text (``other_fields``, ``rejected_rows.va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 from urllib.parse import unquote
 
 from ..core.columns import LOADED_AT
@@ -20,13 +19,11 @@ from ..systems.protocol import System
 from .column_rules import Action, ColumnRules, TableRules
 from .coverage import filters_text
 from .dataset import Query
-from .sql_text import SqlCondition
+from .sql_text import SqlCondition, Statement
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS
 
 Types = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
-Statement = tuple[str, tuple[Any, ...]]
-"""SQL, and the values for its ``%s``."""
 _VALUES_PER_STATEMENT = 500
 _LEFT_OUT = "left_out"
 """The value of a filter by an excluded column."""

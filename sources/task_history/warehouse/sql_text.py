@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+Statement = tuple[str, tuple[Any, ...]]
+"""SQL, and the values for its ``%s``."""
+
 DUCKDB, BIGQUERY = "duckdb", "bigquery"
 _TYPES = {
     "text": "VARCHAR",
