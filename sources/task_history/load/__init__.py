@@ -5,6 +5,7 @@ resources         a batch as Arrow tables and as dlt resources, with the cursor
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches, runs queries
 connection        one connection to the warehouse for all threads
+turns             whose turn it is at a DuckDB file, of the processes that wait for it
 destinations      one backend each for DuckDB, BigQuery and other databases
 errors            failures of the warehouse as errors that say what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client

@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..core.log import log
 from ..warehouse.duckdb_file import LOCK_WAIT_S
 from .errors import is_locked
+from .turns import Turn
 
 _LOGGED_AFTER_S = 3.0
 """Seconds of waiting for the file after which the log says so."""
@@ -56,7 +58,8 @@ class SharedConnection:
     """Opens ``client()``, dlt's client of the warehouse, when it is needed; safe to use from many threads.
 
     ``is_exclusive`` says that only one process at a time can have the warehouse open; only then is the connection
-    closed for others. Without ``stays_open`` it is closed after each use. ``lock_wait_s`` is how long it waits at first.
+    closed for others. Without ``stays_open`` it is closed after each use. ``lock_wait_s`` is how long it waits at first,
+    and ``turns_in`` the folder in which processes that wait for the same file find each other.
     """
 
     def __init__(
@@ -66,12 +69,15 @@ class SharedConnection:
         is_exclusive: bool,
         stays_open: bool = True,
         lock_wait_s: float = LOCK_WAIT_S,
+        turns_in: Path | None = None,
     ) -> None:
         self._stays_open = stays_open
         self.lock = threading.RLock()
         """Held by the thread that uses the connection."""
         self.lock_wait_s = lock_wait_s
         self._client = client
+        self._turns_in = turns_in
+        self._turn: Turn | None = None
         self._is_exclusive = is_exclusive
         self._is_open = threading.Event()
         self._is_closed = threading.Event()
@@ -126,6 +132,8 @@ class SharedConnection:
                 self._client().close_connection()
             except Exception as error:  # noqa: BLE001 - the next query raises what is wrong
                 log.debug("not_closed", reason=str(error))
+            if self._turn is not None:
+                self._turn.end()
 
     def leave(self) -> None:
         """Ends the use by this run: closes the connection, or leaves it open for the next run of this process.
@@ -175,16 +183,22 @@ class SharedConnection:
         began = time.monotonic()
         is_logged = False
         while True:
-            try:
-                client.open_connection()
-                break
-            except Exception as error:
-                waited_s = time.monotonic() - began
-                if not is_locked(error) or waited_s > self.lock_wait_s:
-                    raise
-                if waited_s > _LOGGED_AFTER_S and not is_logged:
-                    is_logged = True
-                    log.info("waiting_for_file", reason=str(error).splitlines()[0], seconds=self.lock_wait_s)
+            waited_s = time.monotonic() - began
+            is_long, is_over = waited_s > _LOGGED_AFTER_S, waited_s > self.lock_wait_s
+            # Without its turn it tries where DuckDB shall say who has the file.
+            if self._may_open() or is_over or (is_long and not is_logged):
+                try:
+                    client.open_connection()
+                    break
+                except Exception as error:
+                    if self._turn is not None:
+                        self._turn.end()
+                    if not is_locked(error) or is_over:
+                        raise
+                    if is_long and not is_logged:
+                        is_logged = True
+                        reason = str(error).splitlines()[0]
+                        log.info("waiting_for_file", reason=reason, seconds=self.lock_wait_s)
             time.sleep(random.uniform(*_POLL_S))
         self._is_open.set()
         self._has_waited = False
@@ -194,6 +208,12 @@ class SharedConnection:
             threading.Thread(
                 target=self._close_when_idle, args=(self._is_closed,), name="watch", daemon=True
             ).start()
+
+    def _may_open(self) -> bool:
+        """Whether it is this process's turn at the file."""
+        if self._turn is None and self._is_exclusive and self._turns_in is not None:
+            self._turn = Turn(self._turns_in, self._file)
+        return self._turn is None or self._turn.take()
 
     def _close_when_idle(self, is_closed: threading.Event) -> None:
         """Runs in a thread until the connection is closed: closes it once it is idle or was open for too long."""

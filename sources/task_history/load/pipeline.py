@@ -85,6 +85,7 @@ class Loader:
             is_exclusive=self.backend.is_exclusive,
             stays_open=self._uses_internals,
             lock_wait_s=lock_wait_s,
+            turns_in=Path(pipeline.pipelines_dir),
         )
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
@@ -241,7 +242,7 @@ class Loader:
         self.pipeline.normalize()
 
     def close(self) -> None:
-        """Empties the staging tables where that was postponed to the end of the run, and gives up the connection."""
+        """Empties the staging tables where that was postponed to the end, and gives up the connection."""
         with self._connection.lock:
             # Rows that are not merged yet exist only in staging: dlt does not load them a second time.
             if self.backend.truncates_staging_late and self._staged and not self.pipeline.has_pending_data:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from task_history import systems
 from task_history.load import connection
 from task_history.load.pipeline import Loader
+from task_history.load.turns import Turn
 from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
@@ -193,3 +196,69 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
         is_watched = False
     monkeypatch.setattr(connection, "_MAX_OPEN_S", 0.0)
     assert opened == []
+
+
+_TAKE = """
+import sys
+from pathlib import Path
+from task_history.load.turns import Turn
+turn = Turn(Path(sys.argv[1]), sys.argv[2])
+print(turn.take(), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def _other_process(folder: Path, file: str) -> Iterator[bool]:
+    """A process that takes the turn for as long as it lives; yields whether it got it."""
+    words = [sys.executable, "-c", _TAKE, str(folder), file]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline() == "True\n"
+        process.kill()
+
+
+def test_a_turn_is_of_one_process_until_its_last_connection_ends_it(tmp_path: Path) -> None:
+    """Runs of one process share DuckDB's file, and its turn; other processes wait, but for no lock that cannot be."""
+    first, second = Turn(tmp_path, "f"), Turn(tmp_path, "f")
+    assert first.take()
+    assert first.take()
+    assert second.take()
+    first.end()
+    with _other_process(tmp_path, "f") as is_taken:
+        assert not is_taken
+    second.end()
+    second.end()
+    with _other_process(tmp_path, "f") as is_taken:
+        assert is_taken
+        assert not first.take()
+    assert first.take()
+    first.end()
+    assert Turn(tmp_path / "missing", "f").take()
+
+
+def test_who_waits_for_a_turn_does_not_try_to_open_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt takes milliseconds of a processor; a process that is killed ends its turn."""
+    monkeypatch.setattr(connection, "_LOGGED_AFTER_S", 600.0)
+    loader = _loader(tmp_path, "paragon")
+    loader.close()
+    attempts: list[float] = []
+    open_connection = loader.client.open_connection
+
+    def note() -> None:
+        attempts.append(time.monotonic())
+        open_connection()
+
+    monkeypatch.setattr(loader.client, "open_connection", note)
+    folder, file = tmp_path / "pipelines", str(tmp_path / "held.duckdb")
+    with ThreadPoolExecutor(1) as threads:
+        with _other_process(folder, file) as is_taken:
+            assert is_taken
+            asked = threads.submit(loader.query, "SELECT 1")
+            time.sleep(0.5)
+            assert attempts == []
+        assert asked.result()[1] == [(1,)]
+    assert len(attempts) == 1
+    loader.close()
