@@ -16,10 +16,11 @@ from pathlib import Path
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.benchmarks import growth, scenarios
+from tests.benchmarks.accounts import Accounts, compare_accounts
 from tests.benchmarks.measuring import run
 from tests.benchmarks.tools import FIRST, TASK_HISTORY, TOOLS, Tool, job_of
 
-PARTS = ("syncs", "details", "backfill", "growth")
+PARTS = ("syncs", "details", "backfill", "growth", "accounts")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -39,7 +40,7 @@ def main(words: list[str] | None = None) -> int:
         folder = Path(name)
         _warm(tools, folder / "warm")
         parts = args.only.split(",") if args.only else PARTS
-        if set(parts) - {"growth"}:
+        if set(parts) - {"growth", "accounts"}:
             sizes = scenarios.Sizes(
                 _number("BENCH_ROWS", 200_000),
                 _number("BENCH_DETAILS", 2_000),
@@ -50,6 +51,9 @@ def main(words: list[str] | None = None) -> int:
             told |= scenarios.compare(tools, sizes, folder, tell, parts=parts)
         if "growth" in parts:
             told["growth"] = growth.grow(_growth(runs, long_runs), folder / "growth", tell)
+        if "accounts" in parts:
+            accounts = Accounts(_number("BENCH_ACCOUNTS", 200))
+            told["accounts"] = compare_accounts(accounts, folder / "accounts", tell)
     tell(f"All of this took {(time.monotonic() - began) / 60:.0f} minutes.")
     if args.json:
         args.json.write_text(json.dumps(told, indent=1))

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -64,26 +64,32 @@ def run(tool: Tool, job: Job, sandbox: SandboxProcess) -> Cost:
     env = environment(job)
     if tool.environments:
         del env["PYTHONPATH"]
-    out, err = job.folder / "out", job.folder / "err"
-    asked = {
-        "commands": tool.commands(job),
-        "cwd": str(job.folder),
-        "env": env,
-        "out": str(out),
-        "err": str(err),
-        "timeout_s": TIMEOUT_S,
-    }
     sandbox.reset_counters()
-    launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measured.py"))]
-    done = subprocess.run(launcher, input=json.dumps(asked), capture_output=True, text=True, check=True)
-    cost = json.loads(done.stdout)
-    if any(cost["codes"]):
-        said = (out.read_text() + err.read_text())[-3000:]
-        raise RuntimeError(f"{tool.name} ended with {cost['codes']}: {said}")
+    cost = started(tool.name, tool.commands(job), job.folder, env)
     counters = sandbox.counters()
     requests = sum(number for name, number in counters.items() if name.startswith("status_"))
     tool.after(job.folder)
     return Cost(cost["wall_s"], cost["cpu_s"], cost["peak_mib"], requests)
+
+
+def started(name: str, commands: list[list[str]], folder: Path, env: Mapping[str, str]) -> dict[str, float]:
+    """What a chain of commands in that folder cost, as ``measured`` says. Raises RuntimeError when one fails."""
+    out, err = folder / "out", folder / "err"
+    asked = {
+        "commands": commands,
+        "cwd": str(folder),
+        "env": dict(env),
+        "out": str(out),
+        "err": str(err),
+        "timeout_s": TIMEOUT_S,
+    }
+    launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measured.py"))]
+    done = subprocess.run(launcher, input=json.dumps(asked), capture_output=True, text=True, check=True)
+    cost: dict[str, Any] = json.loads(done.stdout)
+    if any(cost["codes"]):
+        said = (out.read_text() + err.read_text())[-3000:]
+        raise RuntimeError(f"{name} ended with {cost['codes']}: {said}")
+    return cost
 
 
 def medians(costs: Sequence[Cost]) -> Cost:

@@ -14,6 +14,7 @@ import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.benchmarks import scenarios
+from tests.benchmarks.accounts import Accounts, compare_accounts
 from tests.benchmarks.checking import Truth, found
 from tests.benchmarks.measuring import run
 from tests.benchmarks.tools import CEILING, DETAILS, FIRST, TASK_HISTORY, TOOLS, job_of
@@ -115,6 +116,15 @@ def test_a_copy_that_is_not_right_is_said(sandbox: SandboxProcess, tmp_path: Pat
         connection.execute("UPDATE executions SET status = 'EXECUTING' WHERE id = ?", ids[5:])
         connection.execute("INSERT INTO executions (id) VALUES ('invented')")
     assert found(CEILING, job, truth).words == "3 missing, 1 too many, 2 twice, 1 stale"
+
+
+def test_many_accounts_are_compared_with_one(tmp_path: Path) -> None:
+    """Both load all executions, and the rate of many is a share of that of one."""
+    tables: list[str] = []
+    told = compare_accounts(Accounts(2, 40, jobs=2), tmp_path / "accounts", tables.append)
+    assert told["many"]["stored"] == told["one"]["stored"] > 40
+    assert told["share"] == pytest.approx(told["many"]["rows_per_s"] / told["one"]["rows_per_s"])
+    assert f"at {told['share']:.2f} × the rate of one" in tables[0]
 
 
 def test_tools_are_named_with_their_versions() -> None:
