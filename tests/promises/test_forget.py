@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -10,9 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import dlt
 import duckdb
 import pytest
 
+import task_history
 from task_history import systems
 from task_history.load import erasing
 from task_history.load.pipeline import Loader
@@ -282,7 +289,7 @@ def test_nothing_is_read_where_nobody_was_forgotten(
     """A sync asks for nobody who was forgotten where the dataset has no table of them."""
     place, _, _ = paragon
     monkeypatch.setattr("task_history.load.pipeline.read_left_out", _fail)
-    monkeypatch.setattr("task_history.load.pipeline.stored_types", _fail)
+    monkeypatch.setattr("task_history.load.single_row.is_table", _fail)
     assert place.sync()["complete"]
 
 
@@ -309,3 +316,52 @@ def test_a_row_that_was_stored_before_it_was_known_whose_it_is(tmp_path: Path) -
         assert place.query(f"SELECT 1 FROM b3os.run_nodes WHERE workflow_execution_id = '{run}'") == []
         assert traces(place.folder, {user, run}) == {}
         assert people(place, system)["executions"]
+
+
+def test_a_dlt_source_leaves_forgotten_people_out(paragon: tuple[Place, SandboxProcess, str]) -> None:
+    """A pipeline of one's own, which lists everything anew, brings no row of a forgotten person."""
+    place, _, user = paragon
+    gone = {user, *ids_of(place, systems.find("paragon"), user)}
+    forget(place, user, "--yes")
+    with place._inside():
+        pipeline = dlt.pipeline(
+            "history_of_my_own",
+            destination=dlt.destinations.duckdb(str(place.file)),
+            dataset_name="paragon",
+            pipelines_dir=str(place.folder / "own"),
+        )
+        pipeline.run(task_history.paragon())
+    assert place.query("SELECT count(*) FROM paragon.workflow_executions WHERE read_by = 'list'")[0][0] > 50
+    assert traces(place.folder, gone) == {}
+
+
+@pytest.mark.parametrize(("answer", "is_erased"), [("no", False), ("yes", True)])
+def test_a_terminal_is_asked(
+    answer: str, is_erased: bool, paragon: tuple[Place, SandboxProcess, str]
+) -> None:
+    """At a terminal the command shows what it would erase, asks, and does as it is told."""
+    place, _, user = paragon
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "task_history_cli.cli", "forget", "paragon", "--user", user],
+        cwd=place.folder,
+        env=place.env,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    said = b""
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        while b"Type yes:" not in said:
+            said += terminal.read(1000)
+        assert b"workflow_executions" in said
+        terminal.write(f"{answer}\n".encode())
+        # Linux ends the reading of a terminal that nobody holds by an error.
+        with contextlib.suppress(OSError):
+            while more := terminal.read(1000):
+                said += more
+    assert process.wait() == 0
+    assert (b"Nothing was erased" in said) == (not is_erased)
+    assert bool(people(place, systems.find("paragon"))["workflow_executions"][user]) == (not is_erased)

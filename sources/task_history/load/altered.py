@@ -37,7 +37,7 @@ def mend(
     Raises:
         WarehouseUnavailable: a column was given another type by hand, which would lose values.
     """
-    there = stored_types(pipeline, schema, [*schema.data_table_names(), FORGOTTEN.name])
+    there = _stored_types(pipeline, schema, [*schema.data_table_names(), FORGOTTEN.name])
     has_forgotten = any(table == FORGOTTEN.name for table, _ in there)
     wanted = {
         (str(table["name"]), column): str(hint["data_type"])
@@ -122,7 +122,7 @@ def _forget_details(client: Any, details_log: Table) -> None:
     )
 
 
-def stored_types(pipeline: dlt.Pipeline, schema: Schema, names: Sequence[str]) -> dict[tuple[str, str], str]:
+def _stored_types(pipeline: dlt.Pipeline, schema: Schema, names: Sequence[str]) -> dict[tuple[str, str], str]:
     """dlt's data types of the columns of these tables in the warehouse, by table and column."""
     with pipeline.destination_client(schema.name) as client:
         return {

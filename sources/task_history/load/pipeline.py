@@ -30,7 +30,7 @@ from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns, former_keys, refused, single_row
-from .altered import mend, stored_types
+from .altered import mend
 from .connection import SharedConnection
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
@@ -323,8 +323,9 @@ class Loader:
     @cached_property
     def left_out(self) -> LeftOut | None:
         """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
-        if self._has_forgotten is None and (schema := self._schema()):
-            self._has_forgotten = bool(stored_types(self.pipeline, schema, [FORGOTTEN.name]))
+        if self._has_forgotten is None:
+            with warehouse_errors(), self.opened() as client:
+                self._has_forgotten = single_row.is_table(client, self.qualified(FORGOTTEN.name))
         return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
 
     def stored_columns(self) -> set[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dlt.common.destination.exceptions import DestinationException
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..core.columns import LOADED_AT
 from ..core.models import Row, Table
@@ -28,6 +29,15 @@ def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
     else:
         columns, values = ", ".join(written), ", ".join(written.values())
         client.execute_sql(f"INSERT INTO {name} ({columns}) VALUES ({values})", *given.values())
+
+
+def is_table(client: Any, name: str) -> bool:
+    """Whether there is a table of that qualified name, which dlt's schema need not know."""
+    try:
+        client.execute_sql(f"SELECT 1 FROM {name} AS t LIMIT 1")
+    except DatabaseUndefinedRelation:
+        return False
+    return True
 
 
 def newest_failed_run(client: Any, name: str) -> tuple[Any, ...] | None:
