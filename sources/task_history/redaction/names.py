@@ -264,7 +264,10 @@ def stems() -> list[str]:
     return sorted(word for word in words if not any(other in word for other in words - {word}))
 
 
-_FREQUENT = frozenset({"id", "link", "json", "words", "card", "answer", "number", "phrase", "frage", "api"})
+_FREQUENT = word_set(
+    "id link json words card answer number phrase frage api string value data header info pan combination "
+    "acces accès acceso accesso verifica"
+)
 """Words that end names of secrets, but are too frequent to be looked for alone."""
 
 

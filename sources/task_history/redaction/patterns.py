@@ -153,7 +153,7 @@ IDENTIFIED = re.compile(
 )
 # In a text with none of these, in lower case, SCHEME matches nowhere.
 SCHEMES = ("bearer", "basic", "token ", "apikey", "bot ", "negotiate", "ntlm")
-ANY_SCHEME = re.compile("|".join(SCHEMES))
+ANY_SCHEME = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(SCHEMES)})")
 COMMANDS = rules("commands")
 COMMAND = re.compile(
     rf"(?<![\w-])(?P<command>{'|'.join(map(re.escape, sorted(COMMANDS, key=len, reverse=True)))})(?:\.exe)?(?=[\s\"'])"
@@ -172,24 +172,15 @@ def _argument_of(rule: dict[str, Any]) -> re.Pattern[str]:
 
 ARGUMENTS_OF_COMMANDS = {command: _argument_of(rule) for command, rule in COMMANDS.items()}
 COMMAND_WORDS = frozenset(name.split()[0] for name in COMMANDS)
-ANY_COMMAND = re.compile("|".join(map(re.escape, sorted(COMMAND_WORDS))))
+_COMMAND_WORD = rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(COMMAND_WORDS)))})(?![\w-])"
+ANY_COMMAND = re.compile(_COMMAND_WORD)
 """In a text with none of these, COMMAND matches nowhere."""
 WORDS_BEFORE_SECRETS = re.compile(
-    "|".join(
-        re.escape(word.translate(DIGITS_ALIKE))
-        for word in [
-            *(name.split()[0] for name in COMMANDS),
-            *map(str.strip, SCHEMES),
-            *WEBHOOK_SIGNS,
-            *(
-                form["sign"].strip().lower()
-                for form in rules("forms")["form"]
-                if len(form["sign"].strip()) > 2
-            ),
-        ]
-    )
-    + "|auth|identified|into|insert|raw|jwt|login|identify|private-lines|security|wifi:|ugfzc0dvcmq0|sp_|crypt|^net$"
-    + "|^echo$|printf|^variable$"
+    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
+    rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
+    # Words of forms.toml and of patterns above.
+    r"|(?<![a-z])(?:login|identify|enter|security|net|echo|printf|identified|combination)(?![a-z])|(?<![a-z])cod[ei]"
+    r"|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = re.compile(r"[\n|;&]")

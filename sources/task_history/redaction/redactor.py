@@ -324,7 +324,8 @@ class _Pass(DocumentPass):
         if value and all(
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         ):
-            if (kinds := pairs.column_kinds(value[0], self._kind_of_value)) is None or len(value) < 2:
+            kinds = pairs.column_kinds(value[0], self._kind_of_value)
+            if kinds is None or len(value) < 2 or set(kinds) <= {Kind.HARMLESS, Kind.IF_RANDOM}:
                 return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
             if not any(pairs.is_secret_text(cell) for cell in value[0]):
                 return self._rows(value, kinds, depth)

@@ -36,7 +36,10 @@ _BEFORE = re.compile(
 _OWNER_WORDS = tuple(f" {owner} " for owner in _written(_WORDS["owners"]))
 BEFORE_CHARS, BEHIND_CHARS = 96, 240
 """Characters before and behind a name in which its secret may stand, all of it with a digit."""
+_BEFORE_DIGITS = re.compile(r"\A[A-Z]{1,3}-(?=[0-9]{4,8}\Z)")
 _STRONG_CHARS = 6
+_PHRASE_CHARS = 16
+"""Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
     r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
     r"|[A-Z]{2,6}-?\d[\d.]{0,4}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
@@ -51,6 +54,7 @@ def is_strong(value: str) -> bool:
 
 
 def _is_secret(name: str, value: str) -> bool:
+    value = _BEFORE_DIGITS.sub("", value)
     if value.isascii() and value.isdigit():
         return 4 <= len(value) <= 8 and not _NUMERIC.isdisjoint(words_of(name))
     return is_strong(value)
@@ -63,9 +67,9 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
         return None
     part = "value" if match["value"] else "plain"
     begin = match.start(part)
-    words = text[position:begin]
     value = match[part].rstrip(".,;:!?*")
-    if not _is_secret(f"{name} {words}", value) or (part == "plain" and value.isdigit()):
+    around = text[max(0, position - len(name) - _PHRASE_CHARS) : begin]
+    if not _is_secret(around, value) or (part == "plain" and value.isdigit()):
         return None
     return begin, begin + len(value)
 

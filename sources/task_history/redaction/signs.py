@@ -51,6 +51,8 @@ class SignPass:
     def cut_named_at_signs(self, draft: Draft) -> None:
         """Cuts secrets that stand beside their names and a sign."""
         lower = draft.lower
+        if "raw" in lower:
+            draft.cut(self._raw_headers(draft.text))
         for sign, pattern in patterns.NAMED:
             if sign in lower:
                 draft.cut(self._after_signs(draft.text, pattern))
@@ -69,8 +71,6 @@ class SignPass:
             draft.cut(match.span("value") for match in patterns.LOGIN_FLAG.finditer(draft.text))
         if "identified" in telling:
             draft.cut(match.span("value") for match in patterns.IDENTIFIED.finditer(draft.text))
-        if "raw" in telling:
-            draft.cut(self._raw_headers(draft.text))
         if "auth" in telling:
             draft.cut(match.span("value") for match in patterns.SMTP_AUTH.finditer(draft.text))
         if patterns.ANY_COMMAND.search(draft.telling):

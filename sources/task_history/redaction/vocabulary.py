@@ -49,6 +49,8 @@ class Vocabulary:
 
     def telling(self, text: str) -> str:
         """The words of a text that may tell of a secret, each between blanks; empty where there are none."""
+        if text in self._words:
+            return ""
         words = text.translate(patterns.DIGITS_ALIKE).split()
         distinct = set(words)
         if distinct <= self._words:

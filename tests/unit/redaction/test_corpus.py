@@ -9,7 +9,7 @@ import pytest
 
 from task_history.redaction.redactor import Redactor
 
-from . import corpus
+from . import corpus, written
 
 CORPORA = {"first": corpus.FIRST, "second": corpus.SECOND, "third": corpus.THIRD}
 SECRETS = 600
@@ -47,3 +47,62 @@ def test_ordinary_objects_stay(chosen: corpus.Corpus) -> None:
 def test_what_is_arguable_is_damaged(value: Any) -> None:
     """The list of arguable objects holds no more than those that are damaged."""
     assert Redactor().payload(value).value != value
+
+
+WRITTEN = ("fourth", "fifth", "sixth")
+LEFT = {
+    # Encrypted, or known to be a secret by what stands beside it only.
+    "fourth": (
+        '{"crypto":{"cipher":"aes-128-ctr","ciphertext":"«hex64»","kdf":"scrypt"},"version":3}',
+        '{"salt":"«hex32»","hash":"«hex64»","password_salt":"‹hex32›"}',
+        'password = getpass() or "«pw»"',
+    ),
+    "fifth": (
+        '{"attributeName":"pincode_atm","attributeValue":"«pin4»"}',
+        '{"param":"secret","arg":"«aln24»"}',
+        '@b32 {"password":"«pw»"}',
+        "cio-«aln40»",
+        'auth_token := os.Getenv("X") // «aln40»',
+        '{"secretRef":{"plain":"«aln24»"}}',
+    ),
+    "sixth": (),
+}
+"""Secrets that are not found."""
+DAMAGED = {
+    # Names of secrets, over values that may be one.
+    "fourth": (
+        '{"hubspot":{"vid":3234574,"canonical-vid":3234574,"portal-id":62515,"profile-token":"AO_T-m123","is-contact":true}}',
+        '{"signature":"‹b58_88›","slot":250112233,"err":null}',
+        '{"es":{"password_label":"Contraseña","secret_question":"Pregunta secreta"}}',
+        '{"hotkeys":{"key":"ctrl+k","keyCode":75,"accessKey":"k"}}',
+        '{"session_id":"‹uuid›","session_count":12,"session_duration":331}',
+        '{"feature_flags":{"new-password-flow":true,"token-v2":"variant_b"}}',
+    ),
+    "fifth": ('{"sessionId":"s-17","session":{"number":3,"name":"Day two"}}',),
+    "sixth": (),
+}
+"""Ordinary objects that are damaged."""
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_written_secrets_go(name: str) -> None:
+    """Of the written secrets only those are left that are listed."""
+    redactor = Redactor()
+    left = [
+        line.text
+        for line in written.lines(f"{name}_secrets")
+        if line.is_left_in(_text(redactor.payload(line.value).value))
+    ]
+    assert left == [text for text in left if text in LEFT[name]]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_written_ordinary_lines_stay(name: str) -> None:
+    """Of the written ordinary lines only those are damaged that are listed."""
+    redactor = Redactor()
+    damaged = [
+        line.text
+        for line in written.lines(f"{name}_ordinary")
+        if redactor.payload(line.value).value != line.value
+    ]
+    assert damaged == [text for text in damaged if text in DAMAGED[name]]
