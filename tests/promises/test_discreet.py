@@ -204,7 +204,7 @@ def test_secret_as_a_key_of_an_answer_is_not_in_the_error() -> None:
     """The error about another form names fields that look like names, and nothing else."""
     answer = {"rows": 1, "sk_live_4eC39HqLyjWDarjtT1zdp7dc": 1, "Bearer abc": 1, "next_page": 1, "abc-1": 1}
     with pytest.raises(UnexpectedResponse) as caught:
-        rows_under(answer, ("data",), what="list")
+        rows_under(answer, ("data",), what="list", table=SYSTEM.executions)
     assert "found ['next_page', 'rows']." in str(caught.value)
 
 

@@ -14,8 +14,18 @@ def text(name: str, description: str, source: str | None = None, *, is_derived: 
 
 
 def customer_data(name: str, description: str, source: str | None = None) -> Column:
-    """A column of text that customers wrote, or of any JSON: redacted, and cut at ``payload_max_bytes``."""
-    return Column(name, "text", description, source, is_free=True)
+    """A column of prose that customers wrote: redacted, and cut at ``payload_max_bytes``."""
+    return Column(name, "text", f"{description} Prose, as it was sent.", source, is_free=True)
+
+
+def customer_json(name: str, description: str, source: str | None = None) -> Column:
+    """A column of any customer data as JSON text: redacted, and cut at ``payload_max_bytes``."""
+    return Column(name, "text", description, source, is_free=True, is_json=True)
+
+
+def json_text(name: str, description: str, source: str | None = None) -> Column:
+    """A column of JSON text that holds no customer data, such as a list of ids."""
+    return Column(name, "text", description, source, is_json=True)
 
 
 def timestamp(name: str, description: str, source: str | None = None) -> Column:

@@ -39,6 +39,12 @@ def apart(table: Table, fields: Mapping[str, Json]) -> Row:
     return {key_apart(table, name, fields): value for name, value in fields.items()}
 
 
+def rows_apart(table: Table, rows: list[Row]) -> list[Row]:
+    """The same of many rows, which mostly need no change."""
+    own = table.own_keys
+    return rows if all(map(own.isdisjoint, rows)) else [apart(table, row) for row in rows]
+
+
 def key_apart(table: Table, name: str, others: Mapping[str, Json] | frozenset[str] = frozenset()) -> str:
     """The key of one field of the vendor's in a row of ``table``; ``others`` are the names of all its fields."""
     if name not in table.own_keys:
@@ -60,7 +66,8 @@ def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
 
     What no column is declared for has a ``stored_key``; fields without a column have their own.
     """
-    keys = {column.name: column.source or column.name for column in table.columns}
+    keys = {column.name: column.key for column in table.columns}
+    written = {column.name for column in table.columns if column.is_json or column.is_free}
     row: Row = {}
     for name, value in stored.items():
         base = name.removesuffix(VARIANT)
@@ -68,7 +75,8 @@ def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
             if value is not None and stored.get(base) is None:
                 row[keys.get(base) or stored_key(base)] = MisfitText(value)
         elif name in keys:
-            row.setdefault(keys[name], value)
+            is_written = name in written and isinstance(value, str)
+            row.setdefault(keys[name], StoredText(value) if is_written else value)
         elif name != OTHER_FIELDS and not name.startswith("_dlt_") and value is not None:
             row[stored_key(name)] = StoredText(value) if isinstance(value, str) else value
     return {**apart(table, fields_in(stored.get(OTHER_FIELDS))), **row}

@@ -197,6 +197,8 @@ class Column:
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
     is_free: bool = False
     """Whether it holds customer data, which is redacted, cut at ``payload_max_bytes`` and stored as text."""
+    is_json: bool = False
+    """Whether it holds any value as JSON text, in which a text has quotes; a text elsewhere is as it was sent."""
     is_derived: bool = False
     """Whether ``source`` is a key that this connector adds to the vendor's, made of other fields."""
     former_name: str | None = None

@@ -16,8 +16,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
 from ..core.escapes import without_nul
+from ..core.fields import JsonText
 from ..core.intervals import halves, overlap
 from ..core.json import exact_json
+from ..core.json_reading import parse_text
 from ..core.models import MS, VARIANT, Column, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System
@@ -368,7 +370,18 @@ def _is_stored(column: Column, value: Json, stored: Mapping[str, Any]) -> bool:
     held, misfit = stored[column.name], stored.get(column.name + VARIANT)
     if held is None and misfit is not None:
         return bool(_comparable("text", value) == misfit)
+    if (column.is_json or column.is_free) and isinstance(held, str) and value is not None:
+        text = value if isinstance(value, JsonText) or not column.is_json else exact_json(value)
+        text = without_nul(str(text))
+        return text == held or _in_earlier_form(column, text, held)
     return bool(_comparable(column.type, value) == _comparable(column.type, held))
+
+
+def _in_earlier_form(column: Column, text: str, held: str) -> bool:
+    """Whether an earlier version would have written it so: JSON without the quotes of a text, prose as JSON."""
+    if column.is_json:
+        return text[:1] == '"' and bool(parse_text(text) == held)
+    return exact_json(text) == held or (held == "" == text)
 
 
 def _comparable(kind: str, value: Json) -> Any:

@@ -11,10 +11,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.columns import OCCURRENCE
-from ..core.fields import apart, fields_in, read_back, stored_column, vendors_key
+from ..core.fields import (
+    JsonText,
+    MisfitText,
+    StoredText,
+    apart,
+    fields_in,
+    read_back,
+    stored_column,
+    vendors_key,
+)
 from ..core.json import PAYLOAD_MAX_BYTES, to_text
 from ..core.json_reading import parse_text
-from ..core.models import OTHER_FIELDS, Answer, Json, Row, Table, iso_ms
+from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.column_rules import ColumnRules
@@ -46,16 +55,19 @@ class Undeclared:
         self._rules = rules or ColumnRules()
         self._max_bytes = max_bytes
         self._declared: dict[str, frozenset[str]] = {}
-        self._free: dict[str, tuple[str, ...]] = {}
+        self._free: dict[str, tuple[Column, ...]] = {}
 
     def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
         free = self._free.get(table.name)
         if free is None:
-            free = tuple(column.key for column in table.columns if column.is_free)
+            free = tuple(column for column in table.columns if column.is_free)
             self._free[table.name] = free
         if free:
-            row = {**row, **{name: self.free(row[name]) for name in free if row.get(name) is not None}}
+            row = {
+                **row,
+                **{one.key: self._text(one, row[one.key]) for one in free if row.get(one.key) is not None},
+            }
         return self._declared_and_others(table, row)
 
     def kept_in_columns(self, table: Table, given: ColumnarRows) -> dict[str, Values]:
@@ -82,15 +94,21 @@ class Undeclared:
         kept = {name: column for name, column in {**columns, **lists}.items() if name not in unknown}
         return {**kept, **{name: [row.get(name) for row in rows] for name in set().union(*rows)}}
 
-    def free(self, value: Json) -> str:
-        """What customers write, without secrets, of bounded size: prose as it is, anything else as JSON text."""
-        if isinstance(value, str) and not value.lstrip().startswith(("{", "[")):
-            text = self._redactor.text(value)[0]
-            # Not as JSON: a line of a log is read as it stands.
-            return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
-        return self.json(value)
+    def _text(self, column: Column, value: Json) -> str:
+        """What customers write, without secrets, of bounded size: JSON in a column of JSON, prose as it is.
 
-    def rejected(self, table: Table, value: Json) -> str:
+        What is no text fits no column of prose: there it would look like one.
+        """
+        if isinstance(value, StoredText | MisfitText | JsonText):
+            return value
+        if column.is_json:
+            return self.json(value)
+        if not isinstance(value, str):
+            return MisfitText(self.json(value))
+        text = self._redactor.text(value)[0]
+        return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
+
+    def rejected(self, table: Table, value: Json) -> JsonText:
         """A row that cannot stand in ``table`` as JSON text, without what may not stand there either."""
         rules = self._rules.of(table.name)
         if not rules or not isinstance(value, dict):
@@ -101,11 +119,11 @@ class Undeclared:
             {name: field for name, field in value.items() if not rules.action(name)}
         )
         fields = {**kept.value, **hashed} if isinstance(kept.value, dict) else kept.value
-        return to_text(fields, self._max_bytes).text
+        return JsonText(to_text(fields, self._max_bytes).text)
 
-    def json(self, value: Json) -> str:
+    def json(self, value: Json) -> JsonText:
         """Any value as JSON text, without secrets, of bounded size."""
-        return to_text(self._redactor.payload(value).value, self._max_bytes).text
+        return JsonText(to_text(self._redactor.payload(value).value, self._max_bytes).text)
 
     def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         declared = self._declared.get(table.name)
@@ -408,8 +426,8 @@ class Payloads:
             {
                 **flags.value,
                 **ids,
-                "input": input_text.text,
-                "output": output_text.text,
+                "input": JsonText(input_text.text),
+                "output": JsonText(output_text.text),
                 "input_bytes": input_text.bytes,
                 "output_bytes": output_text.bytes,
                 "is_input_cut": input_text.cut,

@@ -12,7 +12,8 @@ dlt_internals     all of dlt that is not its public API; google_internals the sa
 refused           packages that the warehouse refused for good
 altered           creates tables and columns again that were dropped by hand
 descriptions      descriptions of tables and columns
-former_columns    copies the values of renamed columns
+vendor_fields     which column holds which undocumented field; stored_fields the table that keeps it
+former_columns    copies the values of renamed columns; former_texts writes texts as this version does
 former_keys       extends keys that were too short, and has what was overwritten read again
 memory            returns freed memory to the operating system
 """

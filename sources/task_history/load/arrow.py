@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.fields import stored_column, vendors_key
 from ..core.json import exact_json
-from ..core.models import OTHER_FIELDS, VARIANT, ColumnLimits, Json, Row, Table
+from ..core.models import OTHER_FIELDS, VARIANT, Column, ColumnLimits, Json, Row, Table
 from ..warehouse.column_rules import NO_RULES, TableRules
 from .values import (
     DECLARED_FITS,
@@ -183,7 +183,7 @@ def to_arrow(
     builder = _TableBuilder(len(source), table, stored_types, limits)
     for column in table.columns:
         key = column.key
-        builder.add_declared(column.name, source.values(key) if key in source.keys else None, column.type)
+        builder.add_declared(column, source.values(key) if key in source.keys else None)
     named, without_column = builder.name_undeclared(
         source, normalize, VendorFields() if fields is None else fields
     )
@@ -351,13 +351,14 @@ class _TableBuilder:
         self._vendors.add(name)
         return True
 
-    def add_declared(self, name: str, values: Values | None, type_: str) -> None:
+    def add_declared(self, column: Column, values: Values | None) -> None:
         """Adds a declared column. A text of digits becomes an integer where a bigint is declared."""
-        type_ = self._stored.get(name, type_)
+        name, type_ = column.name, self._stored.get(column.name, column.type)
         if values is None:
             self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)
         else:
-            self._add_converted(name, values, type_, type_, DECLARED_FITS)
+            holds = "json" if column.is_json and type_ == "text" else type_
+            self._add_converted(name, values, type_, holds, DECLARED_FITS)
 
     def add_undeclared(self, column: FieldColumn, values: Values, key: str) -> None:
         """Adds an undeclared column that has any value."""

@@ -33,9 +33,13 @@ def descriptions(own: Iterable[Table], stored: Mapping[str, Any]) -> dict[tuple[
                 text = _OWN_DESCRIPTIONS[column]
             elif rest == "" and base in known and base != column:
                 text = (
-                    f"What the vendor sent for {base} where it is not of that column's type, as exact text."
+                    f"What the vendor sent for {base} where it is not of that column's type: texts as they were, all "
+                    "else as JSON."
                 )
             else:
-                text = "Sent by the vendor; its documentation does not name it."
+                text = (
+                    "Sent by the vendor; its documentation does not name it. vendor_fields has its name and what "
+                    "the column holds."
+                )
             texts[(table.name, column)] = text
     return texts

@@ -29,7 +29,7 @@ from ..warehouse.former_tables import completed
 from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
-from . import destinations, dlt_internals, former_columns, former_keys, refused, single_row
+from . import destinations, dlt_internals, former_columns, former_keys, former_texts, refused, single_row
 from .altered import mend
 from .connection import SharedConnection
 from .descriptions import descriptions
@@ -63,10 +63,9 @@ class Loader:
         lock_wait_s: float = LOCK_WAIT_S,
         horizon: datetime | None = None,
     ) -> None:
-        self.pipeline = pipeline
+        self.pipeline, self.system = pipeline, system
         self._horizon = horizon
         self._secrets = secrets or OwnSecrets()
-        self.system = system
         self.backend = destinations.of(pipeline.destination)
         if self.backend.cost is not None:
             run = {} if run_id is None else {"task_history_run": run_id}
@@ -118,6 +117,7 @@ class Loader:
                 log.info("pending_package", loaded_now=True)
                 self._load_pending()
             if not self._has_tables():
+                former_texts.mend(self)
                 self._make_tables()
             self._mend()
             self._migrate()
@@ -404,8 +404,7 @@ class Loader:
 
     def _make_tables(self) -> None:
         """Creates missing tables and columns without a load, which would double the time of a small sync."""
-        name = self.system.name
-        known = self._schema()
+        name, known = self.system.name, self._schema()
         if known is not None:
             dialect = str(self.client.capabilities.sqlglot_dialect)
             self.execute(former_keys.added_columns(self.system, known, self.qualified, dialect))
@@ -437,11 +436,11 @@ class Loader:
 
     def _migrate(self) -> None:
         """Brings the rows of an earlier version to the columns and keys of this one, once."""
-        begin, horizon = self.backend.begin_commit, self._horizon
         with self.opened() as client:
             if former_columns.copied(self.pipeline, self._schema(), self.system, client):
                 self._cached_schema = None
-            if former_keys.extended(self.pipeline, self._schema(), self.system, client, begin, horizon):
+            own = (self.pipeline, self._schema(), self.system)
+            if former_keys.extended(*own, client, self.backend.begin_commit, self._horizon):
                 self._cached_schema = None
 
     def _mend(self) -> None:

@@ -14,6 +14,7 @@ from ..core.arrow import ARROW, Values, instants
 from ..core.fields import JsonText, MisfitText, StoredText
 from ..core.json import exact_json
 from ..core.json_reading import SentNumber
+from ..core.keyed_hash import is_hash
 from ..core.models import Json
 from ..systems.parsing import instant
 
@@ -199,7 +200,9 @@ def _text(value: Json) -> str:
 
 
 def _json(value: Json) -> str:
-    return value if isinstance(value, JsonText | StoredText) else encodable(exact_json(value))
+    """Any value as JSON text; a hash that stands in its place stays a hash."""
+    is_written = isinstance(value, JsonText | StoredText) or (isinstance(value, str) and is_hash(value))
+    return value if is_written else encodable(exact_json(value))
 
 
 def _unless_misfit(fit: Fit) -> Fit:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from ..core.errors import UnexpectedResponse
 from ..core.escapes import NUL
-from ..core.fields import apart
+from ..core.fields import rows_apart
 from ..core.models import FIRST_INSTANT, LAST_INSTANT, Json, RejectedRow, Row, Table
 
 
@@ -31,6 +31,8 @@ def instant(value: Json) -> datetime | None:
 _ZERO_TIME = re.compile("0001-01-01[T ]00:00:00(?:[.]0+)?(?:Z|[+]00:?00)?")
 _ZERO_MS = -62_135_596_800_000
 """What Go writes where no time is set: https://pkg.go.dev/time#Time.IsZero"""
+_MOST_DIGITS = 18
+"""Digits of milliseconds that a date can have, and some more."""
 _LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
 
 
@@ -46,7 +48,7 @@ def timed(row: Row, names: Sequence[str]) -> Row:
         if value in ("", _ZERO_MS) or (isinstance(value, str) and _ZERO_TIME.fullmatch(value)):
             parsed[name] = None
         elif (moment := instant_or_millis(value)) is not None:
-            if isinstance(value, str) and _LONG_FRACTION.search(value):
+            if _is_finer_than_microseconds(value):
                 exact = f"{name}Exact"
                 if exact in row:
                     parsed[f"{exact}{NUL}"] = row[exact]
@@ -55,17 +57,25 @@ def timed(row: Row, names: Sequence[str]) -> Row:
     return parsed
 
 
+def _is_finer_than_microseconds(value: Json) -> bool:
+    if isinstance(value, str):
+        return _LONG_FRACTION.search(value) is not None
+    return isinstance(value, float | Decimal) and Decimal(str(value)) * 1000 % 1 != 0
+
+
 def instant_or_millis(value: Json) -> datetime | None:
     """Parses a text as ISO 8601, or a number as milliseconds since 1970; None when it is neither."""
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        return millis(float(value) if isinstance(value, Decimal) else value)
+        return millis(value)
     return instant(value)
 
 
-def millis(value: float) -> datetime | None:
-    """Converts milliseconds since 1970 to an instant; None as for ``instant``."""
+def millis(value: float | Decimal) -> datetime | None:
+    """Converts milliseconds since 1970 to an instant, cut to microseconds; None as for ``instant``."""
     try:
-        return instant(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=value))
+        if isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS:
+            return instant(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(value * 1000)))
+        return instant(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=float(value)))
     except (OverflowError, ValueError):
         return None
 
@@ -85,7 +95,7 @@ def rows_under(data: Json, keys: Sequence[str], *, what: str, table: Table) -> l
     rows, path = _list_under(data, keys, what=what)
     if not all(isinstance(row, dict) for row in rows):
         raise UnexpectedResponse(f"{what}: expected a list of objects at {path!r}.")
-    return [apart(table, row) for row in rows]
+    return rows_apart(table, rows)
 
 
 def rows_with_id(
@@ -101,8 +111,8 @@ def rows_with_id(
     rows, _ = _list_under(data, keys, what=what)
     faults = [_fault(row, identity) for row in rows]
     if not any(faults):
-        return [apart(table, row) for row in rows], ()
-    kept = [apart(table, row) for row, fault in zip(rows, faults, strict=True) if not fault]
+        return rows_apart(table, rows), ()
+    kept = rows_apart(table, [row for row, fault in zip(rows, faults, strict=True) if not fault])
     rejected = (
         RejectedRow(position, row, fault)
         for position, (row, fault) in enumerate(zip(rows, faults, strict=True))

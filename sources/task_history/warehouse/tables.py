@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.columns import LOADED_AT, bigint, boolean, customer_data, text, timestamp
+from ..core.columns import LOADED_AT, bigint, boolean, customer_json, text, timestamp
 from ..core.models import Table
 from ..systems.protocol import System
 
@@ -179,7 +179,7 @@ REJECTED_ROWS = Table(
             "near_at",
             "When it began; where it does not say, when the row beside it did. That day is not verified.",
         ),
-        customer_data(
+        customer_json(
             "value",
             "The row as the vendor sent it, as JSON text; secrets are redacted, and what is longer than "
             "payload_max_bytes is cut.",

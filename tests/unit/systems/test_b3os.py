@@ -11,6 +11,7 @@ import pytest
 
 from task_history import systems
 from task_history.core.errors import UnexpectedResponse
+from task_history.core.json_reading import parse
 from task_history.core.models import Window
 from task_history.settings import build
 from task_history_cli.sandbox.process import SandboxProcess
@@ -233,3 +234,12 @@ def test_closed_buckets_count_what_became_visible_late(tmp_path: Path) -> None:
             )
         difference = place.sync()["statistics_difference"]
         assert difference["vendor"] - difference["stored"] == 1
+
+
+def test_instants_finer_than_a_microsecond_keep_their_digits() -> None:
+    """As text and as number of milliseconds; a field that is named like what holds them keeps its own value."""
+    sent = '{"data":[{"id":"a","createdAt":1773100800000.123456789,"createdAtExact":"theirs"}]}'
+    [row] = SYSTEM.listing.read(parse(sent.encode())).rows
+    assert row["createdAt"] == datetime(2026, 3, 10, 0, 0, 0, 123, tzinfo=UTC)
+    assert str(row["createdAtExact"]) == "1773100800000.123456789"
+    assert "theirs" in row.values()

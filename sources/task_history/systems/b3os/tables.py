@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.columns import bigint, boolean, customer_data, double, text, timestamp
+from ...core.columns import bigint, boolean, customer_data, customer_json, double, json_text, text, timestamp
 from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
@@ -67,9 +67,9 @@ EXECUTIONS = executions_table(
             "status",
         ),
         customer_data("status_reason", "Why it has that status, secrets redacted.", "statusReason"),
-        customer_data("request_payload", "The request as JSON text, secrets redacted.", "requestPayload"),
-        customer_data("response_payload", "The response as JSON text, secrets redacted.", "responsePayload"),
-        customer_data(
+        customer_json("request_payload", "The request as JSON text, secrets redacted.", "requestPayload"),
+        customer_json("response_payload", "The response as JSON text, secrets redacted.", "responsePayload"),
+        customer_json(
             "client_safe_metadata",
             "What its caller noted, as JSON text, secrets redacted.",
             "clientSafeMetadata",
@@ -101,7 +101,7 @@ EVENTS = steps_table(
         text("level", "How grave it is, as the vendor spells it.", "level"),
         customer_data("title", "What happened, in short.", "title"),
         customer_data("message", "What happened, secrets redacted.", "message"),
-        customer_data("data", "What belongs to it, as JSON text, secrets redacted.", "data"),
+        customer_json("data", "What belongs to it, as JSON text, secrets redacted.", "data"),
         timestamp("created_at", "When it happened.", "createdAt"),
     ),
     started="When its execution was asked for",
@@ -165,11 +165,11 @@ NODES = steps_table(
         ),
         timestamp("started_at", "When the node began.", "startedAt"),
         timestamp("finished_at", "When the node ended.", "finishedAt"),
-        customer_data("input", "Its input as JSON text, secrets redacted.", "input"),
-        customer_data(
+        customer_json("input", "Its input as JSON text, secrets redacted.", "input"),
+        customer_json(
             "result", "Its result as JSON text, secrets redacted; of a failed node the error.", "result"
         ),
-        text("secret_keys", "JSON list of the keys of its input that hold secrets.", "secretKeys"),
+        json_text("secret_keys", "JSON list of the keys of its input that hold secrets.", "secretKeys"),
     ),
     started="When its run began",
 )
@@ -181,7 +181,7 @@ RUN_DETAILS = details_log(
     steps="How many nodes it has, those within loops once per iteration.",
     started="When the run began",
     more=(
-        customer_data(
+        customer_json(
             "workflow_definition",
             "The workflow's definition as it ran, as JSON text, secrets redacted.",
             "workflowDefinition",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.columns import LOADED_AT, bigint, boolean, text, timestamp
+from ...core.columns import LOADED_AT, bigint, boolean, json_text, text, timestamp
 from ...core.models import Table
 from ..common_tables import (
     UNREADABLE,
@@ -58,7 +58,7 @@ STEPS = steps_table(
         text("status", "The vendor's status of the step.", "status"),
         timestamp("date_started", "When the step began.", "start"),
         timestamp("date_ended", "When the step ended.", "end"),
-        text("next", "JSON list of the step executions that followed (step_executions.id).", "next"),
+        json_text("next", "JSON list of the step executions that followed (step_executions.id).", "next"),
         text("prev", "The step execution before it; empty for the trigger.", "prev"),
         bigint("input_size", "Size of the step's input as the vendor counts it, in bytes.", "inputSize"),
         bigint("output_size", "Size of the step's output as the vendor counts it, in bytes.", "outputSize"),
@@ -73,8 +73,8 @@ PAYLOADS = steps_table(
     (
         text("step_execution_id", "The step (step_executions.id)."),
         text("workflow_execution_id", "The execution it belongs to (workflow_executions.id)."),
-        text("input", "The step's input as JSON text, secrets redacted."),
-        text(
+        json_text("input", "The step's input as JSON text, secrets redacted."),
+        json_text(
             "output", "The step's output as JSON text, secrets redacted; an error's text for a failed step."
         ),
         bigint("input_bytes", "Size of the input's JSON text before it was cut, in bytes."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.columns import bigint, boolean, customer_data, text, timestamp
+from ...core.columns import bigint, boolean, customer_data, customer_json, text, timestamp
 from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
@@ -59,8 +59,8 @@ EVENTS = steps_table(
         text("step_name", "The step of the workflow's definition, where the event is of one."),
         text("display_name", "How the step is called, where the event is of one."),
         text("technical_name", "What the step does, such as sp:send-email."),
-        customer_data("error", "What failed, as text or JSON text, secrets redacted."),
-        customer_data(
+        customer_json("error", "What failed, as JSON text, secrets redacted."),
+        customer_json(
             "attributes", "All attributes of the event as JSON text, secrets redacted.", "attributes"
         ),
     ),
@@ -75,8 +75,8 @@ DETAILS = details_log(
     steps="How many events the history has.",
     started="When the execution began",
     more=(
-        customer_data("trigger", "The trigger that history-v2 gives, as JSON text.", "trigger"),
-        customer_data(
+        customer_json("trigger", "The trigger that history-v2 gives, as JSON text.", "trigger"),
+        customer_json(
             "definition",
             "The workflow's definition as it ran, as JSON text, where history-v2 gives it.",
             "definition",
@@ -94,12 +94,12 @@ WORKFLOWS = Table(
         customer_data("description", "What its author says of it.", "description"),
         boolean("enabled", "Whether it can be triggered.", "enabled"),
         text("trigger_type", "EVENT, EXTERNAL, SCHEDULED, or empty."),
-        customer_data("trigger", "The whole trigger as JSON text.", "trigger"),
-        customer_data("definition", "Its steps as JSON text, secrets redacted.", "definition"),
+        customer_json("trigger", "The whole trigger as JSON text.", "trigger"),
+        customer_json("definition", "Its steps as JSON text, secrets redacted.", "definition"),
         text("owner_name", "Who owns it."),
-        customer_data("owner", "The owner as JSON text.", "owner"),
-        customer_data("creator", "Who made it, as JSON text.", "creator"),
-        customer_data("modified_by", "Who changed it last, as JSON text.", "modifiedBy"),
+        customer_json("owner", "The owner as JSON text.", "owner"),
+        customer_json("creator", "Who made it, as JSON text.", "creator"),
+        customer_json("modified_by", "Who changed it last, as JSON text.", "modifiedBy"),
         bigint("execution_count", "The vendor's count of its executions, of all time.", "executionCount"),
         bigint("failure_count", "The vendor's count of those that failed, of all time.", "failureCount"),
         *timestamp_columns("created", "When it was made", "created"),

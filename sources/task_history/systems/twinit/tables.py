@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...core.columns import bigint, customer_data, text, timestamp
+from ...core.columns import bigint, customer_data, customer_json, json_text, text, timestamp
 from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
@@ -25,7 +25,7 @@ RUNS = executions_table(
         text("workflow_def_id", "The definition that ran (workflow_defs.id).", "_workflowDefId"),
         text("name", "What the run is called.", "_name"),
         text("namespace", "The first of its namespaces."),
-        text("namespaces", "JSON list of all its namespaces.", "_namespaces"),
+        json_text("namespaces", "JSON list of all its namespaces.", "_namespaces"),
         text("user_type", "Its type as its author named it.", "_userType"),
         text(
             "status",
@@ -33,7 +33,7 @@ RUNS = executions_table(
             "status",
             is_derived=True,
         ),
-        customer_data("result", "Its result as JSON text, secrets redacted.", "_result"),
+        customer_json("result", "Its result as JSON text, secrets redacted.", "_result"),
         bigint("timeout_seconds", "After how many seconds it is ended; empty for never.", "_timeoutSeconds"),
         text("timeout_policy", "What happens then.", "_timeoutPolicy"),
         *timestamp_columns("created_at", "When it was made (windows are cut by it)", "_createdAt"),
@@ -59,8 +59,8 @@ TASKS = steps_table(
         text("type", "The kind of task, such as REST_CONNECTOR or DO_WHILE.", "_type"),
         bigint("sequence_no", "Its position among the tasks; may repeat.", "_sequenceno"),
         text("status", "The vendor's status, such as COMPLETED, FAILED or QUEUED.", "_status"),
-        customer_data("input_params", "Its input as JSON text, secrets redacted.", "_inputParams"),
-        customer_data("result", "Its result as JSON text, secrets redacted.", "_result"),
+        customer_json("input_params", "Its input as JSON text, secrets redacted.", "_inputParams"),
+        customer_json("result", "Its result as JSON text, secrets redacted.", "_result"),
     ),
     started="When its run was made",
 )
@@ -100,9 +100,9 @@ DEFS = Table(
         text("id", "The definition's id.", "_id"),
         text("name", "What the workflow is called.", "_name"),
         customer_data("description", "What its author says of it.", "_description"),
-        text("namespaces", "JSON list of its namespaces.", "_namespaces"),
+        json_text("namespaces", "JSON list of its namespaces.", "_namespaces"),
         text("user_type", "Its type as its author named it.", "_userType"),
-        customer_data("task_defs", "Its tasks as JSON text, secrets redacted.", "_taskDefs"),
+        customer_json("task_defs", "Its tasks as JSON text, secrets redacted.", "_taskDefs"),
         bigint("timeout_seconds", "After how many seconds a run is ended.", "_timeoutSeconds"),
         timestamp("created_at", "When it was made.", "_createdAt"),
         timestamp("updated_at", "When it was changed last.", "_updatedAt"),
