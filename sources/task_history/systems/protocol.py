@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from ..core.models import Column, Json, Page, Request, Row, Table, Window
 from .common_settings import SystemSettings
+from .person import Person
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -102,16 +103,6 @@ class Payload:
     output: Json
     flags: Row = field(default_factory=dict)
     """Other fields that the vendor sends with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """The person for whom an execution ran, as the vendor names them."""
-
-    column: str
-    """The column of ``executions`` that names them."""
-    linked: Mapping[str, str] = field(default_factory=dict)
-    """Where a row of another list of the account is about the same run: that list's table, by the column with its id."""
 
 
 GONE_STATUSES = (404, 410)

@@ -20,7 +20,8 @@ from ...core.json_reading import parse, shallow
 from ...core.models import Json, Page, Request, Row, Table, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed
-from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Person, Statistics, System
+from ..person import Person
+from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
 from .tables import (
     BY_SOURCE,

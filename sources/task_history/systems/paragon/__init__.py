@@ -12,6 +12,7 @@ from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_with_id
+from ..person import Person
 from ..protocol import (
     Access,
     Detail,
@@ -22,7 +23,6 @@ from ..protocol import (
     PageForm,
     Payload,
     Payloads,
-    Person,
     Replay,
     Replayed,
     System,
