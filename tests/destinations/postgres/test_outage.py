@@ -108,7 +108,7 @@ def test_runs_of_three_machines_outlast_an_outage(
     tmp_path: Path, own_postgres: Server, kind: str, away_s: float
 ) -> None:
     """Amid the work of three, of which one begins while the server is away: none sends, none fails, nothing is lost."""
-    with machines(tmp_path, own_postgres, executions=250 if away_s < 20 else 900) as (sandbox, places):
+    with machines(tmp_path, own_postgres, executions=150 if away_s < 20 else 900) as (sandbox, places):
         running = [place.start("sync", "paragon", "--json") for place in places[:-1]]
         wait_for_requests(sandbox, 60)
         begin_outage(own_postgres, kind)
@@ -124,10 +124,10 @@ def test_runs_of_three_machines_outlast_an_outage(
         check_all(sandbox, places)
 
 
-@pytest.mark.parametrize("kind", ["stopped", "crashed"])
+@pytest.mark.parametrize("kind", ["stopped", pytest.param("crashed", marks=pytest.mark.torture)])
 def test_a_restart_in_the_middle_of_statements(tmp_path: Path, own_postgres: Server, kind: str) -> None:
     """The server ends while a statement of each machine runs, and is there again at once: each run goes on."""
-    with machines(tmp_path, own_postgres, executions=150) as (sandbox, places):
+    with machines(tmp_path, own_postgres, executions=100) as (sandbox, places):
         running = [place.start("sync", "paragon", "--json") for place in places]
         wait_for_requests(sandbox, 60)
         with (
@@ -156,9 +156,9 @@ def _waiting(observer: psycopg.Connection[Any]) -> int:
 def test_an_outage_longer_than_the_deadline(tmp_path: Path, own_postgres: Server) -> None:
     """Not before ``fault_deadline_s`` runs end with exit code 4, with what they read; the same command goes on."""
     deadline_s = 4.0
-    with machines(tmp_path, own_postgres, executions=150, fault_deadline_s=deadline_s) as (sandbox, places):
+    with machines(tmp_path, own_postgres, executions=100, fault_deadline_s=deadline_s) as (sandbox, places):
         running = [place.start("sync", "paragon", "--json") for place in places]
-        wait_for_requests(sandbox, 150)
+        wait_for_requests(sandbox, 100)
         own_postgres.shut_down()
         began = time.monotonic()
         for process in running:
