@@ -365,3 +365,29 @@ def test_a_terminal_is_asked(
     assert process.wait() == 0
     assert (b"Nothing was erased" in said) == (not is_erased)
     assert bool(people(place, systems.find("paragon"))["workflow_executions"][user]) == (not is_erased)
+
+
+def test_rows_without_an_id_and_packages_that_were_refused(
+    paragon: tuple[Place, SandboxProcess, str],
+) -> None:
+    """Rows without a usable id that name the person go, those of others stay; refused packages go."""
+    place, _, user = paragon
+    rows = {
+        "whole": json.dumps({"id": None, "userId": user}, ensure_ascii=False),
+        "cut": f'{{"userId": "{user}", "a": "…',
+        "another's": json.dumps({"userId": "x", "about": user}, ensure_ascii=False),
+    }
+    with duckdb.connect(str(place.file)) as connection:
+        for key, value in rows.items():
+            connection.execute(
+                "INSERT INTO paragon.rejected_rows (rejected_id, table_name, value) "
+                "VALUES (?, 'workflow_executions', ?)",
+                [key, value],
+            )
+    (folder,) = (place.folder / "dlt" / "pipelines").glob("task_history-*/task_history_paragon")
+    package = folder / "refused" / "1700000000.1"
+    package.mkdir(parents=True)
+    (package / "rows.parquet").write_text(user)
+    assert forget(place, user, "--yes")["tables"]["rejected_rows"] == 2
+    assert place.query("SELECT rejected_id FROM paragon.rejected_rows") == [("another's",)]
+    assert not package.exists()
