@@ -15,6 +15,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Generic, TypeVar
 
+from task_history.load.memory import release_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _MAX_ITEMS_PER_PROCESS = 25
@@ -137,5 +139,5 @@ def _run(work: Callable[[Item], Result], item: Item) -> Result:
     finally:
         # A run freezes what it imported (gc.freeze): that is freed again before the next one.
         gc.unfreeze()
-        gc.collect()
+        release_memory(collects_garbage=True)
         _idle.set()
