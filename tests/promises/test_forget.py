@@ -29,6 +29,7 @@ from task_history.systems.protocol import System
 from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
+from tests.support.short import short
 
 WITH_PEOPLE = ("b3os", "paragon")
 WORLD: dict[str, Any] = {"days": 8, "workflows": 4, "failed": 0.3, "open_days": 0.05, "freeze": True}
@@ -88,7 +89,7 @@ def traces(folder: Path, words: set[str]) -> dict[str, list[str]]:
     return found
 
 
-@pytest.fixture(params=WITH_PEOPLE)
+@pytest.fixture(params=short(WITH_PEOPLE, ("paragon",)))
 def loaded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Place, SandboxProcess, System]]:
     name = request.param
     with SandboxProcess(name, executions=300, seed=5, future_hours=60, **WORLD) as sandbox:
@@ -189,9 +190,10 @@ def _ends_early(given: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[A
     return statements
 
 
-@pytest.mark.parametrize(
-    "step", ["_leave_out", "erase_rows", "deletions", "clear", "rewrite_warehouse", "put"]
-)
+STEPS = ("_leave_out", "erase_rows", "deletions", "clear", "rewrite_warehouse", "put")
+
+
+@pytest.mark.parametrize("step", short(STEPS, ("_leave_out", "deletions", "rewrite_warehouse")))
 def test_the_same_command_ends_an_erasure_that_was_killed(
     step: str, paragon: tuple[Place, SandboxProcess, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

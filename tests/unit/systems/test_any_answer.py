@@ -134,22 +134,42 @@ def _login(system: System, values: Any, data: Json) -> None:
             read(data)
 
 
-@pytest.mark.parametrize(
+EVERY_SYSTEM = pytest.mark.parametrize("name", sorted(GIVEN))
+EVERY_READER = pytest.mark.parametrize(
     "read", [_page, _detail, _single, _definitions, _stats, _login], ids=lambda one: one.__name__
 )
-@pytest.mark.parametrize("name", sorted(GIVEN))
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(data=JSON)
-def test_any_answer_is_read_or_refused(
-    name: str, read: Callable[[System, Any, Json], None], data: Json
-) -> None:
-    """Rows that can be written, or UnexpectedResponse."""
+
+
+def _is_read_or_refused(name: str, read: Callable[[System, Any, Json], None], data: Json) -> None:
     main = systems.find(name)
     values = build(main, GIVEN[name]).values
     for system in (main, *main.companions):
         for answer in (data, _row_like(data), {"data": _row_like(data)}, [_row_like(data)]):
             with contextlib.suppress(UnexpectedResponse):
                 read(system, values, answer)
+
+
+@EVERY_READER
+@EVERY_SYSTEM
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(data=JSON)
+def test_any_answer_is_read_or_refused(
+    name: str, read: Callable[[System, Any, Json], None], data: Json
+) -> None:
+    """Rows that can be written, or UnexpectedResponse."""
+    _is_read_or_refused(name, read, data)
+
+
+@pytest.mark.torture
+@EVERY_READER
+@EVERY_SYSTEM
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(data=JSON)
+def test_any_of_two_hundred_answers_is_read_or_refused(
+    name: str, read: Callable[[System, Any, Json], None], data: Json
+) -> None:
+    """The same with more answers."""
+    _is_read_or_refused(name, read, data)
 
 
 def _paths(value: Json, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
