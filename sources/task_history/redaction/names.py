@@ -183,6 +183,18 @@ def words_before(name: str) -> int:
     return _MOST_BEFORE.get(words[-1], 1) if words else 1
 
 
+_PRECEDING = frozenset(
+    word for phrase in (*_PHRASES, *(f"{kind} key" for kind in KEY_KINDS)) for word in phrase.split()[:-1]
+)
+
+
+@lru_cache(20_000)
+def may_precede(word: str) -> bool:
+    """Whether a word is one of those that make a secret's name with the word behind them."""
+    words = words_of(word)
+    return not word.isascii() or (bool(words) and words[-1] in _PRECEDING)
+
+
 @lru_cache(20_000)
 def is_inflected(name: str) -> bool:
     """Whether a word is the name of a secret in another language with an ending, as in ``şifreniz``."""

@@ -64,7 +64,7 @@ URL_LOGIN = re.compile(
 URL_TOKEN = re.compile(r"(://)([\w.~-]{16,512})(?=@[\w\[])")
 # https://www.rfc-editor.org/rfc/rfc4954
 SMTP_AUTH = re.compile(
-    r"(?i)(?<![a-z])auth(?:enticate)? (?:plain|login|xoauth2|oauthbearer)[ =]{1,4}(?!-)(?P<value>[\w+/=-]{8,})"
+    r"[Aa](?<![A-Za-z].)(?i:uth(?:enticate)? (?:plain|login|xoauth2|oauthbearer))[ =]{1,4}(?!-)(?P<value>[\w+/=-]{8,})"
 )
 
 WITHIN = tuple(

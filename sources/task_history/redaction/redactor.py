@@ -219,7 +219,7 @@ class _Pass(DocumentPass):
             return False
         if any(pairs.secrets_in_object(name) or pairs.has_key_that_names(name) for name in names):
             return False
-        return FLAT_PAIRS.isdisjoint(map(squash, names))
+        return FLAT_PAIRS.isdisjoint(map(squash, names)) and pairs.TABLE_HEADS.isdisjoint(names)
 
     def _plain_object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
         """Redacts an object whose names say nothing, which most objects are."""
@@ -232,7 +232,7 @@ class _Pass(DocumentPass):
             if kept is not inner:
                 new = new or dict(value)
                 new[name] = kept
-        if _may_be_table(lists, value) and (tabled := self._table(value, new or value)) is not (new or value):
+        if lists > 1 and (tabled := self._table(value, new or value)) is not (new or value):
             return tabled
         return new or value
 

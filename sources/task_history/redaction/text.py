@@ -13,7 +13,7 @@ from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescap
 from .folding import folded, folds
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random
 from .known import Known
-from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, words_before
+from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
 from .sentences import BEFORE_CHARS, BEHIND_CHARS, secret_before, secret_behind
 from .signs import SignPass
 from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
@@ -242,7 +242,7 @@ class TextPass(SignPass):
             if begin < 2 or text[begin - 1] not in " '’":
                 break
             first = _name_start(text, begin - 1, max(0, begin - 32))
-            if first == begin - 1:
+            if first == begin - 1 or not may_precede(text[first : begin - 1]):
                 break
             begin = first
             phrase_kind = self._kind(re.sub("['’]", " ", text[begin:start]) + name)

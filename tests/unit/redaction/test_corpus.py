@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -66,6 +66,7 @@ LEFT = {
         '{"secretRef":{"plain":"«aln24»"}}',
     ),
     "sixth": (),
+    "seventh": ("Connecting as bob:«pw»@host",),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -80,6 +81,7 @@ DAMAGED = {
     ),
     "fifth": ('{"sessionId":"s-17","session":{"number":3,"name":"Day two"}}',),
     "sixth": (),
+    "seventh": (),
 }
 """Ordinary objects that are damaged."""
 
