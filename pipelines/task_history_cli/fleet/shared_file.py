@@ -48,6 +48,8 @@ def prepare(shared: SharedFile) -> frozenset[str]:
 
 
 def _prepared(shared: SharedFile) -> Sequence[str]:
+    from task_history.load.errors import is_locked
+
     accounts = [load(system, instance=instance) for system, instance in shared.accounts]
     targets = [
         find_target(shared.destination, account.pipeline_name, dataset=account.dataset_name)
@@ -59,6 +61,9 @@ def _prepared(shared: SharedFile) -> Sequence[str]:
             try:
                 make_tables(account, target)
             except TaskHistoryError as error:
+                if is_locked(error):
+                    # Each of the others would wait as long.
+                    raise
                 log.debug("tables_not_made_yet", dataset=account.dataset_name, reason=str(error))
             # Else what 200 accounts leave behind takes more memory than a sync.
             release_memory(collects_garbage=True)
