@@ -74,4 +74,6 @@ def test_an_execution_that_is_gone_holds_no_other_up(system: str, tmp_path: Path
 
 def _rows(place: Place, table: str) -> list[tuple[str, ...]]:
     column = next(column for name, column, _ in STEPS[place.system] if name == table)
-    return place.query(f"SELECT workflow_execution_id, {column} FROM {place.system}.{table}")
+    rows = place.query(f"SELECT workflow_execution_id, {column} FROM {place.system}.{table}")
+    # A text in a column of JSON has its quotes since.
+    return [(str(execution), str(text).strip('"')) for execution, text in rows]

@@ -39,4 +39,6 @@ def test_what_was_overwritten_is_read_again_by_the_next_sync(
 
 def _rows(place: PostgresPlace, table: str) -> list[tuple[str, ...]]:
     column = next(column for name, column, _ in STEPS[place.system] if name == table)
-    return place.query(f"SELECT workflow_execution_id, {column} FROM {place.system}.{table}")
+    rows = place.query(f"SELECT workflow_execution_id, {column} FROM {place.system}.{table}")
+    # A text in a column of JSON has its quotes since.
+    return [(str(execution), str(text).strip('"')) for execution, text in rows]
