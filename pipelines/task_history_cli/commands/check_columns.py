@@ -37,7 +37,7 @@ def column_entries(settings: Settings, sent: Collection[str]) -> list[dict[str, 
 
 
 def count_stored(entries: list[dict[str, Any]], target: Target, settings: Settings) -> None:
-    """Adds how many values are stored in the columns, as they were before the rules; a dataset may not be there yet.
+    """Adds how many values that were stored before the rules are in the columns; the dataset may not exist yet.
 
     Raises WarehouseUnavailable.
     """
@@ -70,7 +70,7 @@ def column_lines(entries: list[dict[str, Any]]) -> list[str]:
         "documented": "a documented column",
         "sent": "a field that the vendor sends",
         "stored": "a column that is stored",
-        "no": "nothing that is documented or was sent in the executions looked at",
+        "no": "neither documented nor sent in the executions looked at",
     }
     lines = []
     for entry in entries:
@@ -79,7 +79,7 @@ def column_lines(entries: list[dict[str, Any]]) -> list[str]:
         if entry["suggestion"]:
             line += f"; did you mean {entry['suggestion']}?"
         elif entry["known"] == "no":
-            line += "; it holds from the first row that has it"
+            line += "; the rule takes effect once a row has it"
         if entry["stored_values"]:
             line += f". {entry['stored_values']:,} values were stored before: sync --erase-old-values removes them"
         lines.append(line if line.endswith("?") else f"{line}.")

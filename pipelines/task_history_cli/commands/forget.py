@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     output.keep_secret(settings.secrets)
     if not has_person(settings.system):
         raise UsageError(
-            f"{settings.system.title} names no person in its executions, so that it is not known whose they are. "
+            f"{settings.system.title} names no person in its executions: it is not known whose they are. "
             "Nothing was erased."
         )
     rules = column_rules(settings)
@@ -193,12 +193,12 @@ def lines_shown(shown: Mapping[str, Any], *, is_asking: bool = False) -> list[st
     else:
         text = ["No row of this person is stored: no execution names that id."]
     text.append(
-        "The person is left out of all later syncs, backfills and repairs; erased rows do not come back. What other "
-        "people's rows say of them in free text is not searched."
+        "All later syncs, backfills and repairs would leave the person out, so that erased rows do not come back. Free "
+        "text in other people's rows is not searched."
     )
     if is_asking:
         return [*text, f"Erase them for good? Type {_CONFIRMATION}:"]
-    return [*text, "Nothing was erased. Add --yes to do it."]
+    return [*text, "Nothing was erased. Add --yes to erase these rows and leave the person out."]
 
 
 def lines_done(result: Mapping[str, Any]) -> list[str]:

@@ -107,7 +107,7 @@ def _check_rules(settings: Settings, kind: Filter) -> None:
     if kind.column is not None and column_rules(settings).of(executions).action(kind.column) == "exclude":
         raise UsageError(
             f"--{kind.name} cannot be used: exclude_columns keeps {executions}.{kind.column} out of the warehouse, where "
-            "it is looked up. With hash_columns instead it can be: equal values have equal hashes."
+            "it is looked up. With hash_columns in its place the filter works: equal values have equal hashes."
         )
 
 
@@ -165,7 +165,8 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     if kept.executions is not None and min(requested.end, latest) <= kept.executions:
         raise UsageError(
             f"{name} is older than keep_days_executions = {settings.values.keep_days_executions} keeps executions in the "
-            f"warehouse: what began before {_shown(kept.executions)} is deleted by each sync. To have it, keep more days."
+            f"warehouse: what began before {_shown(kept.executions)} is deleted by each sync. To load it, raise that "
+            "setting."
         )
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
     if horizon is not None and requested.end <= horizon:

@@ -10,8 +10,10 @@ arrow           Arrow types by dlt type, rows in columns
 batch           the rows, coverage and cursor of one commit
 concurrency     daemon threads, and maps over threads
 stop            the stop signal of a run
+folders         the user's folders: home, dlt's data, shared and temporary files
 files           safe reading and writing of files, private permissions
 dataset_names   rules for names of datasets
+keyed_hash      keyed hashes that stand in place of values
 cron            schedules as five cron fields
 child_python    command line and environment of child Python processes
 log             log events with fields; escapes makes text safe to print

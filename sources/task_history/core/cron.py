@@ -27,7 +27,7 @@ class _Field:
 
     def _part(self, text: str) -> set[int]:
         if self.name == "day" and text.upper() == _LAST_DAY_OF_MONTH:
-            return {28}
+            return {28}  # every month has a last day that is at least this
         part = _PART.fullmatch(text)
         if part is None or (part["occurrence"] and self.name != "weekday"):
             raise ValueError(f"{self.name} {text!r} has not the form of a cron field")
@@ -71,7 +71,7 @@ def check_cron(text: str) -> None:
     """Raises ValueError, with the reason, where the text is no schedule of five cron fields, or one that never comes."""
     fields = text.split()
     if len(fields) != len(_FIELDS):
-        raise ValueError(f"its number of fields is {len(fields)} in place of {len(_FIELDS)}")
+        raise ValueError(f"it has {len(fields)} fields instead of {len(_FIELDS)}")
     _, _, days, months, _ = (field.values(value) for field, value in zip(_FIELDS, fields, strict=True))
     if fields[4] in {"*", "?"} and min(days) > max(_LAST_DAYS[month - 1] for month in months):
         raise ValueError(f"no such month has a day {min(days)}")

@@ -1,4 +1,4 @@
-"""Keys of rows: the vendor's fields apart from columns of ours that have the same name, and values read back."""
+"""The keys of a row's values: those of the vendor's fields, kept apart from this connector's own, and stored values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def apart(table: Table, fields: Mapping[str, Json]) -> Row:
 
 
 def rows_apart(table: Table, rows: list[Row]) -> list[Row]:
-    """The same of many rows, which mostly need no change."""
+    """``apart`` for many rows, most of which need no change."""
     own = table.own_keys
     return rows if all(map(own.isdisjoint, rows)) else [apart(table, row) for row in rows]
 
@@ -62,9 +62,10 @@ def vendors_key(table: Table, key: str) -> str:
 
 
 def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
-    """A stored row of ``table`` by the keys that the vendor's rows have; its texts that fit no column, under theirs.
+    """A stored row of ``table`` by the keys that the vendor's rows have.
 
-    What no column is declared for has a ``stored_key``; fields without a column have their own.
+    A text beside a column (``__v_text``) has the key of that column. Values of undeclared columns have a
+    ``stored_key``; fields in ``other_fields`` have the vendor's own key.
     """
     keys = {column.name: column.key for column in table.columns}
     written = {column.name for column in table.columns if column.is_json or column.is_free}

@@ -2,15 +2,20 @@
 
 arrow             rows as one Arrow table, nothing lost
 resources         a batch as Arrow tables and as dlt resources, with the cursor
+values            conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches, runs queries
 connection        one connection to the warehouse for all threads
 turns             whose turn it is at a DuckDB file, of the processes that wait for it
+changes           statements on rows that are stored already; single_row reads and writes single rows
 destinations      one backend each for DuckDB, BigQuery and other databases
+dlt_settings      dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client
 refused           packages that the warehouse refused for good
 altered           creates tables and columns again that were dropped by hand
+schema_changes    notes fields, types and statuses that the vendor sends for the first time
+erasing           erases a person's rows from the warehouse, staging datasets and working folders
 descriptions      descriptions of tables and columns
 vendor_fields     which column holds which undocumented field; stored_fields the table that keeps it
 former_columns    copies the values of renamed columns; former_texts writes texts as this version does

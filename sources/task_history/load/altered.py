@@ -1,4 +1,4 @@
-"""Tables and columns that were dropped or changed by hand are created again, or named."""
+"""Creates tables and columns again that were dropped by hand, and raises an error for those that were changed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def mend(
 
     Returns whether people were forgotten in this dataset: whether it has the table of them.
 
-    Where the table of executions lacks something, what is covered is forgotten; where tables of steps do, what details
-    are loaded. ``opened`` gives an open client.
+    Where the table of executions lacks something, all coverage is deleted; where a table of steps does, the notes which
+    details are loaded are. ``opened`` gives an open client.
 
     Raises:
         WarehouseUnavailable: a column was given another type by hand, which would lose values.

@@ -1,4 +1,4 @@
-"""Tables whose primary key was shorter in an earlier version: has what was overwritten read again, once."""
+"""Extends primary keys that were shorter in an earlier version, and has the rows that it overwrote read again, once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 
 _KEY = "x-task-history-key"
-"""The hint of a table that holds the primary key by which no row is missing that could be read again."""
+"""The hint of a table that names the primary key for which this has been done."""
 _FILLING_DIALECTS = frozenset({"duckdb", "postgres"})
 """Databases that fill a new column with its default at once, without rewriting a row."""
 _REASON = (

@@ -39,8 +39,8 @@ class SchemaChanges:
     def __init__(self, loader: Loader, run_id: str | None) -> None:
         self._loader = loader
         self._run_id = run_id
-        self._settled: set[str] = set()
-        """Ids of changes that were looked at."""
+        self._seen: set[str] = set()
+        """Ids of changes that this run has looked at."""
         self.noted: list[Row] = []
         """The changes that this run saw first."""
         self.alone: Callable[[], AbstractContextManager[object]] = nullcontext
@@ -51,11 +51,11 @@ class SchemaChanges:
         found = {
             row["change_id"]: row
             for row in (*_of_columns(added), *_of_statuses(self._loader.system, written))
-            if row["change_id"] not in self._settled
+            if row["change_id"] not in self._seen
         }
         if not found:
             return
-        self._settled.update(found)
+        self._seen.update(found)
         with self.alone():
             _, rows = self._loader.query(
                 f"SELECT change_id FROM {self._loader.qualified(SCHEMA_CHANGES.name)} AS c"
@@ -66,7 +66,7 @@ class SchemaChanges:
                     self._note(row)
 
     def _is_news(self, row: Row) -> bool:
-        """Whether an earlier run came to an end that wrote such rows, and the warehouse holds no row of that status."""
+        """Whether a run that wrote such rows has ended before, and no stored row has that status."""
         loader, name = self._loader, row["table_name"]
         _, earlier = loader.query(
             f"SELECT 1 FROM {loader.qualified(SYNC_RUNS.name)} AS r WHERE r.run_id <> %s "

@@ -12,7 +12,7 @@ from ..core.models import Row, Table
 
 
 def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
-    """Writes the row into the table of that qualified name, where its other columns stay if it is there.
+    """Inserts the row into the table of that qualified name, or updates these columns of the row with the same key.
 
     ``now`` is the instant of writing as an SQL expression.
     """
@@ -41,7 +41,7 @@ def is_table(client: Any, name: str) -> bool:
 
 
 def newest_failed_run(client: Any, name: str) -> tuple[Any, ...] | None:
-    """Outcome, reason, end and id of the last run that failed, of the table of that qualified name; None without any."""
+    """Outcome, reason, end and id of the last failed run in the table of that qualified name; None without any."""
     try:
         rows = client.execute_sql(
             f"SELECT outcome, reason, ended_at, run_id FROM {name} AS r WHERE outcome = 'failed' "

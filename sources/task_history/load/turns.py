@@ -1,7 +1,7 @@
-"""Turns at a DuckDB file: a lock beside the working folders, which costs nothing to wait for.
+"""Turns at a DuckDB file: processes that wait for it wait for a lock file beside the working folders.
 
-To try to open a file that another process has open takes DuckDB milliseconds of a processor, and of many processes that
-wait each tries ten times a second. The lock only spares these attempts: DuckDB's own lock is what counts.
+Trying to open a file that another process has open costs DuckDB milliseconds of processor time, ten times a second in
+each waiting process. The lock only spares these attempts: DuckDB's own lock is what counts.
 """
 
 from __future__ import annotations

@@ -216,7 +216,7 @@ def _unless_misfit(fit: Fit) -> Fit:
     return converted
 
 
-UNDECLARED_FITS: dict[str, Fit] = {
+_FITS: dict[str, Fit] = {
     "text": _text,
     "json": _json,
     "any": as_text,
@@ -225,7 +225,7 @@ UNDECLARED_FITS: dict[str, Fit] = {
     "bool": _bool,
     "timestamp": _timestamp,
 }
-UNDECLARED_FITS = {holds: _unless_misfit(fit) for holds, fit in UNDECLARED_FITS.items()}
+UNDECLARED_FITS = {holds: _unless_misfit(fit) for holds, fit in _FITS.items()}
 """Conversions by what a column of an undeclared field holds, see ``vendor_fields``."""
 DECLARED_FITS: dict[str, Fit] = {
     **UNDECLARED_FITS,

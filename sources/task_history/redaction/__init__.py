@@ -2,18 +2,23 @@
 
 redactor     removes secrets from values and texts
 documents    redacts the JSON within a text
+pairs        names that stand as values, and which values they make secret
 json_text    reads JSON within text, with the position of each value
 known        what texts are searched for
 vocabulary   words that hold nothing to look for
 draft        a text that is redacted step by step
 text         redacts text that is not JSON
 signs        secrets beside signs: addresses, commands, protocols, markup
+encodings    decodes texts within text, such as base64
 sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
 values       finds the span of the value after a name
-names        the names of secrets (the only list of them)
+names        classifies names by the values that are secrets under them; the names are in data/*.toml
+judging      judges whether a value under such a name is a secret
 lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones
+rules        reads the data files
+shapes       secrets known by their shape, such as tokens of vendors
 patterns     regular expressions for secrets, by shape and by surroundings
 own_secrets  finds the run's own secrets in text
 columns      redacts the run's own secrets in Arrow columns

@@ -10,10 +10,13 @@ In the order in which a run uses them::
     sync, backfill, audit, replay   the work of each command, as chunks of rows
     partitions          reads the partitions of a listing concurrently
     rejected            rows without a usable id, as rows of ``rejected_rows``
+    column_changes      checks the settings of columns against what is stored
+    retention           deletes rows that the warehouse no longer keeps
     phases              what several commands share: list, settle, learn integrations, load details
     statistics          loads the counts that the vendor publishes
     replay_candidates   selects the executions that may be run again
     audit_steps, audit_findings   comparison of stored steps with the API; what an audit found
+    forget              erases what is stored of a person
     plan, estimate      what a backfill would cost, without running it
     tally, run_row, run_result   counters of a run, its row in ``sync_runs``, its result for the caller
 """

@@ -1,4 +1,4 @@
-"""What a run does about its column rules before it begins: names that match nothing, another key, values of before."""
+"""Checks a run's column rules: names that match nothing, a key that changed, values stored before a rule was set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_column_rules(loader: Loader, warehouse: Warehouse, *, accepts_new_key:
             "column_not_known",
             setting=f"{rule.action}_columns",
             column=str(rule),
-            hint=f"{meant}the rule holds from the first row that has the field",
+            hint=f"{meant}the rule takes effect once a row has the field",
         )
     if rules.hash is None or accepts_new_key:
         return
@@ -90,7 +90,7 @@ def erase_old_values(loader: Loader) -> dict[str, int]:
 
 
 def old_values(loader: Loader) -> OldValues:
-    """The values that stand in the loader's dataset since before a rule was set."""
+    """The values in the loader's dataset that were stored before a rule was set."""
     text_type = sql_type("text", str(loader.client.capabilities.sqlglot_dialect))
     return OldValues(
         loader.query,

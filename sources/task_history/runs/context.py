@@ -64,7 +64,10 @@ class Partition:
 
     @property
     def counted_rejected(self) -> list[datetime]:
-        """When those began of days of which all that are known are still there, as far as is known."""
+        """The starts of the rejected rows that the vendor's counts are known to include.
+
+        Only those of days for which coverage has the same number of them: of others some may have an id by now.
+        """
         known, numbers = Counter(map(midnight, self.rejected.values())), self.coverage.rejected
         return [
             near for near in self.rejected.values() if known[midnight(near)] == numbers.get(midnight(near))

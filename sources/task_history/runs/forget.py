@@ -78,8 +78,8 @@ def forget(
     return Erased(rows, not noted.is_new, left_out)
 
 
-def erase_noted(loader: Loader, left_out: LeftOut) -> None:
-    """Erases executions that are stored although they are left out, of those that this run was the first to see.
+def erase_left_out(loader: Loader, left_out: LeftOut) -> None:
+    """Erases stored executions of forgotten people that this run was the first to recognize as theirs.
 
     A row may be stored before another list shows whose it is. Raises WarehouseUnavailable.
     """
@@ -124,7 +124,7 @@ def _note_person(loader: Loader, person: str) -> _Noted:
 
 
 def _note_erasure(loader: Loader, noted: _Noted, counts: Mapping[str, int]) -> Mapping[str, int]:
-    """Notes the erasure with its numbers of rows; returns them, of one that was killed those that it noted."""
+    """Notes the erasure with its numbers of rows and returns them; for one that was killed, the numbers that it noted."""
     name = loader.qualified(ERASURES.name)
     known = loader.query(f"SELECT table_counts FROM {name} AS r WHERE erasure_id = %s", noted.erasure_id)[1]
     if known and not noted.is_ended:

@@ -1,4 +1,4 @@
-"""Deletes what is older than it is kept (``keep_days_…``) from the warehouse of a run."""
+"""Deletes the rows that a warehouse no longer keeps (``keep_days_…``)."""
 
 from __future__ import annotations
 

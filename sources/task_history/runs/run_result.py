@@ -23,7 +23,7 @@ class BudgetLeft:
 
 @dataclass(frozen=True, slots=True)
 class BytesRead:
-    """Bytes that a warehouse billed by volume read for the run; ``limit`` is None without a limit."""
+    """Bytes that the warehouse processed and billed for the run; ``limit`` is None without a limit."""
 
     billed: int
     processed: int
@@ -56,13 +56,13 @@ class RunResult:
     steps: int
     payloads: int
     redactions: int
-    """Values in payloads that were replaced because they are secrets."""
+    """Values in rows, steps and payloads that were replaced because they are secrets."""
     rejected: int
     """Rows without a usable id that were not known before; ``rejected_rows`` has them."""
     unverified_windows: int
     """Windows that are loaded and not known to be complete; ``coverage`` says which and why."""
     deleted_rows: int | None
-    """Rows that were older than ``keep_days_…`` and were deleted; None where none were due."""
+    """Rows that were deleted because of ``keep_days_…``; None where none were due."""
     schema_changes: int
     """Fields, types and statuses that the vendor sent for the first time; ``schema_changes`` has them."""
     unresolved: int

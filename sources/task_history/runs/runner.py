@@ -279,9 +279,9 @@ def _erase_left_out(run: ActiveRun) -> None:
     """Erases what is stored of forgotten people and was not known to be theirs before this run."""
     left_out = run.loop.context.left_out
     if left_out is not None and left_out.new_ids:
-        from .forget import erase_noted
+        from .forget import erase_left_out
 
-        erase_noted(run.loader, left_out)
+        erase_left_out(run.loader, left_out)
 
 
 def _with_hint(error: Exception, system: System) -> Exception:

@@ -39,8 +39,8 @@ class Sync:
     """Lists the new executions of each partition, loads statistics, settles open executions, then loads details.
 
     ``cursor`` is the cursor in dlt's state, None before the first sync; ``rounds`` is how often the backlog of details
-    is queried, see ``phases.load_details``. ``delete_old_rows`` deletes what began before these instants, and returns the
-    number of rows by table; None leaves it there.
+    is queried, see ``phases.load_details``. ``delete_old_rows`` deletes what began before the instants that it is given,
+    and returns the number of rows by table; with None nothing is deleted.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Sync:
             raise failure
 
     def _delete_what_is_old(self) -> None:
-        """Deletes what is older than it is kept, once a day: days are deleted whole."""
+        """Deletes the rows that are no longer kept, at most once a day, since whole days are deleted."""
         context, kept = self._context, self._context.warehouse.kept
         since, deleted = context.kept_since(), kept.deleted or KeptSince()
         if self._delete_old_rows is None or not since.goes_beyond(deleted):

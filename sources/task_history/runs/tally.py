@@ -29,9 +29,9 @@ class Tally:
     lost: Window | None = None
     """The time of which the vendor purged executions before a sync could read them."""
     deleted: dict[str, int] | None = None
-    """Rows that were older than they are kept and that were deleted, by table; None where none were due."""
+    """Numbers of rows that were deleted because of ``keep_days_…``, by table; None where none were due."""
     kept_since: KeptSince = field(default_factory=KeptSince)
-    """Since when rows are kept, of the classes of which rows were deleted."""
+    """The instants before which this run deleted rows."""
     statistics_difference: tuple[int, int] | None = None
     """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
     listed: int = 0

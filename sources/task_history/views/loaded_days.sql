@@ -7,8 +7,8 @@
 --   day date: The UTC day on which executions began.
 --   state text: verified; unverified, when the vendor counts others or gave no count; partial, when a part of the day is not loaded, as on the last day; missing, when nothing of it is.
 --   covered_ms bigint: Milliseconds of the day that are loaded; 86,400,000 is all of it.
---   executions bigint: Executions that began in what is loaded of the day, when it was last read.
---   left_out bigint: How many of them are not stored because their person was forgotten.
+--   executions bigint: Executions that began in what is loaded of the day, when it was last read; left_out included.
+--   left_out bigint: How many executions of the day are not stored because their person was forgotten.
 --   api_total bigint: The vendor's count for the same; empty where it gave none.
 --   is_verified bool: Whether they are known to be all that the vendor has.
 --   reason text: Why they are not known to be all; empty where they are, and where that was not noted.

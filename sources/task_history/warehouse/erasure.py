@@ -31,7 +31,7 @@ _KEYS_PER_STATEMENT = 100
 
 
 class Erasure:
-    """What the dataset holds of the person whom rows name by one of the texts ``person``.
+    """What the dataset holds of one person; ``person`` are the texts by which rows name them.
 
     Raises, from every method: WarehouseUnavailable.
     """
@@ -91,7 +91,7 @@ class Erasure:
             )
 
     def notes(self, ids: Collection[str], now: str) -> Iterator[Statement]:
-        """The statements that take the person and these ids of executions out of what runs noted of themselves.
+        """The statements that take the person and these ids of executions out of the records of runs.
 
         ``now`` is the instant of writing as an SQL expression.
         """

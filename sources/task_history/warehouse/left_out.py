@@ -38,7 +38,7 @@ FORGOTTEN = Table(
 )
 _EXECUTION_COLUMNS = ("workflow_execution_id", "execution_id", "new_execution_id")
 _MAX_CACHED = 100_000
-"""People of whom it is cached whether they were forgotten."""
+"""Maximum people of whom it is remembered whether they were forgotten."""
 
 
 def listings(system: System) -> tuple[System, ...]:
@@ -47,7 +47,7 @@ def listings(system: System) -> tuple[System, ...]:
 
 
 def execution_columns(system: System) -> dict[str, tuple[Column, ...]]:
-    """The columns that hold the id of an execution, by table, without the tables of executions."""
+    """The columns that refer to an execution by its id, by table, without the tables of executions themselves."""
     logs = {one.details.log.name for one in listings(system)}
     lists = {one.executions.name for one in listings(system)}
     columns = {
@@ -103,10 +103,10 @@ class LeftOut:
         self._ids: set[str] = set()
         self._starts: dict[str, list[datetime]] = defaultdict(list)
         self._seen: dict[str, dict[str, datetime | None]] = defaultdict(dict)
-        """Those that answers showed to this run, with their ids, by table."""
+        """Starts by id of the left-out executions that answers showed to this run, by table."""
         self._unwritten: dict[tuple[str, str], datetime | None] = {}
         self.new_ids: dict[str, set[str]] = defaultdict(set)
-        """Ids of those that were first seen by this run, by table."""
+        """Ids of the left-out executions that no run has noted before this one, by table."""
         self._is_forgotten: dict[str, bool] = {}
         self._lock = Lock()
         for execution, table, start in executions:
@@ -170,7 +170,7 @@ class LeftOut:
                             self._note(linked, str(identity), None, is_seen=False)
 
     def add(self, table: str, identity: str, start: datetime | None) -> None:
-        """Leaves an execution out that is stored."""
+        """Notes a stored execution as left out."""
         with self._lock:
             self._note(table, identity, start, is_seen=False)
 
@@ -233,15 +233,15 @@ class LeftOut:
             for (table, execution), start in unwritten.items()
         ]
 
-    # What the warehouse would hold
+    # Numbers and ids, as counts and audits need them
 
     def count(self, table: str, window: Window) -> int:
-        """How many that began in the window are left out of the table."""
+        """Number of executions that began in the window and are left out of the table."""
         starts = self._starts[table]
         return bisect_left(starts, window.end) - bisect_left(starts, window.start)
 
     def on_day(self, table: str, day: datetime) -> int | None:
-        """How many that began on the day, by its midnight, are left out of the table; None for none."""
+        """Number of executions that began on the day after this midnight and are left out of the table; None for none."""
         return self.count(table, Window(day, day + timedelta(days=1))) or None
 
     def noted_in(self, coverage: Iterable[Row]) -> list[Row]:
@@ -255,18 +255,18 @@ class LeftOut:
         ]
 
     def newest_start(self, table: str) -> datetime | None:
-        """When the newest began that is left out of the table."""
+        """Start of the newest execution that is left out of the table; None without any."""
         return self._starts[table][-1] if self._starts[table] else None
 
     def seen(self, table: str, window: Window | None = None) -> set[str]:
-        """Ids of those that answers showed to this run, of a window if it is given."""
+        """Ids of the left-out executions that answers showed to this run, of a window if it is given."""
         with self._lock:
             seen = self._seen[table].items()
             return {key for key, start in seen if window is None or (start is not None and start in window)}
 
 
 def read_left_out(query: Query, qualified: Callable[[str], str], system: System) -> LeftOut | None:
-    """What is left out of the dataset that has the table of forgotten people; None where nobody is in it."""
+    """What is left out of a dataset that has the table of forgotten people; None where that table is empty."""
     people = query(f"SELECT person_hash, hash_key FROM {qualified(FORGOTTEN.name)} AS f")[1]
     if not people:
         return None

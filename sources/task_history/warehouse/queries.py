@@ -32,7 +32,7 @@ class Warehouse(BacklogQueries):
     """The executions of forgotten people, which count as stored; None where nobody was forgotten."""
 
     def leaving_out(self, left_out: LeftOut | None) -> Warehouse:
-        """This warehouse, without the executions of forgotten people."""
+        """This warehouse, in whose counts and ids the executions of forgotten people stand as if they were stored."""
         warehouse = self._like(self._name, self._system, self._selection)
         warehouse.left_out = left_out
         return warehouse
@@ -363,7 +363,7 @@ class Warehouse(BacklogQueries):
         return [str(text) for text, _ in rows]
 
     def unfinished_runs(self) -> list[Row]:
-        """Runs whose outcome is ``running``; notes what runs have deleted, which the same query tells."""
+        """Runs whose outcome is ``running``; also keeps what runs have deleted, which the same query gives."""
         rows = self._records(
             f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL"
         )

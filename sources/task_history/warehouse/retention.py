@@ -1,4 +1,6 @@
-"""Retention in the warehouse: since when rows of each class are kept (``keep_days_…``), and which rows are older.
+"""How long the warehouse keeps rows (``keep_days_…``): since when those of each class are kept, and which are older.
+
+The vendor's own retention is the setting ``retention_days``, see ``Context.horizon``.
 
 Days are kept whole: rows go once their day, UTC, is older. Executions that are still open stay until they have ended. The
 rows of ``coverage`` go with the executions, so that coverage says what is there; the log of details stays with its
@@ -35,7 +37,7 @@ class KeptSince:
         return KeptSince(*(max(filter(None, pair), default=None) for pair in pairs))
 
     def goes_beyond(self, other: KeptSince) -> bool:
-        """Whether rows are to go that are kept by the other."""
+        """Whether rows are to be deleted that the other keeps."""
         return (self | other) != other
 
     @property
@@ -78,7 +80,7 @@ class Kept:
 
 
 class OldRows:
-    """Finds what is older than it is kept, as conditions on each table.
+    """Finds the rows that are no longer kept, as conditions on each table.
 
     ``name`` gives the qualified name of a table; ``literal`` renders an instant as an SQL constant where reading is
     billed, so that partitions are pruned, and is None elsewhere.
@@ -109,7 +111,7 @@ class OldRows:
             yield from self._with_executions(self._since.executions)
 
     def _with_executions(self, since: datetime) -> Iterator[tuple[str, SqlCondition]]:
-        """What goes with the executions that began before, and these, but for those that are still open."""
+        """The executions that began before and all that belongs to them, except where an execution is still open."""
         states = tables.STATES.name, self._older("seen_at", since, otherwise="last_seen_at")
         for one in self._listings:
             log = one.details.log

@@ -53,15 +53,14 @@ SYNC_RUNS = Table(
         bigint("rejected", "Rows without a usable id that it kept in rejected_rows."),
         bigint(
             "deleted_rows",
-            "Rows that were older than keep_days_… and that it deleted; empty where none were due.",
+            "Rows that it deleted because of keep_days_…; empty where no deletion was due.",
         ),
         timestamp(
-            "executions_kept_since", "What began before is deleted since this run; empty where none is."
+            "executions_kept_since",
+            "The run deleted executions that began before this; empty where no deletion was due.",
         ),
-        timestamp("steps_kept_since", "Steps of executions that began before are deleted since this run."),
-        timestamp(
-            "payloads_kept_since", "Payloads of executions that began before are deleted since this run."
-        ),
+        timestamp("steps_kept_since", "The run deleted steps of executions that began before this."),
+        timestamp("payloads_kept_since", "The run deleted payloads of executions that began before this."),
         bigint(
             "unresolved",
             "Executions that it found purged while they were open (resolution unresolved_at_retention).",
@@ -100,7 +99,9 @@ EVIDENCE = (
     "version of this connector noted nothing."
 )
 REJECTED = "Rows of the vendor's without a usable id, kept in rejected_rows; the vendor counts them too."
-LEFT_OUT_ON_DAY = "How many of them are not stored because their person was forgotten; empty for none."
+LEFT_OUT_ON_DAY = (
+    "How many executions of the day are not stored because their person was forgotten; empty for none."
+)
 
 COVERAGE = Table(
     "coverage",
@@ -121,7 +122,7 @@ COVERAGE = Table(
             "windows",
             "JSON list of the windows that are loaded, each as [start, end]; more than one where there are gaps.",
         ),
-        bigint("executions", "Executions loaded for the windows when they were last read."),
+        bigint("executions", "Executions of the windows when they were last read, left_out included."),
         bigint("api_total", "The vendor's count for the windows; empty where it gave none."),
         boolean("is_verified", "Whether they are known to be all that the vendor has."),
         text("evidence", EVIDENCE),
@@ -240,14 +241,14 @@ REPLAYS = Table(
 
 ERASURES = Table(
     "erasures",
-    "One row per time that a person was forgotten: when, and how many rows were erased; not who.",
+    "One row per erasure of what was stored of a person: when, and how many rows; not who.",
     ("erasure_id",),
     (
         text("erasure_id", "A random id."),
         text("system", "The system whose rows were erased."),
         timestamp("started_at", "When it began."),
         timestamp(
-            "ended_at", "When nothing was left to erase; empty while it is at work, or where it was killed."
+            "ended_at", "When everything was erased; empty while it is active, or where it was killed."
         ),
         bigint("row_count", "How many rows it erased."),
         text("table_counts", "How many of them by table, as a JSON object."),
@@ -304,7 +305,10 @@ SCHEMA_CHANGES = Table(
     "documented.",
     ("change_id",),
     (
-        text("change_id", "Made of all but the time and the run: the same change is here once."),
+        text(
+            "change_id",
+            "Made of the kind, the table, the column and the status, so that a change is here once.",
+        ),
         timestamp("seen_at", "When this connector saw it first."),
         text(
             "kind",

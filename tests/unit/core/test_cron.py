@@ -31,9 +31,9 @@ def test_a_schedule_of_five_fields_is_taken(schedule: str) -> None:
 @pytest.mark.parametrize(
     ("schedule", "reason"),
     [
-        ("whenever", "1 in place of 5"),
-        ("@hourly", "1 in place of 5"),
-        ("0 0 * * * *", "6 in place of 5"),
+        ("whenever", "1 fields instead of 5"),
+        ("@hourly", "1 fields instead of 5"),
+        ("0 0 * * * *", "6 fields instead of 5"),
         ("60 * * * *", "minute '60' is not from 0 to 59"),
         ("0 24 * * *", "hour '24' is not from 0 to 23"),
         ("0 0 0 * *", "day '0' is not from 1 to 31"),
