@@ -90,7 +90,7 @@ class SchemaChanges:
             table=row["table_name"],
             column=row["column_name"],
             type=row["type"],
-            **({"status": row["status"]} if row["status"] is not None else {}),
+            status=row["status"],
             hint="the vendor sends it for the first time; it is kept, and noted in schema_changes",
         )
 

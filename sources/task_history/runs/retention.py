@@ -35,5 +35,5 @@ def delete_old_rows(loader: Loader, since: KeptSince) -> dict[str, int]:
     if statements:
         change(loader, lambda _: statements)
         loader.checkpoint()
-    log.info("old_rows_deleted", rows=sum(found.values()), **found)
+    log.info("old_rows_deleted", rows=sum(found.values()), tables=", ".join(found))
     return found
