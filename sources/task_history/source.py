@@ -102,8 +102,8 @@ def paragon(
             warehouse.
         exclude_columns: columns that are never written, also of fields that the vendor does not
             document.
-        hash_columns: columns of which a keyed hash is written and not the value: the same for the
-            same value, so that joins work.
+        hash_columns: columns in which a keyed hash is written in place of the value; equal values
+            have equal hashes, for joins.
         hash_key: the key of hash_columns; keep it as long as the warehouse.
         fault_deadline_s: how many seconds a failing request is tried again.
         timeout_s: how many seconds an answer may take.

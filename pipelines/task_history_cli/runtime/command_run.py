@@ -110,7 +110,7 @@ def no_other_run(settings: Settings, target: Target, *, task: str) -> Iterator[P
     """Context manager: holds the locks of all runs on the dataset, so that none begins; yields the working folder.
 
     Raises:
-        AlreadyRunning: one is at work, as far as locks show.
+        AlreadyRunning: a run is active, as far as locks show.
         ConfigurationError, WarehouseUnavailable.
     """
     folder = working_folder(target)
@@ -127,7 +127,7 @@ def no_other_run(settings: Settings, target: Target, *, task: str) -> Iterator[P
 
 
 def all_lanes() -> list[Lane]:
-    """The lanes of a dataset, each with all its numbers."""
+    """All lanes of a dataset; one that several processes may use at a time is there once for each of its numbers."""
     return [numbered for lane in (SYNC, SHARDS, AUDIT, REPLAY) for numbered in lane.numbered]
 
 

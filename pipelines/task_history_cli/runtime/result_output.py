@@ -37,7 +37,7 @@ def lines(result: dict[str, Any]) -> list[str]:
             f"Lost for good: executions that began from {span} were purged by the vendor before this sync."
         )
     if result["deleted_rows"]:
-        text.append(f"Deleted: {result['deleted_rows']:,} rows that are older than keep_days keeps them.")
+        text.append(f"Deleted: {result['deleted_rows']:,} rows that were older than keep_days_… allows.")
     if result["unresolved"]:
         text.append(
             f"Unresolved: {result['unresolved']:,} executions were still open as the vendor's retention passed over "

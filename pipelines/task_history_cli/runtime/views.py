@@ -53,7 +53,7 @@ def after_first_commit(
 
 
 def after(current: ActiveRun, *, has_views: bool = False) -> None:
-    """Updates the views unless there are, and checks what the run changed.
+    """Updates the views unless ``has_views``, and checks what the run changed.
 
     Never raises: the rows are loaded in any case.
     """

@@ -51,10 +51,10 @@ class Absent:
 
 LEFT_OUT = Reason(
     "left_out",
-    "Its person was forgotten, by task-history forget: it is left out of the warehouse.",
-    "Nothing brings it back: that is what was asked for.",
+    "It belongs to a person who was forgotten by task-history forget: it is left out of the warehouse.",
+    "Nothing: no sync or backfill loads it again.",
 )
-"""Why an execution is not there that belongs to a person who was forgotten."""
+"""The reason of an execution of a person who was forgotten."""
 
 
 def absent(facts: Absent) -> Reason:

@@ -190,7 +190,7 @@ class Pages:
         return page
 
     def _set_partition(self, rows: Sequence[Row]) -> None:
-        """Has rows that name no partition name the one that was asked for. Raises UnexpectedResponse for another."""
+        """Sets the partition that was asked for in rows that name none. Raises UnexpectedResponse for another one."""
         name, column = self._system.listing.partitioned_by, self._partition
         if column is None or name not in self._filters:
             return

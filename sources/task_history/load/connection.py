@@ -33,7 +33,8 @@ _MAX_OPEN_S = 4.0
 
 _left_open: SharedConnection | None = None
 """The connection that the last run of this process left open for the next one."""
-_is_left_open = False
+_leaves_open = False
+"""Whether each run of this process leaves its connection open for the next one."""
 
 
 def leave_open_between_runs() -> None:
@@ -41,9 +42,9 @@ def leave_open_between_runs() -> None:
 
     For a process that syncs one account after the other.
     """
-    global _is_left_open  # noqa: PLW0603 - a property of the process
-    if not _is_left_open:
-        _is_left_open = True
+    global _leaves_open  # noqa: PLW0603 - a property of the process
+    if not _leaves_open:
+        _leaves_open = True
         # DuckDB ends the process with an error where Python's end interrupts the thread that closes the file.
         atexit.register(_close_left_open)
 
@@ -141,7 +142,7 @@ class SharedConnection:
         It is closed for other processes as while a run waits. The caller holds ``lock``.
         """
         global _left_open  # noqa: PLW0603 - the next run finds it there
-        if not (_is_left_open and self._is_exclusive and self._stays_open and self._is_open.is_set()):
+        if not (_leaves_open and self._is_exclusive and self._stays_open and self._is_open.is_set()):
             self.close()
             return
         self._waits += 1

@@ -1,4 +1,4 @@
-"""A text that is redacted step by step, with the replacements made so far."""
+"""A text while it is redacted, with the replacements made so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .folding import lowered
 class Draft:
     """A text that is redacted step by step, with the replacements made so far.
 
-    ``telling`` holds the words of the text that may tell of a secret, each between blanks: signs are looked for there.
+    ``telling`` holds only the words of the text that may tell of a secret, each between blanks. Signs are
+    looked for there, since it is much shorter than the text.
     """
 
     def __init__(self, text: str, telling: str) -> None:

@@ -292,7 +292,7 @@ ANY_FORM = re.compile("|".join(re.escape(sign) for sign in sorted({sign for sign
 NAMED_FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" in pattern.groupindex)
 """The forms that hold a name, too."""
 
-# 您的验证码是123456, 認証コードは123456です: languages that part no words.
+# 您的验证码是123456, 認証コードは123456です: languages that do not separate words.
 UNPARTED = re.compile(
     rf"(?:{'|'.join(name for name in names.OTHER_LANGUAGES if not name[0].isspace() and ord(name[0]) > 0x2E80)})"
     r"[是为為はが은는이가：:、]{0,2}[ ]?[「『\[【(]?(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"

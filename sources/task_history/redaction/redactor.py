@@ -187,7 +187,7 @@ class _Pass(DocumentPass):
         return new if is_changed else value
 
     def _named_value(self, name: str, value: Json, depth: int) -> Json:
-        """Redacts a value whose name is none of a secret."""
+        """Redacts a value whose own name is not that of a secret."""
         if type(value) is list:
             return self._list_of(name, value, depth)
         return self._object_of(name, value, depth) if type(value) is dict else self.value(value, depth)
@@ -199,7 +199,7 @@ class _Pass(DocumentPass):
         return pairs.sheet_kinds(value, self._kind_of_value) if pairs.are_cells(names) else {}
 
     def _object_of(self, name: str, value: dict[str, Json], depth: int) -> Json:
-        """Redacts an object whose name tells which of its fields are secrets, or that its key is none."""
+        """Redacts an object whose name says which of its fields are secrets, or that its "key" is not one."""
         kept = self.value(value, depth)
         if kept is MARK or not isinstance(kept, dict):
             return kept
@@ -207,6 +207,7 @@ class _Pass(DocumentPass):
             if kept.get(field, MARK) != MARK and is_secret_in_object(field, value[field]):
                 kept = {**kept, field: self.whole(value[field])}
         if (key := value.get("key")) and kept.get("key") == MARK != key and pairs.has_key_that_names(name):
+            # Its name alone made it a secret: it stays, unless it looks like one.
             self.count -= 1
             kept = {**kept, "key": self.value(key, depth)}
         return value if kept == value else kept

@@ -1,4 +1,4 @@
-"""Secrets beside characteristic signs: addresses, flags of commands, lines of protocols, markup."""
+"""Secrets beside signs: texts that tell of a secret by themselves, as in addresses, commands, protocols and markup."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MARKS = frozenset(["", *"\"'`.,;:-/|"])
 
 
 class SignPass:
-    """Finds secrets beside characteristic signs."""
+    """Finds secrets beside such signs."""
 
     def __init__(self, known: Known) -> None:
         self._kind = known.kind

@@ -212,7 +212,7 @@ class SystemSettings:
         example=["workflow_executions.user_id"],
     )
     hash_columns: tuple[str, ...] = setting(
-        "Columns of which a keyed hash is written and not the value: the same for the same value, so that joins work.",
+        "Columns in which a keyed hash is written in place of the value; equal values have equal hashes, for joins.",
         default=(),
         example=["*.user_id"],
     )

@@ -1,4 +1,4 @@
-"""The person for whom an execution ran."""
+"""The person whom an execution names: for whom it ran, or who began it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The person for whom an execution ran, as the vendor names them."""
+    """Where the vendor's executions name their person."""
 
     column: str
     """The column of ``executions`` that names them."""
     linked: Mapping[str, str] = field(default_factory=dict)
-    """Where a row of another list of the account is about the same run: that list's table, by the column with its id."""
+    """The tables of other lists of the account whose rows belong to the same person, by the column with the row's id."""

@@ -119,7 +119,7 @@ def test_the_next_run_of_the_process_takes_the_open_file_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two runs of a fleet's process the file is not opened anew, and not kept beyond what one run may."""
-    monkeypatch.setattr(connection, "_is_left_open", True)
+    monkeypatch.setattr(connection, "_leaves_open", True)
     monkeypatch.setattr(connection, "_IDLE_S", 600.0)
     monkeypatch.setattr(connection, "_MAX_OPEN_S", 600.0)
     first = _loader(tmp_path, "paragon")
@@ -138,7 +138,7 @@ def test_a_file_is_not_opened_while_the_same_process_closes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is the process's: closing would give it up for the one who has just opened the file, too."""
-    monkeypatch.setattr(connection, "_is_left_open", True)
+    monkeypatch.setattr(connection, "_leaves_open", True)
     monkeypatch.setattr(connection, "_IDLE_S", 600.0)
     second = _loader(tmp_path, "paragon_second")
     second.close()
@@ -179,7 +179,7 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To close it anywhere in the process gives up DuckDB's lock: two processes would write at once."""
-    monkeypatch.setattr(connection, "_is_left_open", True)
+    monkeypatch.setattr(connection, "_leaves_open", True)
     opened: list[str] = []
     is_watched = True
 
