@@ -198,7 +198,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     mend = (
         f"The next sync looks at that time again and brings it: {words.call('sync')}"
         if is_soon
-        else f"Compare and mend that day: {words.days('audit', when, '--repair')}"
+        else f"Compare and repair that day: {words.days('audit', when, '--repair')}"
     )
     if reply is None or not reply.is_there:
         return Reason(
@@ -268,7 +268,7 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
     began_at: datetime | None = reply.started_at if reply else None
     began_at = began_at or traces.get(words.system.started_column)
     mend = (
-        f"Compare and mend that day: {words.days('audit', Window(began_at, began_at + MS), '--repair')}"
+        f"Compare and repair that day: {words.days('audit', Window(began_at, began_at + MS), '--repair')}"
         if began_at
         else ""
     )

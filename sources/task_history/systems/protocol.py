@@ -284,7 +284,7 @@ class Details(Generic[S]):
     """The steps of all answers about one execution, each once. Steps that have the same id stay apart."""
     may_lack_steps: str = ""
     """SQL for the ids of executions of which an earlier version, with the step's id alone as key, may have stored fewer
-    steps than there were without its count showing it; ``{steps}`` is the table of steps. Empty where the count shows it."""
+    steps than there were, unseen in its count; ``{steps}`` is the table of steps. Empty where the count shows it."""
     is_gone: Callable[[int, str], bool] = lambda status, message: status in GONE_STATUSES
     """Whether a refused single read (status, message) means that the vendor no longer has the execution."""
 

@@ -37,7 +37,7 @@ class Cost:
     processed: int = 0
     """Bytes that were processed."""
     billed: int = 0
-    """Bytes billed for ``processed``, as the warehouse says, or else by ``billed``."""
+    """Bytes billed for them, as the warehouse says, or where it does not, as the function ``billed`` computes them."""
     reserved: int = 0
     """Bytes that the merges of the present commit may be billed for."""
     labels: dict[str, str] = field(default_factory=dict)
