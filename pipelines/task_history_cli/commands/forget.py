@@ -109,7 +109,7 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
     """Erases the person's rows and notes that they are left out from now on.
 
     Raises:
-        AlreadyRunning: a run is at work on the dataset.
+        AlreadyRunning: a run is active on the dataset.
         WarehouseUnavailable: the same command goes on where this one ended.
     """
     began = time.monotonic()

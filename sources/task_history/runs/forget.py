@@ -57,7 +57,7 @@ def forget(
 ) -> Erased:
     """Forgets the person whom rows name by one of the texts ``person``, the first of which is the vendor's id.
 
-    ``loader`` is prepared, no other run is at work on its dataset, and no working folder of ``folders`` has a pending
+    ``loader`` is prepared, no other run is active on its dataset, and no working folder of ``folders`` has a pending
     package. ``staging`` are the staging datasets.
 
     Raises:

@@ -32,7 +32,7 @@ FORGOTTEN = Table(
         text("person_hash", "A keyed hash of the person's id."),
         text("hash_key", "The key of the hash, random, the same in all rows."),
         timestamp("forgotten_at", "When the person was forgotten."),
-        text("erasure_id", "The erasure that is, or was, at work (erasures.erasure_id)."),
+        text("erasure_id", "The person's erasure (erasures.erasure_id)."),
         LOADED_AT,
     ),
 )
@@ -119,8 +119,6 @@ class LeftOut:
         self._ids.add(key[1])
         if start is not None:
             self._starts[key[0]].append(start)
-
-    # What belongs to a forgotten person
 
     def is_forgotten(self, person: Json) -> bool:
         """Whether that is the id of a person who was forgotten."""
