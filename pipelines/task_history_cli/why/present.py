@@ -143,7 +143,7 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
             Reason(
                 "details_too_large",
                 f"Its steps were asked for at {at}: {log_row.get('unreadable_reason') or 'the answer was too large.'}",
-                "Raise answer_max_bytes and delete its row from the log of details: the next sync asks again.",
+                "Raise answer_max_bytes and delete its row from the details log: the next sync asks again.",
             )
         ]
     if outcome != "loaded":

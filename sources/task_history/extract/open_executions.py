@@ -269,7 +269,7 @@ class OpenExecutions:
             log.warning("execution_not_read", id=item.id, reason=str(outcome))
 
     def _unreadable(self, identity: str, tries: int, started_at: datetime | None, failure: Failure) -> Chunk:
-        """The note in the log of details that so many runs could not read an open execution."""
+        """The note in the details log that so many runs could not read an open execution."""
         unread = ReadProblem.until_later((str(failure),), tries=tries, now=self._now())
         log.warning(
             "execution_not_read",

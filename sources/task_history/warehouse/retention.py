@@ -3,7 +3,7 @@
 The vendor's own retention is the setting ``retention_days``, see ``Context.horizon``.
 
 Days are kept whole: rows go once their day, UTC, is older. Executions that are still open stay until they have ended. The
-rows of ``coverage`` go with the executions, so that coverage says what is there; the log of details stays with its
+rows of ``coverage`` go with the executions, so that coverage says what is there; the details log stays with its
 execution, so that steps and payloads that are gone are not asked for again.
 """
 
