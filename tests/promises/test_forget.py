@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +30,7 @@ from task_history.runs.lock import lock_path, run_lock
 from task_history.systems.protocol import System
 from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.altering import altering
 from tests.support.place import Place
 from tests.support.short import short
 
@@ -318,6 +321,40 @@ def test_a_row_that_was_stored_before_it_was_known_whose_it_is(tmp_path: Path) -
         assert place.query(f"SELECT 1 FROM b3os.run_nodes WHERE workflow_execution_id = '{run}'") == []
         assert traces(place.folder, {user, run}) == {}
         assert people(place, system)["executions"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_every"),
+    short(
+        product(("[7, true]", '{"name": "x"}', "true", "1e22", "5", r'"a\ud800\u0000"'), (True, False)),
+        kept=[('{"name": "x"}', True), ("true", False)],
+    ),
+)
+def test_people_whom_the_vendor_names_by_something_other_than_a_text(
+    sent: str, is_every: bool, tmp_path: Path
+) -> None:
+    """A person is forgotten by the id as it is stored, whatever the vendor sends; later executions stay out, too."""
+
+    def alter(_: str, body: bytes) -> bytes:
+        pattern = rb'"userId":"[^"]*"' if is_every else rb'"userId":"[^"]*[02468]"'
+        return re.sub(pattern, lambda _: b'"userId":' + sent.encode(), body)
+
+    world = {**WORLD, "workflows": 1, "failed": 0.0}
+    with (
+        SandboxProcess(executions=60, seed=6, future_hours=60, **world) as sandbox,
+        altering(sandbox.base_url, alter) as url,
+    ):
+        place = Place(tmp_path, sandbox, integrations=None, retention_days=0, steps="none", base_url=url)
+        place.sync()
+        before = people(place, systems.find("paragon"))["workflow_executions"]
+        user, number = before.most_common(1)[0]
+        assert number > 10
+        forget(place, user, "--yes")
+        sandbox.advance(48 * 3600)
+        assert place.sync()["complete"]
+        assert user not in people(place, systems.find("paragon"))["workflow_executions"]
+        ((left_out,),) = place.query("SELECT count(*) FROM paragon.left_out_executions")
+        assert left_out > number
 
 
 def test_a_dlt_source_leaves_forgotten_people_out(paragon: tuple[Place, SandboxProcess, str]) -> None:

@@ -18,7 +18,7 @@ from ..core.json_reading import parse
 from ..core.models import Row, Table
 from ..systems.protocol import System
 from .dataset import Query, utc
-from .left_out import execution_columns, listings, person_in
+from .left_out import execution_columns, listings, person_in, person_text
 from .names import Names
 from .sql_text import SqlCondition, Statement
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, of
@@ -221,7 +221,7 @@ class Erasure:
         except ValueError:
             # It was cut: then any mention of the person counts.
             return exact_json(text) in value
-        return system is not None and isinstance(row, dict) and str(person_in(system, row)) == text
+        return system is not None and isinstance(row, dict) and person_text(person_in(system, row)) == text
 
     def _filters(self, table: Table) -> set[str]:
         """The filters in the table that name the person."""

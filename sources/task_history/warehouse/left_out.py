@@ -16,6 +16,7 @@ from threading import Lock
 
 from ..core.columns import LOADED_AT, text, timestamp
 from ..core.escapes import without_nul
+from ..core.json import exact_json
 from ..core.json_reading import parse
 from ..core.keyed_hash import KeyedHash
 from ..core.models import Column, Json, Row, Table, Window
@@ -122,9 +123,9 @@ class LeftOut:
 
     def is_forgotten(self, person: Json) -> bool:
         """Whether that is the id of a person who was forgotten."""
-        if person is None or person == "" or isinstance(person, list | dict):
+        if person is None or person == "":
             return False
-        identity = without_nul(str(person))
+        identity = person_text(person)
         found = self._is_forgotten.get(identity)
         if found is None:
             found = any(one.person(identity) in self._people for one in self._hashes)
@@ -281,6 +282,11 @@ def read_left_out(query: Query, qualified: Callable[[str], str], system: System)
 def person_in(system: System, row: Mapping[str, Json]) -> Json:
     """The person whom an execution, a row of the vendor's, names; None for nobody."""
     return _value(system.executions, system.person.column, row) if system.person else None
+
+
+def person_text(person: Json) -> str:
+    """The person as the column of text that names them holds it: a text as it is, anything else as JSON."""
+    return without_nul(person if isinstance(person, str) else exact_json(person))
 
 
 def _value(table: Table, name: str, row: Mapping[str, Json]) -> Json:
