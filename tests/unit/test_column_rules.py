@@ -148,3 +148,37 @@ def test_key_is_in_no_text_of_the_rules() -> None:
     """What is stored and shown of the rules tells which key it was, and not the key."""
     found = rules(hash_columns=["*.user_id"])
     assert KEY not in f"{found.text} {found!r} {found.of('workflow_executions')!r}"
+
+
+def test_names_in_other_letters_are_told_apart() -> None:
+    """A rule is about the field of its name in any script, and about no other one of which as few letters are ASCII."""
+    entries = ["*.\u0438\u043c\u044f", "*.gr\u00f6\u00dfe", "*.\u0438\u043c\u044f1", "*.stra_e"]
+    of = rules(exclude_columns=entries).of("workflow_executions")
+    left_out = (
+        "\u0438\u043c\u044f",
+        "\u0418\u043c\u044f",
+        "Gr\u00f6\u00dfe",
+        "gr_e",
+        "\u0438\u043c\u044f1",
+        "_1",
+        "stra\u00dfe",
+    )
+    assert [name for name in left_out if of.action(name) != "exclude"] == []
+    others = (
+        "\u043f\u043e\u043b\u0435",
+        "\u540d\u524d",
+        "gr\u00e4e",
+        "\u043f\u043e\u043b\u04351",
+        "_",
+        "",
+        "status",
+        "run_duration",
+    )
+    assert [name for name in others if of.action(name) is not None] == []
+
+
+@pytest.mark.parametrize("entry", ["*.*", "workflow_executions.*", "*._", "*.__v2"])
+def test_a_name_without_a_letter_is_refused(entry: str) -> None:
+    """A rule that could mean no field is no rule: an asterisk does not stand for all columns."""
+    with pytest.raises(ConfigurationError, match="names no column"):
+        rules(exclude_columns=[entry])

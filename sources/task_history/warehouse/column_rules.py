@@ -30,7 +30,10 @@ from . import tables
 Action = Literal["exclude", "hash"]
 ANY_TABLE = "*"
 _RULE = re.compile(r"([^.\s]+)\.([^.\s]+)")
-_NOT_ALPHANUMERIC = re.compile("[^a-z0-9]+")
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+_LEFT = "?"
+"""Marks what is left in ASCII of the name of a rule that has other letters: it is compared with ASCII names only."""
 _SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
 """What is added to the name of a column where another one has it, or for values that do not fit the first."""
 
@@ -38,6 +41,24 @@ _SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
 def _comparable(name: str) -> str:
     """The same for a vendor's key and for the warehouse's names for it."""
     return _NOT_ALPHANUMERIC.sub("", _SECOND_NAME.sub("", name.lower()))
+
+
+def _forms(name: str) -> tuple[str, str]:
+    """The comparable form of a name, and what warehouses leave of it, which write letters other than ASCII as ``_``."""
+    form = _comparable(name)
+    return form, _NOT_ASCII.sub("", form)
+
+
+def _forms_of_rule(name: str) -> set[str]:
+    """The forms that the fields have one of which the rule of that name is about."""
+    form, left = _forms(name)
+    return {form} if left in (form, "") else {form, left + _LEFT}
+
+
+def _forms_of_field(name: str) -> tuple[str, str]:
+    """The forms of a field or column: its own, and that by which it may stand for the field of another spelling."""
+    form, left = _forms(name)
+    return form, left + _LEFT if left == form else left
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,9 @@ class TableRules:
         name = stored_column(name) or name
         if name in self.unruled:
             return None
-        return self.declared.get(name) or self.others.get(_comparable(name))
+        return self.declared.get(name) or next(
+            filter(None, map(self.others.get, _forms_of_field(name))), None
+        )
 
     def hashed(self, value: Json) -> Json:
         """The hash of the value's text; None stays None."""
@@ -103,7 +126,9 @@ class Rule:
 
     def is_about(self, table: str, column: str) -> bool:
         """Whether the stored column is meant."""
-        return self.table in (table, ANY_TABLE) and _comparable(column) == _comparable(self.column)
+        return self.table in (table, ANY_TABLE) and not _forms_of_rule(self.column).isdisjoint(
+            _forms_of_field(column)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +259,8 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
             f"{setting}: {entry!r} is not TABLE.COLUMN, or *.COLUMN for every table. {meant}"
         )
     name, column = parts.groups()
+    if not _comparable(column):
+        raise ConfigurationError(f"{setting}: {entry!r} names no column. Name each one, as in *.user_id.")
     if name != ANY_TABLE and name not in stored:
         if name in {table.name for table in tables.of(system)}:
             raise ConfigurationError(
@@ -317,12 +344,12 @@ def _table_rules(table: Table, rules: Iterable[Rule], hash_: KeyedHash | None) -
     for rule in rules:
         column = _declared(table, rule.column)
         names = {rule.column} if column is None else {column.name, column.source or column.name}
-        for name in names:
-            if others.get(_comparable(name), rule.action) != rule.action:
+        for form in set().union(*map(_forms_of_rule, names)):
+            if others.get(form, rule.action) != rule.action:
                 raise ConfigurationError(
                     f"{table.name}.{rule.column} is in exclude_columns and in hash_columns: take it out of one."
                 )
-            others[_comparable(name)] = rule.action
+            others[form] = rule.action
         if column is not None:
             declared |= dict.fromkeys(names, rule.action)
     every = {name for one in table.columns for name in (one.name, one.source) if name}
