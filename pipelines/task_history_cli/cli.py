@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -41,6 +42,7 @@ COMMANDS = {
     "sandbox": "serve a fake vendor API on this machine, for tests",
 }
 EXIT_CODES = "\n".join(["exit codes:", *(f"  {code:<5d}{code.meaning}" for code in ExitCode)])
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -100,6 +102,15 @@ def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.N
     if "ids" in args:
         args.ids = [*args.ids, *(word for word in rest if not word.startswith("-"))]
         rest = [word for word in rest if word.startswith("-")]
+    for name, value in vars(args).items():
+        # What the shell gave that is no UTF-8 stands as half a surrogate pair, which no warehouse and no vendor takes.
+        if any(
+            _SURROGATE.search(text)
+            for text in (value if isinstance(value, list) else [value])
+            if isinstance(text, str)
+        ):
+            parser.prog = " ".join(filter(None, (parser.prog, args.command)))
+            parser.error(f"the value of {name} is no text in UTF-8.")
     if rest:
         parser.prog = " ".join(filter(None, (parser.prog, args.command)))
         parser.error(f"unknown argument{'s' * (len(rest) > 1)}: {' '.join(rest)}.")

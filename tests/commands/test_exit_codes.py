@@ -52,6 +52,12 @@ def test_the_readme_states_each_code() -> None:
         assert table[f"{code:d}"].startswith(code.meaning)
 
 
+@pytest.mark.parametrize("words", [("why", "paragon", "a\udcff"), ("forget", "paragon", "--user", "a\udcff")])
+def test_a_value_that_is_no_text_is_wrong_usage(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Bytes that are no UTF-8 are refused by the option's name, before anything is asked for them."""
+    assert "is no text in UTF-8. See" in Place(tmp_path, None).run(*words, expect=2).stderr
+
+
 def test_no_command_has_a_code_of_its_own() -> None:
     """No number but 0 is given back: the others have names."""
     folder = ROOT / "pipelines" / "task_history_cli"

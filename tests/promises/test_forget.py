@@ -258,6 +258,16 @@ def test_a_person_is_forgotten_once(paragon: tuple[Place, SandboxProcess, str]) 
     place.run("forget", "paragon", "--user", " ", "--yes", expect=2)
 
 
+def test_an_id_with_spaces_around_it_is_forgotten(paragon: tuple[Place, SandboxProcess, str]) -> None:
+    """An id is taken to the letter, spaces included: it is the vendor's, and what it names can be erased."""
+    place, _, user = paragon
+    with duckdb.connect(str(place.file)) as connection:
+        connection.execute("UPDATE paragon.workflow_executions SET user_id = ' x ' WHERE user_id = ?", [user])
+    assert forget(place, "x", "--yes")["rows"] == 0
+    assert forget(place, " x ", "--yes")["tables"]["workflow_executions"] > 0
+    assert people(place, systems.find("paragon"))["workflow_executions"][" x "] == 0
+
+
 def test_a_person_whose_executions_were_filtered_by(paragon: tuple[Place, SandboxProcess, str]) -> None:
     """A backfill of one person leaves their id in no coverage, run or lock file after they were forgotten."""
     place, _, user = paragon
