@@ -20,6 +20,7 @@ from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 from task_history.warehouse.column_rules import column_rules
+from task_history.warehouse.tables import listings
 
 from ..console import arguments, output
 from ..runtime.probe import CHECK_DEADLINE_S, probing
@@ -152,7 +153,7 @@ class _Probe:
         shown: Page | None = None
         first: tuple[str, Rejected] | None = None
         newest: list[datetime] = []
-        for listing in (system, *system.companions):
+        for listing in listings(system):
             for name in names:
                 # One is kept for the details.
                 is_enough = workflows is not None and bool(newest)

@@ -21,8 +21,7 @@ from task_history.runs.runner import SYNC, Lane
 from task_history.settings import Settings, load
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.erasure import Erasure
-from task_history.warehouse.left_out import listings
-from task_history.warehouse.tables import has_person
+from task_history.warehouse.tables import has_person, listings
 
 from ..console import arguments, output
 from ..runtime.command_run import all_lanes, no_other_run

@@ -101,7 +101,7 @@ def _loaded(reader: Reader, warehouse: Warehouse, settings: Settings) -> dict[st
     counts = reader.counts(
         [
             table.name
-            for dataset in (system, *system.companions)
+            for dataset in tables.listings(system)
             for table in of_one(dataset)
             if table is not dataset.details.log
         ]

@@ -15,12 +15,12 @@ def text(name: str, description: str, source: str | None = None, *, is_derived: 
 
 def customer_data(name: str, description: str, source: str | None = None) -> Column:
     """A column of prose that customers wrote: redacted, and cut at ``payload_max_bytes``."""
-    return Column(name, "text", f"{description} Prose, as it was sent.", source, is_free=True)
+    return Column(name, "text", f"{description} Prose, as it was sent.", source, is_customer_data=True)
 
 
 def customer_json(name: str, description: str, source: str | None = None) -> Column:
     """A column of any customer data as JSON text: redacted, and cut at ``payload_max_bytes``."""
-    return Column(name, "text", description, source, is_free=True, is_json=True)
+    return Column(name, "text", description, source, is_customer_data=True, is_json=True)
 
 
 def json_text(name: str, description: str, source: str | None = None) -> Column:

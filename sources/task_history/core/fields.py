@@ -68,7 +68,7 @@ def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
     ``stored_key``; fields in ``other_fields`` have the vendor's own key.
     """
     keys = {column.name: column.key for column in table.columns}
-    written = {column.name for column in table.columns if column.is_json or column.is_free}
+    written = {column.name for column in table.columns if column.is_json or column.is_customer_data}
     row: Row = {}
     for name, value in stored.items():
         base = name.removesuffix(VARIANT)

@@ -195,7 +195,7 @@ class Column:
     description: str
     source: str | None = None
     """The vendor's key for it; None for a column that this connector fills by ``name``."""
-    is_free: bool = False
+    is_customer_data: bool = False
     """Whether it holds customer data, which is redacted, cut at ``payload_max_bytes`` and stored as text."""
     is_json: bool = False
     """Whether it holds any value as JSON text, in which a text has quotes; a text elsewhere is as it was sent."""

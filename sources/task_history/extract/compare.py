@@ -370,7 +370,7 @@ def _is_stored(column: Column, value: Json, stored: Mapping[str, Any]) -> bool:
     held, misfit = stored[column.name], stored.get(column.name + VARIANT)
     if held is None and misfit is not None:
         return bool(_comparable("text", value) == misfit)
-    if (column.is_json or column.is_free) and isinstance(held, str) and value is not None:
+    if (column.is_json or column.is_customer_data) and isinstance(held, str) and value is not None:
         text = value if isinstance(value, JsonText) or not column.is_json else exact_json(value)
         text = without_nul(str(text))
         return text == held or _in_earlier_form(column, text, held)

@@ -65,7 +65,7 @@ class ReadAhead:
         head, size, form = reading.pages[0], self._system.listing.page_size, self._system.listing.page_form
         begun, self._begun = self._begun, None
         total = head.total or 0
-        has_free = any(column.is_free for column in self._system.executions.columns)
+        has_free = any(column.is_customer_data for column in self._system.executions.columns)
         if form is None or has_free or not head.body or head.size != size or total <= size:
             return
         from .columnar import ColumnReader, PageReader

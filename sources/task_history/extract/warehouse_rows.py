@@ -61,7 +61,7 @@ class Undeclared:
         """The row as it may be written to ``table``; the very same one when there is nothing to take out."""
         free = self._free.get(table.name)
         if free is None:
-            free = tuple(column for column in table.columns if column.is_free)
+            free = tuple(column for column in table.columns if column.is_customer_data)
             self._free[table.name] = free
         if free:
             row = {

@@ -81,7 +81,7 @@ def mend(
         altered = {table for table, _ in lost}
         if system.executions.name in altered:
             _forget_coverage(client, there)
-        for one in (system, *system.companions):
+        for one in tables.listings(system):
             filled = (one.details.steps, *one.details.children)
             if altered & {table.name for table in filled} and (one.details.log.name, "outcome") in there:
                 _forget_details(client, one.details.log)

@@ -109,7 +109,7 @@ def _read_again(
     ``execute`` runs SQL with values, ``now`` is the present as an SQL expression.
     """
     names = {table.name for table in found}
-    for listing in (system, *system.companions):
+    for listing in tables.listings(system):
         details, executions = listing.details, qualified(listing.executions.name)
         if details.steps.name not in names:
             continue

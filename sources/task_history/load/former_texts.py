@@ -39,7 +39,7 @@ def mend(loader: Loader) -> None:
         return
     for table in tables.of(loader.system):
         for column in table.columns:
-            if (column.is_json or column.is_free) and (table.name, column.name) in stored:
+            if (column.is_json or column.is_customer_data) and (table.name, column.name) in stored:
                 try:
                     with loader.opened() as client:
                         for statement in statements(loader.qualified(table.name), column, dialect):

@@ -14,7 +14,7 @@ from typing import Any
 from ..core import files
 from ..core.models import Table
 from ..systems.protocol import System
-from ..warehouse.tables import COVERAGE
+from ..warehouse.tables import COVERAGE, listings
 
 FOLDER = "refused"
 """The folder of refused packages in the working folder of a pipeline."""
@@ -129,7 +129,7 @@ def _keys(table: Table, rows: Any) -> Iterator[list[Any]]:
 
 
 def _tables_of_loaded(system: System) -> tuple[Table, ...]:
-    return (COVERAGE, *(one.details.log for one in (system, *system.companions)))
+    return (COVERAGE, *(one.details.log for one in listings(system)))
 
 
 def loaded_tables(folder: Path) -> list[str]:

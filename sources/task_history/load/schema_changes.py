@@ -97,7 +97,7 @@ class SchemaChanges:
 
 def _counter(system: System, table: str) -> str:
     """The column of ``sync_runs`` that counts the rows of a table, or of those that come with them."""
-    for listing in (system, *system.companions):
+    for listing in tables.listings(system):
         if listing.payloads is not None and table == listing.payloads.table.name:
             return "payloads"
         if table in {
@@ -117,7 +117,7 @@ def _of_columns(added: AddedColumns) -> Iterator[Row]:
 def _of_statuses(system: System, written: Mapping[str, Any]) -> Iterator[Row]:
     """Statuses that the system does not document, of executions and of steps whose status is the vendor's."""
     documented = {status.upper() for status in system.views.statuses} if system.views else set()
-    for listing in (system, *system.companions):
+    for listing in tables.listings(system):
         for table in (listing.executions, listing.details.steps):
             is_sent = any(column.name == STATUS and column.source for column in table.columns)
             if not documented or not is_sent or table.name not in written:

@@ -25,15 +25,15 @@ _ESCAPE_BEGUN = re.compile(r"(?<!\\)(?:\\\\){0,15}(?P<cut>\\(?:u[0-9a-fA-F]{0,3}
 
 
 class _Form:
-    """One spelling of a secret, in lower case if the case of its letters ``is_free``.
+    """One spelling of a secret, in lower case if the case of its letters ``is_customer_data``.
 
     ``part`` is the number of characters that count as a leak; ``between`` is a separator between its letters.
     """
 
-    def __init__(self, text: str, part: int, *, is_free: bool = False, between: str = "") -> None:
-        self.text = lowered(text) if is_free else text
+    def __init__(self, text: str, part: int, *, is_customer_data: bool = False, between: str = "") -> None:
+        self.text = lowered(text) if is_customer_data else text
         self.part = min(part, len(text))
-        self.is_free = is_free
+        self.is_customer_data = is_customer_data
         self._written = text
         self._between = between
 
@@ -156,7 +156,7 @@ class OwnSecrets:
             span
             for size in self._sizes
             for form, offset in self._anchors.get(lower[position : position + size], ())
-            if (span := form.span_at(lower if form.is_free else text, position, offset)) is not None
+            if (span := form.span_at(lower if form.is_customer_data else text, position, offset)) is not None
         ]
         return (min(begin for begin, _ in spans), max(end for _, end in spans)) if spans else None
 
@@ -193,9 +193,11 @@ def _forms(secret: str) -> list[_Form]:
         re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quote(secret, safe="")),
     }
     # Words are found as they are; a random key gives itself away in any case of its letters.
-    is_free = len(secret) >= least and any(map(str.isdigit, secret)) and any(map(str.isalpha, secret))
+    is_customer_data = (
+        len(secret) >= least and any(map(str.isdigit, secret)) and any(map(str.isalpha, secret))
+    )
     forms = [
-        _Form(text, max(least, min(most, -(-len(text) // 2))), is_free=is_free)
+        _Form(text, max(least, min(most, -(-len(text) // 2))), is_customer_data=is_customer_data)
         for text in sorted(plain)
         if len(text) >= _MIN_SECRET_CHARS
     ]
@@ -205,7 +207,9 @@ def _forms(secret: str) -> list[_Form]:
         for sign in ("", " ", ":"):
             text = data.hex(sign) if sign else data.hex()
             forms.append(
-                _Form(text, _HEX_PART_BYTES * (2 + len(sign)) - len(sign), is_free=True, between=sign)
+                _Form(
+                    text, _HEX_PART_BYTES * (2 + len(sign)) - len(sign), is_customer_data=True, between=sign
+                )
             )
     return forms
 

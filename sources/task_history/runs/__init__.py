@@ -11,7 +11,7 @@ In the order in which a run uses them::
     partitions          reads the partitions of a listing concurrently
     rejected            rows without a usable id, as rows of ``rejected_rows``
     column_changes      checks the settings of columns against what is stored
-    retention           deletes rows that the warehouse no longer keeps
+    keep_days           deletes rows that the warehouse no longer keeps
     phases              what several commands share: list, settle, learn integrations, load details
     statistics          loads the counts that the vendor publishes
     replay_candidates   selects the executions that may be run again

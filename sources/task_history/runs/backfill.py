@@ -87,7 +87,7 @@ class Backfill:
         unverified = {
             day.start.date()
             for day in coverage.unverified_windows
-            if not overlap(day, window).is_empty and context.is_kept(day)
+            if not overlap(day, window).is_empty and context.is_at_vendor(day)
         }
         missing = coverage.gaps(window)
         for index, gap in enumerate(missing):

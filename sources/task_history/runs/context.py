@@ -31,10 +31,10 @@ from ..state.locks import Locks
 from ..warehouse.backlog import MissingDetail
 from ..warehouse.completeness import Completeness
 from ..warehouse.coverage import LIST, SYNC, Coverage, Day, filters_text, list_of, midnight, unfiltered
+from ..warehouse.keep_days import KeptSince, kept_since
 from ..warehouse.left_out import LeftOut
 from ..warehouse.queries import Warehouse
 from ..warehouse.rates import Rates
-from ..warehouse.retention import KeptSince, kept_since
 from .estimate import Amount, details, list_requests
 from .tally import Tally
 
@@ -319,7 +319,7 @@ class Context:
         """Since when rows are kept by the settings; of this machine's clock and the vendor's the earlier one counts."""
         return kept_since(self.settings, min(self.now(), self.edge()))
 
-    def is_kept(self, window: Window) -> bool:
+    def is_at_vendor(self, window: Window) -> bool:
         """Whether the vendor still has every execution of the window, and keeps it during a comparison."""
         return self.horizon is None or window.start >= self.horizon + RETENTION_MARGIN
 

@@ -22,7 +22,7 @@ class BudgetLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class BytesRead:
+class BytesUsed:
     """Bytes that the warehouse processed and billed for the run; ``limit`` is None without a limit."""
 
     billed: int
@@ -84,7 +84,7 @@ class RunResult:
     waited_s: Mapping[str, float]
     """Seconds waited, by cause: a fault, the vendor's Retry-After, the budget."""
     budget: BudgetLeft
-    bytes: BytesRead | None
+    bytes: BytesUsed | None
     """None where the warehouse does not bill by the byte."""
     duration_s: float
     dataset: str
@@ -137,7 +137,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         retries=stats.retries,
         waited_s={cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
         budget=BudgetLeft(budget.limit, budget.period_s, usage.left if usage else None),
-        bytes=None if cost is None else BytesRead(cost.billed, cost.processed, cost.limit),
+        bytes=None if cost is None else BytesUsed(cost.billed, cost.processed, cost.limit),
         duration_s=round(seconds, 1),
         dataset=str(run.loader.pipeline.dataset_name),
     )

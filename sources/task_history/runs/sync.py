@@ -23,7 +23,7 @@ from ..extract.listing import (
     StoredAndRejected,
 )
 from ..extract.pages import described
-from ..warehouse.retention import KeptSince
+from ..warehouse.keep_days import KeptSince
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
@@ -116,7 +116,7 @@ class Sync:
             newest = context.warehouse.newest_by_partition()
             since = {
                 name: replace(each, newest=start)
-                if (start := newest.get(name)) and context.is_kept(Window(start, start))
+                if (start := newest.get(name)) and context.is_at_vendor(Window(start, start))
                 else each
                 for name, each in since.items()
             }
@@ -194,7 +194,7 @@ class Sync:
         return [
             day
             for day in coverage.windows_to_verify(since.start)
-            if context.is_kept(day) and (is_countable or coverage.checked_at(day.start) <= due)
+            if context.is_at_vendor(day) and (is_countable or coverage.checked_at(day.start) <= due)
         ]
 
     def _without_lost(self, context: Context, piece: ListedWindow, since: LastSync) -> ListedWindow:

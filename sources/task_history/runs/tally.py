@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..core.models import Row, Window
-from ..warehouse.retention import KeptSince
+from ..warehouse.keep_days import KeptSince
 
 
 @dataclass(slots=True)

@@ -243,7 +243,7 @@ def _step_counts(datasets: Sequence[ShownDataset]) -> str:
     every = [
         replace(dataset, system=listing)
         for dataset in datasets
-        for listing in (dataset.system, *dataset.system.companions)
+        for listing in tables.listings(dataset.system)
     ]
     return _union(every, STEP_COUNTS, _counted_steps)
 

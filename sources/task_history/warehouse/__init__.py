@@ -12,7 +12,7 @@ status_history  the earlier statuses of an execution
 rates           averages over stored executions, for plans and progress
 retry_schedule  when something that could not be read is tried again
 column_rules    exclude_columns and hash_columns; old_values what was stored before such a rule was set
-retention       since when rows are kept (keep_days_…), and which are older
+keep_days       since when rows are kept (keep_days_…), and which are older
 left_out        the executions of forgotten people; erasure the statements that erase a person's rows
 duckdb_file     read-only connections to a DuckDB file
 names           qualified names of tables, and which part of a table a query reads

@@ -7,7 +7,7 @@ from datetime import datetime
 from ..core.models import Scope
 from .backlog import Backlog, MissingDetail, UnreadableCounts
 from .dataset import Dataset, missing_detail, utc
-from .retention import Kept, KeptSince
+from .keep_days import Kept, KeptSince
 from .sql_text import SqlCondition
 from .tables import SYNC_RUNS
 

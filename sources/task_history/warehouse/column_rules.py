@@ -218,7 +218,7 @@ def column_rules(settings: Settings) -> ColumnRules:
 
 def _of_vendor(system: System) -> list[Table]:
     """The tables that hold what the vendor sends."""
-    own = {table.name: table for listing in (system, *system.companions) for table in tables.of_one(listing)}
+    own = {table.name: table for listing in tables.listings(system) for table in tables.of_one(listing)}
     return [*own.values(), tables.REJECTED_ROWS]
 
 
@@ -227,7 +227,7 @@ def needed_columns(system: System) -> dict[str, frozenset[str]]:
     needed = {
         tables.REJECTED_ROWS.name: frozenset(one.name for one in tables.REJECTED_ROWS.columns) - {"value"}
     }
-    for listing in (system, *system.companions):
+    for listing in tables.listings(system):
         for table in tables.of_one(listing):
             own = {*table.primary_key, table.newest, *table.cluster, "status", *BOOKKEEPING}
             own |= {

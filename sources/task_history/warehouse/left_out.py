@@ -23,7 +23,7 @@ from ..core.models import Column, Json, Row, Table, Window
 from ..systems.protocol import System
 from .coverage import LIST, list_of
 from .dataset import Query, utc
-from .tables import LEFT_OUT, REJECTED_ROWS, of
+from .tables import LEFT_OUT, REJECTED_ROWS, listings, of
 
 FORGOTTEN = Table(
     "forgotten_people",
@@ -40,11 +40,6 @@ FORGOTTEN = Table(
 _EXECUTION_COLUMNS = ("workflow_execution_id", "execution_id", "new_execution_id")
 _MAX_CACHED = 100_000
 """Maximum people of whom it is remembered whether they were forgotten."""
-
-
-def listings(system: System) -> tuple[System, ...]:
-    """The lists of the system's account."""
-    return (system, *system.companions)
 
 
 def execution_columns(system: System) -> dict[str, tuple[Column, ...]]:
@@ -227,7 +222,7 @@ class LeftOut:
                 "execution_hash": execution,
                 "table_name": table,
                 "execution_started_at": start,
-                "fetched_at": now,
+                "left_out_at": now,
             }
             for (table, execution), start in unwritten.items()
         ]

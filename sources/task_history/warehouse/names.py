@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..core.models import FIRST_INSTANT, Table, Window
 from .column_rules import ColumnRules
-from .retention import Kept
+from .keep_days import Kept
 
 EVER = FIRST_INSTANT
 """An instant before every execution."""

@@ -14,10 +14,10 @@ from .backlog import MissingDetail, OpenExecution, StepCount
 from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
+from .keep_days import KeptSince
 from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
-from .retention import KeptSince
 from .sql_text import SqlCondition
 from .status_history import StoredStatus
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS

@@ -266,15 +266,20 @@ LEFT_OUT = Table(
         text("execution_hash", "A keyed hash of the execution's id."),
         text("table_name", "The table that it would stand in."),
         timestamp("execution_started_at", "When it began; empty where that is not known."),
-        timestamp("fetched_at", "When it was left out, or erased."),
+        timestamp("left_out_at", "When it was left out, or erased."),
         LOADED_AT,
     ),
 )
 
 
+def listings(system: System) -> tuple[System, ...]:
+    """All lists of the system's account: its own and its companions'."""
+    return (system, *system.companions)
+
+
 def has_person(system: System) -> bool:
     """Whether the executions of any of the account's lists name a person."""
-    return any(one.person is not None for one in (system, *system.companions))
+    return any(one.person is not None for one in listings(system))
 
 
 VENDOR_FIELDS = Table(
@@ -331,7 +336,7 @@ SCHEMA_CHANGES = Table(
 
 def of(system: System) -> tuple[Table, ...]:
     """All tables of a system's dataset."""
-    own = [table for listing in (system, *system.companions) for table in of_one(listing)]
+    own = [table for listing in listings(system) for table in of_one(listing)]
     return (
         *{table.name: table for table in own}.values(),
         STATES,

@@ -25,7 +25,7 @@ FOUND = [
     for one in (system, *system.companions)
     for table in tables.of_one(one)
     for column in table.columns
-    if column.is_free or (column.is_json and column.source)
+    if column.is_customer_data or (column.is_json and column.source)
 ]
 COLUMNS = [pytest.param(table, column, id=name) for name, table, column in FOUND]
 JSON = [pytest.param(table, column, id=name) for name, table, column in FOUND if column.is_json]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core.log import log
-from ..warehouse.retention import KeptSince, OldRows
+from ..warehouse.keep_days import KeptSince, OldRows
 
 if TYPE_CHECKING:
     from ..load.pipeline import Loader

@@ -94,7 +94,7 @@ class OldRows:
         name: Callable[[str], str],
         literal: Callable[[datetime], str] | None,
     ) -> None:
-        self._listings = (system, *system.companions)
+        self._listings = tables.listings(system)
         self._since = since
         self._name = name
         self._literal = literal
