@@ -173,7 +173,9 @@ def _checked(
     values: dict[str, Any] = {}
     for setting in settings_of(system).values():
         value, source = given.get(setting.name, (None, ""))
-        if _is_placeholder(value) and not allow_missing:
+        # ``dlt init`` writes a placeholder for each secret, also for one that need not be set.
+        is_optional_secret = setting.is_secret and not setting.is_required
+        if _is_placeholder(value) and not allow_missing and not is_optional_secret:
             raise ConfigurationError(
                 f"{setting.name}: {PLACEHOLDER!r} is no value (in {source}): set it, or take the line away where it is "
                 f"not needed. {setting.text}"

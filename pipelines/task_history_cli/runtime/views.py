@@ -55,26 +55,35 @@ def after_first_commit(
 def after(current: ActiveRun, *, has_views: bool = False) -> None:
     """Updates the views unless ``has_views``, and checks what the run changed.
 
-    Never raises: the rows are loaded in any case.
+    What is wrong with a view or a check only warns: the rows are loaded.
+
+    Raises:
+        WarehouseUnavailable: what was written cannot be moved into its place, as on a full disk. It is in the file's log,
+            and the next run moves it.
     """
+    tally = current.loop.context.tally
+    has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
+    is_in_place = True
     try:
         with current.loader.kept_open():
-            _after(current, has_views=has_views)
+            if has_changed and _access(current.loader).dialect in DIALECTS:
+                is_in_place = False
+                current.loader.checkpoint()
+                is_in_place = True
+            _after(current, has_changed=has_changed, has_views=has_views)
     except TaskHistoryError as error:
+        if not is_in_place:
+            raise
         log.warning("views_failed", reason=str(error), hint=ADVICE)
     except Exception as error:  # noqa: BLE001 - whatever is wrong with a view, the rows are there
         log.warning("views_failed", reason=f"{type(error).__name__}: {error}", hint=ADVICE)
 
 
-def _after(current: ActiveRun, *, has_views: bool) -> None:
+def _after(current: ActiveRun, *, has_changed: bool, has_views: bool) -> None:
     context, loader = current.loop.context, current.loader
     access = _access(loader)
     if access.dialect not in DIALECTS:
         return
-    tally = context.tally
-    has_changed = bool(tally.executions or tally.settled or tally.steps or tally.payloads)
-    if has_changed:
-        loader.checkpoint()
     name = context.settings.dataset_name
     own = (
         dataset(access, name)

@@ -322,14 +322,19 @@ class DuckDbBackend(Backend):
         create_file(Path(str(client.credentials.database)), version)
 
     def checkpoint(self, client: Any) -> None:
-        """Moves the rows of the write-ahead log into the file, with as much memory as that needs."""
+        """Moves the rows of the write-ahead log into the file, with as much memory as that needs.
+
+        Raises DuckDB's error where the file cannot be written, as on a full disk: the rows stay in the log.
+        """
         while True:
             try:
                 with _memory(client, self._checkpoint_memory[0]):
                     client.execute_sql("CHECKPOINT")
             except (DatabaseException, duckdb.Error) as error:
-                is_last = len(self._checkpoint_memory) == 1
-                if is_last or not any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS):
+                lacks_memory = any(sign in str(error).lower() for sign in _OUT_OF_MEMORY_SIGNS)
+                if not lacks_memory and "fatal error" in str(error).lower():
+                    raise
+                if not lacks_memory or len(self._checkpoint_memory) == 1:
                     # Another thread of this process may be writing.
                     return
                 self._checkpoint_memory = self._checkpoint_memory[1:]
