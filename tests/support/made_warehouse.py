@@ -103,6 +103,7 @@ def fill(
         {
             "id": "step_id",
             "workflow_execution_id": "id",
+            "occurrence": "CAST(0 AS BIGINT)",
             "step_id": "md5('s' || workflow || '/' || place)",
             "type": "CASE WHEN place = 0 THEN 'TRIGGER/CRON' ELSE 'ACTION/KIND' || k % 5 END",
             "status": "CASE WHEN is_last AND status = 'FAILED' THEN 'FAILED' WHEN k % 5003 = 0 THEN 'ODD' "

@@ -356,6 +356,13 @@ def test_placeholders_are_refused_with_their_file(tmp_path: Path, file: str) -> 
     assert getattr(load("paragon", folder=tmp_path, environ=environ, allow_missing=True).values, name) is None
 
 
+def test_a_placeholder_of_a_secret_that_need_not_be_set_is_none(tmp_path: Path) -> None:
+    """``dlt init`` writes one for every secret of all systems, so that those nobody needs may stay as they are."""
+    _write(tmp_path, "secrets.toml", '[sources.task_history.paragon]\nhash_key = "<configure me>"\n')
+    environ = {**NEEDED, "DLT_DATA_DIR": str(tmp_path / "global")}
+    assert load("paragon", folder=tmp_path, environ=environ).values.hash_key is None
+
+
 @pytest.mark.parametrize("value", ["[1]", '["slack", 2.5]', "[true]", '[["slack"]]'])
 def test_lists_hold_texts(tmp_path: Path, value: str) -> None:
     """What is no text in a list is refused, and not taken for a name that nothing has."""
