@@ -147,6 +147,33 @@ def test_values_of_before_are_named_and_erased(tmp_path: Path, case: Case) -> No
         assert files_with(tmp_path, text) == []
 
 
+def test_values_of_before_are_erased_from_a_column_that_is_named_otherwise(tmp_path: Path) -> None:
+    """A rule names a field by the vendor's key, of which the warehouse's name for the column may keep nothing."""
+    fields = {
+        "\u540d\u524d": json.dumps(PERSON),
+        "\u4f4f\u6240": json.dumps(PLACE_NAME),
+        "e+mail*": json.dumps(PERSON),
+        "\u96fb\u8a71": '"stays"',
+    }
+    with (
+        SandboxProcess(**WORLD) as sandbox,
+        altering(sandbox.base_url, lambda _, body: with_fields(body, fields, every=True)) as url,
+    ):
+        place = Place(tmp_path, sandbox, base_url=url, start_date="2026-02-20", integrations=None)
+        place.sync()
+        ((columns,),) = place.query(
+            "SELECT list(column_name) FROM paragon.vendor_fields WHERE table_name = 'workflow_executions'"
+        )
+        place.set(
+            exclude_columns=["*.\u540d\u524d", "*.e+mail*"], hash_columns=["*.\u4f4f\u6240"], hash_key=KEY
+        )
+        place.sync("--erase-old-values")
+    for text in (PERSON, PLACE_NAME):
+        assert files_with(tmp_path, text) == []
+    stored = {str(value) for name in columns for value in values(place, f"workflow_executions.{name}")}
+    assert stored == {"stays", HASH.of(PLACE_NAME)}
+
+
 def test_another_key_is_noticed(tmp_path: Path) -> None:
     """A run with another key ends with 3 and asks for nothing, unless it was changed on purpose; no key is shown."""
     case = CASES[0]

@@ -155,11 +155,18 @@ class ColumnRules:
             for name, value in filters.items()
         }
 
-    def ruled(self, stored: Iterable[tuple[str, str]]) -> dict[str, dict[str, Action]]:
-        """The stored columns, given as table and column, that a rule is about: what is done with them, by table."""
+    def ruled(
+        self, stored: Iterable[tuple[str, str]], fields: Mapping[tuple[str, str], str] | None = None
+    ) -> dict[str, dict[str, Action]]:
+        """The stored columns, given as table and column, that a rule is about: what is done with them, by table.
+
+        ``fields`` are the vendor's keys of undocumented fields by their columns, whose names may be quite different.
+        """
         found: dict[str, dict[str, Action]] = {}
         for table, column in sorted(stored):
-            if (action := self.of(table).action(column)) is not None:
+            of, field_ = self.of(table), (fields or {}).get((table, column))
+            action = of.action(column) or (of.action(field_) if field_ is not None else None)
+            if action is not None:
                 found.setdefault(table, {})[column] = action
         return found
 

@@ -7,6 +7,7 @@ hash, become NULL. Fields within JSON text (``other_fields``, ``rejected_rows.va
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from .column_rules import Action, ColumnRules, TableRules
 from .coverage import filters_text
 from .dataset import Query
 from .sql_text import SqlCondition, Statement
-from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS
+from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS
 
 Types = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
@@ -52,7 +53,17 @@ class OldValues:
         self._types = types
         self._text_type = text_type
         stored = ((table, column) for table in rules.by_table for column in types(table))
-        self._ruled = rules.ruled(stored)
+        self._ruled = rules.ruled(stored, self._fields())
+
+    def _fields(self) -> dict[tuple[str, str], str]:
+        """The vendor's keys of undocumented fields, by table and column; none where no run has noted them yet."""
+        if "field" not in self._types(VENDOR_FIELDS.name):
+            return {}
+        sql = f"SELECT table_name, column_name, field FROM {self._name(VENDOR_FIELDS.name)} AS f"
+        return {
+            (str(table), str(column)): json.loads(f'"{field}"')
+            for table, column, field in self._query(sql)[1]
+        }
 
     def counts(self) -> dict[str, int]:
         """Their number by ``table.column``, for columns that have any; one query per table."""
