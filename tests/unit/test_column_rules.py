@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dlt.common.normalizers.naming.snake_case import NamingConvention
 
 from task_history import systems
 from task_history.core.errors import ConfigurationError
@@ -124,6 +125,14 @@ def test_fields_are_meant_in_any_spelling() -> None:
     row = {"id": "1", "shoeSize": 1, "ShoeSize": 2, "shoe_size__v2": 3, "shoe_size__v_text": "x", "shoe": 4}
     assert of_table.applied(row) == {"id": "1", "shoe": 4}
     assert not rules(exclude_columns=["workflow_executions.shoe_size"]).of("step_executions")
+
+
+@pytest.mark.parametrize("key", ["e+mail", "a@b", "x*y", "p|q", "+@*|"])
+def test_a_field_is_meant_by_the_name_of_its_column(key: str) -> None:
+    """Also where dlt's naming writes letters for the signs of the vendor's key: the next rows are ruled as well."""
+    column = NamingConvention().normalize_identifier(key)
+    of_table = rules(exclude_columns=[f"workflow_executions.{column}"]).of("workflow_executions")
+    assert of_table.applied({"id": "1", key: "x", column: "y"}) == {"id": "1"}
 
 
 def test_every_table_means_those_of_the_vendor() -> None:

@@ -34,6 +34,9 @@ _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _LEFT = "?"
 """Marks what is left in ASCII of the name of a rule that has other letters: it is compared with ASCII names only."""
+_LETTERS_FOR_SIGNS = str.maketrans("+*@|", "xxal")
+"""The letters that dlt's naming writes for these signs: the column of ``e+mail`` is ``exmail``.
+https://dlthub.com/docs/general-usage/naming-convention"""
 _SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
 """What is added to the name of a column where another one has it, or for values that do not fit the first."""
 
@@ -55,10 +58,10 @@ def _forms_of_rule(name: str) -> set[str]:
     return {form} if left in (form, "") else {form, left + _LEFT}
 
 
-def _forms_of_field(name: str) -> tuple[str, str]:
-    """The forms of a field or column: its own, and that by which it may stand for the field of another spelling."""
+def _forms_of_field(name: str) -> tuple[str, ...]:
+    """The forms of a field or column: its own, that of its column, and that by which it may be of another spelling."""
     form, left = _forms(name)
-    return form, left + _LEFT if left == form else left
+    return form, _comparable(name.translate(_LETTERS_FOR_SIGNS)), left + _LEFT if left == form else left
 
 
 @dataclass(frozen=True, slots=True)
