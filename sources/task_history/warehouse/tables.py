@@ -269,6 +269,7 @@ LEFT_OUT = Table(
         timestamp("left_out_at", "When it was left out, or erased."),
         LOADED_AT,
     ),
+    newest="left_out_at",
 )
 
 
