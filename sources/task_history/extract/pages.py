@@ -124,7 +124,7 @@ class Pages:
         self.has_counts = False
         """Whether the vendor has counted what it lists."""
         self.left_out: LeftOut | None = None
-        """The executions of forgotten people, of which those on pages are noted; None where nobody was forgotten."""
+        """The executions of forgotten people, of which those on pages are noted; None where no person was forgotten."""
         self.longest = 0
         """Rows of the longest page so far."""
         self.others = 0

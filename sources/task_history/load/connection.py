@@ -19,7 +19,7 @@ from typing import Any
 from ..core.log import log
 from ..warehouse.duckdb_file import LOCK_WAIT_S
 from .errors import is_locked
-from .turns import Turn
+from .file_turns import Turn
 
 _LOGGED_AFTER_S = 3.0
 """Seconds of waiting for the file after which the log says so."""

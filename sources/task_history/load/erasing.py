@@ -11,9 +11,9 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..warehouse.erasure import Erasure
 from . import dlt_internals, refused
-from .changes import change
 from .errors import warehouse_errors
 from .pipeline import Loader
+from .row_changes import change
 
 
 def erase_rows(loader: Loader, erasure: Erasure, ids: Collection[str], staging: Iterable[str]) -> None:

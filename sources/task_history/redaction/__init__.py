@@ -4,7 +4,7 @@ redactor     removes secrets from values and texts
 documents    redacts the JSON within a text
 pairs        names that stand as values, and which values they make secret
 json_text    reads JSON within text, with the position of each value
-known        what texts are searched for
+known_secrets what texts are searched for
 vocabulary   words that hold nothing to look for
 draft        a text that is redacted step by step
 text         redacts text that is not JSON

@@ -6,7 +6,7 @@ from ..core.json import exact_json
 from ..core.models import Json
 from . import json_text
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
-from .known import Known
+from .known_secrets import Known
 from .text import TextPass
 
 MAX_DEPTH = 150

@@ -20,7 +20,7 @@ from . import pairs, patterns, shapes
 from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
-from .known import Known
+from .known_secrets import Known
 from .names import FLAT_PAIRS, Kind, squash
 from .own_secrets import OwnSecrets
 

@@ -9,7 +9,7 @@ from . import patterns, shapes
 from .draft import Draft
 from .edits import Span
 from .judging import REPORTING, is_mixed, is_no_name
-from .known import Known
+from .known_secrets import Known
 from .lookalikes import in_latin
 from .names import Kind
 from .sentences import is_strong

@@ -12,7 +12,7 @@ from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescapes
 from .folding import folded, folds
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random
-from .known import Known
+from .known_secrets import Known
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
 from .sentences import BEFORE_CHARS, BEHIND_CHARS, secret_before, secret_behind
 from .signs import SignPass

@@ -37,7 +37,7 @@ def _places(words: list[str], word: str) -> Iterator[int]:
 class Vocabulary:
     """The words that were seen and in which nothing begins: no part of a secret's name, no sign, no command.
 
-    Words that differ in their digits only are one. Whatever tells of a secret has a part of its name, one of the
+    Words that differ in their digits only are one. Each word that tells of a secret has a part of its name, one of the
     signs above, or one of the words that ``stems`` and ``patterns`` look for.
     """
 

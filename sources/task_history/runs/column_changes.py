@@ -73,8 +73,8 @@ def erase_old_values(loader: Loader) -> dict[str, int]:
 
     Raises WarehouseUnavailable.
     """
-    from ..load.changes import change, empty_staging
     from ..load.erasing import rewrite_warehouse
+    from ..load.row_changes import change, empty_staging
 
     if not loader.rules:
         raise ConfigurationError(

@@ -150,7 +150,7 @@ class Context:
         self.covered_days: list[Day] = root.covered_days if root else warehouse.coverage()
         """The coverage that was stored when the run began."""
         self.left_out: LeftOut | None = root.left_out if root else warehouse.left_out
-        """The executions of forgotten people, which no run writes; None where nobody was forgotten."""
+        """The executions of forgotten people, which no run writes; None where no person was forgotten."""
         self._readers = Readers(
             self.sender, self.system, settings.values, rows_per_piece=rows_per_piece(self.commits.rows)
         )

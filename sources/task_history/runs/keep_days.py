@@ -16,7 +16,7 @@ def delete_old_rows(loader: Loader, since: KeptSince) -> dict[str, int]:
 
     Raises WarehouseUnavailable.
     """
-    from ..load.changes import change
+    from ..load.row_changes import change
 
     name = loader.qualified
     old = list(OldRows(loader.system, since, name=name, literal=loader.backend.literal).conditions())

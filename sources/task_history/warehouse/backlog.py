@@ -46,7 +46,7 @@ class MissingDetail:
 
 
 def payload_key(execution_id: str, step_id: str) -> str:
-    """A text for a step's payload that no other payload has, whatever ids steps of other executions have."""
+    """A text for a step's payload that no other payload has, also where steps of other executions have the same id."""
     return f"{execution_id}\0{step_id}"
 
 

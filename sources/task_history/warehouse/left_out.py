@@ -27,7 +27,7 @@ from .tables import LEFT_OUT, REJECTED_ROWS, listings, of
 
 FORGOTTEN = Table(
     "forgotten_people",
-    "One row per person that was forgotten. It is made with the first of them: without it nobody was.",
+    "One row per person that was forgotten. It is made with the first of them: without it no person was forgotten.",
     ("person_hash",),
     (
         text("person_hash", "A keyed hash of the person's id."),

@@ -29,7 +29,7 @@ class Warehouse(BacklogQueries):
     """The tables of one dataset. Raises, from every method: WarehouseUnavailable."""
 
     left_out: LeftOut | None = None
-    """The executions of forgotten people, which count as stored; None where nobody was forgotten."""
+    """The executions of forgotten people, which count as stored; None where no person was forgotten."""
 
     def leaving_out(self, left_out: LeftOut | None) -> Warehouse:
         """This warehouse, in whose counts and ids the executions of forgotten people stand as if they were stored."""
