@@ -24,7 +24,7 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.commands.test_dagster import dagster_environment
 from tests.commands.test_fleet import add_account
-from tests.destinations.postgres.conftest import own_postgres, postgres  # noqa: F401 - fixtures
+from tests.destinations.postgres.conftest import own_postgres, postgres, postgres_of_all_tests  # noqa: F401 - fixtures
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import PostgresPlace
 from tests.support import environments

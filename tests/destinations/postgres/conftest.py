@@ -13,9 +13,16 @@ from tests.destinations.postgres.server import Server, binaries
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
+def postgres_of_all_tests() -> Iterator[Server]:
     """The server, one for each worker. Skips where none is installed."""
     with _server() as found:
+        yield found
+
+
+@pytest.fixture
+def postgres(postgres_of_all_tests: Server) -> Iterator[Server]:
+    """The server with an empty database that no other test sees. Skips where none is installed."""
+    with postgres_of_all_tests.empty_database() as found:
         yield found
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import psycopg
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _STARTS_WITHIN_S = 60
@@ -46,6 +51,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
         self._program = programs / "postgres"
+        self.database = "postgres"
         self.start()
 
     def start(self) -> None:
@@ -73,7 +79,23 @@ class Server:
     @property
     def url(self) -> str:
         """Where a client finds it."""
-        return f"postgresql://tests:{PASSWORD}@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://tests:{PASSWORD}@127.0.0.1:{self.port}/{self.database}"
+
+    @contextlib.contextmanager
+    def empty_database(self) -> Iterator[Server]:
+        """The same server with a database of its own, which is dropped afterwards."""
+        found = copy.copy(self)
+        found.database = f"test_{secrets.token_hex(8)}"
+        self._execute(f"CREATE DATABASE {found.database}")
+        try:
+            yield found
+        finally:
+            self._execute(f"DROP DATABASE {found.database} WITH (FORCE)")
+
+    def _execute(self, statement: str) -> None:
+        # A connection for each: a test may end all that are open.
+        with contextlib.closing(psycopg.connect(self.url, autocommit=True)) as connection:
+            connection.execute(statement)
 
     def signal(self, number: int) -> None:
         """Sends a signal to all its processes: SIGSTOP suspends them, SIGKILL of the first is a crash."""

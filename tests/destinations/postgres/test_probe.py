@@ -71,7 +71,11 @@ def test_what_a_check_tries_leaves_nothing_behind(
     postgres: Server, sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
     """A role that may make schemas is told so, and none is there afterwards."""
-    _run(postgres, "CREATE ROLE maker_role LOGIN", "GRANT CREATE ON DATABASE postgres TO maker_role")
+    _run(
+        postgres,
+        "CREATE ROLE maker_role LOGIN",
+        f"GRANT CREATE ON DATABASE {postgres.database} TO maker_role",
+    )
     place = PostgresPlace(
         tmp_path, sandbox, postgres, dataset_name="maker_data", integrations=None, steps="none"
     )
