@@ -175,11 +175,16 @@ COMMAND_WORDS = frozenset(name.split()[0] for name in COMMANDS)
 _COMMAND_WORD = rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(COMMAND_WORDS)))})(?![\w-])"
 ANY_COMMAND = re.compile(_COMMAND_WORD)
 """In a text with none of these, COMMAND matches nowhere."""
+_WORDS_BEFORE_WORDS = (
+    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|(?<![a-z])(?:identify|identified|net)(?![a-z])"
+)
+WORDS_BEFORE_WORDS = re.compile(_WORDS_BEFORE_WORDS)
+"""Words, in lower case, that may stand before a secret of letters alone without any sign or name."""
 WORDS_BEFORE_SECRETS = re.compile(
-    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
+    rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
-    r"|(?<![a-z])(?:login|identify|enter|security|net|echo|printf|identified|combination)(?![a-z])|(?<![a-z])cod[ei]"
+    r"|(?<![a-z])(?:login|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
     r"|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
@@ -215,7 +220,34 @@ TYPED = re.compile(
     rf"(?:[ ]{{0,2}}:[ ]{{0,2}}|[ ]|\[\][ ]?)(?:(?:{_TYPES})\??(?:\([0-9max]{{1,9}}\))?)?[ ]{{0,2}}:?=[ ]{{0,2}}"
     r"[NLubr]?(?P<open>[\"'])(?P<value>(?:(?!(?P=open))[^\\\r\n]|\\.){1,400})"
 )
-DIGIT = re.compile("[0-9]")
+WITH_DIGIT = re.compile(r"[0-9](?:\S{3}|(?<=\S.)\S{2}|(?<=\S\S.)\S|(?<=\S{3}.))")
+"""A digit in a word of four characters or more."""
+NO_WORDS = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
+"""What no text has that is lines of words."""
+_VALUE_SIGN = re.compile("[^A-Za-zÀ-ɏ\\s.,!?\\-]")
+"""A digit, or a sign that parts a name from its value or stands around the value: words alone are no value."""
+_SIGN_CHARS = 2
+"""Characters on the next line that may part the name from its value."""
+
+
+def end_of_plain_line(text: str, begin: int, end: int) -> int | None:
+    """The end of the line in which a name stands, where the line and the beginning of the next hold words alone."""
+    stop = text.find("\n", end)
+    stop = len(text) if stop < 0 else stop
+    if _VALUE_SIGN.search(text, text.rfind("\n", 0, begin) + 1, stop):
+        return None
+    following = NEXT_LINE.match(text, stop)
+    is_plain = following is None or not _VALUE_SIGN.search(
+        text, following.end(), following.end() + _SIGN_CHARS
+    )
+    return stop if is_plain else None
+
+
+NEXT_LINE = re.compile(r"\s++")
+# What TYPED, PARTING and SAYING begin with: a sign, or a word with a digit.
+FOLLOWED = re.compile(
+    rf"\s*+(?:(?:is|was|provided|used|{_TYPES.lower()})(?![a-z])\??:?\s*+)?(?:[^\w\s.,!?]|[^\s0-9]*+[0-9])"
+)
 # Names of several words, from the first on.
 PHRASE = re.compile(
     "|".join(

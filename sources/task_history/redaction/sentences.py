@@ -33,7 +33,7 @@ _BEFORE = re.compile(
     rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:{_COPULAS}|[-–—])[ ](?:{_OWNERS})[ ](?:[\w'-]{{1,20}}[ ]){{0,3}}\Z",
     re.IGNORECASE,
 )
-_OWNER_WORDS = tuple(f" {owner} " for owner in _written(_WORDS["owners"]))
+_OWNER = re.compile(rf" (?:{_OWNERS}) ")
 BEFORE_CHARS, BEHIND_CHARS = 96, 240
 """Characters before and behind a name in which its secret may stand, all of it with a digit."""
 _BEFORE_DIGITS = re.compile(r"\A[A-Z]{1,3}-(?=[0-9]{4,8}\Z)")
@@ -78,7 +78,7 @@ def secret_before(text: str, name: str, start: int) -> Span | None:
     """The span of a secret before its name: ``123456 is your login code``."""
     begin = max(0, start - BEFORE_CHARS)
     window = text[begin:start].lower()
-    if not any(owner in window for owner in _OWNER_WORDS):
+    if not _OWNER.search(window):
         return None
     match = _BEFORE.search(text[begin:start])
     if match is None or not _is_secret(name, match["value"]):

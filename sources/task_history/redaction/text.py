@@ -18,9 +18,8 @@ from .sentences import BEFORE_CHARS, BEHIND_CHARS, secret_before, secret_behind
 from .signs import SignPass
 from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
+from .vocabulary import FEW_WORDS
 
-_FEW_WORDS = 8
-"""Words that are looked for one by one."""
 _PHRASE_CHARS = 48
 """Characters around a word in which the other words of a name may stand."""
 _NAME_CHARS = 256
@@ -48,6 +47,8 @@ class TextPass(SignPass):
         own = self._own.edits(text)
         if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
+        if not own and _is_only_words(text, telling):
+            return self._in_words(Draft(text, telling))
         is_escaped = not text.isascii() or patterns.MAY_BE_ESCAPED.search(telling) is not None
         is_named = is_escaped and self._is_named(telling)
         letters = _letters(text) if is_named else []
@@ -65,6 +66,15 @@ class TextPass(SignPass):
         if is_escaped and (is_named or patterns.ESCAPED_URL.search(telling)):
             edits = joined(edits, self._in_escapes(applied(text, edits), depth))
         return edits
+
+    def _in_words(self, draft: Draft) -> list[Edit]:
+        """The replacements in a text of words alone: behind a scheme, or in a table."""
+        if patterns.ANY_SCHEME.search(draft.telling_lower):
+            draft.cut(_schemes(draft.text, draft.lower))
+        if "\n" in draft.text and ("," in draft.text or "  " in draft.text):
+            draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
+        self.count += draft.count
+        return draft.edits
 
     def _is_named(self, text: str) -> bool:
         """Whether words may hold a secret's name once their escapes are resolved, those within others too."""
@@ -143,12 +153,19 @@ class TextPass(SignPass):
         for stem in self._stems_in(lower, near):
             if stem.start() < position:
                 continue
+            if (end_of_line := patterns.end_of_plain_line(text, *stem.span())) is not None:
+                position = end_of_line
+                continue
             start = _name_start(text, stem.start(), done)
             position = _name_end(text, stem.end())
             if phrase := patterns.PHRASE.match(lower, start):
                 position = max(position, _name_end(text, phrase.end()))
             end_of_name = position
-            if match := patterns.TYPED.match(text, position):
+            match = None
+            span = None
+            if not patterns.FOLLOWED.match(lower, position):
+                pass
+            elif match := patterns.TYPED.match(text, position):
                 span = match.span("value") if self._kind_in_text(text, start, text[start:position]) else None
             elif match := patterns.PARTING.match(lower, position):
                 position = match.end("sep")
@@ -177,7 +194,7 @@ class TextPass(SignPass):
 
     def _span_in_sentence(self, text: str, start: int, end: int, done: int) -> tuple[int, int] | None:
         """The span of a secret after a name and a few words, or before the name."""
-        if patterns.DIGIT.search(text, max(0, start - BEFORE_CHARS), end + BEHIND_CHARS) is None:
+        if patterns.WITH_DIGIT.search(text, max(0, start - BEFORE_CHARS), end + BEHIND_CHARS) is None:
             return None
         name = text[start:end]
         kind = self._kind_in_text(text, start, name)
@@ -251,10 +268,19 @@ class TextPass(SignPass):
         return kind
 
 
+def _is_only_words(text: str, telling: str) -> bool:
+    """Whether a text in which words tell of a secret is words and nothing else."""
+    if patterns.NO_WORDS.search(text) or shapes.may_hold_tokens(telling):
+        return False
+    if max(map(len, telling.split())) >= FEWEST_CHARS:
+        return False
+    return patterns.WORDS_BEFORE_WORDS.search(telling.lower()) is None
+
+
 def _spans_near(text: str, telling: str) -> list[Span]:
-    """Where the words stand that may tell of a secret, with what is around them; all of a text with many of them."""
+    """Where the words stand that may tell of a secret, with what is around them; all of a text that is short or has many of them."""
     words = set(telling.split())
-    if len(words) > _FEW_WORDS:
+    if len(words) > FEW_WORDS or len(text) <= 4 * _PHRASE_CHARS:
         return [(0, len(text))]
     spans: list[Span] = []
     for word in words:

@@ -15,7 +15,7 @@ _MOST_CHARS = 100
 _FEWEST_TOKEN_CHARS = 12
 _FEWEST_HEX_DIGITS = 24
 _MOST_COLONS = 3
-_FEW = 8
+FEW_WORDS = 8
 """Words that are looked for one by one."""
 _TELLING = re.compile(
     r"[\\${}~\x00-\x1f]|&.*;|%[0-9A-Fa-f]{2}|://.*@|[A-Za-z0-9_+=-]{20}|[A-Za-z0-9_+=/-]{24}|\A/\Z|(?<!\w)--?[A-Za-z]|\A/[a-z]+:|eyJ|<<<"
@@ -60,7 +60,7 @@ class Vocabulary:
         if not unknown:
             return ""
         written = text.split()
-        if len(unknown) <= _FEW:
+        if len(unknown) <= FEW_WORDS:
             places = [index for word in unknown for index in _places(words, word)]
         else:
             places = [index for index, word in enumerate(words) if word in unknown]
