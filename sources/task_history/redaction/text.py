@@ -150,11 +150,8 @@ class TextPass(SignPass):
     def _pairs(self, text: str, lower: str, near: list[Span]) -> Iterator[Span]:
         """Values after a secret name in text: ``name=value``, ``name: value``, ``"name": "value"``."""
         position = done = 0
-        for stem in self._stems_in(lower, near):
+        for stem in self._stems_in(text, lower, near):
             if stem.start() < position:
-                continue
-            if (end_of_line := patterns.end_of_plain_line(text, *stem.span())) is not None:
-                position = end_of_line
                 continue
             start = _name_start(text, stem.start(), done)
             position = _name_end(text, stem.end())
@@ -185,12 +182,15 @@ class TextPass(SignPass):
             position = max(position, end)
             done = end
 
-    def _stems_in(self, lower: str, near: list[Span]) -> Iterator[re.Match[str]]:
+    def _stems_in(self, text: str, lower: str, near: list[Span]) -> Iterator[re.Match[str]]:
+        """The words of names, but for those in lines of words alone."""
         for begin, end in near:
             position = begin
             while stem := self._stems.search(lower, position, end):
-                yield stem
-                position = stem.end()
+                end_of_line = patterns.end_of_plain_line(text, *stem.span())
+                position = stem.end() if end_of_line is None else end_of_line
+                if end_of_line is None:
+                    yield stem
 
     def _span_in_sentence(self, text: str, start: int, end: int, done: int) -> tuple[int, int] | None:
         """The span of a secret after a name and a few words, or before the name."""
@@ -278,7 +278,8 @@ def _is_only_words(text: str, telling: str) -> bool:
 
 
 def _spans_near(text: str, telling: str) -> list[Span]:
-    """Where the words stand that may tell of a secret, with what is around them; all of a text that is short or has many of them."""
+    """Where the words stand that may tell of a secret, with what is around them; all of a text with many, or a short
+    one."""
     words = set(telling.split())
     if len(words) > FEW_WORDS or len(text) <= 4 * _PHRASE_CHARS:
         return [(0, len(text))]
