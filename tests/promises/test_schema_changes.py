@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ WORLD: dict[str, Any] = {
     "now": "2026-03-01T00:00:00Z",
     "freeze": True,
 }
+TOKEN = "sk_live_4eC39HqLyjWDarjtT1zd"
 NUMBER = {"paragon": "taskCount", "twinit": "_timeoutSeconds", "b3os": "workflowVersion", "sailpoint": None}
 """A documented number in rows of executions, by system; SailPoint has none."""
 
@@ -35,6 +39,9 @@ class Vendor:
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
         self.statuses: dict[str, str] = {}
+        self.has_odd_statuses = False
+        """Whether each row has a status of its own, two of three with a secret."""
+        self._numbers = count()
 
     def alter(self, _: str, body: bytes) -> bytes:
         data = json.loads(body)
@@ -42,6 +49,9 @@ class Vendor:
             row.update(self.fields)
             for key in ("status", "_status"):
                 row.update({key: self.statuses[row[key]]} if row.get(key) in self.statuses else {})
+                if self.has_odd_statuses and key in row:
+                    number = next(self._numbers)
+                    row[key] = f"{TOKEN}{number:04}" if number % 3 else f"Weird {number}" + "x" * 500
         return json.dumps(data).encode()
 
 
@@ -58,10 +68,12 @@ def _rows(data: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def changing(system: str, tmp_path: Path) -> Iterator[tuple[Vendor, Place, SandboxProcess]]:
+def changing(
+    system: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Vendor, Place, SandboxProcess]]:
     vendor = Vendor()
     with (
-        SandboxProcess(system, **WORLD) as sandbox,
+        SandboxProcess(system, **WORLD | getattr(request, "param", {})) as sandbox,
         altering(sandbox.base_url, vendor.alter) as url,
     ):
         yield vendor, Place(tmp_path, sandbox, system=system, retention_days=0, base_url=url), sandbox
@@ -73,6 +85,11 @@ def _noted(place: Place) -> set[tuple[str, str, str, str]]:
     )
     assert len(set(rows)) == len(rows), "a change is noted twice"
     return set(rows)
+
+
+def _logged(result: dict[str, Any]) -> list[int]:
+    """How many changes each line of the log tells."""
+    return [int(count) for count in re.findall(r"schema_changed changes=(\d+)", result["stderr"])]
 
 
 @pytest.mark.parametrize("system", short(systems.names(), ("paragon", "twinit")))
@@ -109,7 +126,7 @@ def test_what_is_new_is_told_once(system: str, changing: tuple[Vendor, Place, Sa
         expected |= {("changed_type", name) for name in declared}
     # Not every list of an account documents that number.
     assert expected <= shown <= expected | {("new_column", "workflow_version")}
-    assert second["schema_changes"] == len(noted) == second["stderr"].count("schema_changed")
+    assert second["schema_changes"] == len(noted) == sum(_logged(second))
     [status] = json.loads(place.run("status", system, "--json").stdout)["systems"]
     assert {(one["kind"], one["table_name"]) for one in status["schema_changes"]} == {
         (kind, table) for kind, table, _, _ in noted
@@ -137,3 +154,47 @@ def test_a_backfill_tells_it_too(system: str, changing: tuple[Vendor, Place, San
     assert json.loads(done.stdout)["schema_changes"] == len(noted)
     sandbox.advance(20 * 3600)
     assert place.sync()["schema_changes"] == 0
+
+
+@pytest.mark.parametrize("system", short(systems.names(), ("paragon", "twinit")))
+@pytest.mark.parametrize("changing", [{"executions": 500}], indirect=True, ids=["many"])
+def test_statuses_without_end_are_a_bounded_number_of_rows_without_secrets(
+    system: str, changing: tuple[Vendor, Place, SandboxProcess]
+) -> None:
+    """Each row has a status of its own, some with a secret: 50 are noted over all syncs, then one row for all others."""
+    vendor, place, sandbox = changing
+    place.sync()
+    vendor.has_odd_statuses = True
+    for _ in range(3):
+        sandbox.advance(20 * 3600)
+        result = place.sync()
+        assert TOKEN not in result["stderr"]
+        assert len(_logged(result)) <= result["commits"]
+    notes = Counter((table, kind) for kind, table, column, _ in _noted(place) if column == "status")
+    assert 50 in notes.values()
+    assert all(number <= (50 if kind == "new_status" else 1) for (_, kind), number in notes.items())
+    assert all(notes[table, "many_statuses"] for (table, _), number in notes.items() if number == 50)
+    newest = notes.total()
+    sandbox.advance(3600)
+    place.sync()
+    assert newest == len([row for row in _noted(place) if row[2] == "status"])
+    noted = place.query(f"SELECT change_id, status FROM {system}.schema_changes")
+    assert not [row for row in noted if TOKEN in str(row)]
+    assert all(len(status or "") <= 100 for _, status in noted)
+
+
+@pytest.mark.parametrize("system", ["paragon"])
+def test_many_new_fields_are_one_line_of_the_log(
+    system: str, changing: tuple[Vendor, Place, SandboxProcess]
+) -> None:
+    """A line counts them and names the first; the table has a row for each."""
+    vendor, place, sandbox = changing
+    place.sync()
+    vendor.fields = {f"new{number}Field": number for number in range(300)}
+    sandbox.advance(20 * 3600)
+    result = place.sync()
+    noted = _noted(place)
+    assert len(noted) > 100
+    assert sum(_logged(result)) == len(noted)
+    assert len(_logged(result)) <= result["commits"]
+    assert "first=" in result["stderr"]

@@ -1,7 +1,8 @@
-"""Reads and writes single rows at once, and not in a load package."""
+"""Reads and writes a few rows at once, and not in a load package."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dlt.common.destination.exceptions import DestinationException
@@ -9,6 +10,9 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..core.columns import LOADED_AT
 from ..core.models import Row, Table
+
+_ROWS_PER_STATEMENT = 500
+"""BigQuery takes 10,000 parameters. https://cloud.google.com/bigquery/quotas#query_jobs"""
 
 
 def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
@@ -29,6 +33,29 @@ def write(client: Any, name: str, table: Table, row: Row, *, now: str) -> None:
     else:
         columns, values = ", ".join(written), ", ".join(written.values())
         client.execute_sql(f"INSERT INTO {name} ({columns}) VALUES ({values})", *given.values())
+
+
+def insert(
+    client: Any,
+    name: str,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    now: str,
+    dated: Collection[str] = (LOADED_AT.name,),
+) -> None:
+    """Inserts the rows into the table of that qualified name.
+
+    ``now`` is the instant of writing as an SQL expression, the value of all columns in ``dated``.
+    """
+    columns = [column.name for column in table.columns]
+    marks = ", ".join(now if column in dated else "%s" for column in columns)
+    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+        some = rows[start : start + _ROWS_PER_STATEMENT]
+        client.execute_sql(
+            f"INSERT INTO {name} ({', '.join(columns)}) VALUES " + ", ".join([f"({marks})"] * len(some)),
+            *(row[column] for row in some for column in columns if column not in dated),
+        )
 
 
 def is_table(client: Any, name: str) -> bool:

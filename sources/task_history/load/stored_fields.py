@@ -8,12 +8,12 @@ from ..core.columns import LOADED_AT
 from ..core.models import Row
 from ..warehouse.dataset import utc_or_epoch
 from ..warehouse.tables import VENDOR_FIELDS
+from . import single_row
 from .errors import warehouse_errors
 
 if TYPE_CHECKING:
     from .pipeline import Loader
 
-_ROWS_PER_STATEMENT = 100
 _NOW = ("allotted_at", LOADED_AT.name)
 """The columns that get the instant of writing, by the warehouse's clock."""
 
@@ -42,15 +42,8 @@ class StoredFields:
         """Writes the rows; False where the table does not exist yet. Raises WarehouseUnavailable."""
         if not self._is_there:
             return False
-        columns = [column.name for column in VENDOR_FIELDS.columns]
         with warehouse_errors(), self._loader.opened() as client:
             now = self._loader.backend.begin_commit(client)
-            marks = ", ".join(now if name in _NOW else "%s" for name in columns)
-            for start in range(0, len(rows), _ROWS_PER_STATEMENT):
-                part = rows[start : start + _ROWS_PER_STATEMENT]
-                client.execute_sql(
-                    f"INSERT INTO {self._loader.qualified(VENDOR_FIELDS.name)} ({', '.join(columns)}) VALUES "
-                    + ", ".join([f"({marks})"] * len(part)),
-                    *(row[name] for row in part for name in columns if name not in _NOW),
-                )
+            name = self._loader.qualified(VENDOR_FIELDS.name)
+            single_row.insert(client, name, VENDOR_FIELDS, rows, now=now, dated=_NOW)
         return True

@@ -160,6 +160,10 @@ def start_run(
             **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )
         stack.callback(loader.close)
+        redactor = Redactor(
+            settings.values.redact, secrets=settings.secrets, mode=settings.values.redact_mode
+        )
+        loader.changes.redactor = redactor
         if locks is not None:
             loader.changes.alone = partial(held_lock, locks, f"tables/{settings.dataset_name}")
         client.meanwhile = loader.released
@@ -193,7 +197,6 @@ def start_run(
         except BaseException as error:
             is_noted = isinstance(error, AlreadyRunning) or (loop is not None and loop.is_written)
             if not is_noted:
-                redactor = Redactor(settings.values.redact, secrets=settings.secrets)
                 reason = redactor.text(f"{type(error).__name__}: {error}")[0]
                 run = RunRow(run_id, command, started_at, "failed", reason, lock_file)
                 _write_end(loader, run, client, loop)

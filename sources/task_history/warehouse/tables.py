@@ -319,7 +319,8 @@ SCHEMA_CHANGES = Table(
         text(
             "kind",
             "new_column, a field that became a column; changed_type, values that do not fit the column and are beside "
-            "it, in the column whose name ends in __v_text; new_status.",
+            "it, in the column whose name ends in __v_text; new_status; many_statuses, once for a table to which more "
+            "than 50 new statuses came: further ones are not noted.",
         ),
         text("table_name", "The table."),
         text("column_name", "The column."),
@@ -327,7 +328,10 @@ SCHEMA_CHANGES = Table(
             "type",
             "The type of the column that holds the new values: text, bigint, double, bool or timestamp.",
         ),
-        text("status", "The status, as the vendor spells it; empty for the other kinds."),
+        text(
+            "status",
+            "The status, without secrets and cut to 100 characters; empty for the other kinds.",
+        ),
         text("run_id", "The run that saw it first (sync_runs.run_id)."),
         LOADED_AT,
     ),
