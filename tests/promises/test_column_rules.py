@@ -174,6 +174,41 @@ def test_values_of_before_are_erased_from_a_column_that_is_named_otherwise(tmp_p
     assert stored == {"stays", HASH.of(PLACE_NAME)}
 
 
+@pytest.mark.parametrize("named_by", ["column", "key"])
+def test_a_field_without_ascii_letters_is_ruled_by_its_key_and_by_its_column(
+    tmp_path: Path, named_by: str
+) -> None:
+    """For rows of before and for new ones; ``check`` counts the values, and no rule is called unknown."""
+    keys = ("\u540d\u524d", "e+\u00e9", "\u96fb_\u8a71")
+    fields = {**dict.fromkeys(keys, json.dumps(PERSON)), "note": '"stays"'}
+    with (
+        SandboxProcess(**WORLD) as sandbox,
+        altering(sandbox.base_url, lambda _, body: with_fields(body, fields, every=True)) as url,
+    ):
+        place = Place(tmp_path, sandbox, base_url=url, start_date="2026-02-20", integrations=None)
+        place.sync()
+        columns = dict(
+            place.query(
+                "SELECT field, column_name FROM paragon.vendor_fields WHERE table_name = 'workflow_executions'"
+            )
+        )
+        names = [columns[key] if named_by == "column" else key for key in keys]
+        place.set(exclude_columns=[f"*.{name}" for name in names])
+        checked = json.loads(place.run("check", "paragon", "--destination", "duckdb", "--json").stdout)
+        assert all(entry["stored_values"] for entry in checked["columns"])
+        erased = place.sync("--erase-old-values")
+        sandbox.advance(24 * 3600)
+        later = place.sync()
+        for result in (erased, later):
+            assert "column_not_known" not in result["stderr"]
+        assert later["rows"]["workflow_executions"]
+        assert {
+            value for key in keys for value in values(place, f"workflow_executions.{columns[key]}")
+        } == set()
+        assert set(values(place, f"workflow_executions.{columns['note']}")) == {"stays"}
+    assert files_with(tmp_path, PERSON) == []
+
+
 def test_another_key_is_noticed(tmp_path: Path) -> None:
     """A run with another key ends with 3 and asks for nothing, unless it was changed on purpose; no key is shown."""
     case = CASES[0]

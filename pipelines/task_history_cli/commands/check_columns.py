@@ -55,12 +55,12 @@ def count_stored(entries: list[dict[str, Any]], target: Target, settings: Settin
 
         text_type = sql_type("text", reader.dialect)
         values = OldValues(reader.query, reader.names, settings.system, rules, types, text_type=text_type)
-        counts, unmatched = values.counts(), rules.unmatched(columns)
+        counts, unmatched = values.counts(), values.unmatched()
         for entry, rule in zip(entries, rules.rules, strict=True):
             if entry["known"] == "no" and rule not in unmatched:
                 entry |= {"known": "stored", "suggestion": None}
             entry["stored_values"] = sum(
-                number for name, number in counts.items() if rule.is_about(*name.split(".", 1))
+                number for name, number in counts.items() if values.is_about(rule, *name.split(".", 1))
             )
 
 

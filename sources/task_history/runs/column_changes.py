@@ -28,7 +28,7 @@ def check_column_rules(loader: Loader, warehouse: Warehouse, *, accepts_new_key:
     rules = loader.rules
     if not rules:
         return
-    for rule in rules.unmatched(loader.stored_columns()):
+    for rule in old_values(loader).unmatched():
         meant = f"did you mean {rule.suggestion}? " if rule.suggestion else ""
         log.warning(
             "column_not_known",

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Literal
 
 from ..core.errors import ConfigurationError
@@ -37,6 +38,9 @@ _LEFT = "?"
 _LETTERS_FOR_SIGNS = str.maketrans("+*@|", "xxal")
 """The letters that dlt's naming writes for these signs: the column of ``e+mail`` is ``exmail``.
 https://dlthub.com/docs/general-usage/naming-convention"""
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]+")
+_LAST_UNDERSCORES = re.compile(r"_+$")
+_MAX_CACHED_NAMES = 10_000
 _SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
 """What is added to the name of a column where another one has it, or for values that do not fit the first."""
 
@@ -58,10 +62,17 @@ def _forms_of_rule(name: str) -> set[str]:
     return {form} if left in (form, "") else {form, left + _LEFT}
 
 
+@lru_cache(_MAX_CACHED_NAMES)
 def _forms_of_field(name: str) -> tuple[str, ...]:
     """The forms of a field or column: its own, that of its column, and that by which it may be of another spelling."""
     form, left = _forms(name)
-    return form, _comparable(name.translate(_LETTERS_FOR_SIGNS)), left + _LEFT if left == form else left
+    return form, _comparable(_as_column(name)), left + _LEFT if left == form else left
+
+
+def _as_column(key: str) -> str:
+    """The column that dlt's naming makes of a key, apart from capitals: ``x`` of one without ASCII letters."""
+    name = _NOT_IN_NAMES.sub("_", key.strip().translate(_LETTERS_FOR_SIGNS))
+    return _LAST_UNDERSCORES.sub(lambda match: "x" * len(match[0]), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +184,23 @@ class ColumnRules:
                 found.setdefault(table, {})[column] = action
         return found
 
-    def unmatched(self, stored: Iterable[tuple[str, str]]) -> list[Rule]:
-        """The rules about no declared and no stored column: the name may be wrong, or its field still to come."""
-        ruled = self.ruled(stored)
+    def unmatched(
+        self, stored: Iterable[tuple[str, str]], fields: Mapping[tuple[str, str], str] | None = None
+    ) -> list[Rule]:
+        """The rules about no declared and no stored column: the name may be wrong, or its field still to come.
+
+        ``fields`` as in ``ruled``.
+        """
+        ruled = self.ruled(stored, fields)
         return [
             rule
             for rule in self.rules
             if not rule.is_declared
             and not any(
-                rule.is_about(table, column) for table, columns in ruled.items() for column in columns
+                rule.is_about(table, name)
+                for table, columns in ruled.items()
+                for column in columns
+                for name in (column, (fields or {}).get((table, column), column))
             )
         ]
 

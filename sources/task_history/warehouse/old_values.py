@@ -17,7 +17,7 @@ from ..core.json_reading import parse
 from ..core.keyed_hash import PREFIX
 from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System
-from .column_rules import Action, ColumnRules, TableRules
+from .column_rules import Action, ColumnRules, Rule, TableRules
 from .coverage import filters_text
 from .dataset import Query
 from .sql_text import SqlCondition, Statement
@@ -52,10 +52,19 @@ class OldValues:
         self._rules = rules
         self._types = types
         self._text_type = text_type
-        stored = ((table, column) for table in rules.by_table for column in types(table))
-        self._ruled = rules.ruled(stored, self._fields())
+        self._stored = [(table, column) for table in rules.by_table for column in types(table)]
+        self._fields = self._read_fields()
+        self._ruled = rules.ruled(self._stored, self._fields)
 
-    def _fields(self) -> dict[tuple[str, str], str]:
+    def unmatched(self) -> list[Rule]:
+        """The rules about no documented and no stored column, see ``ColumnRules.unmatched``."""
+        return self._rules.unmatched(self._stored, self._fields)
+
+    def is_about(self, rule: Rule, table: str, column: str) -> bool:
+        """Whether the rule means the stored column, by its name or by the vendor's key of its field."""
+        return rule.is_about(table, column) or rule.is_about(table, self._fields.get((table, column), column))
+
+    def _read_fields(self) -> dict[tuple[str, str], str]:
         """The vendor's keys of undocumented fields, by table and column; none where no run has noted them yet."""
         if "field" not in self._types(VENDOR_FIELDS.name):
             return {}
