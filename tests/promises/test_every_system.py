@@ -260,3 +260,15 @@ def test_what_a_backfill_and_a_sync_cover_is_counted_once(tmp_path: Path, name: 
         each = "json_array_length(namespaces)" if name == "twinit" else "1"
         assert counted == place.query(f"SELECT sum({each}) FROM {name}.{system.executions.name}")
         assert place.sync()["executions"] <= 12
+
+
+def test_the_organization_of_each_run_of_b3os_is_stored(tmp_path: Path) -> None:
+    """However a run was settled, by a list or by a read of its own: the log of its details names its organization."""
+    with SandboxProcess("b3os", executions=60, seed=7, days=4, open_days=0.4, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, system="b3os", retention_days=0)
+        place.sync()
+        sandbox.advance(12 * 3600)
+        place.sync()
+        organizations = place.query("SELECT DISTINCT organization_id FROM b3os.run_details")
+        assert organizations == [(sandbox.settings["organization_id"],)]
+        assert place.query("SELECT count(*) > 50 FROM b3os.run_details") == [(True,)]

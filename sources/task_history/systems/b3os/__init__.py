@@ -144,7 +144,11 @@ def read_run(data: Json) -> Detail:
         for name, value in run.items()
         if name not in _LIST_FIELDS and name != "executionState"
     }
-    extra = {"workflowDefinition": None, **apart(RUN_DETAILS, other_fields)}
+    extra = {
+        "workflowDefinition": None,
+        "organizationId": run.get("organizationId"),
+        **apart(RUN_DETAILS, other_fields),
+    }
     return Detail(timed(apart(RUNS, fields), _TIMES), extra, nodes)
 
 

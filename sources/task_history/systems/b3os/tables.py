@@ -121,7 +121,12 @@ RUNS = executions_table(
     "One row per run of a workflow, in the newest state that was read.",
     (
         text("id", "The run's id.", "id"),
-        text("organization_id", "The organization it belongs to.", "organizationId"),
+        text(
+            "organization_id",
+            "The organization it belongs to; empty unless an answer about this run alone was read while it was open, as "
+            "lists of runs do not name it. run_details has it for every run whose nodes are loaded.",
+            "organizationId",
+        ),
         text("workflow_id", "The workflow; empty for one that was made for once.", "workflowId"),
         text("workflow_name", "What the workflow was called.", "workflowName"),
         bigint("workflow_version", "Which version of the workflow ran.", "workflowVersion"),
@@ -181,6 +186,7 @@ RUN_DETAILS = details_log(
     steps="How many nodes it has, those within loops once per iteration.",
     started="When the run began",
     more=(
+        text("organization_id", "The organization that the run belongs to.", "organizationId"),
         customer_json(
             "workflow_definition",
             "The workflow's definition as it ran, as JSON text, secrets redacted.",
