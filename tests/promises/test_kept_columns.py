@@ -92,3 +92,62 @@ def test_fields_keep_their_columns(tmp_path: Path, system: str) -> None:
         )
     }
     assert columns == {"new_field", "new_field__v2", "mixed", "mixed__v_text"}
+
+
+NUMBER = {"paragon": ("taskCount", "task_count"), "twinit": ("_timeoutSeconds", "timeout_seconds")}
+"""A documented number of executions: the vendor's key and the column."""
+
+
+@pytest.mark.parametrize("system", NUMBER)
+@pytest.mark.parametrize("vanishes", [False, True], ids=["settles", "vanishes"])
+def test_a_misfit_of_an_open_execution(tmp_path: Path, system: str, vanishes: bool) -> None:
+    """A text instead of a number is beside the column until the execution settles with a number, or for good.
+
+    A field that is named like a column of ours is kept in the same way, and no further column comes to be.
+    """
+    own = systems.find(system)
+    key, column = NUMBER[system]
+    table = f"{system}.{own.executions.name}"
+    columns = f"{column}, {column}__v_text, is_open__v2"
+
+    def alter(_: str, body: bytes) -> bytes:
+        return json.dumps(altered(json.loads(body))).encode()
+
+    def altered(value: Any) -> Any:
+        if isinstance(value, list):
+            return [altered(inner) for inner in value]
+        if not isinstance(value, dict):
+            return value
+        inner: dict[str, Any] = {name: altered(one) for name, one in value.items()}
+        if not {"workflowId", "_workflowDefId"} & inner.keys() or not {"id", "_id"} & inner.keys():
+            return inner
+        is_open = own.is_open(inner)
+        return {**inner, key: "1.5 tasks" if is_open else 7, "isOpen": "was open" if is_open else "is over"}
+
+    world: dict[str, Any] = {"executions": 80, "days": 2, "open_days": 0.4, "freeze": True, "seed": 4}
+    with (
+        SandboxProcess(system, future_hours=72, **world) as sandbox,
+        altering(sandbox.base_url, alter) as url,
+    ):
+        place = Place(tmp_path, sandbox, system=system, base_url=url, integrations=None, retention_days=0)
+        place.sync()
+        opened = [row[0] for row in place.query(f"SELECT id FROM {table} WHERE is_open")]
+        assert len(opened) > 2
+        assert place.query(f"SELECT DISTINCT {columns} FROM {table} WHERE is_open") == [
+            (None, "1.5 tasks", "was open")
+        ]
+        before = place.query(
+            f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{own.executions.name}'"
+        )
+        if vanishes:
+            sandbox.post("purge", {"ids": opened})
+        sandbox.advance(2 * 86_400)
+        place.sync()
+        settled = f"FROM {table} WHERE NOT is_open AND id IN (SELECT unnest({opened}))"
+        assert place.query(f"SELECT count(*) > 2 {settled}") == [(True,)]
+        assert place.query(f"SELECT DISTINCT {columns}, resolution {settled}") == [
+            (None, "1.5 tasks", "was open", "gone") if vanishes else (7, None, "is over", "ended")
+        ]
+        assert before == place.query(
+            f"SELECT column_name FROM duckdb_columns() WHERE table_name = '{own.executions.name}'"
+        )
