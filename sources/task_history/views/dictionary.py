@@ -10,6 +10,7 @@ from .. import systems
 from ..core.models import Table
 from ..systems.protocol import STATUSES, System
 from ..warehouse import tables
+from ..warehouse.left_out import FORGOTTEN
 from .dialects import DATASET
 from .files import ViewColumn, views
 from .relations import by_default
@@ -85,7 +86,8 @@ def _lines() -> Iterator[str]:
         yield f"## {system.title}, dataset `{name}`"
         yield ""
         yield f"As the vendor says it: {system.docs_url}. A second account's dataset is `{name}_<instance>`."
-        for entry in of_tables(system):
+        forgotten = [_entry(FORGOTTEN)] if tables.has_person(system) else []
+        for entry in (*of_tables(system), *forgotten):
             yield from _section(name, entry)
 
 

@@ -44,3 +44,10 @@ def test_every_column_has_its_sentence() -> None:
             for column in table["columns"]:
                 assert len(column["description"]) >= 10, (name, table["name"], column["name"])
                 assert f"| `{column['name']}` |" in page
+
+
+def test_the_page_has_the_table_that_is_made_with_the_first_forgotten_person() -> None:
+    """Systems that name a person have it, the others not."""
+    text = dictionary.page()
+    for name in systems.names():
+        assert (f"### {name}.forgotten_people" in text) == tables.has_person(systems.find(name))
