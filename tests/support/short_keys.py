@@ -12,9 +12,19 @@ from typing import Any
 
 import duckdb
 
+from task_history import systems
+from task_history.warehouse import tables
+
 from . import former_version
 
 ARCHIVE = Path(__file__).with_name("short_keys.tar.xz")
+_BIGQUERY_TYPES = {
+    "VARCHAR": "STRING",
+    "BIGINT": "INTEGER",
+    "DOUBLE": "FLOAT",
+    "BOOLEAN": "BOOLEAN",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+}
 
 
 def unpack(system: str, folder: Path) -> None:
@@ -40,3 +50,33 @@ def into_postgres(system: str, folder: Path, connection: Any) -> None:
             for row in rows:
                 marks = ", ".join(["%s"] * len(row))
                 cursor.execute(f'INSERT INTO {system}."{table}" VALUES ({marks})', row)
+
+
+def into_bigquery(system: str, folder: Path, client: Any) -> None:
+    """Puts the same tables into BigQuery, partitioned as a sync makes them; ``client`` is one of google.cloud."""
+    from google.cloud import bigquery
+
+    unpacked = folder / "exported"
+    with tarfile.open(ARCHIVE) as packed:
+        packed.extractall(unpacked, filter="data")
+    partitions = {table.name: table.partition for table in tables.of(systems.find(system))}
+    client.create_dataset(system)
+    for parquet in (unpacked / system / "tables").glob("*.parquet"):
+        name = parquet.stem[len(system) + 1 :]
+        table = bigquery.Table(
+            f"{client.project}.{system}.{name}",
+            [bigquery.SchemaField(column, _BIGQUERY_TYPES[type_]) for column, type_ in _columns(parquet)],
+        )
+        if partitions.get(name):
+            table.time_partitioning = bigquery.TimePartitioning(field=partitions[name])
+        client.create_table(table)
+        settings = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_APPEND")
+        with parquet.open("rb") as rows:
+            client.load_table_from_file(rows, table.reference, job_config=settings).result()
+
+
+def _columns(parquet: Path) -> list[tuple[str, str]]:
+    """The names and DuckDB's types of a file's columns."""
+    with duckdb.connect() as connection:
+        relation = connection.read_parquet(str(parquet))
+        return [(column, str(type_)) for column, type_ in zip(relation.columns, relation.types, strict=True)]
