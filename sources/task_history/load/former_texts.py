@@ -31,11 +31,20 @@ def mend(loader: Loader) -> None:
     """Rewrites such texts, once: before the first run of this version creates the tables that it adds.
 
     What is valid JSON without quotes, such as 5, stays: whether it was sent as a text is not known. Where reading is
-    billed by volume, all stays.
+    billed by volume, all stays, and one line of the log says so.
     """
     stored = loader.stored_columns()
     dialect = str(loader.client.capabilities.sqlglot_dialect)
-    if (tables.VENDOR_FIELDS.name, "field") in stored or dialect not in _IS_JSON:
+    if not stored or (tables.VENDOR_FIELDS.name, "field") in stored:
+        return
+    if dialect not in _IS_JSON:
+        log.warning(
+            "texts_stay",
+            warehouse=dialect,
+            reason="they are rewritten on DuckDB and Postgres only: elsewhere reading all of them may be billed",
+            hint="rows of an earlier version keep prose as a JSON string where it began with a bracket, and texts "
+            "without quotes in columns of JSON; rows written from now on have neither",
+        )
         return
     for table in tables.of(loader.system):
         for column in table.columns:
