@@ -229,6 +229,31 @@ def test_a_long_text_in_several_rows_takes_little_memory(
         assert place.sync("--log-level", "warning")["stderr"] == ""
 
 
+@pytest.mark.parametrize("text", ["long text ", '{"id": 1, "password": "p"} '], ids=["words", "JSON"])
+def test_a_payload_just_within_the_bound_takes_little_memory(tmp_path: Path, text: str) -> None:
+    """Inputs and outputs of 60 MB: at most 300 MiB and three times ``answer_max_bytes``, though most of it is cut."""
+    size = 60_000_000
+    with SandboxProcess(freeze=True, **WORLD) as sandbox, Between(sandbox.base_url) as between:
+        sandbox.advance(4 * 86_400)
+        longer: list[str] = []
+
+        def answer(target: str, body: bytes) -> bytes:
+            if longer or not re.search(r"/step-executions/|/steps/", target):
+                return body
+            longer.append(target)
+            escaped = json.dumps(text)[1:-1].encode()
+            return body.rstrip()[:-1] + b', "output": "' + escaped * (size // len(escaped)) + b'"}'
+
+        between.answers = answer
+        place = Place(tmp_path, sandbox, base_url=between.url, integrations=None)
+        done, peak = peak_mib(place, "sync", "paragon")
+        assert done.returncode == 0
+        assert longer
+        assert peak <= 300 + 3 * 64
+        stored = place.query("SELECT output_bytes FROM paragon.step_payloads WHERE is_output_cut")
+        assert [abs(bytes_ - size) < size / 5 for (bytes_,) in stored] == [True]
+
+
 @pytest.mark.parametrize("say", [drip, fall_silent], ids=["drips", "falls silent"])
 @pytest.mark.parametrize("what", ["list", "details"])
 def test_a_signal_is_heeded_while_an_answer_does_not_end(

@@ -21,6 +21,7 @@ In the order in which data meets them::
     listing_kinds       which class reads which kind
     incremental         what is new since the last sync, of a sorted listing
     compare             where the vendor's rows differ from those that are stored
+    redacted_json       what customers wrote as texts without secrets and of bounded size
     warehouse_rows      what the vendor sent → the rows that the warehouse gets
     single_reads        single reads of many items, where one that fails holds up no other
     settling_plan       the cheapest requests that refresh open executions

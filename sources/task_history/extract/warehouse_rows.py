@@ -29,6 +29,7 @@ from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
+from .redacted_json import redacted_json, redacted_prose
 from .rows_without_id import Rejection
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ class Undeclared:
             return self.json(value)
         if not isinstance(value, str):
             return MisfitText(self.json(value))
-        text = self._redactor.text(value)[0]
-        return text if len(text) <= self._max_bytes else text[: self._max_bytes] + "…"
+        return redacted_prose(self._redactor, value, self._max_bytes)
 
     def rejected(self, table: Table, value: Json) -> JsonText:
         """A row that cannot stand in ``table`` as JSON text, without what may not stand there either."""
@@ -123,7 +123,7 @@ class Undeclared:
 
     def json(self, value: Json) -> JsonText:
         """Any value as JSON text, without secrets, of bounded size."""
-        return JsonText(to_text(self._redactor.payload(value).value, self._max_bytes).text)
+        return JsonText(redacted_json(self._redactor, value, self._max_bytes)[0].text)
 
     def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
         declared = self._declared.get(table.name)
@@ -372,6 +372,8 @@ def children(
 
 def exact(answer: Answer) -> Json:
     """The answer with its texts exactly as they were sent."""
+    if b"\\u" not in answer.body:
+        return answer.data  # a second reading would give the same, and take as much memory again
     try:
         return parse_text(answer.body.decode())
     except (ValueError, RecursionError):
@@ -415,13 +417,9 @@ class Payloads:
 
     def record(self, ids: Mapping[str, Json], payload: Payload, stamp: Stamp) -> PayloadRecord:
         """The row of a payload; ``ids`` are the columns that say whose it is."""
-        input_, output = self._redactor.payload(payload.input), self._redactor.payload(payload.output)
+        input_text, inputs = redacted_json(self._redactor, payload.input, self._max_bytes)
+        output_text, outputs = redacted_json(self._redactor, payload.output, self._max_bytes)
         flags = self._redactor.payload(dict(payload.flags))
-        input_text, output_text = (
-            to_text(input_.value, self._max_bytes),
-            to_text(output.value, self._max_bytes),
-        )
-        count = input_.count + output.count + flags.count
         row = stamp.on(
             {
                 **flags.value,
@@ -432,7 +430,7 @@ class Payloads:
                 "output_bytes": output_text.bytes,
                 "is_input_cut": input_text.cut,
                 "is_output_cut": output_text.cut,
-                "redactions": count,
+                "redactions": inputs + outputs + flags.count,
                 "outcome": "loaded",
             }
         )
