@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -223,6 +224,89 @@ def test_the_same_command_ends_an_erasure_that_was_killed(
     assert done["tables"] == shown["tables"]
     assert traces(place.folder, gone) == {}
     assert place.query("SELECT row_count, ended_at IS NULL FROM paragon.erasures") == [(shown["rows"], False)]
+
+
+KILLING = """
+import os, signal, sys
+from task_history.load import erasing, pipeline
+from task_history.runs import forget
+from task_history.warehouse import erasure
+from task_history_cli.cli import main
+
+place, name, call = sys.argv[1:4]
+holder = {
+    "forget": forget, "erasing": erasing, "Loader": pipeline.Loader, "Erasure": erasure.Erasure,
+}[place]
+given, calls = getattr(holder, name), 0
+
+def killed(*words, **options):
+    global calls
+    calls += 1
+    if calls == int(call):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return given(*words, **options)
+
+setattr(holder, name, killed)
+sys.exit(main(sys.argv[4:]))
+"""
+"""Runs the command, and kills the process at the n-th call of a function."""
+KILLS = (
+    ("forget", "_note_person", 1),
+    ("forget", "_note_erasure", 1),
+    ("forget", "_leave_out", 1),
+    ("Loader", "commit", 1),
+    ("erasing", "erase_rows", 1),
+    ("Erasure", "deletions", 1),
+    ("erasing", "clear", 1),
+    ("erasing", "rewrite_warehouse", 1),
+    ("Loader", "put", 2),
+    ("Loader", "put", 3),
+)
+
+
+@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[3], KILLS[5], KILLS[9])), ids=str)
+def test_the_same_command_ends_an_erasure_whose_process_was_killed(
+    where: str, name: str, call: int, paragon: tuple[Place, SandboxProcess, str]
+) -> None:
+    """SIGKILL at any step: the same command ends the erasure, and nothing of the person is left or comes back."""
+    place, sandbox, user = paragon
+    gone = {user, *ids_of(place, systems.find("paragon"), user)}
+    words = ("forget", "paragon", "--user", user, "--yes", "--json")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLING, where, name, str(call), *words],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert forget(place, user, "--yes")["erased"]
+    assert traces(place.folder, gone) == {}
+    ((number, open_ones),) = place.query("SELECT count(*), count(*) - count(ended_at) FROM paragon.erasures")
+    assert (number, open_ones) == (1, 0)
+    sandbox.advance(3600)
+    assert place.sync()["complete"]
+    assert traces(place.folder, gone) == {}
+
+
+def test_a_forgotten_person_and_days_that_are_kept(paragon: tuple[Place, SandboxProcess, str]) -> None:
+    """With keep_days_executions the person stays left out, and a repair finds nothing missing."""
+    place, sandbox, user = paragon
+    gone = {user, *ids_of(place, systems.find("paragon"), user)}
+    forget(place, user, "--yes")
+    place.set(keep_days_executions=4)
+    for _ in range(2):
+        sandbox.advance(3600)
+        assert place.sync()["complete"]
+    assert traces(place.folder, gone) == {}
+    place.set(keep_days_executions=None)
+    (start, end) = place.query("SELECT min(day)::DATE - 5, max(day)::DATE + 1 FROM paragon.coverage")[0]
+    month = ("--from", str(start), "--to", str(end))
+    place.run("backfill", "paragon", *month)
+    audit = json.loads(place.run("audit", "paragon", "--repair", "--json", *month, expect=None).stdout)
+    assert audit["missing"] == audit["surplus"] == 0
+    assert traces(place.folder, gone) == {}
 
 
 @pytest.mark.parametrize("lane", ["", "_backfill", "_backfill_7", "_audit"])
