@@ -193,6 +193,14 @@ def _step_id(alias: str) -> str:
     return f"CASE WHEN {alias}.{OCCURRENCE.name} > 0 THEN {repeated} ELSE {alias}.id END"
 
 
+def shown_details(log: Table) -> ViewMapping:
+    """How views show the log of the executions whose steps were asked for."""
+    return ViewMapping(
+        f"{{{log.name}}} AS d",
+        {"execution_id": "d.id", "execution_started_at": "d.date_started", "outcome": "d.outcome"},
+    )
+
+
 def shown_payloads(rows: str, columns: Mapping[str, str]) -> ViewMapping:
     """How views show inputs and outputs, ``p`` in ``rows``; ``columns`` are those that differ between systems."""
     common = {

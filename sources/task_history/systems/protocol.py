@@ -149,6 +149,8 @@ class Views:
     """None where the vendor has no steps."""
     payloads: ViewMapping | None = None
     """None where the vendor has no payloads."""
+    details: ViewMapping | None = None
+    """The log of the executions whose steps were asked for; None where the vendor has no steps."""
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
 

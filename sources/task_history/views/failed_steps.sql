@@ -3,7 +3,8 @@
 -- Note: A reason is the error's text without what differs from one failure to the next: quoted texts, addresses, ids,
 --   dates and numbers, but for those of three digits, which are mostly HTTP statuses. Steps whose payload was not
 --   loaded are under (not loaded), those whose payload holds no text of an error under (no error text). A filter by
---   execution_started_at prunes the partitions of the raw tables of steps.
+--   execution_started_at prunes the partitions of the raw tables of steps. Steps that failed in executions which
+--   did not fail are in it only where those executions' steps are loaded (setting steps).
 -- Columns:
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.

@@ -1,6 +1,7 @@
 -- Question: Why do steps fail, since when, and whom does it affect?
 -- Grain: One row per system, instance, workflow, kind of step and reason; every failed step that is loaded is counted in exactly one.
--- Note: How a reason is made of an error's text is said at failed_steps.
+-- Note: How a reason is made of an error's text is said at failed_steps. Counts are of executions whose
+--   steps are loaded: all that failed once the backlog is done, others too with the setting steps = "all".
 -- Columns:
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.

@@ -79,6 +79,9 @@ PAYLOADS = {
 LATER_COLUMNS = (LOADED_AT, OCCURRENCE)
 """Columns that views show, and that are empty in tables which an earlier version made."""
 
+DETAILS = {"execution_id": "text", "execution_started_at": "timestamp", "outcome": "text"}
+"""Columns of executions whose steps were asked for, with their types."""
+
 REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
 """Columns that no system may leave out."""
 
@@ -151,7 +154,7 @@ def found(
 def _shown_columns(system: System) -> set[tuple[str, str]]:
     """The columns without which views cannot show the system's rows."""
     own = _views(system)
-    shown = (own.executions, own.steps, own.payloads)
+    shown = (own.executions, own.steps, own.payloads, own.details)
     text = " ".join(part for rows in shown if rows for part in (rows.rows, *rows.columns.values()))
     used = set(re.findall(r"\w\.\"?(\w+)", text))
     named = set(re.findall(r"{(\w+)}", text))
@@ -194,6 +197,7 @@ def relations(
         "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
+        "details": _shown(datasets, DETAILS, lambda shown: shown.details),
         "listed": _union(datasets, LISTED, _listed),
         "step_counts": _step_counts(datasets),
         tables.COVERAGE.name: _copied(

@@ -12,7 +12,7 @@
 --   user_id text: The user for whom it ran.
 --   started_at timestamp: When the execution began, UTC; empty where the vendor does not say.
 --   ended_at timestamp: When it failed, UTC.
---   failed_steps bigint: Steps of it that failed, of those that are loaded.
+--   failed_steps bigint: Steps of it that failed; empty while its steps are not loaded.
 --   failed_step_type text: The kind of one that did, in the vendor's words.
 --   succeeded_later_at timestamp: When the same workflow last began for the same user and succeeded, if that was after this one: then it may not be worth it.
 --   purged_from timestamp: From when on the vendor may not hold it any more; empty when it does not say.
@@ -35,6 +35,12 @@ failed_steps AS (
     GROUP BY system, instance, execution_id
 ),
 
+detailed AS (
+    SELECT system, instance, execution_id
+    FROM systems.details
+    WHERE outcome = 'loaded'
+),
+
 successes AS (
     SELECT system, instance, workflow_id, user_id, max(started_at) AS last_success_at
     FROM executions
@@ -52,7 +58,7 @@ SELECT
     e.user_id,
     e.started_at,
     e.ended_at,
-    coalesce(s.failed_steps, 0) AS failed_steps,
+    CASE WHEN l.execution_id IS NOT NULL THEN coalesce(s.failed_steps, 0) END AS failed_steps,
     s.failed_step_type,
     CASE WHEN w.last_success_at > e.started_at THEN w.last_success_at END AS succeeded_later_at,
     e.started_at + INTERVAL (24 * r.retention_days) HOUR AS purged_from
@@ -60,6 +66,8 @@ FROM executions AS e
 INNER JOIN replayable AS r ON r.system = e.system AND r.instance = e.instance
 LEFT JOIN replayed AS d
     ON d.system = e.system AND d.instance = e.instance AND d.execution_id = e.execution_id
+LEFT JOIN detailed AS l
+    ON l.system = e.system AND l.instance = e.instance AND l.execution_id = e.execution_id
 LEFT JOIN failed_steps AS s
     ON s.system = e.system AND s.instance = e.instance AND s.execution_id = e.execution_id
 LEFT JOIN successes AS w

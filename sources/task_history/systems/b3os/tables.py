@@ -14,7 +14,7 @@ from ..common_tables import (
     shown_steps,
     steps_table,
 )
-from ..protocol import Views
+from ..protocol import ViewMapping, Views
 
 _COUNTS = (
     bigint("total", "Executions in it.", "total"),
@@ -279,6 +279,12 @@ _OF_RUN = (
     " LEFT JOIN (SELECT o.workflow_run_id, min(o.id) AS id FROM {executions} AS o GROUP BY o.workflow_run_id) AS x "
     "ON x.workflow_run_id = "
 )
+# An execution without a run has no steps: nothing of it is missing.
+_DETAILED = (
+    "(SELECT coalesce(x.id, d.id) AS id, coalesce(x.created_at, d.date_started) AS started_at, d.outcome "
+    "FROM {run_details} AS d LEFT JOIN {executions} AS x ON x.workflow_run_id = d.id UNION ALL "
+    "SELECT x.id, x.created_at, 'loaded' FROM {executions} AS x WHERE x.workflow_run_id IS NULL) AS d"
+)
 
 VIEWS = Views(
     statuses={
@@ -333,6 +339,9 @@ VIEWS = Views(
             "output": "p.result",
             "error": f"CASE WHEN p.status = 'failure' THEN {error_in('p.result')} END",
         },
+    ),
+    details=ViewMapping(
+        _DETAILED, {"execution_id": "d.id", "execution_started_at": "d.started_at", "outcome": "d.outcome"}
     ),
     billing_caveat="B3OS counts no tasks; what runs cost is runs.total_cu, in compute units.",
 )

@@ -9,6 +9,7 @@ from ..common_tables import (
     details_log,
     error_in,
     executions_table,
+    shown_details,
     shown_executions,
     shown_payloads,
     shown_steps,
@@ -171,6 +172,7 @@ VIEWS = Views(
             "is_output_cut": "p.is_output_cut",
         },
     ),
+    details=shown_details(DETAILS),
     billing_caveat="A lower bound of the invoice: it also counts Proxy API calls, which are no executions; and those "
     "that were purged before they were read, gave no count or are still open take more.",
 )

@@ -9,6 +9,7 @@ from ..common_tables import (
     details_log,
     error_in,
     executions_table,
+    shown_details,
     shown_executions,
     shown_steps,
     steps_table,
@@ -161,5 +162,6 @@ VIEWS = Views(
             "error": f"coalesce({error_in('s.error')}, s.error)",
         },
     ),
+    details=shown_details(DETAILS),
     billing_caveat="SailPoint counts no tasks.",
 )

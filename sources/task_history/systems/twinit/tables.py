@@ -9,6 +9,7 @@ from ..common_tables import (
     details_log,
     error_in,
     executions_table,
+    shown_details,
     shown_executions,
     shown_payloads,
     shown_steps,
@@ -161,5 +162,6 @@ VIEWS = Views(
             "error": f"CASE WHEN p.status <> 'COMPLETED' THEN {error_in('p.result')} END",
         },
     ),
+    details=shown_details(DETAILS),
     billing_caveat="Twinit counts no tasks.",
 )
