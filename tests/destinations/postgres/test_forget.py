@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
+from tests.promises.test_forget import KILLING, KILLS
+from tests.support.short import short
+
+MACHINE = ("DLT_DATA_DIR", "TASK_HISTORY_STATE_DIR")
+"""The folders that each machine has for itself."""
 
 
 def _mentions(place: PostgresPlace, words: list[str]) -> list[str]:
@@ -59,3 +69,47 @@ def test_a_forgotten_person_is_in_no_table(postgres: Server, tmp_path: Path) -> 
         assert audit["missing"] == audit["surplus"] == 0
         assert _mentions(place, [user, *ids]) == []
         assert place.query("SELECT count(*) FROM paragon.coverage WHERE NOT is_verified") == [(0,)]
+
+
+@pytest.mark.parametrize(("where", "name", "call"), short(KILLS, (KILLS[3], KILLS[9])), ids=str)
+def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machine(
+    postgres: Server, tmp_path: Path, where: str, name: str, call: int
+) -> None:
+    """The same command ends it; a machine with a working folder of its own leaves the person out by its next sync."""
+    with SandboxProcess(executions=120, seed=6, days=8, failed=0.3, future_hours=40, freeze=True) as sandbox:
+        place = PostgresPlace(tmp_path, sandbox, postgres, integrations=None, retention_days=0)
+        elsewhere = {name: str(tmp_path / "elsewhere" / name) for name in MACHINE}
+        here = {name: place.env[name] for name in MACHINE}
+        place.told("sync")
+        place.env |= elsewhere
+        sandbox.advance(3600)
+        place.told("sync")
+        place.env |= here
+        ((user,),) = place.query(
+            "SELECT user_id FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
+            "GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
+        )
+        ids = [
+            key
+            for (key,) in place.query(f"SELECT id FROM paragon.workflow_executions WHERE user_id = '{user}'")
+        ]
+        words = ("forget", "paragon", "--user", user, "--yes", "--json", *ON_POSTGRES)
+        killed = subprocess.run(
+            [sys.executable, "-c", KILLING, where, name, str(call), *words],
+            cwd=place.folder,
+            env=place.env,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        assert place.told("forget", "--user", user, "--yes")["erased"]
+        assert _mentions(place, [user, *ids]) == []
+        assert place.query("SELECT count(*), count(ended_at) FROM paragon.erasures") == [(1, 1)]
+        place.env |= elsewhere
+        sandbox.advance(20 * 3600)
+        assert place.told("sync")["complete"]
+        (start, end) = place.query("SELECT min(day)::date, max(day)::date + 1 FROM paragon.coverage")[0]
+        audit = place.told("audit", "--repair", "--from", str(start), "--to", str(end))
+        assert audit["missing"] == audit["surplus"] == 0
+        assert _mentions(place, [user, *ids]) == []
