@@ -75,7 +75,7 @@ class Settings:
 
     @property
     def column_limits(self) -> ColumnLimits:
-        """Limits for columns made of undeclared fields."""
+        """Limits for columns made of undocumented fields."""
         return ColumnLimits(self.values.max_columns, self.values.max_name_length)
 
     @property

@@ -27,7 +27,7 @@ CATALOGS = ("workflows", "workflow_defs", "execution_stats", "recent_failures")
 """The tables, by how their names begin, that each sync reads whole."""
 NEW = ("rejected_rows", "erasures", "left_out_executions", "vendor_fields", "schema_changes")
 """Tables that the version before had not."""
-MOST_LISTS = {"sailpoint": 12}
+MAX_LISTS = {"sailpoint": 12}
 """Three for each of its four workflows: no page says that it is the last one, and one empty page proves nothing."""
 ADDED = {
     "coverage": ("evidence", "reason", "rejected", "left_out"),
@@ -75,7 +75,7 @@ def test_the_next_sync_keeps_all_that_a_warehouse_of_the_version_before_holds(
     logs = [one.details.log.name for one in (own, *own.companions)]
     assert result["complete"]
     assert said["details_left"] == sum(result["rows"].get(name, 0) for name in logs) > 0
-    assert result["requests_by_kind"]["list"] <= MOST_LISTS.get(system, 4)
+    assert result["requests_by_kind"]["list"] <= MAX_LISTS.get(system, 4)
     after = {table.name: _rows(place, table) for table in every}
     for name, rows in before.items():
         for key, row in rows.items():

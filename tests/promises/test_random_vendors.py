@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "twinit": {"base_url": "https://twinit.invalid", "token": "t", "namespaces": ["n1", "n2"]},
     "b3os": {"api_key": "k"},
 }
-RUNS, _MOST_RUNS = 3, 8
+RUNS, _MAX_RUNS = 3, 8
 START = NOW - timedelta(days=DAYS + 1)
 
 
@@ -149,7 +149,7 @@ def _loses_nothing_silently(name: str, number: int) -> None:
                 if index < RUNS - 1:
                     vendor.grow(7, until=world.now)
             # What a run that failed left out is not silent.
-            if index >= RUNS - 1 and (error is None or index > _MOST_RUNS):
+            if index >= RUNS - 1 and (error is None or index > _MAX_RUNS):
                 break
         held = world.held()
         missing = [

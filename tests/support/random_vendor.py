@@ -30,7 +30,7 @@ PAGE_SIZE = 30
 """Shorter than any vendor's, so that a small world has many pages."""
 _PARTITIONS = {"paragon": ("",), "sailpoint": ("w1", "w2", "w3"), "twinit": ("n1", "n2"), "b3os": ("",)}
 _ORDERS = ["oldest", "any", "changing", "changing_in_day"]
-_MOST_REQUESTS = 3_000
+_MAX_REQUESTS = 3_000
 _SAILPOINT_BOUND = re.compile(r'start_?[tT]ime (ge|lt) "?([^" ]+)"?')
 
 
@@ -189,7 +189,7 @@ class RandomVendor:
     def send(self, request: Request) -> Answer:
         """The answer. Raises Rejected, VendorUnavailable."""
         self._requests[request.kind] += 1
-        assert self.requests <= _MOST_REQUESTS, f"the reading comes to no end: {self.behaviour}"
+        assert self.requests <= _MAX_REQUESTS, f"the reading comes to no end: {self.behaviour}"
         headers: dict[str, str] = {}
         if request.kind == "list":
             data, total = self._listed(request)

@@ -94,5 +94,5 @@ def test_coverage_writes_the_columns_of_its_table() -> None:
         completeness=Completeness("count"),
         checked_at=start,
     )
-    [row] = coverage.changes("run")
+    [row] = coverage.changed_rows("run")
     assert set(row) == {column.name for column in COVERAGE.columns if column != LOADED_AT}

@@ -12,7 +12,7 @@ from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
-from task_history.runs.plan import MOST_REQUESTS, Planner, StoredFacts, at_risk
+from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts, at_risk
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
@@ -68,7 +68,7 @@ def plan(
     output.keep_secret(settings.secrets)
     selection = date_range.selection(asked, filters)
     stored, syncs = _held(settings, target, selection, scope, now)
-    with probing(settings, most=MOST_REQUESTS) as (client, budget):
+    with probing(settings, most=MAX_REQUESTS) as (client, budget):
         pages = Pages(client, settings.system, settings.values, filters=filters)
         estimate = Planner(pages, settings.system, settings.values).plan(selection, scope, stored)
         limit, period_s = budget.limit, budget.period_s

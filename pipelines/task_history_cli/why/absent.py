@@ -195,7 +195,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     notes += [f"but that day is not verified: {doubt}"] if doubt else []
     read = f" ({', '.join(notes)})" if notes else ""
     is_soon = loaded.rechecked_from is not None and when.start >= loaded.rechecked_from
-    mend = (
+    remedy = (
         f"The next sync looks at that time again and brings it: {words.call('sync')}"
         if is_soon
         else f"Compare and repair that day: {words.days('audit', when, '--repair')}"
@@ -205,7 +205,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
             "should_be_there",
             f"{_began(facts, when)}, and that time is loaded{'' if doubt else ' whole'}{read}: there is no such "
             "execution in it, or it became visible later, or its row was deleted by hand.",
-            f"Add --live to ask the vendor. {mend}",
+            f"Add --live to ask the vendor. {remedy}",
         )
     if reply.is_listed is False:
         return Reason(
@@ -219,7 +219,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
         "missing_in_coverage",
         f"{_began(facts, when)}, {listed}, and that time is loaded{read}. Either it became visible after that, or its "
         "row was deleted by hand, or this is a fault of task-history: these look the same from here.",
-        mend,
+        remedy,
     )
 
 
@@ -267,18 +267,18 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
     words, reply = facts.words, facts.reply
     began_at: datetime | None = reply.started_at if reply else None
     began_at = began_at or traces.get(words.system.started_column)
-    mend = (
+    remedy = (
         f"Compare and repair that day: {words.days('audit', Window(began_at, began_at + MS), '--repair')}"
         if began_at
         else ""
     )
     if reply is not None and not reply.is_there:
-        mend = "The vendor does not hold it any more: only a backup of the warehouse does."
+        remedy = "The vendor does not hold it any more: only a backup of the warehouse does."
     return Reason(
         "row_deleted",
         f"It was loaded: its steps were asked for at {shown(traces.get('fetched_at'))} ({traces.get('outcome')}). Its "
         "row was deleted since, and nothing here deletes rows.",
-        mend or "Add --live to learn when it began, then audit that day with --repair.",
+        remedy or "Add --live to learn when it began, then audit that day with --repair.",
     )
 
 

@@ -181,7 +181,7 @@ class FactReader:
             or (scope.payloads == "failed" and step.get("status") in system.failed_statuses)
         ]
         outcomes = [str(payload.get("outcome") or "loaded") for payload in payloads]
-        mend = self._mend(row.get(system.started_column), facts.loaded)
+        remedy = self._remedy(row.get(system.started_column), facts.loaded)
         return Details(
             scope,
             self._first(system.details.log.name, "id", identity),
@@ -190,10 +190,10 @@ class FactReader:
             sum(step["id"] not in loaded_steps for step in wanted),
             [payload for payload in payloads if payload.get("next_try_at") is not None],
             self._warehouse.left(scope).details,
-            mend,
+            remedy,
         )
 
-    def _mend(self, started_at: datetime | None, loaded: Loaded) -> str:
+    def _remedy(self, started_at: datetime | None, loaded: Loaded) -> str:
         """The command that loads its details: a sync, or a backfill of its day."""
         ends = [day.windows[0].start for day in loaded.days if day.lane == SYNC]
         if started_at is None or (ends and started_at >= min(ends)):

@@ -66,7 +66,7 @@ class Details:
     """Those that could not be read and are tried again."""
     waiting: int
     """Executions whose steps are wanted and not there, this one among them."""
-    mend: str
+    remedy: str
     """The command that loads the missing details."""
 
 
@@ -203,7 +203,7 @@ def _no_steps(words: Words, row: Row, facts: Details) -> Reason:
     return Reason(
         "details_missing",
         f"Its steps are wanted and not there yet: {counted(facts.waiting, 'execution')} without, failed ones first.",
-        f"They come with {facts.mend}",
+        f"They come with {facts.remedy}",
     )
 
 
@@ -249,7 +249,7 @@ def _payloads(words: Words, facts: Details) -> list[Reason]:
             Reason(
                 "payloads_missing",
                 f"Inputs and outputs of {counted(facts.payloads_missing, 'step')} are wanted and not there yet.",
-                f"They come with {facts.mend}",
+                f"They come with {facts.remedy}",
             )
         )
     if not reasons:

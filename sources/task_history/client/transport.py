@@ -41,7 +41,7 @@ MIN_BYTES_PER_S = 100_000
 """A whole answer may take ``timeout_s``, and a second more for so many bytes that came of it."""
 READ_MARGIN_S = 0.25
 """Seconds by which silence is looked for later than a connection: so it is known, on a busy machine too, which it was."""
-ERROR_BODY_MAX_BYTES = 1 << 20
+MAX_ERROR_BODY_BYTES = 1 << 20
 """Of an answer that is no success only a message is wanted: a longer one is left unread."""
 
 _READ_AHEAD_BYTES = 1
@@ -165,7 +165,7 @@ class Transport:
             name, value = raw_name.decode("ascii").lower(), raw_value.decode("ascii")
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         is_success = 200 <= response.status_code < 300
-        bound = self._answer_max_bytes if is_success else min(ERROR_BODY_MAX_BYTES, self._answer_max_bytes)
+        bound = self._answer_max_bytes if is_success else min(MAX_ERROR_BODY_BYTES, self._answer_max_bytes)
         stream = response.stream
         assert isinstance(stream, httpx.SyncByteStream)  # noqa: S101 - this transport gives no other
         try:

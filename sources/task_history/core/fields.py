@@ -64,7 +64,7 @@ def vendors_key(table: Table, key: str) -> str:
 def read_back(table: Table, stored: Mapping[str, Json]) -> Row:
     """A stored row of ``table`` by the keys that the vendor's rows have.
 
-    A text beside a column (``__v_text``) has the key of that column. Values of undeclared columns have a
+    A text beside a column (``__v_text``) has the key of that column. Values of undocumented columns have a
     ``stored_key``; fields in ``other_fields`` have the vendor's own key.
     """
     keys = {column.name: column.key for column in table.columns}

@@ -60,7 +60,7 @@ def _json_parts(value: Json) -> Iterator[str]:
             yield before + _json_scalar(item)
 
 
-PAYLOAD_MAX_BYTES = 65_536
+MAX_PAYLOAD_BYTES = 65_536
 """The size to which payloads are cut where no setting says otherwise."""
 _LONGEST_WORD = 4_096
 """Characters within which a text that is cut has its last space looked for."""
@@ -78,7 +78,7 @@ def _json_scalar(value: Json) -> str:
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def to_text(value: Json, max_bytes: int = PAYLOAD_MAX_BYTES) -> PayloadText:
+def to_text(value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> PayloadText:
     """The value as exact JSON text of at most ``max_bytes`` bytes.
 
     A longer one is cut and stays valid JSON: the longest strings, lists and objects are shortened,

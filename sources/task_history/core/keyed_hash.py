@@ -11,7 +11,7 @@ from .errors import ConfigurationError
 PREFIX = "hmac:"
 """The beginning of every hash, so that one that is read back is not hashed again."""
 _HASH = re.compile(rf"{PREFIX}[0-9a-f]{{32}}")
-_LEAST_KEY_CHARS = 16
+_MIN_KEY_CHARS = 16
 HOW_TO_MAKE = (
     "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`, keep it as long as the warehouse, and set "
     "it in .dlt/secrets.toml as hash_key under every [sources.task_history.<system>] whose hashes shall be equal"
@@ -51,8 +51,8 @@ def keyed_hash(key: str | None, *, needed_by: str) -> KeyedHash:
     """
     if not key:
         raise ConfigurationError(f"hash_key is missing, which {needed_by} needs: {HOW_TO_MAKE}.")
-    if len(key) < _LEAST_KEY_CHARS:
+    if len(key) < _MIN_KEY_CHARS:
         raise ConfigurationError(
-            f"hash_key has fewer than {_LEAST_KEY_CHARS} characters and could be guessed: {HOW_TO_MAKE}."
+            f"hash_key has fewer than {_MIN_KEY_CHARS} characters and could be guessed: {HOW_TO_MAKE}."
         )
     return KeyedHash(key)

@@ -216,7 +216,7 @@ OTHER_FIELDS = "other_fields"
 
 @dataclass(frozen=True, slots=True)
 class ColumnLimits:
-    """Limits for columns that are made of undeclared fields of a vendor."""
+    """Limits for columns that are made of undocumented fields of a vendor."""
 
     columns: int = 200
     """Maximum number of such columns in a table."""

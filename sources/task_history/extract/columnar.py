@@ -27,7 +27,7 @@ _BLOCK_BYTES = 1 << 18
 _PAGES_PER_READ = 25
 _MAX_CELLS_PER_READ = 80_000_000
 """Limit for rows × keys of the pages of one read: where every key differs, Arrow makes a table of so many cells."""
-_MOST_FIELDS = 500
+_MAX_FIELDS = 500
 """Rows with more fields are read one by one."""
 
 
@@ -176,7 +176,7 @@ class ColumnReader:
         self.started = str(keys[started])
         self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
-        """Undeclared fields that Arrow would read as instants; they stay text."""
+        """Undocumented fields that Arrow would read as instants; they stay text."""
         self._rebuild_schema()
 
     def pages(self, bodies: Sequence[bytes], *, bounds: Window | None = None) -> list[Page]:
@@ -244,7 +244,7 @@ class ColumnReader:
                 ),
             )
             fields = pages.schema.field(self.form.rows).type.value_type
-            if fields.num_fields > _MOST_FIELDS:
+            if fields.num_fields > _MAX_FIELDS:
                 raise ValueError("too many fields")
             if fields.num_fields == self._known:
                 return pages

@@ -21,7 +21,7 @@ from . import warehouse_rows
 from .single_reads import MAX_KNOWN_READABLE, Failure, FaultDeadline, Item, SingleReads, is_refused
 from .warehouse_rows import PayloadRecord, Payloads, ReadProblem, Stamp
 
-_MOST_ALIKE = 50
+_MAX_EQUAL_ANSWERS = 50
 """Answers in a row that are alike to the byte: then offsets lead nowhere, and what came is all."""
 _NOTHING_THERE = (400, *GONE_STATUSES)
 """What a vendor answers for a part that an execution does not have, or that it does not know."""
@@ -84,7 +84,7 @@ class DetailReader:
             body, times = before.get(asked.path, (b"", 0))
             before[asked.path] = reply.body, times + 1 if reply.body == body else 1
             # The same bare list again means that the offset is not heeded: the list is whole. An object may repeat.
-            if before[asked.path][1] > (_MOST_ALIKE if reply.body.lstrip().startswith(b"{") else 1):
+            if before[asked.path][1] > (_MAX_EQUAL_ANSWERS if reply.body.lstrip().startswith(b"{") else 1):
                 log.info("detail_repeated", path=asked.path)
                 return Detail({}, {}, [])
             return details.read(self._values, asked, reply.data)

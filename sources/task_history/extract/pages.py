@@ -211,7 +211,7 @@ class Pages:
             table, rows = self._system.executions.name, page.rows
             # Rows in columns are taken apart only where one of them is left out.
             if not isinstance(rows, Rows) or self.left_out.has_any(table, rows.values):
-                self.left_out.note(table, [*rows, *(outside.row for outside in page.outside)])
+                self.left_out.add_listed(table, [*rows, *(outside.row for outside in page.outside)])
 
     def raw(self, window: Window, offsets: Iterable[int], *, ahead: int) -> Iterator[Answer | Exception]:
         """The pages at those offsets as they came, in order, so many asked for at once.

@@ -21,10 +21,10 @@ MIN_ORDERED_ROWS = 24
 """Neighbouring rows, each of another instant, that show that a listing is sorted: so many are not in order by chance."""
 _CONFIRMED_ROWS = 100
 """Rows shown again in the same sequence, after which a few shared rows are enough."""
-_FEWEST_SHARED = 3
+_MIN_SHARED_ROWS = 3
 _SHARED_PART = 25
 """A page shares one in so many of its rows with the next, where the sequence was seen to stay."""
-_MOST_SHARED_PART = 0.9
+_MAX_SHARED_PART = 0.9
 MAX_MOVED_PART = 0.7
 """The largest move, as a part of the rows that two pages share, at which certainly no row was passed over."""
 
@@ -76,10 +76,10 @@ class SeenOrder:
         if self._changes:
             # Rows move further than two pages can share: an overlap would prove nothing.
             enough = max(half, math.ceil(self._moved / MAX_MOVED_PART))
-            return enough if enough <= size * _MOST_SHARED_PART else min(half, 1)
+            return enough if enough <= size * _MAX_SHARED_PART else min(half, 1)
         if self.is_sorted:
             ties = sum(1 for _ in takewhile(lambda start: start == starts[-1], reversed(starts)))
             return min(half, ties + 1)
         if self._confirmed < _CONFIRMED_ROWS:
             return half
-        return min(half, max(_FEWEST_SHARED, size // _SHARED_PART))
+        return min(half, max(_MIN_SHARED_ROWS, size // _SHARED_PART))

@@ -35,7 +35,7 @@ from .pages import Pages, described, refused_depth
 from .rows_outside import around
 from .seen_order import SeenOrder
 
-_MOST_IN_A_PIECE = 6
+_MAX_PIECE_FACTOR = 6
 """Times what a piece should hold."""
 _BLUR = timedelta(seconds=1)
 """How far beyond a window a vendor's filter may reach."""
@@ -199,7 +199,7 @@ class UnsortedListing:
         """The smaller windows to read instead, judged after a page; empty where reading goes on."""
         if len(chain.positions) == len(page) and (parts := self._parts(window, page)):
             return parts
-        is_large = len(chain.positions) > _MOST_IN_A_PIECE * self._rows_per_piece
+        is_large = len(chain.positions) > _MAX_PIECE_FACTOR * self._rows_per_piece
         # In an order that changes, only what one page holds is known to be all. One that is shorter than others may be.
         is_short = len(chain.positions) <= chain.first_size and self._lengths.note(chain.first_size)
         is_torn = not chain.reached_end and self._order.is_unstable and not is_short

@@ -21,7 +21,7 @@ from ..core.fields import (
     stored_column,
     vendors_key,
 )
-from ..core.json import PAYLOAD_MAX_BYTES, to_text
+from ..core.json import MAX_PAYLOAD_BYTES, to_text
 from ..core.json_reading import parse_text
 from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
 from ..redaction.redactor import Redactor
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values
     from .columnar import ColumnarRows
 
-_MOST_REASONS = 5
+_MAX_REASONS = 5
 """How many parts of one execution that could not be read are named."""
 _MAX_TRIES_OF_PARTS = 6
 """Runs, over more than a day, that read an execution again for a part that fails."""
 
 
-class Undeclared:
+class UndocumentedFields:
     """Fields that no column is declared for: they are kept, without secrets."""
 
     def __init__(
         self,
         redactor: Redactor,
         *,
-        max_bytes: int = PAYLOAD_MAX_BYTES,
+        max_bytes: int = MAX_PAYLOAD_BYTES,
         rules: ColumnRules | None = None,
     ) -> None:
         self._redactor = redactor
@@ -157,7 +157,9 @@ class Stamp:
 
     run_id: str
     at: datetime
-    undeclared: Undeclared = field(default_factory=lambda: Undeclared(Redactor()), repr=False, compare=False)
+    undocumented: UndocumentedFields = field(
+        default_factory=lambda: UndocumentedFields(Redactor()), repr=False, compare=False
+    )
 
     def on(self, row: Mapping[str, Json]) -> Row:
         """The row with the stamp."""
@@ -172,7 +174,7 @@ def execution(
     system: System, row: Mapping[str, Json], stamp: Stamp, *, read_by: str, before: StoredStatus | None = None
 ) -> Row:
     """A listing's row, or one that was laid over a stored row; ``before`` is its state as stored."""
-    row = stamp.undeclared.kept(system.executions, row)
+    row = stamp.undocumented.kept(system.executions, row)
     is_open = system.is_open(dict(row))
     is_same = before is not None and before.status == str(row.get("status") or "")
     own = _own_columns(stamp, is_open=is_open, resolution=None if is_open else "ended", read_by=read_by)
@@ -198,7 +200,7 @@ def columnar_executions(
     from ..core.arrow import ARROW, RowColumns
 
     size = len(rows)
-    kept = stamp.undeclared.kept_in_columns(table, rows)
+    kept = stamp.undocumented.kept_in_columns(table, rows)
     status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
     reached_end = pc.or_(
         pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
@@ -311,7 +313,7 @@ class ReadProblem:
     @property
     def reason(self) -> str | None:
         """The first reasons as one text; None where all was read."""
-        return " ".join(self.reasons[:_MOST_REASONS]) or None
+        return " ".join(self.reasons[:_MAX_REASONS]) or None
 
     @property
     def columns(self) -> Row:
@@ -330,7 +332,7 @@ def details_log_row(
     unread: ReadProblem | None = None,
 ) -> Row:
     """The note that an execution's steps were asked for, or why they or a part of them cannot be."""
-    extra = stamp.undeclared.kept(table, detail.extra) if detail else {}
+    extra = stamp.undocumented.kept(table, detail.extra) if detail else {}
     return stamp.on(
         {
             **extra,
@@ -345,7 +347,7 @@ def details_log_row(
 
 def steps(table: Table, detail: Detail, started_at: datetime | None, stamp: Stamp) -> list[Row]:
     """The execution's steps."""
-    kept = (stamp.undeclared.kept(table, step) for step in detail.steps)
+    kept = (stamp.undocumented.kept(table, step) for step in detail.steps)
     rows = [stamp.on({**step, "execution_date_started": started_at}) for step in kept]
     if OCCURRENCE in table.columns:
         key = next(column.key for column in table.columns if column.name == table.primary_key[0])
@@ -363,7 +365,7 @@ def children(
     tables = {table.name: table for table in system.details.children}
     return {
         name: [
-            stamp.on({**stamp.undeclared.kept(tables[name], row), "execution_date_started": started_at})
+            stamp.on({**stamp.undocumented.kept(tables[name], row), "execution_date_started": started_at})
             for row in rows
         ]
         for name, rows in detail.children.items()
@@ -383,7 +385,7 @@ def exact(answer: Answer) -> Json:
 def rejected(table: Table, filters: str, rejection: Rejection, stamp: Stamp) -> Row:
     """The row of ``rejected_rows`` for a row that cannot stand in ``table``."""
     window, near = rejection.window, rejection.near
-    value = stamp.undeclared.rejected(table, rejection.row.value)
+    value = stamp.undocumented.rejected(table, rejection.row.value)
     key = "\0".join((table.name, filters, iso_ms(near) if near else "", str(rejection.alike), value))
     return stamp.on(
         {

@@ -19,7 +19,7 @@ from ..warehouse.left_out import FORGOTTEN
 from .destinations import Backend
 
 
-def mend(
+def restore_dropped(
     pipeline: dlt.Pipeline,
     schema: Schema,
     backend: Backend,

@@ -25,7 +25,7 @@ from ..core.models import OTHER_FIELDS, VARIANT, Column, ColumnLimits, Json, Row
 from ..warehouse.column_rules import NO_RULES, TableRules
 from .values import (
     DECLARED_FITS,
-    UNDECLARED_FITS,
+    UNDOCUMENTED_FITS,
     Fit,
     Misfit,
     as_text,
@@ -166,7 +166,7 @@ def to_arrow(
     limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
     rules: TableRules = NO_RULES,
 ) -> Columns:
-    """Builds the columns of ``table``, then those of undeclared keys, then those of values that do not fit.
+    """Builds the columns of ``table``, then those of undocumented keys, then those of values that do not fit.
 
     Every column of ``table`` is present, even when it is empty; a key without any value gets none.
 
@@ -174,7 +174,7 @@ def to_arrow(
         stored_types: the dlt types that columns of this table have in the warehouse already. They stay columns,
             and count against the limits.
         normalize: the warehouse's name for a vendor's key.
-        fields: the columns of undeclared keys that are known from before; None where there are none.
+        fields: the columns of undocumented keys that are known from before; None where there are none.
         rules: which fields are left out or hashed.
     """
     source: _Rows = _ColumnarRows(rows) if isinstance(rows, RowColumns) else _ListedRows(rows)
@@ -184,11 +184,11 @@ def to_arrow(
     for column in table.columns:
         key = column.key
         builder.add_declared(column, source.values(key) if key in source.keys else None)
-    named, without_column = builder.name_undeclared(
+    named, without_column = builder.name_undocumented(
         source, normalize, VendorFields() if fields is None else fields
     )
     for field_column, keys in named:
-        builder.add_undeclared(field_column, source.values(*keys), keys[0])
+        builder.add_undocumented(field_column, source.values(*keys), keys[0])
     for index, key, value in source.values_of(without_column) if without_column else ():
         builder.add_to_other_fields(index, key, value)
     return builder.build()
@@ -257,10 +257,10 @@ class _TableBuilder:
         is_own = name == OTHER_FIELDS or name.startswith("_dlt_")
         return not is_own and name.removesuffix(VARIANT) not in self._declared
 
-    def name_undeclared(
+    def name_undocumented(
         self, source: _Rows, normalize: Callable[[str], str], fields: VendorFields
     ) -> tuple[list[tuple[FieldColumn, list[str]]], set[str]]:
-        """Returns each undeclared column with its keys in ``source``, and the keys that become no column.
+        """Returns each undocumented column with its keys in ``source``, and the keys that become no column.
 
         A row that was read back has its values under ``stored_key``; a key of the vendor's in it is newer.
         """
@@ -360,14 +360,14 @@ class _TableBuilder:
             holds = "json" if column.is_json and type_ == "text" else type_
             self._add_converted(name, values, type_, holds, DECLARED_FITS)
 
-    def add_undeclared(self, column: FieldColumn, values: Values, key: str) -> None:
-        """Adds an undeclared column that has any value."""
+    def add_undocumented(self, column: FieldColumn, values: Values, key: str) -> None:
+        """Adds an undocumented column that has any value."""
         if holds_of(values) is None:
             return
         type_ = self._stored.get(column.name, column.type)
         # A column that was altered by hand holds what its type can.
         holds = column.holds if type_ == column.type else type_
-        self._add_converted(column.name, values, type_, holds, UNDECLARED_FITS, key)
+        self._add_converted(column.name, values, type_, holds, UNDOCUMENTED_FITS, key)
 
     def add_to_other_fields(self, index: int, key: str, value: Json) -> None:
         """Adds a value whose key becomes no column to ``other_fields`` of its row."""

@@ -30,7 +30,7 @@ def with_new_tables(system: System, stored: Any, wanted: Any) -> Any:
     The tables of a new dataset are marked: no earlier version wrote into them.
     """
     if stored is not None:
-        # Keeps the columns of undeclared fields.
+        # Keeps the columns of undocumented fields.
         stored = stored.clone()
         stored.update_schema(wanted)
         return stored

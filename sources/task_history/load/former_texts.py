@@ -27,8 +27,8 @@ _FUNCTIONS = (
 """Functions of the session: Postgres before 16 has no IS JSON, and a text with U+0000 is JSON without a content."""
 
 
-def mend(loader: Loader) -> None:
-    """Rewrites such texts, once: before the first run of this version creates the tables that it adds.
+def rewrite(loader: Loader) -> None:
+    """Rewrites the texts of an earlier version, once: before the first run of this one adds its tables.
 
     What is valid JSON without quotes, such as 5, stays: whether it was sent as a text is not known. Where reading is
     billed by volume, all stays, and one line of the log says so.

@@ -30,7 +30,7 @@ from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
 from . import destinations, dlt_internals, former_columns, former_keys, former_texts, refused, single_row
-from .altered import mend
+from .altered import restore_dropped
 from .connection import SharedConnection
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
@@ -76,7 +76,7 @@ class Loader:
         self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
         self._fields = VendorFields(StoredFields(self), run_id=run_id)
-        self.changes = SchemaChanges(self, run_id)
+        self.schema_changes = SchemaChanges(self, run_id)
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
         self._connection = SharedConnection(
@@ -117,9 +117,9 @@ class Loader:
                 log.info("pending_package", loaded_now=True)
                 self._load_pending()
             if not self._has_tables():
-                former_texts.mend(self)
+                former_texts.rewrite(self)
                 self._make_tables()
-            self._mend()
+            self._restore_dropped()
             self._migrate()
             self.describe()
         # From now on a refused commit would lose rows.
@@ -138,7 +138,7 @@ class Loader:
         with warehouse_errors(), self._connection.lock:
             # Before the warehouse is opened: rows in files take no memory, and survive an error.
             ready = arrow_batch(self.system, batch, writer := self.writer())
-            self.changes.note(writer.added, ready.tables)
+            self.schema_changes.note(writer.added, ready.tables)
             self._make_package(ready)
             release_memory()
             with self.opened() as client:
@@ -168,7 +168,7 @@ class Loader:
                     if not self._has_tables():
                         raise
                     # A table or column may have been dropped since the package was made.
-                    self._mend()
+                    self._restore_dropped()
                     self.pipeline.run()
             except PackageRefused as refusal:
                 log.warning(
@@ -443,8 +443,8 @@ class Loader:
             if former_keys.extended(*own, client, self.backend.begin_commit, self._horizon):
                 self._cached_schema = None
 
-    def _mend(self) -> None:
+    def _restore_dropped(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
-        self._has_forgotten = mend(
+        self._has_forgotten = restore_dropped(
             self.pipeline, self._schema(), self.backend, system=self.system, opened=self.opened
         )

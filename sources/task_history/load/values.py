@@ -225,10 +225,10 @@ _FITS: dict[str, Fit] = {
     "bool": _bool,
     "timestamp": _timestamp,
 }
-UNDECLARED_FITS = {holds: _unless_misfit(fit) for holds, fit in _FITS.items()}
-"""Conversions by what a column of an undeclared field holds, see ``vendor_fields``."""
+UNDOCUMENTED_FITS = {holds: _unless_misfit(fit) for holds, fit in _FITS.items()}
+"""Conversions by what a column of an undocumented field holds, see ``vendor_fields``."""
 DECLARED_FITS: dict[str, Fit] = {
-    **UNDECLARED_FITS,
+    **UNDOCUMENTED_FITS,
     "text": _unless_misfit(as_text),
     "bigint": _unless_misfit(_bigint_or_digits),
 }

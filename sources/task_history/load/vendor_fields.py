@@ -47,7 +47,7 @@ class FieldStore(Protocol):
 
 
 class VendorFields:
-    """The columns of undeclared fields, by table and key. Without a store they live as long as this object."""
+    """The columns of undocumented fields, by table and key. Without a store they live as long as this object."""
 
     def __init__(self, store: FieldStore | None = None, *, run_id: str | None = None) -> None:
         self._store = store

@@ -322,7 +322,7 @@ class Audit:
                     continue
                 findings.ids_compared += stored_row.get("purged_at_source") is None
                 findings.rows_compared += 1
-                kept = context.stamp().undeclared.kept(system.executions, row)
+                kept = context.stamp().undocumented.kept(system.executions, row)
                 columns = () if stored_row.get("is_open") else self._differing(kept, stored_row)
                 if columns:
                     start = stored_row.get(system.started_column) or context.edge()

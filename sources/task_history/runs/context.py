@@ -23,7 +23,7 @@ from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
 from ..extract.open_executions import OpenExecutions
 from ..extract.single_reads import FaultDeadline
-from ..extract.warehouse_rows import Payloads, Stamp, Undeclared
+from ..extract.warehouse_rows import Payloads, Stamp, UndocumentedFields
 from ..load.destinations import Cost
 from ..redaction.redactor import Redactor
 from ..settings import Settings
@@ -142,7 +142,7 @@ class Context:
             )
         )
         warehouse.kept.by_settings = self.kept_since
-        self._undeclared = Undeclared(
+        self._undocumented = UndocumentedFields(
             self.redactor, max_bytes=settings.values.payload_max_bytes, rules=warehouse.rules
         )
         self.system = settings.system
@@ -249,7 +249,10 @@ class Context:
         """The chunk without rows of forgotten people."""
         if self.left_out is None:
             return chunk
-        rows, notes = self.left_out.without(chunk.rows), self.left_out.without(chunk.notes)
+        rows, notes = (
+            self.left_out.without_forgotten(chunk.rows),
+            self.left_out.without_forgotten(chunk.notes),
+        )
         return replace(chunk, rows=rows, notes=notes)
 
     @property
@@ -291,13 +294,13 @@ class Context:
         rows: list[Row] = []
         for context in self.all:
             for partition in context._partitions.values():
-                changes = partition.coverage.changes(self.run_id)
-                rows += changes if self.left_out is None else self.left_out.noted_in(changes)
+                changed_days = partition.coverage.changed_rows(self.run_id)
+                rows += changed_days if self.left_out is None else self.left_out.with_counts(changed_days)
         return rows
 
     def stamp(self) -> Stamp:
-        """The provenance of rows that are read now: run id, instant, undeclared fields."""
-        return Stamp(self.run_id, self.now(), self._undeclared)
+        """The provenance of rows that are read now: run id, instant, undocumented fields."""
+        return Stamp(self.run_id, self.now(), self._undocumented)
 
     def edge(self) -> datetime:
         """The present instant, by the vendor's clock once an answer has shown it.

@@ -148,7 +148,7 @@ def _leave_out(loader: Loader, executions: Mapping[str, Mapping[str, datetime | 
     assert left_out is not None  # noqa: S101 - a person was noted
     for table, starts in executions.items():
         for identity, start in starts.items():
-            left_out.add(table, identity, start)
+            left_out.add_stored(table, identity, start)
     rows = left_out.new_rows(datetime.now(UTC))
     names, stored = loader.query(f"SELECT * FROM {loader.qualified(COVERAGE.name)} AS c")
     declared = {column.name for column in COVERAGE.columns}
@@ -157,7 +157,7 @@ def _leave_out(loader: Loader, executions: Mapping[str, Mapping[str, datetime | 
     ]
     changed = [
         noted
-        for before, noted in zip(coverage, left_out.noted_in(coverage), strict=True)
+        for before, noted in zip(coverage, left_out.with_counts(coverage), strict=True)
         if before["left_out"] != noted["left_out"]
     ]
     if rows or changed:

@@ -114,7 +114,7 @@ class Partitions:
         self.names = system.listing.partitions(values, list(listed.values()))
         if workflows is not None and listed:
             stamp = context.stamp()
-            rows = [stamp.on(stamp.undeclared.kept(workflows.table, row)) for row in listed.values()]
+            rows = [stamp.on(stamp.undocumented.kept(workflows.table, row)) for row in listed.values()]
             kept_apart = {REJECTED_ROWS.name: rejected}
             yield Chunk({workflows.table.name: rows}, notes=kept_apart, leaves_backlog_unchanged=True)
 
@@ -224,9 +224,9 @@ class _StoredExecutions:
         """Stored statuses of executions that began in the window, by id; others may be among them."""
         lookback = self._lookback
         if lookback is None or window.start < lookback.start or window.end > lookback.end:
-            return self._warehouse.seen(window)
+            return self._warehouse.statuses_in(window)
         if self._seen is None:
-            self._seen = self._warehouse.seen(lookback)
+            self._seen = self._warehouse.statuses_in(lookback)
         return self._seen
 
     def starts(self, partition: Partition) -> dict[str, datetime]:

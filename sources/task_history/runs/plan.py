@@ -14,7 +14,7 @@ from ..systems.protocol import System
 from ..warehouse.rates import Rates
 from .estimate import Amount, Costs, details, list_requests
 
-MOST_REQUESTS = 5
+MAX_REQUESTS = 5
 """Maximum requests that an estimate may take."""
 _STEPS = 500
 """Number of points of the range at which the risk of purging is computed."""
@@ -52,7 +52,7 @@ class Plan:
 
 
 class Planner:
-    """Estimates the cost of a backfill with at most ``MOST_REQUESTS`` requests for counts.
+    """Estimates the cost of a backfill with at most ``MAX_REQUESTS`` requests for counts.
 
     Raises, from ``plan``: the errors of the client, and UnexpectedResponse.
     """
@@ -86,7 +86,7 @@ class Planner:
         if not stored.gaps:
             return 0, True
         # One count per gap where enough requests remain for the other counts, otherwise one for the whole range.
-        if len(stored.gaps) <= MOST_REQUESTS - 3:
+        if len(stored.gaps) <= MAX_REQUESTS - 3:
             counts = [self._count(gap) for gap in stored.gaps]
         else:
             whole = self._count(selection.window or stored.gaps[0])
@@ -120,7 +120,7 @@ class Planner:
         return round(sum(known) * part) if len(known) == len(counts) else otherwise
 
     def _count(self, window: Window, filters: Mapping[str, str] | None = None) -> int | None:
-        if self._asked >= MOST_REQUESTS:
+        if self._asked >= MAX_REQUESTS:
             return None
         self._asked += 1
         try:

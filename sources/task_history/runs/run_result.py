@@ -124,7 +124,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         rejected=tally.rejected,
         unverified_windows=tally.unverified,
         deleted_rows=None if tally.deleted is None else sum(tally.deleted.values()),
-        schema_changes=len(run.loader.changes.noted),
+        schema_changes=len(run.loader.schema_changes.noted),
         unresolved=tally.unresolved,
         statistics_difference=tally.statistics_difference,
         lost=tally.lost,

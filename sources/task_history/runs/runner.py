@@ -163,9 +163,9 @@ def start_run(
         redactor = Redactor(
             settings.values.redact, secrets=settings.secrets, mode=settings.values.redact_mode
         )
-        loader.changes.redactor = redactor
+        loader.schema_changes.redactor = redactor
         if locks is not None:
-            loader.changes.alone = partial(held_lock, locks, f"tables/{settings.dataset_name}")
+            loader.schema_changes.alone = partial(held_lock, locks, f"tables/{settings.dataset_name}")
         client.meanwhile = loader.released
         try:
             # Two that make the same tables at once would be in each other's way.

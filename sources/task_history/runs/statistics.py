@@ -110,7 +110,7 @@ def read_buckets(
     rows_by_table = statistics.read(values, window, answer.data, settled_before=settled_before)
     return Chunk(
         {
-            name: [stamp.on(stamp.undeclared.kept(tables[name], row)) for row in rows]
+            name: [stamp.on(stamp.undocumented.kept(tables[name], row)) for row in rows]
             for name, rows in rows_by_table.items()
         },
         leaves_backlog_unchanged=True,

@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..core.cron import check_cron
-from ..core.json import PAYLOAD_MAX_BYTES
+from ..core.json import MAX_PAYLOAD_BYTES
 from ..core.models import ColumnLimits
 
 
@@ -159,7 +159,7 @@ class SystemSettings:
     )
     payload_max_bytes: int = setting(
         "Longer inputs and outputs are cut, stay valid JSON and say so.",
-        default=PAYLOAD_MAX_BYTES,
+        default=MAX_PAYLOAD_BYTES,
         least=64,
         most=10_000_000,
     )

@@ -31,7 +31,7 @@ def instant(value: Json) -> datetime | None:
 _ZERO_TIME = re.compile("0001-01-01[T ]00:00:00(?:[.]0+)?(?:Z|[+]00:?00)?")
 _ZERO_MS = -62_135_596_800_000
 """What Go writes where no time is set: https://pkg.go.dev/time#Time.IsZero"""
-_MOST_DIGITS = 18
+_MAX_DIGITS = 18
 """Digits of milliseconds that a date can have, and some more."""
 _LONG_FRACTION = re.compile(r"\.[0-9]{7,}")
 
@@ -73,7 +73,7 @@ def instant_or_millis(value: Json) -> datetime | None:
 def millis(value: float | Decimal) -> datetime | None:
     """Converts milliseconds since 1970 to an instant, cut to microseconds; None as for ``instant``."""
     try:
-        if isinstance(value, Decimal) and value.adjusted() < _MOST_DIGITS:
+        if isinstance(value, Decimal) and value.adjusted() < _MAX_DIGITS:
             return instant(datetime.fromtimestamp(0, UTC) + timedelta(microseconds=int(value * 1000)))
         return instant(datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=float(value)))
     except (OverflowError, ValueError):

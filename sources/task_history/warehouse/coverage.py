@@ -280,7 +280,7 @@ class Coverage:
                 completeness = replace(earlier.completeness, rejected=number)
                 self._put(replace(earlier, is_verified=False, completeness=completeness))
 
-    def changes(self, run_id: str) -> list[Row]:
+    def changed_rows(self, run_id: str) -> list[Row]:
         """The rows of ``coverage`` to write; each is returned once."""
         changed, self._changed = sorted(self._changed), set()
         return [_row(self._days[day], run_id) for day in changed]
@@ -333,7 +333,7 @@ def _row(entry: Day, run_id: str) -> Row:
         "evidence": entry.completeness.evidence,
         "reason": entry.completeness.reason,
         "rejected": entry.completeness.rejected if entry.completeness.evidence else None,
-        "left_out": None,  # ``LeftOut.noted_in`` fills it
+        "left_out": None,  # ``LeftOut.with_counts`` fills it
         "checked_at": entry.checked_at,
         "run_id": run_id,
     }

@@ -152,8 +152,8 @@ class LeftOut:
         system = self._systems[table]
         return None if system.person is None else _source(system.executions, system.person.column)
 
-    def note(self, table: str, rows: Iterable[Row]) -> None:
-        """Notes those of the executions, rows of the vendor's for that table, that are left out."""
+    def add_listed(self, table: str, rows: Iterable[Row]) -> None:
+        """Adds those of the vendor's rows for that table that are of forgotten people."""
         system = self._systems[table]
         for row in rows:
             if self.has(table, row):
@@ -163,8 +163,8 @@ class LeftOut:
                         if (identity := _value(system.executions, column, row)) not in (None, ""):
                             self._note(linked, str(identity), None, is_seen=False)
 
-    def add(self, table: str, identity: str, start: datetime | None) -> None:
-        """Notes a stored execution as left out."""
+    def add_stored(self, table: str, identity: str, start: datetime | None) -> None:
+        """Adds an execution that is stored, by its id."""
         with self._lock:
             self._note(table, identity, start, is_seen=False)
 
@@ -187,12 +187,12 @@ class LeftOut:
         if start is not None:
             insort(self._starts[table], start)
 
-    def without(self, rows: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
+    def without_forgotten(self, rows: Mapping[str, list[Row]]) -> dict[str, list[Row]]:
         """Rows to write, by table, without those of forgotten people; executions among them are noted."""
         kept = {}
         for table, of_table in rows.items():
             if table in self._systems:
-                self.note(table, of_table)
+                self.add_listed(table, of_table)
                 kept[table] = [row for row in of_table if not self.has(table, row)]
             elif table == REJECTED_ROWS.name:
                 kept[table] = [row for row in of_table if not self._is_rejected_left_out(row)]
@@ -234,15 +234,15 @@ class LeftOut:
         starts = self._starts[table]
         return bisect_left(starts, window.end) - bisect_left(starts, window.start)
 
-    def on_day(self, table: str, day: datetime) -> int | None:
+    def count_on_day(self, table: str, day: datetime) -> int | None:
         """Number of executions that began on the day after this midnight and are left out of the table; None for none."""
         return self.count(table, Window(day, day + timedelta(days=1))) or None
 
-    def noted_in(self, coverage: Iterable[Row]) -> list[Row]:
+    def with_counts(self, coverage: Iterable[Row]) -> list[Row]:
         """Rows of ``coverage`` with how many executions of their days are left out."""
         first = next(iter(self._systems))
         return [
-            {**row, "left_out": self.on_day(list_of(row["filters"]) or first, row["day"])}
+            {**row, "left_out": self.count_on_day(list_of(row["filters"]) or first, row["day"])}
             if is_whole(row["filters"])
             else row
             for row in coverage
@@ -252,7 +252,7 @@ class LeftOut:
         """Start of the newest execution that is left out of the table; None without any."""
         return self._starts[table][-1] if self._starts[table] else None
 
-    def seen(self, table: str, window: Window | None = None) -> set[str]:
+    def seen_ids(self, table: str, window: Window | None = None) -> set[str]:
         """Ids of the left-out executions that answers showed to this run, of a window if it is given."""
         with self._lock:
             seen = self._seen[table].items()

@@ -109,9 +109,11 @@ class Warehouse(BacklogQueries):
         return {str(row[0]) for row in rows} | self._seen_left_out(window)
 
     def _seen_left_out(self, window: Window | None = None) -> set[str]:
-        return set() if self.left_out is None else self.left_out.seen(self._system.executions.name, window)
+        return (
+            set() if self.left_out is None else self.left_out.seen_ids(self._system.executions.name, window)
+        )
 
-    def seen(self, window: Window) -> dict[str, StoredStatus]:
+    def statuses_in(self, window: Window) -> dict[str, StoredStatus]:
         """Stored statuses by id of the executions that began in the window, purged ones included."""
         rows = self._records(
             f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} AS e "

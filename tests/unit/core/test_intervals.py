@@ -99,12 +99,12 @@ def test_coverage_adds_up_however_it_is_cut(lengths: list[int], starts: list[int
         )
         at += length
     whole = Window(_at(0), _at(at))
-    rows = coverage.changes("run")
+    rows = coverage.changed_rows("run")
     assert coverage.span == whole
     assert sum(row["executions"] for row in rows) == sum(instant in whole for instant in instants)
     assert all(row["executions"] == row["api_total"] for row in rows)
     assert len({row["day"] for row in rows}) == len(rows)
-    assert coverage.changes("run") == []
+    assert coverage.changed_rows("run") == []
 
 
 @given(st.sets(st.integers(1, 5_000), min_size=1, max_size=60), st.booleans())
@@ -136,8 +136,8 @@ def test_late_rows_are_counted_on_their_day() -> None:
         completeness=Completeness("count"),
         checked_at=EPOCH,
     )
-    coverage.changes("first")
+    coverage.changed_rows("first")
     coverage.add_late([EPOCH + timedelta(days=1, hours=3)], checked_at=EPOCH)
-    assert [(row["day"], row["executions"]) for row in coverage.changes("second")] == [
+    assert [(row["day"], row["executions"]) for row in coverage.changed_rows("second")] == [
         (EPOCH + timedelta(days=1), 1)
     ]

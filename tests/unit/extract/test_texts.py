@@ -14,7 +14,7 @@ from task_history import systems
 from task_history.core.fields import read_back
 from task_history.core.models import Column, Row, Table
 from task_history.extract.compare import differing_columns
-from task_history.extract.warehouse_rows import Undeclared
+from task_history.extract.warehouse_rows import UndocumentedFields
 from task_history.load.arrow import to_arrow
 from task_history.redaction.redactor import Redactor
 from task_history.warehouse import tables
@@ -30,12 +30,12 @@ FOUND = [
 COLUMNS = [pytest.param(table, column, id=name) for name, table, column in FOUND]
 JSON = [pytest.param(table, column, id=name) for name, table, column in FOUND if column.is_json]
 PROSE = [pytest.param(table, column, id=name) for name, table, column in FOUND if not column.is_json]
-UNDECLARED = Undeclared(Redactor())
+UNDOCUMENTED = UndocumentedFields(Redactor())
 
 
 def stored(table: Table, row: Mapping[str, Any]) -> Row:
     """The row as the warehouse gets it."""
-    rows = [dict(UNDECLARED.kept(table, row))]
+    rows = [dict(UNDOCUMENTED.kept(table, row))]
     [written] = to_arrow(rows, table, stored_types={}, normalize=str.lower).table.to_pylist()
     return dict(written)
 
@@ -50,7 +50,7 @@ def test_prose_stays_prose(table: Table, column: Column, text: str) -> None:
     written = stored(table, row)
     assert (text, None) == (written[column.name], written.get(f"{column.name}__v_text"))
     assert written == stored(table, read_back(table, written))
-    assert () == differing_columns(table, UNDECLARED.kept(table, row), written)
+    assert () == differing_columns(table, UNDOCUMENTED.kept(table, row), written)
 
 
 @pytest.mark.parametrize(("table", "column"), PROSE)
@@ -60,7 +60,7 @@ def test_what_is_no_text_is_kept_beside_prose(table: Table, column: Column) -> N
     written = stored(table, row)
     assert (None, '{"a":1}') == (written[column.name], written[f"{column.name}__v_text"])
     assert written == stored(table, read_back(table, written))
-    assert () == differing_columns(table, UNDECLARED.kept(table, row), written)
+    assert () == differing_columns(table, UNDOCUMENTED.kept(table, row), written)
 
 
 values = st.recursive(
@@ -81,7 +81,7 @@ def test_a_column_of_json_tells_every_two_values_apart(table: Table, column: Col
     assert value == (None if text is None else json.loads(text))
     assert type(value) is type(None if text is None else json.loads(text))
     assert written == stored(table, read_back(table, written))
-    assert () == differing_columns(table, UNDECLARED.kept(table, row), written)
+    assert () == differing_columns(table, UNDOCUMENTED.kept(table, row), written)
 
 
 @pytest.mark.parametrize(("table", "column"), COLUMNS)
@@ -90,7 +90,7 @@ def test_an_audit_knows_the_form_of_an_earlier_version(table: Table, column: Col
     sent = "abc" if column.is_json else "[abc"
     earlier = "abc" if column.is_json else '"[abc"'
     if column.source is not None:
-        row = UNDECLARED.kept(table, {column.key: sent})
+        row = UNDOCUMENTED.kept(table, {column.key: sent})
         assert () == differing_columns(table, row, {column.name: earlier})
         assert (column.name,) == differing_columns(table, row, {column.name: "another"})
 

@@ -16,7 +16,7 @@ from task_history.core.fields import read_back
 from task_history.core.keyed_hash import KeyedHash
 from task_history.core.models import OTHER_FIELDS, ColumnLimits, RejectedRow, Row
 from task_history.extract.rows_without_id import Rejection
-from task_history.extract.warehouse_rows import Stamp, Undeclared, rejected
+from task_history.extract.warehouse_rows import Stamp, UndocumentedFields, rejected
 from task_history.load.arrow import Columns, to_arrow
 from task_history.redaction.redactor import Redactor
 from task_history.settings import build
@@ -107,8 +107,8 @@ def test_stored_row_that_is_written_again(mode: str) -> None:
         "shoe_size": 43,
         **OWN,
     }
-    undeclared = Undeclared(Redactor(mode=mode), rules=rules())
-    kept = dict(undeclared.kept(TABLE, read_back(TABLE, stored)))
+    undocumented = UndocumentedFields(Redactor(mode=mode), rules=rules())
+    kept = dict(undocumented.kept(TABLE, read_back(TABLE, stored)))
     table = convert([{**kept, **OWN}], stored={"account_no": "text", "shoe_size": "bigint"}).table
     assert table["user_id"].to_pylist() == [HASH.of("zelda")]
     assert table["account_no"].to_pylist() == [HASH.of("4711")]
@@ -120,7 +120,7 @@ def test_stored_row_that_is_written_again(mode: str) -> None:
 
 def test_rejected_row() -> None:
     """A row without an id is kept without what may not stand in its table."""
-    stamp = Stamp("r", NOW, Undeclared(Redactor(), rules=rules()))
+    stamp = Stamp("r", NOW, UndocumentedFields(Redactor(), rules=rules()))
     row = RejectedRow(0, {"userId": "zelda", "taskCount": 1, "shoe_size": 43, "status": "FAILED"}, "no id")
     made = rejected(TABLE, "", Rejection(row, None, 0, None), stamp)
     assert json.loads(made["value"]) == {"userId": HASH.of("zelda"), "status": "FAILED"}

@@ -59,7 +59,7 @@ def convert(
 
 
 def cells(rows: Sequence[Row], fields: VendorFields, stored: Mapping[str, str] | None = None) -> list[Row]:
-    """What each row has in undeclared columns."""
+    """What each row has in undocumented columns."""
     found = convert(rows, fields, stored).table.to_pylist()
     return [
         {name: value for name, value in row.items() if value is not None and name not in DECLARED}

@@ -116,7 +116,7 @@ def _definitions(system: System, values: Any, data: Json) -> None:
         _written(
             system,
             system.workflows.table,
-            [stamp.on(stamp.undeclared.kept(system.workflows.table, row)) for row in rows],
+            [stamp.on(stamp.undocumented.kept(system.workflows.table, row)) for row in rows],
         )
 
 

@@ -18,14 +18,14 @@ Descriptions = Mapping[tuple[str, str], str]
 """Descriptions by table and column; the description of a table is under the empty column name."""
 
 
-LEAST_BILLED = 10 * 2**20
+MIN_BILLED_BYTES = 10 * 2**20
 """Minimum bytes that BigQuery bills for each table that a statement reads.
 https://cloud.google.com/bigquery/pricing#on_demand_pricing"""
 
 
 def billed(processed: int, tables: int = 1) -> int:
     """Bytes billed for one statement: the processed bytes in whole MiB, at least 10 MiB a table; 0 for none."""
-    return max(LEAST_BILLED * tables, -(-processed // 2**20) * 2**20) if processed else 0
+    return max(MIN_BILLED_BYTES * tables, -(-processed // 2**20) * 2**20) if processed else 0
 
 
 @dataclass(slots=True)
@@ -58,11 +58,11 @@ class Cost:
 
     def check(self, tables: int) -> None:
         """Raises WarehouseUnavailable when the rest of the limit is less than a statement on that many tables costs."""
-        if self.left is not None and self.left < LEAST_BILLED * tables:
+        if self.left is not None and self.left < MIN_BILLED_BYTES * tables:
             raise WarehouseUnavailable(
                 f"{self.left:,} bytes are left of maximum_bytes_billed = {self.limit:,} for this run, and a statement "
-                f"that reads {tables} {'table' if tables == 1 else 'tables'} is billed {LEAST_BILLED * tables:,}. What "
-                "was fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
+                f"that reads {tables} {'table' if tables == 1 else 'tables'} is billed {MIN_BILLED_BYTES * tables:,}. "
+                "What was fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the command again."
             )
 
     def expect(self, estimate: int, table: str) -> None:
@@ -78,7 +78,7 @@ class Cost:
                 raise WarehouseUnavailable(
                     f"Merging into {table} would be billed {expected:,} bytes, and {left:,} are left of "
                     f"maximum_bytes_billed = {self.limit:,} for this run. Nothing of that was billed, and what was "
-                    "fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the same command again."
+                    "fetched is kept: raise destination.bigquery.maximum_bytes_billed and run the command again."
                 )
             self.reserved += expected
 

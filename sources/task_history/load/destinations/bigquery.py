@@ -48,7 +48,7 @@ from ..dlt_internals import (
     ParsedLoadJobFileName,
 )
 from ..google_internals import bytes_read
-from .base import LEAST_BILLED, PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
+from .base import MIN_BILLED_BYTES, PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
 from .bigquery_merge import Merge, literal
 
 _REACH = timedelta(days=120)
@@ -69,10 +69,10 @@ class BigQueryConfiguration(BigQueryClientConfiguration):
         """Raises ConfigurationError when the limit is less than the smallest statement is billed for."""
         super().on_resolved()
         limit = self.maximum_bytes_billed
-        if limit is not None and limit < LEAST_BILLED:
+        if limit is not None and limit < MIN_BILLED_BYTES:
             raise ConfigurationError(
                 f"destination.bigquery.maximum_bytes_billed = {limit:,} lets no statement run: BigQuery bills at least "
-                f"{LEAST_BILLED:,} bytes for one that reads a table. Raise it, or take it out for no limit."
+                f"{MIN_BILLED_BYTES:,} bytes for one that reads a table. Raise it, or take it out for no limit."
             )
 
 
