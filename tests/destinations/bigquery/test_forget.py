@@ -38,7 +38,10 @@ def _mentions(place: BigQueryPlace, words: list[str]) -> list[str]:
 
 
 def test_a_forgotten_person_is_in_no_table(bigquery: Emulator, tmp_path: Path) -> None:
-    """After forget no table holds the id of the person or of their rows; deletions name the days that they change."""
+    """After forget no table holds the id of the person or of their rows; deletions name the days that they change.
+
+    A second machine, with a working folder of its own from before, leaves the person out by its next sync.
+    """
     with (
         SandboxProcess(
             executions=50, seed=5, days=4, failed=0.3, future_hours=40, open_days=0.05, freeze=True
@@ -47,6 +50,8 @@ def test_a_forgotten_person_is_in_no_table(bigquery: Emulator, tmp_path: Path) -
     ):
         place = BigQueryPlace(tmp_path, sandbox, recorder, integrations=None, retention_days=0)
         assert place.sync()["complete"]
+        elsewhere = place.elsewhere(tmp_path / "elsewhere")
+        assert elsewhere.sync()["complete"]
         ((user, number),) = place.query(
             "SELECT user_id, count(*) FROM paragon.workflow_executions WHERE user_id IS NOT NULL "
             "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
@@ -77,6 +82,9 @@ def test_a_forgotten_person_is_in_no_table(bigquery: Emulator, tmp_path: Path) -
 
         sandbox.advance(20 * 3600)
         assert place.sync()["complete"]
+        assert _mentions(place, [user, *ids]) == []
+        sandbox.advance(3600)
+        assert elsewhere.sync()["complete"]
         assert _mentions(place, [user, *ids]) == []
         (start, end) = place.query("SELECT DATE(min(day)), DATE(max(day)) FROM paragon.coverage")[0]
         audit = _told(place, "audit", "--repair", "--from", str(start), "--to", str(end))
