@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -137,7 +136,5 @@ def _run(work: Callable[[Item], Result], item: Item) -> Result:
     try:
         return work(item)
     finally:
-        # A run freezes what it imported (gc.freeze): that is freed again before the next one.
-        gc.unfreeze()
         release_memory(collects_garbage=True)
         _idle.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
-from task_history.load.memory import configure_allocators
+from task_history.load.memory import configure_allocators, spare_imports
 from task_history.runs.lock import lock_path, run_lock
 from task_history.runs.runner import (
     AUDIT,
@@ -97,9 +96,7 @@ def start_command(
                 accepts_new_key=accepts_new_key,
             )
         )
-        # What is imported by now stays: the garbage collector need not look at it.
-        gc.freeze()
-        gc.set_threshold(50_000)
+        spare_imports()
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current

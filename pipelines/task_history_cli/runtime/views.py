@@ -66,7 +66,8 @@ def after(current: ActiveRun, *, has_views: bool = False) -> None:
     is_in_place = True
     try:
         with current.loader.kept_open():
-            if has_changed and _access(current.loader).dialect in DIALECTS:
+            # Another run follows in a file of many accounts: what all wrote is moved when this process closes the file.
+            if has_changed and not has_views and _access(current.loader).dialect in DIALECTS:
                 is_in_place = False
                 current.loader.checkpoint()
                 is_in_place = True

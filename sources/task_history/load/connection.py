@@ -14,21 +14,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..core.log import log
 from ..warehouse.duckdb_file import LOCK_WAIT_S
-from .errors import is_locked
+from .errors import is_disconnected, is_locked
 from .file_turns import Turn
 
+Result = TypeVar("Result")
 _LOGGED_AFTER_S = 3.0
 """Seconds of waiting for the file after which the log says so."""
 _POLL_S = 0.05, 0.15
 """Minimum and maximum seconds between two attempts to open the file."""
+_RECONNECT_S = 0.25, 0.75
+"""Minimum and maximum seconds between two attempts to reach a database that ended the connection."""
 _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
 _MAX_OPEN_S = 4.0
 """Seconds after which the connection is closed even while it is in use, so that other processes get their turn."""
+_IDLE_OPENINGS, _MAX_OPENINGS = 4, 12
+"""The same two as multiples of the seconds that opening took, where that is more: of a file of 200 accounts DuckDB reads
+5,000 tables at each opening."""
+_LONGEST_IDLE_S, _LONGEST_OPEN_S = 1.0, 8.0
+"""Maximum seconds of both: other commands wait for a file for 10 s."""
 
 
 _left_open: SharedConnection | None = None
@@ -60,7 +68,8 @@ class SharedConnection:
 
     ``is_exclusive`` says that only one process at a time can have the warehouse open; only then is the connection
     closed for others. Without ``stays_open`` it is closed after each use. ``lock_wait_s`` is how long it waits at first,
-    and ``turns_in`` the folder in which processes that wait for the same file find each other.
+    and ``turns_in`` the folder in which processes that wait for the same file find each other. ``fault_deadline_s`` is
+    how long a database is waited for that ended the connection.
     """
 
     def __init__(
@@ -71,7 +80,10 @@ class SharedConnection:
         stays_open: bool = True,
         lock_wait_s: float = LOCK_WAIT_S,
         turns_in: Path | None = None,
+        fault_deadline_s: float = 0.0,
     ) -> None:
+        self._fault_deadline_s = fault_deadline_s
+        self._was_open = False
         self._stays_open = stays_open
         self.lock = threading.RLock()
         """Held by the thread that uses the connection."""
@@ -88,6 +100,8 @@ class SharedConnection:
         """Whether the run waited for something else since the connection was opened."""
         self._waits_lock = threading.Lock()
         self._opened_at = self._used_at = 0.0
+        self.opening_s = 0.0
+        """Seconds that opening took."""
         self.reopens_at = 0.0
         """From when on the file may be opened again, so that other processes get their turn."""
 
@@ -111,6 +125,36 @@ class SharedConnection:
                 if not self._stays_open and not self._users:
                     self.close()
                 self._close_if_due()
+
+    def repeated(self, action: Callable[[Any], Result]) -> Result:
+        """The result of ``action`` with the open client; called again where a database ended the open connection.
+
+        What the action leaves in the warehouse has to be the same however often it is called.
+
+        Raises:
+            The error of the last call: another one, or ``fault_deadline_s`` are over.
+        """
+        began: float | None = None
+        while True:
+            try:
+                with self.opened() as client:
+                    return action(client)
+            except Exception as error:
+                if not self._may_reconnect or not is_disconnected(error):
+                    raise
+                now = time.monotonic()
+                if began is None:
+                    began = now
+                    log.warning("warehouse_disconnected", reason=str(error), seconds=self._fault_deadline_s)
+                if now - began >= self._fault_deadline_s:
+                    raise
+            time.sleep(random.uniform(*_RECONNECT_S))
+
+    @property
+    def _may_reconnect(self) -> bool:
+        # Within another use of the connection something that it began may be lost.
+        with self.lock:
+            return self._was_open and not self._is_exclusive and not self._users
 
     @contextmanager
     def released(self) -> Iterator[None]:
@@ -167,6 +211,14 @@ class SharedConnection:
     def _file(self) -> str:
         return str(self._client().credentials.database)
 
+    @property
+    def _idle_s(self) -> float:
+        return min(_LONGEST_IDLE_S, max(_IDLE_S, _IDLE_OPENINGS * self.opening_s))
+
+    @property
+    def _max_open_s(self) -> float:
+        return min(_LONGEST_OPEN_S, max(_MAX_OPEN_S, _MAX_OPENINGS * self.opening_s))
+
     def _open(self) -> None:
         global _left_open
         former, _left_open = _left_open, None
@@ -176,7 +228,8 @@ class SharedConnection:
         self.reopens_at = max(self.reopens_at, former.reopens_at)
         with former.handed_over(self._file) as since:
             self._connect()
-            self._opened_at = since or self._opened_at
+            if since is not None:
+                self._opened_at, self.opening_s = since, former.opening_s
 
     def _connect(self) -> None:
         client = self._client()
@@ -188,6 +241,7 @@ class SharedConnection:
             is_long, is_over = waited_s > _LOGGED_AFTER_S, waited_s > self.lock_wait_s
             # Without its turn it tries where DuckDB shall say who has the file.
             if self._may_open() or is_over or (is_long and not is_logged):
+                tried_at = time.monotonic()
                 try:
                     client.open_connection()
                     break
@@ -202,8 +256,10 @@ class SharedConnection:
                         log.info("waiting_for_file", reason=reason, seconds=self.lock_wait_s)
             time.sleep(random.uniform(*_POLL_S))
         self._is_open.set()
+        self._was_open = True
         self._has_waited = False
         self._opened_at = self._used_at = time.monotonic()
+        self.opening_s = self._opened_at - tried_at
         if self._is_exclusive:
             self._is_closed = threading.Event()
             threading.Thread(
@@ -218,7 +274,7 @@ class SharedConnection:
 
     def _close_when_idle(self, is_closed: threading.Event) -> None:
         """Runs in a thread until the connection is closed: closes it once it is idle or was open for too long."""
-        while not is_closed.wait(max(0.1, self._used_at + _IDLE_S - time.monotonic())):
+        while not is_closed.wait(max(0.1, self._used_at + self._idle_s - time.monotonic())):
             if self.lock.acquire(blocking=False):
                 try:
                     if not is_closed.is_set():
@@ -231,9 +287,9 @@ class SharedConnection:
         if not (self._is_exclusive and waits and self._is_open.is_set()) or self._users:
             return
         now = time.monotonic()
-        is_long = now - self._opened_at >= _MAX_OPEN_S
+        is_long = now - self._opened_at >= self._max_open_s
         if is_long:
             # A waiting process tries that often.
             self.reopens_at = now + _POLL_S[1]
-        if is_long or now - self._used_at >= _IDLE_S:
+        if is_long or now - self._used_at >= self._idle_s:
             self.close()

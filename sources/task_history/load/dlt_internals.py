@@ -206,6 +206,16 @@ def columns_with(table: Any, hint: Any) -> list[str]:
     return list(get_columns_names_with_prop(table, hint))
 
 
+def stored_columns(schema: Schema | None) -> set[tuple[str, str]]:
+    """The columns that the schema has with their types, by table and column."""
+    return {
+        (name, column)
+        for name, table in (schema.tables if schema else {}).items()
+        for column, hint in table["columns"].items()
+        if "data_type" in hint
+    }
+
+
 def newest_column(table: Any) -> str | None:
     """The column whose highest value wins among rows with the same key; None where there is none."""
     from dlt.common.schema.utils import get_dedup_sort_tuple

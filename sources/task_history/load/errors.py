@@ -55,6 +55,27 @@ def is_locked(error: BaseException) -> bool:
     return any(mark in str(cause).lower() for cause in causes(error) for mark in _LOCKED)
 
 
+_DISCONNECTED = (
+    "server closed the connection",
+    "terminating connection",
+    "connection already closed",
+    "connection not open",
+    "no connection to the server",
+    "connection refused",
+    "connection reset",
+    "could not receive data from server",
+    "could not send data to server",
+    "ssl connection has been closed",
+    "the database system is ",
+)
+"""What libpq and psycopg2 say where a server stops, is away, or starts again."""
+
+
+def is_disconnected(error: BaseException) -> bool:
+    """Whether the database ended the connection, or does not take one now."""
+    return any(mark in str(cause).lower() for cause in causes(error) for mark in _DISCONNECTED)
+
+
 _ADVICE = (
     (
         _LOCKED,

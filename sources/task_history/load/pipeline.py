@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
-from ..warehouse.former_tables import completed
+from ..warehouse.former_tables import completed, lacking
 from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
@@ -47,7 +47,8 @@ class Loader:
 
     ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table, and
     ``rules`` say which columns are left out or hashed. ``lock_wait_s`` is how long it waits at first for a warehouse that
-    another process has open. The vendor may have purged what began before ``horizon``; None where it keeps all.
+    another process has open, ``fault_deadline_s`` how long for a database that ended the connection. The vendor may have
+    purged what began before ``horizon``; None where it keeps all.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Loader:
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
         rules: ColumnRules | None = None,
         lock_wait_s: float = LOCK_WAIT_S,
+        fault_deadline_s: float = 0.0,
         horizon: datetime | None = None,
     ) -> None:
         self.pipeline, self.system = pipeline, system
@@ -85,6 +87,7 @@ class Loader:
             stays_open=self._uses_internals,
             lock_wait_s=lock_wait_s,
             turns_in=Path(pipeline.pipelines_dir),
+            fault_deadline_s=fault_deadline_s,
         )
         self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
@@ -141,18 +144,21 @@ class Loader:
             self.schema_changes.note(writer.added, ready.tables)
             self._make_package(ready)
             release_memory()
-            with self.opened() as client:
-                self.backend.begin_commit(client)
-                try:
-                    info = self.pipeline.load()
-                except Exception as error:
-                    self._set_aside(error, client)
-                    raise
-                self.backend.after_commit(client)
-                if self._uses_internals:
-                    dlt_internals.remove_old_loads(Path(self.pipeline.working_dir))
-                if any(package.schema_update for package in info.load_packages):
-                    self.describe()
+            return self._connection.repeated(self._load_package)
+
+    def _load_package(self, client: Any) -> LoadInfo:
+        """Loads the package that is pending. Called again, it goes on with what is not loaded, and replaces by keys."""
+        self.backend.begin_commit(client)
+        try:
+            info = self.pipeline.load()
+        except Exception as error:
+            self._set_aside(error, client)
+            raise
+        self.backend.after_commit(client)
+        if self._uses_internals:
+            dlt_internals.remove_old_loads(Path(self.pipeline.working_dir))
+        if any(package.schema_update for package in info.load_packages):
+            self.describe()
         return info
 
     def _load_pending(self) -> None:
@@ -191,19 +197,17 @@ class Loader:
         found = refused.refusal(
             causes(error), lambda name: schema.tables.get(name, {}).get("columns", {}) if schema else {}
         )
-        pending = self.pipeline.list_normalized_load_packages()
-        if found is None or not pending:
+        if found is None or not self.pipeline.list_normalized_load_packages():
             return
-        folder = Path(self.pipeline.working_dir)
-        for sql, values in refused.deletions(folder, self.system, self.qualified):
-            client.execute_sql(sql, *values)
-        if self.backend.truncates_staging_late:
-            with client.with_staging_dataset():
-                client.truncate_tables(*refused.loaded_tables(folder))
-            self._staged.clear()
-        self.pipeline.abort_packages()
+        kept = refused.set_aside(
+            found,
+            self.pipeline,
+            client,
+            refused.deletions(Path(self.pipeline.working_dir), self.system, self.qualified),
+            truncates_staging=self.backend.truncates_staging_late,
+        )
+        self._staged.clear()
         self._cached_schema = self._package_writer = None
-        kept = refused.keep(folder / "load" / "loaded" / pending[0], folder, found, now=datetime.now(UTC))
         raise PackageRefused(found.message(kept)) from error
 
     def put(self, table: Table, row: Row) -> None:
@@ -211,9 +215,12 @@ class Loader:
 
         Raises WarehouseUnavailable.
         """
-        with warehouse_errors(), self.opened() as client:
-            single_row.write(
-                client, self.qualified(table.name), table, row, now=self.backend.begin_commit(client)
+        name = self.qualified(table.name)
+        with warehouse_errors():
+            self._connection.repeated(
+                lambda client: single_row.write(
+                    client, name, table, row, now=self.backend.begin_commit(client)
+                )
             )
 
     def _make_package(self, ready: ArrowBatch) -> None:
@@ -281,9 +288,8 @@ class Loader:
 
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self.opened() as client, client.execute_query(sql, *values) as cursor:
-            names = [column[0] for column in cursor.description or ()]
-            return names, [tuple(row) for row in cursor.fetchall()]
+        with warehouse_errors():
+            return self._connection.repeated(lambda client: single_row.rows(client, sql, *values))
 
     def execute(self, statements: Iterable[str]) -> None:
         """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
@@ -330,13 +336,7 @@ class Loader:
 
     def stored_columns(self) -> set[tuple[str, str]]:
         """The stored columns, by table and column, as dlt's schema knows them."""
-        schema = self._schema()
-        return {
-            (name, column)
-            for name, table in (schema.tables if schema else {}).items()
-            for column, hint in table["columns"].items()
-            if "data_type" in hint
-        }
+        return dlt_internals.stored_columns(self._schema())
 
     @property
     def client(self) -> Any:
@@ -397,10 +397,7 @@ class Loader:
         return self._cached_schema
 
     def _has_tables(self) -> bool:
-        known = self.stored_columns()
-        return all(
-            (table.name, column.name) in known for table in tables.of(self.system) for column in table.columns
-        )
+        return not lacking(tables.of(self.system), self.stored_columns())
 
     def _make_tables(self) -> None:
         """Creates missing tables and columns without a load, which would double the time of a small sync."""

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,26 @@ def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -
     for old in sorted(kept.parent.iterdir(), key=lambda entry: entry.name)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return kept
+
+
+def set_aside(
+    found: Refusal,
+    pipeline: Any,
+    client: Any,
+    deletions: Iterable[tuple[str, list[Any]]],
+    *,
+    truncates_staging: bool,
+) -> Path:
+    """Sets aside the pending package of dlt's ``pipeline``, once the ``deletions`` are made; returns its new folder."""
+    folder = Path(pipeline.working_dir)
+    (pending, *_) = pipeline.list_normalized_load_packages()
+    for sql, values in deletions:
+        client.execute_sql(sql, *values)
+    if truncates_staging:
+        with client.with_staging_dataset():
+            client.truncate_tables(*loaded_tables(folder))
+    pipeline.abort_packages()
+    return keep(folder / "load" / "loaded" / pending, folder, found, now=datetime.now(UTC))
 
 
 def kept_of_rows(folder: Path) -> list[Path]:

@@ -58,6 +58,13 @@ def insert(
         )
 
 
+def rows(client: Any, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The names of a query's columns, and its rows."""
+    with client.execute_query(sql, *values) as cursor:
+        names = [column[0] for column in cursor.description or ()]
+        return names, [tuple(row) for row in cursor.fetchall()]
+
+
 def is_table(client: Any, name: str) -> bool:
     """Whether there is a table of that qualified name, which dlt's schema need not know."""
     try:

@@ -156,6 +156,7 @@ def start_run(
             secrets=settings.secrets,
             limits=settings.column_limits,
             rules=rules,
+            fault_deadline_s=settings.values.fault_deadline_s,
             horizon=None if settings.retention is None else started_at - settings.retention,
             **({} if lock_wait_s is None else {"lock_wait_s": lock_wait_s}),
         )

@@ -19,6 +19,7 @@ from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.proxy import CuttingProxy
 from tests.destinations.postgres.server import PASSWORD, Server
 from tests.destinations.postgres.test_backfill_shards import wait_for_requests
+from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
 from tests.support.parts import Vendor, most_in_a_period, worker
 from tests.support.place import Place, truth
 
@@ -151,6 +152,57 @@ def _waiting(observer: psycopg.Connection[Any]) -> int:
         "query LIKE 'SELECT FROM notes%'"
     ).fetchone() or (0,)
     return int(number)
+
+
+@pytest.mark.parametrize("kind", ["stopped", "crashed"])
+def test_a_warehouse_that_is_away_amid_a_run(tmp_path: Path, own_postgres: Server, kind: str) -> None:
+    """State and warehouse on one server that stops amid a sync and comes back: the sync waits, ends well, and has all."""
+    limited = {"rate_limit_requests": LIMIT, "rate_limit_period_s": PERIOD_S}
+    vendor: dict[str, Any] = {"limit": LIMIT, "period_s": PERIOD_S}
+    with SandboxProcess(executions=150, seed=71, freeze=True, **vendor) as sandbox:
+        place = PostgresPlace(
+            tmp_path, sandbox, own_postgres, integrations=None, concurrency=CONCURRENCY, **limited
+        )
+        place.env["TASK_HISTORY_STATE"] = own_postgres.url
+        running = place.start("sync", "paragon", "--json", *ON_POSTGRES)
+        wait_for_requests(sandbox, 60)
+        begin_outage(own_postgres, kind)
+        time.sleep(5.0)
+        assert running.poll() is None
+        end_outage(own_postgres, kind)
+        result = ended(running)
+        assert result["complete"]
+        right = truth(sandbox)
+        assert place.executions() == right
+        assert {row[0] for row in place.query("SELECT id FROM paragon.execution_details")} == set(right)
+        details = [request["target"] for request in sandbox.requests() if request["kind"] == "execution"]
+        assert len(details) == len(set(details)) == len(right)
+        assert place.query("SELECT outcome FROM paragon.sync_runs") == [("complete",)]
+
+
+def test_a_warehouse_that_stays_away(tmp_path: Path, own_postgres: Server) -> None:
+    """After ``fault_deadline_s`` without its warehouse a sync ends with exit code 4; the same command goes on."""
+    with SandboxProcess(executions=150, seed=71, freeze=True) as sandbox:
+        place = PostgresPlace(
+            tmp_path,
+            sandbox,
+            own_postgres,
+            integrations=None,
+            fault_deadline_s=3.0,
+            rate_limit_requests=LIMIT,
+            rate_limit_period_s=PERIOD_S,
+        )
+        running = place.start("sync", "paragon", *ON_POSTGRES)
+        wait_for_requests(sandbox, 60)
+        own_postgres.shut_down()
+        began = time.monotonic()
+        _, err = running.communicate(timeout=300)
+        assert running.returncode == ExitCode.UNAVAILABLE, err
+        assert time.monotonic() - began >= 3.0
+        assert "warehouse_disconnected" in err
+        own_postgres.start()
+        assert ended(place.start("sync", "paragon", "--json", *ON_POSTGRES))["complete"]
+        assert place.executions() == truth(sandbox)
 
 
 def test_an_outage_longer_than_the_deadline(tmp_path: Path, own_postgres: Server) -> None:
