@@ -32,5 +32,5 @@ def test_the_log_says_that_texts_stay_on_bigquery(
 ) -> None:
     """Once, by the sync that takes over a warehouse of an earlier version; no statement is run."""
     with caplog.at_level(logging.WARNING, "task_history"):
-        former_texts.mend(_loader("bigquery", *stored))
+        former_texts.rewrite(_loader("bigquery", *stored))
     assert caplog.text.count("texts_stay") == lines

@@ -55,7 +55,6 @@ def json_escaped(name: str) -> str:
     return "".join(f"\\u{ord(letter):04x}" for letter in name)
 
 
-LOOKALIKE = {latin: letters for latin, letters in lookalikes._ALIKE.items() if len(latin) == 1}
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "upper case": str.upper,

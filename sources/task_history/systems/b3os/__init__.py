@@ -41,7 +41,6 @@ from .tables import (
 _DOCS_URL = "https://docs.b3os.org/api/introduction"
 PAGE = 100
 _MARK = "[redacted]"
-_SUCCESS = "workflow_succeeded"
 ENDED = frozenset(status for status in VIEWS.ended_statuses if status.startswith("workflow_"))
 """Statuses of executions that have ended."""
 RUN_ENDED = VIEWS.ended_statuses - ENDED - {"skipped"}
