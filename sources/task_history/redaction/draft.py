@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from .edits import MARK, Edit, Span, applied, joined
 from .folding import lowered
+from .judging import is_placeholder
 
 
 class Draft:
@@ -33,7 +34,11 @@ class Draft:
     def cut(self, spans: Iterable[Span]) -> None:
         """Replaces the spans by the redaction mark."""
         text = self.text
-        edits = [Edit(begin, end) for begin, end in spans if text[begin:end] != MARK]
+        edits = [
+            Edit(begin, end)
+            for begin, end in spans
+            if text[begin:end] != MARK and not is_placeholder(text[begin:end])
+        ]
         if edits:
             self.count += len(edits)
             self.edits = joined(self.edits, edits)

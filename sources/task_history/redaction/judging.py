@@ -25,6 +25,7 @@ _ORDINARY_WORDS = REPORTING | {word.lower() for word in word_set(rules("words")[
 _STATES = word_set(rules("words")["states"])
 _MESSAGES = word_set(rules("words")["messages"])
 _CREDENTIAL_SCHEMES = word_set(rules("words")["credential_schemes"])
+_VALIDATIONS = word_set(rules("words")["validations"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
@@ -34,6 +35,9 @@ _PIECE_CHARS = 16
 """Maximum characters of a piece of text, as language models split it."""
 _LABEL_CHARS = 120
 """Maximum characters of a text that may be the label of a form's field."""
+_WEAK_CHARS = 20
+"""Minimum characters of a word that may be a secret whatever it is made of."""
+_DATA_SIGNS = frozenset('{}[]"')
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
 
@@ -50,10 +54,12 @@ _ID = re.compile(
     rf"|(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|[A-Z]{2}[A-Z0-9]{9}[0-9]"  # ISIN: https://www.iso.org/standard/78502.html
     r"|[A-Z]{2,6}[0-9]{3,10}[A-Z]{0,3}"
+    r"|(?=.{5,40}\Z)[A-Z]{2,12}(?:[-_][A-Z0-9]{1,12}){1,3}"
     r"|(?=.{5,40}\Z)[A-Z0-9]{1,8}(?:[-_/.][A-Za-z0-9]{1,6}){1,6}"  # numbers of articles
     r"|0x[0-9a-fA-F]{40}"
 )
-_FIXED_ID = re.compile(
+_KNOWN_ID = re.compile(
+    r"(?=[\w-]{1,20}\Z)[A-Za-z]{1,12}(?:[-_][0-9]{1,4}){1,3}|"
     rf"(?:{'|'.join(sorted(word_set(rules('words')['id_prefixes'])))})_(?:test_|live_)?[A-Za-z0-9]{{6,40}}"
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
     r"|(?:AC|SM|MM|CA|PN|IS|VA)[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
@@ -73,14 +79,30 @@ _WORD = re.compile(r"[^\W\d_]+(?:[-_. ][^\W\d_]+)*")
 _PLAIN = re.compile(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
+    r"|[A-Z]{1,4}\d{1,2}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
     r"|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _PLACEHOLDER = re.compile(
     r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
     r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
     r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
+    r"|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
     r"|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
 )
+_REFERENCE = re.compile(
+    r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
+    r"|data|module|vars|inputs|steps|values|Values)(?![A-Za-z0-9])|[^\s([]*[(\[]|\S*(?i:pass|secret|token|key|cred))"
+    r"[A-Za-z_]\w{0,40}(?:(?:\??\.|::|->)[A-Za-z_]\w{0,40}){1,6}(?:\[[^\[\]\r\n]{0,60}\]?|\([^\r\n]*)?;?"
+    r"|[A-Za-z_]\w{0,40}\((?:[^\r\n\"']*|[\"'][\w .:/-]{0,40}[\"']?\)?)\)?;?|Read-Host"
+)
+"""What code takes a secret from: ``settings.get("api_key")``, ``var.db_password``."""
+_PUBLIC = re.compile(
+    r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\w{1,20}|sk-\w{1,40}@openssh\.com) AAAA[\w+/=]+(?: .{0,100})?"
+    r"|\s*-----BEGIN (?:[A-Z0-9 ]{0,30}PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|X509 CRL)-----"
+    r"[^-]+-----END [A-Z0-9 ]{1,40}-----\s*"
+    r"|pk_(?:live|test)_\w{8,}"
+)
+"""Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys."""
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _POSTAL = re.compile(r"[1-9][0-9]{5}")
@@ -102,10 +124,10 @@ def is_random(value: Json) -> bool:
         return False
     if len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
         return True
-    return not (_ID.fullmatch(value) or (_PATH.fullmatch(value) and not _has_long_run(value)))
+    return not (_ID.fullmatch(value) or (_PATH.fullmatch(value) and not has_long_run(value)))
 
 
-def _has_long_run(value: str) -> bool:
+def has_long_run(value: str) -> bool:
     return any(len(run) >= 30 and is_mixed(run) for run in re.split(r"[/\\.]", value))
 
 
@@ -128,7 +150,28 @@ def is_prose(text: str) -> bool:
         return False
     if not all(_PROSE_WORD.fullmatch(word) for word in words) or not any(len(word) > 2 for word in words):
         return False
-    return not (len(words) in _MNEMONIC_WORDS and text.replace(" ", "").isalpha() and text.islower())
+    return not _is_mnemonic(words, text)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands for a secret that is set elsewhere, behind a scheme, too: ``Bearer $TOKEN``."""
+    if len(text) > _ORDINARY_CHARS:
+        return False
+    text = text.strip("\"'\\ ")
+    scheme, _, rest = text.partition(" ")
+    return (
+        _PLACEHOLDER.fullmatch(rest.lstrip() if scheme.lower() in _CREDENTIAL_SCHEMES else text) is not None
+    )
+
+
+def is_reference(text: str) -> bool:
+    """Whether a word of code says where a secret is taken from, and is none."""
+    return len(text) <= _LABEL_CHARS and _REFERENCE.fullmatch(text) is not None and not has_long_run(text)
+
+
+def is_public(text: str) -> bool:
+    """Whether a text is a public key or a certificate."""
+    return _PUBLIC.fullmatch(text) is not None
 
 
 def is_schema(value: Json) -> bool:
@@ -166,15 +209,29 @@ def is_ordinary(value: Json) -> bool:
     value = value.strip()
     if len(value) > _ORDINARY_CHARS:
         return is_prose(value)
-    if value.lower() in _ORDINARY_WORDS or not value or is_prose(value):
+    if value.lower() in _ORDINARY_WORDS or not value or is_prose(value) or _are_weak_words(value):
         return True
     if _NAME_LIKE.fullmatch(value) or _FILE.fullmatch(value) or _PLAIN.fullmatch(value):
         return True
     return (
         _PATH.fullmatch(value) is not None
-        and not _has_long_run(value)
+        and not has_long_run(value)
         and not is_mixed(value.rsplit("/", 1)[-1][:-3])
     )
+
+
+def _are_weak_words(text: str) -> bool:
+    """Whether a text of several words holds none that could be a secret, as a sentence or a line of code does."""
+    words = text.split()
+    if len(words) < 2 or words[0].lower().strip(":") in _CREDENTIAL_SCHEMES or _is_mnemonic(words, text):
+        return False
+    if not _DATA_SIGNS.isdisjoint(text):
+        return False
+    return not any(len(word) >= _WEAK_CHARS or is_mixed(word) for word in words)
+
+
+def _is_mnemonic(words: list[str], text: str) -> bool:
+    return len(words) in _MNEMONIC_WORDS and text.replace(" ", "").isalpha() and text.islower()
 
 
 def _is_id(value: Json) -> bool:
@@ -188,7 +245,7 @@ def _is_words(value: Json) -> bool:
         return _all_leaves(value, _is_words)
     if isinstance(value, str) and (len(value) <= _CODE_CHARS or (len(value) < 60 and _WORD.fullmatch(value))):
         return True
-    if isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _FIXED_ID.fullmatch(value):
+    if isinstance(value, str) and len(value) <= _ORDINARY_CHARS and _KNOWN_ID.fullmatch(value):
         return True
     return is_ordinary(value)
 
@@ -199,11 +256,13 @@ def is_secret(kind: Kind, value: Json) -> bool:
         return False
     if isinstance(value, str):
         if len(value) <= _ORDINARY_CHARS and (
-            _PLACEHOLDER.fullmatch(value)
+            is_placeholder(value)
             or value.lower() in _STATES
             or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
-            or (kind is Kind.SECRET and _is_label(value))
+            or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
         ):
+            return False
+        if is_public(value):
             return False
     elif isinstance(value, dict):
         if is_schema(value) or _is_description(value):
@@ -212,10 +271,18 @@ def is_secret(kind: Kind, value: Json) -> bool:
         isinstance(value, list)
         and kind is Kind.SECRET
         and value
-        and all(isinstance(inner, str) and _is_label(inner) for inner in value)
+        and all(isinstance(inner, str) and (_is_label(inner) or _is_validation(inner)) for inner in value)
     ):
         return False
     return _IS_SECRET[kind](value)
+
+
+def _is_validation(value: str) -> bool:
+    """Whether a text says how a form checks a secret, such as ``required|min:8``."""
+    if len(value) > _LABEL_CHARS:
+        return False
+    rules_of_form = [rule.partition(":")[0].strip().lower() for rule in value.split("|")]
+    return all(rule in _VALIDATIONS or rule in _STATES for rule in rules_of_form)
 
 
 def _is_label(value: str) -> bool:
@@ -223,7 +290,7 @@ def _is_label(value: str) -> bool:
     if len(value) > _LABEL_CHARS or not any(map(str.isalpha, value)):
         return False
     words = [word.strip("().,;:!?…") for word in value.lower().split()]
-    if len(words) > 2 and not _MESSAGES.isdisjoint(words) and is_prose(value):
+    if len(words) > 1 and not _MESSAGES.isdisjoint(words) and is_prose(value):
         telling = [word in _MESSAGES or word in REPORTING or bool(kind_of(word)) for word in words]
         return sum(telling) * 2 >= len(words)
     is_lower = value.isascii() and value.islower() and len(words) == 1
@@ -261,7 +328,9 @@ _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     Kind.UNLESS_ORDINARY: lambda value: not is_ordinary(value),
     Kind.UNLESS_WORDS: lambda value: not _is_words(value),
     Kind.UNLESS_WORDS_OR_NUMBERS: lambda value: not _all_leaves(value, _is_word_number_or_id),
-    Kind.UNLESS_NUMBER: _is_no_count,
+    Kind.UNLESS_NUMBER: lambda value: (
+        _is_no_count(value) and not (isinstance(value, str) and is_prose(value))
+    ),
     Kind.UNLESS_NUMBER_OR_ORDINARY: lambda value: (
         _is_no_count(value) and not is_ordinary(value) and not _are_pieces(value)
     ),

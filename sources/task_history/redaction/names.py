@@ -76,6 +76,8 @@ _PLURALS = {
     for word, kind in _WORDS.items()
     if kind in (Kind.SECRET, Kind.UNLESS_ORDINARY) and word not in ("pin", "bearer")
 } | {"signatures": "signature"}
+_CHOSEN = frozenset({"password", "passwd", "pwd", "passphrase", "passcode", *map(spelled, OTHER_LANGUAGES)})
+"""Names of secrets that people choose: a word may be one."""
 KEY_KINDS = frozenset(map(spelled, _RULES["kinds_of_key"]))
 _ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
 ABOUT = word_set(_RULES["endings"]["about"])
@@ -239,7 +241,7 @@ def _kind_of_one_word(words: list[str]) -> Kind:
         if single == "auth" and word != last_word:
             continue
         if single != word and (word == last_word or kind is not Kind.SECRET):
-            return Kind.UNLESS_NUMBER_OR_ORDINARY if kind is not Kind.SECRET else Kind.UNLESS_NUMBER
+            return Kind.UNLESS_NUMBER if single in _CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
         return kind
     return Kind.HARMLESS
 
@@ -248,7 +250,7 @@ def _kind_of_plural(words: list[str]) -> Kind:
     single = _PLURALS.get(words[0])
     if single is None:
         return Kind.HARMLESS
-    return Kind.UNLESS_NUMBER if _WORDS[single] is Kind.SECRET else Kind.UNLESS_NUMBER_OR_ORDINARY
+    return Kind.UNLESS_NUMBER if single in _CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
 
 
 def _is_key(words: list[str]) -> bool:

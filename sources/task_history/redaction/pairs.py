@@ -164,10 +164,8 @@ def column_kinds(value: Json, kind_of: KindOf) -> list[Kind] | None:
     names = []
     for column in value:
         if isinstance(column, dict):
-            name = next(
-                (inner for key, inner in column.items() if isinstance(inner, str) and role(key) == "name"),
-                None,
-            )
+            given = [inner for key, inner in column.items() if isinstance(inner, str) and role(key) == "name"]
+            name = next((inner for inner in given if kind_of(inner)), given[0] if given else None)
         else:
             name = column
         if not isinstance(name, str) or len(name) > _NAME_CHARS:

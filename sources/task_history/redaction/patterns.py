@@ -39,7 +39,17 @@ NEEDS_DIGIT, NEEDS_LETTER = (
     for need in ("digit", "letter")
 )
 """Beginnings that names of styles and packages have too, but no digits; or numbers, but no letters."""
-WEBHOOK_SIGNS = ("hook", "calendar", "googleapis", "dingtalk", "ifttt", "hc-ping", "victorops", "zapikey")
+WEBHOOK_SIGNS = (
+    "hook",
+    "calendar",
+    "googleapis",
+    "dingtalk",
+    "ifttt",
+    "hc-ping",
+    "victorops",
+    "zapikey",
+    "pagerduty",
+)
 """In a text with none of these, in lower case, WEBHOOK matches nowhere."""
 WEBHOOK = re.compile(
     rf"(?i)(://(?:{'|'.join(webhook['address'] for webhook in rules('shapes')['webhook'])}))([\w/.~=%&@?+-]{{8,}})"
@@ -102,7 +112,7 @@ PAIR = re.compile(
     rf"(?P<value>(?(open)[^\"'\\]+|{_SCHEMED}[^\"'&\s\\]+))"
 )
 # ('Authorization', '…'), as Python prints headers.
-TUPLE = re.compile(r"\([\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
+TUPLE = re.compile(r"\([\"'][#.]?(?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)")
 # ['password', '…'], which may be a list of names, too.
 LIST = re.compile(r"\[[\"'](?P<name>[\w.-]{1,512}+)[\"'],[ ]{0,32}[\"'](?P<value>[^\"'\r\n]+)[\"']\]")
 FLAG = re.compile(
@@ -126,7 +136,7 @@ def _xml_pair(lt: str, gt: str) -> re.Pattern[str]:
     """``<name>password</name><value>…``, and ``<key>``, ``<string>`` of Apple's lists."""
     return re.compile(
         rf"(?i){lt}(?:[\w-]{{1,64}}:)?(?:{_NAMES}){gt}\s{{0,200}}(?P<name>[\w.-]{{1,512}}+)\s{{0,200}}"
-        rf"{lt}/[\w:-]{{1,99}}{gt}\s{{0,200}}{lt}(?:[\w-]{{1,64}}:)?(?:{_VALUES}|string){gt}(?P<value>(?:(?!{lt})[^<>])++)"
+        rf"{lt}/[\w:-]{{1,99}}{gt}\s{{0,200}}{lt}(?:[\w-]{{1,64}}:)?(?:{_VALUES}|string){gt}(?:{lt}(?:string|text){gt})?(?P<value>(?:(?!{lt})[^<>])++)"
     )
 
 
@@ -184,8 +194,8 @@ WORDS_BEFORE_SECRETS = re.compile(
     rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
-    r"|(?<![a-z])(?:login|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
-    r"|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt"
+    r"|(?<![a-z])(?:login|log|logged|hmac|lftp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
+    r"|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = re.compile(r"[\n|;&]")
@@ -220,8 +230,11 @@ TYPED = re.compile(
     rf"(?:[ ]{{0,2}}:[ ]{{0,2}}|[ ]|\[\][ ]?)(?:(?:{_TYPES})\??(?:\([0-9max]{{1,9}}\))?)?[ ]{{0,2}}:?=[ ]{{0,2}}"
     r"[NLubr]?(?P<open>[\"'])(?P<value>(?:(?!(?P=open))[^\\\r\n]|\\.){1,400})"
 )
-WITH_DIGIT = re.compile(r"[0-9](?:\S{3}|(?<=\S.)\S{2}|(?<=\S\S.)\S|(?<=\S{3}.))")
-"""A digit in a word of four characters or more."""
+MIXED_WORD = re.compile(
+    r"[#$%^*!&~](?:(?<=[A-Za-z0-9].)[A-Za-z0-9]|(?<=[A-Za-z]{3}.)\W)"
+    r"|[0-9](?:\S{3}|(?<=\S.)\S{2}|(?<=\S\S.)\S|(?<=\S{3}.))"
+)
+"""A digit in a word of four characters or more, or another sign within a word."""
 NO_WORDS = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
 """What no text has that is lines of words."""
 _VALUE_SIGN = re.compile("[^A-Za-zÀ-ɏ\\s.,!?\\-]")
@@ -230,20 +243,24 @@ _SIGN_CHARS = 2
 """Characters on the next line that may part the name from its value."""
 
 
-def end_of_plain_line(text: str, begin: int, end: int) -> int | None:
-    """The end of the line in which a name stands, where the line and the beginning of the next hold words alone."""
+def line_of_words(text: str, begin: int, end: int) -> tuple[int, bool]:
+    """The end of the line in which a name stands, and whether the line and the beginning of the next hold words alone."""
     stop = text.find("\n", end)
     stop = len(text) if stop < 0 else stop
     if _VALUE_SIGN.search(text, text.rfind("\n", 0, begin) + 1, stop):
-        return None
+        return stop, False
     following = NEXT_LINE.match(text, stop)
     is_plain = following is None or not _VALUE_SIGN.search(
         text, following.end(), following.end() + _SIGN_CHARS
     )
-    return stop if is_plain else None
+    return stop, is_plain
 
 
 NEXT_LINE = re.compile(r"\s++")
+# A text in quotation marks behind what code takes a value from.
+DEFAULT = re.compile(
+    r"[^\r\n;]{1,80}?(?:\?\?|\|\||\?:|\bor\b|,)[ ]{0,4}[bfru]?[\"'`](?P<value>[^\"'`\r\n]{6,200})[\"'`]"
+)
 # What TYPED, PARTING and SAYING begin with: a sign, or a word with a digit.
 FOLLOWED = re.compile(
     rf"\s*+(?:(?:is|was|provided|used|{_TYPES.lower()})(?![a-z])\??:?\s*+)?(?:[^\w\s.,!?]|[^\s0-9]*+[0-9])"

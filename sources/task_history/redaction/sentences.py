@@ -24,19 +24,22 @@ _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
 _NUMERIC = word_set(_WORDS["names_of_digits"])
 """Words of names whose secrets are a few digits."""
 _BEHIND = re.compile(
-    rf"[\"'`]?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
+    rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
     r"(?P<open>[\"'`*«“]{0,2})(?P<value>[^\s\"'`()«»“”<>]{4,200})"
     r"|[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
 )
 _BEFORE = re.compile(
-    rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:{_COPULAS}|[-–—])[ ](?:{_OWNERS})[ ](?:[\w'-]{{1,20}}[ ]){{0,3}}\Z",
+    rf"(?P<value>[^\s\"'`:=()]{{4,64}})[\"'`]?[ ](?:(?:{_COPULAS}|as|[-–—])[ ](?:{_OWNERS})[ ]|as[ ]"
+    rf"|\((?:that[’']?s|that is|it[’']?s|this is)[ ](?:{_OWNERS})[ ])(?:[\w'-]{{1,20}}[ ]){{0,3}}\Z",
     re.IGNORECASE,
 )
 _OWNER = re.compile(rf" (?:{_OWNERS}) ")
 BEFORE_CHARS, BEHIND_CHARS = 96, 240
 """Characters before and behind a name in which its secret may stand, all of it with a digit."""
 _BEFORE_DIGITS = re.compile(r"\A[A-Z]{1,3}-(?=[0-9]{4,8}\Z)")
+_SIGN_WITHIN = re.compile(r"[A-Za-z0-9][#$%^*!&~][A-Za-z0-9]|[A-Z]\w*[#$%^*!~]\Z")
+"""Signs that stand within passwords and seldom within words."""
 _STRONG_CHARS = 6
 _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
@@ -46,9 +49,16 @@ _NO_SECRET = re.compile(
 )
 
 
+def is_usual(value: str) -> bool:
+    """Whether a word of a sentence with digits is a path, a version, an id or the like."""
+    return not value.isdigit() and _NO_SECRET.fullmatch(value.rstrip(".,;:!?*")) is not None
+
+
 def is_strong(value: str) -> bool:
     """Whether a word of a sentence is a secret by itself: letters, or signs, and digits mix, and it is nothing usual."""
-    if len(value) < _STRONG_CHARS or not any(map(str.isdigit, value)) or not any(map(str.isalpha, value)):
+    if len(value) < _STRONG_CHARS or not any(map(str.isalpha, value)):
+        return False
+    if not any(map(str.isdigit, value)) and not _SIGN_WITHIN.search(value):
         return False
     return not (_NO_SECRET.fullmatch(value) or FAMILIAR.fullmatch(value) or is_ordinary(value))
 
@@ -78,7 +88,7 @@ def secret_before(text: str, name: str, start: int) -> Span | None:
     """The span of a secret before its name: ``123456 is your login code``."""
     begin = max(0, start - BEFORE_CHARS)
     window = text[begin:start].lower()
-    if not _OWNER.search(window):
+    if not _OWNER.search(window) and " as " not in window:
         return None
     match = _BEFORE.search(text[begin:start])
     if match is None or not _is_secret(name, match["value"]):

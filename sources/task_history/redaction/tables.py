@@ -28,6 +28,7 @@ _DOUBLY_PARTED = re.compile(r"[^|]+")
 _MARKUP_CELL = re.compile(
     r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
 )
+_ROW_END = re.compile(r"(?i)</(?:tr|dd)")
 _NAMELESS = frozenset({Kind.HARMLESS, Kind.IF_RANDOM})
 _DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
@@ -92,8 +93,8 @@ def secrets_in_markup(text: str, kind_of: Callable[[str], Kind], is_secret: Judg
     kinds: list[Kind] = []
     position = 0
     while position < len(text):
-        end = text.find("</tr", position)
-        end = len(text) if end < 0 else end
+        row_end = _ROW_END.search(text, position)
+        end = row_end.start() if row_end else len(text)
         cells = [match for match in _MARKUP_CELL.finditer(text, position, end) if match["value"].strip()]
         found = [kind_of(cell["value"].strip(" :")) for cell in cells]
         if any(kinds) and len(cells) == len(kinds):

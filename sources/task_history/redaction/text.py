@@ -11,10 +11,10 @@ from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescapes
 from .folding import folded, folds
-from .judging import FAMILIAR, REPORTING, is_no_name, is_random
+from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_reference
 from .known_secrets import Known
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
-from .sentences import BEFORE_CHARS, BEHIND_CHARS, secret_before, secret_behind
+from .sentences import BEFORE_CHARS, BEHIND_CHARS, is_strong, is_usual, secret_before, secret_behind
 from .signs import SignPass
 from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
@@ -184,17 +184,21 @@ class TextPass(SignPass):
 
     def _stems_in(self, text: str, lower: str, near: list[Span]) -> Iterator[re.Match[str]]:
         """The words of names, but for those in lines of words alone."""
+        line_end = 0
         for begin, end in near:
             position = begin
             while stem := self._stems.search(lower, position, end):
-                end_of_line = patterns.end_of_plain_line(text, *stem.span())
-                position = stem.end() if end_of_line is None else end_of_line
-                if end_of_line is None:
-                    yield stem
+                position = stem.end()
+                if position > line_end:
+                    line_end, is_plain = patterns.line_of_words(text, *stem.span())
+                    if is_plain:
+                        position = line_end
+                        continue
+                yield stem
 
     def _span_in_sentence(self, text: str, start: int, end: int, done: int) -> tuple[int, int] | None:
         """The span of a secret after a name and a few words, or before the name."""
-        if patterns.WITH_DIGIT.search(text, max(0, start - BEFORE_CHARS), end + BEHIND_CHARS) is None:
+        if patterns.MIXED_WORD.search(text, max(0, start - BEFORE_CHARS), end + BEHIND_CHARS) is None:
             return None
         name = text[start:end]
         kind = self._kind_in_text(text, start, name)
@@ -219,6 +223,8 @@ class TextPass(SignPass):
             if kind is Kind.SECRET and not match["open"] and ":" in match["sep"]:
                 end = phrase_end(text, begin, end)
         value = text[begin:end]
+        if not match["open"] and not value.startswith("(") and is_reference(value.rstrip(",")):
+            return self._span_of_default(text, begin) if kind is not Kind.IF_RANDOM else None
         if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
             return None
         if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not match["open"] and not is_no_name(value):
@@ -227,9 +233,14 @@ class TextPass(SignPass):
         is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
         if not match["open"] and value.split()[1:] == [MARK]:
             return None
-        if not value or (not match["open"] and _is_report(name, value, match)):
+        if not any(map(str.isalnum, value)) or (not match["open"] and _is_report(name, value, match)):
             return None
         return (begin, end) if is_header or self._is_secret(kind, value) else None
+
+    def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
+        """The span of the secret that code takes where another is not set: ``get("TOKEN") or "…"``."""
+        default = patterns.DEFAULT.match(text, begin)
+        return default.span("value") if default and is_strong(default["value"]) else None
 
     def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
         name = text[start : match.start()]
@@ -237,7 +248,9 @@ class TextPass(SignPass):
         if MARK in value or value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
         is_quoted = match["open"] and not name.lower().endswith("token")
-        if not is_quoted and not any(map(str.isdigit, value)):
+        if not is_quoted and (
+            not any(map(str.isdigit, value)) or (is_usual(value) and any(map(str.isalpha, value)))
+        ):
             return None
         return match.span("value") if self._is_secret(self._kind_in_text(text, start, name), value) else None
 
@@ -356,6 +369,9 @@ def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
     word = (value.split(None, 1)[0] if is_on_next_line else value).strip(".,;:!?()[]{}<>").lower()
     if word in ("null", "none", "nil", "true", "false", "undefined", ""):
         return True
+    # The number of a field in a protocol buffer: string password = 2;
+    if match[0].endswith("= ") and match.string.startswith(";", match.end() + len(value)) and len(value) < 3:
+        return True
     if ":" not in match["sep"] or match["quote"]:
         return False
     return word in REPORTING or (name.lower() in HEADINGS and word.isalpha())
@@ -369,6 +385,8 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
         except ValueError:
             return False
     word = value.strip(".:=|-")
+    if _IDENTIFIER.fullmatch(value):
+        return False
     if word.lower() in REPORTING or word.lower() in (
         "token",
         "tokens",
@@ -383,6 +401,7 @@ def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
     return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
 
 
+_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?")
 _STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 

@@ -49,7 +49,7 @@ def test_what_is_arguable_is_damaged(value: Any) -> None:
     assert Redactor().payload(value).value != value
 
 
-WRITTEN = ("fourth", "fifth", "sixth", "seventh")
+WRITTEN = ("fourth", "fifth", "sixth", "seventh", "eighth")
 LEFT = {
     # Encrypted, or known to be a secret by what stands beside it only.
     "fourth": (
@@ -67,6 +67,7 @@ LEFT = {
     ),
     "sixth": (),
     "seventh": ("Connecting as bob:«pw»@host",),
+    "eighth": (),
 }
 """Secrets that are not found."""
 DAMAGED = {
@@ -82,6 +83,7 @@ DAMAGED = {
     "fifth": ('{"sessionId":"s-17","session":{"number":3,"name":"Day two"}}',),
     "sixth": (),
     "seventh": (),
+    "eighth": (),
 }
 """Ordinary objects that are damaged."""
 
