@@ -53,7 +53,7 @@ def fill(
             CASE WHEN h % 251 = 0 THEN NULL
                  ELSE {now} - to_microseconds(CAST(g % {days * 86_400_000} AS BIGINT) * 1000) END AS started,
             CASE WHEN h % 100 < 8 THEN 'FAILED' WHEN h % 100 < 10 THEN 'EXECUTING' WHEN h % 100 < 11 THEN 'DELAYED'
-                 WHEN h % 100 < 12 THEN 'CANCELLED' WHEN h % 100 < 13 THEN 'PAUSED' WHEN h % 1000 = 999 THEN NULL
+                 WHEN h % 100 < 12 THEN 'CANCELLED' WHEN h % 100 < 13 THEN 'HELD' WHEN h % 1000 = 999 THEN NULL
                  ELSE 'SUCCEEDED' END AS status,
             h % 211 = 0 AS is_purged,
             CAST(h // 7 % {workflows} * (h // 7 % {workflows}) // {workflows} AS BIGINT) AS workflow,
@@ -71,13 +71,13 @@ def fill(
             "workflow_id": "CASE WHEN workflow = 0 AND h % 5 = 0 THEN NULL ELSE md5('w' || workflow) END",
             "status": "status",
             "date_started": "started",
-            "date_ended": "CASE WHEN status IN ('EXECUTING', 'DELAYED', 'PAUSED') AND h % 1009 <> 0 THEN NULL "
+            "date_ended": "CASE WHEN status IN ('EXECUTING', 'DELAYED', 'HELD') AND h % 1009 <> 0 THEN NULL "
             "WHEN h % 499 = 0 THEN started - INTERVAL 1 SECOND "
             "ELSE started + to_microseconds(CAST(1000 + g % 90000000 AS BIGINT)) END",
             "task_count": "CASE WHEN h % 97 = 0 THEN NULL ELSE CAST(h % 6 AS BIGINT) END",
-            "is_open": "coalesce(status, '') IN ('EXECUTING', 'DELAYED', 'PAUSED', '') AND NOT is_purged "
+            "is_open": "coalesce(status, '') IN ('EXECUTING', 'DELAYED', 'HELD', '') AND NOT is_purged "
             "AND h % 1009 <> 0",
-            "resolution": "CASE WHEN status NOT IN ('EXECUTING', 'DELAYED', 'PAUSED') THEN 'ended' "
+            "resolution": "CASE WHEN status NOT IN ('EXECUTING', 'DELAYED', 'HELD') THEN 'ended' "
             "WHEN is_purged THEN 'unresolved_at_retention' WHEN h % 1009 = 0 THEN 'ended' END",
             "purged_at_source": f"CASE WHEN is_purged THEN {now} END",
             "status_seen_at": "started",

@@ -1,7 +1,8 @@
 -- Question: Which executions have been open for longer than their workflow ever takes?
 -- Grain: One row per open execution that has been open for longer than 99 of 100 ended executions of its workflow took.
--- Note: Open executions without started_at, and those of workflows of which none has ended yet, cannot be judged and
---   are not in it. ended_executions says how much the comparison is worth.
+-- Note: Open executions without started_at, and those of workflows of which fewer than 20 have ended, cannot be
+--   judged and are not in it: one that ended says nothing of how long others take. ended_executions says how much the
+--   comparison is worth.
 -- Columns:
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
@@ -27,6 +28,7 @@ WITH usual AS (
     FROM executions
     WHERE NOT is_open
     GROUP BY system, instance, coalesce(workflow_id, '')
+    HAVING count(duration_ms) >= 20
 ),
 
 open_ones AS (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.columns import LOADED_AT, bigint, boolean, customer_json, text, timestamp
+from ..core.columns import LOADED_AT, bigint, boolean, customer_json, double, text, timestamp
 from ..core.models import Table
 from ..systems.protocol import System
 
@@ -64,6 +64,11 @@ SYNC_RUNS = Table(
         bigint(
             "unresolved",
             "Executions that it found purged while they were open (resolution unresolved_at_retention).",
+        ),
+        double(
+            "retention_days",
+            "How many days the vendor keeps executions, by the setting of that name; 0 for ever, or not known. Empty in "
+            "rows of an earlier version.",
         ),
         timestamp(
             "lost_from",

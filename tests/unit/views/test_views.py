@@ -131,8 +131,8 @@ def test_executions_are_the_raw_rows(warehouse: Any) -> None:
         ("EXECUTING", False, "unresolved"),
         ("DELAYED", True, "waiting"),
         ("DELAYED", False, "unresolved"),
-        ("PAUSED", True, "unknown"),
-        ("PAUSED", False, "unknown"),
+        ("HELD", True, "unknown"),
+        ("HELD", False, "unknown"),
         (None, True, "unknown"),
     }
 
@@ -303,7 +303,7 @@ def test_stuck_is_longer_than_the_workflow_ever_takes(warehouse: Any) -> None:
         WITH raws AS (SELECT *, epoch_ms(date_ended) - epoch_ms(date_started) AS ms FROM {RAW}),
         usual AS (
             SELECT instance, workflow_id, list_sort(list(ms) FILTER (ms IS NOT NULL))[(count(ms) * 99 + 99) // 100] AS p99
-            FROM raws WHERE NOT is_open GROUP BY ALL
+            FROM raws WHERE NOT is_open GROUP BY ALL HAVING count(ms) >= 20
         )
         SELECT o.instance, o.id FROM raws AS o JOIN usual AS u
             ON u.instance = o.instance AND u.workflow_id IS NOT DISTINCT FROM o.workflow_id
@@ -317,7 +317,9 @@ def test_replay_candidates_are_not_replayed_twice(warehouse: Any) -> None:
     sql = "SELECT instance, execution_id FROM task_history.replay_candidates"
     before = rows(warehouse, sql)
     assert before == rows(
-        warehouse, f"SELECT instance, id FROM {RAW} WHERE status = 'FAILED' AND purged_at_source IS NULL"
+        warehouse,
+        f"SELECT instance, id FROM {RAW} WHERE status = 'FAILED' AND purged_at_source IS NULL "
+        "AND (date_started IS NULL OR date_started > now() - INTERVAL 90 DAY)",
     )
     own = [identity for instance, identity in before if instance == ""]
     outcomes = ("replayed", "unknown", "intended", "refused", "unsent")
@@ -330,6 +332,71 @@ def test_replay_candidates_are_not_replayed_twice(warehouse: Any) -> None:
     left = set(rows(warehouse, sql))
     warehouse.execute("ROLLBACK")
     assert set(before) - left == {("", identity) for identity in own[:3]}
+
+
+@pytest.mark.parametrize(("days", "kept"), [(None, 90), (7.0, 7), (0.5, 0.5), (0.0, 36_500)])
+def test_replay_candidates_are_what_the_vendor_holds(days: float | None, kept: float) -> None:
+    """By retention_days of the newest run; without one by the vendor's own, and 0 is for ever. What is gone is none."""
+    connection = duckdb.connect()
+    made_warehouse.empty(connection)
+    made_warehouse.fill(connection, executions=4_000, days=120, now="now()")
+    creating.refresh(access(connection))
+    connection.execute(
+        "INSERT INTO paragon.sync_runs (run_id, command, started_at, retention_days) VALUES "
+        "('older', 'sync', now() - INTERVAL 2 DAY, 1), ('newest', 'backfill', now(), ?)",
+        [days],
+    )
+    if days is None:
+        connection.execute("UPDATE paragon.sync_runs SET retention_days = NULL")
+    connection.execute(
+        "UPDATE paragon.execution_details SET outcome = CASE WHEN hash(id) % 2 = 0 THEN 'gone' ELSE 'expired' END "
+        "WHERE hash(id, 1) % 3 = 0"
+    )
+    found = connection.execute(
+        "SELECT execution_id, purged_from FROM task_history.replay_candidates ORDER BY ALL"
+    ).fetchall()
+    hours = round(24 * kept)
+    expected = connection.execute(
+        f"""
+        SELECT id, CASE WHEN {kept} < 36500 THEN date_started + INTERVAL {hours} HOUR END
+        FROM paragon.workflow_executions
+        WHERE status = 'FAILED' AND purged_at_source IS NULL
+            AND (date_started IS NULL OR date_started > now() - INTERVAL {hours} HOUR)
+            AND id NOT IN (SELECT id FROM paragon.execution_details WHERE outcome IN ('gone', 'expired'))
+        ORDER BY ALL
+        """
+    ).fetchall()
+    assert found == expected
+
+
+def test_a_few_that_ended_judge_nothing() -> None:
+    """An open execution is stuck only where at least 20 of its workflow ended; more than one are needed for a p99."""
+    connection = duckdb.connect()
+    made_warehouse.empty(connection)
+    creating.refresh(access(connection))
+    for workflow, ended in (("few", 19), ("enough", 20)):
+        connection.execute(
+            "INSERT INTO paragon.workflow_executions (id, workflow_id, status, is_open, date_started, date_ended) "
+            "SELECT $1 || i, $1, CASE WHEN i = 0 THEN 'EXECUTING' ELSE 'SUCCEEDED' END, i = 0, now() - INTERVAL 1 DAY, "
+            "CASE WHEN i > 0 THEN now() - INTERVAL 23 HOUR END FROM range($2 + 1) AS r(i)",
+            [workflow, ended],
+        )
+    assert rows(connection, "SELECT execution_id, ended_executions FROM task_history.stuck_executions") == [
+        ("enough0", 20)
+    ]
+
+
+@pytest.mark.parametrize("system", systems.names())
+def test_statuses_that_vendors_share_have_a_meaning(system: str) -> None:
+    """Each status by which a list can be filtered is known, and so are those of Paragon's dashboard."""
+    found = systems.find(system)
+    assert found.views is not None
+    meanings = {status.upper(): meaning for status, meaning in found.views.statuses.items()}
+    filtered = {value for one in found.listing.filters for value in one.values if one.name == "status"}
+    assert {value for value in filtered if value.upper() not in meanings} == set()
+    if system == "paragon":
+        own = {name: meanings.get(name) for name in ("QUEUED", "NOT_STARTED", "PAUSED", "DELAYED")}
+        assert own == {"QUEUED": "queued", "NOT_STARTED": "queued", "PAUSED": "waiting", "DELAYED": "waiting"}
 
 
 def test_loaded_days_follow_coverage(warehouse: Any) -> None:

@@ -129,7 +129,12 @@ WORKFLOWS = Table(
 )
 
 VIEWS = Views(
+    # Beside those of the API's filter, the dashboard's words for what has not begun, or is held up by a rate limit.
+    # https://docs.useparagon.com/workflows/viewing-workflow-executions
     statuses={
+        "QUEUED": "queued",
+        "NOT_STARTED": "queued",
+        "PAUSED": "waiting",
         "EXECUTING": "running",
         "DELAYED": "waiting",
         "SUCCEEDED": "succeeded",
