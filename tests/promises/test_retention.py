@@ -49,6 +49,7 @@ def test_a_sync_that_was_off_for_too_long_says_what_is_lost(tmp_path: Path) -> N
         assert "2026-06-15" not in days
         assert {"2026-05-30", "2026-07-20"} <= days
         assert place.sync()["lost"] is None
+        assert place.query("SELECT DISTINCT retention_days FROM paragon.sync_runs") == [(30.0,)]
         told = json.loads(place.run("status", "paragon", "--json").stdout)["systems"][0]
         assert len(told["lost"]) == 1
         assert "purged before a sync read it" in place.run("status", "paragon").stdout
