@@ -20,7 +20,8 @@ from task_history.core.errors import ConfigurationError, WarehouseUnavailable
 from task_history.load.destinations.duckdb_settings import check_credentials
 from task_history.settings import Settings
 from task_history.systems.paragon.settings import ParagonSettings
-from task_history.views.create import Access, refresh
+from task_history.views.access import Access
+from task_history.views.create import refresh
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.sql_text import BIGQUERY, quoted_name, quoted_text
 from task_history_cli.explore import dataset as exploring

@@ -13,6 +13,7 @@ from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import views
 from task_history.views.relations import by_default
+from task_history.warehouse.sql_text import DUCKDB
 
 from ..console import arguments, output
 from ..runtime.target import Target, find_target
@@ -33,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     modes.add_argument("--dbt", action="store_true", help="print dbt's sources.yml for them instead")
     parser.add_argument(
-        "--dialect", choices=DIALECTS, help="of --print: duckdb or bigquery; as the destination if not given"
+        "--dialect",
+        choices=DIALECTS,
+        help="of --print: duckdb, bigquery or postgres; as the destination if not given",
     )
     parser.add_argument("name", nargs="*", metavar="VIEW", help="of --print: only these")
 
@@ -52,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(args: argparse.Namespace) -> int:
-    dialect = args.dialect or ("bigquery" if args.destination == "bigquery" else "duckdb")
+    dialect = args.dialect or (args.destination if args.destination in DIALECTS else DUCKDB)
     selects = creating.texts(by_default(), dialect)
     chosen = {name: sql for name, sql in selects.items() if not args.name or name in args.name}
     if args.json:

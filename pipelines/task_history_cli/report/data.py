@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from task_history.core.models import Window
-from task_history.views.create import Access, lacking_columns
+from task_history.views.access import Access
+from task_history.views.create import lacking_columns
 from task_history.views.dialects import rendered
 from task_history.views.files import views
 

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings import datasets
+from task_history.views.access import Access
 from task_history.views.check import BROKEN, Finding, findings, oldest_start
-from task_history.views.create import Access, dataset, refresh, stored_columns
+from task_history.views.create import dataset, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
+from task_history.views.registry import holdings
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
@@ -133,7 +135,7 @@ def _missing(access: Access, target: Target) -> str:
     """What the warehouse lacks, with the command that brings it; empty where it lacks nothing, or does not answer."""
     stored: dict[str, set[tuple[str, str]]] = {}
     try:
-        for dataset, table, column in stored_columns(access):
+        for dataset, table, column in holdings(access).columns:
             stored.setdefault(dataset, set()).add((table, column))
     except WarehouseUnavailable:
         return ""
@@ -232,4 +234,5 @@ def _access(loader: Loader) -> Access:
         project=client.project_id if is_bigquery else None,
         owners=datasets(os.environ),
         datasets=loader.datasets,
+        tables=loader.tables,
     )

@@ -357,6 +357,14 @@ class Loader:
         with warehouse_errors(), self.opened() as client:
             return self.backend.datasets(client)
 
+    def tables(self, dataset: str) -> list[str] | None:
+        """Names of all tables and views of a dataset, where the warehouse must be queried dataset by dataset.
+
+        None where there is no such dataset. Raises WarehouseUnavailable.
+        """
+        with warehouse_errors(), self.opened() as client:
+            return self.backend.tables(client, dataset)
+
     def qualified(self, name: str) -> str:
         """The qualified name of a table in SQL."""
         if name not in self._names:

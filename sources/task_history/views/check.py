@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..warehouse.dataset import Query
-from ..warehouse.sql_text import BIGQUERY
+from ..warehouse.sql_text import BIGQUERY, quoted_text
 from .dialects import named, rendered
 from .files import Check, checks, views
 from .relations import ShownDataset, relations
@@ -113,11 +113,12 @@ def oldest_start(
 ) -> datetime | None:
     """The earliest start of the executions since ``since`` that the run wrote; None when it wrote none."""
     text = rendered(
-        "SELECT min(started_at) FROM systems.executions WHERE run_id = %s AND started_at >= %s",
+        f"SELECT min(started_at) FROM systems.executions WHERE run_id = {quoted_text(run_id)} "
+        f"AND started_at >= TIMESTAMPTZ '{since.astimezone(UTC).isoformat(sep=' ')}'",
         dialect,
         relations=relations([dataset]),
         views=(),
     )
-    _, rows = query(text, run_id, since)
+    _, rows = query(text)
     found = rows[0][0] if rows else None
     return found.astimezone(UTC) if isinstance(found, datetime) else None

@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 
+from ..core.errors import WarehouseUnavailable
 from ..core.log import log
-from ..settings_accounts import Account
-from ..warehouse.dataset import Query
-from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name, quoted_text
+from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
+from .access import Access, qualified, stored_columns
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
-from .relations import ShownDataset, found, of_name, relations
+from .postgres_functions import FUNCTIONS
+from .registry import CATALOGUE, LOCK, holdings, registration
+from .relations import ShownDataset, found, relations
 
-CATALOGUE = "questions"
-"""The view that lists all views; created last, so that its fingerprint covers all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Access to a warehouse in which views can be created."""
-
-    dialect: str
-    query: Query
-    execute: Callable[[Iterable[str]], None]
-    """Runs statements in order."""
-    describe: Callable[[Sequence[View]], None] = lambda _: None
-    """Sets the descriptions of the views' columns, where statements cannot."""
-    project: str | None = None
-    """BigQuery's project, which prefixes the views' names."""
-    owners: Mapping[str, Account] | None = None
-    """The accounts by dataset, for datasets that are not named like their system."""
-    datasets: Callable[[], Sequence[str]] = tuple
-    """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
+_OTHER_COLUMNS = ("cannot change", "cannot drop columns")
+"""What Postgres says where a view's columns differ from those of the one that it replaces."""
+_ATTEMPTS = 4
+"""How often views are made in a row where other runs enter accounts meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +47,71 @@ def refresh(access: Access, *, anew: bool = False) -> RefreshResult:
     Raises:
         WarehouseUnavailable: the warehouse refuses the statements.
     """
-    names = stored_columns(access)
-    shown, incomplete = found(names, access.owners)
+    is_new = False
+    for _ in range(_ATTEMPTS):
+        result = _refreshed(access, anew=anew and not is_new)
+        if access.dialect == DUCKDB or not result.is_new:
+            return replace(result, is_new=is_new or result.is_new)
+        # Another run may have entered an account, and made views that show it, before these took their place.
+        is_new = True
+    return replace(result, is_new=True)
+
+
+def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
+    held = holdings(access, is_thorough=anew)
+    shown, incomplete = found(held.columns, held.owners)
     for text in incomplete:
         log.warning("dataset_left_out_of_views", dataset=text, hint="its next sync repairs that")
     wanted = tuple(views()) if shown else ()
     result = RefreshResult(tuple(shown), wanted, is_new=False)
     if not shown:
         return result
-    existing = {table for dataset, table, _ in names if dataset == DATASET}
+    has_schema = DATASET in access.datasets() or bool(held.views)
+    if entry := registration(access, held, has_schema=has_schema):
+        access.execute([entry])
     mark = fingerprint(shown, access)
-    if not anew and existing.issuperset(wanted) and _stored_mark(access) == mark:
+    if not anew and held.views.issuperset(wanted) and held.mark == mark:
         return result
-    made_of = statements(
-        shown, access.dialect, project=access.project, mark=mark, has_schema=DATASET in access.datasets()
-    )
-    for number, statement in enumerate(made_of):
-        access.execute([statement])
-        if access.dialect == BIGQUERY:
-            access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
+    _create(access, shown, mark, has_schema=has_schema or bool(entry))
     log.info("views_created", made=len(wanted), datasets=",".join(result.datasets))
     return RefreshResult(result.shown, wanted, is_new=True)
 
 
+def _create(access: Access, shown: Sequence[ShownDataset], mark: str, *, has_schema: bool) -> None:
+    made_of = statements(shown, access.dialect, project=access.project, mark=mark, has_schema=has_schema)
+    for number, statement in enumerate(made_of):
+        try:
+            access.execute([statement])
+        except WarehouseUnavailable as error:
+            if access.dialect != POSTGRES or not any(sign in str(error) for sign in _OTHER_COLUMNS):
+                raise
+            access.execute([_without_former_views(statement)])
+        if access.dialect == BIGQUERY:
+            access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
+
+
+def _without_former_views(statement: str) -> str:
+    """The statement that drops all views first: in Postgres a view keeps its columns and their types until then."""
+    names = ", ".join(qualified(name, POSTGRES, None) for name in views())
+    return f"{LOCK};\nDROP VIEW IF EXISTS {names};\n{statement}"
+
+
 def datasets(access: Access) -> list[ShownDataset]:
     """The datasets that the views show. Raises WarehouseUnavailable."""
-    return found(stored_columns(access), access.owners)[0]
+    held = holdings(access)
+    return found(held.columns, held.owners)[0]
 
 
 def dataset(access: Access, name: str) -> ShownDataset | None:
     """The dataset as views show it; None where they do not. Raises WarehouseUnavailable."""
-    return next((shown for shown in found(stored_columns(access, name), access.owners)[0]), None)
+    return next((shown for shown in found(stored_columns(access, [name]), access.owners)[0]), None)
 
 
 def lacking_columns(access: Access) -> dict[str, list[str]]:
     """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
-    for dataset, view, column in stored_columns(access):
-        if dataset == DATASET:
-            existing.setdefault(view, set()).add(column)
+    for _, view, column in stored_columns(access, [DATASET]):
+        existing.setdefault(view, set()).add(column)
     lacking = {
         name: [column.name for column in views()[name].columns if column.name not in columns]
         for name, columns in existing.items()
@@ -118,27 +130,35 @@ def statements(
 ) -> Iterator[str]:
     """The statements that create the dataset and every view in it, with descriptions.
 
-    DuckDB's columns have theirs from them too; BigQuery's from ``Access.describe``.
+    Columns of DuckDB and Postgres have theirs from them too; BigQuery's from ``Access.describe``.
     """
     selects = [
         (views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()
     ]
-    schema = f"CREATE SCHEMA IF NOT EXISTS {_name('', dialect, project)}"
+    schema = f"CREATE SCHEMA IF NOT EXISTS {qualified('', dialect, project)}"
     if dialect == BIGQUERY:
         # One job, since each takes seconds; the last view, which says that all are there, apart.
         *others, last = [_bigquery_view(view, sql, project) for view, sql in selects]
         # To make a dataset takes a right in the project, even where it is there.
         yield ";\n".join([*([] if has_schema else [schema]), *others])
         yield last
+    elif dialect == POSTGRES:
+        # What is sent at once is one transaction: nobody meets half of the views.
+        parts = [LOCK, *([] if has_schema else [schema]), *FUNCTIONS]
+        yield ";\n".join([*parts, *(part for view, sql in selects for part in _commented_view(view, sql))])
     else:
         yield schema
-        yield from (_duckdb_view(view, sql) for view, sql in selects)
+        # At once: two hundred statements, each committed for itself, take seconds.
+        yield from (";\n".join(["BEGIN", *_commented_view(view, sql), "COMMIT"]) for view, sql in selects)
 
 
 def fingerprint(shown: Sequence[ShownDataset], access: Access) -> str:
     """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
-    parts += [f"{dataset.name} {sorted(dataset.lacking)} {dataset.system.views!r}" for dataset in shown]
+    parts += [
+        f"{dataset.name} {dataset.instance} {sorted(dataset.lacking)} {dataset.system.views!r}"
+        for dataset in shown
+    ]
     return _short("\n".join(parts))
 
 
@@ -166,56 +186,16 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def stored_columns(access: Access, dataset: str | None = None) -> list[tuple[str, str, str]]:
-    """Every column in the warehouse, or in one dataset, as dataset, table and column."""
-    sql = _columns(access, dataset)
-    rows = access.query(sql)[1] if sql else []
-    return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
-
-
-def _columns(access: Access, dataset: str | None) -> str:
-    if access.dialect == BIGQUERY:
-        names = sorted(access.datasets()) if dataset is None else [dataset]
-        return " UNION ALL ".join(
-            "SELECT table_schema, table_name, column_name "
-            f"FROM {quoted_name(*filter(None, (access.project, name)), dialect=BIGQUERY)}.INFORMATION_SCHEMA.COLUMNS"
-            for name in names
-            if name == DATASET or (of_name(name, access.owners) and not name.endswith("_staging"))
-        )
-    only = "" if dataset is None else f" AND table_schema = {quoted_text(dataset)}"
-    return (
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
-        f"WHERE table_catalog = current_database(){only}"
-    )
-
-
-def _stored_mark(access: Access) -> str | None:
-    sql = f"SELECT max(fingerprint) FROM {_name(CATALOGUE, access.dialect, access.project)}"
-    _, rows = access.query(sql)
-    return str(rows[0][0]) if rows else None
-
-
-def _name(view: str, dialect: str, project: str | None) -> str:
-    parts = (project if dialect == BIGQUERY else None, DATASET, view)
-    return quoted_name(*filter(None, parts), dialect=dialect)
-
-
 def _bigquery_view(view: View, sql: str, project: str | None) -> str:
     return (
-        f"CREATE OR REPLACE VIEW {_name(view.name, BIGQUERY, project)}\n"
+        f"CREATE OR REPLACE VIEW {qualified(view.name, BIGQUERY, project)}\n"
         f"OPTIONS(description={quoted_text(view.grain, BIGQUERY)})\nAS\n{sql}"
     )
 
 
-def _duckdb_view(view: View, sql: str) -> str:
-    name = _name(view.name, DUCKDB, None)
-    parts = [
-        f"CREATE OR REPLACE VIEW {name} AS\n{sql}",
-        f"COMMENT ON VIEW {name} IS {quoted_text(view.grain)}",
-    ]
-    parts += [
-        f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {quoted_text(column.description)}"
-        for column in view.columns
-    ]
-    # At once: two hundred statements, each committed for itself, take seconds.
-    return ";\n".join(["BEGIN", *parts, "COMMIT"])
+def _commented_view(view: View, sql: str) -> Iterator[str]:
+    name = qualified(view.name, DUCKDB, None)
+    yield f"CREATE OR REPLACE VIEW {name} AS\n{sql}"
+    yield f"COMMENT ON VIEW {name} IS {quoted_text(view.grain)}"
+    for column in view.columns:
+        yield f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {quoted_text(column.description)}"

@@ -1,4 +1,4 @@
-"""Rendering of a view's SQL for DuckDB or BigQuery.
+"""Rendering of a view's SQL for DuckDB, BigQuery or Postgres.
 
 Views are written in DuckDB SQL: for DuckDB only names are inserted, without parsing, which would take longer than a
 sync.
@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 
 from ..core.dataset_names import VIEWS_DATASET
-from ..warehouse.sql_text import BIGQUERY, DUCKDB, quoted_name
+from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name
 
-DIALECTS = (DUCKDB, BIGQUERY)
+DIALECTS = (DUCKDB, BIGQUERY, POSTGRES)
 DATASET = VIEWS_DATASET
 """The dataset of the views."""
 
@@ -44,11 +44,16 @@ def rendered(
     ``project`` prefixes BigQuery's names; None adds no prefix. ``inserted`` gives SQL to read in place of a view.
     """
     text = named(sql, relations, views, inserted)
-    if dialect != BIGQUERY:
+    if dialect == DUCKDB:
         return _UTC_DAY.sub(r"CAST(make_timestamp(epoch_us(\1)) AS DATE)", text)
-    from .bigquery import from_duckdb
+    # Imported where they are needed: sqlglot takes a while.
+    if dialect == POSTGRES:
+        from . import postgres
 
-    return from_duckdb(text, project=project)
+        return postgres.from_duckdb(text)
+    from . import bigquery
+
+    return bigquery.from_duckdb(text, project=project)
 
 
 def named(

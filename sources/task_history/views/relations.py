@@ -143,7 +143,7 @@ def found(
             for column in table.columns
             if column.name not in existing[name].get(table.name, ())
         }
-        needed = sorted(".".join(names) for names in lacking & _shown_columns(owner.system))
+        needed = sorted(".".join(names) for names in lacking & shown_columns(owner.system))
         if needed:
             incomplete.append(f"{name} lacks {', '.join(needed[:3])}")
         else:
@@ -151,7 +151,7 @@ def found(
     return shown, incomplete
 
 
-def _shown_columns(system: System) -> set[tuple[str, str]]:
+def shown_columns(system: System) -> set[tuple[str, str]]:
     """The columns without which views cannot show the system's rows."""
     own = _views(system)
     shown = (own.executions, own.steps, own.payloads, own.details)

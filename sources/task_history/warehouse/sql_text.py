@@ -8,7 +8,7 @@ from typing import Any
 Statement = tuple[str, tuple[Any, ...]]
 """SQL, and the values for its ``%s``."""
 
-DUCKDB, BIGQUERY = "duckdb", "bigquery"
+DUCKDB, BIGQUERY, POSTGRES = "duckdb", "bigquery", "postgres"
 _TYPES = {
     "text": "VARCHAR",
     "bigint": "BIGINT",

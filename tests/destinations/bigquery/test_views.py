@@ -14,8 +14,8 @@ from google.oauth2 import service_account
 
 from task_history import systems
 from task_history.views import create as creating
+from task_history.views.access import Access
 from task_history.views.check import findings
-from task_history.views.create import Access
 from task_history.views.files import views
 from task_history.warehouse import tables
 from task_history_cli.runtime.target import find_target

@@ -13,8 +13,8 @@ import pytest
 from task_history import systems
 from task_history.systems.protocol import STATUSES
 from task_history.views import create as creating
+from task_history.views.access import Access
 from task_history.views.check import findings
-from task_history.views.create import Access
 from task_history.views.dialects import DIALECTS
 from task_history.views.files import checks, header, views
 from task_history.views.relations import EXECUTIONS, PAYLOADS, STEPS, by_default, relations

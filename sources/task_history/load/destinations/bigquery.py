@@ -383,6 +383,15 @@ class BigQueryBackend(Backend):
     def datasets(self, client: Any) -> list[str]:
         return [found.dataset_id for found in client.native_connection.list_datasets()]
 
+    def tables(self, client: Any, dataset: str) -> list[str] | None:
+        try:
+            return [
+                table.table_id
+                for table in client.native_connection.list_tables(f"{client.project_id}.{dataset}")
+            ]
+        except NotFound:
+            return None
+
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         # What BigQuery keeps of a table costs nothing.
         return {

@@ -1,0 +1,80 @@
+"""Access to a warehouse in which views are made and asked, and its catalogue: every column by dataset and table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..settings_accounts import Account
+from ..warehouse.dataset import Query
+from ..warehouse.sql_text import BIGQUERY, POSTGRES, quoted_name, quoted_text
+from .dialects import DATASET
+from .files import View
+
+_POSTGRES_COLUMNS = """
+SELECT n.nspname, c.relname, a.attname
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'f', 'm') AND a.attnum > 0 AND NOT a.attisdropped
+    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+"""
+"""``information_schema`` leaves out what the role may not read: such a dataset would vanish from the views silently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Access to a warehouse in which views can be created."""
+
+    dialect: str
+    query: Query
+    execute: Callable[[Iterable[str]], None]
+    """Runs statements in order."""
+    describe: Callable[[Sequence[View]], None] = lambda _: None
+    """Sets the descriptions of the views' columns, where statements cannot."""
+    project: str | None = None
+    """BigQuery's project, which prefixes the views' names."""
+    owners: Mapping[str, Account] | None = None
+    """The accounts by dataset as the configuration names them."""
+    datasets: Callable[[], Sequence[str]] = tuple
+    """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
+    tables: Callable[[str], Collection[str] | None] = lambda _: None
+    """The tables and views of one of BigQuery's datasets, for no job; None where it is not there."""
+
+
+def stored_columns(access: Access, datasets: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
+    """Every column in the warehouse, or in these datasets, as dataset, table and column.
+
+    BigQuery's datasets have to be named, and to be there.
+    """
+    sql = _columns(access, None if datasets is None else sorted(datasets))
+    rows = access.query(sql)[1] if sql else []
+    return [(str(dataset), str(table), str(column)) for dataset, table, column in rows]
+
+
+def _columns(access: Access, datasets: Sequence[str] | None) -> str:
+    if access.dialect == BIGQUERY:
+        return " UNION ALL ".join(
+            "SELECT table_schema, table_name, column_name "
+            f"FROM {quoted_name(*filter(None, (access.project, name)), dialect=BIGQUERY)}.INFORMATION_SCHEMA.COLUMNS"
+            for name in datasets or ()
+        )
+    names = "" if datasets is None else ", ".join(map(quoted_text, datasets)) or "NULL"
+    if access.dialect == POSTGRES:
+        return _POSTGRES_COLUMNS + (f" AND n.nspname IN ({names})" if names else "")
+    only = f" AND table_schema IN ({names})" if names else ""
+    return (
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+        f"WHERE table_catalog = current_database(){only}"
+    )
+
+
+def view_name(access: Access, view: str) -> str:
+    """The qualified name of a view, or of the dataset where ``view`` is empty."""
+    return qualified(view, access.dialect, access.project)
+
+
+def qualified(view: str, dialect: str, project: str | None) -> str:
+    """The quoted name of a view in a dialect, or of the dataset where ``view`` is empty."""
+    parts = (project if dialect == BIGQUERY else None, DATASET, view)
+    return quoted_name(*filter(None, parts), dialect=dialect)

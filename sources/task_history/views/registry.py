@@ -1,0 +1,238 @@
+"""The registry: which dataset of a warehouse holds which account, so that views show all, whichever run makes them.
+
+A configuration names its own accounts alone. Each sync enters those that the registry lacks; datasets that an earlier
+version made are found by their tables, and their accounts by the names of dlt's pipelines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from .. import systems
+from ..core.columns import text, timestamp
+from ..core.dataset_names import LANES
+from ..core.errors import WarehouseUnavailable
+from ..core.models import Table
+from ..settings_accounts import Account
+from ..systems.protocol import System
+from ..warehouse import tables
+from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
+from .access import Access, stored_columns, view_name
+from .dialects import DATASET
+from .relations import of_name, shown_columns
+
+CATALOGUE = "questions"
+"""The view that lists all views; created last, so that its fingerprint covers all of them."""
+REGISTRY = Table(
+    "accounts",
+    "The accounts whose tables are in this warehouse: one row per dataset. Each sync enters its own.",
+    ("dataset",),
+    (
+        text("dataset", "The dataset with the account's tables."),
+        text("system", "The system, such as paragon."),
+        text("instance", "The account's --instance; empty for the first account of a configuration."),
+        timestamp("registered_at", "When a run entered it."),
+    ),
+)
+LOCK = "SELECT pg_advisory_xact_lock(7417236480125117)"
+"""In Postgres two runs that make the same schema, table or view at once fail: they take turns, each in a transaction."""
+_PIPELINE = re.compile(
+    rf"task_history_({'|'.join(systems.names())})(?:_(.+?))?(?:_(?:{'|'.join(LANES)})(?:_\d+)?)?"
+)
+_LOADS, _STATE = "_dlt_loads", "_dlt_pipeline_state"
+_OURS = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
+"""Tables by which a dataset is known as one of this connector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a warehouse holds."""
+
+    columns: list[tuple[str, str, str]]
+    """Names of dataset, table and column."""
+    owners: dict[str, Account]
+    """The accounts by dataset, each with an instance of its own within its system."""
+    entered: dict[str, tuple[str, str]]
+    """System and instance by dataset as the registry has them."""
+    due: dict[str, tuple[str, str]]
+    """System and instance by dataset as the registry should have them."""
+    mark: str | None
+    """The fingerprint of the views; None while there are none."""
+
+    @property
+    def views(self) -> set[str]:
+        """The tables and views in the dataset of the views."""
+        return {table for dataset, table, _ in self.columns if dataset == DATASET}
+
+
+def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
+    """What the warehouse holds; ``is_thorough`` also looks for BigQuery's datasets that the registry should have.
+
+    Raises:
+        WarehouseUnavailable: it does not answer.
+    """
+    configured = dict(access.owners or {name: Account(systems.find(name), None) for name in systems.names()})
+    if access.dialect == BIGQUERY:
+        there = access.tables(DATASET) or ()
+        entered, mark = _entered(access, there)
+        names = _datasets(access, configured, entered, searches=is_thorough or REGISTRY.name not in there)
+        columns = stored_columns(access, names)
+    else:
+        columns = stored_columns(access)
+        entered, mark = _entered(access, {table for dataset, table, _ in columns if dataset == DATASET})
+    existing: dict[str, dict[str, set[str]]] = {}
+    for dataset, table, column in columns:
+        existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
+    due: dict[str, tuple[str, str]] = {}
+    for name, own in entered.items():
+        if own[0] not in systems.names():
+            # Entered by a later version.
+            due |= {name: own} if name in existing else {}
+        elif systems.find(own[0]).executions.name in existing.get(name, ()):
+            due[name] = own
+    for name in sorted(existing.keys() - due.keys() - {DATASET}):
+        if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
+            due[name] = (account.system.name, account.instance or "")
+    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, mark)
+
+
+def registration(access: Access, held: Holdings, *, has_schema: bool) -> str:
+    """The statements that bring the registry up to date; empty where it is."""
+    gone = [name for name in held.entered if held.due.get(name) != held.entered[name]]
+    new = {name: own for name, own in held.due.items() if held.entered.get(name) != own}
+    if not gone and not new and REGISTRY.name in held.views:
+        return ""
+    return ";\n".join(_statements(access, gone, new, has_schema=has_schema))
+
+
+def _statements(
+    access: Access, gone: Collection[str], new: Mapping[str, tuple[str, str]], *, has_schema: bool
+) -> Iterator[str]:
+    dialect = access.dialect
+    name = view_name(access, REGISTRY.name)
+
+    def literal(value: str) -> str:
+        return quoted_text(value, dialect)
+
+    if dialect != BIGQUERY:
+        # What is sent at once is one transaction in Postgres.
+        yield "BEGIN" if dialect == DUCKDB else LOCK
+    if not has_schema:
+        yield f"CREATE SCHEMA IF NOT EXISTS {view_name(access, '')}"
+    yield f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_declared(dialect))})"
+    if dialect != BIGQUERY:
+        yield f"COMMENT ON TABLE {name} IS {literal(REGISTRY.description)}"
+        for column in REGISTRY.columns:
+            yield f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {literal(column.description)}"
+    if gone:
+        yield f"DELETE FROM {name} WHERE dataset IN ({', '.join(map(literal, gone))})"
+    if new:
+        rows = " UNION ALL ".join(
+            f"SELECT {literal(dataset)} AS dataset, {literal(system)} AS system, {literal(instance)} AS instance"
+            for dataset, (system, instance) in new.items()
+        )
+        if dialect == BIGQUERY:
+            # Of two that run at once BigQuery repeats one, and it finds the rows of the other.
+            yield (
+                f"MERGE {name} AS t USING ({rows}) AS n ON t.dataset = n.dataset WHEN NOT MATCHED THEN "
+                "INSERT (dataset, system, instance, registered_at) "
+                "VALUES (n.dataset, n.system, n.instance, CURRENT_TIMESTAMP())"
+            )
+        else:
+            yield (
+                f"INSERT INTO {name} SELECT n.dataset, n.system, n.instance, CURRENT_TIMESTAMP FROM ({rows}) AS n "
+                f"WHERE n.dataset NOT IN (SELECT t.dataset FROM {name} AS t)"
+            )
+    if dialect == DUCKDB:
+        yield "COMMIT"
+
+
+def _declared(dialect: str) -> Iterator[str]:
+    for column in REGISTRY.columns:
+        kind = {"text": "TEXT", "timestamp": "TIMESTAMPTZ"}[column.type]
+        if dialect == BIGQUERY:
+            kind = {"text": "STRING", "timestamp": "TIMESTAMP"}[column.type]
+            kind += f" OPTIONS(description={quoted_text(column.description, dialect)})"
+        is_key = dialect == POSTGRES and column.name in REGISTRY.primary_key
+        yield f"{column.name} {kind}{' PRIMARY KEY' if is_key else ''}"
+
+
+def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, tuple[str, str]], str | None]:
+    """The rows of the registry, oldest first, and the fingerprint of the views."""
+    if REGISTRY.name not in there:
+        return {}, None
+    mark = f"(SELECT max(fingerprint) FROM {view_name(access, CATALOGUE)})" if CATALOGUE in there else "NULL"
+    _, rows = access.query(
+        f"SELECT dataset, system, instance, {mark} FROM {view_name(access, REGISTRY.name)} "
+        "ORDER BY registered_at, dataset"
+    )
+    entered = {str(row[0]): (str(row[1]), str(row[2] or "")) for row in rows}
+    return entered, next((str(row[3]) for row in rows if row[3] is not None), None)
+
+
+def _datasets(
+    access: Access, configured: Mapping[str, Account], entered: Collection[str], *, searches: bool
+) -> set[str]:
+    """BigQuery's datasets whose columns are asked: those of the registry and of the configuration, and of the views."""
+    listed = {name for name in access.datasets() if not name.endswith("_staging")}
+    names = {name for name in listed if name in (DATASET, *entered) or of_name(name, configured)}
+    # What this account cannot list may be there all the same: then reading it says what is missing.
+    names |= {name for name in entered if name not in listed and access.tables(name) is not None}
+    for name in sorted(listed - names) if searches else ():
+        try:
+            found = access.tables(name)
+        except WarehouseUnavailable:
+            continue  # another's
+        if found is not None and set(found) >= _OURS:
+            names.add(name)
+    return names
+
+
+def _account(
+    access: Access, name: str, existing: Mapping[str, set[str]], configured: Mapping[str, Account]
+) -> Account | None:
+    """The account of a dataset that the registry lacks; None where it is none of this connector's."""
+    account = configured.get(name)
+    if account is None and existing.keys() >= _OURS and _STATE in existing:
+        account = _of_pipeline(access, name)
+    if account is None and (shown := of_name(name, configured)) is not None:
+        account = Account(shown.system, shown.instance or None)
+    if account is None and existing.keys() >= _OURS:
+        account = next(
+            (Account(system, None) for system in _shown_systems() if _has_columns(system, existing)), None
+        )
+    return account if account and account.system.executions.name in existing else None
+
+
+def _of_pipeline(access: Access, name: str) -> Account | None:
+    """The account by the name of the pipeline that loaded the dataset."""
+    parts = (access.project if access.dialect == BIGQUERY else None, name, _STATE)
+    state = quoted_name(*filter(None, parts), dialect=access.dialect)
+    _, rows = access.query(f"SELECT DISTINCT pipeline_name FROM {state} ORDER BY pipeline_name")
+    for (pipeline,) in rows:
+        if match := _PIPELINE.fullmatch(str(pipeline)):
+            return Account(systems.find(match[1]), match[2])
+    return None
+
+
+def _shown_systems() -> Iterator[System]:
+    yield from (system for name in systems.names() if (system := systems.find(name)).views is not None)
+
+
+def _has_columns(system: System, existing: Mapping[str, set[str]]) -> bool:
+    return all(column in existing.get(table, ()) for table, column in shown_columns(system))
+
+
+def _distinct(due: Mapping[str, tuple[str, str]]) -> dict[str, Account]:
+    """The accounts by dataset. Of those that two configurations name alike, all but the first are named by dataset."""
+    taken: set[tuple[str, str]] = set()
+    accounts = {}
+    for name, (system, instance) in due.items():
+        if system not in systems.names():
+            continue
+        own = name if (system, instance) in taken else instance
+        taken.add((system, own))
+        accounts[name] = Account(systems.find(system), own or None)
+    return accounts
