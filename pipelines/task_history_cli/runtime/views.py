@@ -208,7 +208,7 @@ def opened(target: Target) -> Iterator[Access]:
         access = _access(loader)
         if access.dialect not in DIALECTS:
             raise UsageError(
-                f"There are views for {' and '.join(DIALECTS)}, and this warehouse is {access.dialect}."
+                f"There are views for {', '.join(DIALECTS)}, and this warehouse is {access.dialect}."
             )
         yield access
     finally:

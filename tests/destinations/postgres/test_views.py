@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from task_history import systems
@@ -38,8 +39,8 @@ def _plain(value: Any, column: ViewColumn) -> Any:
     if column.name == "covered_ms" and value < 86_400_000:
         return "a part of the day"  # up to the moment of the sync
     if column.type == "json" and value is not None:
-        return json.dumps(json.loads(value) if isinstance(value, str) else value, sort_keys=True)
-    # dlt's loader of Postgres writes an empty text as NULL into the tables themselves.
+        return json.dumps(json.loads(value), sort_keys=True)
+    # See above.
     return None if value == "" and column.name != "instance" else value
 
 
@@ -61,9 +62,15 @@ def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
             assert "views_failed" not in said
             assert "check name=" not in said
             assert "views_created made=" not in remote.run("sync", system, *ON_POSTGRES).stderr
+    # On its way through dlt's CSV into Postgres an empty text becomes NULL in the table itself.
+    with duckdb.connect(str(local.file)) as connection:
+        connection.execute("UPDATE b3os.executions SET user_id = NULL WHERE user_id = ''")
     for view in views().values():
         columns = [column for column in view.columns if column.name not in OF_THE_RUN | OF_NOW]
-        sql = f"SELECT {', '.join(column.name for column in columns)} FROM task_history.{view.name}"
+        names = [
+            f"CAST({column.name} AS VARCHAR)" if column.type == "json" else column.name for column in columns
+        ]
+        sql = f"SELECT {', '.join(names)} FROM task_history.{view.name}"
         here = shown(local.query(sql), columns)
         assert here or view.name == "stuck_executions"
         assert shown(remote.query(sql), columns) == here, view.name
