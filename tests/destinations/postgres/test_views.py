@@ -64,7 +64,8 @@ def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
             assert "views_created made=" not in remote.run("sync", system, *ON_POSTGRES).stderr
     # On its way through dlt's CSV into Postgres an empty text becomes NULL in the table itself.
     with duckdb.connect(str(local.file)) as connection:
-        connection.execute("UPDATE b3os.executions SET user_id = NULL WHERE user_id = ''")
+        connection.execute("UPDATE b3os.executions SET initiated_by_id = nullif(initiated_by_id, '')")
+        connection.execute("UPDATE b3os.runs SET triggered_by = nullif(triggered_by, '')")
     for view in views().values():
         columns = [column for column in view.columns if column.name not in OF_THE_RUN | OF_NOW]
         names = [
@@ -85,7 +86,7 @@ def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
         (one["name"], one["holds"]) for one in expected["checks"]
     ]
     page = tmp_path / "report.html"
-    remote.run("report", "--output", str(page), *ON_POSTGRES)
+    remote.run("report", "--out", str(page), *ON_POSTGRES)
     assert page.stat().st_size
     assert "json_text" in remote.run("views", "--print", "--dialect", "postgres", "step_payloads").stdout
 
