@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from task_history.core.errors import TaskHistoryError
 from task_history.core.log import log
-from task_history.load.memory import release_memory, spare_imports
+from task_history.load.memory import freeze_imports, release_memory
 from task_history.settings import load
 from task_history.views.create import datasets, refresh
 
@@ -65,7 +65,7 @@ def _prepared(shared: SharedFile) -> Sequence[str]:
                     # Each of the others would wait as long.
                     raise
                 log.debug("tables_not_made_yet", dataset=account.dataset_name, reason=str(error))
-            spare_imports()
+            freeze_imports()
             # Else what 200 accounts leave behind takes more memory than a sync.
             release_memory(collects_garbage=True)
     with views.opened(targets[0]) as access:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
-from task_history.load.memory import configure_allocators, spare_imports
+from task_history.load.memory import configure_allocators, freeze_imports
 from task_history.runs.lock import lock_path, run_lock
 from task_history.runs.runner import (
     AUDIT,
@@ -96,7 +96,7 @@ def start_command(
                 accepts_new_key=accepts_new_key,
             )
         )
-        spare_imports()
+        freeze_imports()
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current

@@ -277,7 +277,7 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
     return Reason(
         "row_deleted",
         f"It was loaded: its steps were asked for at {shown(traces.get('fetched_at'))} ({traces.get('outcome')}). Its "
-        "row was deleted since, and nothing here deletes rows.",
+        "row was deleted since, by hand or by a keep_days setting.",
         remedy or "Add --live to learn when it began, then audit that day with --repair.",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -62,9 +62,6 @@ def _json_parts(value: Json) -> Iterator[str]:
 
 MAX_PAYLOAD_BYTES = 65_536
 """The size to which payloads are cut where no setting says otherwise."""
-_LONGEST_WORD = 4_096
-"""Characters within which a text that is cut has its last space looked for."""
-_NOTE = re.compile(r"\[cut (\d{1,12}) (characters|items|keys)\]\Z")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -78,11 +75,19 @@ def _json_scalar(value: Json) -> str:
         return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def to_text(value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> PayloadText:
+def cut_note(characters: int) -> str:
+    """The end of a text of which so many characters were cut."""
+    return f"…[cut {characters} characters]"
+
+
+def to_text(
+    value: Json, max_bytes: int = MAX_PAYLOAD_BYTES, *, cut_before: Mapping[str, int] | None = None
+) -> PayloadText:
     """The value as exact JSON text of at most ``max_bytes`` bytes.
 
     A longer one is cut and stays valid JSON: the longest strings, lists and objects are shortened,
-    and each says by how much (``…[cut 12345 characters]``, ``[cut 40 items]``).
+    and each says by how much (``…[cut 12345 characters]``, ``[cut 40 items]``). ``cut_before`` are the notes of
+    texts that were cut already, with their numbers of characters, which are added.
     """
     if max_bytes < 2:
         raise ValueError(f"max_bytes is {max_bytes}; the shortest JSON text takes 2 bytes.")
@@ -91,43 +96,9 @@ def to_text(value: Json, max_bytes: int = MAX_PAYLOAD_BYTES) -> PayloadText:
     if size <= max_bytes:
         return PayloadText(text, size, False)
     try:
-        return PayloadText(exact_json(_Cut(value).fit(value, max_bytes)), size, True)
+        return PayloadText(exact_json(_Cut(value, cut_before or {}).fit(value, max_bytes)), size, True)
     except RecursionError:
         return PayloadText(exact_json(_whole_cut(size, max_bytes)), size, True)
-
-
-def shortened(value: Json, max_bytes: int) -> tuple[Json, int]:
-    """The value cut to about ``max_bytes`` bytes of JSON, with the bytes that this left out; a shorter one as it is.
-
-    For work that takes time and memory, on a value that ``to_text`` will cut anyway. A long text ends between two
-    words, so that no part of a token is left of which nobody can say any more what it was.
-    """
-    if not _is_longer(value, max_bytes):
-        return value, 0
-    try:
-        cut = _Cut(value, cut_text=_cut_before_word)
-        short = cut.fit(value, max_bytes)
-    except RecursionError:
-        return value, 0
-    return short, max(0, cut.size(value) - _text_size(short))
-
-
-def _is_longer(value: Json, max_bytes: int) -> bool:
-    """Whether the value has surely more characters; stops as soon as that is known."""
-    seen, pending = 0, [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str):
-            seen += len(item)
-        elif isinstance(item, dict):
-            seen += sum(map(len, item))
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            seen += len(item)
-            pending.extend(item)
-        if seen > max_bytes:
-            return True
-    return False
 
 
 def _whole_cut(size: int, max_bytes: int) -> str:
@@ -140,35 +111,34 @@ class _Cut:
     FLOOR = 48
     """Minimum size of a part in bytes: enough for the note about what was cut."""
 
-    def __init__(self, value: Json, *, cut_text: Callable[[str, int], str] | None = None) -> None:
+    def __init__(self, value: Json, cut_before: Mapping[str, int]) -> None:
         self._sizes: dict[int, int] = {}
-        self._cut_text = cut_text or _cut_string
-        self.size(value)
+        self._cut_before = cut_before
+        self._size(value)
 
-    def size(self, value: Json) -> int:
-        """Bytes of the value as JSON text."""
+    def _size(self, value: Json) -> int:
         cached = self._sizes.get(id(value)) if isinstance(value, dict | list) else None
         if cached is not None:
             return cached
         if isinstance(value, dict):
             size = (
                 1
-                + sum(_text_size(name) + self.size(inner) + 2 for name, inner in value.items())
+                + sum(_text_size(name) + self._size(inner) + 2 for name, inner in value.items())
                 + (not value)
             )
         elif isinstance(value, list):
-            size = 1 + sum(self.size(inner) + 1 for inner in value) + (not value)
+            size = 1 + sum(self._size(inner) + 1 for inner in value) + (not value)
         else:
             return _text_size(value)
         self._sizes[id(value)] = size
         return size
 
     def fit(self, value: Json, max_bytes: int) -> Json:
-        """The value in at most ``room`` bytes."""
-        if self.size(value) <= max_bytes:
+        """The value in at most ``max_bytes`` bytes."""
+        if self._size(value) <= max_bytes:
             return value
         if isinstance(value, str):
-            return self._cut_text(value, max_bytes)
+            return self._cut_string(value, max_bytes)
         if isinstance(value, list):
             cut: Json = self._cut_list(value, max_bytes)
         elif isinstance(value, dict):
@@ -177,29 +147,37 @@ class _Cut:
             cut = "[cut number]"
         if _text_size(cut) <= max_bytes:
             return cut
-        return _whole_cut(self.size(value), max_bytes)
+        return _whole_cut(self._size(value), max_bytes)
+
+    def _cut_string(self, text: str, max_bytes: int) -> str:
+        before = 0
+        for note, characters in self._cut_before.items():
+            if text.endswith(note):
+                text, before = text.removesuffix(note), characters
+        low, high = 0, min(len(text), max_bytes)
+        best = ""
+        while low <= high:
+            middle = (low + high) // 2
+            cut = text[:middle] + cut_note(len(text) - middle + before)
+            if _text_size(cut) <= max_bytes:
+                best, low = cut, middle + 1
+            else:
+                high = middle - 1
+        return best or ("…" if max_bytes >= 5 else "")
 
     def _cut_list(self, value: list[Json], max_bytes: int) -> list[Json]:
-        before = _left_out_before(value[-1], "items")
-        items = value[:-1] if before else value
-        sizes = [self.size(inner) for inner in items]
-        room = max_bytes - 2 - self.FLOOR * bool(before)
-        kept, level = _share(sizes, [1] * len(sizes), room, self.FLOOR)
-        new = [self.fit(items[index], level) for index in kept]
-        left_out = len(items) - len(kept) + before
-        return [*new, f"[cut {left_out} items]"] if left_out else new
+        sizes = [self._size(inner) for inner in value]
+        kept, level = _share(sizes, [1] * len(sizes), max_bytes - 2, self.FLOOR)
+        new = [self.fit(value[index], level) for index in kept]
+        return new if len(kept) == len(value) else [*new, f"[cut {len(value) - len(kept)} items]"]
 
     def _cut_object(self, value: dict[str, Json], max_bytes: int) -> dict[str, Json]:
         names = list(value)
-        before = _left_out_before(value[names[-1]], "keys") if names[-1].startswith("[cut]") else 0
-        if before:
-            del names[-1]
-        sizes = [self.size(value[name]) for name in names]
-        room = max_bytes - 2 - self.FLOOR * bool(before)
-        kept, level = _share(sizes, [_text_size(name) + 2 for name in names], room, self.FLOOR)
+        sizes = [self._size(inner) for inner in value.values()]
+        kept, level = _share(sizes, [_text_size(name) + 2 for name in names], max_bytes - 2, self.FLOOR)
         new = {names[index]: self.fit(value[names[index]], level) for index in kept}
-        if left_out := len(names) - len(kept) + before:
-            new[unused_name("[cut]", new)] = f"[cut {left_out} keys]"
+        if len(kept) < len(names):
+            new[unused_name("[cut]", new)] = f"[cut {len(names) - len(kept)} keys]"
         return new
 
 
@@ -228,44 +206,6 @@ def _share(sizes: list[int], extra: list[int], max_bytes: int, floor: int) -> tu
             return kept, max(floor, room_left // (len(ordered) - index))
         room_left -= size
     return kept, max(ordered, default=floor)
-
-
-def _left_out_before(value: Json, what: str) -> int:
-    """How many items, keys or characters were left out already, by the note at the value's end."""
-    found = _NOTE.search(value) if isinstance(value, str) else None
-    return int(found[1]) if found and found[2] == what else 0
-
-
-def _cut_before_word(text: str, max_bytes: int) -> str:
-    """The text up to a space, in at most ``max_bytes`` bytes of JSON, with a note; a word that is too long is cut."""
-    size = _text_size(text)
-    if size <= max_bytes:
-        return text
-    end = max(0, max_bytes - 64) * len(text) // size
-    while True:
-        near = min(_LONGEST_WORD, end // 2)
-        spaces = (text.rfind(space, end - near, end) for space in " \n\t,;")
-        end = max((at for at in spaces if at >= 0), default=end - near)
-        cut = f"{text[:end]}…[cut {len(text) - end} characters]"
-        if not end or _text_size(cut) <= max_bytes:
-            return cut
-        end = end * 3 // 4
-
-
-def _cut_string(text: str, max_bytes: int) -> str:
-    before = _left_out_before(text, "characters")
-    if before:
-        text = text[: text.rindex("…")]
-    low, high = 0, min(len(text), max_bytes)
-    best = ""
-    while low <= high:
-        middle = (low + high) // 2
-        cut = f"{text[:middle]}…[cut {len(text) - middle + before} characters]"
-        if _text_size(cut) <= max_bytes:
-            best, low = cut, middle + 1
-        else:
-            high = middle - 1
-    return best or ("…" if max_bytes >= 5 else "")
 
 
 def unused_name(name: str, names: Iterable[str]) -> str:

@@ -32,11 +32,11 @@ _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
 _MAX_OPEN_S = 4.0
 """Seconds after which the connection is closed even while it is in use, so that other processes get their turn."""
-_IDLE_OPENINGS, _MAX_OPENINGS = 4, 12
-"""The same two as multiples of the seconds that opening took, where that is more: of a file of 200 accounts DuckDB reads
-5,000 tables at each opening."""
-_LONGEST_IDLE_S, _LONGEST_OPEN_S = 1.0, 8.0
-"""Maximum seconds of both: other commands wait for a file for 10 s."""
+_IDLE_FACTOR, _OPEN_FACTOR = 4, 12
+"""The seconds of both as multiples of those that opening took, where that is more: of a file of 200 accounts DuckDB
+reads 5,000 tables at each opening."""
+_IDLE_LIMIT_S, _OPEN_LIMIT_S = 1.0, 8.0
+"""Maximum seconds of both: a run waits for a file for 10 s at first."""
 
 
 _left_open: SharedConnection | None = None
@@ -213,11 +213,11 @@ class SharedConnection:
 
     @property
     def _idle_s(self) -> float:
-        return min(_LONGEST_IDLE_S, max(_IDLE_S, _IDLE_OPENINGS * self.opening_s))
+        return min(_IDLE_LIMIT_S, max(_IDLE_S, _IDLE_FACTOR * self.opening_s))
 
     @property
     def _max_open_s(self) -> float:
-        return min(_LONGEST_OPEN_S, max(_MAX_OPEN_S, _MAX_OPENINGS * self.opening_s))
+        return min(_OPEN_LIMIT_S, max(_MAX_OPEN_S, _OPEN_FACTOR * self.opening_s))
 
     def _open(self) -> None:
         global _left_open

@@ -30,8 +30,8 @@ _FUNCTIONS = (
 def rewrite(loader: Loader) -> None:
     """Rewrites the texts of an earlier version, once: before the first run of this one adds its tables.
 
-    What is valid JSON without quotes, such as 5, stays: whether it was sent as a text is not known. Where reading is
-    billed by volume, all stays, and one line of the log says so.
+    What is valid JSON without quotes, such as 5, stays: whether it was sent as a text is not known. On other
+    warehouses than DuckDB and Postgres all stays, and one line of the log says so.
     """
     stored = loader.stored_columns()
     dialect = str(loader.client.capabilities.sqlglot_dialect)
@@ -55,7 +55,9 @@ def rewrite(loader: Loader) -> None:
                             client.execute_sql(statement)
                 except DestinationException as error:
                     # Such as a table that was dropped by hand.
-                    log.warning("texts_stay", column=f"{table.name}.{column.name}", reason=str(error))
+                    log.warning(
+                        "texts_not_rewritten", column=f"{table.name}.{column.name}", reason=str(error)
+                    )
 
 
 def statements(name: str, column: Column, dialect: str) -> Iterator[str]:

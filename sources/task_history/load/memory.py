@@ -10,8 +10,8 @@ from contextlib import suppress
 _M_ARENA_MAX = -8
 
 
-_is_spared = False
-"""Whether ``spare_imports`` was called."""
+_is_frozen = False
+"""Whether ``freeze_imports`` was called."""
 _MIMALLOC = {"MIMALLOC_PURGE_DELAY": "0", "MIMALLOC_EAGER_COMMIT": "0", "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
 """Settings with which pyreqwest's allocator frees memory at once (40 MB in a first sync), read at its import.
 https://microsoft.github.io/mimalloc/environment.html"""
@@ -38,14 +38,11 @@ def release_memory(*, collects_garbage: bool = False) -> None:
     _libc("malloc_trim", 0)
 
 
-def spare_imports() -> None:
-    """Has the garbage collector pass over what this process has imported by now, which stays for good.
-
-    Only the first call of a process counts: what its later runs made is to be collected.
-    """
-    global _is_spared  # noqa: PLW0603 - a property of the process
-    if not _is_spared:
-        _is_spared = True
+def freeze_imports() -> None:
+    """Excludes what this process has imported so far from garbage collection. Later calls do nothing."""
+    global _is_frozen  # noqa: PLW0603 - a property of the process
+    if not _is_frozen:
+        _is_frozen = True
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000)

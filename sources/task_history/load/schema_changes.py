@@ -1,4 +1,4 @@
-"""What the vendor sends for the first time: fields, types and statuses, each logged and noted once in ``schema_changes``.
+"""What the vendor sends for the first time: fields, types and statuses, noted once in ``schema_changes``.
 
 What a first sync brings is no news, nor is what is documented. Where nothing is new the warehouse is not asked. One
 commit logs one line, and one row stands for all statuses of a table beyond the first ones.

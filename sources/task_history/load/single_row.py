@@ -49,12 +49,22 @@ def insert(
     ``now`` is the instant of writing as an SQL expression, the value of all columns in ``dated``.
     """
     columns = [column.name for column in table.columns]
-    marks = ", ".join(now if column in dated else "%s" for column in columns)
+
+    def marks(row: Row) -> str:
+        # BigQuery takes no empty parameter, of which it does not know the type.
+        given = ("NULL" if row[column] is None else "%s" for column in columns if column not in dated)
+        return f"({', '.join(now if column in dated else next(given) for column in columns)})"
+
     for start in range(0, len(rows), _ROWS_PER_STATEMENT):
         some = rows[start : start + _ROWS_PER_STATEMENT]
         client.execute_sql(
-            f"INSERT INTO {name} ({', '.join(columns)}) VALUES " + ", ".join([f"({marks})"] * len(some)),
-            *(row[column] for row in some for column in columns if column not in dated),
+            f"INSERT INTO {name} ({', '.join(columns)}) VALUES {', '.join(map(marks, some))}",
+            *(
+                row[column]
+                for row in some
+                for column in columns
+                if column not in dated and row[column] is not None
+            ),
         )
 
 

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from task_history.core.json import shortened
 from task_history.extract.redacted_json import redacted_json, redacted_prose
 from task_history.redaction.redactor import Redactor
 
@@ -14,39 +13,51 @@ HUGE = 3 << 20
 AT_MOST = 65_536
 
 
-def test_a_short_value_is_left_as_it_is() -> None:
-    """Nothing is left out of what is within the bound, and it is the same object."""
-    value = {"name": "x" * 1_000}
-    assert shortened(value, 1 << 20) == (value, 0)
-    assert shortened(value, 1 << 20)[0] is value
-
-
-@pytest.mark.parametrize(
-    ("value", "note"),
-    [
-        ("word " * (HUGE // 5), "characters"),
-        ([{"id": number} for number in range(HUGE // 12)], "items"),
-        ({f"key{number}": number for number in range(HUGE // 16)}, "keys"),
-    ],
-    ids=["text", "list", "object"],
-)
-def test_the_note_says_how_much_of_all_was_left_out(value: object, note: str) -> None:
+def test_the_note_says_how_much_of_all_was_cut() -> None:
     """What is kept and what the note says was cut are together what was sent; so is the size."""
-    text, removed = redacted_json(Redactor(), value, AT_MOST)
-    stored = json.loads(text.text)
-    assert len(text.text) <= AT_MOST
+    value = "word " * (HUGE // 5)
+    text, removed = redacted_json(Redactor(), {"output": value}, AT_MOST)
+    kept, said = json.loads(text.text)["output"].split("…")
+    assert len(text.text.encode()) <= AT_MOST
     assert (text.cut, removed) == (True, 0)
-    assert text.bytes == pytest.approx(len(json.dumps(value, separators=(",", ":"))), rel=0.01)
-    if isinstance(stored, str):
-        kept, said = stored.split("…")
-        kept_length = len(kept)
-    elif isinstance(stored, list):
-        said = stored[-1]
-        kept_length = len(stored) - 1
-    else:
-        said = stored["[cut]"]
-        kept_length = len(stored) - 1
-    assert said == f"[cut {len(value) - kept_length} {note}]"  # type: ignore[arg-type]
+    assert text.bytes == pytest.approx(HUGE, rel=0.01)
+    assert said == f"[cut {len(value) - len(kept)} characters]"
+
+
+@pytest.mark.parametrize("end", ["[cut 5 characters]", "…[cut 5 characters]", "[cut 999 items]", "…"])
+def test_a_text_that_ends_like_a_note_of_ours_is_no_note(end: str) -> None:
+    """What a vendor writes counts for nothing, on either side of the size that is searched."""
+    for size in (AT_MOST * 2, HUGE):
+        value = "…" + "b" * size + end
+        kept, said = json.loads(redacted_json(Redactor(), value, AT_MOST)[0].text)[1:].split("…")
+        assert said == f"[cut {len(value) - 1 - len(kept)} characters]"
+    listed = json.loads(redacted_json(Redactor(), [*["word"] * AT_MOST, end], AT_MOST)[0].text)
+    assert listed[-1] == f"[cut {AT_MOST + 1 - (len(listed) - 1)} items]" or listed[-1] == end
+
+
+def test_a_table_of_many_columns_loses_its_secrets() -> None:
+    """Rows and headings keep their order and length until they are searched, however large the table is."""
+    columns = ["user", "password", *(f"c{number}" for number in range(78))]
+    row = ["bob", "Hunter2-Hunter2", *(f"cell {number} " + "x" * 200 for number in range(78))]
+    for value in ({"columns": columns, "rows": [row] * 300}, [columns, *[row] * 300]):
+        assert "Hunter2" not in redacted_json(Redactor(), value, AT_MOST)[0].text
+
+
+@pytest.mark.parametrize("before", ["", "x", "payload: ", "payload=ab,"])
+def test_encoded_secrets_are_found_where_the_text_is_cut(before: str) -> None:
+    """Hexadecimal digits of JSON, longer than what is searched."""
+    document = json.dumps({"rows": [{"password": "Hunter2-Hunter2"}] * 60_000})
+    stored = redacted_json(Redactor(), before + " " + document.encode().hex(), AT_MOST)[0].text
+    assert b"Hunter2".hex() not in stored
+
+
+@pytest.mark.parametrize("joined", ["|", "/", ",", ";"])
+def test_no_half_of_a_secret_is_stored_where_a_text_without_spaces_is_cut(joined: str) -> None:
+    """Also where the text before it becomes so short by redaction that its end would fit."""
+    for shift in range(0, 80, 3):
+        text = "password=" + "k" * ((1 << 20) - 60 - shift) + joined + "postgres://bob:Zq7vKx2mXw9@h" + joined
+        stored = redacted_json(Redactor(), text * 2, AT_MOST)[0].text
+        assert "Zq7vK" not in stored
 
 
 @pytest.mark.parametrize("secret", ["Hunter2-Hunter2", "AKIA" + "QWERTYUIOPASDFGH"])
