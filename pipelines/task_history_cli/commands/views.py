@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print every table, view and column with its sentence instead",
     )
-    modes.add_argument("--dbt", action="store_true", help="print dbt's sources.yml for them instead")
+    modes.add_argument(
+        "--dbt", action="store_true", help="print dbt's sources.yml for what is loaded instead"
+    )
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -47,10 +49,12 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"There is no view {unknown[0]!r}. There are: {', '.join(views())}.")
     if args.print:
         return _print(args)
-    if args.dictionary or args.dbt:
-        output.say(*(dictionary.page() if args.dictionary else dictionary.dbt_sources()).splitlines())
+    if args.dictionary:
+        output.say(*dictionary.page().splitlines())
         return 0
     target = find_target(args.destination, "task_history_views")
+    if args.dbt:
+        return _print_dbt(target)
     return _check(args, target) if args.check else _make(args, target)
 
 
@@ -66,6 +70,18 @@ def _print(args: argparse.Namespace) -> int:
         output.say(
             f"-- {DATASET}.{name}", f"-- {view.question}", f"-- {view.grain}", *f"{sql};".splitlines(), ""
         )
+    return 0
+
+
+def _print_dbt(target: Target) -> int:
+    """Prints dbt's sources of the datasets that are loaded; of all systems where nothing is."""
+    datasets = []
+    if target.file is None or target.file.exists():
+        with asked(target) as access:
+            datasets = creating.datasets(access)
+    if not datasets:
+        output.tell(f"Nothing is loaded in {target.place} yet: these are the sources of all systems.")
+    output.say(*dictionary.dbt_sources(datasets).splitlines())
     return 0
 
 

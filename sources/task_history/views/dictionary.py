@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from .. import systems
@@ -13,7 +14,7 @@ from ..warehouse import tables
 from ..warehouse.left_out import FORGOTTEN
 from .dialects import DATASET
 from .files import ViewColumn, views
-from .relations import by_default
+from .relations import ShownDataset, by_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,11 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def dbt_sources() -> str:
-    """dbt's ``sources.yml`` for tables and views, with tests and freshness.
+def dbt_sources(shown: Sequence[ShownDataset] = ()) -> str:
+    """dbt's ``sources.yml`` for the views and the tables of these datasets, with tests and freshness.
+
+    Without datasets it is about the first account of every system. A table or column that an earlier version did not
+    create is left out.
 
     https://docs.getdbt.com/reference/source-properties
     """
@@ -127,15 +131,16 @@ def dbt_sources() -> str:
             "tables": [_dbt(entry, _view_tests(entry)) for entry in of_views()],
         }
     ]
-    for name in systems.names():
-        system = systems.find(name)
+    for dataset in shown or [ShownDataset(name, systems.find(name), "") for name in systems.names()]:
+        system = dataset.system
         sources.append(
             {
-                "name": name,
+                "name": dataset.name,
                 "description": f"{system.title} as loaded by task-history ({system.docs_url}).",
                 "tables": [
                     {**_dbt(entry, _table_tests(system, entry)), **_freshness(entry)}
-                    for entry in of_tables(system)
+                    for entry in map(partial(_stored, dataset), of_tables(system))
+                    if entry.columns
                 ],
             }
         )
@@ -144,6 +149,12 @@ def dbt_sources() -> str:
         {"version": 2, "sources": sources}, sort_keys=False, allow_unicode=True, width=110
     )
     return head + text
+
+
+def _stored(dataset: ShownDataset, entry: Entry) -> Entry:
+    """The entry with the columns that the dataset has."""
+    columns = [column for column in entry.columns if (entry.name, column.name) not in dataset.lacking]
+    return replace(entry, columns=columns)
 
 
 Tests = dict[str, list[Any]]

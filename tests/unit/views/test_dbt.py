@@ -7,10 +7,13 @@ import subprocess
 from pathlib import Path
 
 import duckdb
+import yaml
 
 from task_history import systems
 from task_history.views import create as creating
 from task_history.views import dictionary
+from task_history.views.relations import ShownDataset
+from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support import environments, made_warehouse
 from tests.support.place import ROOT, Place
@@ -71,6 +74,39 @@ def test_dbt_takes_the_sources(tmp_path: Path) -> None:
         _dbt(tmp_path, *words)
     with duckdb.connect(str(file), read_only=True) as connection:
         assert connection.execute("SELECT sum(failures) FROM analytics.failures").fetchone() == (failures,)
+
+
+def test_the_sources_are_of_what_is_loaded(tmp_path: Path) -> None:
+    """Where one system is loaded, all tests of the printed sources hold; other systems are no part of them."""
+    with SandboxProcess(
+        executions=120, seed=6, days=5, now="2026-03-01T12:00:00+00:00", freeze=True
+    ) as sandbox:
+        place = Place(tmp_path, sandbox, start_date="2026-02-25", retention_days=0)
+        assert "name: sailpoint" in place.run("views", "--dbt").stdout
+        place.run("sync", "paragon")
+        sources = place.run("views", "--dbt").stdout
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "sources.yml").write_text(sources, "utf-8")
+        (tmp_path / "models" / "failures.sql").write_text(MODEL)
+        _make_project(tmp_path, place.file)
+        _dbt(tmp_path, "build")
+    names = {source["name"] for source in yaml.safe_load(sources)["sources"]}
+    assert names == {"task_history", "paragon"}
+
+
+def test_tables_that_are_not_there_are_no_sources() -> None:
+    """A second account has its dataset's name; a table that an earlier version did not create is left out."""
+    lacking = frozenset(
+        {("replays", column.name) for column in tables.REPLAYS.columns}
+        | {("workflow_executions", "loaded_at")}
+    )
+    dataset = ShownDataset("paragon_eu", systems.find("paragon"), "eu", lacking)
+    (_, source) = yaml.safe_load(dictionary.dbt_sources([dataset]))["sources"]
+    assert source["name"] == "paragon_eu"
+    columns = {table["name"]: {column["name"] for column in table["columns"]} for table in source["tables"]}
+    assert "replays" not in columns
+    assert "loaded_at" not in columns["workflow_executions"]
+    assert "loaded_at" in columns["step_executions"]
 
 
 def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
