@@ -148,7 +148,7 @@ class SchemaChanges:
         log.warning(
             "schema_changed",
             changes=len(rows),
-            **dict(sorted(counts.items())),
+            kinds=", ".join(f"{number} {kind}" for kind, number in sorted(counts.items())),
             first=", ".join(names),
             hint="the vendor sends them for the first time; they are kept, and schema_changes names them",
         )
