@@ -105,7 +105,8 @@ def paragon(
         hash_columns: columns in which a keyed hash is written in place of the value; equal values
             have equal hashes, for joins.
         hash_key: the key of hash_columns; keep it as long as the warehouse.
-        fault_deadline_s: how many seconds a failing request is tried again.
+        fault_deadline_s: how long a failing request, or a Postgres that ended its connections, is
+            tried again, in seconds.
         timeout_s: how many seconds an answer may take.
         answer_max_bytes: an answer that is larger, once unpacked, is refused.
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from itertools import product
 from pathlib import Path
@@ -250,6 +250,21 @@ setattr(holder, name, killed)
 sys.exit(main(sys.argv[4:]))
 """
 """Runs the command, and kills the process at the n-th call of a function."""
+
+
+def run_killed(place: Place, where: str, name: str, call: int, words: Sequence[str]) -> None:
+    """Runs a command in a process that is killed at that call of a function."""
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLING, where, name, str(call), *words],
+        cwd=place.folder,
+        env=place.env,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+
+
 KILLS = (
     ("forget", "_note_person", 1),
     ("forget", "_note_erasure", 1),
@@ -272,15 +287,7 @@ def test_the_same_command_ends_an_erasure_whose_process_was_killed(
     place, sandbox, user = paragon
     gone = {user, *ids_of(place, systems.find("paragon"), user)}
     words = ("forget", "paragon", "--user", user, "--yes", "--json")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLING, where, name, str(call), *words],
-        cwd=place.folder,
-        env=place.env,
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    run_killed(place, where, name, call, words)
     assert forget(place, user, "--yes")["erased"]
     assert traces(place.folder, gone) == {}
     ((number, open_ones),) = place.query("SELECT count(*), count(*) - count(ended_at) FROM paragon.erasures")
@@ -388,7 +395,7 @@ def test_nothing_is_read_where_nobody_was_forgotten(
     """A sync asks for nobody who was forgotten where the dataset has no table of them."""
     place, _, _ = paragon
     monkeypatch.setattr("task_history.load.pipeline.read_left_out", _fail)
-    monkeypatch.setattr("task_history.load.single_row.is_table", _fail)
+    monkeypatch.setattr("task_history.load.direct_rows.is_table", _fail)
     assert place.sync()["complete"]
 
 

@@ -102,7 +102,7 @@ def _execute(place: Place, sql: str) -> None:
 
 
 def test_a_warehouse_of_the_version_before_is_registered(tmp_path: Path) -> None:
-    """Another machine's first sync finds the datasets that the version before made, whatever they are called."""
+    """Another machine's first sync finds the datasets that the version before made, under any name."""
     former_version.unpack("sailpoint", tmp_path, with_working_folder=False)
     with SandboxProcess(executions=20, freeze=True) as sandbox:
         place = Place(tmp_path, sandbox, **QUIET)

@@ -28,7 +28,7 @@ def column_entries(settings: Settings, sent: Collection[str]) -> list[dict[str, 
         {
             "setting": f"{rule.action}_columns",
             "column": str(rule),
-            "known": "no" if rule in unmatched else "documented" if rule.is_declared else "sent",
+            "known": "no" if rule in unmatched else "documented" if rule.is_documented else "sent",
             "suggestion": rule.suggestion if rule in unmatched else None,
             "stored_values": None,
         }

@@ -16,7 +16,7 @@ from task_history.settings import Settings
 CHECK_DEADLINE_S = 3.0
 """Maximum seconds for which a failing request is tried again."""
 _TIMEOUT_S = 10.0
-_LONGEST_HOLD_S = 10.0
+_MAX_HOLD_S = 10.0
 """Maximum seconds to wait when the vendor answers with Retry-After."""
 
 
@@ -37,7 +37,7 @@ def probing(settings: Settings, *, most: int) -> Iterator[tuple[Client, Budget]]
         timeout_s=min(settings.values.timeout_s, _TIMEOUT_S),
     )
     bounded = replace(settings, values=values)
-    with connected(bounded, StopSignal(max_requests=most), longest_hold_s=_LONGEST_HOLD_S) as (
+    with connected(bounded, StopSignal(max_requests=most), longest_hold_s=_MAX_HOLD_S) as (
         client,
         budget,
     ):

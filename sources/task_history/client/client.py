@@ -40,7 +40,7 @@ from .responses import (
     Unauthorized,
     describe,
 )
-from .retry import LONGEST_HOLD_S, LONGEST_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
+from .retry import MAX_HOLD_S, MAX_UNASKED_WAIT_S, longest_pause_s, unasked_wait_s
 from .sending import (
     Sending,
     given_up,
@@ -403,9 +403,9 @@ class Client:
                 self._holds += 1
             seconds = asked.seconds
             if seconds is None:
-                longest_s = self._budget.period_s if self._budget.limit else LONGEST_UNASKED_WAIT_S
+                longest_s = self._budget.period_s if self._budget.limit else MAX_UNASKED_WAIT_S
                 seconds = unasked_wait_s(self._holds, longest_s=longest_s)
-            seconds = min(seconds, LONGEST_HOLD_S)
+            seconds = min(seconds, MAX_HOLD_S)
             is_cut = asked.seconds is not None and asked.seconds > seconds
             self._hold_reason = f"the vendor {asks}" + ", and is asked again after a day" * is_cut
         self._budget.hold(seconds)

@@ -30,7 +30,7 @@ _GUARD = 0.001
 """Part of a period by which the vendor's clock may run faster than ours."""
 UNANSWERED_S = 1.0
 """How long after its process gave up or died a request may still arrive."""
-_LONGEST_FLIGHT_S = 60.0
+_MAX_FLIGHT_S = 60.0
 """How long after its reservation a request may leave the process at the latest."""
 _TIMES = 5
 """How often in a period the foreground can have the reserve."""
@@ -145,7 +145,7 @@ def owed(limit: int, reserved_share: float) -> int:
 
 def answered_when_orphaned(reserved: float, noticed: float) -> float:
     """The latest moment at which a request may have arrived whose process was found dead at ``noticed``."""
-    return min(noticed, reserved + _LONGEST_FLIGHT_S) + UNANSWERED_S
+    return min(noticed, reserved + _MAX_FLIGHT_S) + UNANSWERED_S
 
 
 def shift_s(written: Instant, now: Instant) -> float:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-LONGEST_UNASKED_WAIT_S = 60.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 30.0
+MAX_UNASKED_WAIT_S = 60.0
 """How long all processes wait at most where a vendor asks to wait and does not say how long."""
-LONGEST_HOLD_S = 86_400.0
+MAX_HOLD_S = 86_400.0
 """However long the vendor asks for silence, after a day it is asked again."""
 MAX_REDIRECTS = 3
 
@@ -52,7 +52,7 @@ def action_of(status: int, *, asks_to_wait: bool) -> Action:
 
 def longest_pause_s(faults: int) -> float:
     """The longest pause after so many earlier faults of one request; the pause is a random part of it."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(faults, 16))
+    return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(faults, 16))
 
 
 def unasked_wait_s(waits: int, *, longest_s: float) -> float:

@@ -95,7 +95,7 @@ def fields_in(text: Json) -> Row:
 
 
 def stored_key(column: str) -> str:
-    """The key of a value that was read back from a column that no field is declared for."""
+    """The key of a value that was read back from a column of an undocumented field."""
     return _STORED + column
 
 

@@ -172,7 +172,7 @@ class ColumnReader:
         self.form = form
         self._table = table
         keys = {column.name: column.source for column in table.columns if column.source}
-        self.declared = {column.source: _JSON[column.type] for column in table.columns if column.source}
+        self.documented = {column.source: _JSON[column.type] for column in table.columns if column.source}
         self.started = str(keys[started])
         self.identity = str(keys[table.primary_key[0]])
         self._texts: set[str] = set()
@@ -219,7 +219,7 @@ class ColumnReader:
 
     def _is_exact(self, name: str, column: pa.ChunkedArray) -> bool:
         """Whether the column keeps each value as it was sent; a number with a fraction would lose its spelling."""
-        return name in self.declared or column.null_count == len(column) or column.type in _SCALARS
+        return name in self.documented or column.null_count == len(column) or column.type in _SCALARS
 
     def _parsed(self, bodies: Sequence[bytes], names: Sequence[str]) -> dict[str, list[Json]]:
         rows: list[Row] = (
@@ -255,7 +255,7 @@ class ColumnReader:
             self._rebuild_schema()
 
     def _rebuild_schema(self) -> None:
-        fields = {**self.declared, **dict.fromkeys(sorted(self._texts), pa.string())}
+        fields = {**self.documented, **dict.fromkeys(sorted(self._texts), pa.string())}
         self._known = len(fields)
         rows = pa.list_(pa.struct(list(fields.items())))
         self._schema = pa.schema([(self.form.rows, rows), (self.form.total, pa.int64())])

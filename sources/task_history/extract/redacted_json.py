@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ..core.json import PayloadText, cut_note, to_text
@@ -10,90 +11,82 @@ from ..redaction.redactor import Redactor
 
 _MIN_SEARCHED_CHARS = 1 << 20
 _SEARCHED_FACTOR = 4
-"""How many times more than can be stored is searched for secrets, because without them a text becomes shorter."""
+"""How many times more than can be stored is searched for secrets: without secrets a text is shorter."""
 _UNSAFE_END_CHARS = 4_096
 """The end of what was searched, which is not stored: it may hold the first half of a secret."""
 _WORD_ENDS = " \n\t\r,;:=|&\"'<>()[]{}"
 
 
 def redacted_json(redactor: Redactor, value: Json, max_bytes: int) -> tuple[PayloadText, int]:
-    """The value as JSON text of at most ``max_bytes`` bytes, and the number of secrets that were removed."""
-    short = _ShortTexts(max(_MIN_SEARCHED_CHARS, _SEARCHED_FACTOR * max_bytes))
-    redacted = redactor.payload(short.cut(value))
-    if not short.notes:
+    """The value as JSON text of at most ``max_bytes`` bytes, and the number of secrets that were removed.
+
+    Lists and objects keep their parts until they are searched: without its heading a row of a table shows no secret.
+    """
+    texts = _LongTexts(max_bytes)
+    redacted = redactor.payload(texts.cut(value))
+    if not texts.notes:
         return to_text(redacted.value, max_bytes), redacted.count
-    text = to_text(short.without_unsafe_ends(redacted.value), max_bytes, cut_before=short.final_notes)
-    return replace(text, bytes=text.bytes + short.cut_bytes, cut=True), redacted.count
+    safe = _with_texts(redacted.value, texts.without_unsafe_end)
+    text = to_text(safe, max_bytes, cut_before=texts.notes)
+    return replace(text, bytes=text.bytes + texts.cut_bytes, cut=True), redacted.count
 
 
 def redacted_prose(redactor: Redactor, text: str, max_chars: int) -> str:
     """The text itself, without secrets; one longer than ``max_chars`` characters ends with ``…``."""
-    short = _ShortTexts(max(_MIN_SEARCHED_CHARS, _SEARCHED_FACTOR * max_chars))
-    redacted = short.without_unsafe_ends(redactor.text(str(short.cut(text)))[0])
-    for note in short.final_notes:
-        redacted = str(redacted).removesuffix(note)
-    found = str(redacted)
-    return found if len(found) <= max_chars and not short.notes else found[:max_chars] + "…"
+    texts = _LongTexts(max_chars)
+    redacted = texts.without_unsafe_end(redactor.text(texts.cut_text(text))[0])
+    for note in texts.notes:
+        redacted = redacted.removesuffix(note)
+    return redacted if len(redacted) <= max_chars and not texts.notes else redacted[:max_chars] + "…"
 
 
-class _ShortTexts:
-    """Cuts each text of one value that is longer than ``max_chars``; lists and objects keep their parts.
+class _LongTexts:
+    """The texts of one value that are longer than what is searched, of which ``max_stored`` characters can be stored."""
 
-    Without its other parts a table's row or an object's field could no longer be told for a secret.
-    """
-
-    def __init__(self, max_chars: int) -> None:
-        self._max_chars = max_chars
+    def __init__(self, max_stored: int) -> None:
+        self._max_chars = max(_MIN_SEARCHED_CHARS, _SEARCHED_FACTOR * max_stored)
         self.notes: dict[str, int] = {}
-        """The notes at the ends of texts that were cut, with the characters that each tells."""
+        """The notes at the ends of texts that were cut, with the number of characters that each states."""
         self.cut_bytes = 0
-
-    @property
-    def final_notes(self) -> dict[str, int]:
-        """The notes at the ends of these texts once their unsafe ends are cut, too."""
-        characters = (cut + _UNSAFE_END_CHARS for cut in self.notes.values())
-        return {cut_note(number): number for number in characters}
+        """Bytes of what was cut."""
 
     def cut(self, value: Json) -> Json:
         """The value with each long text cut; the same object where there is none."""
-        if isinstance(value, str):
-            return value if len(value) <= self._max_chars else self._cut_text(value)
+        if not _may_have_longer_text(value, self._max_chars):
+            return value
         try:
-            return self._cut(value) if _may_have_longer_text(value, self._max_chars) else value
+            return _with_texts(value, self.cut_text)
         except RecursionError:
             return value
 
-    def without_unsafe_ends(self, value: Json) -> Json:
-        """The redacted value, without the last characters of texts that were cut."""
-        if isinstance(value, str):
-            for note, characters in self.notes.items():
-                if value.endswith(note):
-                    return value.removesuffix(note)[:-_UNSAFE_END_CHARS] + cut_note(
-                        characters + _UNSAFE_END_CHARS
-                    )
-            return value
-        if not self.notes:
-            return value
-        if isinstance(value, dict):
-            return {name: self.without_unsafe_ends(inner) for name, inner in value.items()}
-        return [self.without_unsafe_ends(inner) for inner in value] if isinstance(value, list) else value
-
-    def _cut(self, value: Json) -> Json:
-        if isinstance(value, str):
-            return value if len(value) <= self._max_chars else self._cut_text(value)
-        if isinstance(value, dict):
-            return {name: self._cut(inner) for name, inner in value.items()}
-        return [self._cut(inner) for inner in value] if isinstance(value, list) else value
-
-    def _cut_text(self, text: str) -> str:
+    def cut_text(self, text: str) -> str:
+        """The text, if it is long with its end cut and a note there."""
         end = self._max_chars
+        if len(text) <= end:
+            return text
         word = max(text.rfind(sign, 0, end) for sign in _WORD_ENDS) + 1
         # Half a pair of hexadecimal digits, or a part of four characters of base64, would hide what is encoded.
         end -= (end - word) % 4
-        note = cut_note(len(text) - end)
-        self.notes[note] = len(text) - end
-        self.cut_bytes += len(text[end:].encode(errors="replace")) - len(note.encode())
+        cut = len(text) - end + _UNSAFE_END_CHARS
+        note = cut_note(cut)
+        self.notes[note] = cut
+        unstored = text[end - _UNSAFE_END_CHARS :]
+        self.cut_bytes += len(unstored.encode(errors="replace")) - len(note.encode())
         return text[:end] + note
+
+    def without_unsafe_end(self, text: str) -> str:
+        """The redacted text, if it was cut without the last characters before its note."""
+        note = next((note for note in self.notes if text.endswith(note)), None)
+        return text if note is None else text.removesuffix(note)[:-_UNSAFE_END_CHARS] + note
+
+
+def _with_texts(value: Json, change: Callable[[str], str]) -> Json:
+    """The value with each of its texts changed, names of fields apart."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: _with_texts(inner, change) for name, inner in value.items()}
+    return [_with_texts(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _may_have_longer_text(value: Json, max_chars: int) -> bool:

@@ -43,7 +43,7 @@ _MAX_TRIES_OF_PARTS = 6
 
 
 class UndocumentedFields:
-    """Fields that no column is declared for: they are kept, without secrets."""
+    """Fields that the vendor does not document: they are kept, without secrets."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class UndocumentedFields:
         self._redactor = redactor
         self._rules = rules or ColumnRules()
         self._max_bytes = max_bytes
-        self._declared: dict[str, frozenset[str]] = {}
+        self._documented: dict[str, frozenset[str]] = {}
         self._free: dict[str, tuple[Column, ...]] = {}
 
     def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -69,18 +69,18 @@ class UndocumentedFields:
                 **row,
                 **{one.key: self._text(one, row[one.key]) for one in free if row.get(one.key) is not None},
             }
-        return self._declared_and_others(table, row)
+        return self._documented_and_others(table, row)
 
     def kept_in_columns(self, table: Table, given: ColumnarRows) -> dict[str, Values]:
-        """The same of rows in columns: only fields that no column is declared for are looked at one by one."""
+        """The same of rows in columns: only undocumented fields are looked at one by one."""
         in_columns, lists = given.table, given.others
         columns: dict[str, Values] = {name: in_columns[name] for name in in_columns.column_names}
-        declared = {column.source for column in table.columns}
+        documented = {column.source for column in table.columns}
         rules = self._rules.of(table.name)
         unknown = {
             name: lists[name] if name in lists else in_columns[name].unique().to_pylist()
             for name in [*columns, *lists]
-            if name not in declared and not rules.action(name)
+            if name not in documented and not rules.action(name)
         }
         is_sound = self._redactor.is_sound
         if all(is_sound(name, value) for name, values in unknown.items() for value in values):
@@ -125,12 +125,12 @@ class UndocumentedFields:
         """Any value as JSON text, without secrets, of bounded size."""
         return JsonText(redacted_json(self._redactor, value, self._max_bytes)[0].text)
 
-    def _declared_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
-        declared = self._declared.get(table.name)
-        if declared is None:
-            declared = frozenset(column.key for column in table.columns)
-            self._declared[table.name] = declared
-        if declared.issuperset(row):
+    def _documented_and_others(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
+        documented = self._documented.get(table.name)
+        if documented is None:
+            documented = frozenset(column.key for column in table.columns)
+            self._documented[table.name] = documented
+        if documented.issuperset(row):
             return row
         is_sound, rules = self._redactor.is_sound, self._rules.of(table.name)
 
@@ -139,11 +139,11 @@ class UndocumentedFields:
             return stored_column(name) is not None or rules.action(name) is not None
 
         for name in row:
-            if not (name in declared or is_sound(name, row[name]) or is_kept(name)):
+            if not (name in documented or is_sound(name, row[name]) or is_kept(name)):
                 break
         else:
             return row
-        others = {name: value for name, value in row.items() if not (name in declared or is_kept(name))}
+        others = {name: value for name, value in row.items() if not (name in documented or is_kept(name))}
         redacted = self._redactor.payload(others)
         if not redacted.count:
             return row

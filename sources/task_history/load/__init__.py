@@ -7,7 +7,7 @@ load_package      load packages written without dlt's extract and normalize
 pipeline          the dlt pipeline of a run: prepares tables, commits batches, runs queries
 connection        one connection to the warehouse for all threads
 file_turns        whose turn it is at a DuckDB file, of the processes that wait for it
-row_changes       statements on rows that are stored already; single_row reads and writes single rows
+row_changes       statements on rows that are stored already; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_settings      dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do

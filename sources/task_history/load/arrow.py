@@ -2,7 +2,7 @@
 
 NUL in a text is stored as U+FFFD, since not every warehouse holds it; JSON text keeps its ``\\u0000``.
 A value that does not fit its column goes, exact, to ``<column>__v_text`` and leaves NULL in the
-column. A key that no column is declared for becomes a column of its own, see ``vendor_fields``.
+column. A key that is not documented becomes a column of its own, see ``vendor_fields``.
 Values beyond the limits of columns and names go, exact, into one JSON text, ``other_fields``. Most
 columns are built by Arrow whole; only where that fails are the values looked at one by one.
 """
@@ -183,7 +183,7 @@ def to_arrow(
     builder = _TableBuilder(len(source), table, stored_types, limits)
     for column in table.columns:
         key = column.key
-        builder.add_declared(column, source.values(key) if key in source.keys else None)
+        builder.add_documented(column, source.values(key) if key in source.keys else None)
     named, without_column = builder.name_undocumented(
         source, normalize, VendorFields() if fields is None else fields
     )
@@ -242,20 +242,20 @@ class _TableBuilder:
         self._table = table
         self._stored = stored_types
         self._limits = limits
-        self._declared = {column.name for column in table.columns}
+        self._documented = {column.name for column in table.columns}
         self._sources = {column.key for column in table.columns}
         self._vendors = set(filter(self._is_vendors, stored_types))
         """The columns that count against the limit."""
         self._arrays: dict[str, pa.Array] = {}
         self._types: dict[str, str] = {}
         self._variants: dict[str, tuple[str | None, dict[int, Json]]] = {}
-        """Values that do not fit, by column: the key (None for a declared column) and the values by row index."""
+        """Values that do not fit, by column: the key (None for a documented column) and the values by row index."""
         self._others: dict[int, Row] = {}
 
     def _is_vendors(self, name: str) -> bool:
-        """Whether the stored column holds a field of the vendor that is not declared."""
+        """Whether the stored column holds a field of the vendor that is not documented."""
         is_own = name == OTHER_FIELDS or name.startswith("_dlt_")
-        return not is_own and name.removesuffix(VARIANT) not in self._declared
+        return not is_own and name.removesuffix(VARIANT) not in self._documented
 
     def name_undocumented(
         self, source: _Rows, normalize: Callable[[str], str], fields: VendorFields
@@ -266,7 +266,7 @@ class _TableBuilder:
         """
         table, keys = self._table, source.keys - self._sources
         stored = {key: name for key in keys if (name := stored_column(key)) is not None}
-        read_back = {key: name for key, name in stored.items() if name not in self._declared}
+        read_back = {key: name for key, name in stored.items() if name not in self._documented}
         names = {key: field_name(table, key) for key in keys - read_back.keys()}
         columns = fields.of(table.name) if keys else {}
         fresh = {key for key, name in names.items() if name not in columns}
@@ -351,8 +351,8 @@ class _TableBuilder:
         self._vendors.add(name)
         return True
 
-    def add_declared(self, column: Column, values: Values | None) -> None:
-        """Adds a declared column. A text of digits becomes an integer where a bigint is declared."""
+    def add_documented(self, column: Column, values: Values | None) -> None:
+        """Adds a documented column. A text of digits becomes an integer where the column is a bigint."""
         name, type_ = column.name, self._stored.get(column.name, column.type)
         if values is None:
             self._add(name, pa.nulls(self._size, ARROW.get(type_, ARROW["text"])), type_)

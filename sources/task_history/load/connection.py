@@ -126,7 +126,7 @@ class SharedConnection:
                     self.close()
                 self._close_if_due()
 
-    def repeated(self, action: Callable[[Any], Result]) -> Result:
+    def with_reconnect(self, action: Callable[[Any], Result]) -> Result:
         """The result of ``action`` with the open client; called again where a database ended the open connection.
 
         What the action leaves in the warehouse has to be the same however often it is called.

@@ -216,6 +216,12 @@ def stored_columns(schema: Schema | None) -> set[tuple[str, str]]:
     }
 
 
+def column_types(schema: Schema | None, table: str) -> dict[str, Any]:
+    """dlt's types of the columns that the table has in the schema."""
+    columns = schema.tables.get(table, {}).get("columns", {}) if schema else {}
+    return {name: column["data_type"] for name, column in columns.items() if "data_type" in column}
+
+
 def newest_column(table: Any) -> str | None:
     """The column whose highest value wins among rows with the same key; None where there is none."""
     from dlt.common.schema.utils import get_dedup_sort_tuple

@@ -39,7 +39,7 @@ def rewrite(loader: Loader) -> None:
         return
     if dialect not in _IS_JSON:
         log.warning(
-            "texts_stay",
+            "former_texts_not_rewritten",
             warehouse=dialect,
             reason="they are rewritten on DuckDB and Postgres only: elsewhere reading all of them may be billed",
             hint="rows of an earlier version keep prose as a JSON string where it began with a bracket, and texts "
@@ -56,7 +56,7 @@ def rewrite(loader: Loader) -> None:
                 except DestinationException as error:
                     # Such as a table that was dropped by hand.
                     log.warning(
-                        "texts_not_rewritten", column=f"{table.name}.{column.name}", reason=str(error)
+                        "former_texts_not_rewritten", column=f"{table.name}.{column.name}", reason=str(error)
                     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..warehouse.former_tables import completed, lacking
 from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
 from ..warehouse.names import Names
 from ..warehouse.queries import Warehouse
-from . import destinations, dlt_internals, former_columns, former_keys, former_texts, refused, single_row
+from . import destinations, direct_rows, dlt_internals, former_columns, former_keys, former_texts, refused
 from .altered import restore_dropped
 from .connection import SharedConnection
 from .descriptions import descriptions
@@ -144,7 +144,7 @@ class Loader:
             self.schema_changes.note(writer.added, ready.tables)
             self._make_package(ready)
             release_memory()
-            return self._connection.repeated(self._load_package)
+            return self._connection.with_reconnect(self._load_package)
 
     def _load_package(self, client: Any) -> LoadInfo:
         """Loads the package that is pending. Called again, it goes on with what is not loaded, and replaces by keys."""
@@ -164,7 +164,7 @@ class Loader:
     def _load_pending(self) -> None:
         """Loads the package of a run that was killed or failed; one that is refused for good is set aside."""
         with self.opened() as client:
-            ended = single_row.newest_failed_run(client, runs := self.qualified(tables.SYNC_RUNS.name))
+            ended = direct_rows.newest_failed_run(client, runs := self.qualified(tables.SYNC_RUNS.name))
             now = self.backend.begin_commit(client)
             try:
                 try:
@@ -183,7 +183,7 @@ class Loader:
             if ended is not None:
                 # The row in the package says that its run is still active.
                 has_loaded_at = (tables.SYNC_RUNS.name, LOADED_AT.name) in self.stored_columns()
-                single_row.write_end(client, runs, ended, now=now if has_loaded_at else None)
+                direct_rows.write_end(client, runs, ended, now=now if has_loaded_at else None)
 
     def _set_aside(self, error: Exception, client: Any) -> None:
         """Sets aside the package that is pending if the error says that it is refused for good, else does nothing.
@@ -217,8 +217,8 @@ class Loader:
         """
         name = self.qualified(table.name)
         with warehouse_errors():
-            self._connection.repeated(
-                lambda client: single_row.write(
+            self._connection.with_reconnect(
+                lambda client: direct_rows.write(
                     client, name, table, row, now=self.backend.begin_commit(client)
                 )
             )
@@ -265,13 +265,8 @@ class Loader:
         """A writer of Arrow tables that match the columns of the stored tables."""
         schema = self._schema()
         normalize = schema.naming.normalize_identifier if schema else str
-
-        def stored(name: str) -> Mapping[str, str]:
-            columns = schema.tables.get(name, {}).get("columns", {}) if schema else {}
-            return {key: column["data_type"] for key, column in columns.items() if "data_type" in column}
-
         return ArrowWriter(
-            stored,
+            partial(dlt_internals.column_types, schema),
             normalize,
             self._secrets,
             fields=self._fields,
@@ -289,7 +284,7 @@ class Loader:
     def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
         with warehouse_errors():
-            return self._connection.repeated(lambda client: single_row.rows(client, sql, *values))
+            return self._connection.with_reconnect(lambda client: direct_rows.query(client, sql, *values))
 
     def execute(self, statements: Iterable[str]) -> None:
         """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
@@ -331,7 +326,7 @@ class Loader:
         """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
         if self._has_forgotten is None:
             with warehouse_errors(), self.opened() as client:
-                self._has_forgotten = single_row.is_table(client, self.qualified(FORGOTTEN.name))
+                self._has_forgotten = direct_rows.is_table(client, self.qualified(FORGOTTEN.name))
         return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
 
     def stored_columns(self) -> set[tuple[str, str]]:

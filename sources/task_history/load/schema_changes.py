@@ -21,7 +21,7 @@ from ..redaction.redactor import Redactor
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.tables import SCHEMA_CHANGES, SYNC_RUNS
-from . import single_row
+from . import direct_rows
 from .errors import warehouse_errors
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class SchemaChanges:
         """Tables whose new statuses are no longer noted."""
         self.noted: list[Row] = []
         """The changes that this run saw first."""
-        self.alone: Callable[[], AbstractContextManager[object]] = nullcontext
+        self.exclusive: Callable[[], AbstractContextManager[object]] = nullcontext
         """Gives a context in which no other run notes changes of this dataset, where runs can know of each other."""
         self.redactor = Redactor()
         """Removes secrets from statuses."""
@@ -71,7 +71,7 @@ class SchemaChanges:
         if not columns and not statuses:
             return
         self._seen.update(row["change_id"] for row in columns)
-        with self.alone():
+        with self.exclusive():
             _, rows = self._loader.query(
                 f"SELECT change_id, kind, table_name FROM {self._loader.qualified(SCHEMA_CHANGES.name)} AS c"
             )
@@ -79,7 +79,7 @@ class SchemaChanges:
             new = [row for row in columns if self._was_written(row["table_name"])]
             for name, values in statuses.items():
                 stored = sum(row[1:] == (NEW_STATUS, name) for row in rows)
-                new += self._of_statuses(name, values, known, room=max(0, _MAX_STATUSES - stored))
+                new += self._of_statuses(name, values, known, limit=max(0, _MAX_STATUSES - stored))
             self._note([row for row in new if row["change_id"] not in known])
 
     def _was_written(self, table: str) -> bool:
@@ -92,8 +92,8 @@ class SchemaChanges:
         )
         return bool(earlier)
 
-    def _of_statuses(self, name: str, values: set[str], known: set[str], *, room: int) -> Iterator[Row]:
-        """The changes of a table for statuses that no stored row has: ``room`` of them, then one for all others."""
+    def _of_statuses(self, name: str, values: set[str], known: set[str], *, limit: int) -> Iterator[Row]:
+        """The changes of a table for statuses that no stored row has: ``limit`` of them, then one for all others."""
         if _many_statuses(name)["change_id"] in known:
             self._too_many.add(name)
             return
@@ -109,8 +109,8 @@ class SchemaChanges:
             and (row := _change(NEW_STATUS, name, STATUS, "text", self._shown(value)))["change_id"]
             not in known
         }
-        yield from list(changes.values())[:room]
-        if len(changes) > room:
+        yield from list(changes.values())[:limit]
+        if len(changes) > limit:
             self._too_many.add(name)
             yield _many_statuses(name)
 
@@ -138,7 +138,7 @@ class SchemaChanges:
         with warehouse_errors(), self._loader.opened() as client:
             written_at = self._loader.backend.begin_commit(client)
             name = self._loader.qualified(SCHEMA_CHANGES.name)
-            single_row.insert(client, name, SCHEMA_CHANGES, rows, now=written_at)
+            direct_rows.insert(client, name, SCHEMA_CHANGES, rows, now=written_at)
         self.noted += rows
         counts = Counter(row["kind"] for row in rows)
         names = [

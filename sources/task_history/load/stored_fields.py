@@ -8,7 +8,7 @@ from ..core.columns import LOADED_AT
 from ..core.models import Row
 from ..warehouse.dataset import utc_or_epoch
 from ..warehouse.tables import VENDOR_FIELDS
-from . import single_row
+from . import direct_rows
 from .errors import warehouse_errors
 
 if TYPE_CHECKING:
@@ -45,5 +45,5 @@ class StoredFields:
         with warehouse_errors(), self._loader.opened() as client:
             now = self._loader.backend.begin_commit(client)
             name = self._loader.qualified(VENDOR_FIELDS.name)
-            single_row.insert(client, name, VENDOR_FIELDS, rows, now=now, dated=_NOW)
+            direct_rows.insert(client, name, VENDOR_FIELDS, rows, now=now, dated=_NOW)
         return True

@@ -232,4 +232,4 @@ DECLARED_FITS: dict[str, Fit] = {
     "text": _unless_misfit(as_text),
     "bigint": _unless_misfit(_bigint_or_digits),
 }
-"""Conversions by the type of a declared column."""
+"""Conversions by the type of a documented column."""

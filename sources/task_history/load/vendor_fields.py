@@ -117,13 +117,16 @@ def free_name(table: Table, key: str, name: str, *, taken: Collection[str], stor
     ``taken`` are the columns of other fields, ``stored`` all that the warehouse has. Of two columns that an earlier
     version made of two spellings, the one whose key is spelled like the column has the name itself.
     """
-    declared = {column.name for column in table.columns}
-    is_second = name != key and name not in declared and {name, second(name)} <= set(stored)
+    documented = {column.name for column in table.columns}
+    is_second = name != key and name not in documented and {name, second(name)} <= set(stored)
     names = _numbered(name) if is_second and name not in taken else chain((name,), _numbered(name))
     return next(
         free
         for free in names
-        if free not in taken and free not in declared and free != OTHER_FIELDS and not free.endswith(VARIANT)
+        if free not in taken
+        and free not in documented
+        and free != OTHER_FIELDS
+        and not free.endswith(VARIANT)
     )
 
 

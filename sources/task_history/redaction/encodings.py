@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from .edits import Edit, Span
 from .folding import ESCAPED, unescaped
 
-FEWEST_CHARS = 24
+MIN_CHARS = 24
 """Minimum characters of a run that is decoded."""
 _SAMPLE_CHARS = 64
 """Characters that are decoded first: most runs hold no text."""
@@ -55,7 +55,7 @@ def encoded_runs(text: str) -> Iterator[tuple[Span, str]]:
         run = match[0]
         start = match.start()
         for piece in (run, run.rpartition("/")[2]):
-            if len(piece) >= FEWEST_CHARS and (decoded := _text_of(piece)) is not None:
+            if len(piece) >= MIN_CHARS and (decoded := _text_of(piece)) is not None:
                 begin = start + len(run) - len(piece)
                 yield (begin, match.end()), decoded
                 break

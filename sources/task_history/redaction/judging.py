@@ -35,8 +35,8 @@ _PIECE_CHARS = 16
 """Maximum characters of a piece of text, as language models split it."""
 _LABEL_CHARS = 120
 """Maximum characters of a text that may be the label of a form's field."""
-_WEAK_CHARS = 20
-"""Minimum characters of a word that may be a secret whatever it is made of."""
+_MIN_SECRET_WORD_CHARS = 20
+"""Minimum characters of a word that may be a secret though it has letters alone."""
 _DATA_SIGNS = frozenset('{}[]"')
 _LEAVES = 200
 """Maximum values in a list or object that is judged by its parts."""
@@ -227,7 +227,7 @@ def _are_weak_words(text: str) -> bool:
         return False
     if not _DATA_SIGNS.isdisjoint(text):
         return False
-    return not any(len(word) >= _WEAK_CHARS or is_mixed(word) for word in words)
+    return not any(len(word) >= _MIN_SECRET_WORD_CHARS or is_mixed(word) for word in words)
 
 
 def _is_mnemonic(words: list[str], text: str) -> bool:

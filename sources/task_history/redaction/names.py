@@ -76,7 +76,9 @@ _PLURALS = {
     for word, kind in _WORDS.items()
     if kind in (Kind.SECRET, Kind.UNLESS_ORDINARY) and word not in ("pin", "bearer")
 } | {"signatures": "signature"}
-_CHOSEN = frozenset({"password", "passwd", "pwd", "passphrase", "passcode", *map(spelled, OTHER_LANGUAGES)})
+_HUMAN_CHOSEN = frozenset(
+    {"password", "passwd", "pwd", "passphrase", "passcode", *map(spelled, OTHER_LANGUAGES)}
+)
 """Names of secrets that people choose: a word may be one."""
 KEY_KINDS = frozenset(map(spelled, _RULES["kinds_of_key"]))
 _ORDINARY = tuple(f" {spelled(name)} " for name in _RULES["ordinary"])
@@ -173,16 +175,16 @@ def _tells_about(words: list[str]) -> bool:
     return words[-1] in ABOUT or words[0] in ASKS or f" {' '.join(words)} ".endswith(_ORDINARY)
 
 
-_MOST_BEFORE: dict[str, int] = {"key": 2, "keys": 2}
+_MAX_BEFORE: dict[str, int] = {"key": 2, "keys": 2}
 for _phrase in _PHRASES:
-    _MOST_BEFORE[_phrase.split()[-1]] = max(_MOST_BEFORE.get(_phrase.split()[-1], 0), _phrase.count(" "))
+    _MAX_BEFORE[_phrase.split()[-1]] = max(_MAX_BEFORE.get(_phrase.split()[-1], 0), _phrase.count(" "))
 
 
 @lru_cache(20_000)
 def words_before(name: str) -> int:
     """How many words before such a word may make a secret's name of it: ``API key``, ``mot de passe``."""
     words = words_of(name)
-    return _MOST_BEFORE.get(words[-1], 1) if words else 1
+    return _MAX_BEFORE.get(words[-1], 1) if words else 1
 
 
 _PRECEDING = frozenset(
@@ -241,7 +243,7 @@ def _kind_of_one_word(words: list[str]) -> Kind:
         if single == "auth" and word != last_word:
             continue
         if single != word and (word == last_word or kind is not Kind.SECRET):
-            return Kind.UNLESS_NUMBER if single in _CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
+            return Kind.UNLESS_NUMBER if single in _HUMAN_CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
         return kind
     return Kind.HARMLESS
 
@@ -250,7 +252,7 @@ def _kind_of_plural(words: list[str]) -> Kind:
     single = _PLURALS.get(words[0])
     if single is None:
         return Kind.HARMLESS
-    return Kind.UNLESS_NUMBER if single in _CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
+    return Kind.UNLESS_NUMBER if single in _HUMAN_CHOSEN else Kind.UNLESS_NUMBER_OR_ORDINARY
 
 
 def _is_key(words: list[str]) -> bool:

@@ -235,8 +235,8 @@ MIXED_WORD = re.compile(
     r"|[0-9](?:\S{3}|(?<=\S.)\S{2}|(?<=\S\S.)\S|(?<=\S{3}.))"
 )
 """A digit in a word of four characters or more, or another sign within a word."""
-NO_WORDS = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
-"""What no text has that is lines of words."""
+NON_PROSE_CHAR = re.compile(r"[^A-Za-zÀ-ɏ\n .,!?-]")
+"""A character that prose does not contain."""
 _VALUE_SIGN = re.compile("[^A-Za-zÀ-ɏ\\s.,!?\\-]")
 """A digit, or a sign that parts a name from its value or stands around the value: words alone are no value."""
 _SIGN_CHARS = 2

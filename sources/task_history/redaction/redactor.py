@@ -30,7 +30,7 @@ _NAMES_KEPT = 20_000
 _SHAPES_KEPT = 5_000
 _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
-_FEWEST_BYTES, _MOST_BYTES = 12, 100_000
+_MIN_BYTES, _MAX_BYTES = 12, 4 << 20
 """Numbers in a list that may be the bytes of a text."""
 _ARGUMENTS = 200
 """Maximum arguments of a command in a list."""
@@ -335,7 +335,7 @@ class _Pass(DocumentPass):
             kinds = pairs.column_kinds(value[0], self._kind_of_value)
             if kinds is not None:
                 return self._rows(value, kinds, depth)
-        if len(value) >= _FEWEST_BYTES and type(value[0]) is int and self._are_secret_bytes(value, depth):
+        if len(value) >= _MIN_BYTES and type(value[0]) is int and self._are_secret_bytes(value, depth):
             self.count += 1
             return [MARK]
         new = [self.value(inner, depth) for inner in value]
@@ -354,7 +354,8 @@ class _Pass(DocumentPass):
     def _are_secret_bytes(self, value: list[Json], depth: int) -> bool:
         """Whether the numbers are the bytes of a text that holds a secret, as Node writes a ``Buffer``."""
         try:
-            text = bytes(value).decode() if len(value) <= _MOST_BYTES else ""
+            some = bytes(value[:_MAX_BYTES])
+            text = some.decode(errors="strict" if len(some) == len(value) else "ignore")
         except (TypeError, ValueError):
             return False
         before = self.count

@@ -49,7 +49,7 @@ _NO_SECRET = re.compile(
 )
 
 
-def is_usual(value: str) -> bool:
+def is_path_or_id(value: str) -> bool:
     """Whether a word of a sentence with digits is a path, a version, an id or the like."""
     return not value.isdigit() and _NO_SECRET.fullmatch(value.rstrip(".,;:!?*")) is not None
 

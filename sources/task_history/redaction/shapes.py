@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from . import patterns
 from .edits import Span
 
-FEWEST_CHARS = 12
+MIN_CHARS = 12
 """Minimum characters of a word that may be a token; shorter ones are not looked at."""
 _COMMAND_CHARS = 400
 """Maximum characters between a command and the flag before its secret."""
@@ -17,7 +17,7 @@ def may_hold_tokens(text: str) -> bool:
     """Quick check whether one of the long words of a text may be a token of a vendor."""
     if text.isalnum():
         return patterns.SHAPES.search(text) is not None
-    words = " ".join([word for word in text.split() if len(word) >= FEWEST_CHARS])
+    words = " ".join([word for word in text.split() if len(word) >= MIN_CHARS])
     return bool(words) and patterns.SHAPES.search(words) is not None
 
 

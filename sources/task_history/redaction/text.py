@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from . import patterns, shapes
 from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
-from .encodings import FEWEST_CHARS, encoded_runs, may_be_escaped_again, unescapes
+from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, unescapes
 from .folding import folded, folds
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_reference
 from .known_secrets import Known
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
-from .sentences import BEFORE_CHARS, BEHIND_CHARS, is_strong, is_usual, secret_before, secret_behind
+from .sentences import BEFORE_CHARS, BEHIND_CHARS, is_path_or_id, is_strong, secret_before, secret_behind
 from .signs import SignPass
 from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
@@ -130,19 +130,19 @@ class TextPass(SignPass):
 
     def _cut_shapes(self, draft: Draft, depth: int) -> None:
         longest = max(map(len, draft.telling.split()), default=0)
-        if longest < shapes.FEWEST_CHARS:
+        if longest < shapes.MIN_CHARS:
             return
         if "eyJ" in draft.telling:
             draft.cut(shapes.jwts(draft.text))
         is_aws = "AKIA" in draft.text or "ASIA" in draft.text
         if shapes.may_hold_tokens(draft.telling):
             draft.cut(shapes.tokens(draft.text))
-        if longest >= FEWEST_CHARS:
+        if longest >= MIN_CHARS:
             draft.cut(shapes.tokens_from_within(draft.text))
             draft.cut(self._encoded(draft.text, depth))
         if is_aws and draft.count:
             draft.cut(match.span() for match in patterns.AWS_SECRET.finditer(draft.text))
-        if self._is_strict and longest >= FEWEST_CHARS:
+        if self._is_strict and longest >= MIN_CHARS:
             draft.cut(_long_runs(draft.text))
 
     # Values after a name
@@ -249,7 +249,7 @@ class TextPass(SignPass):
             return None
         is_quoted = match["open"] and not name.lower().endswith("token")
         if not is_quoted and (
-            not any(map(str.isdigit, value)) or (is_usual(value) and any(map(str.isalpha, value)))
+            not any(map(str.isdigit, value)) or (is_path_or_id(value) and any(map(str.isalpha, value)))
         ):
             return None
         return match.span("value") if self._is_secret(self._kind_in_text(text, start, name), value) else None
@@ -283,9 +283,9 @@ class TextPass(SignPass):
 
 def _is_only_words(text: str, telling: str) -> bool:
     """Whether a text in which words tell of a secret is words and nothing else."""
-    if patterns.NO_WORDS.search(text) or shapes.may_hold_tokens(telling):
+    if patterns.NON_PROSE_CHAR.search(text) or shapes.may_hold_tokens(telling):
         return False
-    if max(map(len, telling.split())) >= FEWEST_CHARS:
+    if max(map(len, telling.split())) >= MIN_CHARS:
         return False
     return patterns.WORDS_BEFORE_WORDS.search(telling.lower()) is None
 

@@ -28,7 +28,7 @@ _TUPLE = re.compile(
     r"\((?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')(?:,\s{0,9}(?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')){1,9}\)"
 )
 _OPENERS = {"}": "{", "]": "[", ")": "("}
-_MOST_CLOSERS = 32
+_MAX_CLOSERS = 32
 _OPENED_CHARS = 1_000
 """How far before a name a bracket is looked for that a value may close."""
 _STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
@@ -68,7 +68,7 @@ def _without_closers(text: str, begin: int, end: int, start: int) -> int:
     """The end without the comma and the brackets behind a value that close what was opened before its name."""
     closers = 0
     while (end > begin and text[end - 1] in ",\\") or (
-        closers < _MOST_CLOSERS and end > begin and _closes(text, begin, end, start)
+        closers < _MAX_CLOSERS and end > begin and _closes(text, begin, end, start)
     ):
         closers += text[end - 1] not in ",\\"
         end -= 1

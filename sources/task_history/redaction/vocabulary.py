@@ -9,12 +9,12 @@ from . import patterns
 from .encodings import is_encoded_text
 from .folding import folded
 
-_MOST_WORDS = 50_000
-_MOST_CHARS = 100
+_MAX_WORDS = 50_000
+_MAX_CHARS = 100
 """Maximum characters of a word that is remembered."""
-_FEWEST_TOKEN_CHARS = 12
-_FEWEST_HEX_DIGITS = 24
-_MOST_COLONS = 3
+_MIN_TOKEN_CHARS = 12
+_MIN_HEX_DIGITS = 24
+_MAX_COLONS = 3
 FEW_WORDS = 8
 """Words that are looked for one by one."""
 _TELLING = re.compile(
@@ -69,25 +69,25 @@ class Vocabulary:
 
     def _is_id(self, word: str) -> bool:
         """Whether a word is an id of hexadecimal digits, which encode no text; strict redaction removes those, too."""
-        if self._is_strict or len(word) < _FEWEST_HEX_DIGITS or not _HEX_ID.fullmatch(word):
+        if self._is_strict or len(word) < _MIN_HEX_DIGITS or not _HEX_ID.fullmatch(word):
             return False
         return not is_encoded_text(word.strip("()[]'\".,:;"))
 
     def _learn(self, word: str) -> bool:
         """Whether nothing in the word tells of a secret, which is remembered."""
-        if len(word) >= _FEWEST_HEX_DIGITS and _HEX_ID.fullmatch(word):
+        if len(word) >= _MIN_HEX_DIGITS and _HEX_ID.fullmatch(word):
             return False  # each is another word
         words = self._telling if self._tells(word) else self._words
-        if len(words) >= _MOST_WORDS:
+        if len(words) >= _MAX_WORDS:
             words.clear()
-        if len(word) <= _MOST_CHARS:
+        if len(word) <= _MAX_CHARS:
             words.add(word)
         return words is self._words
 
     def _tells(self, word: str) -> bool:
-        if len(word) > _MOST_CHARS or word.count(":") > _MOST_COLONS or _TELLING.search(word):
+        if len(word) > _MAX_CHARS or word.count(":") > _MAX_COLONS or _TELLING.search(word):
             return True
-        if len(word) >= _FEWEST_TOKEN_CHARS and patterns.SHAPES_OF_ALIKE.search(word):
+        if len(word) >= _MIN_TOKEN_CHARS and patterns.SHAPES_OF_ALIKE.search(word):
             return True
         lower = folded(word)
         return self._stems.may_begin(lower) or patterns.WORDS_BEFORE_SECRETS.search(lower) is not None

@@ -166,7 +166,7 @@ def start_run(
         )
         loader.schema_changes.redactor = redactor
         if locks is not None:
-            loader.schema_changes.alone = partial(held_lock, locks, f"tables/{settings.dataset_name}")
+            loader.schema_changes.exclusive = partial(held_lock, locks, f"tables/{settings.dataset_name}")
         client.meanwhile = loader.released
         try:
             # Two that make the same tables at once would be in each other's way.

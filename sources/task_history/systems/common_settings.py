@@ -223,7 +223,10 @@ class SystemSettings:
         unset="none",
     )
     fault_deadline_s: float = setting(
-        "How many seconds a failing request is tried again.", default=300, least=0, most=86_400
+        "How long a failing request, or a Postgres that ended its connections, is tried again, in seconds.",
+        default=300,
+        least=0,
+        most=86_400,
     )
     timeout_s: float = setting("How many seconds an answer may take.", default=60, least=0.1, most=3_600)
     answer_max_bytes: int = setting(

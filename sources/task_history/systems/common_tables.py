@@ -193,7 +193,7 @@ def _step_id(alias: str) -> str:
     return f"CASE WHEN {alias}.{OCCURRENCE.name} > 0 THEN {repeated} ELSE {alias}.id END"
 
 
-def shown_details(log: Table) -> ViewMapping:
+def details_log_mapping(log: Table) -> ViewMapping:
     """How views show the log of the executions whose steps were asked for."""
     return ViewMapping(
         f"{{{log.name}}} AS d",

@@ -2,8 +2,7 @@
 
 A system is a value of ``System``: facts, and functions that turn a question into a request and an answer into rows.
 Nothing here or in a vendor's module opens a connection, reads a clock or knows dlt. What a vendor can do besides listing
-executions and telling their steps is one small object each (``Payloads``, ``Replay``, ``Statistics``, ``Answers``,
-``Workflows``, ``Integrations``); what it cannot do stays None.
+executions and giving their steps is an object each, such as ``Payloads`` or ``Replay``; None where it cannot.
 
 To add a system, write one module or package in this folder that ends in ``SYSTEM = System(…)``; the README lists the
 other steps. What has no default has to be stated: Python and mypy name what is missing.

@@ -39,7 +39,11 @@ class Access:
     datasets: Callable[[], Sequence[str]] = tuple
     """BigQuery's datasets, queried one by one, since querying all at once needs rights in the whole project."""
     tables: Callable[[str], Collection[str] | None] = lambda _: None
-    """The tables and views of one of BigQuery's datasets, for no job; None where it is not there."""
+    """The tables and views of one of BigQuery's datasets, asked without a job; None where it is not there."""
+
+    def view_name(self, view: str) -> str:
+        """The quoted name of a view, or of the dataset where ``view`` is empty."""
+        return qualified_view(view, self.dialect, self.project)
 
 
 def stored_columns(access: Access, datasets: Iterable[str] | None = None) -> list[tuple[str, str, str]]:
@@ -69,12 +73,7 @@ def _columns(access: Access, datasets: Sequence[str] | None) -> str:
     )
 
 
-def view_name(access: Access, view: str) -> str:
-    """The qualified name of a view, or of the dataset where ``view`` is empty."""
-    return qualified(view, access.dialect, access.project)
-
-
-def qualified(view: str, dialect: str, project: str | None) -> str:
+def qualified_view(view: str, dialect: str, project: str | None) -> str:
     """The quoted name of a view in a dialect, or of the dataset where ``view`` is empty."""
     parts = (project if dialect == BIGQUERY else None, DATASET, view)
     return quoted_name(*filter(None, parts), dialect=dialect)

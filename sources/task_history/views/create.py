@@ -11,7 +11,7 @@ from importlib.metadata import version
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
-from .access import Access, qualified, stored_columns
+from .access import Access, qualified_view, stored_columns
 from .dialects import DATASET, rendered
 from .files import FOLDER, View, views
 from .postgres_functions import FUNCTIONS
@@ -70,7 +70,7 @@ def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
     if entry := registration(access, held, has_schema=has_schema):
         access.execute([entry])
     mark = fingerprint(shown, access)
-    if not anew and held.views.issuperset(wanted) and held.mark == mark:
+    if not anew and held.views.issuperset(wanted) and held.fingerprint == mark:
         return result
     _create(access, shown, mark, has_schema=has_schema or bool(entry))
     log.info("views_created", made=len(wanted), datasets=",".join(result.datasets))
@@ -92,7 +92,7 @@ def _create(access: Access, shown: Sequence[ShownDataset], mark: str, *, has_sch
 
 def _without_former_views(statement: str) -> str:
     """The statement that drops all views first: in Postgres a view keeps its columns and their types until then."""
-    names = ", ".join(qualified(name, POSTGRES, None) for name in views())
+    names = ", ".join(qualified_view(name, POSTGRES, None) for name in views())
     return f"{LOCK};\nDROP VIEW IF EXISTS {names};\n{statement}"
 
 
@@ -135,7 +135,7 @@ def statements(
     selects = [
         (views()[name], sql) for name, sql in _texts(tuple(shown), dialect, project, mark=mark).items()
     ]
-    schema = f"CREATE SCHEMA IF NOT EXISTS {qualified('', dialect, project)}"
+    schema = f"CREATE SCHEMA IF NOT EXISTS {qualified_view('', dialect, project)}"
     if dialect == BIGQUERY:
         # One job, since each takes seconds; the last view, which says that all are there, apart.
         *others, last = [_bigquery_view(view, sql, project) for view, sql in selects]
@@ -143,7 +143,7 @@ def statements(
         yield ";\n".join([*([] if has_schema else [schema]), *others])
         yield last
     elif dialect == POSTGRES:
-        # What is sent at once is one transaction: nobody meets half of the views.
+        # What is sent at once is one transaction: a reader sees all views or none of them.
         parts = [LOCK, *([] if has_schema else [schema]), *FUNCTIONS]
         yield ";\n".join([*parts, *(part for view, sql in selects for part in _commented_view(view, sql))])
     else:
@@ -188,13 +188,13 @@ def _short(text: str) -> str:
 
 def _bigquery_view(view: View, sql: str, project: str | None) -> str:
     return (
-        f"CREATE OR REPLACE VIEW {qualified(view.name, BIGQUERY, project)}\n"
+        f"CREATE OR REPLACE VIEW {qualified_view(view.name, BIGQUERY, project)}\n"
         f"OPTIONS(description={quoted_text(view.grain, BIGQUERY)})\nAS\n{sql}"
     )
 
 
 def _commented_view(view: View, sql: str) -> Iterator[str]:
-    name = qualified(view.name, DUCKDB, None)
+    name = qualified_view(view.name, DUCKDB, None)
     yield f"CREATE OR REPLACE VIEW {name} AS\n{sql}"
     yield f"COMMENT ON VIEW {name} IS {quoted_text(view.grain)}"
     for column in view.columns:

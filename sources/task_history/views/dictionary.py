@@ -54,8 +54,8 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield "# Data dictionary"
     yield ""
-    yield "Made by `task-history views --dictionary`; the same sentences stand in the warehouse as comments (DuckDB) or"
-    yield "descriptions (BigQuery). All instants are UTC."
+    yield "Made by `task-history views --dictionary`; the same sentences stand in the warehouse as comments (DuckDB and"
+    yield "Postgres) or descriptions (BigQuery). All instants are UTC."
     yield ""
     yield f"## Views, dataset `{DATASET}`"
     yield ""

@@ -38,7 +38,7 @@ def _part(node: Any) -> Any:
     if isinstance(node, exp.RegexpReplace):
         node.set("expression", exp.Literal.string(_pattern(node.expression.name)))
     if isinstance(node, exp.Ordered) and _is_text(node.this):
-        # As DuckDB orders: by code points, whatever the database's own order is.
+        # DuckDB orders texts by code points; the order of a Postgres database depends on its locale.
         node.set("this", _collated(node.this, "C"))
     if isinstance(node, exp.Max | exp.Min) and _is_text(node.this):
         node.set("this", _collated(node.this.transform(_part), "C"))
@@ -80,7 +80,7 @@ def _of_text(node: Any) -> str | None:
 
 
 def _days(series: Any) -> str:
-    """The array of days, whatever the session's time zone is."""
+    """The array of days; the session's time zone has no influence on it."""
     start, end = (f"CAST({_sql(series.args[name])} AS TIMESTAMP)" for name in ("start", "end"))
     return f"ARRAY(SELECT CAST(g.g AS DATE) FROM generate_series({start}, {end}, INTERVAL '1 DAY') AS g(g))"
 

@@ -1,6 +1,6 @@
 """The registry: which dataset of a warehouse holds which account, so that views show all, whichever run makes them.
 
-A configuration names its own accounts alone. Each sync enters those that the registry lacks; datasets that an earlier
+A configuration names its own accounts only. Each sync adds accounts that the registry lacks; datasets that an earlier
 version made are found by their tables, and their accounts by the names of dlt's pipelines.
 """
 
@@ -19,7 +19,7 @@ from ..settings_accounts import Account
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
-from .access import Access, stored_columns, view_name
+from .access import Access, stored_columns
 from .dialects import DATASET
 from .relations import of_name, shown_columns
 
@@ -42,7 +42,7 @@ _PIPELINE = re.compile(
     rf"task_history_({'|'.join(systems.names())})(?:_(.+?))?(?:_(?:{'|'.join(LANES)})(?:_\d+)?)?"
 )
 _LOADS, _STATE = "_dlt_loads", "_dlt_pipeline_state"
-_OURS = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
+_OWN_TABLES = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
 """Tables by which a dataset is known as one of this connector."""
 
 
@@ -58,7 +58,7 @@ class Holdings:
     """System and instance by dataset as the registry has them."""
     due: dict[str, tuple[str, str]]
     """System and instance by dataset as the registry should have them."""
-    mark: str | None
+    fingerprint: str | None
     """The fingerprint of the views; None while there are none."""
 
     @property
@@ -76,12 +76,14 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     configured = dict(access.owners or {name: Account(systems.find(name), None) for name in systems.names()})
     if access.dialect == BIGQUERY:
         there = access.tables(DATASET) or ()
-        entered, mark = _entered(access, there)
+        entered, fingerprint = _entered(access, there)
         names = _datasets(access, configured, entered, searches=is_thorough or REGISTRY.name not in there)
         columns = stored_columns(access, names)
     else:
         columns = stored_columns(access)
-        entered, mark = _entered(access, {table for dataset, table, _ in columns if dataset == DATASET})
+        entered, fingerprint = _entered(
+            access, {table for dataset, table, _ in columns if dataset == DATASET}
+        )
     existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
         existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
@@ -95,7 +97,7 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     for name in sorted(existing.keys() - due.keys() - {DATASET}):
         if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
             due[name] = (account.system.name, account.instance or "")
-    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, mark)
+    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, fingerprint)
 
 
 def registration(access: Access, held: Holdings, *, has_schema: bool) -> str:
@@ -111,7 +113,7 @@ def _statements(
     access: Access, gone: Collection[str], new: Mapping[str, tuple[str, str]], *, has_schema: bool
 ) -> Iterator[str]:
     dialect = access.dialect
-    name = view_name(access, REGISTRY.name)
+    name = access.view_name(REGISTRY.name)
 
     def literal(value: str) -> str:
         return quoted_text(value, dialect)
@@ -120,8 +122,8 @@ def _statements(
         # What is sent at once is one transaction in Postgres.
         yield "BEGIN" if dialect == DUCKDB else LOCK
     if not has_schema:
-        yield f"CREATE SCHEMA IF NOT EXISTS {view_name(access, '')}"
-    yield f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_declared(dialect))})"
+        yield f"CREATE SCHEMA IF NOT EXISTS {access.view_name('')}"
+    yield f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns_of_registry(dialect))})"
     if dialect != BIGQUERY:
         yield f"COMMENT ON TABLE {name} IS {literal(REGISTRY.description)}"
         for column in REGISTRY.columns:
@@ -149,7 +151,7 @@ def _statements(
         yield "COMMIT"
 
 
-def _declared(dialect: str) -> Iterator[str]:
+def _columns_of_registry(dialect: str) -> Iterator[str]:
     for column in REGISTRY.columns:
         kind = {"text": "TEXT", "timestamp": "TIMESTAMPTZ"}[column.type]
         if dialect == BIGQUERY:
@@ -163,9 +165,11 @@ def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, tuple[st
     """The rows of the registry, oldest first, and the fingerprint of the views."""
     if REGISTRY.name not in there:
         return {}, None
-    mark = f"(SELECT max(fingerprint) FROM {view_name(access, CATALOGUE)})" if CATALOGUE in there else "NULL"
+    fingerprint = (
+        f"(SELECT max(fingerprint) FROM {access.view_name(CATALOGUE)})" if CATALOGUE in there else "NULL"
+    )
     _, rows = access.query(
-        f"SELECT dataset, system, instance, {mark} FROM {view_name(access, REGISTRY.name)} "
+        f"SELECT dataset, system, instance, {fingerprint} FROM {access.view_name(REGISTRY.name)} "
         "ORDER BY registered_at, dataset"
     )
     entered = {str(row[0]): (str(row[1]), str(row[2] or "")) for row in rows}
@@ -185,7 +189,7 @@ def _datasets(
             found = access.tables(name)
         except WarehouseUnavailable:
             continue  # another's
-        if found is not None and set(found) >= _OURS:
+        if found is not None and set(found) >= _OWN_TABLES:
             names.add(name)
     return names
 
@@ -195,11 +199,11 @@ def _account(
 ) -> Account | None:
     """The account of a dataset that the registry lacks; None where it is none of this connector's."""
     account = configured.get(name)
-    if account is None and existing.keys() >= _OURS and _STATE in existing:
+    if account is None and existing.keys() >= _OWN_TABLES and _STATE in existing:
         account = _of_pipeline(access, name)
     if account is None and (shown := of_name(name, configured)) is not None:
         account = Account(shown.system, shown.instance or None)
-    if account is None and existing.keys() >= _OURS:
+    if account is None and existing.keys() >= _OWN_TABLES:
         account = next(
             (Account(system, None) for system in _shown_systems() if _has_columns(system, existing)), None
         )

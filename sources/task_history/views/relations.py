@@ -79,7 +79,7 @@ PAYLOADS = {
 LATER_COLUMNS = (LOADED_AT, OCCURRENCE)
 """Columns that views show, and that are empty in tables which an earlier version made."""
 
-DETAILS = {"execution_id": "text", "execution_started_at": "timestamp", "outcome": "text"}
+DETAILS_LOG = {"execution_id": "text", "execution_started_at": "timestamp", "outcome": "text"}
 """Columns of executions whose steps were asked for, with their types."""
 
 REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
@@ -197,7 +197,7 @@ def relations(
         "executions": _shown(datasets, EXECUTIONS, lambda shown: shown.executions),
         "steps": _shown(datasets, STEPS, lambda shown: shown.steps),
         "payloads": _shown(datasets, PAYLOADS, lambda shown: shown.payloads),
-        "details": _shown(datasets, DETAILS, lambda shown: shown.details),
+        "details": _shown(datasets, DETAILS_LOG, lambda shown: shown.details),
         "listed": _union(datasets, LISTED, _listed),
         "step_counts": _step_counts(datasets),
         tables.COVERAGE.name: _copied(

@@ -1,7 +1,7 @@
 """Rules by which columns stay out of the warehouse or are hashed: the settings ``exclude_columns`` and ``hash_columns``.
 
 A rule names a column, ``workflow_executions.user_id``, or one in every table, ``*.user_id``; also a vendor's field that
-no column is declared for. It holds for the vendor's key of the column too, in any capitals.
+the vendor does not document. It holds for the vendor's key of the column too, in any capitals.
 
 What the connector works with can be neither excluded nor hashed: the keys of rows and the ids by which tables join,
 dates, statuses, and all columns and tables of its own.
@@ -79,10 +79,10 @@ def _as_column(key: str) -> str:
 class TableRules:
     """The rules for one table."""
 
-    declared: Mapping[str, Action] = field(default_factory=dict)
-    """By the names of declared columns, and by the vendor's keys for them."""
+    documented: Mapping[str, Action] = field(default_factory=dict)
+    """By the names of documented columns, and by the vendor's keys for them."""
     unruled: frozenset[str] = frozenset()
-    """The other declared columns and their keys."""
+    """The other documented columns and their keys."""
     others: Mapping[str, Action] = field(default_factory=dict)
     """By the comparable forms of all names."""
     hash: KeyedHash | None = field(default=None, repr=False)
@@ -95,7 +95,7 @@ class TableRules:
         name = stored_column(name) or name
         if name in self.unruled:
             return None
-        return self.declared.get(name) or next(
+        return self.documented.get(name) or next(
             filter(None, map(self.others.get, _forms_of_field(name))), None
         )
 
@@ -130,10 +130,10 @@ class Rule:
     table: str
     """The table's name, or ``*``."""
     column: str
-    """The declared column, or the name as the setting has it."""
-    is_declared: bool
+    """The documented column, or the name as the setting has it."""
+    is_documented: bool
     suggestion: str | None = None
-    """A column that may have been meant; None for a declared one, or where none is similar."""
+    """A column that may have been meant; None for a documented one, or where none is similar."""
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
@@ -187,7 +187,7 @@ class ColumnRules:
     def unmatched(
         self, stored: Iterable[tuple[str, str]], fields: Mapping[tuple[str, str], str] | None = None
     ) -> list[Rule]:
-        """The rules about no declared and no stored column: the name may be wrong, or its field still to come.
+        """The rules about no documented and no stored column: the name may be wrong, or its field still to come.
 
         ``fields`` as in ``ruled``.
         """
@@ -195,7 +195,7 @@ class ColumnRules:
         return [
             rule
             for rule in self.rules
-            if not rule.is_declared
+            if not rule.is_documented
             and not any(
                 rule.is_about(table, name)
                 for table, columns in ruled.items()
@@ -280,7 +280,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
     stored = {table.name: table for table in _of_vendor(system)}
     parts = _RULE.fullmatch(entry)
     if parts is None:
-        there = [f"{name}.{entry}" for name, table in stored.items() if _declared(table, entry) is not None]
+        there = [f"{name}.{entry}" for name, table in stored.items() if _documented(table, entry) is not None]
         meant = (
             f"Did you mean {' or '.join(there)}?" if there else "Name it as in workflow_executions.user_id."
         )
@@ -302,22 +302,22 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
             + (f"Did you mean {near[0]}.{column}?" if near else f"Tables: {', '.join(stored)}.")
         )
     of = [stored[name]] if name != ANY_TABLE else [one for one in stored.values() if _is_any(one)]
-    declared = [(table, one) for table in of if (one := _declared(table, column)) is not None]
+    documented = [(table, one) for table in of if (one := _documented(table, column)) is not None]
     needed = needed_columns(system)
-    for table, one in declared:
+    for table, one in documented:
         _check(setting, action, table, one, needed[table.name])
-    if not declared:
+    if not documented:
         if _comparable(column) == _comparable(OTHER_FIELDS):
             raise ConfigurationError(
                 f"{setting}: {OTHER_FIELDS} holds many fields of the vendor's: name those that are meant."
             )
         suggestion = _suggestion(of, column, needed)
-        yield Rule(action, name, column, is_declared=False, suggestion=suggestion)
+        yield Rule(action, name, column, is_documented=False, suggestion=suggestion)
         return
-    yield from (Rule(action, table.name, one.name, is_declared=True) for table, one in declared)
+    yield from (Rule(action, table.name, one.name, is_documented=True) for table, one in documented)
     if name == ANY_TABLE:
         # Others may send it as a field that is not documented.
-        yield Rule(action, name, column, is_declared=True)
+        yield Rule(action, name, column, is_documented=True)
 
 
 def _check(setting: str, action: Action, table: Table, column: Column, needed: frozenset[str]) -> None:
@@ -343,8 +343,8 @@ def _is_any(table: Table) -> bool:
     return table is not tables.REJECTED_ROWS
 
 
-def _declared(table: Table, name: str) -> Column | None:
-    """The declared column of that name or vendor's key, in whatever spelling."""
+def _documented(table: Table, name: str) -> Column | None:
+    """The documented column of that name or vendor's key, in whatever spelling."""
     if _SECOND_NAME.search(name):
         return None
     exact = [one for one in table.columns if name in (one.name, one.source)]
@@ -368,10 +368,10 @@ def _suggestion(of: Iterable[Table], column: str, needed: Mapping[str, frozenset
 
 
 def _table_rules(table: Table, rules: Iterable[Rule], hash_: KeyedHash | None) -> TableRules:
-    declared: dict[str, Action] = {}
+    documented: dict[str, Action] = {}
     others: dict[str, Action] = {}
     for rule in rules:
-        column = _declared(table, rule.column)
+        column = _documented(table, rule.column)
         names = {rule.column} if column is None else {column.name, column.source or column.name}
         for form in set().union(*map(_forms_of_rule, names)):
             if others.get(form, rule.action) != rule.action:
@@ -380,6 +380,6 @@ def _table_rules(table: Table, rules: Iterable[Rule], hash_: KeyedHash | None) -
                 )
             others[form] = rule.action
         if column is not None:
-            declared |= dict.fromkeys(names, rule.action)
+            documented |= dict.fromkeys(names, rule.action)
     every = {name for one in table.columns for name in (one.name, one.source) if name}
-    return TableRules(declared, frozenset(every - declared.keys()), others, hash_)
+    return TableRules(documented, frozenset(every - documented.keys()), others, hash_)

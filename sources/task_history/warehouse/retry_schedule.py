@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-_FIRST_DISTANCE, _LONGEST_DISTANCE = timedelta(hours=1), timedelta(days=2)
+_FIRST_DISTANCE, _MAX_DISTANCE = timedelta(hours=1), timedelta(days=2)
 _MAX_DOUBLINGS = 20
 
 
@@ -14,4 +14,4 @@ def next_try_at(tries: int, tried_at: datetime) -> datetime:
     After 1 h, 2 h, 4 h, …, at most 2 days.
     """
     distance: timedelta = _FIRST_DISTANCE * 2 ** min(tries - 1, _MAX_DOUBLINGS)
-    return tried_at + min(distance, _LONGEST_DISTANCE)
+    return tried_at + min(distance, _MAX_DISTANCE)

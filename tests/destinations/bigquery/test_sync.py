@@ -267,7 +267,7 @@ def test_googles_analyzer_accepts_every_statement(story: Story) -> None:
 
 
 def test_jobs_are_labelled(story: Story) -> None:
-    """Every job that writes says which system and which run it was for; most others do, checks of the views apart."""
+    """Every job that writes says which system and which run it was for; so do most that read."""
     said = [found.labels for found in story.recorder.statements]
     said += [found.labels for found in story.recorder.loads]
     runs = {row[0] for row in story.place.query("SELECT run_id FROM paragon.sync_runs")}
@@ -275,6 +275,6 @@ def test_jobs_are_labelled(story: Story) -> None:
     writing = [found.labels for found in story.recorder.statements if found.sql.startswith("MERGE")]
     writing += [found.labels for found in story.recorder.loads]
     assert all(labels.get("task_history_run") for labels in writing)
-    assert len(of_runs) > 0.8 * len(said)
+    assert len(of_runs) > 0.9 * len(said)
     assert {labels["task_history_system"] for labels in of_runs} == {"paragon"}
     assert {labels["task_history_run"] for labels in of_runs} >= runs

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ import pytest
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
-from tests.promises.test_forget import KILLING, KILLS
+from tests.promises.test_forget import KILLS, run_killed
 from tests.support.short import short
 
 MACHINE = ("DLT_DATA_DIR", "TASK_HISTORY_STATE_DIR")
@@ -94,15 +91,7 @@ def test_an_erasure_whose_process_was_killed_is_ended_and_holds_on_another_machi
             for (key,) in place.query(f"SELECT id FROM paragon.workflow_executions WHERE user_id = '{user}'")
         ]
         words = ("forget", "paragon", "--user", user, "--yes", "--json", *ON_POSTGRES)
-        killed = subprocess.run(
-            [sys.executable, "-c", KILLING, where, name, str(call), *words],
-            cwd=place.folder,
-            env=place.env,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        run_killed(place, where, name, call, words)
         assert place.told("forget", "--user", user, "--yes")["erased"]
         assert _mentions(place, [user, *ids]) == []
         assert place.query("SELECT count(*), count(ended_at) FROM paragon.erasures") == [(1, 1)]

@@ -75,3 +75,11 @@ def test_a_text_that_was_shortened_says_so() -> None:
     text = "password=" + "k" * HUGE
     assert redacted_prose(Redactor(), text, AT_MOST).endswith("…")
     assert "kkk" not in redacted_prose(Redactor(), text, AT_MOST)
+
+
+def test_a_long_list_of_bytes_is_searched() -> None:
+    """Numbers that are the bytes of a text with a secret, more than the 65,536 bytes that are stored."""
+    document = json.dumps({"password": "Hunter2-Hunter2", "rest": "word " * 40_000})
+    value = {"type": "Buffer", "data": list(document.encode())}
+    stored = redacted_json(Redactor(), value, AT_MOST)[0].text
+    assert ",".join(map(str, b"Hunter2")) not in stored

@@ -27,10 +27,10 @@ def _loader(dialect: str, *stored: tuple[str, str]) -> Any:
     ],
     ids=["earlier version", "first sync", "this version"],
 )
-def test_the_log_says_that_texts_stay_on_bigquery(
+def test_the_log_says_that_former_texts_are_not_rewritten_on_bigquery(
     stored: list[tuple[str, str]], lines: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Once, by the sync that takes over a warehouse of an earlier version; no statement is run."""
     with caplog.at_level(logging.WARNING, "task_history"):
         former_texts.rewrite(_loader("bigquery", *stored))
-    assert caplog.text.count("texts_stay") == lines
+    assert caplog.text.count("former_texts_not_rewritten") == lines

@@ -7,9 +7,9 @@ from ...core.models import Table
 from ..common_tables import (
     UNREADABLE,
     details_log,
+    details_log_mapping,
     error_in,
     executions_table,
-    shown_details,
     shown_executions,
     shown_payloads,
     shown_steps,
@@ -177,7 +177,7 @@ VIEWS = Views(
             "is_output_cut": "p.is_output_cut",
         },
     ),
-    details=shown_details(DETAILS),
+    details=details_log_mapping(DETAILS),
     billing_caveat="A lower bound of the invoice: it also counts Proxy API calls, which are no executions; and those "
     "that were purged before they were read, gave no count or are still open take more.",
 )

@@ -7,9 +7,9 @@ from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
+    details_log_mapping,
     error_in,
     executions_table,
-    shown_details,
     shown_executions,
     shown_payloads,
     shown_steps,
@@ -162,6 +162,6 @@ VIEWS = Views(
             "error": f"CASE WHEN p.status <> 'COMPLETED' THEN {error_in('p.result')} END",
         },
     ),
-    details=shown_details(DETAILS),
+    details=details_log_mapping(DETAILS),
     billing_caveat="Twinit counts no tasks.",
 )

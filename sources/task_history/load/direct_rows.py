@@ -68,7 +68,7 @@ def insert(
         )
 
 
-def rows(client: Any, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(client: Any, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
     """The names of a query's columns, and its rows."""
     with client.execute_query(sql, *values) as cursor:
         names = [column[0] for column in cursor.description or ()]
