@@ -1,6 +1,6 @@
 -- Question: Which failed executions could run again, and is it worth it?
 -- Grain: One row per failed execution that the vendor still holds, of a system that can run executions again, and that was not run again through this connector.
--- Note: A replay repeats all that the workflow does in other systems. task-history replay shows what it would send
+-- Note: A replay repeats all that the workflow does in other apps. task-history replay shows what it would send
 --   and sends it with --yes. The vendor no longer holds what is older than retention_days, or what it was found to have
 --   purged. Those whose replay was refused or never sent are in it again.
 -- Columns:

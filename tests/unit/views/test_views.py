@@ -678,7 +678,7 @@ def test_a_system_says_how_it_is_shown(name: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_one_text_for_each_dialect(dialect: str) -> None:
-    """Both texts are whole: no relation and no function of the other dialect is left."""
+    """Each text is whole: no relation of ours and no function of another dialect is left in it."""
     for name, sql in creating.texts(by_default(), dialect, project="lab").items():
         assert "systems." not in sql, name
         if dialect == "bigquery":

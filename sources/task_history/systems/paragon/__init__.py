@@ -44,7 +44,7 @@ _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column
 REPLAY_CAVEAT = (
     "Replay is beta, says https://docs.useparagon.com/apis/task-history. Which version of the workflow then runs "
     "is documented in two contradictory ways: that of the original run, and the one that is deployed now. "
-    "It repeats all that the workflow does in other systems."
+    "It repeats all that the workflow does in other apps."
 )
 
 
