@@ -32,11 +32,6 @@ _IDLE_S = 0.25
 """Seconds that the connection stays open unused while the run waits for the vendor."""
 _MAX_OPEN_S = 4.0
 """Seconds after which the connection is closed even while it is in use, so that other processes get their turn."""
-_IDLE_FACTOR, _OPEN_FACTOR = 4, 12
-"""The seconds of both as multiples of those that opening took, where that is more: of a file of 200 accounts DuckDB
-reads 5,000 tables at each opening."""
-_IDLE_LIMIT_S, _OPEN_LIMIT_S = 1.0, 8.0
-"""Maximum seconds of both: a run waits for a file for 10 s at first."""
 
 
 _left_open: SharedConnection | None = None
@@ -100,8 +95,6 @@ class SharedConnection:
         """Whether the run waited for something else since the connection was opened."""
         self._waits_lock = threading.Lock()
         self._opened_at = self._used_at = 0.0
-        self.opening_s = 0.0
-        """Seconds that opening took."""
         self.reopens_at = 0.0
         """From when on the file may be opened again, so that other processes get their turn."""
 
@@ -211,14 +204,6 @@ class SharedConnection:
     def _file(self) -> str:
         return str(self._client().credentials.database)
 
-    @property
-    def _idle_s(self) -> float:
-        return min(_IDLE_LIMIT_S, max(_IDLE_S, _IDLE_FACTOR * self.opening_s))
-
-    @property
-    def _max_open_s(self) -> float:
-        return min(_OPEN_LIMIT_S, max(_MAX_OPEN_S, _OPEN_FACTOR * self.opening_s))
-
     def _open(self) -> None:
         global _left_open
         former, _left_open = _left_open, None
@@ -229,7 +214,7 @@ class SharedConnection:
         with former.handed_over(self._file) as since:
             self._connect()
             if since is not None:
-                self._opened_at, self.opening_s = since, former.opening_s
+                self._opened_at = since
 
     def _connect(self) -> None:
         client = self._client()
@@ -241,7 +226,6 @@ class SharedConnection:
             is_long, is_over = waited_s > _LOGGED_AFTER_S, waited_s > self.lock_wait_s
             # Without its turn it tries where DuckDB shall say who has the file.
             if self._may_open() or is_over or (is_long and not is_logged):
-                tried_at = time.monotonic()
                 try:
                     client.open_connection()
                     break
@@ -259,7 +243,6 @@ class SharedConnection:
         self._was_open = True
         self._has_waited = False
         self._opened_at = self._used_at = time.monotonic()
-        self.opening_s = self._opened_at - tried_at
         if self._is_exclusive:
             self._is_closed = threading.Event()
             threading.Thread(
@@ -274,7 +257,7 @@ class SharedConnection:
 
     def _close_when_idle(self, is_closed: threading.Event) -> None:
         """Runs in a thread until the connection is closed: closes it once it is idle or was open for too long."""
-        while not is_closed.wait(max(0.1, self._used_at + self._idle_s - time.monotonic())):
+        while not is_closed.wait(max(0.1, self._used_at + _IDLE_S - time.monotonic())):
             if self.lock.acquire(blocking=False):
                 try:
                     if not is_closed.is_set():
@@ -287,9 +270,9 @@ class SharedConnection:
         if not (self._is_exclusive and waits and self._is_open.is_set()) or self._users:
             return
         now = time.monotonic()
-        is_long = now - self._opened_at >= self._max_open_s
+        is_long = now - self._opened_at >= _MAX_OPEN_S
         if is_long:
             # A waiting process tries that often.
             self.reopens_at = now + _POLL_S[1]
-        if is_long or now - self._used_at >= self._idle_s:
+        if is_long or now - self._used_at >= _IDLE_S:
             self.close()
