@@ -34,7 +34,7 @@ format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is made from the systems' settings: signatures of the dlt sources, tables of the README, files in .dlt.
+# What is made from the systems' settings: signatures of the dlt sources, tables of docs/reference/settings.md, files in .dlt.
 settings-docs: .venv/ready
 	$(BIN)/python -m tests.support.settings_docs
 	$(BIN)/ruff format --quiet sources/task_history/source.py
@@ -43,7 +43,7 @@ settings-docs: .venv/ready
 torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
-# Peers at the same work from the same server: see README, "What to expect". BENCH="--only syncs" and the like.
+# Peers at the same work from the same server: see docs/explanation/performance.md. BENCH="--only syncs" and the like.
 bench: .venv/runs $(PEERS:%=.venv-bench-%/ready)
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 

@@ -1,6 +1,6 @@
 """``python -m tests.benchmarks``: every tool does the same work from the same server in the same run.
 
-``make bench`` sets the peers up first. Sizes come from the environment: see README, "What to expect".
+``make bench`` sets the peers up first. Sizes come from the environment: see docs/explanation/performance.md.
 """
 
 from __future__ import annotations

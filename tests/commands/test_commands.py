@@ -21,10 +21,10 @@ from tests.unit.client.test_client import serving
 from tests.unit.systems.test_any_answer import GIVEN
 
 
-def test_readme_names_every_command_and_table() -> None:
-    """What there is stands in the README."""
-    readme = (ROOT / "README.md").read_text()
-    assert all(f"task-history {command}" in readme for command in COMMANDS)
+def test_the_page_names_every_command() -> None:
+    """What there is stands in the page of the command line."""
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text("utf-8")
+    assert all(f"task-history {command}" in page for command in COMMANDS)
 
 
 def test_help_of_every_command(tmp_path: Path) -> None:

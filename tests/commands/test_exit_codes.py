@@ -43,10 +43,10 @@ def test_help_names_each_code(tmp_path: Path) -> None:
         assert vars(errors)[name].exit_code == int(code)
 
 
-def test_the_readme_states_each_code() -> None:
-    """The table of exit codes in the README begins each meaning with the sentence of the command's help."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", readme, re.MULTILINE))
+def test_the_page_states_each_code() -> None:
+    """The table of the page on exit codes begins each meaning with the sentence of the command's help."""
+    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text("utf-8")
+    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE))
     assert set(table) == {f"{code:d}" for code in ExitCode}
     for code in ExitCode:
         assert table[f"{code:d}"].startswith(code.meaning)

@@ -1,4 +1,4 @@
-"""What is made from the systems' settings: signatures of the dlt sources, tables of the README, files in ``.dlt``.
+"""What is made from the systems' settings: signatures of the dlt sources, tables of a page, files in ``.dlt``.
 
 ``make settings-docs`` writes it between the marks in each file; a test says when a file is behind.
 """
@@ -69,7 +69,7 @@ def _annotated(one: Setting) -> str:
     return f"{'dlt.TSecretStrValue' if one.is_secret else TYPES[one.type]} | None = None"
 
 
-# The README
+# The page
 
 
 def own_table() -> str:
@@ -181,7 +181,7 @@ def _sources() -> str:
 
 PLACES: dict[str, list[tuple[str, str, Callable[[], str]]]] = {
     "sources/task_history/source.py": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", _sources)],
-    "README.md": [
+    "docs/reference/settings.md": [
         (f"<!-- own settings, {MARK} -->\n", "<!-- end -->\n", own_table),
         (f"<!-- common settings, {MARK} -->\n", "<!-- end -->\n", common_table),
     ],

@@ -72,7 +72,7 @@ def test_each_system_has_all_its_parts() -> None:
 
 
 def test_texts_state_the_schedule_of_retries() -> None:
-    """The column next_try_at and the README name the waits by which an unreadable detail is tried again."""
+    """The column next_try_at and the documentation name the waits by which an unreadable detail is tried again."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     waits = [next_try_at(tries, at) - at for tries in (1, 2, 3, 100)]
     assert waits == [timedelta(hours=1), timedelta(hours=2), timedelta(hours=4), timedelta(days=2)]
@@ -80,7 +80,9 @@ def test_texts_state_the_schedule_of_retries() -> None:
     assert (
         "an hour after the first try, then twice as long after each, at most two days" in column.description
     )
-    assert "after 1 h, 2 h, 4 h, …, at most 2 days" in (ROOT / "README.md").read_text("utf-8")
+    assert "after 1 h, 2 h, 4 h, …, at most 2 days" in (
+        ROOT / "docs" / "explanation" / "how-it-works.md"
+    ).read_text("utf-8")
 
 
 def test_coverage_writes_the_columns_of_its_table() -> None:

@@ -1,4 +1,4 @@
-"""The pages in ``docs`` name what is there."""
+"""The pages in ``docs`` and the README name what is there."""
 
 from __future__ import annotations
 
@@ -7,10 +7,50 @@ import re
 from task_history_cli.runtime.telemetry import METRICS
 from tests.support.place import ROOT
 
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"^ *```.*?^ *```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)")
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub and the site name them."""
+    headings = re.findall(r"^#+ (.+)$", CODE.sub("", text), re.MULTILINE)
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading).strip().lower()) for heading in headings}
+
+
+def test_every_link_leads_to_a_file_and_a_heading() -> None:
+    """No page links to a file or heading that is not there."""
+    dead = []
+    for page in PAGES:
+        for path, anchor in LINK.findall(CODE.sub("", page.read_text("utf-8"))):
+            file = page.parent / path if path else page
+            if not file.exists() or (anchor and anchor not in anchors(file.read_text("utf-8"))):
+                dead.append((str(page.relative_to(ROOT)), path, anchor))
+    assert dead == []
+
+
+def test_every_page_can_be_reached() -> None:
+    """Each page is linked from the index, directly or through a page of its own kind."""
+    index = ROOT / "docs" / "index.md"
+    reached, new = {index}, [index]
+    while new:
+        page = new.pop()
+        for path, _ in LINK.findall(CODE.sub("", page.read_text("utf-8"))):
+            file = (page.parent / path).resolve()
+            if file.suffix == ".md" and file not in reached:
+                reached.add(file)
+                new.append(file)
+    assert [page for page in PAGES if page not in reached and page.parent != ROOT] == []
+
+
+def test_the_readme_is_short() -> None:
+    """The README has at most 200 lines."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 200
+
 
 def test_each_line_of_the_threat_model_has_its_test() -> None:
     """Every threat names at least one test, and each test that is named is there."""
-    page = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
+    page = (ROOT / "docs" / "explanation" / "threat-model.md").read_text("utf-8")
     threats = [line.split("|") for line in page.splitlines() if line.startswith("| ")][1:]
     assert len(threats) >= 15
     for threat in threats:
@@ -22,8 +62,8 @@ def test_each_line_of_the_threat_model_has_its_test() -> None:
             assert f"def {name}(" in (ROOT / file).read_text("utf-8"), (file, name)
 
 
-def test_the_readme_names_each_metric_with_its_unit_and_meaning() -> None:
+def test_the_page_names_each_metric_with_its_unit_and_meaning() -> None:
     """The table of metrics is that of the code."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "alerting.md").read_text("utf-8")
     for name, (unit, meaning) in METRICS.items():
-        assert f"| `{name}` | {unit} | {meaning} |" in readme, name
+        assert f"| `{name}` | {unit} | {meaning} |" in page, name

@@ -1,4 +1,4 @@
-"""The files in ``docs/engines``: the commands that they run are those that there are, and each exit code has its end."""
+"""The files in ``docs/how-to/engines``: they run commands that there are, and each exit code has its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from task_history.core.exit_codes import ExitCode
 from task_history_cli.cli import _parsed, _parser
 from tests.support.place import ROOT
 
-ENGINES = ROOT / "docs" / "engines"
+ENGINES = ROOT / "docs" / "how-to" / "engines"
 USER = 10001
 WORK = "/var/lib/task-history"
 
@@ -107,7 +107,7 @@ def test_the_other_schedulers_run_what_there_is() -> None:
     # Each process of the command gets SIGTERM once: a second one would end it at once.
     assert "KillMode=mixed\n" in service
     assert f"SuccessExitStatus={int(ExitCode.ALREADY_RUNNING)}\n" in service
-    page = (ROOT / "docs" / "engines.md").read_text("utf-8")
+    page = (ROOT / "docs" / "how-to" / "other-engines.md").read_text("utf-8")
     (line,) = re.findall(r"^5 \* .*&& (.*) 2>>", page, re.MULTILINE)
     check_words(shlex.split(line))
     for code in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE):

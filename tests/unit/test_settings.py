@@ -324,7 +324,7 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", settings_docs.PLACES)
 def test_settings_are_stated_once(name: str) -> None:
-    """The dlt sources' signatures, the README's tables and the files in ``.dlt`` are what the settings' classes say."""
+    """Signatures of dlt sources, the page of settings and the files in ``.dlt`` are what the settings' classes say."""
     text = (settings_docs.ROOT / name).read_text("utf-8")
     assert text == settings_docs.made(name), f"{name} is behind: make settings-docs"
 

@@ -1,6 +1,6 @@
 """Why an execution is in the warehouse as it is. Pure: from facts to answers.
 
-The codes are for machines and stay as they are; README lists them.
+The codes are for machines and stay as they are; ``docs/how-to/why.md`` lists them.
 """
 
 from __future__ import annotations

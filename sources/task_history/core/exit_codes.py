@@ -1,4 +1,4 @@
-"""The exit codes of the command, for schedulers that react to them; listed in README.md and ``docs/engines.md``, too."""
+"""The exit codes of the command, for schedulers that react to them; listed in ``docs/reference/exit-codes.md``, too."""
 
 from __future__ import annotations
 

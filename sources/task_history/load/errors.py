@@ -121,7 +121,8 @@ _ADVICE = (
     ),
     (
         ("bigquery.datasets.create",),
-        "BigQuery lets this account create no dataset: create it and its staging datasets for it (see the README) and "
+        "BigQuery lets this account create no dataset: create it and its staging datasets for it "
+        "(see docs/how-to/bigquery.md) and "
         "give it roles/bigquery.dataEditor on them, or give it roles/bigquery.user in the project.",
     ),
     (
@@ -167,7 +168,7 @@ _ADVICE = (
     (
         OTHER_VERSION,
         "The file is intact, but the DuckDB installed here does not read its storage version: upgrade duckdb "
-        "here, or copy the file into one that older versions read, as the README says.",
+        "here, or copy the file into one that older versions read, as docs/how-to/other-warehouses.md says.",
     ),
     (
         ("not a valid duckdb database", "is not a duckdb", "corrupt"),

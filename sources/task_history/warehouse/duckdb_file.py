@@ -74,6 +74,7 @@ def _explained(file: Path, error: Exception) -> str:
     if any(text in message for text in OTHER_VERSION):
         return (
             f"{file} is intact, but DuckDB {duckdb.__version__} does not read its storage version: upgrade duckdb "
-            f"here, or copy the file into one that older versions read, as the README says. ({message})"
+            f"here, or copy the file into one that older versions read, as docs/how-to/other-warehouses.md says. "
+            f"({message})"
         )
     return f"{file} cannot be opened as a DuckDB file: name another one, or move it away. ({message})"

@@ -1,4 +1,4 @@
-"""A system that is added as one file: the README's own example, against a server that does what it says."""
+"""A system that is added as one file: the documentation's own example, against a server that does what it says."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def acme(tmp_path: Path) -> Iterator[Acme]:
-    """The server, and the README's module where systems are found."""
-    found = re.search(EXAMPLE, (ROOT / "README.md").read_text(), re.DOTALL)
+    """The server, and the module of the page where systems are found."""
+    found = re.search(EXAMPLE, (ROOT / "docs" / "how-to" / "add-a-system.md").read_text("utf-8"), re.DOTALL)
     assert found
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "acme.py").write_text(found[1])
@@ -86,7 +86,7 @@ def acme(tmp_path: Path) -> Iterator[Acme]:
     systems.names.cache_clear()
 
 
-def test_the_example_of_the_readme_keeps_the_promises(tmp_path: Path, acme: Acme) -> None:
+def test_the_example_of_the_page_keeps_the_promises(tmp_path: Path, acme: Acme) -> None:
     """One file, and jobs are complete, once, settled, their details read once, and secrets taken out."""
     place = Place(tmp_path, None, system="acme")
     place.set(base_url=f"http://127.0.0.1:{acme.server_address[1]}", api_key="acme-key-123456")

@@ -16,13 +16,17 @@ AGAIN = "make it anew with: task-history views"
 
 
 def test_the_page_is_up_to_date() -> None:
-    """docs/dictionary.md is what the command prints."""
-    assert (DOCS / "dictionary.md").read_text("utf-8") == dictionary.page(), f"{AGAIN} --dictionary"
+    """docs/reference/dictionary.md is what the command prints."""
+    assert (DOCS / "reference" / "dictionary.md").read_text("utf-8") == dictionary.page(), (
+        f"{AGAIN} --dictionary"
+    )
 
 
 def test_the_sources_of_dbt_are_up_to_date() -> None:
-    """docs/dbt/sources.yml is what the command prints."""
-    assert (DOCS / "dbt" / "sources.yml").read_text("utf-8") == dictionary.dbt_sources(), f"{AGAIN} --dbt"
+    """docs/how-to/dbt/sources.yml is what the command prints."""
+    assert (DOCS / "how-to" / "dbt" / "sources.yml").read_text("utf-8") == dictionary.dbt_sources(), (
+        f"{AGAIN} --dbt"
+    )
 
 
 def test_every_column_has_its_sentence() -> None:

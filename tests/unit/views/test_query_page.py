@@ -1,10 +1,9 @@
-"""What the README shows to analysts runs as it stands there, and is right."""
+"""What the page for analysts shows runs as it stands there, and is right."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -15,19 +14,18 @@ from tests.support import environments, made_warehouse
 from tests.support.place import ROOT, Place
 from tests.unit.views.test_views import access
 
-README = (ROOT / "README.md").read_text("utf-8")
-SECTION = README[README.index("## For analysts") : README.index("## Why is this execution")]
+PAGE = (ROOT / "docs" / "how-to" / "query-the-views.md").read_text("utf-8")
 USER = "test+alias@example.com"
 
 
 def blocks(language: str) -> list[str]:
-    """The blocks of code of the section."""
-    return re.findall(rf"```{language}\n(.*?)```", SECTION, flags=re.DOTALL)
+    """The page's blocks of code."""
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("readme"), None)
+    place = Place(tmp_path_factory.mktemp("page"), None)
     with duckdb.connect(str(place.file)) as connection:
         made_warehouse.empty(connection)
         made_warehouse.fill(connection, executions=2_000, now="now()", days=60)
@@ -83,14 +81,8 @@ def test_the_five_lines_of_python_run(place: Place) -> None:
 
 
 def test_every_view_is_named() -> None:
-    """The section names each view."""
-    assert [name for name in views() if f"`{name}`" not in SECTION] == []
-
-
-def test_every_link_leads_somewhere() -> None:
-    """Files that are linked are there."""
-    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert Path(ROOT / link).exists(), link
+    """The page names each view."""
+    assert [name for name in views() if f"`{name}`" not in PAGE] == []
 
 
 def test_explore_says_what_to_install_or_where_it_is(place: Place) -> None:
