@@ -15,13 +15,13 @@ import pytest
 from task_history.core import errors
 from task_history.core.errors import AlreadyRunning, TaskHistoryError
 from task_history.core.exit_codes import ExitCode
-from task_history.runs.lock import run_lock
+from task_history.runs.run_lock import run_lock
 from tests.support.place import ROOT, Place
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from task_history.runs.lock import run_lock
+from task_history.runs.run_lock import run_lock
 with run_lock(Path(sys.argv[1]), "p"):
     print("held", flush=True)
     time.sleep(300)

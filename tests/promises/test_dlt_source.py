@@ -21,7 +21,7 @@ from dlt.extract import DltSource
 import task_history
 from task_history import paragon, systems
 from task_history.core.errors import AlreadyRunning, UsageError
-from task_history.runs.lock import run_lock
+from task_history.runs.run_lock import run_lock
 from task_history.sync_pipeline import settings_of
 from task_history.systems.protocol import System
 from task_history_cli.sandbox.process import SandboxProcess

@@ -16,7 +16,7 @@ from task_history.client.rate_limit import Budget
 from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from task_history.extract.integrations import read_map
-from task_history.runs.lock import run_lock
+from task_history.runs.run_lock import run_lock
 from task_history_cli.commands import explore
 from task_history_cli.commands.report import MARK
 from task_history_cli.sandbox.process import SandboxProcess

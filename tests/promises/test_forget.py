@@ -27,7 +27,7 @@ from task_history import systems
 from task_history.load import erasing
 from task_history.load.pipeline import Loader
 from task_history.runs import forget as forget_module
-from task_history.runs.lock import lock_path, run_lock
+from task_history.runs.run_lock import lock_path, run_lock
 from task_history.systems.protocol import System
 from task_history.warehouse.erasure import Erasure
 from task_history_cli.sandbox.process import SandboxProcess

@@ -13,7 +13,7 @@ import pytest
 
 from task_history.core.errors import WarehouseUnavailable
 from task_history.load.pipeline import Loader
-from task_history.runs.lock import host, run_lock
+from task_history.runs.run_lock import host, run_lock
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 

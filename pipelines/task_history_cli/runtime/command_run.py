@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from task_history.core.errors import AlreadyRunning
 from task_history.core.stop import StopSignal
 from task_history.load.memory import configure_allocators, freeze_imports
-from task_history.runs.lock import lock_path, run_lock
+from task_history.runs.run_lock import lock_path, run_lock
 from task_history.runs.runner import (
     AUDIT,
     BACKFILL,

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
+from ..core.cutting import shortened
 from ..core.errors import AuthenticationError, Rejected, TaskHistoryError, UnexpectedResponse
 from ..core.escapes import visible
 from ..core.json_reading import parse, shallow
@@ -223,7 +224,7 @@ def _shown(message: str, secrets: Iterable[str]) -> str:
     """
     line = visible(" ".join(message.split()))
     text = without_long_runs(Redactor(secrets=secrets).text(line)[0])
-    return text if len(text) <= _MESSAGE_CHARS else text[: _MESSAGE_CHARS - 1] + "…"
+    return shortened(text, _MESSAGE_CHARS)
 
 
 def _message_in(value: Json, depth: int) -> str:

@@ -5,7 +5,8 @@ columns         the columns of a table, one function for each of dlt's types
 fields          keys of rows: the vendor's fields apart from columns of ours, values read back
 errors          errors, grouped by who must act; exit_codes the exit codes of the command
 intervals       rules about windows, pages and positions
-json            values as JSON text; json_reading JSON as vendors send it as values
+json_reading    JSON as vendors send it → values; json_writing values → exact JSON text
+cutting         how long texts are cut: JSON, prose, texts before they are searched
 arrow           Arrow types by dlt type, rows in columns
 batch           the rows, coverage and cursor of one commit
 concurrency     daemon threads, and maps over threads

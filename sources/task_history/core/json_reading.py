@@ -10,6 +10,7 @@ from itertools import accumulate, islice
 
 import orjson
 
+from .cutting import cut_note
 from .models import Json
 
 MAX_DEPTH = 100
@@ -174,5 +175,5 @@ def _with_deep_as_text(body: bytes) -> bytes:
 def _as_cut_string(raw: bytes) -> bytes:
     text = raw.decode(errors="replace")
     if len(text) > _MAX_DEEP_CHARS:
-        text = f"{text[:_MAX_DEEP_CHARS]}…[cut {len(text) - _MAX_DEEP_CHARS} characters]"
+        text = text[:_MAX_DEEP_CHARS] + cut_note(len(text) - _MAX_DEEP_CHARS)
     return json.dumps(text).encode()

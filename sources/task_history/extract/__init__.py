@@ -24,9 +24,9 @@ In the order in which data meets them::
     redacted_json       what customers wrote as texts without secrets and of bounded size
     warehouse_rows      what the vendor sent → the rows that the warehouse gets
     single_reads        single reads of many items, where one that fails holds up no other
-    settling_plan       the cheapest requests that refresh open executions
+    settling            stored open executions → what the vendor says of them now
+    settling_plan       the cheapest requests for that
     status_lists        lists of the executions that have one status
-    open_executions     open executions → what the vendor says of them now
     details             steps and payloads, read once
     integrations        which integration a workflow belongs to
 """

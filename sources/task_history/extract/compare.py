@@ -18,8 +18,8 @@ from typing import Any, Protocol
 from ..core.escapes import without_nul
 from ..core.fields import JsonText
 from ..core.intervals import halves, overlap
-from ..core.json import exact_json
 from ..core.json_reading import parse_text
+from ..core.json_writing import exact_json
 from ..core.models import MS, VARIANT, Column, Json, Page, Row, Table, Window, floor_ms
 from ..systems.parsing import instant
 from ..systems.protocol import System

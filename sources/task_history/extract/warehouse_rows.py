@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.columns import OCCURRENCE
+from ..core.cutting import MAX_PAYLOAD_BYTES, to_text
 from ..core.fields import (
     JsonText,
     MisfitText,
@@ -21,7 +22,6 @@ from ..core.fields import (
     stored_column,
     vendors_key,
 )
-from ..core.json import MAX_PAYLOAD_BYTES, to_text
 from ..core.json_reading import parse_text
 from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
 from ..redaction.redactor import Redactor

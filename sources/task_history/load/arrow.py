@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.fields import stored_column, vendors_key
-from ..core.json import exact_json
+from ..core.json_writing import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, Column, ColumnLimits, Json, Row, Table
 from ..warehouse.column_rules import NO_RULES, TableRules
 from .values import (

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from ..core.arrow import ARROW, Values, instants
 from ..core.fields import JsonText, MisfitText, StoredText
-from ..core.json import exact_json
 from ..core.json_reading import SentNumber
+from ..core.json_writing import exact_json
 from ..core.keyed_hash import is_hash
 from ..core.models import Json
 from ..systems.parsing import instant

@@ -13,7 +13,7 @@ from itertools import chain, count
 from typing import Protocol
 
 from ..core.fields import vendors_key
-from ..core.json import exact_json
+from ..core.json_writing import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, Row, Table
 from .values import encodable
 

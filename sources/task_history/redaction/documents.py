@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.json import exact_json
+from ..core.json_writing import exact_json
 from ..core.models import Json
 from . import json_text
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps

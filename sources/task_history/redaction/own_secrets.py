@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from urllib.parse import quote, quote_plus
 
-from ..core.json import exact_json
+from ..core.json_writing import exact_json
 from .edits import MARK, Edit, Origin, applied, without_overlaps
 from .folding import NOT_PLAIN, escapes_of, folded, folds, lowered
 from .lookalikes import in_latin

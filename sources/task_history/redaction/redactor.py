@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..core.json import exact_json, unused_name
+from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
 from . import pairs, patterns, shapes
 from .documents import MAX_DEPTH, DocumentPass

@@ -2,7 +2,7 @@
 
 In the order in which a run uses them::
 
-    lock                one run at a time per pipeline
+    run_lock            one run at a time per pipeline
     day_leases          the days of a range that a backfill loads, beside others
     runner              starts a run and commits its batches
     context             settings, client, warehouse, partitions and counters of one run

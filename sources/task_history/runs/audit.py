@@ -391,7 +391,7 @@ class Audit:
         yield from self._steps.repaired(mendable)
         yield FLUSH
         # A surplus execution is read singly: marked when it is gone, written when it exists.
-        for chunk in context.open_executions.read(ids_to_reread):
+        for chunk in context.settler.read(ids_to_reread):
             yield phases.count_steps(context, chunk)
 
     def _note_coverage(self) -> list[Row]:

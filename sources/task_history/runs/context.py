@@ -21,7 +21,7 @@ from ..extract.details import DetailReader, Details
 from ..extract.integrations import read_map
 from ..extract.listing import WindowReader
 from ..extract.listing_kinds import Readers, rows_per_piece
-from ..extract.open_executions import OpenExecutions
+from ..extract.settling import Settler
 from ..extract.single_reads import FaultDeadline
 from ..extract.warehouse_rows import Payloads, Stamp, UndocumentedFields
 from ..load.destinations import Cost
@@ -159,7 +159,7 @@ class Context:
             root.fault_deadline if root else FaultDeadline(settings.values.fault_deadline_s)
         )
         reader = DetailReader(self.sender, self.system, settings.values)
-        self.open_executions = OpenExecutions(
+        self.settler = Settler(
             sender=self.sender,
             system=self.system,
             values=settings.values,
@@ -182,7 +182,7 @@ class Context:
             stamp=self.stamp,
             now=self.edge,
             is_expired=self.is_expired,
-            changed=self.open_executions.changed,
+            changed=self.settler.changed,
         )
         self.progress: CommitProgress = root.progress if root else CommitProgress()
         self._window_reads: Iterator[int] = root._window_reads if root else itertools.count(1)

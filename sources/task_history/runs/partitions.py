@@ -155,7 +155,7 @@ class Partitions:
             yield event
         elif isinstance(event, ComparedWindow):
             yield phases.late_chunk(self._context, partition, event)
-            yield from self._context.open_executions.read(event.comparison.vanished[: phases.MAX_VANISHED])
+            yield from self._context.settler.read(event.comparison.vanished[: phases.MAX_VANISHED])
         else:
             chunk, vanished = phases.window_chunk(
                 self._context, partition, event, seen=stored.seen, stored_starts=stored.starts(partition)

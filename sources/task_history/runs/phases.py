@@ -243,7 +243,7 @@ def settle_open_executions(
     warehouse = context.warehouse if selection is None else context.warehouse.within(selection)
     opens = warehouse.open_executions(not_read_by=context.run_id)
     context.phase("settling")
-    tally, settling = context.tally, context.open_executions
+    tally, settling = context.tally, context.settler
     before = tally.settled, tally.unresolved
     chunks = settling.chunks(
         opens,
@@ -326,14 +326,14 @@ def load_details(
     """
     for context in contexts:
         yield from load_backlog(context, _selected(context, selection), rounds)
-    if not any(context.open_executions.postponed or context.details.postponed for context in contexts):
+    if not any(context.settler.postponed or context.details.postponed for context in contexts):
         return
     # Rows that were read do not wait for retries.
     yield COMMIT_NOW
     for context in contexts:
         before = context.tally.steps
         context.phase("retrying")
-        for chunk in itertools.chain(context.open_executions.retried(), context.details.retried_steps()):
+        for chunk in itertools.chain(context.settler.retried(), context.details.retried_steps()):
             yield count_steps(context, chunk)
         for chunk in context.details.retried_inputs_and_outputs():
             yield _count_payload(context, chunk)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client.responses import vendor_message
+from ..core.cutting import shortened
 from ..warehouse.queries import Warehouse
 from ..warehouse.tables import REPLAYS
 
@@ -170,8 +171,7 @@ def _parts(ids: Sequence[str]) -> list[tuple[Sequence[str], str]]:
 
 def _short(output: str) -> str:
     """The error message in a failed step's output, cut to 80 characters because it is customer data."""
-    message = vendor_message(output.encode(), ())
-    return message if len(message) <= _ERROR_CHARS else message[: _ERROR_CHARS - 1] + "…"
+    return shortened(vendor_message(output.encode(), ()), _ERROR_CHARS)
 
 
 def _utc(value: Any) -> datetime | None:

@@ -17,7 +17,7 @@ from ..core.log import log
 from ..core.models import Row, Selection
 from ..warehouse.tables import COVERAGE, LEFT_OUT, SYNC_RUNS
 from .context import Context
-from .lock import host, was_killed
+from .run_lock import host, was_killed
 from .run_row import RunRow
 from .tally import Remaining
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..client.wait_stats import Stats
 from ..core.models import Row
-from .lock import host
+from .run_lock import host
 from .tally import Remaining, Tally
 
 

@@ -31,7 +31,7 @@ from ..systems.protocol import System
 from ..warehouse.column_rules import column_rules
 from ..warehouse.tables import SYNC_RUNS
 from .column_changes import check_column_rules
-from .lock import check_other_machines, lock_path
+from .run_lock import check_other_machines, lock_path
 from .run_row import RunRow
 from .tally import Tally
 

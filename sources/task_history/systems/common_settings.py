@@ -16,7 +16,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from ..core.cron import check_cron
-from ..core.json import MAX_PAYLOAD_BYTES
+from ..core.cutting import MAX_PAYLOAD_BYTES
 from ..core.models import ColumnLimits
 
 

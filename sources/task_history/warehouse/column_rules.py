@@ -20,7 +20,7 @@ from typing import Literal
 
 from ..core.errors import ConfigurationError
 from ..core.fields import stored_column
-from ..core.json import exact_json
+from ..core.json_writing import exact_json
 from ..core.keyed_hash import KeyedHash, keyed_hash
 from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
 from ..settings import Settings

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from ..core.json import exact_json
 from ..core.json_reading import parse
+from ..core.json_writing import exact_json
 from ..core.models import Row, Table
 from ..systems.protocol import System
 from .dataset import Query, utc

@@ -16,8 +16,8 @@ from threading import Lock
 
 from ..core.columns import LOADED_AT, text, timestamp
 from ..core.escapes import without_nul
-from ..core.json import exact_json
 from ..core.json_reading import parse
+from ..core.json_writing import exact_json
 from ..core.keyed_hash import KeyedHash
 from ..core.models import Column, Json, Row, Table, Window
 from ..systems.protocol import System

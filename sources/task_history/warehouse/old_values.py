@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote
 
 from ..core.columns import LOADED_AT
-from ..core.json import exact_json
 from ..core.json_reading import parse
+from ..core.json_writing import exact_json
 from ..core.keyed_hash import PREFIX
 from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System

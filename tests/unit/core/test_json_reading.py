@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_history.core.json import exact_json
 from task_history.core.json_reading import MAX_DEPTH, parse, shallow
+from task_history.core.json_writing import exact_json
 from task_history.core.models import Json
 
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task_history.core.arrow import ARROW, RowColumns
-from task_history.core.json import exact_json
 from task_history.core.json_reading import parse
+from task_history.core.json_writing import exact_json
 from task_history.core.models import Column, ColumnLimits, Row, Table
 from task_history.load.arrow import Columns, to_arrow
 

@@ -13,7 +13,8 @@ import simplejson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task_history.core.json import exact_json, to_text
+from task_history.core.cutting import to_text
+from task_history.core.json_writing import exact_json
 from task_history.redaction.redactor import MARK, Redactor
 from tests.support.lines import for_each
 

@@ -13,7 +13,7 @@ import simplejson
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from task_history.core.json import exact_json
+from task_history.core.json_writing import exact_json
 from task_history.redaction import lookalikes, names, patterns
 from task_history.redaction.redactor import MARK, Redactor
 from tests.support.lines import for_each

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 
 from ...core.errors import UnexpectedResponse
 from ...core.fields import apart
-from ...core.json import exact_json
 from ...core.json_reading import parse, shallow
+from ...core.json_writing import exact_json
 from ...core.models import Json, Page, Request, Row, Table, Window
 from ..ids import path_of
 from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_with_id, timed

@@ -1,4 +1,4 @@
-"""Open executions → what the vendor says of them now, by the cheapest requests.
+"""Settling: brings executions that are stored open up to date, by the cheapest requests.
 
 Three kinds of request refresh what is open: a page of those the vendor calls open, a page of everything
 that began in a span, and a single read. What they cost is counted before the first is sent. What a
@@ -49,8 +49,8 @@ class _Single:
     is_open: bool = False
 
 
-class OpenExecutions:
-    """Brings stored open executions up to date. ``now`` is the vendor's clock, by which later tries are due.
+class Settler:
+    """Brings executions that are stored open up to date. ``now`` is the vendor's clock, by which later tries are due.
 
     Raises, while chunks are drawn: what the client raises; chunks drawn before stay true.
     """

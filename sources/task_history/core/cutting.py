@@ -1,16 +1,24 @@
-"""Writing values as JSON text: exact, always valid UTF-8, and cut to a maximum size."""
+"""How texts are cut: JSON to a maximum size, prose to a number of characters, huge texts before they are searched.
+
+What was cut says so: texts in JSON by a note of how much (``…[cut 12345 characters]``), prose by an ellipsis.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
-import orjson
-import simplejson
-
+from .json_writing import exact_json, json_bytes, unused_name
 from .models import Json
+
+MAX_PAYLOAD_BYTES = 65_536
+"""The size to which payloads are cut where no setting says otherwise."""
+_MIN_SEARCHED_CHARS = 1 << 20
+_SEARCHED_FACTOR = 4
+"""How many times more than can be stored is searched for secrets: without secrets a text is shorter."""
+_UNSAFE_END_CHARS = 4_096
+"""The end of what was searched, which is not stored: it may hold the first half of a secret."""
+_WORD_ENDS = " \n\t\r,;:=|&\"'<>()[]{}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,57 +30,14 @@ class PayloadText:
     cut: bool
 
 
-def exact_json(value: Json) -> str:
-    """The value as JSON text that parses to the same value and can always be encoded in UTF-8."""
-    try:
-        return orjson.dumps(value, default=_exact).decode()
-    except (TypeError, RecursionError):
-        return "".join(_json_parts(value))
+def shortened(text: str, max_chars: int) -> str:
+    """The text, if it is longer cut to ``max_chars`` characters with an ellipsis as the last of them."""
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
 
 
-def _exact(value: object) -> object:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(str(value))
-    return str(value)
-
-
-def _json_parts(value: Json) -> Iterator[str]:
-    """Writes the values that orjson refuses: any depth, any integer, lone surrogates."""
-    pending: list[Iterator[tuple[str, Json]]] = [iter([("", value)])]
-    ends = [""]
-    while pending:
-        before, item = next(pending[-1], (None, None))
-        if before is None:
-            pending.pop()
-            yield ends.pop()
-        elif isinstance(item, dict):
-            yield before + "{"
-            pending.append(
-                (f"{',' * (index > 0)}{_json_scalar(str(name))}:", inner)
-                for index, (name, inner) in enumerate(item.items())
-            )
-            ends.append("}")
-        elif isinstance(item, list | tuple):
-            yield before + "["
-            pending.append(("," * (index > 0), inner) for index, inner in enumerate(item))
-            ends.append("]")
-        else:
-            yield before + _json_scalar(item)
-
-
-MAX_PAYLOAD_BYTES = 65_536
-"""The size to which payloads are cut where no setting says otherwise."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _json_scalar(value: Json) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(Decimal(value))  # str() of an int refuses more than 4,300 digits
-    try:
-        return orjson.dumps(value, default=_exact).decode()
-    except TypeError:
-        text = simplejson.dumps(str(value), ensure_ascii=False)
-        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+def cut_prose(text: str, max_chars: int, *, has_more: bool = False) -> str:
+    """The first ``max_chars`` characters of a text, then an ellipsis where it ``has_more``."""
+    return text[:max_chars] + "…" if has_more or len(text) > max_chars else text
 
 
 def cut_note(characters: int) -> str:
@@ -123,13 +88,13 @@ class _Cut:
         if isinstance(value, dict):
             size = (
                 1
-                + sum(_text_size(name) + self._size(inner) + 2 for name, inner in value.items())
+                + sum(json_bytes(name) + self._size(inner) + 2 for name, inner in value.items())
                 + (not value)
             )
         elif isinstance(value, list):
             size = 1 + sum(self._size(inner) + 1 for inner in value) + (not value)
         else:
-            return _text_size(value)
+            return json_bytes(value)
         self._sizes[id(value)] = size
         return size
 
@@ -145,7 +110,7 @@ class _Cut:
             cut = self._cut_object(value, max_bytes)
         else:
             cut = "[cut number]"
-        if _text_size(cut) <= max_bytes:
+        if json_bytes(cut) <= max_bytes:
             return cut
         return _whole_cut(self._size(value), max_bytes)
 
@@ -159,7 +124,7 @@ class _Cut:
         while low <= high:
             middle = (low + high) // 2
             cut = text[:middle] + cut_note(len(text) - middle + before)
-            if _text_size(cut) <= max_bytes:
+            if json_bytes(cut) <= max_bytes:
                 best, low = cut, middle + 1
             else:
                 high = middle - 1
@@ -174,18 +139,11 @@ class _Cut:
     def _cut_object(self, value: dict[str, Json], max_bytes: int) -> dict[str, Json]:
         names = list(value)
         sizes = [self._size(inner) for inner in value.values()]
-        kept, level = _share(sizes, [_text_size(name) + 2 for name in names], max_bytes - 2, self.FLOOR)
+        kept, level = _share(sizes, [json_bytes(name) + 2 for name in names], max_bytes - 2, self.FLOOR)
         new = {names[index]: self.fit(value[names[index]], level) for index in kept}
         if len(kept) < len(names):
             new[unused_name("[cut]", new)] = f"[cut {len(names) - len(kept)} keys]"
         return new
-
-
-def _text_size(value: Json) -> int:
-    try:
-        return len(orjson.dumps(value, default=_exact))
-    except (TypeError, RecursionError):
-        return len(exact_json(value).encode())
 
 
 def _share(sizes: list[int], extra: list[int], max_bytes: int, floor: int) -> tuple[list[int], int]:
@@ -208,9 +166,66 @@ def _share(sizes: list[int], extra: list[int], max_bytes: int, floor: int) -> tu
     return kept, max(ordered, default=floor)
 
 
-def unused_name(name: str, names: Iterable[str]) -> str:
-    number = 2
-    new = name
-    while new in names:
-        new, number = f"{name}#{number}", number + 1
-    return new
+class LongTexts:
+    """The texts of one value that are longer than what is searched, of which ``max_stored`` characters can be stored."""
+
+    def __init__(self, max_stored: int) -> None:
+        self._max_chars = max(_MIN_SEARCHED_CHARS, _SEARCHED_FACTOR * max_stored)
+        self.notes: dict[str, int] = {}
+        """The notes at the ends of texts that were cut, with the number of characters that each states."""
+        self.cut_bytes = 0
+        """Bytes of what was cut."""
+
+    def cut(self, value: Json) -> Json:
+        """The value with each long text cut; the same object where there is none."""
+        if not _may_have_longer_text(value, self._max_chars):
+            return value
+        try:
+            return with_texts(value, self.cut_text)
+        except RecursionError:
+            return value
+
+    def cut_text(self, text: str) -> str:
+        """The text, if it is long with its end cut and a note there."""
+        end = self._max_chars
+        if len(text) <= end:
+            return text
+        word = max(text.rfind(sign, 0, end) for sign in _WORD_ENDS) + 1
+        # Half a pair of hexadecimal digits, or a part of four characters of base64, would hide what is encoded.
+        end -= (end - word) % 4
+        cut = len(text) - end + _UNSAFE_END_CHARS
+        note = cut_note(cut)
+        self.notes[note] = cut
+        unstored = text[end - _UNSAFE_END_CHARS :]
+        self.cut_bytes += len(unstored.encode(errors="replace")) - len(note.encode())
+        return text[:end] + note
+
+    def without_unsafe_end(self, text: str) -> str:
+        """The redacted text, if it was cut without the last characters before its note."""
+        note = next((note for note in self.notes if text.endswith(note)), None)
+        return text if note is None else text.removesuffix(note)[:-_UNSAFE_END_CHARS] + note
+
+
+def with_texts(value: Json, change: Callable[[str], str]) -> Json:
+    """The value with each of its texts changed, names of fields apart."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: with_texts(inner, change) for name, inner in value.items()}
+    return [with_texts(inner, change) for inner in value] if isinstance(value, list) else value
+
+
+def _may_have_longer_text(value: Json, max_chars: int) -> bool:
+    """Whether the texts of the value have together more characters; ends as soon as that is known."""
+    seen, pending = 0, [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            seen += len(item)
+            if seen > max_chars:
+                return True
+        elif isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False
