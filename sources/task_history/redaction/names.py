@@ -8,8 +8,9 @@ that only look like these, too (``lookalikes``). What a value looks like is judg
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 from .lookalikes import in_latin
@@ -266,7 +267,8 @@ MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp"})
 """Short names that most often are the beginning of another word, such as path."""
 
 
-def stems() -> list[str]:
+@cache  # each run makes several redactors, and each error message one
+def stems() -> tuple[str, ...]:
     """Lower-case words such that every name of a secret contains one, but for ``MOSTLY_OTHER_WORDS``."""
     words = {_stem(name) for name in [*NAMES, *(name.lower() for name in OTHER_LANGUAGES)]}
     for name in OTHER_LANGUAGES:
@@ -277,7 +279,18 @@ def stems() -> list[str]:
             *(_stem(in_latin(case).lower()) for case in cases),
         }
     words -= MOSTLY_OTHER_WORDS
-    return sorted(word for word in words if not any(other in word for other in words - {word}))
+    return tuple(sorted(word for word in words if words.isdisjoint(_parts(word))))
+
+
+def _parts(word: str) -> Iterator[str]:
+    """All texts within a word but itself."""
+    chars = len(word)
+    return (
+        word[start:end]
+        for start in range(chars)
+        for end in range(start + 1, chars + 1)
+        if end - start < chars
+    )
 
 
 _FREQUENT = word_set(
