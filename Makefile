@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 # What is imported is compiled once and not by every process: .venv belongs to these targets.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format settings-docs torture bench lock clean
+.PHONY: demo test check format reference torture bench lock clean
 
 demo: .venv/runs
 	$(BIN)/task-history demo
@@ -34,9 +34,9 @@ format: .venv/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is made from the systems' settings: signatures of the dlt sources, tables of docs/reference/settings.md, files in .dlt.
-settings-docs: .venv/ready
-	$(BIN)/python -m tests.support.settings_docs
+# What is made from the code: the pages in docs/reference, signatures of the dlt sources, files in .dlt, dbt's sources.
+reference: .venv/ready
+	$(BIN)/python -m tests.support.generated
 	$(BIN)/ruff format --quiet sources/task_history/source.py
 
 # The long versions: hundreds of kills, a million rows. Half an hour.

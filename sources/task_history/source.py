@@ -30,7 +30,7 @@ from .runs.sync import Sync
 from .settings import Settings, build
 from .warehouse.column_rules import ColumnRules, column_rules
 
-# made by make settings-docs: begin
+# made by make reference: begin
 
 
 @dlt.source(name="paragon", section="task_history", max_table_nesting=0)
@@ -259,7 +259,7 @@ def b3os(
     return _source("b3os", locals())
 
 
-# made by make settings-docs: end
+# made by make reference: end
 
 
 def _source(name: str, given: Mapping[str, Any]) -> list[DltResource]:

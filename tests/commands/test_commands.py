@@ -16,15 +16,9 @@ from task_history import systems
 from task_history_cli.cli import COMMANDS
 from task_history_cli.commands.status_text import calendar
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.place import PERFECT, PREFIX, ROOT, STEP_FIELDS, Place, differences
+from tests.support.place import PERFECT, PREFIX, STEP_FIELDS, Place, differences
 from tests.unit.client.test_client import serving
 from tests.unit.systems.test_any_answer import GIVEN
-
-
-def test_the_page_names_every_command() -> None:
-    """What there is stands in the page of the command line."""
-    page = (ROOT / "docs" / "reference" / "command-line.md").read_text("utf-8")
-    assert all(f"task-history {command}" in page for command in COMMANDS)
 
 
 def test_help_of_every_command(tmp_path: Path) -> None:

@@ -43,15 +43,6 @@ def test_help_names_each_code(tmp_path: Path) -> None:
         assert vars(errors)[name].exit_code == int(code)
 
 
-def test_the_page_states_each_code() -> None:
-    """The table of the page on exit codes begins each meaning with the sentence of the command's help."""
-    page = (ROOT / "docs" / "reference" / "exit-codes.md").read_text("utf-8")
-    table = dict(re.findall(r"^\| (\d+) \| (.+) \|$", page, re.MULTILINE))
-    assert set(table) == {f"{code:d}" for code in ExitCode}
-    for code in ExitCode:
-        assert table[f"{code:d}"].startswith(code.meaning)
-
-
 @pytest.mark.parametrize("words", [("why", "paragon", "a\udcff"), ("forget", "paragon", "--user", "a\udcff")])
 def test_a_value_that_is_no_text_is_wrong_usage(words: tuple[str, ...], tmp_path: Path) -> None:
     """Bytes that are no UTF-8 are refused by the option's name, before anything is asked for them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from task_history_cli.runtime.telemetry import METRICS
 from tests.support.place import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -60,10 +59,3 @@ def test_each_line_of_the_threat_model_has_its_test() -> None:
         for path, name in tests:
             file = path or file
             assert f"def {name}(" in (ROOT / file).read_text("utf-8"), (file, name)
-
-
-def test_the_page_names_each_metric_with_its_unit_and_meaning() -> None:
-    """The table of metrics is that of the code."""
-    page = (ROOT / "docs" / "how-to" / "alerting.md").read_text("utf-8")
-    for name, (unit, meaning) in METRICS.items():
-        assert f"| `{name}` | {unit} | {meaning} |" in page, name

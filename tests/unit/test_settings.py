@@ -15,7 +15,6 @@ from task_history.settings_suggestions import VARIABLES
 from task_history.systems import find, names
 from task_history.systems.common_settings import settings_in
 from task_history.systems.paragon.settings import ParagonSettings
-from tests.support import settings_docs
 from tests.support.place import ROOT
 
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
@@ -320,13 +319,6 @@ def test_broken_file_is_named_without_its_lines(tmp_path: Path) -> None:
 def test_secrets_do_not_show(tmp_path: Path) -> None:
     """Settings can be printed: no key is in it."""
     assert "secret-key-1" not in repr(_load(tmp_path))
-
-
-@pytest.mark.parametrize("name", settings_docs.PLACES)
-def test_settings_are_stated_once(name: str) -> None:
-    """Signatures of dlt sources, the page of settings and the files in ``.dlt`` are what the settings' classes say."""
-    text = (settings_docs.ROOT / name).read_text("utf-8")
-    assert text == settings_docs.made(name), f"{name} is behind: make settings-docs"
 
 
 @pytest.mark.parametrize("name", names())

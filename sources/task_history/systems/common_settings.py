@@ -3,7 +3,7 @@
 ``systems/<system>/settings`` adds what one vendor needs; ``settings`` of the package reads the values a user has set.
 
 Checks and their errors, ``task-history systems``, the signatures of the dlt sources, the tables of the settings' page and
-``.dlt/config.toml`` are made from these fields (``make settings-docs``).
+``.dlt/config.toml`` are made from these fields (``make reference``).
 """
 
 from __future__ import annotations

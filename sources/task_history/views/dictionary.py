@@ -48,25 +48,33 @@ def _entry(table: Table) -> Entry:
 
 def page() -> str:
     """The data dictionary, in Markdown."""
-    return "\n".join(_lines()) + "\n"
+    head = (
+        "# Data dictionary\n\n"
+        "Made by `task-history views --dictionary`; the same sentences stand in the warehouse as comments (DuckDB and\n"
+        "Postgres) or descriptions (BigQuery). All instants are UTC.\n\n"
+    )
+    return f"{head}## Views, dataset `{DATASET}`\n\n{views_part(level=3)}\n{tables_part()}"
 
 
-def _lines() -> Iterator[str]:
-    yield "# Data dictionary"
-    yield ""
-    yield "Made by `task-history views --dictionary`; the same sentences stand in the warehouse as comments (DuckDB and"
-    yield "Postgres) or descriptions (BigQuery). All instants are UTC."
-    yield ""
-    yield f"## Views, dataset `{DATASET}`"
-    yield ""
+def views_part(*, level: int = 2) -> str:
+    """The views and statuses, in Markdown, with headings of that level."""
+    return "\n".join(_views_lines(level)) + "\n"
+
+
+def tables_part() -> str:
+    """The tables of each system, in Markdown, with headings of the second and third level."""
+    return "\n\n".join("\n".join(_tables_lines(name)) for name in systems.names()) + "\n"
+
+
+def _views_lines(level: int) -> Iterator[str]:
     yield "| View | Answers |"
     yield "|---|---|"
     for entry in of_views():
         yield f"| [`{entry.name}`](#{DATASET}{entry.name}) | {_cell(entry.question)} |"
     for entry in of_views():
-        yield from _section(DATASET, entry)
+        yield from _section(DATASET, entry, level)
     yield ""
-    yield "### Statuses"
+    yield f"{'#' * level} Statuses"
     yield ""
     shown = [dataset.system for dataset in by_default()]
     yield "| Status | Means | " + " | ".join(system.title for system in shown) + " |"
@@ -81,20 +89,21 @@ def _lines() -> Iterator[str]:
             for system in shown
         )
         yield f"| `{status}` | {_cell(text)} | " + " | ".join(theirs) + " |"
-    for name in systems.names():
-        system = systems.find(name)
-        yield ""
-        yield f"## {system.title}, dataset `{name}`"
-        yield ""
-        yield f"As the vendor says it: {system.docs_url}. A second account's dataset is `{name}_<instance>`."
-        forgotten = [_entry(FORGOTTEN)] if tables.has_person(system) else []
-        for entry in (*of_tables(system), *forgotten):
-            yield from _section(name, entry)
 
 
-def _section(dataset: str, entry: Entry) -> Iterator[str]:
+def _tables_lines(name: str) -> Iterator[str]:
+    system = systems.find(name)
+    yield f"## {system.title}, dataset `{name}`"
     yield ""
-    yield f"### {dataset}.{entry.name}"
+    yield f"As the vendor says it: {system.docs_url}. A second account's dataset is `{name}_<instance>`."
+    forgotten = [_entry(FORGOTTEN)] if tables.has_person(system) else []
+    for entry in (*of_tables(system), *forgotten):
+        yield from _section(name, entry, 3)
+
+
+def _section(dataset: str, entry: Entry, level: int) -> Iterator[str]:
+    yield ""
+    yield f"{'#' * level} {dataset}.{entry.name}"
     yield ""
     if entry.question:
         yield f"{entry.question}"

@@ -1,16 +1,11 @@
-"""What is made from the systems' settings: signatures of the dlt sources, tables of a page, files in ``.dlt``.
-
-``make settings-docs`` writes it between the marks in each file; a test says when a file is behind.
-"""
+"""What is made from the systems' settings: signatures of the dlt sources, tables of a page, files in ``.dlt``."""
 
 from __future__ import annotations
 
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from task_history import systems
@@ -18,11 +13,9 @@ from task_history.settings import settings_of
 from task_history.systems.common_settings import Setting, SystemSettings, settings_in
 from task_history.systems.protocol import System
 
-ROOT = Path(__file__).parents[2]
 FIRST = "paragon"
 """The system whose sections list what all systems have, too."""
 ORDER = (FIRST, "sailpoint", "twinit", "b3os")
-MARK = "made by make settings-docs"
 COMMON = {one.name for one in settings_in(SystemSettings)}
 TYPES: dict[type, str] = {str: "str", int: "int", float: "float", tuple: "list[str]", datetime: "str"}
 
@@ -172,39 +165,6 @@ def _toml(value: Any, kind: type) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else _short(value), ensure_ascii=False)
 
 
-# The files
-
-
-def _sources() -> str:
+def sources() -> str:
+    """The functions of ``source.py``."""
     return "\n\n" + "\n\n".join(source(system) for system in ordered()) + "\n\n"
-
-
-PLACES: dict[str, list[tuple[str, str, Callable[[], str]]]] = {
-    "sources/task_history/source.py": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", _sources)],
-    "docs/reference/settings.md": [
-        (f"<!-- own settings, {MARK} -->\n", "<!-- end -->\n", own_table),
-        (f"<!-- common settings, {MARK} -->\n", "<!-- end -->\n", common_table),
-    ],
-    ".dlt/config.toml": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", config)],
-    ".dlt/example.secrets.toml": [(f"# {MARK}: begin\n", f"# {MARK}: end\n", secrets)],
-}
-"""By file: where what is made begins and ends, and what it is."""
-
-
-def made(name: str) -> str:
-    """The text that the file should have. Raises ValueError when a mark is missing."""
-    text = (ROOT / name).read_text("utf-8")
-    for begin, end, make in PLACES[name]:
-        start = text.index(begin) + len(begin)
-        text = text[:start] + make() + text[text.index(end, start) :]
-    return text
-
-
-def write(names: Iterable[str] = PLACES) -> None:
-    """Writes the files anew."""
-    for name in names:
-        (ROOT / name).write_text(made(name), "utf-8")
-
-
-if __name__ == "__main__":
-    write()
