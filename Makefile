@@ -13,12 +13,12 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --no-compile --disable-pip-v
 # What is imported is compiled once and not by every process: .venv belongs to these targets.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check format reference torture bench lock clean
+.PHONY: demo test check format reference docs torture bench lock clean
 
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
+test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-docs/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready .venv-semgrep/ready
@@ -38,6 +38,10 @@ format: .venv/ready
 reference: .venv/ready
 	$(BIN)/python -m tests.support.generated
 	$(BIN)/ruff format --quiet sources/task_history/source.py
+
+# The documentation as a site in site/, which opens without a server. Every link inside it is checked.
+docs: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs site
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
 torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
@@ -104,7 +108,7 @@ define ENVIRONMENT
 	fi
 endef
 
-.venv-dbt/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
+.venv-dbt/ready .venv-docs/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
 	$(ENVIRONMENT)
 	@touch $@
 
@@ -129,7 +133,8 @@ lock:
 	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
 	$(COMPILE) --group dagster -o .ci/requirements-dagster.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
+	$(COMPILE) --group docs -o .ci/requirements-docs.lock
 	$(COMPILE) --group semgrep -o .ci/requirements-semgrep.lock
 
 clean:
-	rm -rf .venv .venv-bigquery .venv-bench-* demo.duckdb
+	rm -rf .venv .venv-bigquery .venv-docs .venv-bench-* demo.duckdb site

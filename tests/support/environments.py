@@ -24,6 +24,11 @@ def dagster_python() -> Path:
     return _program("dagster", "python")
 
 
+def sphinx() -> Path:
+    """Sphinx with what the documentation's site needs. Skips the test where it is not made."""
+    return _program("docs", "sphinx-build")
+
+
 def _program(environment: str, name: str) -> Path:
     folder = ROOT / f".venv-{environment}"
     if not (folder / "ready").exists():
