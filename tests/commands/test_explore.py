@@ -20,6 +20,7 @@ import pytest
 from task_history.views import create
 from task_history_cli.explore.server import REFUSED, is_own
 from tests.support import environments, made_warehouse
+from tests.support.browser import Browser
 from tests.support.place import Place
 from tests.unit.views.test_views import access
 
@@ -245,6 +246,27 @@ def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
         raise AssertionError("the cells did not run to their end")
     assert errors == []
     assert not (app.place.folder / "ran").exists(), (app.place.folder / "ran").read_text()
+
+
+def test_days_are_those_of_the_warehouse(app: App, tmp_path: Path) -> None:
+    """The chart of days names the first day that has executions, west of Greenwich too."""
+    if (app.place.folder / "mine.py").exists():
+        pytest.skip("a notebook shows the same")
+    ((first,),) = app.place.query(
+        "SELECT strftime(min(CAST(started_at AS DATE)), '%d %b') FROM task_history.executions"
+    )
+    with Browser(tmp_path) as browser:
+        browser.zone("America/Los_Angeles")
+        browser.open(f"http://127.0.0.1:{app.port}/?access_token={app.token}")
+        chart = browser.said("[Vega view] created")
+        svg = browser.call(
+            "Runtime.callFunctionOn",
+            objectId=chart["objectId"],
+            functionDeclaration="function () { return this.view.toSVG(); }",
+            awaitPromise=True,
+        )["result"]["value"]
+    labels = re.findall(r">(\d\d [A-Z][a-z]{2})</text>", svg)
+    assert labels[0] == first
 
 
 def test_a_port_that_another_has_is_not_used(tmp_path: Path) -> None:

@@ -60,10 +60,16 @@ def _(alt, mo, usage):
         .transform_fold(["executions", "failures"], as_=["what", "number"])
         .mark_line(point=True)
         .encode(
-            x="day:T",
+            # The day as the warehouse has it, whatever the time zone of the browser.
+            x=alt.X("utcyearmonthdate(day):T", title="day", axis=alt.Axis(format="%d %b")),
             y="number:Q",
             color="what:N",
-            tooltip=["day:T", "executions:Q", "failures:Q", "tasks:Q"],
+            tooltip=[
+                alt.Tooltip("utcyearmonthdate(day):T", title="day", format="%a %d %b %Y"),
+                "executions:Q",
+                "failures:Q",
+                "tasks:Q",
+            ],
         )
         .properties(width="container")
     )
