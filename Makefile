@@ -18,7 +18,8 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-docs/ready
+test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-docs/ready \
+		.venv-ducklake/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready .venv-semgrep/ready
@@ -44,7 +45,7 @@ docs: .venv-docs/ready
 	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs site
 
 # The long versions: hundreds of kills, a million rows. Half an hour.
-torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready
+torture: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-ducklake/ready
 	$(BIN)/pytest -m torture $(TESTS)
 
 # Peers at the same work from the same server: see docs/explanation/performance.md. BENCH="--only syncs" and the like.
@@ -113,7 +114,7 @@ endef
 	@touch $@
 
 # This project is in them as it stands here.
-.venv-analyst/ready .venv-dagster/ready: .venv-%/ready: .ci/requirements-%.lock
+.venv-analyst/ready .venv-dagster/ready .venv-ducklake/ready: .venv-%/ready: .ci/requirements-%.lock
 	$(ENVIRONMENT)
 	@printf '%s\n' "$(CURDIR)/sources" "$(CURDIR)/pipelines" \
 		> "$$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/task_history.pth"
@@ -134,6 +135,7 @@ lock:
 	$(COMPILE) --group dagster -o .ci/requirements-dagster.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
 	$(COMPILE) --group docs -o .ci/requirements-docs.lock
+	$(COMPILE) pyproject.toml --group ducklake -o .ci/requirements-ducklake.lock
 	$(COMPILE) --group semgrep -o .ci/requirements-semgrep.lock
 
 clean:

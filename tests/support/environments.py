@@ -29,6 +29,11 @@ def sphinx() -> Path:
     return _program("docs", "sphinx-build")
 
 
+def ducklake_python() -> Path:
+    """Python with this project and the newest DuckDB whose DuckLake is a package. Skips where it is not made."""
+    return _program("ducklake", "python")
+
+
 def _program(environment: str, name: str) -> Path:
     folder = ROOT / f".venv-{environment}"
     if not (folder / "ready").exists():

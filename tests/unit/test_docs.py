@@ -59,3 +59,17 @@ def test_each_line_of_the_threat_model_has_its_test() -> None:
         for path, name in tests:
             file = path or file
             assert f"def {name}(" in (ROOT / file).read_text("utf-8"), (file, name)
+
+
+def test_what_was_tried_with_a_destination_names_its_test() -> None:
+    """Every line of the table names tests that are there; of what has no test the page says that nothing was tried."""
+    page = (ROOT / "docs" / "reference" / "destinations.md").read_text("utf-8")
+    table = page.partition("## ")[0]
+    lines = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(lines) >= 20
+    for _, tried, _, tests in lines:
+        named = re.findall(r"`(tests/[\w/.]*)(?:::(\w+))?`", tests)
+        assert named or tried.strip() == "nothing", tried
+        for file, name in named:
+            assert not name or f"def {name}(" in (ROOT / file).read_text("utf-8"), (file, name)
+            assert (ROOT / file).exists(), file

@@ -85,6 +85,11 @@ def _is_address(scheme: str, path: str) -> ConfigurationError:
             f"{_SETTING}: {shown!r} is an address of Postgres: set it as destination.postgres.credentials, and give "
             "--destination postgres."
         )
+    if scheme == "ducklake":
+        return ConfigurationError(
+            f"{_SETTING}: {shown!r} is an address of DuckLake: set destination.ducklake.credentials, and give "
+            "--destination ducklake."
+        )
     return ConfigurationError(
         f"{_SETTING}: {shown!r} is an address, and DuckDB writes only to files of this machine. Name a file."
     )

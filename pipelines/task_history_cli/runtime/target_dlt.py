@@ -14,6 +14,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from task_history.core.errors import ConfigurationError
 from task_history.load.destinations.duckdb_settings import check_credentials
+from task_history.load.destinations.ducklake import check_lake, is_lake, lake_location
 from task_history.load.dlt_internals import DuckDbBaseCredentials
 from task_history.load.dlt_settings import configuration_error
 
@@ -50,6 +51,9 @@ def found(destination: Any) -> Found:
     credentials = getattr(config, "credentials", None)
     if isinstance(credentials, DuckDbBaseCredentials):
         check_credentials(credentials, name)
+    if is_lake(credentials):
+        check_lake(credentials)
+        return Found(f"{name} {lake_location(credentials)}", lake_location(credentials))
     project = getattr(config, "project_id", None) or getattr(credentials, "project_id", None)
     if project is not None:
         location = str(getattr(config, "location", ""))

@@ -70,7 +70,7 @@ def test_the_database_in_a_variable_of_its_own(
         ("postgres://user:Sup3rS3cret@host/db", "--destination postgres"),
         ("file:///tmp/w.duckdb", "is an address"),
         ("sqlite:///w", "is an address"),
-        ("ducklake:w", "is an address"),
+        ("ducklake:w", "give --destination ducklake"),
         ("duckdb:///w.duckdb?token=Sup3rS3cret", "options after a ?"),
         ("x" * 300, "no path of a file"),
         ("a\0b", "no path of a file"),

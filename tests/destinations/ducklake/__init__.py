@@ -1,0 +1,1 @@
+"""DuckLake in an environment of its own, with a DuckDB whose extensions are Python packages."""

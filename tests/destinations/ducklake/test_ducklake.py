@@ -1,0 +1,93 @@
+"""What a sync brings into a lake, with its catalog in SQLite and in Postgres, and which catalogs are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from task_history.core.errors import ConfigurationError
+from task_history_cli.runtime.target import Target
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.ducklake.place import ON_DUCKLAKE, DuckLakePlace, install_extensions
+from tests.destinations.postgres.conftest import postgres, postgres_of_all_tests
+from tests.destinations.postgres.server import Server
+from tests.support.place import PERFECT, differences
+
+__all__ = ["postgres", "postgres_of_all_tests"]
+
+
+START = "2026-10-20T12:00:00+00:00"
+
+
+def test_what_the_vendor_has_is_in_the_lake(tmp_path: Path) -> None:
+    """With a catalog in an SQLite file: synced twice, the tables equal the truth, and an audit finds no difference."""
+    home = tmp_path / "home"
+    install_extensions(home)
+    with SandboxProcess(executions=15, seed=3, days=20, now=START) as sandbox:
+        catalog = f"sqlite:///{tmp_path / 'catalog.sqlite'}"
+        place = DuckLakePlace(tmp_path / "lake", sandbox, home=home, catalog=catalog, steps="failed")
+        assert place.sync(*ON_DUCKLAKE)["complete"]
+        assert differences(place, sandbox) == PERFECT
+        sandbox.advance(26 * 3600)
+        assert place.sync(*ON_DUCKLAKE)["complete"]
+        assert differences(place, sandbox) == PERFECT
+        assert place.steps()
+        month = ("--from", "2026-10-01", "--to", "2026-10-15", "--sample", "5")
+        assert "No differences" in place.run("audit", "paragon", *month, *ON_DUCKLAKE).stdout
+
+
+def test_a_catalog_in_postgres_is_found_from_another_machine(postgres: Server, tmp_path: Path) -> None:
+    """A machine that has never run goes on where the first one ended, with no row twice."""
+    home = tmp_path / "home"
+    install_extensions(home)
+    with SandboxProcess(executions=15, seed=3, days=20, now=START, freeze=True) as sandbox:
+        options: dict[str, Any] = {"home": home, "catalog": postgres.url, "steps": "none", "payloads": "none"}
+        first = DuckLakePlace(tmp_path / "first", sandbox, **options)
+        assert first.sync(*ON_DUCKLAKE)["complete"]
+        second = DuckLakePlace(tmp_path / "second", sandbox, **options)
+        second.set_data(first.data)
+        sandbox.reset_counters()
+        assert second.sync(*ON_DUCKLAKE)["complete"]
+        assert sandbox.counters()["list"] <= 3
+        assert differences(second, sandbox) == PERFECT
+
+
+LAKE = "DESTINATION__DUCKLAKE__CREDENTIALS__"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("CATALOG", "duckdb:///catalog.duckdb", "one connection at a time"),
+        ("CATALOG", "md:///lake", "MotherDuck is not supported"),
+        ("CATALOG", "sqlite:///it's.sqlite", "must not contain an apostrophe"),
+        ("STORAGE__BUCKET_URL", "file:///tmp/it's", "must not contain an apostrophe"),
+        ("DUCKLAKE_NAME", "a; DROP SCHEMA b", "letters, digits and underscores"),
+        ("METADATA_SCHEMA", "a'b", "letters, digits and underscores"),
+    ],
+)
+def test_a_lake_that_no_run_can_use_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: str, value: str, message: str
+) -> None:
+    """The setting is named before anything is opened, and nothing that dlt would run as SQL passes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"{LAKE}CATALOG", "sqlite:///catalog.sqlite")
+    monkeypatch.setenv(f"{LAKE}STORAGE__BUCKET_URL", "file:///tmp/lake")
+    monkeypatch.setenv(f"{LAKE}{setting}", value)
+    with pytest.raises(ConfigurationError, match=message):
+        _ = Target("ducklake").fingerprint
+
+
+def test_two_lakes_are_two_warehouses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each catalog has a working folder of its own, and its place is named without its password."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(f"{LAKE}STORAGE__BUCKET_URL", "file:///tmp/lake")
+    targets = []
+    for catalog in ("sqlite:///a.sqlite", "sqlite:///b.sqlite", "postgresql://u:hidden@localhost:1/lake"):
+        monkeypatch.setenv(f"{LAKE}CATALOG", catalog)
+        target = Target("ducklake")
+        targets.append((target.fingerprint, target.place))
+    assert len({fingerprint for fingerprint, _ in targets}) == 3
+    assert targets[2][1] == "ducklake postgres://localhost:1/lake#ducklake with data in /tmp/lake"
