@@ -23,7 +23,7 @@ from task_history_cli.runtime.views import opened
 from tests.destinations.bigquery.emulator import PROJECT, Emulator
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support import made_warehouse
-from tests.unit.views.test_readme_queries import blocks
+from tests.unit.views.test_query_page import blocks
 from tests.unit.views.test_views import access as file_access
 
 TYPES = {
