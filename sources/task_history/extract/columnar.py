@@ -190,7 +190,9 @@ class ColumnReader:
         others = [name for name in rows.column_names if not self._is_exact(name, rows[name])]
         rows.validate(full=True)
         identities = rows[self.identity]
-        starts, ended = (instants(rows[name].combine_chunks()) for name in (self.started, self.form.ended))
+        starts, ended = (
+            instants(rows[name].combine_chunks()) for name in (self.started, self.form.open_rule.end)
+        )
         lengths = pc.list_value_length(lists).to_pylist()
         if (
             None in totals

@@ -201,13 +201,10 @@ def columnar_executions(
 
     size = len(rows)
     kept = stamp.undocumented.kept_in_columns(table, rows)
-    status, ended = (kept.get(key, pa.nulls(size, pa.string())) for key in (form.status, form.ended))
-    reached_end = pc.or_(
-        pc.is_in(status, value_set=pa.array(sorted(form.terminal))),
-        pc.fill_null(pc.not_equal(ended, ""), False),
-    )
-    resolution = pc.if_else(reached_end, "ended", pa.scalar(None, pa.string()))
-    own = _own_columns(stamp, is_open=pc.invert(reached_end), resolution=resolution, read_by=read_by)
+    status, end = (kept.get(key, pa.nulls(size, pa.string())) for key in ("status", form.open_rule.end))
+    are_open = form.open_rule.are_open(status, end)
+    resolution = pc.if_else(are_open, pa.scalar(None, pa.string()), "ended")
+    own = _own_columns(stamp, is_open=are_open, resolution=resolution, read_by=read_by)
     own["status_seen_at"] = stamp.at
     types = {column.name: ARROW[column.type] for column in table.columns}
     for name in own.keys() - {"is_open", "resolution"}:

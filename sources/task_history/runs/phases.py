@@ -104,7 +104,7 @@ def window_chunk(
     in_columns = []
     if form is not None:
         number += sum(map(len, columnar))
-        failed = sum(page_rows.count(form.status, system.failed_statuses) for page_rows in columnar)
+        failed = sum(page_rows.count("status", system.failed_statuses) for page_rows in columnar)
         tally.add_listed(number - len(rows), failed)
         kept = context.columns_without_left_out(columnar)
         not_written += number - len(rows) - sum(map(len, kept))

@@ -9,7 +9,16 @@ from functools import cache
 from ..core.errors import UsageError
 from .protocol import System
 
-_NOT_SYSTEMS = {"ids", "parsing", "person", "protocol", "common_settings", "common_tables"}
+_NOT_SYSTEMS = {
+    "ids",
+    "parsing",
+    "person",
+    "protocol",
+    "common_settings",
+    "common_tables",
+    "statuses",
+    "view_mapping",
+}
 
 
 @cache

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 from ..core.models import Column, Json, Page, Request, Row, Table, Window
 from .common_settings import SystemSettings
 from .person import Person
+from .statuses import OpenRule
+from .view_mapping import Views
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -108,72 +110,17 @@ class Payload:
 GONE_STATUSES = (404, 410)
 """The HTTP statuses by which an API says that it does not hold, or no longer holds, what was asked for."""
 
-STATUSES: Mapping[str, str] = {
-    "queued": "It has not begun yet.",
-    "running": "It is running.",
-    "waiting": "It waits for something: a time, an event, a person.",
-    "succeeded": "It ended well.",
-    "partial": "It ended, and a part of it failed.",
-    "failed": "It ended with an error.",
-    "cancelled": "It was ended early.",
-    "skipped": "It was not to run: a branch that was not taken.",
-    "unresolved": "It is not open any more, and how it ended is not known.",
-    "unknown": "The vendor's status has no meaning here.",
-}
-"""The statuses of the views. A system gives them for its own; ``unresolved`` and ``unknown`` are found by themselves."""
-ENDED_STATUSES = frozenset({"succeeded", "partial", "failed", "cancelled", "skipped"})
-"""Those of ``STATUSES`` that never change any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewMapping:
-    """One kind of a system's rows in the views, as DuckDB SQL that sqlglot translates to BigQuery.
-
-    Instants that partition the tables are given as the bare column, so that filters by them prune.
-    """
-
-    rows: str
-    """The FROM clause, with the dataset's tables in braces: ``{workflow_executions} AS e``."""
-    columns: Mapping[str, str]
-    """Expressions over ``rows`` by column of the views. A column that is left out is NULL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """A system's part of the views over all systems; ``views/relations.py`` lists the possible columns."""
-
-    statuses: Mapping[str, str]
-    """The vendor's status of an execution or step, in any capitals → one of ``STATUSES``."""
-    executions: ViewMapping
-    steps: ViewMapping | None = None
-    """None where the vendor has no steps."""
-    payloads: ViewMapping | None = None
-    """None where the vendor has no payloads."""
-    details: ViewMapping | None = None
-    """The log of the executions whose steps were asked for; None where the vendor has no steps."""
-    billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
-    """Why the sum of the vendor's task counts is not its invoice."""
-
-    @property
-    def ended_statuses(self) -> frozenset[str]:
-        """The vendor's statuses of executions and steps that never change any more, as ``statuses`` spells them."""
-        return frozenset(status for status, meaning in self.statuses.items() if meaning in ENDED_STATUSES)
-
 
 @dataclass(frozen=True, slots=True)
 class PageForm:
-    """The documented form of a list's answer, an object, and the fields that show whether a row is open."""
+    """The documented form of a list's answer, an object."""
 
     rows: str
     """The key of the rows, which are objects of texts, numbers and booleans."""
     total: str
     """The key of the total number of rows."""
-    status: str
-    """The key of a row's status."""
-    ended: str
-    """The key of a row's field that is set once the execution has ended."""
-    terminal: frozenset[str]
-    """The terminal statuses."""
+    open_rule: OpenRule
+    """The rule behind ``System.is_open``, which has a key for the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from .. import systems
 from ..core.models import Table
-from ..systems.protocol import STATUSES, System
+from ..systems.protocol import System
+from ..systems.statuses import STATUSES
 from ..warehouse import tables
 from ..warehouse.left_out import FORGOTTEN
 from .dialects import DATASET

@@ -14,7 +14,8 @@ from .. import systems
 from ..core.columns import LOADED_AT, OCCURRENCE
 from ..core.models import Table
 from ..settings_accounts import Account
-from ..systems.protocol import System, ViewMapping, Views
+from ..systems.protocol import System
+from ..systems.view_mapping import ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
 from .files import View

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.systems.protocol import STATUSES
+from task_history.systems.statuses import STATUSES
 from task_history.views import create as creating
 from task_history.views.access import Access
 from task_history.views.check import findings

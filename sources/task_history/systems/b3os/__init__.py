@@ -23,6 +23,7 @@ from ..parsing import instant, instant_or_millis, not_stored, rows_under, rows_w
 from ..person import Person
 from ..protocol import GONE_STATUSES, Access, Detail, Details, Filters, Listing, Statistics, System
 from .settings import BUCKETS, RATE_LIMIT, B3osSettings
+from .statuses import FAILED, FAILED_RUNS, OPEN_RULE, RUN_OPEN_RULE
 from .tables import (
     BY_SOURCE,
     BY_STATUS,
@@ -41,10 +42,6 @@ from .tables import (
 _DOCS_URL = "https://docs.b3os.org/api/introduction"
 PAGE = 100
 _MARK = "[redacted]"
-ENDED = frozenset(status for status in VIEWS.ended_statuses if status.startswith("workflow_"))
-"""Statuses of executions that have ended."""
-RUN_ENDED = VIEWS.ended_statuses - ENDED - {"skipped"}
-"""Statuses of runs that have ended; only a step is skipped."""
 _TIMES = ("createdAt", "startedAt", "finishedAt", "updatedAt")
 _STATISTICS = {
     "timeSeries": STATS,
@@ -118,10 +115,6 @@ def runs_request(
     return Request("list", "/v1/runs", _paged(offset))
 
 
-def is_run_open(row: Row) -> bool:
-    return str(row.get("status") or "") not in RUN_ENDED and instant_or_millis(row.get("finishedAt")) is None
-
-
 def run_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
     return Request("execution", path_of("/v1/runs", execution_id), is_partial=True)
 
@@ -158,10 +151,6 @@ def list_request(
     values: B3osSettings, window: Window | None, *, offset: int = 0, filters: Filters | None = None
 ) -> Request:
     return Request("list", "/v1/executions", _paged(offset))
-
-
-def is_open(row: Row) -> bool:
-    return str(row.get("status") or "") not in ENDED and instant_or_millis(row.get("finishedAt")) is None
 
 
 def execution_request(values: B3osSettings, execution_id: str, partition: str) -> Request:
@@ -366,11 +355,11 @@ _RUNS = System(
     executions=RUNS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("startedAt")),
-    is_open=is_run_open,
+    is_open=RUN_OPEN_RULE.is_open,
     started_column="started_at",
     workflow_column="workflow_id",
     person=Person("triggered_by"),
-    failed_statuses=("failure",),
+    failed_statuses=FAILED_RUNS,
     listing=Listing(kind="full_scan", page_size=PAGE, request=runs_request, read=read_runs_page),
     details=Details(
         steps=NODES,
@@ -393,12 +382,12 @@ SYSTEM = System(
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("createdAt")),
-    is_open=is_open,
+    is_open=OPEN_RULE.is_open,
     started_column="created_at",
     workflow_column="workflow_id",
     # Who began an execution need not be named by its run.
     person=Person("initiated_by_id", linked={"workflow_run_id": RUNS.name}),
-    failed_statuses=("workflow_failed",),
+    failed_statuses=FAILED,
     listing=Listing(kind="full_scan", page_size=PAGE, request=list_request, read=read_page),
     details=Details(
         steps=EVENTS,

@@ -7,14 +7,11 @@ from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
-    error_in,
     executions_table,
-    shown_executions,
-    shown_payloads,
-    shown_steps,
     steps_table,
 )
-from ..protocol import ViewMapping, Views
+from ..view_mapping import ViewMapping, Views, error_in, shown_executions, shown_payloads, shown_steps
+from .statuses import MEANINGS
 
 _COUNTS = (
     bigint("total", "Executions in it.", "total"),
@@ -287,27 +284,7 @@ _DETAILED = (
 )
 
 VIEWS = Views(
-    statuses={
-        "awaiting_payment": "queued",
-        "payment_confirmed": "queued",
-        "workflow_queued": "queued",
-        "workflow_running": "running",
-        "workflow_waiting": "waiting",
-        "workflow_succeeded": "succeeded",
-        "workflow_partial": "partial",
-        "workflow_failed": "failed",
-        "workflow_cancelled": "cancelled",
-        "pending": "queued",
-        "scheduled": "queued",
-        "running": "running",
-        "auto_swapping": "running",
-        "waiting": "waiting",
-        "success": "succeeded",
-        "partial": "partial",
-        "failure": "failed",
-        "cancelled": "cancelled",
-        "skipped": "skipped",
-    },
+    statuses=MEANINGS,
     executions=shown_executions(
         _SHOWN,
         {

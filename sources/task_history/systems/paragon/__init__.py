@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.fields import apart
-from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
+from ...core.models import MS, Json, Page, Request, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, instant_or_millis, not_stored, rows_with_id
+from ..parsing import instant, not_stored, rows_with_id
 from ..person import Person
 from ..protocol import (
     Access,
@@ -28,12 +28,8 @@ from ..protocol import (
     System,
 )
 from .settings import RATE_LIMIT, ParagonSettings
+from .statuses import FAILED, OPEN, OPEN_RULE
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
-
-# Task History filters by four statuses; the dashboard knows more. A status not listed here is
-# open until the execution has an end date.
-# https://docs.useparagon.com/workflows/viewing-workflow-executions
-TERMINAL = VIEWS.ended_statuses
 
 _PARAMS = {item.name: item.param for item in FILTERS}
 _ROW_FIELDS = frozenset(column.source for column in EXECUTIONS.columns if column.source)
@@ -106,10 +102,6 @@ def read_page(data: Json) -> Page:
         more=bool(data["nextLink"]) if "nextLink" in data else None,
         rejected=rejected,
     )
-
-
-def is_open(row: Row) -> bool:
-    return str(row.get("status")) not in TERMINAL and instant_or_millis(row.get("dateEnded")) is None
 
 
 def execution_request(values: ParagonSettings, execution_id: str, partition: str) -> Request:
@@ -190,18 +182,18 @@ SYSTEM = System(
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("dateStarted")),
-    is_open=is_open,
+    is_open=OPEN_RULE.is_open,
     started_column="date_started",
     workflow_column="workflow_id",
     person=Person("user_id"),
-    open_statuses=("EXECUTING", "DELAYED"),
-    failed_statuses=("FAILED",),
+    open_statuses=OPEN,
+    failed_statuses=FAILED,
     listing=Listing(
         kind="sorted",
         page_size=100,
         request=list_request,
         read=read_page,
-        page_form=PageForm("workflowExecutions", "total", "status", "dateEnded", TERMINAL),
+        page_form=PageForm("workflowExecutions", "total", OPEN_RULE),
         filters=FILTERS,
         filters_by_status=True,
     ),

@@ -7,15 +7,13 @@ from ...core.models import Table
 from ..common_tables import (
     UNREADABLE,
     details_log,
-    details_log_mapping,
-    error_in,
     executions_table,
-    shown_executions,
-    shown_payloads,
-    shown_steps,
     steps_table,
 )
-from ..protocol import Filter, Views
+from ..protocol import Filter
+from ..statuses import one_of
+from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
+from .statuses import FILTERED, MEANINGS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -129,19 +127,7 @@ WORKFLOWS = Table(
 )
 
 VIEWS = Views(
-    # Beside those of the API's filter, the dashboard's words for what has not begun, or is held up by a rate limit.
-    # https://docs.useparagon.com/workflows/viewing-workflow-executions
-    statuses={
-        "QUEUED": "queued",
-        "NOT_STARTED": "queued",
-        "PAUSED": "waiting",
-        "EXECUTING": "running",
-        "DELAYED": "waiting",
-        "SUCCEEDED": "succeeded",
-        "FAILED": "failed",
-        "CANCELLED": "cancelled",
-        "CANCELED": "cancelled",
-    },
+    statuses=MEANINGS,
     executions=shown_executions(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.workflow_id = e.workflow_id",
         {
@@ -184,13 +170,7 @@ VIEWS = Views(
 
 # https://docs.useparagon.com/apis/task-history: the filters of the list
 FILTERS = (
-    Filter(
-        "status",
-        "status",
-        "status",
-        "EXECUTING, DELAYED, SUCCEEDED or FAILED",
-        ("EXECUTING", "DELAYED", "SUCCEEDED", "FAILED"),
-    ),
+    Filter("status", "status", "status", one_of(FILTERED), FILTERED),
     Filter("workflow", "workflowId", "workflow_id", "a workflow's id"),
     Filter("user", "userId", "user_id", "a Connected User, as the app names it"),
     Filter("integration", "integration", None, "an integration, such as salesforce"),

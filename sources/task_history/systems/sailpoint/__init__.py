@@ -17,7 +17,7 @@ from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
-from ..parsing import instant, instant_or_millis, not_stored, rows_with_id, timed
+from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
     Detail,
@@ -30,28 +30,23 @@ from ..protocol import (
     Token,
     Workflows,
 )
+from ..statuses import one_of
 from .settings import RATE_LIMIT, SailPointSettings
-from .tables import BEGUN, DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
+from .statuses import FAILED, FILTERED, OF_STEPS, OPEN_RULE
+from .tables import DETAILS, EVENTS, EXECUTIONS, VIEWS, WORKFLOWS
 
 PAGE = 250
 _PAGED_WORKFLOWS = ("v3", "beta")
 _WITH_HISTORY_V2 = ("v2025", "v2026", "v1")
-TERMINAL = frozenset(map(str.lower, VIEWS.ended_statuses))
 _COUNTED_FORMS = 2
 """How many forms of the filter are tried with the parameter that asks for a count."""
 _TENANT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TIMES = ("startTime", "closeTime")
-_LAST_WORD = re.compile(f"({'|'.join(sorted({*BEGUN, *VIEWS.ended_statuses}))})$")
+_LAST_WORD = re.compile(f"({'|'.join(sorted(OF_STEPS))})$")
 
 FILTERS = (
     Filter("workflow", "id", "workflow_id", "a workflow's id"),
-    Filter(
-        "status",
-        "status",
-        "status",
-        "Completed, Failed, Canceled, Running, Executing or Queued",
-        ("Completed", "Failed", "Canceled", "Running", "Executing", "Queued"),
-    ),
+    Filter("status", "status", "status", one_of(FILTERED), FILTERED),
 )
 
 
@@ -183,14 +178,6 @@ def read_page(data: Json) -> Page:
     return Page(list(map(_execution, rows)), total=None, more=None, rejected=rejected)
 
 
-def is_open(row: Row) -> bool:
-    """Whether it may still change: it has no end, and no status that ``statuses`` of ``tables`` makes final."""
-    return (
-        str(row.get("status") or "").lower() not in TERMINAL
-        and instant_or_millis(row.get("closeTime")) is None
-    )
-
-
 def execution_request(values: SailPointSettings, execution_id: str, partition: str) -> Request:
     # Only an ORG_ADMIN may read one execution; others may list them.
     return Request("execution", _single(values, execution_id), is_partial=True)
@@ -318,10 +305,10 @@ SYSTEM = System(
     executions=EXECUTIONS,
     identity=lambda row: str(row["id"]),
     started_at=lambda row: instant(row.get("startTime")),
-    is_open=is_open,
+    is_open=OPEN_RULE.is_open,
     started_column="start_time",
     workflow_column="workflow_id",
-    failed_statuses=("Failed",),
+    failed_statuses=FAILED,
     listing=Listing(
         kind="unsorted",
         page_size=PAGE,

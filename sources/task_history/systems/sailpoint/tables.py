@@ -7,15 +7,12 @@ from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
-    details_log_mapping,
-    error_in,
     executions_table,
-    shown_executions,
-    shown_steps,
     steps_table,
     timestamp_columns,
 )
-from ..protocol import Views
+from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_steps
+from .statuses import BEGUN, MEANINGS
 
 EXECUTIONS = executions_table(
     "workflow_executions",
@@ -109,9 +106,6 @@ WORKFLOWS = Table(
     ),
 )
 
-BEGUN = ("Scheduled", "Initiated", "Started")
-"""The last words of an event's type by which a step has not ended yet."""
-
 # A history names no steps: those of one name, in their order, are scheduled, started and ended.
 _STEP = (
     "(SELECT n.workflow_execution_id, n.step_name, max(n.technical_name) AS technical_name, n.place, "
@@ -127,20 +121,7 @@ _STEP = (
 )
 
 VIEWS = Views(
-    statuses={
-        "Queued": "queued",
-        "Running": "running",
-        "Executing": "running",
-        "Completed": "succeeded",
-        "Failed": "failed",
-        "TimedOut": "failed",
-        "Canceled": "cancelled",
-        "Cancelled": "cancelled",
-        "Terminated": "cancelled",
-        "Scheduled": "queued",
-        "Initiated": "queued",
-        "Started": "running",
-    },
+    statuses=MEANINGS,
     executions=shown_executions(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.id = e.workflow_id",
         {

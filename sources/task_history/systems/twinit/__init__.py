@@ -33,6 +33,7 @@ from ..protocol import (
     Workflows,
 )
 from .settings import RATE_LIMIT, TwinitSettings
+from .statuses import FAILED, UNLOGGED, is_open, is_task_open
 from .tables import DEFS, DETAILS, LOGS, RUNS, TASKS, VIEWS
 from .tasks import LOOPS_READ_ONCE, merge_tasks, tasks_in
 
@@ -40,11 +41,6 @@ PAGE = 100
 _ROOT = "/workflowsvc/api/v1"
 _MIN_PAGE_SIZE = 10
 """Rows per page of a server that ignores the page size."""
-_TASK_ENDED = VIEWS.ended_statuses
-ENDED = _TASK_ENDED - {"FAILED_WITH_TERMINAL_ERROR", "SKIPPED"}
-"""Statuses of runs that have ended; the others are of tasks only."""
-_FAILED = tuple(status for status, meaning in VIEWS.statuses.items() if meaning in ("failed", "partial"))
-_UNLOGGED = frozenset({"QUEUED", "SCHEDULED", "SKIPPED"})
 _LOOP, _USER_INPUT = "DO_WHILE", "USER_INPUT"
 _TIMES = ("_createdAt", "_updatedAt")
 _LINE = re.compile(
@@ -143,10 +139,6 @@ def started_at(row: Row) -> datetime | None:
     return instant(row.get("_createdAt"))
 
 
-def is_open(row: Row) -> bool:
-    return str(row.get("_status") or row.get("status") or "").upper() not in ENDED
-
-
 def execution_request(values: TwinitSettings, execution_id: str, partition: str) -> Request:
     return Request(
         "execution",
@@ -230,8 +222,8 @@ def _more(
 
 def _is_logged(values: TwinitSettings, status: str) -> bool:
     if values.task_logs == "failed":
-        return status in _FAILED
-    return values.task_logs == "all" and status not in _UNLOGGED
+        return status in FAILED
+    return values.task_logs == "all" and status not in UNLOGGED
 
 
 def _run(row: Row) -> Row:
@@ -256,7 +248,7 @@ def waits_for(detail: Detail, input_id: str) -> bool:
     # Which of a task's fields holds the input's id is not documented, nor the status of a task that waits.
     if not is_open(detail.execution):
         return False
-    waiting = [task for task in detail.steps if str(task.get("_status") or "").upper() not in _TASK_ENDED]
+    waiting = [task for task in detail.steps if is_task_open(task)]
     # A run may leave its tasks out, and does leave out those within a loop.
     if not detail.steps or any(str(task.get("_type") or "").upper() == _LOOP for task in waiting):
         return True
@@ -387,7 +379,7 @@ SYSTEM = System(
     is_open=is_open,
     started_column="created_at",
     workflow_column="workflow_def_id",
-    failed_statuses=_FAILED,
+    failed_statuses=FAILED,
     listing=Listing(
         kind="full_scan",
         page_size=PAGE,

@@ -7,16 +7,12 @@ from ...core.models import Table
 from ..common_tables import (
     PROVENANCE,
     details_log,
-    details_log_mapping,
-    error_in,
     executions_table,
-    shown_executions,
-    shown_payloads,
-    shown_steps,
     steps_table,
     timestamp_columns,
 )
-from ..protocol import Views
+from ..view_mapping import Views, details_log_mapping, error_in, shown_executions, shown_payloads, shown_steps
+from .statuses import MEANINGS
 
 RUNS = executions_table(
     "workflow_runs",
@@ -114,22 +110,7 @@ DEFS = Table(
 )
 
 VIEWS = Views(
-    statuses={
-        "QUEUED": "queued",
-        "SCHEDULED": "queued",
-        "RUNNING": "running",
-        "IN_PROGRESS": "running",
-        "PAUSED": "waiting",
-        "COMPLETED": "succeeded",
-        "COMPLETED_WITH_ERRORS": "partial",
-        "FAILED": "failed",
-        "FAILED_WITH_TERMINAL_ERROR": "failed",
-        "TIMED_OUT": "failed",
-        "TERMINATED": "cancelled",
-        "CANCELED": "cancelled",
-        "CANCELLED": "cancelled",
-        "SKIPPED": "skipped",
-    },
+    statuses=MEANINGS,
     executions=shown_executions(
         "{workflow_runs} AS e LEFT JOIN {workflow_defs} AS w ON w.id = e.workflow_def_id",
         {

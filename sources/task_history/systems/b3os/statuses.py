@@ -1,0 +1,38 @@
+"""B3OS's statuses: what each means in the views, which leave an execution or a run open, and which are failures."""
+
+from __future__ import annotations
+
+from ..statuses import OpenRule
+
+# https://docs.b3os.org/api/reference/get-v1-executions
+_OF_EXECUTIONS = {
+    "awaiting_payment": "queued",
+    "payment_confirmed": "queued",
+    "workflow_queued": "queued",
+    "workflow_running": "running",
+    "workflow_waiting": "waiting",
+    "workflow_succeeded": "succeeded",
+    "workflow_partial": "partial",
+    "workflow_failed": "failed",
+    "workflow_cancelled": "cancelled",
+}
+# https://docs.b3os.org/api/reference/get-v1-workflows-id-runs
+_OF_RUNS = {
+    "pending": "queued",
+    "scheduled": "queued",
+    "running": "running",
+    "auto_swapping": "running",
+    "waiting": "waiting",
+    "success": "succeeded",
+    "partial": "partial",
+    "failure": "failed",
+    "cancelled": "cancelled",
+}
+_OF_STEPS_ONLY = {"skipped": "skipped"}
+MEANINGS = {**_OF_EXECUTIONS, **_OF_RUNS, **_OF_STEPS_ONLY}
+
+FAILED = ("workflow_failed",)
+FAILED_RUNS = ("failure",)
+
+OPEN_RULE = OpenRule.of(_OF_EXECUTIONS, end="finishedAt")
+RUN_OPEN_RULE = OpenRule.of(_OF_RUNS, end="finishedAt")

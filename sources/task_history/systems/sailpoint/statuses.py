@@ -1,0 +1,31 @@
+"""SailPoint's statuses: what each means in the views, which leave an execution open, and which one is a failure."""
+
+from __future__ import annotations
+
+from ..statuses import OpenRule, ended
+
+# https://developer.sailpoint.com/docs/api/v2025/workflows, and what servers are known to send beside
+_OF_EXECUTIONS = {
+    "Queued": "queued",
+    "Running": "running",
+    "Executing": "running",
+    "Completed": "succeeded",
+    "Failed": "failed",
+    "TimedOut": "failed",
+    "Canceled": "cancelled",
+    "Cancelled": "cancelled",
+    "Terminated": "cancelled",
+}
+_OF_BEGUN_STEPS = {"Scheduled": "queued", "Initiated": "queued", "Started": "running"}
+MEANINGS = {**_OF_EXECUTIONS, **_OF_BEGUN_STEPS}
+
+BEGUN = tuple(_OF_BEGUN_STEPS)
+"""The last words of an event's type by which a step has not ended yet."""
+OF_STEPS = (*BEGUN, *ended(MEANINGS))
+"""The last words of an event's type that tell of a step."""
+
+FAILED = ("Failed",)
+FILTERED = ("Completed", *FAILED, "Canceled", "Running", "Executing", "Queued")
+"""The values of the list's filter."""
+
+OPEN_RULE = OpenRule.of(_OF_EXECUTIONS, end="closeTime")
