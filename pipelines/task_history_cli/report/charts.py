@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import altair as alt
@@ -11,19 +12,30 @@ from .data import Report, Rows
 
 OUTCOMES = {"other executions": "#5b8db8", "failed": "#d1495b"}
 STATES = {"verified": "#4a9d6f", "unverified": "#e0a83e", "partial": "#7fa8d1", "missing": "#d1495b"}
-_NONE = "(not known)"
+LABELS = 16
+"""Days that have a label, at most; a narrow page leaves out more."""
+EXTENT = 64
+"""Pixels to the left of each chart, so that the days of all charts stand below each other."""
 
 
 def charts(report: Report) -> Mapping[str, dict[str, Any]]:
-    """The Vega-Lite specification of each chart, by section; sections without rows have none."""
-    specs = {
-        "days": _days(report.days) if report.days else None,
-        "rates": _rates(report.days) if report.days else None,
-        "integrations": _integrations(report.integrations) if report.integrations else None,
-        "steps": _steps(report.steps) if report.steps else None,
-        "coverage": _coverage(report.coverage) if report.coverage else None,
+    """The Vega-Lite specification of each chart, by name; charts without rows have none.
+
+    All are about the same days, which stand at the same place in each.
+    """
+    days = _days_of(report)
+    drawn = {
+        "days": _executions(report.days, days) if report.days else None,
+        "rates": _rates(report.days, days) if report.days else None,
+        "coverage": _coverage(report.coverage, days) if report.coverage else None,
     }
-    return {name: _whole(chart) for name, chart in specs.items() if chart is not None}
+    return {name: _whole(chart) for name, chart in drawn.items() if chart is not None}
+
+
+def _days_of(report: Report) -> list[str]:
+    """Every day of the period."""
+    number = (report.window.end - report.window.start).days
+    return [(report.window.start + timedelta(days=index)).date().isoformat() for index in range(number)]
 
 
 def _whole(chart: Any) -> dict[str, Any]:
@@ -44,27 +56,15 @@ def _whole(chart: Any) -> dict[str, Any]:
             tickColor="currentColor",
         )
         .configure_legend(**ink)
+        .configure_title(color="currentColor", anchor="start", fontSize=11, fontWeight="normal")
         .configure_view(stroke=None)
     )
     spec: dict[str, Any] = made.to_dict()
     return spec
 
 
-def _chart(values: list[dict[str, Any]], *, height: int) -> Any:
-    return alt.Chart(alt.Data(values=values), height=height)  # type: ignore[no-untyped-call]
-
-
-def _day(row: Mapping[str, Any]) -> str:
-    return str(row["day"].isoformat())
-
-
-def _parts(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Failed and other executions as the two parts of a stacked bar."""
-    failed = row["failures"]
-    return [
-        {"outcome": "other executions", "executions": row["executions"] - failed, "place": 1},
-        {"outcome": "failed", "executions": failed, "place": 0},
-    ]
+def _chart(values: list[dict[str, Any]], *, height: int, **options: Any) -> Any:
+    return alt.Chart(alt.Data(values=values), height=height, **options)  # type: ignore[no-untyped-call]
 
 
 def _coloured(field: str, colours: Mapping[str, str]) -> Any:
@@ -72,29 +72,60 @@ def _coloured(field: str, colours: Mapping[str, str]) -> Any:
     return alt.Color(field, scale=scale, legend=alt.Legend(orient="top", title=None, columns=4))
 
 
-def _days(rows: Rows) -> Any:
-    values = [{"day": _day(row), **part} for row in rows for part in _parts(row)]
+def _day_axis(days: Sequence[str], *, is_labelled: bool = True) -> Any:
+    """The days as places in a row: the warehouse's days in each time zone of a browser, at one width in each chart."""
+    step = max(1, -(-len(days) // LABELS))
+    axis = alt.Axis(
+        values=list(days[::step]),
+        labelExpr="utcFormat(toDate(datum.value + 'T00:00:00Z'), '%d %b')",
+        labelAngle=0,
+        labelOverlap="greedy",
+        labelSeparation=4,
+        labels=is_labelled,
+    )
+    return alt.X("day:O", title=None, scale=alt.Scale(domain=list(days)), axis=axis)
+
+
+def _value_axis(**options: Any) -> Any:
+    return alt.Axis(minExtent=EXTENT, maxExtent=EXTENT, labelLimit=EXTENT - 8, **options)
+
+
+def _day_tooltip() -> Any:
+    return alt.Tooltip("text:N", title="day")
+
+
+def _texts(row: Mapping[str, Any]) -> dict[str, str]:
+    return {"day": row["day"].isoformat(), "text": f"{row['day']:%a %d %b %Y}"}
+
+
+def _executions(rows: Rows, days: Sequence[str]) -> Any:
+    values = [
+        {
+            **_texts(row),
+            "failed": row["failures"],
+            "other executions": row["executions"] - row["failures"],
+        }
+        for row in rows
+    ]
     return (
-        _chart(values, height=220)
+        _chart(values, height=200)
+        .transform_fold(list(OUTCOMES), as_=["outcome", "executions"])
+        .transform_calculate(place="datum.outcome === 'failed' ? 0 : 1")
         .mark_bar()
         .encode(
-            x=alt.X("utcyearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
-            y=alt.Y("executions:Q", title="executions"),
+            x=_day_axis(days),
+            y=alt.Y("executions:Q", title=None, axis=_value_axis(tickMinStep=1)),
             color=_coloured("outcome:N", OUTCOMES),
             order=alt.Order("place:Q"),
-            tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="day (UTC)", format="%a %d %b %Y"),
-                alt.Tooltip("outcome:N"),
-                alt.Tooltip("executions:Q", format=","),
-            ],
+            tooltip=[_day_tooltip(), alt.Tooltip("outcome:N"), alt.Tooltip("executions:Q", format=",")],
         )
     )
 
 
-def _rates(rows: Rows) -> Any:
+def _rates(rows: Rows, days: Sequence[str]) -> Any:
     values = [
         {
-            "day": _day(row),
+            **_texts(row),
             "rate": row["failure_rate"],
             "executions": row["executions"],
             "failed": row["failures"],
@@ -103,13 +134,13 @@ def _rates(rows: Rows) -> Any:
         if row["executions"]
     ]
     return (
-        _chart(values, height=140)
-        .mark_line(color=OUTCOMES["failed"], point={"color": OUTCOMES["failed"], "size": 40})
+        _chart(values, height=120, title="failure rate")
+        .mark_line(color=OUTCOMES["failed"], point={"color": OUTCOMES["failed"], "size": 30})
         .encode(
-            x=alt.X("utcyearmonthdate(day):T", title=None, axis=alt.Axis(format="%d %b", labelOverlap=True)),
-            y=alt.Y("rate:Q", title="failure rate", axis=alt.Axis(format=".0%")),
+            x=_day_axis(days),
+            y=alt.Y("rate:Q", title=None, axis=_value_axis(format=".0%", tickCount=4)),
             tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="day (UTC)", format="%a %d %b %Y"),
+                _day_tooltip(),
                 alt.Tooltip("rate:Q", title="failure rate", format=".1%"),
                 alt.Tooltip("failed:Q", format=","),
                 alt.Tooltip("executions:Q", format=","),
@@ -118,85 +149,28 @@ def _rates(rows: Rows) -> Any:
     )
 
 
-def _integrations(rows: Rows) -> Any:
-    values = [
-        {"integration": row["integration"] or _NONE, "rate": row["failure_rate"], **part}
-        for row in rows
-        for part in _parts(row)
-    ]
-    order = [row["integration"] or _NONE for row in rows]
-    return (
-        _chart(values, height=26 * len(rows))
-        .mark_bar()
-        .encode(
-            y=alt.Y("integration:N", title=None, sort=order, axis=alt.Axis(labelLimit=110)),
-            x=alt.X("executions:Q", title="executions", axis=alt.Axis(labelOverlap=True)),
-            color=_coloured("outcome:N", OUTCOMES),
-            order=alt.Order("place:Q"),
-            tooltip=[
-                alt.Tooltip("integration:N"),
-                alt.Tooltip("outcome:N"),
-                alt.Tooltip("executions:Q", format=","),
-                alt.Tooltip("rate:Q", title="failure rate", format=".1%"),
-            ],
-        )
-    )
-
-
-def _steps(rows: Rows) -> Any:
+def _coverage(rows: Rows, days: Sequence[str]) -> Any:
     values = [
         {
-            # Two steps of one kind are two bars.
-            "step": f"{row['step_name'] or row['step_type']} {str(row['step_id'] or '')[:6]}",
-            "p50": row["p50_duration_ms"] / 1000,
-            "p95": row["p95_duration_ms"] / 1000,
-            "runs": row["runs"],
-        }
-        for row in rows
-    ]
-    base = _chart(values, height=24 * len(rows)).encode(
-        y=alt.Y(
-            "step:N", title=None, sort=[value["step"] for value in values], axis=alt.Axis(labelLimit=130)
-        ),
-        tooltip=[
-            alt.Tooltip("step:N"),
-            alt.Tooltip("p50:Q", title="half within (s)", format=",.1f"),
-            alt.Tooltip("p95:Q", title="95 of 100 within (s)", format=",.1f"),
-            alt.Tooltip("runs:Q", format=","),
-        ],
-    )
-    bars = base.mark_bar(color="#5b8db8").encode(
-        x=alt.X("p95:Q", title="seconds: bar 95 of 100, tick half", axis=alt.Axis(labelOverlap=True))
-    )
-    return bars + base.mark_tick(color="#e0a83e", thickness=3).encode(x="p50:Q")
-
-
-def _coverage(rows: Rows) -> Any:
-    values = [
-        {
-            "whose": " ".join(filter(None, (row["system"], row["instance"]))),
-            "day": _day(row),
+            **_texts(row),
+            "account": " ".join(filter(None, (row["system"], row["instance"]))),
             "state": row["state"],
             "executions": row["executions"],
             "counted": row["api_total"],
         }
         for row in rows
     ]
-    whose = len({value["whose"] for value in values})
+    accounts = len({value["account"] for value in values})
     return (
-        _chart(values, height=36 * whose)
+        _chart(values, height=30 * accounts)
         .mark_rect(stroke="currentColor", strokeOpacity=0.25, strokeWidth=0.5)
         .encode(
-            x=alt.X(
-                "utcyearmonthdate(day):O",
-                title=None,
-                axis=alt.Axis(format="%d %b", labelOverlap=True, labelAngle=0),
-            ),
-            y=alt.Y("whose:N", title=None, axis=alt.Axis(labelLimit=90)),
+            x=_day_axis(days),
+            y=alt.Y("account:N", title=None, axis=_value_axis()),
             color=_coloured("state:N", STATES),
             tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="day (UTC)", format="%a %d %b %Y"),
-                alt.Tooltip("whose:N", title="system"),
+                _day_tooltip(),
+                alt.Tooltip("account:N"),
                 alt.Tooltip("state:N"),
                 alt.Tooltip("executions:Q", format=","),
                 alt.Tooltip("counted:Q", title="the vendor counts", format=","),

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from task_history import systems
 from task_history.core.models import Window
+from task_history.views import create
 from task_history.views.access import Access
 from task_history.views.create import lacking_columns
-from task_history.views.dialects import rendered
+from task_history.views.dialects import DATASET, named, rendered
 from task_history.views.files import views
+from task_history.views.relations import relations
+from task_history.warehouse.sql_text import quoted_name
 
 Rows = list[dict[str, Any]]
 
@@ -57,7 +61,7 @@ def report(access: Access, window: Window, *, now: datetime) -> Report:
         ask(_INTEGRATIONS, **days),
         ask(_WORKFLOWS, **days),
         ask(_REASONS, **days),
-        ask(_STEPS, **days),
+        _steps(access, window),
         ask(_QUIET, since=_instant(quiet_since - BEFORE), quiet=_instant(quiet_since), until=days["until"]),
         ask(_STUCK),
         ask("SELECT count(*) AS found FROM stuck_executions")[0]["found"],
@@ -80,10 +84,48 @@ def _asking(access: Access) -> Callable[..., Rows]:
             sql = re.sub(rf"\bFROM {name}\b(?! AS)", f"FROM {view} AS {name}", sql)
             sql = sql.replace(f"FROM {name} AS", f"FROM {view} AS")
         text = rendered(sql, access.dialect, relations={}, views=views().keys(), project=access.project)
-        names, rows = access.query(text)
-        return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        return _rows(access, text)
 
     return ask
+
+
+def _steps(access: Access, window: Window) -> Rows:
+    """The slowest steps, of the view ``step_performance`` as it were if the period alone were loaded."""
+    since, until = _instant(window.start), _instant(window.end)
+    starts = {"executions": "started_at", "steps": "execution_started_at", "details": "execution_started_at"}
+
+    def cut(name: str, sql: str) -> str:
+        if name not in starts:
+            return sql
+        column = starts[name]
+        return f"SELECT * FROM (\n{sql}\n) AS whole WHERE {column} >= {since} AND {column} < {until}"
+
+    def inserted(view: str) -> str:
+        return cut(view, f"SELECT * FROM {quoted_name(DATASET)}.{view}")
+
+    shown = relations(create.datasets(access), views().values())
+    measured = named(
+        views()["step_performance"].sql,
+        {name: cut(name, sql) for name, sql in shown.items()},
+        views().keys(),
+        inserted,
+    )
+    sql = _STEPS.format(waits=_waits()).replace(
+        "FROM measured_steps", f"FROM (\n{measured}\n) AS measured_steps"
+    )
+    return _rows(access, rendered(sql, access.dialect, relations={}, views=(), project=access.project))
+
+
+def _waits() -> str:
+    """The condition of steps that wait on purpose."""
+    shown = {name: system.views for name in systems.names() if (system := systems.find(name)).views}
+    cases = " ".join(f"WHEN '{name}' THEN {own.is_waiting_step}" for name, own in shown.items())
+    return f"CASE system {cases} ELSE FALSE END"
+
+
+def _rows(access: Access, sql: str) -> Rows:
+    names, rows = access.query(sql)
+    return [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
 
 
 def _plain(value: Any) -> Any:
@@ -175,15 +217,10 @@ ORDER BY failures DESC, reason
 _STEPS = f"""
 SELECT
     system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type,
-    count(*) AS runs,
-    count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
-    quantile_disc(duration_ms, 0.5) AS p50_duration_ms,
-    quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
-    max(duration_ms) AS max_duration_ms
-FROM steps
-WHERE execution_started_at >= {{since}} AND execution_started_at < {{until}} AND duration_ms IS NOT NULL
-GROUP BY system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type
-ORDER BY p95_duration_ms DESC, step_id
+    ended_runs, complete_runs, complete_failures, p50_duration_ms, p95_duration_ms, max_duration_ms
+FROM measured_steps
+WHERE ended_runs > 0 AND NOT coalesce({{waits}}, FALSE)
+ORDER BY CASE WHEN ended_runs >= 20 THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id
 LIMIT {TOP}
 """
 

@@ -18,8 +18,21 @@ from ..console.output import duration, minute, scrubbed
 from .charts import charts
 from .data import BEFORE, QUIET, TOP, Report, Rows
 
-Cell = str | list[str]
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A number with a bar behind it; the lengths are shares of the longest bar of the table."""
+
+    text: str
+    length: float
+    marked: float = 0.0
+    """The part of it in the colour of failures."""
+
+
+Cell = str | list[str] | Bar
 _UNKNOWN = "(not known)"
+WIDE = 5
+"""The most columns that a phone shows beside each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,11 @@ class Section:
     nothing: str = ""
     """Text shown instead of an empty table."""
     points: list[str] = field(default_factory=list)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a phone shows each row as a card: there are too many columns to stand beside each other."""
+        return len(self.heads) > WIDE
 
 
 def page(report: Report, title: str) -> str:
@@ -94,6 +112,7 @@ def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
     available = set(drawn)
+    slowest = max([row["p95_duration_ms"] for row in report.steps], default=0) or 1
 
     def of(*names: str) -> list[str]:
         return [name for name in names if name in available]
@@ -113,13 +132,14 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
         Section(
             "integrations",
             "By integration",
-            [],
+            ["The red part of a bar are the executions that failed."],
             ["integration", "executions", "failed", "failure rate", "tasks"],
-            [[row["integration"] or _UNKNOWN, *_counts(row)] for row in report.integrations],
+            [
+                [row["integration"] or _UNKNOWN, bar, *_counts(row)[1:]]
+                for row, bar in zip(report.integrations, _bars(report.integrations), strict=True)
+            ],
             frozenset({1, 2, 3, 4}),
-            frozenset(),
-            of("integrations"),
-            "Nothing began in this time.",
+            nothing="Nothing began in this time.",
         ),
         Section(
             "workflows",
@@ -147,27 +167,26 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
             "steps",
             "Slow steps",
             [
-                f"The {TOP} steps whose 95th of 100 runs took longest, of the executions whose steps are loaded. Steps "
-                "that wait on purpose are among them."
+                f"The {TOP} steps with the longest 95th percentile: 95 of 100 runs took at most so long, and half of "
+                "them at most the median. Of the days on which the steps of all executions are loaded; without steps "
+                "that wait on purpose. Steps that ran fewer than 20 times come last."
             ],
-            ["step", "kind", "workflow", "runs", "failed", "half within", "95 of 100 within", "longest"],
+            ["step", "kind", "workflow", "runs", "failed", "median", "95th percentile", "longest"],
             [
                 [
                     row["step_name"] or str(row["step_id"] or _UNKNOWN)[:8],
                     row["step_type"] or _UNKNOWN,
                     _workflow(row),
-                    _number(row["runs"]),
-                    _number(row["failures"]),
+                    _number(row["complete_runs"]),
+                    _number(row["complete_failures"]),
                     _took(row["p50_duration_ms"]),
-                    _took(row["p95_duration_ms"]),
+                    Bar(_took(row["p95_duration_ms"]), row["p95_duration_ms"] / slowest),
                     _took(row["max_duration_ms"]),
                 ]
                 for row in report.steps
             ],
             frozenset({3, 4, 5, 6, 7}),
-            frozenset(),
-            of("steps"),
-            "No step is loaded.",
+            nothing="On no day of this time are the steps of all executions loaded.",
         ),
         Section(
             "quiet",
@@ -189,16 +208,16 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
             ],
             frozenset({3, 4}),
             frozenset({2}),
-            nothing="Nobody went quiet.",
+            nothing="No user went quiet.",
         ),
         Section(
             "stuck",
             "Stuck executions",
             [
-                f"Open when this was made for longer than 99 of 100 ended executions of their workflow took: "
-                f"{report.stuck_total:,}. The {min(TOP, report.stuck_total)} oldest."
+                "Open for longer, when this was made, than 99 of 100 ended executions of their workflow took, which is "
+                f"the 99th percentile: {report.stuck_total:,}. The {min(TOP, report.stuck_total)} oldest."
             ],
-            ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99 of 100 take"],
+            ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99th percentile"],
             [
                 [
                     row["execution_id"],
@@ -213,7 +232,7 @@ def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
             ],
             frozenset({5, 6}),
             frozenset({4}),
-            nothing="None is.",
+            nothing="There is none.",
         ),
         Section(
             "coverage",
@@ -302,6 +321,12 @@ def _counts(row: Mapping[str, Any]) -> list[str]:
         _rate(row["failure_rate"]),
         _number(row["tasks"]),
     ]
+
+
+def _bars(rows: Rows) -> list[Bar]:
+    """The executions of each row, of which the failed ones are marked."""
+    most = max([row["executions"] for row in rows], default=0) or 1
+    return [Bar(_number(row["executions"]), row["executions"] / most, row["failures"] / most) for row in rows]
 
 
 def _whose(row: Mapping[str, Any]) -> str:

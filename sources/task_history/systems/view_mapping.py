@@ -35,6 +35,8 @@ class Views:
     """None where the vendor has no payloads."""
     details: ViewMapping | None = None
     """The log of the executions whose steps were asked for; None where the vendor has no steps."""
+    is_waiting_step: str = "FALSE"
+    """SQL condition over ``step_type`` of the steps that wait on purpose: their duration says nothing of their speed."""
     billing_caveat: str = "A lower bound: executions that gave no count or are still open take more."
     """Why the sum of the vendor's task counts is not its invoice."""
 

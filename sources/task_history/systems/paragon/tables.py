@@ -128,6 +128,9 @@ WORKFLOWS = Table(
 
 VIEWS = Views(
     statuses=MEANINGS,
+    # Delay steps exist, and how their type is written is not documented beyond CATEGORY/KIND.
+    # https://docs.useparagon.com/workflows/workflow-steps
+    is_waiting_step="upper(step_type) LIKE '%/DELAY%'",
     executions=shown_executions(
         "{workflow_executions} AS e LEFT JOIN {workflows} AS w ON w.workflow_id = e.workflow_id",
         {

@@ -111,6 +111,8 @@ DEFS = Table(
 
 VIEWS = Views(
     statuses=MEANINGS,
+    # A task that waits for a person. https://twinit.dev/docs/apis/rest/workflowsvc/tasks
+    is_waiting_step="upper(step_type) = 'USER_INPUT'",
     executions=shown_executions(
         "{workflow_runs} AS e LEFT JOIN {workflow_defs} AS w ON w.id = e.workflow_def_id",
         {
