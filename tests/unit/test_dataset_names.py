@@ -10,8 +10,8 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from task_history.core.dataset_names import normalised
 from task_history.core.errors import ConfigurationError
+from task_history.core.naming import snake_case
 from task_history.settings import Settings, datasets, load
 from task_history.systems import names
 from task_history.views.relations import of_name
@@ -25,7 +25,7 @@ def _load(system: str, folder: Path, dataset: str | None = None, instance: str |
     prefix = f"SOURCES__TASK_HISTORY__{system.upper()}__"
     if dataset is not None:
         environ[prefix + "DATASET_NAME"] = dataset
-    if instance and normalised(instance) == instance:
+    if instance and snake_case(instance) == instance:
         environ[f"TASK_HISTORY_{system.upper()}_{instance.upper()}__{prefix}API_KEY"] = "its own key"
     return load(system, instance=instance, folder=folder, environ=environ, allow_missing=True)
 
@@ -37,7 +37,7 @@ def _load(system: str, folder: Path, dataset: str | None = None, instance: str |
 )
 def test_a_name_is_normalised_as_dlt_does(name: str) -> None:
     """What is said of a name is what dlt makes of it."""
-    assert NamingConvention().normalize_identifier(name) == normalised(name)
+    assert NamingConvention().normalize_identifier(name) == snake_case(name)
 
 
 @pytest.mark.parametrize("system", names())

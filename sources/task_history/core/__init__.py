@@ -13,7 +13,7 @@ concurrency     daemon threads, and maps over threads
 stop            the stop signal of a run
 folders         the user's folders: home, dlt's data, shared and temporary files
 files           safe reading and writing of files, private permissions
-dataset_names   rules for names of datasets
+naming          names as dlt writes them; dataset_names rules for names of datasets
 keyed_hash      keyed hashes that stand in place of values
 cron            schedules as five cron fields
 child_python    command line and environment of child Python processes

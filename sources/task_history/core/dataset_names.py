@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from .errors import ConfigurationError
+from .naming import snake_case
 
 VIEWS_DATASET = "task_history"
 """The dataset of the analysts' views."""
@@ -26,20 +27,6 @@ _DATABASE_SCHEMAS = frozenset({"information_schema", "main", "pg_catalog", "syst
 """Names of schemas that exist in every DuckDB or Postgres database."""
 _OF_POSTGRES = "pg_"
 """The beginning of names that Postgres keeps for itself: https://www.postgresql.org/docs/current/ddl-schemas.html"""
-_CHARACTER_REPLACEMENTS = str.maketrans("+-*@|", "x_xal")
-
-
-def normalised(name: str) -> str:
-    """The name as dlt's naming convention ``snake_case`` normalises it.
-
-    https://dlthub.com/docs/general-usage/naming-convention
-    """
-    name = re.sub(r"[^a-zA-Z0-9_]+", "_", name.strip().translate(_CHARACTER_REPLACEMENTS))
-    name = re.sub(r"([^_])([A-Z][a-z]+)", r"\1_\2", name)
-    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
-    name = f"_{name}" if re.match("[0-9]", name) else name
-    stem = name.rstrip("_")
-    return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
 
 
 def check_dataset(name: str, what: str, *, others: Mapping[str, str]) -> None:
@@ -49,7 +36,7 @@ def check_dataset(name: str, what: str, *, others: Mapping[str, str]) -> None:
     """
     reason = _dataset_reason(name, others)
     if reason is not None:
-        better = _free(normalised(name), others)
+        better = _free(snake_case(name), others)
         raise ConfigurationError(
             f"{what}: {name!r} cannot be the name of a dataset: {reason}. Name it {better}."
         )
@@ -68,7 +55,7 @@ def check_instance(name: str, dataset: str, *, others: Mapping[str, str]) -> Non
     elif reason is None and not name[:1].isalpha():
         reason = "it has to begin with a letter"
     if reason is not None:
-        shortened = normalised(name).lstrip("_0123456789")[: MAX_INSTANCE_CHARS - len("_data_data")]
+        shortened = snake_case(name).lstrip("_0123456789")[: MAX_INSTANCE_CHARS - len("_data_data")]
         better = _free(shortened or "second", others, prefix=f"{dataset}_")
         raise ConfigurationError(
             f"--instance {name!r} cannot be the name of an account: {reason}. Name it {better}."
@@ -114,5 +101,5 @@ def _name_reason(name: str) -> str | None:
         return "it is empty"
     if len(name) > MAX_NAME_CHARS:
         return f"it is longer than {MAX_NAME_CHARS} characters"
-    normalised_name = normalised(name)
-    return None if normalised_name == name else f"the warehouse would call it {normalised_name or 'nothing'}"
+    normalised = snake_case(name)
+    return None if normalised == name else f"the warehouse would call it {normalised or 'nothing'}"

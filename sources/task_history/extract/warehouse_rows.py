@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from ..core.fields import (
 )
 from ..core.json_reading import parse_text
 from ..core.models import OTHER_FIELDS, Answer, Column, Json, Row, Table, iso_ms
+from ..core.naming import folded_column
 from ..redaction.redactor import Redactor
 from ..systems.protocol import Detail, PageForm, Payload, System
 from ..warehouse.column_rules import ColumnRules
@@ -254,21 +254,15 @@ def keep_single_read_fields(
     ]
 
 
-_NUMBERED = re.compile("__v[0-9]+$")
-
-
 def also_listed(system: System, stored: Mapping[str, Json], extra: Mapping[str, Json]) -> Row:
     """The fields that only a single read documents and that the stored row has from a listing, as fields of it."""
     table, log = system.executions, system.details.log
     columns = {column.name for column in table.columns}
-    listed = {_plain(name) for name in (*stored, *fields_in(stored.get(OTHER_FIELDS))) if name not in columns}
+    listed = {
+        folded_column(name) for name in (*stored, *fields_in(stored.get(OTHER_FIELDS))) if name not in columns
+    }
     sent = {vendors_key(log, key): value for key, value in extra.items()}
-    return apart(table, {name: value for name, value in sent.items() if _plain(name) in listed})
-
-
-def _plain(name: str) -> str:
-    """The same for a vendor's key and the warehouse's name for it."""
-    return _NUMBERED.sub("", name).replace("_", "").lower()
+    return apart(table, {name: value for name, value in sent.items() if folded_column(name) in listed})
 
 
 def vanished(

@@ -9,7 +9,6 @@ columns are built by Arrow whole; only where that fails are the values looked at
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -22,6 +21,7 @@ from ..core.arrow import ARROW, RowColumns, Values, without_nul
 from ..core.fields import stored_column, vendors_key
 from ..core.json_writing import exact_json
 from ..core.models import OTHER_FIELDS, VARIANT, Column, ColumnLimits, Json, Row, Table
+from ..core.naming import folded_column
 from ..warehouse.column_rules import NO_RULES, TableRules
 from .values import (
     DECLARED_FITS,
@@ -223,15 +223,6 @@ def _as_list(values: Values) -> list[Json]:
     return as_list
 
 
-_NOT_ALPHANUMERIC = re.compile("[^a-zA-Z0-9]+")
-_DLT_REPLACEMENTS = str.maketrans("+*@|", "xxal")
-
-
-def _comparable(name: str) -> str:
-    """A form that is equal for a key and for every name that dlt may make of it without shortening."""
-    return _NOT_ALPHANUMERIC.sub("", name.translate(_DLT_REPLACEMENTS)).lower().rstrip("x")
-
-
 class _TableBuilder:
     """Builds the columns of one Arrow table."""
 
@@ -299,12 +290,12 @@ class _TableBuilder:
         table, taken = self._table, {column.name for column in columns.values()}
         left = self._limits.columns - len(self._vendors | taken)
         # dlt remembers each name that it was asked for.
-        stored = set(map(_comparable, self._stored))
+        stored = set(map(folded_column, self._stored))
         has_shortened = max(map(len, self._stored), default=0) >= _SHORTENED_CHARS
         known = {
             key
             for key in keys
-            if _comparable(vendors_key(table, key)) in stored
+            if folded_column(vendors_key(table, key)) in stored
             or (has_shortened and len(key) >= _SHORTENED_CHARS // 2)
         }
         short = sorted(key for key in keys - known if len(key) <= self._limits.name_length)

@@ -23,6 +23,7 @@ from ..core.fields import stored_column
 from ..core.json_writing import exact_json
 from ..core.keyed_hash import KeyedHash, keyed_hash
 from ..core.models import OTHER_FIELDS, Column, Json, Row, Table
+from ..core.naming import folded, folded_column, is_second
 from ..settings import Settings
 from ..systems.common_tables import BOOKKEEPING
 from ..systems.protocol import System
@@ -31,28 +32,15 @@ from . import tables
 Action = Literal["exclude", "hash"]
 ANY_TABLE = "*"
 _RULE = re.compile(r"([^.\s]+)\.([^.\s]+)")
-_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _LEFT = "?"
 """Marks what is left in ASCII of the name of a rule that has other letters: it is compared with ASCII names only."""
-_LETTERS_FOR_SIGNS = str.maketrans("+*@|", "xxal")
-"""The letters that dlt's naming writes for these signs: the column of ``e+mail`` is ``exmail``.
-https://dlthub.com/docs/general-usage/naming-convention"""
-_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]+")
-_LAST_UNDERSCORES = re.compile(r"_+$")
 _MAX_CACHED_NAMES = 10_000
-_SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
-"""What is added to the name of a column where another one has it, or for values that do not fit the first."""
-
-
-def _comparable(name: str) -> str:
-    """The same for a vendor's key and for the warehouse's names for it."""
-    return _NOT_ALPHANUMERIC.sub("", _SECOND_NAME.sub("", name.lower()))
 
 
 def _forms(name: str) -> tuple[str, str]:
-    """The comparable form of a name, and what warehouses leave of it, which write letters other than ASCII as ``_``."""
-    form = _comparable(name)
+    """The folded form of a name, and what warehouses leave of it, which write letters other than ASCII as ``_``."""
+    form = folded(name)
     return form, _NOT_ASCII.sub("", form)
 
 
@@ -66,13 +54,7 @@ def _forms_of_rule(name: str) -> set[str]:
 def _forms_of_field(name: str) -> tuple[str, ...]:
     """The forms of a field or column: its own, that of its column, and that by which it may be of another spelling."""
     form, left = _forms(name)
-    return form, _comparable(_as_column(name)), left + _LEFT if left == form else left
-
-
-def _as_column(key: str) -> str:
-    """The column that dlt's naming makes of a key, apart from capitals: ``x`` of one without ASCII letters."""
-    name = _NOT_IN_NAMES.sub("_", key.strip().translate(_LETTERS_FOR_SIGNS))
-    return _LAST_UNDERSCORES.sub(lambda match: "x" * len(match[0]), name)
+    return form, folded_column(name), left + _LEFT if left == form else left
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +66,7 @@ class TableRules:
     unruled: frozenset[str] = frozenset()
     """The other documented columns and their keys."""
     others: Mapping[str, Action] = field(default_factory=dict)
-    """By the comparable forms of all names."""
+    """By the folded forms of all names."""
     hash: KeyedHash | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
@@ -288,7 +270,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
             f"{setting}: {entry!r} is not TABLE.COLUMN, or *.COLUMN for every table. {meant}"
         )
     name, column = parts.groups()
-    if not _comparable(column):
+    if not folded(column):
         raise ConfigurationError(f"{setting}: {entry!r} names no column. Name each one, as in *.user_id.")
     if name != ANY_TABLE and name not in stored:
         if name in {table.name for table in tables.of(system)}:
@@ -307,7 +289,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
     for table, one in documented:
         _check(setting, action, table, one, needed[table.name])
     if not documented:
-        if _comparable(column) == _comparable(OTHER_FIELDS):
+        if folded(column) == folded(OTHER_FIELDS):
             raise ConfigurationError(
                 f"{setting}: {OTHER_FIELDS} holds many fields of the vendor's: name those that are meant."
             )
@@ -345,13 +327,11 @@ def _is_any(table: Table) -> bool:
 
 def _documented(table: Table, name: str) -> Column | None:
     """The documented column of that name or vendor's key, in whatever spelling."""
-    if _SECOND_NAME.search(name):
+    if is_second(name):
         return None
     exact = [one for one in table.columns if name in (one.name, one.source)]
     near = [
-        one
-        for one in table.columns
-        if _comparable(name) in (_comparable(one.name), _comparable(one.source or one.name))
+        one for one in table.columns if folded(name) in (folded(one.name), folded(one.source or one.name))
     ]
     return next(iter([*exact, *near]), None)
 

@@ -1,0 +1,39 @@
+"""Names as dlt's naming convention writes them, and forms by which a vendor's key and the columns for it are the same.
+
+https://dlthub.com/docs/general-usage/naming-convention
+"""
+
+from __future__ import annotations
+
+import re
+
+_LETTERS_FOR_SIGNS = str.maketrans("+-*@|", "x_xal")
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]+")
+_NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
+_SECOND_NAME = re.compile(r"(?:__v(?:_text|\d+))+$")
+"""What is added to the name of a column where another one has it, or for values that do not fit the first."""
+
+
+def snake_case(name: str) -> str:
+    """The name as dlt's naming convention ``snake_case`` normalises it, before it is shortened."""
+    name = _NOT_IN_NAMES.sub("_", name.strip().translate(_LETTERS_FOR_SIGNS))
+    name = re.sub(r"([^_])([A-Z][a-z]+)", r"\1_\2", name)
+    name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    name = f"_{name}" if re.match("[0-9]", name) else name
+    stem = name.rstrip("_")
+    return re.sub(r"_+", "_", stem + "x" * (len(name) - len(stem)))
+
+
+def is_second(name: str) -> bool:
+    """Whether it is the name of a column beside another one that has the name."""
+    return _SECOND_NAME.search(name) is not None
+
+
+def folded(name: str) -> str:
+    """The letters and digits of a name, in lower case: the same for ``userEmail``, ``user_email``, ``USER_EMAIL__v2``."""
+    return _NOT_ALPHANUMERIC.sub("", _SECOND_NAME.sub("", name.lower()))
+
+
+def folded_column(name: str) -> str:
+    """The same for a vendor's key and for the columns that dlt's naming makes of it."""
+    return folded(snake_case(_SECOND_NAME.sub("", name)))
