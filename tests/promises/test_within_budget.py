@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from task_history.client import rate_limit
-from task_history.client.rate_limit_store import Reading
+from task_history.client.rate_limit_store import BudgetReading
 from task_history.core.errors import ConfigurationError
 from task_history.core.models import Answer, Request
 from task_history_cli.sandbox.process import SandboxProcess
@@ -146,7 +146,7 @@ def test_unlimited_use_writes_no_file(tmp_path: Path) -> None:
 def test_a_count_that_cannot_be_read_ends_no_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the budget has left is only told: where its file cannot be read just then, the sync goes on."""
 
-    def unreadable(*_: object) -> Reading:
+    def unreadable(*_: object) -> BudgetReading:
         raise ConfigurationError("The budget's file cannot be read (database is locked).")
 
     with SandboxProcess(executions=100, freeze=True) as sandbox:

@@ -27,7 +27,7 @@ from ..why import facts as why_facts
 from ..why import history, present
 from ..why import text as why_text
 from ..why.absent import LEFT_OUT, Absent, VendorReply, absent
-from ..why.coverage import Known, Loaded, filter_values, read_filters
+from ..why.coverage import KnownExecution, Loaded, filter_values, read_filters
 from ..why.facts import FactReader, Facts
 from ..why.present import Reason, Words
 
@@ -175,7 +175,7 @@ def _story(settings: Settings, fact_reader: FactReader, facts: Facts, row: Row) 
     system = settings.system
     seen = history.timeline(row, facts.states)
     integration = facts.integrations.get(str(row.get(system.workflow_column)))
-    known = Known(filter_values(system, row, integration), row.get("date_ended"))
+    known = KnownExecution(filter_values(system, row, integration), row.get("date_ended"))
     origin = history.brought(seen, facts.reads, known, system, run_then=facts.run_then)
     request, position = _request(settings, fact_reader, origin, row)
     read = origin.read or {}
@@ -195,7 +195,7 @@ def _story(settings: Settings, fact_reader: FactReader, facts: Facts, row: Row) 
 
 
 def _request(
-    settings: Settings, fact_reader: FactReader, origin: history.Brought, row: Row
+    settings: Settings, fact_reader: FactReader, origin: history.RowOrigin, row: Row
 ) -> tuple[dict[str, Any] | None, int | None]:
     """The request that showed it, as far as it can be reconstructed, and its position in the window."""
     system = settings.system

@@ -150,7 +150,7 @@ async def _serve(
     api = made(args.system, World(spec), state, args)
     if state.switches.get("insert_late_while_paging"):
         api.hold_back(40)
-    front = Front(api, state)
+    front = RequestGate(api, state)
     main, port = await listen(front.main, args.port)
     other, evil_port = await listen(front.evil, 0)
     api.origin, api.evil = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{evil_port}"
@@ -172,7 +172,7 @@ async def _serve(
     other.close()
 
 
-class Front:
+class RequestGate:
     """What every request meets before the API: counting, the rate limit, faults."""
 
     def __init__(self, api: Api, state: State) -> None:

@@ -9,7 +9,7 @@ from task_history.core.intervals import overlap
 from task_history.core.models import MS, Row, Window
 from task_history.systems.protocol import GONE_STATUSES
 
-from .coverage import Known, Loaded, Spot
+from .coverage import KnownExecution, Loaded, Spot
 from .present import Reason, Words, shown, span
 
 
@@ -21,7 +21,7 @@ class VendorReply:
     """The HTTP status, or the reason why there was no answer."""
     status: str | None = None
     started_at: datetime | None = None
-    known: Known | None = None
+    known: KnownExecution | None = None
     is_listed: bool | None = None
     """Whether the listing of its millisecond shows it; None when that was not asked or is not known."""
 

@@ -24,7 +24,7 @@ Kind = Literal["covered", "perhaps", "filtered", "blind", "lost", "purged", "bef
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownExecution:
     """What is known about an execution that is not in the warehouse, to compare it with filters."""
 
     fields: Mapping[str, str | None]
@@ -89,7 +89,7 @@ class Loaded:
         newest = max(days, key=lambda day: day.checked_at, default=None)
         return None if newest is None or newest.is_verified else newest.completeness.reason
 
-    def spot(self, when: Window, system: System, known: Known | None = None) -> Spot:
+    def spot(self, when: Window, system: System, known: KnownExecution | None = None) -> Spot:
         """The position of an execution that began within ``when``; the part that is not covered decides."""
         missing = gaps(when, self.unfiltered)
         if not missing:
@@ -131,7 +131,7 @@ class Loaded:
     def _around(self, gap: Window) -> list[str]:
         return [name for name, windows in self.by_filters.items() if not gaps(gap, windows)]
 
-    def _fits(self, name: str, gap: Window, system: System, known: Known | None) -> bool | None:
+    def _fits(self, name: str, gap: Window, system: System, known: KnownExecution | None) -> bool | None:
         if known is None:
             return None
         read = [
@@ -171,7 +171,7 @@ def read_filters(text: str) -> dict[str, str]:
 
 
 def fits(
-    filters: Mapping[str, str], known: Known, system: System, *, read_at: datetime | None
+    filters: Mapping[str, str], known: KnownExecution, system: System, *, read_at: datetime | None
 ) -> bool | None:
     """Whether a listing under the filters showed it at ``read_at``; None when that is not known."""
     matches = [_fits(name, value, known, system, read_at) for name, value in filters.items()]
@@ -180,7 +180,9 @@ def fits(
     return None if None in matches else True
 
 
-def _fits(name: str, value: str, known: Known, system: System, read_at: datetime | None) -> bool | None:
+def _fits(
+    name: str, value: str, known: KnownExecution, system: System, read_at: datetime | None
+) -> bool | None:
     if name not in known.fields:
         return None
     is_same = known.fields[name] == value

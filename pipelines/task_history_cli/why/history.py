@@ -11,7 +11,7 @@ from task_history.extract import warehouse_rows
 from task_history.systems.protocol import System
 from task_history.warehouse.status_history import StoredStatus
 
-from .coverage import Known, fits, read_filters
+from .coverage import KnownExecution, fits, read_filters
 
 REQUESTS = {
     warehouse_rows.LIST: "a listing",
@@ -25,7 +25,7 @@ _NOTED_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class RowOrigin:
     """The request that brought the row into the warehouse."""
 
     read_by: str | None
@@ -61,8 +61,13 @@ def timeline(row: Row, earlier: Sequence[Row]) -> list[StoredStatus]:
 
 
 def brought(
-    seen: Sequence[StoredStatus], reads: Sequence[Row], known: Known, system: System, *, run_then: str | None
-) -> Brought:
+    seen: Sequence[StoredStatus],
+    reads: Sequence[Row],
+    known: KnownExecution,
+    system: System,
+    *,
+    run_then: str | None,
+) -> RowOrigin:
     """The request that brought an execution in this state.
 
     ``reads`` are those of windows that hold its start, ``run_then`` is the run that was active when it was
@@ -71,7 +76,7 @@ def brought(
     earliest = seen[0] if seen else None
     since = earliest.since if earliest else None
     if earliest is None or since is None:
-        return Brought(None, None, None)
+        return RowOrigin(None, None, None)
     statuses = {state.status for state in seen}
     fitting = sorted((read for read in reads if _showed(read, known, statuses, system)), key=_read_at)
     missed = next((read for read in fitting if _read_at(read) < since), None)
@@ -79,13 +84,13 @@ def brought(
     if near and earliest.read_by != warehouse_rows.LATE:
         read = near[0]
         kind = warehouse_rows.REPAIR if earliest.read_by == warehouse_rows.REPAIR else warehouse_rows.LIST
-        return Brought(kind, read, read.get("run_id"))
+        return RowOrigin(kind, read, read.get("run_id"))
     # A state is kept with the run that last saw it so.
     is_first = earliest.at == since
     if earliest.read_by in (warehouse_rows.LATE, warehouse_rows.REPAIR, warehouse_rows.EXECUTION) or is_first:
         run_id = earliest.run_id if is_first else run_then or earliest.run_id
-        return Brought(earliest.read_by, None, run_id, missed)
-    return Brought(None, None, run_then, missed)
+        return RowOrigin(earliest.read_by, None, run_id, missed)
+    return RowOrigin(None, None, run_then, missed)
 
 
 def _read_at(read: Row) -> datetime:
@@ -93,7 +98,7 @@ def _read_at(read: Row) -> datetime:
     return read_at
 
 
-def _showed(read: Row, known: Known, statuses: set[str], system: System) -> bool:
+def _showed(read: Row, known: KnownExecution, statuses: set[str], system: System) -> bool:
     """Whether a listing under the filters of the read may have shown it."""
     filters = read_filters(str(read.get("filters") or ""))
     if filters.pop("status", None) not in (None, *statuses):

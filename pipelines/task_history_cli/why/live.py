@@ -26,7 +26,7 @@ from task_history.systems.parsing import instant
 from task_history.systems.protocol import System
 
 from .absent import VendorReply
-from .coverage import Known, Loaded, filter_values
+from .coverage import KnownExecution, Loaded, filter_values
 
 MOST = 2
 _MAX_HOLD_S = 60.0
@@ -34,7 +34,7 @@ _MAX_HOLD_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LiveReply:
     """The vendor's reply about one execution."""
 
     reply: VendorReply
@@ -51,7 +51,7 @@ def ask(
     *,
     integrations: Mapping[str, str],
     has_row: bool,
-) -> Answered:
+) -> LiveReply:
     """Reads it singly and, where it should be in the warehouse and is not, lists its millisecond.
 
     ``integrations`` are those of workflows, as far as the warehouse knows them.
@@ -70,7 +70,7 @@ def ask(
             window = Window(started_at, started_at + MS)
             if loaded.spot(window, system, reply.known).kind == "covered":
                 reply = replace(reply, is_listed=_is_listed(client, settings, execution_id, window))
-        return Answered(reply, sum(client.stats.sent.values()), loaded)
+        return LiveReply(reply, sum(client.stats.sent.values()), loaded)
 
 
 def _single(
@@ -94,7 +94,7 @@ def _single(
         check_id("execution", system.details.execution_ids, answer.data, execution_id)
     row = _named(system, detail.execution)
     workflow = row.get(system.workflow_column)
-    known = Known(
+    known = KnownExecution(
         filter_values(system, row, detail.extra.get("integration") or integrations.get(str(workflow))),
         instant(row.get("date_ended")),
     )

@@ -27,8 +27,8 @@ from ..core.errors import ConfigurationError
 from ..core.log import log
 from ..state.postgres import shared_state
 from .rate_limit_file import FileStore, look
-from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, Rule, machine_clock
-from .rate_limit_store import Busy, Changes, Reading, Store, StoreUnreachable
+from .rate_limit_rule import UNANSWERED_S, BudgetShare, Clock, RateLimitRule, machine_clock
+from .rate_limit_store import BudgetChanges, BudgetReading, RateLimitStore, StoreBusy, StoreUnreachable
 
 Wait = Callable[[float], None]
 """Sleeps for that many seconds, or raises Stopped."""
@@ -112,12 +112,12 @@ class Budget:
         self.period_s = period_s
         self._clock = clock
         self._share = share
-        self._rule = Rule.of(share, limit, period_s, reserved_share=reserved_share)
+        self._rule = RateLimitRule.of(share, limit, period_s, reserved_share=reserved_share)
         self._shared = None if state_dir or not limit else shared_state()
         self._path = budget_path(origin, key, state_dir)
         self._fault_deadline_s = fault_deadline_s
         self._lock = threading.Lock()
-        self._store: Store | None = None
+        self._store: RateLimitStore | None = None
         self._busy_since: float | None = None
         self._unreachable_since: float | None = None
         self.unreachable_reason = ""
@@ -179,7 +179,7 @@ class Budget:
         try:
             with self._lock:
                 return _usage(self._rule, self._open().look())
-        except Busy as busy:
+        except StoreBusy as busy:
             raise self._shared.unavailable(str(busy)) from None
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class Budget:
             slot_id, reading = self._open().take(changes)
         except StoreUnreachable as error:
             return None, self._pause_when_unreachable(error)
-        except Busy:
+        except StoreBusy:
             return None, self._pause_when_busy()
         self._written(changes)
         if slot_id is not None:
@@ -221,26 +221,26 @@ class Budget:
             changes = self._changes()
             if self._store is None and not changes.finished and not self.hold_s:
                 return
-            with suppress(Busy, ConfigurationError):
+            with suppress(StoreBusy, ConfigurationError):
                 self._open().write(changes)
                 self._written(changes)
 
-    def _changes(self) -> Changes:
-        return Changes(tuple(self._finished), self._held_until)
+    def _changes(self) -> BudgetChanges:
+        return BudgetChanges(tuple(self._finished), self._held_until)
 
-    def _written(self, changes: Changes) -> None:
+    def _written(self, changes: BudgetChanges) -> None:
         for _ in changes.finished:
             self._finished.popleft()
         self._busy_since = self._unreachable_since = None
         self.unreachable_reason = ""
 
-    def _open(self) -> Store:
+    def _open(self) -> RateLimitStore:
         # A forked child must not use its parent's connection.
         if self._store is None or self._store.pid != os.getpid():
             self._store = self._make_store()
         return self._store
 
-    def _make_store(self) -> Store:
+    def _make_store(self) -> RateLimitStore:
         if self._shared is None:
             folders.make_state_folder(self._path.parent)
             return FileStore(self._path, self._rule, self._clock, share=self._share)
@@ -288,7 +288,7 @@ def usage(
     """
     if limit == 0:
         return Usage(0, 0, 0.0, 0.0)
-    rule, path = Rule(limit, period_s), budget_path(origin, key, state_dir)
+    rule, path = RateLimitRule(limit, period_s), budget_path(origin, key, state_dir)
     shared = None if state_dir else shared_state()
     if shared is None:
         return _usage(rule, look(path, rule, clock()))
@@ -297,7 +297,7 @@ def usage(
     return _usage(rule, rate_limit_postgres.look(shared, path.stem, rule))
 
 
-def _usage(rule: Rule, reading: Reading) -> Usage:
+def _usage(rule: RateLimitRule, reading: BudgetReading) -> Usage:
     return Usage(rule.limit, reading.used, reading.hold_s, reading.free_in_s)
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from ..core import files
 from ..core.errors import ConfigurationError
 from ..core.log import log
-from .rate_limit_rule import BudgetShare, Clock, Instant, Rule, answered_when_orphaned, shift_s
-from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Busy, Changes, Reading
+from .rate_limit_rule import BudgetShare, Clock, Instant, RateLimitRule, answered_when_orphaned, shift_s
+from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, BudgetChanges, BudgetReading, StoreBusy
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -70,7 +70,7 @@ class Owner:
 class FileStore:
     """The file at ``path``, for one ``share`` of the budget and its rule; one thread at a time."""
 
-    def __init__(self, path: Path, rule: Rule, clock: Clock, *, share: BudgetShare) -> None:
+    def __init__(self, path: Path, rule: RateLimitRule, clock: Clock, *, share: BudgetShare) -> None:
         self._path = path
         self._rule = rule
         self._share = share
@@ -81,11 +81,11 @@ class FileStore:
         self._connection: sqlite3.Connection | None = None
         self._inode: tuple[int, int] | None = None
 
-    def take(self, changes: Changes) -> tuple[int | None, Reading]:
+    def take(self, changes: BudgetChanges) -> tuple[int | None, BudgetReading]:
         """Writes the changes and reserves a slot: its number, or None when all are taken.
 
         Raises:
-            Busy: nothing was done, neither written nor reserved.
+            StoreBusy: nothing was done, neither written nor reserved.
             ConfigurationError: the file cannot be written.
         """
         with self._transaction(changes) as (connection, now):
@@ -100,12 +100,12 @@ class FileStore:
             self._queue(connection, since=now.uptime, wakes=now.uptime + reading.free_in_s)
             return None, reading
 
-    def write(self, changes: Changes) -> None:
+    def write(self, changes: BudgetChanges) -> None:
         """Writes the changes. Raises as ``take`` does."""
         with self._transaction(changes):
             pass
 
-    def look(self) -> Reading:
+    def look(self) -> BudgetReading:
         """What the file says now, unchanged. Raises ConfigurationError when it is unreadable."""
         return look(self._path, self._rule, self._clock())
 
@@ -115,7 +115,7 @@ class FileStore:
             self._connection = None
 
     @contextmanager
-    def _transaction(self, changes: Changes) -> Iterator[tuple[sqlite3.Connection, Instant]]:
+    def _transaction(self, changes: BudgetChanges) -> Iterator[tuple[sqlite3.Connection, Instant]]:
         try:
             connection = self._connect()
             connection.execute("BEGIN IMMEDIATE")
@@ -248,25 +248,25 @@ class FileStore:
         if _code(error) in _CORRUPT:
             self.close()
             self._replace("is damaged")
-            return Busy()
+            return StoreBusy()
         if _code(error) in _BUSY or error.sqlite_errorcode == sqlite3.SQLITE_READONLY_DBMOVED:
-            return Busy()
+            return StoreBusy()
         return ConfigurationError(
             f"The budget's file {self._path} cannot be used ({error}): free space or repair its folder, or "
             "name another one in the environment variable TASK_HISTORY_STATE_DIR."
         )
 
 
-def look(path: Path, rule: Rule, now: Instant) -> Reading:
+def look(path: Path, rule: RateLimitRule, now: Instant) -> BudgetReading:
     """What the file at ``path`` says, unchanged. Raises ConfigurationError when it is unreadable."""
     _check(files.check_own, path)
     if not path.exists():
-        return Reading(0, 0.0, 0.0)
+        return BudgetReading(0, 0.0, 0.0)
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_TIMEOUT_S)
         try:
             if not _has_tables(connection):
-                return Reading(0, 0.0, 0.0)
+                return BudgetReading(0, 0.0, 0.0)
             note = _note(connection)
             return read(connection, rule, now, shift_s(note[0], now) if note else 0.0)
         finally:
@@ -275,7 +275,7 @@ def look(path: Path, rule: Rule, now: Instant) -> Reading:
         raise ConfigurationError(f"The budget's file {path} cannot be read ({error}).") from error
 
 
-def read(connection: sqlite3.Connection, rule: Rule, now: Instant, shift: float) -> Reading:
+def read(connection: sqlite3.Connection, rule: RateLimitRule, now: Instant, shift: float) -> BudgetReading:
     """What the file says now, with ``shift`` added to every instant in it."""
     here = now.uptime - shift
     since = here - rule.span_s
@@ -294,7 +294,7 @@ def read(connection: sqlite3.Connection, rule: Rule, now: Instant, shift: float)
     free_in_s = rule.free_in_s(taken, [answered for (answered,) in rows], here)
     note = _note(connection)
     hold_s = max(0.0, note[1] - here) if note else 0.0
-    return Reading(taken, hold_s, max(hold_s, free_in_s))
+    return BudgetReading(taken, hold_s, max(hold_s, free_in_s))
 
 
 def _note(connection: sqlite3.Connection) -> tuple[Instant, float, float] | None:

@@ -19,8 +19,17 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..core.log import log
 from ..state.postgres import OWNERS, Connection, SharedState, Unreachable, first_row
-from .rate_limit_rule import BudgetShare, Clock, Rule, answered_when_orphaned
-from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, Busy, Changes, Reading, StoreUnreachable
+from .rate_limit_rule import BudgetShare, Clock, RateLimitRule, answered_when_orphaned
+from .rate_limit_store import (
+    EARLY_S,
+    FORGET_S,
+    GRACE_S,
+    YIELD_S,
+    BudgetChanges,
+    BudgetReading,
+    StoreBusy,
+    StoreUnreachable,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -118,15 +127,15 @@ class _Counts:
     """What the server says of a budget at one moment of its clock."""
 
     now: float
-    reading: Reading
+    reading: BudgetReading
     ahead: int
     """How many other connections go before this one and are due: each is left a slot."""
 
     @classmethod
-    def of(cls, rule: Rule, row: tuple[Any, ...]) -> _Counts:
+    def of(cls, rule: RateLimitRule, row: tuple[Any, ...]) -> _Counts:
         now, hold, taken, answers, ahead = row
         hold_s = max(0.0, hold - now)
-        return cls(now, Reading(taken, hold_s, max(hold_s, rule.free_in_s(taken, answers, now))), ahead)
+        return cls(now, BudgetReading(taken, hold_s, max(hold_s, rule.free_in_s(taken, answers, now))), ahead)
 
 
 class PostgresStore:
@@ -136,7 +145,7 @@ class PostgresStore:
     """
 
     def __init__(
-        self, state: SharedState, name: str, rule: Rule, clock: Clock, *, share: BudgetShare
+        self, state: SharedState, name: str, rule: RateLimitRule, clock: Clock, *, share: BudgetShare
     ) -> None:
         self._state = state
         self._name = name
@@ -151,8 +160,8 @@ class PostgresStore:
         self._retry_at, self._reason = 0.0, ""
         self._values: dict[str, Any] = _values(rule) | {"share": int(share)}
 
-    def take(self, changes: Changes) -> tuple[int | None, Reading]:
-        """As ``Store.take``."""
+    def take(self, changes: BudgetChanges) -> tuple[int | None, BudgetReading]:
+        """As ``RateLimitStore.take``."""
         with self._connected() as connection:
             counts = self._begin(connection, changes)
             if counts.reading.free_in_s > 0 and self._settle_orphans(connection, counts.now):
@@ -174,27 +183,27 @@ class PostgresStore:
             self._under_way.add(slot_id)
         return slot_id, reading
 
-    def write(self, changes: Changes) -> None:
-        """As ``Store.write``."""
+    def write(self, changes: BudgetChanges) -> None:
+        """As ``RateLimitStore.write``."""
         with self._connected() as connection, connection.pipeline():
             self._write(connection, changes)
             connection.execute("COMMIT")
         self._under_way.difference_update(slot for _, slot in changes.finished)
 
-    def look(self) -> Reading:
-        """As ``Store.look``."""
+    def look(self) -> BudgetReading:
+        """As ``RateLimitStore.look``."""
         with self._connected() as connection:
             return _Counts.of(self._rule, first_row(connection.execute(_READ_NOW, self._values))).reading
 
     def close(self) -> None:
-        """As ``Store.close``."""
+        """As ``RateLimitStore.close``."""
         if self._own is not None:
             self._own.close()
             self._own = None
 
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        """The connection. An error rolls the block back. Raises Busy, StoreUnreachable or ConfigurationError."""
+        """The connection. An error rolls the block back. Raises StoreBusy, StoreUnreachable or ConfigurationError."""
         import psycopg
 
         if (pause := self._retry_at - self._clock().uptime) > 0:
@@ -207,7 +216,7 @@ class PostgresStore:
             self._failures = 0
         except psycopg.errors.LockNotAvailable:
             self.close()
-            raise Busy("another connection has the budget's row") from None
+            raise StoreBusy("another connection has the budget's row") from None
         except psycopg.Error as error:
             self._fail(error if self._own is None else self._own.failed(error))
         except Unreachable as error:
@@ -245,14 +254,14 @@ class PostgresStore:
             reason = "the server of the shared state crashed, or its tables were dropped"
             log.warning("budget_lost", reason=reason, waits_s=self._rule.span_s)
 
-    def _begin(self, connection: psycopg.Connection[tuple[Any, ...]], changes: Changes) -> _Counts:
+    def _begin(self, connection: psycopg.Connection[tuple[Any, ...]], changes: BudgetChanges) -> _Counts:
         """Begins a transaction that has the budget to itself: writes the changes, and reads."""
         with connection.pipeline():
             self._write(connection, changes)
             read = connection.execute(_READ_LOCKED, self._values)
         return _Counts.of(self._rule, first_row(read))
 
-    def _write(self, connection: psycopg.Connection[tuple[Any, ...]], changes: Changes) -> None:
+    def _write(self, connection: psycopg.Connection[tuple[Any, ...]], changes: BudgetChanges) -> None:
         # An answer is at least that old when the server gets its age.
         now = self._clock().uptime
         values = {**self._values, "hold_s": max(-1.0, changes.held_until - now)}
@@ -273,7 +282,7 @@ class PostgresStore:
         return bool(rows)
 
 
-def look(state: SharedState, name: str, rule: Rule) -> Reading:
+def look(state: SharedState, name: str, rule: RateLimitRule) -> BudgetReading:
     """What the shared state says of a budget; makes nothing there.
 
     Raises:
@@ -288,7 +297,7 @@ def look(state: SharedState, name: str, rule: Rule) -> Reading:
         raise state.unavailable(str(error)) from None
     try:
         if own.is_empty:
-            return Reading(0, 0.0, 0.0)
+            return BudgetReading(0, 0.0, 0.0)
         budget = own.connection.execute("SELECT id FROM budgets WHERE name = %s", (name,)).fetchone()
         values = _values(rule) | {"share": 0, "owner": own.owner, "budget": budget and budget[0]}
         row = own.connection.execute(_READ_NOW, values).fetchone()
@@ -297,10 +306,10 @@ def look(state: SharedState, name: str, rule: Rule) -> Reading:
         raise (state.unavailable(str(failed)) if isinstance(failed, Unreachable) else failed) from None
     finally:
         own.close()
-    return Reading(0, 0.0, 0.0) if row is None else _Counts.of(rule, row).reading
+    return BudgetReading(0, 0.0, 0.0) if row is None else _Counts.of(rule, row).reading
 
 
-def _values(rule: Rule) -> dict[str, Any]:
+def _values(rule: RateLimitRule) -> dict[str, Any]:
     """The parameters of the statements that never change."""
     return {
         "span_s": rule.span_s,

@@ -79,7 +79,7 @@ def machine_clock() -> Instant:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RateLimitRule:
     """At most ``limit`` requests in any ``period_s`` seconds.
 
     Whoever goes by it leaves ``owed`` slots to others: free, or to come free one every ``turn_s``.
@@ -90,7 +90,7 @@ class Rule:
     owed: int = 0
 
     @classmethod
-    def of(cls, share: BudgetShare, limit: int, period_s: float, *, reserved_share: float) -> Rule:
+    def of(cls, share: BudgetShare, limit: int, period_s: float, *, reserved_share: float) -> RateLimitRule:
         """The rule of that share, where ``reserved_share`` of the limit is the foreground's."""
         return cls(limit, period_s, owed(limit, reserved_share) if share is BudgetShare.BACKGROUND else 0)
 

@@ -18,7 +18,7 @@ FORGET_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class BudgetChanges:
     """What a process has to write to the store, in uptimes of this start of the machine."""
 
     finished: Sequence[tuple[float, int]]
@@ -28,7 +28,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class BudgetReading:
     """The state of the budget at one moment."""
 
     used: int
@@ -38,11 +38,11 @@ class Reading:
     """Seconds until a slot may be taken by the rule that was asked, hold included; 0 when one may be."""
 
 
-class Busy(Exception):
+class StoreBusy(Exception):
     """Another process uses the store; try again."""
 
 
-class StoreUnreachable(Busy):
+class StoreUnreachable(StoreBusy):
     """The store cannot be reached; try again after ``retry_in_s`` seconds. Its text is the reason."""
 
     def __init__(self, reason: str, *, retry_in_s: float) -> None:
@@ -50,26 +50,26 @@ class StoreUnreachable(Busy):
         self.retry_in_s = retry_in_s
 
 
-class Store(Protocol):
+class RateLimitStore(Protocol):
     """One budget's requests, for one share of it and its rule; used by one thread at a time, of one process."""
 
     pid: int
     """The process that may use it."""
 
-    def take(self, changes: Changes) -> tuple[int | None, Reading]:
+    def take(self, changes: BudgetChanges) -> tuple[int | None, BudgetReading]:
         """Writes the changes, and reserves a slot: its number, or None when all are taken.
 
         Raises:
-            Busy: nothing is reserved; the changes have to be written again.
+            StoreBusy: nothing is reserved; the changes have to be written again.
             ConfigurationError: the store cannot be used.
         """
         ...
 
-    def write(self, changes: Changes) -> None:
+    def write(self, changes: BudgetChanges) -> None:
         """Writes the changes. Raises as ``take`` does."""
         ...
 
-    def look(self) -> Reading:
+    def look(self) -> BudgetReading:
         """The state of the budget now; reserves nothing. Raises as ``take`` does."""
         ...
 

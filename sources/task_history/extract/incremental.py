@@ -34,7 +34,7 @@ _REPEATED = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredSpan:
     """What the warehouse holds of the time that is looked at again."""
 
     start: datetime
@@ -47,7 +47,7 @@ class Known:
     """Whether these are the oldest executions, of which the vendor may purge some."""
 
     @classmethod
-    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: Edge) -> Known:
+    def since(cls, since: LastSync, stored: NewestExecutions, *, edge: Edge) -> StoredSpan:
         """What is stored of the time since the last sync, and of its lookback."""
         if since.loaded is None:
             return cls(since.first, since.first, 0)
@@ -64,7 +64,7 @@ def incremental(
     listing: SortedListing, system: System, since: LastSync, stored: NewestExecutions, *, edge: Edge
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
-    known = Known.since(since, stored, edge=edge)
+    known = StoredSpan.since(since, stored, edge=edge)
     outside = listing.pages.outside
     brought = 0
     for event in recent(listing, system, known, stored, edge=edge):
@@ -113,7 +113,7 @@ def _check_account(listing: SortedListing, system: System, first: ListedWindow) 
 
 
 def recent(
-    listing: SortedListing, system: System, known: Known, stored: StoredExecutions, *, edge: Edge
+    listing: SortedListing, system: System, known: StoredSpan, stored: StoredExecutions, *, edge: Edge
 ) -> Iterator[ComparedWindow | ListedWindow]:
     """What is late, if anything, then what is new up to the edge, oldest first.
 
@@ -151,7 +151,7 @@ def recent(
 
 
 def _after_stored(
-    system: System, rows: Sequence[Row], known: Known, stored: StoredExecutions
+    system: System, rows: Sequence[Row], known: StoredSpan, stored: StoredExecutions
 ) -> Sequence[Row] | None:
     """The rows after those that are stored, where the page shows just these again; None where old rows differ."""
     repeated = min(known.count, _REPEATED)
@@ -168,7 +168,7 @@ def _after_stored(
     return fresh if all(at is not None and at >= known.newest for at in starts) else None
 
 
-def _has_expired(listing: SortedListing, known: Known, stored: StoredExecutions, ahead: Window) -> bool:
+def _has_expired(listing: SortedListing, known: StoredSpan, stored: StoredExecutions, ahead: Window) -> bool:
     """Whether the vendor's oldest executions are not those that are stored: as many may be late as were purged."""
     if known.count <= 1:
         return False
@@ -183,7 +183,7 @@ def _has_expired(listing: SortedListing, known: Known, stored: StoredExecutions,
     return shown != stored.ids(Window(known.start, last))
 
 
-def _tells_order(system: System, head: Page, rows: Sequence[Row], known: Known) -> bool:
+def _tells_order(system: System, head: Page, rows: Sequence[Row], known: StoredSpan) -> bool:
     """Whether the first page shows that the list comes oldest first, or that all of it is known already.
 
     It comes oldest first where the first page begins before rows that stand further back.
@@ -198,7 +198,7 @@ def _tells_order(system: System, head: Page, rows: Sequence[Row], known: Known) 
 def _new(
     listing: SortedListing,
     system: System,
-    known: Known,
+    known: StoredSpan,
     page: Page,
     offset: int,
     fresh: Sequence[Row],

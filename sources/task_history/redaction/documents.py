@@ -6,7 +6,7 @@ from ..core.json_writing import exact_json
 from ..core.models import Json
 from . import json_text
 from .edits import MARK, Edit, Origin, applied, joined, without_overlaps
-from .known_secrets import Known
+from .known_secrets import KnownSecrets
 from .text import TextPass
 
 MAX_DEPTH = 150
@@ -20,7 +20,7 @@ _DECODED_DEPTH = 4
 class DocumentPass(TextPass):
     """Redacts texts and the JSON documents in them."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: KnownSecrets) -> None:
         super().__init__(known)
         self._decoding = 0
         self._edited: dict[tuple[int, str], tuple[list[Edit], int]] = {}

@@ -15,7 +15,7 @@ _VALUE_CHARS = 64
 """Maximum characters of a name that stands as a value."""
 
 
-class Known:
+class KnownSecrets:
     """The secrets to look for: built-in names, the user's ``extra_names``, and the run's own secrets."""
 
     def __init__(self, extra_names: Iterable[str], own: OwnSecrets, *, is_strict: bool = False) -> None:

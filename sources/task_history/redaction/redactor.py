@@ -20,7 +20,7 @@ from . import pairs, patterns, shapes
 from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
-from .known_secrets import Known
+from .known_secrets import KnownSecrets
 from .names import FLAT_PAIRS, Kind, squash
 from .own_secrets import OwnSecrets
 
@@ -63,7 +63,7 @@ class Redactor:
         count: Callable[[int], None] = lambda _: None,
     ) -> None:
         own = secrets if isinstance(secrets, OwnSecrets) else OwnSecrets(secrets)
-        self._known = Known(extra_names, own, is_strict=mode == "strict")
+        self._known = KnownSecrets(extra_names, own, is_strict=mode == "strict")
         self._count = count
         self._sound_names: set[str] = set()
         self._plain_names: set[str] = set()
@@ -118,7 +118,9 @@ class Redactor:
 class _Pass(DocumentPass):
     """State of redacting one value."""
 
-    def __init__(self, known: Known, sound_names: set[str], plain_objects: set[tuple[str, ...]]) -> None:
+    def __init__(
+        self, known: KnownSecrets, sound_names: set[str], plain_objects: set[tuple[str, ...]]
+    ) -> None:
         super().__init__(known)
         self._sound_names = sound_names
         self._plain_objects = plain_objects

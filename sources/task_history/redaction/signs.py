@@ -9,7 +9,7 @@ from . import patterns, shapes
 from .draft import Draft
 from .edits import Span
 from .judging import REPORTING, is_mixed, is_no_name
-from .known_secrets import Known
+from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
 from .sentences import is_strong
@@ -25,7 +25,7 @@ _MARKS = frozenset(["", *"\"'`.,;:-/|"])
 class SignPass:
     """Finds secrets beside such signs."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: KnownSecrets) -> None:
         self._kind = known.kind
         self._kind_of_value = known.kind_of_value
         self._is_secret = known.is_secret

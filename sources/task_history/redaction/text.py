@@ -12,7 +12,7 @@ from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, unescapes
 from .folding import folded, folds
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_reference
-from .known_secrets import Known
+from .known_secrets import KnownSecrets
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
 from .sentences import BEFORE_CHARS, BEHIND_CHARS, is_path_or_id, is_strong, secret_before, secret_behind
 from .signs import SignPass
@@ -29,7 +29,7 @@ _NAME_CHARS = 256
 class TextPass(SignPass):
     """Redacts texts and counts the secrets that it removes."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: KnownSecrets) -> None:
         super().__init__(known)
         self._is_strict = known.is_strict
         self._stems = known.stems

@@ -7,7 +7,7 @@ from datetime import datetime
 from ..core.models import Scope
 from .backlog import Backlog, MissingDetail, UnreadableCounts
 from .dataset import Dataset, missing_detail, utc
-from .keep_days import Kept, KeptSince
+from .keep_days import KeptRows, KeptSince
 from .sql_text import SqlCondition
 from .tables import SYNC_RUNS
 
@@ -134,7 +134,7 @@ class BacklogQueries(Dataset):
         )
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> KeptRows:
         """Since when rows are kept."""
         return self._name.kept
 

@@ -105,7 +105,7 @@ NO_RULES = TableRules()
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ColumnRule:
     """One rule of the settings, for one table."""
 
     action: Action
@@ -131,7 +131,7 @@ class Rule:
 class ColumnRules:
     """All rules of an account."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[ColumnRule, ...] = ()
     by_table: Mapping[str, TableRules] = field(default_factory=dict)
     hash: KeyedHash | None = field(default=None, repr=False)
 
@@ -168,7 +168,7 @@ class ColumnRules:
 
     def unmatched(
         self, stored: Iterable[tuple[str, str]], fields: Mapping[tuple[str, str], str] | None = None
-    ) -> list[Rule]:
+    ) -> list[ColumnRule]:
         """The rules about no documented and no stored column: the name may be wrong, or its field still to come.
 
         ``fields`` as in ``ruled``.
@@ -257,7 +257,7 @@ def needed_columns(system: System) -> dict[str, frozenset[str]]:
     return needed
 
 
-def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
+def _rules(system: System, action: Action, entry: str) -> Iterator[ColumnRule]:
     setting = f"{action}_columns"
     stored = {table.name: table for table in _of_vendor(system)}
     parts = _RULE.fullmatch(entry)
@@ -294,12 +294,12 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[Rule]:
                 f"{setting}: {OTHER_FIELDS} holds many fields of the vendor's: name those that are meant."
             )
         suggestion = _suggestion(of, column, needed)
-        yield Rule(action, name, column, is_documented=False, suggestion=suggestion)
+        yield ColumnRule(action, name, column, is_documented=False, suggestion=suggestion)
         return
-    yield from (Rule(action, table.name, one.name, is_documented=True) for table, one in documented)
+    yield from (ColumnRule(action, table.name, one.name, is_documented=True) for table, one in documented)
     if name == ANY_TABLE:
         # Others may send it as a field that is not documented.
-        yield Rule(action, name, column, is_documented=True)
+        yield ColumnRule(action, name, column, is_documented=True)
 
 
 def _check(setting: str, action: Action, table: Table, column: Column, needed: frozenset[str]) -> None:
@@ -347,7 +347,7 @@ def _suggestion(of: Iterable[Table], column: str, needed: Mapping[str, frozenset
     return names[near[0]] if near else None
 
 
-def _table_rules(table: Table, rules: Iterable[Rule], hash_: KeyedHash | None) -> TableRules:
+def _table_rules(table: Table, rules: Iterable[ColumnRule], hash_: KeyedHash | None) -> TableRules:
     documented: dict[str, Action] = {}
     others: dict[str, Action] = {}
     for rule in rules:

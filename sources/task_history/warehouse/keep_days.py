@@ -70,7 +70,7 @@ def kept_since(settings: Settings, now: datetime) -> KeptSince:
     )
 
 
-class Kept:
+class KeptRows:
     """Since when rows of one dataset are kept: by the settings, and by what runs have deleted."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from ..core.models import FIRST_INSTANT, Table, Window
 from .column_rules import ColumnRules
-from .keep_days import Kept
+from .keep_days import KeptRows
 
 EVER = FIRST_INSTANT
 """An instant before every execution."""
@@ -26,7 +26,7 @@ class Names:
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
     since: datetime | None = None
     """Executions that began before this instant no longer change."""
-    kept: Kept = field(default_factory=Kept, compare=False)
+    kept: KeptRows = field(default_factory=KeptRows, compare=False)
     """Since when rows are kept; shared by all names that are made of these."""
     rules: ColumnRules = field(default_factory=ColumnRules)
     """Which columns are left out or hashed."""

@@ -17,7 +17,7 @@ from ..core.json_writing import exact_json
 from ..core.keyed_hash import PREFIX
 from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System
-from .column_rules import Action, ColumnRules, Rule, TableRules
+from .column_rules import Action, ColumnRule, ColumnRules, TableRules
 from .coverage import filters_text
 from .dataset import Query
 from .sql_text import SqlCondition, Statement
@@ -56,11 +56,11 @@ class OldValues:
         self._fields = self._read_fields()
         self._ruled = rules.ruled(self._stored, self._fields)
 
-    def unmatched(self) -> list[Rule]:
+    def unmatched(self) -> list[ColumnRule]:
         """The rules about no documented and no stored column, see ``ColumnRules.unmatched``."""
         return self._rules.unmatched(self._stored, self._fields)
 
-    def is_about(self, rule: Rule, table: str, column: str) -> bool:
+    def is_about(self, rule: ColumnRule, table: str, column: str) -> bool:
         """Whether the rule means the stored column, by its name or by the vendor's key of its field."""
         return rule.is_about(table, column) or rule.is_about(table, self._fields.get((table, column), column))
 

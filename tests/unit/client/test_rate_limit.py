@@ -16,7 +16,13 @@ from pathlib import Path
 import pytest
 
 from task_history.client.rate_limit import Budget, Slot, budget_path, usage
-from task_history.client.rate_limit_rule import BudgetShare, Instant, Rule, answered_when_orphaned, shift_s
+from task_history.client.rate_limit_rule import (
+    BudgetShare,
+    Instant,
+    RateLimitRule,
+    answered_when_orphaned,
+    shift_s,
+)
 from task_history.core.errors import ConfigurationError, Stopped
 from task_history.core.stop import StopSignal
 from tests.support.parts import KEY, ORIGIN, Hands, Vendor, most_in_a_period, no_wait, worker
@@ -44,7 +50,7 @@ def take_all(budget: Budget, hands: Hands, *, seconds_each: float = 0.0) -> int:
 
 def test_a_slot_is_free_one_period_after_the_answer_and_not_before() -> None:
     """A full budget opens when the answer that blocks it is a period old."""
-    rule = Rule(limit=2, period_s=100.0)
+    rule = RateLimitRule(limit=2, period_s=100.0)
     assert [rule.decisive(taken) for taken in range(5)] == [0, 0, 1, 2, 3]
     assert rule.free_in_s(1, [], 50.0) == 0.0
     assert rule.free_in_s(2, [20.0], 50.0) == pytest.approx(70.1)

@@ -16,7 +16,7 @@ import pytest
 
 from task_history.client.connect import connected
 from task_history.client.rate_limit import Budget, Slot
-from task_history.client.rate_limit_rule import BudgetShare, Rule, owed
+from task_history.client.rate_limit_rule import BudgetShare, RateLimitRule, owed
 from task_history.core.errors import Stopped
 from task_history.core.stop import StopSignal
 from task_history.settings import build
@@ -83,13 +83,13 @@ def test_what_the_background_owes(limit: int, reserved_share: float, expected: i
 
 def test_the_foreground_owes_nothing() -> None:
     """The foreground may take every free slot, whatever is reserved."""
-    assert Rule.of(FORE, 100, 5.0, reserved_share=0.5) == Rule(100, 5.0)
-    assert Rule(100, 5.0).free_in_s(99, [], 0.0) == 0.0
+    assert RateLimitRule.of(FORE, 100, 5.0, reserved_share=0.5) == RateLimitRule(100, 5.0)
+    assert RateLimitRule(100, 5.0).free_in_s(99, [], 0.0) == 0.0
 
 
 def test_the_background_leaves_a_slot_for_every_turn() -> None:
     """A slot is taken when the others are free, or come free no later than their turns."""
-    rule = Rule(limit=10, period_s=100.0, owed=4)
+    rule = RateLimitRule(limit=10, period_s=100.0, owed=4)
     turn_s = 95.0 / 4
     assert rule.turn_s == turn_s
     assert rule.free_in_s(5, [], 0.0) == 0.0
@@ -104,7 +104,7 @@ def test_the_background_leaves_a_slot_for_every_turn() -> None:
 
 def test_a_request_in_flight_keeps_no_turn_and_is_not_asked_for_all_the_time() -> None:
     """What waits for its answer comes free a period from now at the earliest: the pause is that long."""
-    rule = Rule(limit=10, period_s=100.0, owed=4)
+    rule = RateLimitRule(limit=10, period_s=100.0, owed=4)
     assert rule.free_in_s(6, [], 0.0) == pytest.approx(5.1)
 
 

@@ -20,7 +20,7 @@ import pytest
 from task_history.core.intervals import Starts
 from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.extract.compare import Comparison
-from task_history.extract.incremental import Known, recent
+from task_history.extract.incremental import StoredSpan, recent
 from task_history.extract.listing import ComparedWindow, ListedWindow
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
@@ -138,12 +138,12 @@ class Copy:
         if listing.pages.has_counts and not before.is_empty:
             self._take_in(listing.compare(before, self))
 
-    def _known(self) -> Known:
+    def _known(self) -> StoredSpan:
         if self.cursor is None:
-            return Known(self.first, self.first, 0)
+            return StoredSpan(self.first, self.first, 0)
         newest = min(self.cursor, max(self.starts.values(), default=self.cursor) + MS)
         start = min(newest, max(newest - self.lookback, self.first))
-        return Known(start, newest, self.count(Window(start, NOW + timedelta(days=3650))))
+        return StoredSpan(start, newest, self.count(Window(start, NOW + timedelta(days=3650))))
 
     def _edge(self) -> datetime:
         return floor_ms(self.vendor.now + SECOND)

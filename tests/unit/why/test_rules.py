@@ -11,7 +11,7 @@ from task_history.core.models import MS, Scope, Window
 from task_history.systems import find
 from task_history.warehouse.coverage import BACKFILL, SYNC, Day, midnight
 from task_history_cli.why.absent import Absent, VendorReply, absent
-from task_history_cli.why.coverage import Known, Loaded, blind, fits
+from task_history_cli.why.coverage import KnownExecution, Loaded, blind, fits
 from task_history_cli.why.history import brought, timeline
 from task_history_cli.why.present import Details, Words, details, present, shown
 
@@ -84,13 +84,13 @@ def test_filters_are_compared_with_what_is_known(
     day: float, fields: dict[str, str | None], ended: float, kind: str
 ) -> None:
     """A status is compared as it was when the listing was read; what nothing tells is not guessed."""
-    known = Known(fields, at(ended))
+    known = KnownExecution(fields, at(ended))
     assert LOADED.spot(Window(at(day), at(day) + MS), PARAGON, known).kind == kind
 
 
 def test_open_statuses_say_little_of_the_past() -> None:
     """What has ended since may have been in any open status before; what had ended was in none."""
-    known = Known({"status": "SUCCEEDED"}, at(10))
+    known = KnownExecution({"status": "SUCCEEDED"}, at(10))
     assert fits({"status": "DELAYED"}, known, PARAGON, read_at=at(9)) is None
     assert fits({"status": "DELAYED"}, known, PARAGON, read_at=at(11)) is False
     assert fits({}, known, PARAGON, read_at=at(9)) is True
@@ -112,12 +112,14 @@ def absence(**facts: Any) -> tuple[str, str]:
 
 def test_what_the_vendor_still_shows_is_not_beyond_retention() -> None:
     """A row from before the retention that the vendor shows is told with the setting that hides it."""
-    code, step = absence(reply=VendorReply(200, "FAILED", at(2), Known({"status": "FAILED"}, at(2.1))))
+    code, step = absence(
+        reply=VendorReply(200, "FAILED", at(2), KnownExecution({"status": "FAILED"}, at(2.1)))
+    )
     assert code == "before_coverage"
     assert "retention_days" in step
-    assert absence(reply=VendorReply(200, "FAILED", at(9.2), Known({}, None)))[0] == "in_gap"
+    assert absence(reply=VendorReply(200, "FAILED", at(9.2), KnownExecution({}, None)))[0] == "in_gap"
     assert (
-        absence(reply=VendorReply(200, "FAILED", at(5.1), Known({}, None), is_listed=True))[0]
+        absence(reply=VendorReply(200, "FAILED", at(5.1), KnownExecution({}, None), is_listed=True))[0]
         == "missing_in_coverage"
     )
 
@@ -130,9 +132,9 @@ def test_refused_ids_and_unknown_ones_differ() -> None:
 
 def test_late_ones_come_with_the_next_sync() -> None:
     """Within the lookback the next sync is named, before it the audit."""
-    reply = VendorReply(200, "FAILED", at(11.45), Known({}, None), is_listed=True)
+    reply = VendorReply(200, "FAILED", at(11.45), KnownExecution({}, None), is_listed=True)
     assert "task-history sync paragon" in absence(reply=reply)[1]
-    reply = VendorReply(200, "FAILED", at(10.2), Known({}, None), is_listed=True)
+    reply = VendorReply(200, "FAILED", at(10.2), KnownExecution({}, None), is_listed=True)
     assert "task-history audit paragon --from 2026-09-10 --to 2026-09-11 --repair" in absence(reply=reply)[1]
 
 
@@ -183,7 +185,7 @@ def read(day: float, run_id: str, filters: str = "") -> dict[str, Any]:
 def test_the_read_that_brought_it() -> None:
     """It is the one at the first sight, under filters that it fits; of one that came late, an earlier one missed it."""
     seen = timeline(SEEN, [EARLIER])
-    known = Known({"status": "FAILED", "user": "u"}, at(4.5))
+    known = KnownExecution({"status": "FAILED", "user": "u"}, at(4.5))
     soon = 1 / 86_400
     reads = [read(3, "x"), read(4 + soon, "y", "user=v"), read(4 + 2 * soon, "a"), read(5, "z")]
     found = brought(seen, reads, known, PARAGON, run_then=None)
