@@ -16,6 +16,7 @@ import pytest
 
 from task_history.systems import find, names
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.dropped import check_dropped
 from tests.support.place import PERFECT, Place, differences
 from tests.support.short import short
 
@@ -271,6 +272,17 @@ def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path)
                 connection.execute(f"DROP TABLE {system}.{table}")
             assert "details_forgotten" in place.run("sync", system).stderr
             assert _counts(place, system, filled) == before
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["each", "all"])
+def test_what_was_dropped_is_asked_again_within_the_retention(tmp_path: Path, at_once: bool) -> None:
+    """Each row is back that the vendor still has; of the others nothing is asked, and it is said that they are lost."""
+
+    def execute(place: Place, sql: str) -> None:
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute(sql)
+
+    check_dropped(lambda sandbox: Place(tmp_path, sandbox), execute, at_once=at_once)
 
 
 def _counts(place: Place, system: str, tables: Sequence[str]) -> list[int]:

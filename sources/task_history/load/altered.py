@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
 import dlt
 from dlt.common.schema import Schema
 
-from ..core.columns import OCCURRENCE
+from ..core.columns import LOADED_AT, OCCURRENCE
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..core.models import Table
@@ -17,6 +18,12 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.left_out import FORGOTTEN
 from .destinations import Backend
+
+_REASON = (
+    "What was loaded was dropped from the warehouse by hand after the vendor's retention had passed over it."
+)
+_NOTED = ("unreadable_reason", "date_started", LOADED_AT.name)
+"""The columns of a details log that a note of what is lost needs; that of an earlier version may lack one."""
 
 
 def restore_dropped(
@@ -26,13 +33,15 @@ def restore_dropped(
     *,
     system: System,
     opened: Callable[[], AbstractContextManager[Any]],
+    horizon: datetime | None = None,
 ) -> bool:
     """Creates tables and columns again that were dropped by hand; dlt would assume that they exist.
 
     Returns whether people were forgotten in this dataset: whether it has the table of them.
 
     Where the table of executions lacks something, all coverage is deleted; where a table of steps does, the notes which
-    details are loaded are. ``opened`` gives an open client.
+    details are loaded are. ``opened`` gives an open client. What began before ``horizon`` the vendor no longer holds: a
+    note says of each execution that its steps are lost; None where the vendor keeps all.
 
     Raises:
         WarehouseUnavailable: a column was given another type by hand, which would lose values.
@@ -80,11 +89,19 @@ def restore_dropped(
         client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
         altered = {table for table, _ in lost}
         if system.executions.name in altered:
-            _forget_coverage(client, there)
+            _forget_coverage(client, there, horizon)
         for one in tables.listings(system):
-            filled = (one.details.steps, *one.details.children)
-            if altered & {table.name for table in filled} and (one.details.log.name, "outcome") in there:
-                _forget_details(client, one.details.log)
+            filled = altered & {table.name for table in (one.details.steps, *one.details.children)}
+            if filled and (one.details.log.name, "outcome") in there:
+                can_note = all((one.details.log.name, column) in there for column in _NOTED)
+                note = {"outcome": "expired"} if one.details.steps.name in filled else {}
+                _forget_details(
+                    client,
+                    one.details.log,
+                    horizon if can_note else None,
+                    {**note, "unreadable_reason": _REASON},
+                    now=backend.begin_commit(client),
+                )
     pipeline.sync_schema()
     with opened() as client:
         for table, column in unfilled:
@@ -94,7 +111,7 @@ def restore_dropped(
     return has_forgotten
 
 
-def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str]) -> None:
+def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon: datetime | None) -> None:
     """Deletes the coverage, because the loaded executions were dropped; the next sync begins anew."""
     if (tables.COVERAGE.name, "day") not in there:
         return
@@ -107,18 +124,38 @@ def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str]) -> None:
             "coverage_forgotten",
             window_start=start,
             window_end=end,
-            hint="this sync lists again from start_date on; task-history backfill brings what lies before",
+            lost_until=horizon if horizon is not None and start < horizon else None,
+            hint="this sync lists again from start_date on; task-history backfill brings what lies before. What began "
+            "before lost_until the vendor may no longer hold",
         )
 
 
-def _forget_details(client: Any, details_log: Table) -> None:
-    """Deletes which executions' steps are loaded, because these were dropped; they are read again."""
+def _forget_details(
+    client: Any, details_log: Table, horizon: datetime | None, note: Mapping[str, str], *, now: str
+) -> None:
+    """Deletes which executions' steps are loaded, because these were dropped; they are read again.
+
+    Those that began before ``horizon`` get the values of ``note`` instead. ``now`` is the present as an SQL expression.
+    """
     name = client.make_qualified_table_name(details_log.name)
-    client.execute_sql(f"DELETE FROM {name} WHERE outcome = %s", "loaded")
+    condition, lost = "outcome = 'loaded'", 0
+    values: tuple[datetime, ...] = ()
+    if horizon is not None:
+        past = f"{condition} AND date_started < %s"
+        ((lost,),) = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {past}", horizon)
+        if lost:
+            settings = ", ".join([*(f"{column} = %s" for column in note), f"{LOADED_AT.name} = {now}"])
+            client.execute_sql(f"UPDATE {name} SET {settings} WHERE {past}", *note.values(), horizon)
+        condition, values = f"{condition} AND (date_started IS NULL OR date_started >= %s)", (horizon,)
+    ((executions,),) = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {condition}", *values)
+    client.execute_sql(f"DELETE FROM {name} WHERE {condition}", *values)
     log.warning(
         "details_forgotten",
         table=details_log.name,
-        hint="this sync reads the steps again; task-history backfill reads those from before the syncs",
+        executions=executions,
+        lost=lost,
+        hint="this sync reads the steps again; task-history backfill reads those from before the syncs; the vendor no "
+        f"longer holds the lost ones, see {details_log.name}.unreadable_reason",
     )
 
 

@@ -445,6 +445,5 @@ class Loader:
 
     def _restore_dropped(self) -> None:
         """Creates tables and columns again that were dropped by hand. Raises WarehouseUnavailable."""
-        self._has_forgotten = restore_dropped(
-            self.pipeline, self._schema(), self.backend, system=self.system, opened=self.opened
-        )
+        own, horizon = (self.pipeline, self._schema(), self.backend), self._horizon
+        self._has_forgotten = restore_dropped(*own, system=self.system, opened=self.opened, horizon=horizon)

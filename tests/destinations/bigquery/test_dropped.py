@@ -1,0 +1,18 @@
+"""BigQuery: tables that somebody dropped are filled again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.recorder import Recorder
+from tests.support.dropped import check_dropped
+
+
+def test_what_was_dropped_is_asked_again_within_the_retention(recorder: Recorder, tmp_path: Path) -> None:
+    """As on DuckDB: each row is back that the vendor still has, and of the others it is said that they are lost."""
+    check_dropped(
+        lambda sandbox: BigQueryPlace(tmp_path, sandbox, recorder),
+        lambda place, sql: place.query(sql),
+        at_once=True,
+    )
