@@ -14,10 +14,9 @@ from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import PostgresPlace
 from tests.support import former_version
 from tests.support.place import Place
+from tests.support.views_of_all import PER_ACCOUNT, QUIET, synced_machines
 
 __all__ = ["postgres", "postgres_of_all_tests"]
-QUIET = {"steps": "none", "payloads": "none"}
-PER_ACCOUNT = "SELECT system, instance, count(*) FROM task_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
 
 
 @pytest.fixture(params=["duckdb", "postgres"])
@@ -46,36 +45,17 @@ def _machine(
 def test_views_show_the_accounts_of_all_configurations(
     warehouse: str, server: Server | None, tmp_path: Path
 ) -> None:
-    """Two configurations of one system and one of another, on three machines: all rows after each sync of each.
+    """Whichever of three configurations synced last, the views show the rows of all.
 
-    The second of the two that name no ``instance`` is told apart by its dataset. A dataset that is dropped leaves the
-    registry at the next sync; without the registry, as before there was one, the datasets are found by their tables.
+    A dataset that is dropped leaves the registry at the next sync; without the registry, as before there was one, the
+    datasets are found by their tables.
     """
+
+    def machine(name: str, sandbox: SandboxProcess, **settings: Any) -> Place:
+        return _machine(tmp_path / name, server, sandbox, tmp_path / "warehouse.duckdb", **settings)
+
     on = ("--destination", warehouse)
-    file = tmp_path / "warehouse.duckdb"
-    with (
-        SandboxProcess(executions=30, freeze=True) as first_world,
-        SandboxProcess(executions=20, freeze=True, seed=7) as second_world,
-        SandboxProcess("b3os", executions=10, freeze=True) as third_world,
-    ):
-        first = _machine(tmp_path / "first", server, first_world, file, **QUIET)
-        second = _machine(tmp_path / "second", server, second_world, file, dataset_name="other", **QUIET)
-        third = _machine(
-            tmp_path / "third", server, third_world, file, system="b3os", steps="none", dataset_name="west"
-        )
-        first.run("sync", "paragon", *on)
-        assert first.query(PER_ACCOUNT) == [("paragon", "", 30)]
-        second.run("sync", "paragon", *on)
-        assert first.query(PER_ACCOUNT) == [("paragon", "", 30), ("paragon", "other", 20)]
-        third.run("sync", "b3os", *on)
-        expected = [("b3os", "", 10), ("paragon", "", 30), ("paragon", "other", 20)]
-        assert first.query(PER_ACCOUNT) == expected
-        for place in (first, second, third):
-            said = place.run("sync", place.system, *on).stderr
-            assert "views_created" not in said
-            assert first.query(PER_ACCOUNT) == expected
-        made = json.loads(first.run("views", "--json", *on).stdout)
-        assert made["datasets"] == ["other", "paragon", "west"]
+    with synced_machines(machine, warehouse, again=range(3)) as (first, _, third):
         assert json.loads(third.run("views", "--check", "--json", *on).stdout)["broken"] == 0
 
         _execute(first, "DROP TABLE task_history.accounts")
