@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..core.log import log
 from ..warehouse.duckdb_file import LOCK_WAIT_S
 from .errors import is_disconnected, is_locked
-from .file_turns import Turn
+from .file_turns import FileTurn
 
 Result = TypeVar("Result")
 _LOGGED_AFTER_S = 3.0
@@ -85,7 +85,7 @@ class SharedConnection:
         self.lock_wait_s = lock_wait_s
         self._client = client
         self._turns_in = turns_in
-        self._turn: Turn | None = None
+        self._turn: FileTurn | None = None
         self._is_exclusive = is_exclusive
         self._is_open = threading.Event()
         self._is_closed = threading.Event()
@@ -252,7 +252,7 @@ class SharedConnection:
     def _may_open(self) -> bool:
         """Whether it is this process's turn at the file."""
         if self._turn is None and self._is_exclusive and self._turns_in is not None:
-            self._turn = Turn(self._turns_in, self._file)
+            self._turn = FileTurn(self._turns_in, self._file)
         return self._turn is None or self._turn.take()
 
     def _close_when_idle(self, is_closed: threading.Event) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import files
 from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
+from ..core.file_lock import file_lock
 from ..core.log import log
 
 if TYPE_CHECKING:
@@ -122,12 +123,8 @@ def run_lock(
             f"The working folder {path.parent} cannot be written ({error.strerror}): set DLT_DATA_DIR to a folder "
             "of your own."
         ) from error
-    from filelock import FileLock
-
-    # No fallback to a lock that is only a file: it would outlive a process that is killed.
-    lock = FileLock(path, timeout=_LOCK_WAIT_S, fallback_to_soft=False, thread_local=False)
     try:
-        os.close(files.open_own(path, mode=0o666))
+        lock = file_lock(path, wait_s=_LOCK_WAIT_S)
         _acquire(lock, path, pipeline, task, wait)
         _write_holder(path, task)
     except OSError as error:

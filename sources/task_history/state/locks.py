@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..core import files
 from ..core.errors import AlreadyRunning, WarehouseUnavailable
+from ..core.file_lock import file_lock
 from ..core.log import log
 from .postgres import Connection, SharedState, Unreachable
 
@@ -106,15 +107,13 @@ class FileLocks:
 
     def take(self, names: Collection[str]) -> set[str]:
         """As ``Locks.take``."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
         taken = set()
         try:
             files.make_folder(self._folder, mode=0o777)
             for name in names:
-                path = self._path(name)
-                os.close(files.open_own(path, mode=0o666))
-                lock = FileLock(path, timeout=0, fallback_to_soft=False, thread_local=False)
+                lock = file_lock(self._path(name), wait_s=0)
                 with suppress(Timeout):
                     lock.acquire()
                     self._held[name] = lock

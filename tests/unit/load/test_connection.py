@@ -16,7 +16,7 @@ import pytest
 
 from task_history import systems
 from task_history.load import connection
-from task_history.load.file_turns import Turn
+from task_history.load.file_turns import FileTurn
 from task_history.load.pipeline import Loader
 from task_history_cli.runtime.target import Target
 from task_history_cli.sandbox.process import SandboxProcess
@@ -201,8 +201,8 @@ def test_the_open_file_is_opened_by_nothing_else_in_the_process(
 _TAKE = """
 import sys
 from pathlib import Path
-from task_history.load.file_turns import Turn
-turn = Turn(Path(sys.argv[1]), sys.argv[2])
+from task_history.load.file_turns import FileTurn
+turn = FileTurn(Path(sys.argv[1]), sys.argv[2])
 print(turn.take(), flush=True)
 sys.stdin.read()
 """
@@ -220,7 +220,7 @@ def _other_process(folder: Path, file: str) -> Iterator[bool]:
 
 def test_a_turn_is_of_one_process_until_its_last_connection_ends_it(tmp_path: Path) -> None:
     """Runs of one process share DuckDB's file, and its turn; other processes wait, but for no lock that cannot be."""
-    first, second = Turn(tmp_path, "f"), Turn(tmp_path, "f")
+    first, second = FileTurn(tmp_path, "f"), FileTurn(tmp_path, "f")
     assert first.take()
     assert first.take()
     assert second.take()
@@ -234,7 +234,7 @@ def test_a_turn_is_of_one_process_until_its_last_connection_ends_it(tmp_path: Pa
         assert not first.take()
     assert first.take()
     first.end()
-    assert Turn(tmp_path / "missing", "f").take()
+    assert FileTurn(tmp_path / "missing", "f").take()
 
 
 def test_who_waits_for_a_turn_does_not_try_to_open_the_file(
