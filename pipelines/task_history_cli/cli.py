@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import gc
 import importlib
 import logging
 import os
-import platform
-import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, NoReturn
 
 from task_history.core import files, folders
-from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 
 from .console import output
 from .console.failures import described
+from .console.parser import Parser, Version, WrongArguments, parsed
 
 COMMANDS = {
     "demo": "try it without a key: sync a sandbox into DuckDB and query it",
@@ -40,9 +36,9 @@ COMMANDS = {
     "forget": "erase what is stored of a person for good; a dry run without --yes",
     "fleet": "list, sync or show all configured accounts of all systems at once",
     "sandbox": "serve a fake vendor API on this machine, for tests",
+    "completion": "print what makes a shell complete commands and options",
 }
 EXIT_CODES = "\n".join(["exit codes:", *(f"  {code:<5d}{code.meaning}" for code in ExitCode)])
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,8 +61,15 @@ def _run(argv: Sequence[str] | None) -> int:
     gc.set_threshold(200_000)
     words = list(sys.argv[1:] if argv is None else argv)
     output.start_logging("info", "json" if _wants_json(words) else "text")
-    parser = _parser(words)
-    args = _parsed(parser, words)
+    if "_ARGCOMPLETE" in os.environ:
+        from .console.completion import complete
+
+        complete(lambda typed: parsers(typed)[0])
+    parser, commands = parsers(words)
+    try:
+        args = parsed(words, parser, commands)
+    except WrongArguments as error:
+        return _refused(error, is_json="--json" in words)
     if args.command is None:
         parser.print_help()
         return ExitCode.USAGE
@@ -92,29 +95,15 @@ def _hide_proxy_logins() -> None:
         output.keep_secret(OwnSecrets(encode_logins(os.environ)))
 
 
-def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Parses the arguments; positional ``ids`` may stand before, between and after options."""
-    command = words[0] if words else "--help"
-    if not command.startswith("-") and command not in COMMANDS:
-        similar = difflib.get_close_matches(command, COMMANDS, n=1)
-        parser.error(f"unknown command {command!r}." + (f" Did you mean {similar[0]}?" if similar else ""))
-    args, rest = parser.parse_known_args(words)
-    if "ids" in args:
-        args.ids = [*args.ids, *(word for word in rest if not word.startswith("-"))]
-        rest = [word for word in rest if word.startswith("-")]
-    for name, value in vars(args).items():
-        # What the shell gave that is no UTF-8 stands as half a surrogate pair, which no warehouse and no vendor takes.
-        if any(
-            _SURROGATE.search(text)
-            for text in (value if isinstance(value, list) else [value])
-            if isinstance(text, str)
-        ):
-            parser.prog = " ".join(filter(None, (parser.prog, args.command)))
-            parser.error(f"the value of {name} is no text in UTF-8.")
-    if rest:
-        parser.prog = " ".join(filter(None, (parser.prog, args.command)))
-        parser.error(f"unknown argument{'s' * (len(rest) > 1)}: {' '.join(rest)}.")
-    return args
+def _refused(error: WrongArguments, *, is_json: bool) -> int:
+    """Reports wrong arguments with the usage of the command."""
+    text = f"{error} See {error.prog} --help."
+    if is_json:
+        command = error.prog.partition(" ")[2] or None
+        output.emit({"command": command, "exit_code": error.exit_code, "error": text})
+    lines = [f"{error.prog}: {text}"] if output.is_json() else [error.usage, f"{error.prog}: {text}"]
+    output.tell(*"\n".join(lines).splitlines(), level=logging.ERROR, exit_code=error.exit_code)
+    return error.exit_code
 
 
 def _failed(args: argparse.Namespace, code: int, text: str) -> int:
@@ -127,39 +116,14 @@ def _failed(args: argparse.Namespace, code: int, text: str) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports wrong arguments in one line, or as JSON, with the command that prints the help."""
-
-    def error(self, message: str) -> NoReturn:
-        message = message.replace("the following arguments are required:", "missing argument:")
-        text = f"{self.prog}: {message}{'' if message.endswith(('.', '?')) else '.'} See {self.prog} --help."
-        output.tell(text, level=logging.ERROR, exit_code=UsageError.exit_code)
-        self.exit(UsageError.exit_code)
-
-
-class _Version(argparse.Action):
-    """Prints the versions of task-history, dlt, DuckDB and Python, then exits."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        from importlib.metadata import version
-
-        output.say(
-            f"task-history {version('task-history')} (dlt {version('dlt')}, duckdb {version('duckdb')}, "
-            f"Python {platform.python_version()})"
-        )
-        parser.exit()
-
-
 def _wants_json(words: Sequence[str]) -> bool:
     """Whether lines on stderr shall be JSON; looked up before the arguments are parsed."""
     return "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
 
 
-def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    shared = _Parser(add_help=False)
+def parsers(words: Sequence[str]) -> tuple[Parser, Mapping[str, Parser]]:
+    """The parser of all arguments, and those of the commands; of these only the one called has its arguments."""
+    shared = Parser(add_help=False)
     shared.add_argument(
         "--json", action="store_true", help="print one JSON object on stdout and nothing else"
     )
@@ -175,14 +139,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         default="info",
         help="lowest level to log (default info)",
     )
-    parser = _Parser(
+    parser = Parser(
         prog="task-history",
         description="Sync workflow task history from vendor APIs into a warehouse.\n"
         "See task-history COMMAND --help for the options of a command.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument("--version", action=Version, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(
@@ -196,7 +160,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         # Only the module of the command that is called is imported: the others import slow libraries.
         if name in words:
             _module(name).add_arguments(command)
-    return parser
+    return parser, commands.choices
 
 
 def _module(command: str):  # type: ignore[no-untyped-def]

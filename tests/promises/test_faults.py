@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import resource
 import signal
 import time
@@ -336,12 +337,38 @@ def test_interrupt_keeps_what_was_read(tmp_path: Path) -> None:
             assert first.poll() is None, first.communicate()
             time.sleep(0.05)
         first.send_signal(signal.SIGINT)
-        first.communicate(timeout=60)
+        _, told = first.communicate(timeout=60)
         assert first.returncode == 0
+        assert "Ctrl-C: ends after the commit in hand." in told
+        assert re.search(r"Stopped by Ctrl-C; [0-9]+ executions left, the same command goes on\.", told)
         assert place.query("SELECT count(*) FROM paragon.execution_details")[0][0] >= 140
         place.quick_sync()
         assert differences(place, sandbox) == PERFECT
         assert sandbox.counters()["reads_more_than_once"] == []
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_the_second_signal_ends_a_run_at_once(tmp_path: Path, number: signal.Signals, name: str) -> None:
+    """Also while the vendor does not answer; it is said, and the next run brings everything."""
+    with SandboxProcess(executions=60, seed=9, freeze=True) as sandbox:
+        place = Place(tmp_path, sandbox, payloads="none", integrations=None)
+        sandbox.faults({"kind": "stall", "times": None, "on": "execution"})
+        first = place.start("sync", "paragon")
+        while not sandbox.counters().get("execution"):
+            assert first.poll() is None, first.communicate()
+            time.sleep(0.05)
+        lines = first.stderr
+        assert lines is not None
+        first.send_signal(number)
+        said = next(line for line in lines if line.startswith(name))
+        first.send_signal(number)
+        _, told = first.communicate(timeout=60)
+        assert "ends after the commit in hand" in said
+        assert f"Ended at once by {name}. Committed rows are safe" in told
+        assert first.returncode == 128 + number
+        sandbox.faults()
+        place.quick_sync()
+        assert differences(place, sandbox) == PERFECT
 
 
 def test_limits_of_a_run_are_kept(tmp_path: Path) -> None:

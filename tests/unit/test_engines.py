@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from task_history.core.exit_codes import ExitCode
-from task_history_cli.cli import _parsed, _parser
+from task_history_cli.cli import parsers
+from task_history_cli.console.parser import parsed
 from tests.support.place import ROOT
 
 ENGINES = ROOT / "docs" / "how-to" / "engines"
@@ -27,7 +28,7 @@ WORK = "/var/lib/task-history"
 def check_words(words: list[str]) -> None:
     """Fails where the command would refuse the words."""
     assert Path(words[0]).name == "task-history"
-    _parsed(_parser(words[1:]), words[1:])
+    parsed(words[1:], *parsers(words[1:]))
 
 
 # The container, Kubernetes, systemd and cron.

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.print:
         return _print(args)
     if args.dictionary:
-        output.say(*dictionary.page().splitlines())
+        output.say_verbatim(dictionary.page())
         return 0
     target = find_target(args.destination, "task_history_views")
     if args.dbt:
@@ -67,9 +67,7 @@ def _print(args: argparse.Namespace) -> int:
         return 0
     for name, sql in chosen.items():
         view = views()[name]
-        output.say(
-            f"-- {DATASET}.{name}", f"-- {view.question}", f"-- {view.grain}", *f"{sql};".splitlines(), ""
-        )
+        output.say_verbatim(f"-- {DATASET}.{name}\n-- {view.question}\n-- {view.grain}\n{sql};\n\n")
     return 0
 
 
@@ -81,7 +79,7 @@ def _print_dbt(target: Target) -> int:
             datasets = creating.datasets(access)
     if not datasets:
         output.tell(f"Nothing is loaded in {target.place} yet: these are the sources of all systems.")
-    output.say(*dictionary.dbt_sources(datasets).splitlines())
+    output.say_verbatim(dictionary.dbt_sources(datasets))
     return 0
 
 
@@ -127,7 +125,8 @@ def _check(args: argparse.Namespace, target: Target) -> int:
                     "",
                     f"{finding.check.level}: {finding.check.name}. {finding.check.promise} Rows that break it:",
                 )
-                output.say(*output.table(cells, heads=list(finding.columns)), "", *finding.sql.splitlines())
+                output.say(*output.table(cells, heads=list(finding.columns)), "")
+                output.say_verbatim(finding.sql)
     return ExitCode.DIFFERENCES if broken else ExitCode.DONE
 
 

@@ -14,7 +14,9 @@ from task_history.systems import names
 
 def add_system(parser: argparse.ArgumentParser) -> None:
     """Adds SYSTEM and --instance."""
-    parser.add_argument("system", metavar="SYSTEM", help=f"one of {', '.join(names())}")
+    system = parser.add_argument("system", metavar="SYSTEM", help=f"one of {', '.join(names())}")
+    # What argcomplete reads: https://kislyuk.github.io/argcomplete/#specifying-completers
+    system.completer = lambda **_: names()  # type: ignore[attr-defined]
     parser.add_argument("--instance", metavar="NAME", help="another account of the same system, by its name")
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
@@ -22,7 +23,11 @@ from task_history.core.log import NAME as LOGGER
 from task_history.core.log import as_text
 from task_history.redaction.own_secrets import OwnSecrets
 
+from .invocation import NAME as INVOKED
+
 _SECRETS: list[OwnSecrets] = []
+_LABEL = re.compile(r" *[\w ,./-]{1,30}?  +")
+_COMMAND = re.compile(rf" *\S*{INVOKED} ")
 
 
 class _Lines(logging.Formatter):
@@ -288,7 +293,7 @@ def show(result: Mapping[str, Any], lines: Iterable[str], *, is_json: bool) -> N
 def say(*lines: str) -> None:
     """Prints lines to stdout; a line break within a line is escaped."""
     for line in lines or ("",):
-        sys.stdout.write(visible(scrubbed(line)) + "\n")
+        sys.stdout.write(_fitted(visible(scrubbed(line)), sys.stdout) + "\n")
 
 
 def tell(*lines: str, level: int = logging.INFO, **fields: Any) -> None:
@@ -298,8 +303,37 @@ def tell(*lines: str, level: int = logging.INFO, **fields: Any) -> None:
         record.fields = fields
         sys.stderr.write(_Lines("json").format(record) + "\n")
     else:
-        sys.stderr.writelines(visible(scrubbed(line)) + "\n" for line in lines)
+        sys.stderr.writelines(_fitted(visible(scrubbed(line)), sys.stderr) + "\n" for line in lines)
     sys.stderr.flush()
+
+
+def say_verbatim(text: str) -> None:
+    """Prints SQL, YAML or a script to stdout, in its own lines also on a terminal."""
+    sys.stdout.writelines(visible(scrubbed(line)) + "\n" for line in text.splitlines())
+
+
+def _fitted(line: str, stream: TextIO) -> str:
+    """The line, on a terminal broken between words so that it is no wider; commands to copy are not broken.
+
+    What goes on below stands under the text after its label, such as ``requests    210: …``.
+    """
+    if not stream.isatty():
+        return line
+    width = max(40, shutil.get_terminal_size().columns)
+    if len(line) <= width or _COMMAND.match(line):
+        return line
+    import textwrap
+
+    label = _LABEL.match(line)
+    indent = len(label[0]) if label else len(line) - len(line.lstrip(" "))
+    return textwrap.fill(
+        line[indent:],
+        width,
+        initial_indent=line[:indent],
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _plain(value: Any) -> Any:

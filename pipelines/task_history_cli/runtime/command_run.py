@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import AlreadyRunning
@@ -33,6 +30,7 @@ from task_history.warehouse.column_rules import column_rules
 
 from ..console.output import import_structlog, keep_secret
 from .dlt_config import configure_dlt, make_pipeline
+from .interruption import stopped_by_signals
 from .notices import Notices
 from .permissions import name_open_to_others
 from .target import Target, working_folder
@@ -69,7 +67,7 @@ def start_command(
     import_structlog()
     stop = StopSignal(max_requests=max_requests, max_s=None if max_minutes is None else max_minutes * 60)
     with ExitStack() as stack:
-        stack.enter_context(_signals(stop))
+        stack.enter_context(stopped_by_signals(stop))
         folder = working_folder(target)
         notices = Notices(settings, folder)
         notices.check()
@@ -214,26 +212,3 @@ def _task(command: str, selection: Selection | None, scope: Scope | None, filter
     words += [f"{name}={value}" for name, value in sorted(filters.items())]
     words += [f"steps={scope.steps}", f"payloads={scope.payloads}"] if scope else []
     return " ".join(words)
-
-
-@contextmanager
-def _signals(stop: StopSignal) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the run after the commit in hand; the next one at once.
-
-    In another thread than the main one, where Python sets no handler, signals are the program's.
-    https://docs.python.org/3/library/signal.html#signals-and-threads
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, _: FrameType | None) -> None:
-        stop.request(signal.Signals(number).name)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,7 @@ from task_history.runs import run_result
 from task_history.runs.runner import ActiveRun
 
 from ..console import output
+from .interruption import STOPPED_BY
 from .target import Target
 
 _LONG_BACKLOG_DAYS = 1.0
@@ -72,8 +73,18 @@ def lines(result: dict[str, Any]) -> list[str]:
             + f"; it processed {output.size(processed)}."
         )
     if result["stopped"]:
-        text.append(f"Stopped: {result['stopped']}.")
+        text.append(_stopped(result))
     return [*text, *_changes(result), *_doubts(result)]
+
+
+def _stopped(result: dict[str, Any]) -> str:
+    """What stopped the run, and how it goes on."""
+    name = STOPPED_BY.get(result["stopped"])
+    if name is None:
+        return f"Stopped: {result['stopped']}."
+    left = result["left"]["details"]
+    what = f"; {left:,} executions left" if left else ""
+    return f"Stopped by {name}{what}, the same command goes on."
 
 
 def _changes(result: dict[str, Any]) -> Iterator[str]:

@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..core.log import log
-from ..warehouse.duckdb_file import LOCK_WAIT_S
+from ..warehouse.duckdb_file import LOCK_WAIT_S, LOGGED_WAIT_S
 from .errors import is_disconnected, is_locked
 from .file_turns import FileTurn
 
 Result = TypeVar("Result")
-_LOGGED_AFTER_S = 3.0
-"""Seconds of waiting for the file after which the log says so."""
 _POLL_S = 0.05, 0.15
 """Minimum and maximum seconds between two attempts to open the file."""
 _RECONNECT_S = 0.25, 0.75
@@ -223,7 +221,7 @@ class SharedConnection:
         is_logged = False
         while True:
             waited_s = time.monotonic() - began
-            is_long, is_over = waited_s > _LOGGED_AFTER_S, waited_s > self.lock_wait_s
+            is_long, is_over = waited_s > LOGGED_WAIT_S, waited_s > self.lock_wait_s
             # Without its turn it tries where DuckDB shall say who has the file.
             if self._may_open() or is_over or (is_long and not is_logged):
                 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 
-from task_history_cli.cli import COMMANDS, _parser
+from task_history_cli.cli import COMMANDS, parsers
 
 SHARED = ("help", "json", "log_format", "log_level")
 """Options that every command has."""
@@ -27,6 +27,7 @@ PAGES = {
     "forget": "../how-to/forget-a-person.md",
     "fleet": "../how-to/many-accounts.md",
     "sandbox": "../how-to/sandbox.md",
+    "completion": "../tutorial.md",
 }
 """The page that shows how each command is used."""
 
@@ -44,11 +45,7 @@ def page() -> str:
 
 def _parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command, with its arguments."""
-    (commands,) = (
-        action for action in _parser([name])._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    parser: argparse.ArgumentParser = commands.choices[name]
-    return parser
+    return parsers([name])[1][name]
 
 
 def _section(command: str) -> Iterator[str]:

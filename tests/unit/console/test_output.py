@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import logging
 import re
@@ -194,3 +195,33 @@ def test_a_program_fault_is_one_object(tmp_path: Path, monkeypatch: pytest.Monke
 def sandbox() -> Iterator[SandboxProcess]:
     with SandboxProcess(executions=150, seed=5, days=3, freeze=True) as running:
         yield running
+
+
+class _Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_lines_fit_a_terminal_and_break_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes on below stands under the text after a label; commands, SQL and scripts are not broken."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout", shown := _Terminal())
+    sentence = "words of a sentence that goes on and on " * 5
+    command = f"  task-history backfill paragon --from 2026-01-01 {'--steps all ' * 10}"
+    output.say(sentence, f"  requests    {sentence}", command)
+    output.say_verbatim(f"SELECT {'1, ' * 40}2 -- {sentence}")
+    lines = shown.getvalue().splitlines()
+    assert [line for line in lines if len(line) > 80] == [command, lines[-1]]
+    labelled = next(number for number, line in enumerate(lines) if line.startswith("  requests    words"))
+    assert lines[labelled + 1].startswith(" " * 14 + "goes on")
+    assert " ".join(" ".join(lines[:labelled]).split()) == sentence.strip()
+
+
+def test_lines_elsewhere_are_not_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a file or a pipe each message is one line."""
+    output.say("word " * 60)
+    output.tell("word " * 60)
+    written = capsys.readouterr()
+    assert (written.out.count("\n"), written.err.count("\n")) == (1, 1)

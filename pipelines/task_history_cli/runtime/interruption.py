@@ -1,0 +1,66 @@
+"""Ctrl-C and SIGTERM during a run: the first ends it after the commit in hand, the second at once; both are said."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from task_history.core.stop import StopSignal
+
+from ..console import output
+
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+STOPPED_BY = {number.name: name for number, name in _NAMES.items()}
+"""What a person calls the signals whose names ``StopSignal`` has as its reason."""
+
+
+@contextmanager
+def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
+    """Within the block the first SIGINT or SIGTERM requests the stop; the next one ends the process at once.
+
+    In another thread than the main one, where Python sets no handler, signals are the program's.
+    https://docs.python.org/3/library/signal.html#signals-and-threads
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, _: FrameType | None) -> None:
+        stop.request(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, ask) for number in _NAMES}
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    # A handler runs only between two steps of the main thread, which may wait for the warehouse, and it may not print.
+    woken_before = signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    follower = threading.Thread(target=_follow, args=(read_end,), name="signals", daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(woken_before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(write_end)
+        follower.join()
+        os.close(read_end)
+
+
+def _follow(read_end: int) -> None:
+    """Says what each signal does; the second one ends the process. Ends when the other end is closed."""
+    is_stopping = False
+    while number := os.read(read_end, 1):
+        name = _NAMES.get(signal.Signals(number[0]))
+        if name is None:
+            continue
+        if is_stopping:
+            output.tell(f"Ended at once by {name}. Committed rows are safe; the same command goes on.")
+            os._exit(128 + number[0])
+        is_stopping = True
+        output.tell(
+            f"{name}: ends after the commit in hand. Once more ends it at once; committed rows are safe then too."
+        )

@@ -1,0 +1,37 @@
+"""A reader waits for a file that another process has open, and says so."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from task_history.core.errors import WarehouseUnavailable
+from task_history.warehouse import duckdb_file
+
+_HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+
+
+def test_a_wait_for_a_locked_file_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The line names the file, the process and how long it waits at most; after that the error does."""
+    file = tmp_path / "held.duckdb"
+    monkeypatch.setattr(duckdb_file, "LOGGED_WAIT_S", 0.0)
+    monkeypatch.setattr(duckdb_file, "READ_LOCK_WAIT_S", 0.5)
+    caplog.set_level(logging.INFO, "task_history")
+    command = [sys.executable, "-c", _HOLD, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"open\n"
+        with pytest.raises(WarehouseUnavailable, match="open for writing in another process"):
+            duckdb_file.open_for_reading(file)
+        holder.stdin.close()
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert line.startswith("waiting_for_file ")
+    assert str(holder.pid) in line
+    assert "seconds=0.5" in line
