@@ -18,11 +18,12 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from .core.calendars import Calendar
 from .core.dataset_names import check_dataset, check_instance
 from .core.errors import ConfigurationError
 from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
-from .settings_accounts import Account, all_accounts, check_account, other_datasets
+from .settings_accounts import Account, all_accounts, check_account, configured_instances, other_datasets
 from .settings_sources import ConfigSource, Environment, config_sources
 from .settings_suggestions import OF_DLT, SECTION, suggestion_for, variable_suggestion
 from .systems import find, names
@@ -351,6 +352,28 @@ _WORDS = {
 
 
 def datasets(environ: Mapping[str, str], folder: Path | None = None) -> dict[str, Account]:
-    """The accounts by their dataset. Raises ConfigurationError where a file of settings cannot be read."""
+    """The accounts by their dataset; those that are configured have a calendar.
+
+    Raises:
+        ConfigurationError: a file of settings cannot be read, or a calendar is wrong.
+    """
     sources = config_sources(environ, folder)
-    return {account.dataset(sources): account for account in all_accounts(sources)}
+    paths = [path for source in sources for path, is_table in source.paths() if not is_table]
+    configured = {name: configured_instances(find(name), paths) for name in names()}
+    return {
+        account.dataset(sources): replace(account, calendar=_calendar(account, sources))
+        if account.instance in configured[account.system.name]
+        else account
+        for account in all_accounts(sources)
+    }
+
+
+def _calendar(account: Account, sources: Sequence[ConfigSource]) -> Calendar:
+    values = account.values(sources)
+    declared = settings_of(account.system)
+    given = {
+        name: _value(declared[name], *values[name])
+        for name in ("timezone", "week_start")
+        if name in values and not _is_empty(declared[name], values[name][0])
+    }
+    return Calendar(**given)

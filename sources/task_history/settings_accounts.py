@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from .core.calendars import Calendar
 from .core.errors import ConfigurationError
 from .core.log import log
 from .settings_sources import ConfigSource
@@ -27,6 +28,8 @@ class Account:
 
     system: System
     instance: str | None
+    calendar: Calendar | None = field(default=None, compare=False)
+    """The calendar of its days; None where no settings state it."""
 
     @property
     def title(self) -> str:

@@ -17,6 +17,7 @@ files           safe reading and writing of files, private permissions
 naming          names as dlt writes them; dataset_names rules for names of datasets
 keyed_hash      keyed hashes that stand in place of values
 cron            schedules as five cron fields
+calendars       the zone and first weekday of an account's days and weeks
 child_python    command line and environment of child Python processes
 log             log events with fields; escapes makes text safe to print
 """

@@ -15,6 +15,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from ..core.calendars import UTC_ZONE, WEEKDAYS, check_timezone
 from ..core.cron import check_cron
 from ..core.cutting import MAX_PAYLOAD_BYTES
 from ..core.models import ColumnLimits
@@ -101,6 +102,18 @@ class SystemSettings:
         "The dataset: small letters, digits and single _; named as the system when not set.",
         example="prod_history",
         unset="the system",
+        command_only=True,
+    )
+    timezone: str = setting(
+        "The IANA time zone of days, weeks and months in views, such as Europe/Berlin; instants stay UTC.",
+        default=UTC_ZONE,
+        check=check_timezone,
+        command_only=True,
+    )
+    week_start: str = setting(
+        "The day with which a week of the views begins.",
+        default=WEEKDAYS[0],
+        choices=WEEKDAYS,
         command_only=True,
     )
     schedule: str = setting(

@@ -10,6 +10,8 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from ..core.calendars import UTC_ZONE
+
 _NAME = "bigquery"
 
 
@@ -33,9 +35,14 @@ def _part(node: Any) -> Any:
         )
     if isinstance(node, exp.Anonymous) and node.name.upper() == "EPOCH_US":
         return exp.Anonymous(this="UNIX_MICROS", expressions=node.expressions)
-    if isinstance(node, exp.Cast) and node.to.is_type("DATE") and isinstance(node.this, exp.AtTimeZone):
-        # The form by which BigQuery prunes partitions.
-        return exp.Anonymous(this="DATE", expressions=[node.this.this])
+    if isinstance(node, exp.Cast) and isinstance(node.this, exp.AtTimeZone):
+        instant, zone = node.this.this, node.this.args["zone"]
+        # DATE of one argument is UTC's, and the form by which BigQuery prunes partitions.
+        is_utc = zone.is_string and zone.name == UTC_ZONE
+        name = "DATE" if node.to.is_type("DATE") else "DATETIME"
+        return exp.Anonymous(this=name, expressions=[instant] if is_utc else [instant, zone])
+    if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
+        return exp.Anonymous(this="TIMESTAMP", expressions=[node.this, node.args["zone"]])
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.GenerateSeries):
         series = node.this
         return exp.GenerateDateArray(

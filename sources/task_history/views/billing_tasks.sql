@@ -1,8 +1,10 @@
 -- Question: How many tasks did each user take in each month, as far as executions show?
--- Grain: One row per system, instance, user and UTC month; executions without a user are in the rows with an empty user_id.
--- Note: Executions without started_at are in the rows with an empty month.
+-- Grain: One row per system, instance, user and month; executions without a user are in the rows with an empty user_id.
+-- Note: Executions without started_at are in the rows with an empty month. Months are those of the account's time zone
+--   (setting timezone), which timezone names; a vendor may bill by months of another zone.
 -- Columns:
---   month date: The first day of the UTC month in which the executions began; empty for those of which the vendor does not say.
+--   month date: The first day of the month in which the executions began; empty for those of which the vendor does not say.
+--   timezone text: The time zone of the month.
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   user_id text: The user for whom workflows ran; empty for executions without one.
@@ -13,7 +15,8 @@
 --   caveat text: Why tasks is a lower bound of the invoice.
 WITH monthly AS (
     SELECT
-        CAST(date_trunc('month', CAST(e.started_at AT TIME ZONE 'UTC' AS DATE)) AS DATE) AS month,
+        CAST(date_trunc('month', CAST(e.day AS DATE)) AS DATE) AS month,
+        d.timezone,
         e.system,
         e.instance,
         e.user_id,
@@ -26,6 +29,7 @@ WITH monthly AS (
 
 SELECT
     month,
+    timezone,
     system,
     instance,
     user_id,
@@ -35,4 +39,4 @@ SELECT
     count(CASE WHEN is_open THEN 1 END) AS open_executions,
     max(caveat) AS caveat
 FROM monthly
-GROUP BY month, system, instance, user_id
+GROUP BY month, timezone, system, instance, user_id

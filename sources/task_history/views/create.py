@@ -156,7 +156,7 @@ def fingerprint(shown: Sequence[ShownDataset], access: Access) -> str:
     """A hash of everything that defines the views; a different one means that they must be created anew."""
     parts = [access.dialect, access.project or "", version("sqlglot"), _files()]
     parts += [
-        f"{dataset.name} {dataset.instance} {sorted(dataset.lacking)} {dataset.system.views!r}"
+        f"{dataset.name} {dataset.instance} {sorted(dataset.lacking)} {dataset.system.views!r} {dataset.calendar}"
         for dataset in shown
     ]
     return _short("\n".join(parts))

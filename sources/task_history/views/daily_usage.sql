@@ -1,9 +1,11 @@
 -- Question: How much ran each day, how much of it failed, and how long did it take?
--- Grain: One row per system, instance, integration, workflow and UTC day, from the workflow's first day to the last day that is loaded; days on which it did not run show 0.
+-- Grain: One row per system, instance, integration, workflow and day, from the workflow's first day to the last day that is loaded; days on which it did not run show 0.
 -- Note: Executions without started_at are in the rows with an empty day, so that the sum over all rows is the number
---   of all executions. It reads all days whatever is filtered: where that costs, filter executions by started_at.
+--   of all executions. Days are those of the account's time zone (setting timezone), which timezone names: 23 or 25
+--   hours where clocks change. It reads all days whatever is filtered: where that costs, filter executions by started_at.
 -- Columns:
---   day date: The UTC day on which the executions began; empty for those of which the vendor does not say.
+--   day date: The day on which the executions began; empty for those of which the vendor does not say.
+--   timezone text: The time zone of the day.
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   integration text: The integration that the workflow belongs to; empty while it is not known.
@@ -20,7 +22,7 @@
 --   p99_duration_ms bigint: 99 of 100 that ended took at most so many milliseconds.
 WITH counted AS (
     SELECT
-        CAST(started_at AT TIME ZONE 'UTC' AS DATE) AS day,
+        day,
         system,
         instance,
         integration,
@@ -34,8 +36,7 @@ WITH counted AS (
         quantile_disc(duration_ms, 0.95) AS p95_duration_ms,
         quantile_disc(duration_ms, 0.99) AS p99_duration_ms
     FROM executions
-    GROUP BY
-        CAST(started_at AT TIME ZONE 'UTC' AS DATE), system, instance, integration, workflow_id, workflow_name
+    GROUP BY day, system, instance, integration, workflow_id, workflow_name
 ),
 
 workflows AS (
@@ -44,12 +45,51 @@ workflows AS (
     GROUP BY system, instance, integration, workflow_id, workflow_name
 ),
 
+-- Of a UTC day with gaps nothing is taken for loaded: the gap may be in any day of the zone.
+loaded AS (
+    SELECT
+        system,
+        instance,
+        day,
+        loaded_from,
+        loaded_until,
+        CAST(day + INTERVAL 1 DAY AS DATE) AS next_day
+    FROM loaded_days
+    WHERE covered_ms > 0 AND covered_ms = (epoch_us(loaded_until) - epoch_us(loaded_from)) // 1000
+),
+
+-- The day of the zone that begins in a UTC day, and when it begins and ends.
+local_days AS (
+    SELECT
+        system,
+        instance,
+        CAST(day AT TIME ZONE 'UTC' AS DATE) AS utc_day,
+        max(local_day) AS day,
+        max(local_start) AS day_start,
+        max(local_end) AS day_end
+    FROM systems.coverage
+    WHERE day IS NOT NULL
+    GROUP BY system, instance, CAST(day AT TIME ZONE 'UTC' AS DATE)
+),
+
+whole_days AS (
+    SELECT d.system, d.instance, d.day
+    FROM local_days AS d
+    INNER JOIN loaded AS l ON l.system = d.system AND l.instance = d.instance AND l.day = d.utc_day
+    LEFT JOIN loaded AS n
+        ON n.system = l.system AND n.instance = l.instance AND n.day = l.next_day AND n.loaded_from = l.loaded_until
+    WHERE l.loaded_from <= d.day_start AND coalesce(n.loaded_until, l.loaded_until) >= d.day_end
+),
+
 last_days AS (
     SELECT system, instance, max(day) AS last_day
     FROM (
         SELECT system, instance, day FROM counted
         UNION ALL
-        SELECT system, instance, day FROM loaded_days
+        SELECT d.system, d.instance, d.day
+        FROM local_days AS d
+        INNER JOIN loaded_days AS l ON l.system = d.system AND l.instance = d.instance AND l.day = d.utc_day
+        WHERE l.loaded_until > d.day_start
     ) AS ends
     GROUP BY system, instance
 ),
@@ -95,12 +135,13 @@ usage AS (
 
 SELECT
     u.day,
+    z.timezone,
     u.system,
     u.instance,
     u.integration,
     u.workflow_id,
     u.workflow_name,
-    coalesce(d.state IN ('verified', 'unverified'), FALSE) AS is_day_loaded,
+    d.day IS NOT NULL AS is_day_loaded,
     u.executions,
     u.failures,
     u.failure_rate,
@@ -110,5 +151,6 @@ SELECT
     u.p95_duration_ms,
     u.p99_duration_ms
 FROM usage AS u
-LEFT JOIN loaded_days AS d
+LEFT JOIN systems.datasets AS z ON z.system = u.system AND z.instance = u.instance
+LEFT JOIN whole_days AS d
     ON d.system = u.system AND d.instance = u.instance AND d.day = u.day

@@ -1,7 +1,7 @@
 -- Question: What ran, for whom, and how did it end?
 -- Grain: One row per execution of any system that is loaded, in the newest state that was read.
 -- Note: Rows without started_at are kept: the vendor did not say (yet) when they began. A filter by started_at leaves
---   them out, and prunes the partitions of the raw tables.
+--   them out, and prunes the partitions of the raw tables; one by day does not.
 -- Columns:
 --   system text: The vendor's API that the execution comes from, such as paragon.
 --   instance text: The account of the system, as --instance names it; empty for the first one.
@@ -14,6 +14,7 @@
 --   vendor_status text: The status in the vendor's own words.
 --   is_open bool: Whether the execution may still change; it is read again until it is false.
 --   started_at timestamp: When the execution began, UTC; empty where the vendor does not say.
+--   day date: The day of started_at in the account's time zone (setting timezone; UTC when not set).
 --   ended_at timestamp: When the execution ended, UTC; empty while it is open.
 --   duration_ms bigint: Milliseconds from started_at to ended_at; empty while one of them is.
 --   task_count bigint: Tasks that the vendor counted for the execution; empty where it gave none.
@@ -42,6 +43,7 @@ SELECT
     vendor_status,
     is_open,
     started_at,
+    day,
     ended_at,
     (epoch_us(ended_at) - epoch_us(started_at)) // 1000 AS duration_ms,
     task_count,

@@ -1,12 +1,15 @@
 -- Question: Which days are loaded, and does the vendor count the same?
 -- Grain: One row per system, instance and UTC day, from the first day that is loaded to the last, gaps included.
--- Note: Only what is loaded whole counts; what was loaded under filters, such as failed executions alone, does not.
+-- Note: Days are UTC days whatever the setting timezone says, since coverage is noted so. Only what is loaded whole
+--   counts; what was loaded under filters, such as failed executions alone, does not.
 -- Columns:
 --   system text: The vendor's API, such as paragon.
 --   instance text: The account of the system; empty for the first one.
 --   day date: The UTC day on which executions began.
 --   state text: verified; unverified, when the vendor counts others or gave no count; partial, when a part of the day is not loaded, as on the last day; missing, when nothing of it is.
 --   covered_ms bigint: Milliseconds of the day that are loaded; 86,400,000 is all of it.
+--   loaded_from timestamp: From when on the day is loaded; with gaps, where covered_ms is less than up to loaded_until.
+--   loaded_until timestamp: Until when the day is loaded; that instant excluded.
 --   executions bigint: Executions that began in what is loaded of the day, when it was last read; left_out included.
 --   left_out bigint: How many executions of the day are not stored because their person was forgotten.
 --   api_total bigint: The vendor's count for the same; empty where it gave none.
@@ -67,6 +70,8 @@ covered AS (
         instance,
         part,
         day,
+        min(span_start) AS loaded_from,
+        max(span_end) AS loaded_until,
         CAST(sum(greatest(
             0,
             (epoch_us(span_end) - epoch_us(greatest(span_start, coalesce(covered_before, span_start)))) // 1000
@@ -106,6 +111,8 @@ judged_parts AS (
         l.part,
         l.day,
         coalesce(c.covered_ms, 0) AS covered_ms,
+        c.loaded_from,
+        c.loaded_until,
         CASE WHEN a.checked_at IS NULL THEN l.executions ELSE a.executions END AS executions,
         CASE WHEN a.checked_at IS NULL THEN l.left_out ELSE a.left_out END AS left_out,
         CASE WHEN a.checked_at IS NULL THEN l.api_total ELSE a.api_total END AS api_total,
@@ -127,6 +134,8 @@ judged AS (
         instance,
         day,
         min(covered_ms) AS covered_ms,
+        max(loaded_from) AS loaded_from,
+        min(loaded_until) AS loaded_until,
         CAST(sum(executions) AS BIGINT) AS executions,
         CAST(sum(left_out) AS BIGINT) AS left_out,
         CASE WHEN count(api_total) = count(*) THEN CAST(sum(api_total) AS BIGINT) END AS api_total,
@@ -160,6 +169,8 @@ SELECT
         ELSE 'unverified'
     END AS state,
     coalesce(j.covered_ms, 0) AS covered_ms,
+    j.loaded_from,
+    j.loaded_until,
     coalesce(j.executions, 0) AS executions,
     coalesce(j.left_out, 0) AS left_out,
     j.api_total,

@@ -7,10 +7,12 @@ version made are found by their tables, and their accounts by the names of dlt's
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from .. import systems
+from ..core.calendars import Calendar
 from ..core.columns import text, timestamp
 from ..core.dataset_names import LANES
 from ..core.errors import WarehouseUnavailable
@@ -34,8 +36,12 @@ REGISTRY = Table(
         text("system", "The system, such as paragon."),
         text("instance", "The account's --instance; empty for the first account of a configuration."),
         timestamp("registered_at", "When a run entered it."),
+        text("timezone", "The zone of its days, weeks and months in the views (setting timezone)."),
+        text("week_start", "The day with which its weeks begin in the views (setting week_start)."),
     ),
 )
+_CALENDAR_COLUMNS = ("timezone", "week_start")
+"""The columns that a registry of an earlier version lacks."""
 LOCK = "SELECT pg_advisory_xact_lock(7417236480125117)"
 """In Postgres two runs that make the same schema, table or view at once fail: they take turns, each in a transaction."""
 _PIPELINE = re.compile(
@@ -47,6 +53,19 @@ _OWN_TABLES = {_LOADS, tables.SYNC_RUNS.name, tables.COVERAGE.name}
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """A row of the registry."""
+
+    system: str
+    instance: str
+    calendar: Calendar = Calendar()  # noqa: RUF009 - frozen
+
+    def is_of(self, other: Registered | None) -> bool:
+        """Whether both are of one account."""
+        return other is not None and (self.system, self.instance) == (other.system, other.instance)
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """What a warehouse holds."""
 
@@ -54,10 +73,12 @@ class Holdings:
     """Names of dataset, table and column."""
     owners: dict[str, Account]
     """The accounts by dataset, each with an instance of its own within its system."""
-    entered: dict[str, tuple[str, str]]
-    """System and instance by dataset as the registry has them."""
-    due: dict[str, tuple[str, str]]
-    """System and instance by dataset as the registry should have them."""
+    entered: dict[str, Registered]
+    """The rows by dataset as the registry has them."""
+    due: dict[str, Registered]
+    """The rows by dataset as the registry should have them."""
+    lacks_calendars: bool
+    """Whether the registry is of an earlier version."""
     fingerprint: str | None
     """The fingerprint of the views; None while there are none."""
 
@@ -76,48 +97,54 @@ def holdings(access: Access, *, is_thorough: bool = False) -> Holdings:
     configured = dict(access.owners or {name: Account(systems.find(name), None) for name in systems.names()})
     if access.dialect == BIGQUERY:
         there = access.tables(DATASET) or ()
-        entered, fingerprint = _entered(access, there)
+        entered, lacks_calendars, fingerprint = _entered(access, there)
         names = _datasets(access, configured, entered, searches=is_thorough or REGISTRY.name not in there)
         columns = stored_columns(access, names)
     else:
         columns = stored_columns(access)
-        entered, fingerprint = _entered(
+        entered, lacks_calendars, fingerprint = _entered(
             access, {table for dataset, table, _ in columns if dataset == DATASET}
         )
     existing: dict[str, dict[str, set[str]]] = {}
     for dataset, table, column in columns:
         existing.setdefault(dataset, {}).setdefault(table, set()).add(column)
-    due: dict[str, tuple[str, str]] = {}
+    due: dict[str, Registered] = {}
     for name, own in entered.items():
-        if own[0] not in systems.names():
+        if own.system not in systems.names():
             # Entered by a later version.
             due |= {name: own} if name in existing else {}
-        elif systems.find(own[0]).executions.name in existing.get(name, ()):
+        elif systems.find(own.system).executions.name in existing.get(name, ()):
             due[name] = own
     for name in sorted(existing.keys() - due.keys() - {DATASET}):
         if _LOADS in existing[name] and (account := _account(access, name, existing[name], configured)):
-            due[name] = (account.system.name, account.instance or "")
-    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, fingerprint)
+            due[name] = Registered(account.system.name, account.instance or "")
+    for name, account in configured.items():
+        # One that this configuration does not load keeps the calendar of the one that does.
+        if name in due and account.calendar is not None:
+            due[name] = replace(due[name], calendar=account.calendar)
+    return Holdings(columns, {**configured, **_distinct(due)}, entered, due, lacks_calendars, fingerprint)
 
 
 def registration(access: Access, held: Holdings, *, has_schema: bool) -> str:
     """The statements that bring the registry up to date; empty where it is."""
-    gone = [name for name in held.entered if held.due.get(name) != held.entered[name]]
-    new = {name: own for name, own in held.due.items() if held.entered.get(name) != own}
-    if not gone and not new and REGISTRY.name in held.views:
+    gone = [name for name, own in held.entered.items() if not own.is_of(held.due.get(name))]
+    new = {name: own for name, own in held.due.items() if not own.is_of(held.entered.get(name))}
+    moved = {
+        name: own.calendar for name, own in held.due.items() if name not in new and own != held.entered[name]
+    }
+    is_there = REGISTRY.name in held.views
+    if not gone and not new and not moved and not held.lacks_calendars and is_there:
         return ""
-    return ";\n".join(_statements(access, gone, new, has_schema=has_schema))
+    changes = [
+        *(_added_columns(access) if is_there and held.lacks_calendars else ()),
+        *_rows(access, gone, new, moved),
+    ]
+    return ";\n".join(_statements(access, changes, has_schema=has_schema))
 
 
-def _statements(
-    access: Access, gone: Collection[str], new: Mapping[str, tuple[str, str]], *, has_schema: bool
-) -> Iterator[str]:
+def _statements(access: Access, changes: Iterable[str], *, has_schema: bool) -> Iterator[str]:
     dialect = access.dialect
     name = access.view_name(REGISTRY.name)
-
-    def literal(value: str) -> str:
-        return quoted_text(value, dialect)
-
     if dialect != BIGQUERY:
         # What is sent at once is one transaction in Postgres.
         yield "BEGIN" if dialect == DUCKDB else LOCK
@@ -125,30 +152,59 @@ def _statements(
         yield f"CREATE SCHEMA IF NOT EXISTS {access.view_name('')}"
     yield f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(_columns_of_registry(dialect))})"
     if dialect != BIGQUERY:
-        yield f"COMMENT ON TABLE {name} IS {literal(REGISTRY.description)}"
+        yield f"COMMENT ON TABLE {name} IS {quoted_text(REGISTRY.description)}"
+    yield from changes
+    if dialect != BIGQUERY:
         for column in REGISTRY.columns:
-            yield f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {literal(column.description)}"
+            yield f"COMMENT ON COLUMN {name}.{quoted_name(column.name)} IS {quoted_text(column.description)}"
+    if dialect == DUCKDB:
+        yield "COMMIT"
+
+
+def _added_columns(access: Access) -> Iterator[str]:
+    names = [column.name for column in REGISTRY.columns]
+    for name, column in zip(names, _columns_of_registry(access.dialect), strict=True):
+        if name in _CALENDAR_COLUMNS:
+            yield f"ALTER TABLE {access.view_name(REGISTRY.name)} ADD COLUMN IF NOT EXISTS {column}"
+
+
+def _rows(
+    access: Access, gone: Collection[str], new: Mapping[str, Registered], moved: Mapping[str, Calendar]
+) -> Iterator[str]:
+    """The statements that delete, insert and update rows."""
+    dialect = access.dialect
+    name = access.view_name(REGISTRY.name)
+
+    def literal(value: str) -> str:
+        return quoted_text(value, dialect)
+
     if gone:
         yield f"DELETE FROM {name} WHERE dataset IN ({', '.join(map(literal, gone))})"
     if new:
         rows = " UNION ALL ".join(
-            f"SELECT {literal(dataset)} AS dataset, {literal(system)} AS system, {literal(instance)} AS instance"
-            for dataset, (system, instance) in new.items()
+            f"SELECT {literal(dataset)} AS dataset, {literal(own.system)} AS system, "
+            f"{literal(own.instance)} AS instance, {literal(own.calendar.timezone)} AS timezone, "
+            f"{literal(own.calendar.week_start)} AS week_start"
+            for dataset, own in new.items()
         )
+        columns = "dataset, system, instance, registered_at, timezone, week_start"
         if dialect == BIGQUERY:
             # Of two that run at once BigQuery repeats one, and it finds the rows of the other.
             yield (
                 f"MERGE {name} AS t USING ({rows}) AS n ON t.dataset = n.dataset WHEN NOT MATCHED THEN "
-                "INSERT (dataset, system, instance, registered_at) "
-                "VALUES (n.dataset, n.system, n.instance, CURRENT_TIMESTAMP())"
+                f"INSERT ({columns}) "
+                "VALUES (n.dataset, n.system, n.instance, CURRENT_TIMESTAMP(), n.timezone, n.week_start)"
             )
         else:
             yield (
-                f"INSERT INTO {name} SELECT n.dataset, n.system, n.instance, CURRENT_TIMESTAMP FROM ({rows}) AS n "
-                f"WHERE n.dataset NOT IN (SELECT t.dataset FROM {name} AS t)"
+                f"INSERT INTO {name} ({columns}) SELECT n.dataset, n.system, n.instance, CURRENT_TIMESTAMP, n.timezone, "
+                f"n.week_start FROM ({rows}) AS n WHERE n.dataset NOT IN (SELECT t.dataset FROM {name} AS t)"
             )
-    if dialect == DUCKDB:
-        yield "COMMIT"
+    for dataset, calendar in moved.items():
+        yield (
+            f"UPDATE {name} SET timezone = {literal(calendar.timezone)}, week_start = {literal(calendar.week_start)} "
+            f"WHERE dataset = {literal(dataset)}"
+        )
 
 
 def _columns_of_registry(dialect: str) -> Iterator[str]:
@@ -161,19 +217,31 @@ def _columns_of_registry(dialect: str) -> Iterator[str]:
         yield f"{column.name} {kind}{' PRIMARY KEY' if is_key else ''}"
 
 
-def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, tuple[str, str]], str | None]:
-    """The rows of the registry, oldest first, and the fingerprint of the views."""
+def _entered(access: Access, there: Collection[str]) -> tuple[dict[str, Registered], bool, str | None]:
+    """The rows of the registry, oldest first, whether it lacks the calendars, and the fingerprint of the views."""
     if REGISTRY.name not in there:
-        return {}, None
+        return {}, False, None
     fingerprint = (
         f"(SELECT max(fingerprint) FROM {access.view_name(CATALOGUE)})" if CATALOGUE in there else "NULL"
     )
-    _, rows = access.query(
-        f"SELECT dataset, system, instance, {fingerprint} FROM {access.view_name(REGISTRY.name)} "
-        "ORDER BY registered_at, dataset"
+    # Of one that an earlier version made the columns differ.
+    columns, rows = access.query(
+        f"SELECT t.*, {fingerprint} AS fingerprint FROM {access.view_name(REGISTRY.name)} AS t "
+        "ORDER BY t.registered_at, t.dataset"
     )
-    entered = {str(row[0]): (str(row[1]), str(row[2] or "")) for row in rows}
-    return entered, next((str(row[3]) for row in rows if row[3] is not None), None)
+    lacks_calendars = not set(columns).issuperset(_CALENDAR_COLUMNS)
+    texts = [dict(zip(columns, row, strict=True)) for row in rows]
+    entered = {
+        str(row["dataset"]): Registered(str(row["system"]), str(row["instance"] or ""), _calendar(row))
+        for row in texts
+    }
+    found = next((str(row["fingerprint"]) for row in texts if row["fingerprint"] is not None), None)
+    return entered, lacks_calendars, found
+
+
+def _calendar(row: Mapping[str, Any]) -> Calendar:
+    given = {name: str(row[name]) for name in _CALENDAR_COLUMNS if row.get(name)}
+    return Calendar(**given)
 
 
 def _datasets(
@@ -229,14 +297,14 @@ def _has_columns(system: System, existing: Mapping[str, set[str]]) -> bool:
     return all(column in existing.get(table, ()) for table, column in shown_columns(system))
 
 
-def _distinct(due: Mapping[str, tuple[str, str]]) -> dict[str, Account]:
+def _distinct(due: Mapping[str, Registered]) -> dict[str, Account]:
     """The accounts by dataset. Of those that two configurations name alike, all but the first are named by dataset."""
     taken: set[tuple[str, str]] = set()
     accounts = {}
-    for name, (system, instance) in due.items():
-        if system not in systems.names():
+    for name, row in due.items():
+        if row.system not in systems.names():
             continue
-        own = name if (system, instance) in taken else instance
-        taken.add((system, own))
-        accounts[name] = Account(systems.find(system), own or None)
+        own = name if (row.system, row.instance) in taken else row.instance
+        taken.add((row.system, own))
+        accounts[name] = Account(systems.find(row.system), own or None, row.calendar)
     return accounts

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .. import systems
+from ..core.calendars import Calendar
 from ..core.columns import LOADED_AT, OCCURRENCE
 from ..core.models import Table
 from ..settings_accounts import Account
@@ -29,6 +30,7 @@ EXECUTIONS = {
     "vendor_status": "text",
     "is_open": "bool",
     "started_at": "timestamp",
+    "day": "date",
     "ended_at": "timestamp",
     "task_count": "bigint",
     "error": "text",
@@ -89,6 +91,15 @@ REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_
 LISTED = {"listed_at": "timestamp"}
 """Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
 
+COVERAGE_TOO = {
+    "part": "text",
+    "is_whole": "bool",
+    "local_day": "date",
+    "local_start": "timestamp",
+    "local_end": "timestamp",
+}
+"""Columns of coverage beside its own: ``local_day`` is the day of the account's zone that begins in the UTC day."""
+
 STEP_COUNTS = {
     "listing": "text",
     "execution_id": "text",
@@ -98,7 +109,15 @@ STEP_COUNTS = {
 }
 """Columns of executions whose steps were read: how many those were, and how many are stored."""
 
-DATASETS = {"dataset": "text", "can_replay": "bool", "retention_days": "bigint", "billing_caveat": "text"}
+DATASETS = {
+    "dataset": "text",
+    "can_replay": "bool",
+    "retention_days": "bigint",
+    "billing_caveat": "text",
+    "timezone": "text",
+    "week_start": "bigint",
+}
+"""Columns of accounts; ``week_start`` is 1 for Monday and 7 for Sunday."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +132,7 @@ class ShownDataset:
     """Tables and columns that an older version of this connector did not create; the next sync does."""
     since: str = ""
     """The instant from which partitioned tables are read; empty for a view, whose reader filters."""
+    calendar: Calendar = Calendar()  # noqa: RUF009 - frozen
 
 
 def by_default() -> list[ShownDataset]:
@@ -180,7 +200,8 @@ def of_name(name: str, owners: Mapping[str, Account] | None = None) -> ShownData
     """
     owners = owners or {system: Account(systems.find(system), None) for system in systems.names()}
     if (account := owners.get(name)) is not None:
-        return ShownDataset(name, account.system, account.instance or "")
+        own_calendar = account.calendar or Calendar()
+        return ShownDataset(name, account.system, account.instance or "", calendar=own_calendar)
     first = [own for own, account in owners.items() if account.instance is None]
     for own in sorted(first, key=len, reverse=True):
         if name.startswith(f"{own}_"):
@@ -202,7 +223,10 @@ def relations(
         "listed": _union(datasets, LISTED, _listed),
         "step_counts": _step_counts(datasets),
         tables.COVERAGE.name: _copied(
-            datasets, tables.COVERAGE, {"part": "text", "is_whole": "bool"}, _parted
+            datasets,
+            tables.COVERAGE,
+            COVERAGE_TOO,
+            lambda dataset: {**_parted(dataset.system), **_local(dataset)},
         ),
         tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
         tables.REPLAYS.name: _copied(
@@ -239,6 +263,8 @@ def _facts(dataset: ShownDataset) -> Branch:
             "can_replay": str(system.replay is not None).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
             "billing_caveat": quoted_text(_views(system).billing_caveat),
+            "timezone": quoted_text(dataset.calendar.timezone),
+            "week_start": f"CAST({dataset.calendar.week_start_number} AS BIGINT)",
         },
     )
 
@@ -294,6 +320,8 @@ def _shown(
         columns = dict(shown.columns)
         if has_status:
             columns["status"] = _status(columns["vendor_status"], _views(dataset.system).statuses)
+        if "day" in types:
+            columns["day"] = day_of(columns["started_at"], dataset.calendar)
         names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
         return shown.rows.format(**names), columns
 
@@ -305,7 +333,7 @@ def _copied(
     datasets: Sequence[ShownDataset],
     table: Table,
     more: Mapping[str, str] | None = None,
-    of: Callable[[System], Mapping[str, str]] = lambda _: {},
+    of: Callable[[ShownDataset], Mapping[str, str]] = lambda _: {},
 ) -> str:
     """The union of one table of all datasets; ``more`` adds columns by expressions."""
 
@@ -318,7 +346,7 @@ def _copied(
     return _union(
         [dataset for dataset in datasets if columns(dataset)],
         {**{column.name: column.type for column in table.columns}, **(more or {})},
-        lambda dataset: (f"{_name(dataset, table)} AS t", {**columns(dataset), **of(dataset.system)}),
+        lambda dataset: (f"{_name(dataset, table)} AS t", {**columns(dataset), **of(dataset)}),
     )
 
 
@@ -334,6 +362,17 @@ def _parted(system: System) -> Mapping[str, str]:
     return {
         "part": f"CASE WHEN {is_part} THEN substr(t.filters, {len(partition) + 2}) ELSE '' END",
         "is_whole": is_part,
+    }
+
+
+def _local(dataset: ShownDataset) -> Mapping[str, str]:
+    """The day of the account's zone that begins in the UTC day of a coverage row, and when it begins and ends."""
+    day = day_of("(t.day + INTERVAL 86399 SECOND)", dataset.calendar)
+    zone = quoted_text(dataset.calendar.timezone)
+    return {
+        "local_day": day,
+        "local_start": f"CAST({day} AS TIMESTAMP) AT TIME ZONE {zone}",
+        "local_end": f"CAST(CAST({day} + INTERVAL 1 DAY AS DATE) AS TIMESTAMP) AT TIME ZONE {zone}",
     }
 
 
@@ -368,6 +407,17 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
         for vendor_status, status in statuses.items()
     )
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
+
+
+def calendar_of(datasets: Iterable[ShownDataset]) -> Calendar:
+    """The calendar that all accounts share; that of UTC where they have several, or there is none."""
+    calendars = {dataset.calendar for dataset in datasets}
+    return calendars.pop() if len(calendars) == 1 else Calendar()
+
+
+def day_of(instant: str, calendar: Calendar) -> str:
+    """The SQL of the day in the calendar's zone on which an instant lies, in the dialect in which views are written."""
+    return f"CAST({instant} AT TIME ZONE {quoted_text(calendar.timezone)} AS DATE)"
 
 
 def _name(dataset: ShownDataset, table: Table) -> str:

@@ -15,6 +15,7 @@ _TYPES = {
     "double": "DOUBLE PRECISION",
     "bool": "BOOLEAN",
     "timestamp": "TIMESTAMPTZ",
+    "date": "DATE",
 }
 _BIGQUERY_TYPES = {
     "text": "STRING",
@@ -22,6 +23,7 @@ _BIGQUERY_TYPES = {
     "double": "FLOAT64",
     "bool": "BOOL",
     "timestamp": "TIMESTAMP",
+    "date": "DATE",
 }
 
 

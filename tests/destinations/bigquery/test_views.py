@@ -23,6 +23,7 @@ from task_history_cli.runtime.views import opened
 from tests.destinations.bigquery.emulator import PROJECT, Emulator
 from tests.destinations.bigquery.recorder import Recorder
 from tests.support import made_warehouse
+from tests.unit.views.test_calendars import access_of, in_zones
 from tests.unit.views.test_query_page import blocks
 from tests.unit.views.test_views import access as file_access
 
@@ -50,10 +51,10 @@ def both(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for at, dataset in enumerate(("paragon", "paragon_eu")):
         made_warehouse.empty(local, dataset)
         made_warehouse.fill(local, dataset, executions=400, seed=at, users=9, workflows=7)
-    creating.refresh(file_access(local))
+    creating.refresh(access_of(local, in_zones()))
     with Recorder(bigquery.url, PROJECT) as recorder, pytest.MonkeyPatch.context() as patch:
         recorder.reset()
-        for name, value in recorder.environment().items():
+        for name, value in {**recorder.environment(), **in_zones()}.items():
             patch.setenv(name, value)
         patch.setenv("DLT_DATA_DIR", str(tmp_path_factory.mktemp("dlt")))
         client = _client(recorder)

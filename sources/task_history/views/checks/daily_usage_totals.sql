@@ -10,19 +10,21 @@ FROM (
         sum(d.failures) AS failures,
         sum(d.tasks) AS tasks
     FROM daily_usage AS d
-    WHERE d.day > CAST({since} AT TIME ZONE 'UTC' AS DATE) OR d.day IS NULL
+    WHERE d.day > CAST(({since} + INTERVAL 24 HOUR) AT TIME ZONE 'UTC' AS DATE) OR d.day IS NULL
     GROUP BY coalesce(d.day, DATE '0001-01-01')
     HAVING sum(d.executions) > 0
 ) AS u
 FULL OUTER JOIN (
     SELECT
-        coalesce(CAST(started_at AT TIME ZONE 'UTC' AS DATE), DATE '0001-01-01') AS day,
+        coalesce(day, DATE '0001-01-01') AS day,
         count(*) AS executions,
         sum(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failures,
         coalesce(sum(task_count), 0) AS tasks
-    FROM executions
-    WHERE CAST(started_at AT TIME ZONE 'UTC' AS DATE) > CAST({since} AT TIME ZONE 'UTC' AS DATE) OR started_at IS NULL
-    GROUP BY coalesce(CAST(started_at AT TIME ZONE 'UTC' AS DATE), DATE '0001-01-01')
+    FROM systems.executions
+    -- The first day after that instant in any zone, which is there whole.
+    WHERE (started_at >= {since} AND day > CAST(({since} + INTERVAL 24 HOUR) AT TIME ZONE 'UTC' AS DATE))
+        OR started_at IS NULL
+    GROUP BY coalesce(day, DATE '0001-01-01')
 ) AS e ON e.day = u.day
 WHERE u.executions IS DISTINCT FROM e.executions OR u.failures IS DISTINCT FROM e.failures
     OR u.tasks IS DISTINCT FROM e.tasks
