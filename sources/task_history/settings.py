@@ -70,7 +70,7 @@ class Settings:
 
     @property
     def retention(self) -> timedelta | None:
-        """Time for which the vendor keeps an execution; None when it does not state one."""
+        """Time for which the vendor keeps an execution; None when it keeps it for ever, or that is not known."""
         days = self.values.retention_days
         return timedelta(days=days) if days else None
 

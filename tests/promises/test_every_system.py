@@ -136,6 +136,13 @@ def test_status_tells_what_is_loaded(copied: Copied) -> None:
     assert found["coverage"]
 
 
+def test_runs_tell_the_retention(copied: Copied) -> None:
+    """As the vendor documents it; empty where that is not known, which 0, for ever, does not mean."""
+    days = copied.system.retention.days if copied.system.retention else None
+    rows = copied.place.query(f"SELECT DISTINCT retention_days FROM {copied.name}.sync_runs")
+    assert rows == [(days,)]
+
+
 def test_the_views_show_it(copied: Copied) -> None:
     """Every execution is in the views, with a status that has a meaning, and what must hold of views does."""
     found = json.loads(copied.place.run("views", "--check", "--json").stdout)

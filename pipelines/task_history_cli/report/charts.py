@@ -72,7 +72,7 @@ def _coloured(field: str, colours: Mapping[str, str]) -> Any:
     return alt.Color(field, scale=scale, legend=alt.Legend(orient="top", title=None, columns=4))
 
 
-def _day_axis(days: Sequence[str], *, is_labelled: bool = True) -> Any:
+def _day_axis(days: Sequence[str]) -> Any:
     """The days as places in a row: the warehouse's days in each time zone of a browser, at one width in each chart."""
     step = max(1, -(-len(days) // LABELS))
     axis = alt.Axis(
@@ -81,7 +81,6 @@ def _day_axis(days: Sequence[str], *, is_labelled: bool = True) -> Any:
         labelAngle=0,
         labelOverlap="greedy",
         labelSeparation=4,
-        labels=is_labelled,
     )
     return alt.X("day:O", title=None, scale=alt.Scale(domain=list(days)), axis=axis)
 

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from task_history.core.errors import WarehouseUnavailable
-from task_history.core.models import Selection
 from task_history.settings import Settings
 from task_history.warehouse import tables
 from task_history.warehouse.column_rules import column_rules
@@ -95,14 +94,12 @@ def probed(target: Target, settings: Settings) -> list[str]:
     return [f"{target.file} is a warehouse, and the dataset {settings.dataset_name} {state}."]
 
 
-def warehouse_of(
-    reader: Reader, settings: Settings, *, selection: Selection | None = None
-) -> Warehouse | None:
+def warehouse_of(reader: Reader, settings: Settings) -> Warehouse | None:
     """The system's tables; None when it was never synced."""
     system = settings.system
     if not any(table == system.executions.name for table, _ in reader.columns()):
         return None
-    warehouse = Warehouse(reader.query, reader.names, system, selection=selection)
+    warehouse = Warehouse(reader.query, reader.names, system)
     warehouse.kept.by_settings = lambda: kept_since(settings, datetime.now(UTC))
     return warehouse
 

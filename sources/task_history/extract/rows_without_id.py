@@ -38,14 +38,12 @@ class Rejection:
 
 
 class Rejections:
-    """The rejected rows of one listing that were read and not taken yet.
+    """The rejected rows of one listing that were read and not taken yet."""
 
-    ``has_rows`` says that the listing is known to show rows with ids.
-    """
-
-    def __init__(self, system: System, *, has_rows: bool = False) -> None:
+    def __init__(self, system: System) -> None:
         self._system = system
-        self.has_rows = has_rows
+        self.has_rows = False
+        """Whether the listing has shown rows with ids."""
         self._noted: dict[tuple[datetime | None, str, int], Rejection] = {}
         self._gaps: dict[tuple[datetime, str, int], datetime | None] = {}
         """Of rows that do not say when they began: their times, by when the row behind them began."""

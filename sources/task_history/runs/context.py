@@ -407,7 +407,7 @@ class Context:
             "window_start": window.start if window else None,
             "window_end": window.end if window else None,
             "filters": self.filters,
-            "retention_days": float(self.settings.values.retention_days or 0),
+            "retention_days": self.settings.values.retention_days,
             "column_rules": self.warehouse.rules.text,
             "bytes_billed": self.cost.billed if self.cost else None,
             "bytes_processed": self.cost.processed if self.cost else None,

@@ -176,7 +176,7 @@ class RunLoop:
         self._is_over = is_over
         return self._sealed(batch, is_over=is_over)
 
-    def _sealed(self, batch: Batch, *, is_over: bool = False) -> Batch:
+    def _sealed(self, batch: Batch, *, is_over: bool) -> Batch:
         """Adds the coverage and the run's row to the batch; returns the batch."""
         context = self.context
         runs = [

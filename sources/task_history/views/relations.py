@@ -85,9 +85,6 @@ LATER_COLUMNS = (LOADED_AT, OCCURRENCE)
 DETAILS_LOG = {"execution_id": "text", "execution_started_at": "timestamp", "outcome": "text"}
 """Columns of executions whose steps were asked for, with their types."""
 
-REQUIRED = frozenset({"execution_id", "step_execution_id", "vendor_status", "is_open", "started_at"})
-"""Columns that no system may leave out."""
-
 LISTED = {"listed_at": "timestamp"}
 """Columns of listed executions, one row per row of the vendor's list, with the instant that decides its window."""
 

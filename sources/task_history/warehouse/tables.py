@@ -67,8 +67,8 @@ SYNC_RUNS = Table(
         ),
         double(
             "retention_days",
-            "How many days the vendor keeps executions, by the setting of that name; 0 for ever, or not known. Empty in "
-            "rows of an earlier version.",
+            "How many days the vendor keeps executions, by the setting of that name; 0 for ever. Empty where that is not "
+            "known, and in rows of an earlier version.",
         ),
         timestamp(
             "lost_from",
