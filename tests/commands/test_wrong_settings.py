@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from task_history_cli.sandbox.process import SandboxProcess
-from tests.support.forked import Forked, forked
 from tests.support.place import INTEGRATIONS, Place
 
 SECRET = "Sup3rS3cretValue"
@@ -36,15 +34,9 @@ def _place(folder: Path) -> Place:
     )
 
 
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Forked]:
-    with forked() as found:
-        yield found
-
-
-def _refused(commands: Forked, place: Place, *words: str) -> str:
+def _refused(place: Place, *words: str) -> str:
     """What the command says on stderr of settings that it refuses; dlt keeps them for as long as its process lives."""
-    done = commands.run(place, *(words or ("sync", "paragon")))
+    done = place.run_process(*(words or ("sync", "paragon")))
     assert done.returncode == 3, done.stderr
     return _without_secret(done)
 
@@ -74,11 +66,11 @@ def _without_secret(done: subprocess.CompletedProcess[str]) -> str:
     ],
     ids=lambda value: value.splitlines()[-1] if "=" in value else "",
 )
-def test_a_wrong_setting_of_dlt_is_named(commands: Forked, tmp_path: Path, text: str, message: str) -> None:
+def test_a_wrong_setting_of_dlt_is_named(tmp_path: Path, text: str, message: str) -> None:
     """A setting of dlt of a wrong kind or place in a folder is named with its place and what belongs there."""
     place = _place(tmp_path)
     (tmp_path / ".dlt" / "config.toml").write_text(text)
-    assert message in _refused(commands, place)
+    assert message in _refused(place)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +83,11 @@ def test_a_wrong_setting_of_dlt_is_named(commands: Forked, tmp_path: Path, text:
     ],
     ids=lambda value: value,
 )
-def test_a_wrong_variable_of_dlt_is_named(
-    commands: Forked, tmp_path: Path, name: str, value: str, message: str
-) -> None:
+def test_a_wrong_variable_of_dlt_is_named(tmp_path: Path, name: str, value: str, message: str) -> None:
     """So is one in the environment."""
     place = _place(tmp_path)
     place.env[name] = value
-    assert message in _refused(commands, place)
+    assert message in _refused(place)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +125,11 @@ def test_credentials_of_google_that_are_none(tmp_path: Path, credentials: str, m
     ],
     ids=["open text", "twice", "open section", "deep", "long number"],
 )
-def test_a_broken_file_is_named(commands: Forked, tmp_path: Path, content: str, message: str) -> None:
+def test_a_broken_file_is_named(tmp_path: Path, content: str, message: str) -> None:
     """A file that is no TOML is named, with the place of the error and nothing that stands there."""
     place = _place(tmp_path)
     (tmp_path / ".dlt" / "secrets.toml").write_text(content)
-    told = _refused(commands, place)
+    told = _refused(place)
     assert ".dlt/secrets.toml is not TOML" in told
     assert message in told
 
@@ -157,11 +147,9 @@ def test_a_name_that_is_no_destination(tmp_path: Path, command: str, name: str) 
     ("destination", "package"),
     [("sqlalchemy", "sql_database"), ("snowflake", "snowflake"), ("lancedb", "lancedb")],
 )
-def test_a_destination_whose_package_is_missing(
-    commands: Forked, tmp_path: Path, destination: str, package: str
-) -> None:
+def test_a_destination_whose_package_is_missing(tmp_path: Path, destination: str, package: str) -> None:
     """A destination of dlt that needs a package which is not installed is refused with its name."""
-    refused = _refused(commands, _place(tmp_path), "sync", "paragon", "--destination", destination)
+    refused = _refused(_place(tmp_path), "sync", "paragon", "--destination", destination)
     assert f"pip install 'dlt[{package}]'" in refused
 
 
@@ -186,12 +174,12 @@ def test_check_reads_the_map_of_workflows(tmp_path: Path, content: str | None, m
     assert message in told
 
 
-def test_a_warehouse_without_views_is_no_error_of_sql(commands: Forked, tmp_path: Path) -> None:
+def test_a_warehouse_without_views_is_no_error_of_sql(tmp_path: Path) -> None:
     """``report`` over a file in which nothing is loaded says what makes the views, and no statement."""
     place = _place(tmp_path)
     with duckdb.connect(str(place.file)) as connection:
         connection.execute("CREATE SCHEMA paragon")
-    done = commands.run(place, "report", "--month", "2026-11")
+    done = place.run_process("report", "--month", "2026-11")
     assert done.returncode == 4
     assert "task-history sync makes them" in done.stderr
     assert "Catalog" not in done.stderr

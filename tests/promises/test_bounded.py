@@ -15,7 +15,7 @@ from tests.support.place import Place
 
 def _peak_mib(place: Place) -> float:
     """The most memory that one sync took, as the kernel keeps it for the process."""
-    process = place.start("sync", "paragon", "--log-level", "error")
+    process = place.start_new("sync", "paragon", "--log-level", "error")
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
     while process.poll() is None:
@@ -70,7 +70,7 @@ def test_commands_that_only_look_are_quick(tmp_path: Path) -> None:
 def _cpu_s(place: Place, *words: str) -> float:
     """The seconds that a command keeps a processor busy: those of others on the same machine do not count."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    process = place.start(*words)
+    process = place.start_new(*words)
     # What it prints is read while it runs: a pipe may hold less.
     out, err = process.communicate()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -400,7 +400,7 @@ def test_disk_full(tmp_path: Path) -> None:
         place = Place(tmp_path, sandbox, steps="none", payloads="none", integrations=None)
         place.quick_sync()
         sandbox.advance(100 * 3600)
-        full = place.start("sync", "paragon", preexec_fn=little_room)
+        full = place.start_new("sync", "paragon", preexec_fn=little_room)
         _, told = full.communicate(timeout=120)
         assert full.returncode == 4, told
         assert "make room" in told

@@ -112,7 +112,7 @@ def speaking(pattern: str, say: Callable[[BinaryIO], None], *, times: int = 1 <<
 
 def peak_mib(place: Place, *words: str) -> tuple[subprocess.CompletedProcess[str], float]:
     """A command run to its end, and the most memory that it took."""
-    process = place.start(*words)
+    process = place.start_new(*words)
     status = Path(f"/proc/{process.pid}/status")
     peak = 0
     while process.poll() is None:

@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from task_history_cli.sandbox.process import SandboxProcess
+from tests.support.forked import Forked, can_fork
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "SOURCES__TASK_HISTORY__PARAGON__"
@@ -74,8 +75,14 @@ class Place:
             else:
                 self.env[key] = value if isinstance(value, str) else json.dumps(value)
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """The command as a process that runs on."""
+    def start(self, *words: str, start_new_session: bool = False) -> subprocess.Popen[str]:
+        """The command as a process that runs on: a fork of one that has imported what it needs, where it can be."""
+        if can_fork(self.env):
+            return Forked(words, self.folder, self.env, start_new_session=start_new_session)
+        return self.start_new(*words, start_new_session=start_new_session)
+
+    def start_new(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+        """The command as a process that runs on, of an interpreter of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "task_history_cli.cli", *words],
             cwd=self.folder,
