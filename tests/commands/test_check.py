@@ -228,5 +228,5 @@ def test_what_the_rules_for_columns_are_about(tmp_path: Path) -> None:
         ("workflow_executions.task_count", "documented"),
         ("*.usr_id", "no"),
     ]
-    assert "workflow_executions.id cannot be left out" in needed.stderr
+    assert "workflow_executions.id cannot be excluded" in needed.stderr
     assert "hash_key is missing" in keyless.stderr

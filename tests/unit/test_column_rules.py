@@ -77,7 +77,7 @@ def test_every_other_column_can_be_left_out(system: str) -> None:
         ("sync_runs.host", "sync_runs is a table of task-history's own"),
         ("a.b.c", "is not TABLE.COLUMN"),
         ("nothing.at_all", "Tables: workflow_executions, "),
-        ("*.workflow_id", "cannot be left out"),
+        ("*.workflow_id", "cannot be excluded"),
         ("workflow_executions.other_fields", "name those that are meant"),
     ],
 )

@@ -32,7 +32,7 @@ _MAX_ANSWERS = 3
 """Requests where none is refused."""
 _MAX_LISTS = 10
 """Lists that may be refused before no other is asked for, and lists that settings name."""
-_MAX_REQUESTS = 40
+_MAX_CHECK_REQUESTS = 40
 """Requests of a check whose lists are refused in every form."""
 _REFUSED_STATUSES = (401, 403)
 
@@ -70,7 +70,7 @@ def check(settings: Settings) -> dict[str, Any]:
     """
     system, values = settings.system, settings.values
     output.keep_secret(settings.secrets)
-    with probing(settings, most=_MAX_REQUESTS) as (client, _):
+    with probing(settings, most=_MAX_CHECK_REQUESTS) as (client, _):
         probe = _Probe(settings, client)
         found = probe.counted() if system.listing.is_countable else probe.lists()
         probe.details()

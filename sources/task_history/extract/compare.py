@@ -30,7 +30,7 @@ from .one_instant import read_instant
 from .pages import Pages, holds_all, is_sorted, rows_beside
 from .warehouse_rows import EXECUTION
 
-_MAX_REQUESTS = 100
+_MAX_REQUESTS_PER_WINDOW = 100
 """For the halves of one window; what is left beyond is read whole."""
 _MOSTLY_MISSING = 0.5
 _NUMBERS = ("bigint", "double")
@@ -164,7 +164,7 @@ class _Work:
         self._system = comparer.system
         self._read = comparer.read
         self._stored = stored
-        self._left = _MAX_REQUESTS
+        self._left = _MAX_REQUESTS_PER_WINDOW
         self._is_moving = False
         """Whether a window was read whole and not verified: rows change, or counts are wrong."""
         self.result = Comparison()

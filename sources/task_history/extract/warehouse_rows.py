@@ -135,7 +135,7 @@ class UndocumentedFields:
         is_sound, rules = self._redactor.is_sound, self._rules.of(table.name)
 
         def is_kept(name: str) -> bool:
-            """Whether it was read back, and is without secrets already, or is left out or hashed."""
+            """Whether it was read back, and is without secrets already, or is excluded or hashed."""
             return stored_column(name) is not None or rules.action(name) is not None
 
         for name in row:

@@ -175,7 +175,7 @@ def to_arrow(
             and count against the limits.
         normalize: the warehouse's name for a vendor's key.
         fields: the columns of undocumented keys that are known from before; None where there are none.
-        rules: which fields are left out or hashed.
+        rules: which fields are excluded or hashed.
     """
     source: _Rows = _ColumnarRows(rows) if isinstance(rows, RowColumns) else _ListedRows(rows)
     if rules:

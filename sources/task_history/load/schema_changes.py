@@ -34,7 +34,7 @@ _MAX_STATUSES = 50
 _MAX_STATUS_CHARS = 100
 _MAX_NAMES = 5
 """Changes that one line of the log names."""
-_REACH = timedelta(days=120)
+_SEARCHED_SPAN = timedelta(days=120)
 """Time back to which rows are looked at for a status, where reading is billed."""
 
 AddedColumns = Mapping[tuple[str, str], str]
@@ -118,7 +118,7 @@ class SchemaChanges:
         """Those of the statuses that a stored row of the table has."""
         loader = self._loader
         table = next(table for table in tables.of(loader.system) if table.name == name)
-        recent = replace(loader.names, since=datetime.now(UTC) - _REACH).recent(table)
+        recent = replace(loader.names, since=datetime.now(UTC) - _SEARCHED_SPAN).recent(table)
         marks = ", ".join(["%s"] * len(statuses))
         _, rows = loader.query(
             f"SELECT DISTINCT t.{STATUS} FROM {recent} AS t WHERE t.{STATUS} IN ({marks})", *statuses

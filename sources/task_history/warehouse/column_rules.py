@@ -201,7 +201,7 @@ class ColumnRules:
 def column_rules(settings: Settings) -> ColumnRules:
     """The rules of the settings.
 
-    Raises ConfigurationError: a table does not exist, a column cannot be left out or hashed, or the key is missing.
+    Raises ConfigurationError: a table does not exist, a column cannot be excluded or hashed, or the key is missing.
     """
     system, values = settings.system, settings.values
     given: tuple[tuple[Action, tuple[str, ...]], ...] = (
@@ -276,7 +276,7 @@ def _rules(system: System, action: Action, entry: str) -> Iterator[ColumnRule]:
         if name in {table.name for table in tables.of(system)}:
             raise ConfigurationError(
                 f"{setting}: {name} is a table of task-history's own, which it works with: it holds nothing of the "
-                f"vendor's that could be left out. Tables that do: {', '.join(stored)}."
+                f"vendor's that could be excluded. Tables that do: {', '.join(stored)}."
             )
         near = difflib.get_close_matches(name.lower(), stored, n=1)
         raise ConfigurationError(
@@ -311,12 +311,12 @@ def _check(setting: str, action: Action, table: Table, column: Column, needed: f
             f"Of {table.name} these can: {', '.join(free)}." if free else f"No column of {table.name} can."
         )
         raise ConfigurationError(
-            f"{setting}: {what} cannot be {'left out' if action == 'exclude' else 'hashed'}: task-history works with the "
+            f"{setting}: {what} cannot be {'excluded' if action == 'exclude' else 'hashed'}: task-history works with the "
             f"ids of executions and steps, dates, statuses, and columns of its own. {others}"
         )
     if action == "hash" and column.type != "text":
         raise ConfigurationError(
-            f"{setting}: {what} is no text ({column.type}), and a hash is one. Leave it out by exclude_columns."
+            f"{setting}: {what} is no text ({column.type}), and a hash is one. Exclude it by exclude_columns."
         )
 
 

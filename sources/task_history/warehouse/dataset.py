@@ -79,7 +79,7 @@ class Dataset:
 
     @property
     def rules(self) -> ColumnRules:
-        """Which columns are left out or hashed."""
+        """Which columns are excluded or hashed."""
         return self._name.rules
 
     def _partition(self, alias: str) -> str:

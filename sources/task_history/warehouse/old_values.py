@@ -26,7 +26,7 @@ from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS
 Types = Callable[[str], Mapping[str, str]]
 """Returns the dlt types of a table's stored columns, by column name."""
 _VALUES_PER_STATEMENT = 500
-_LEFT_OUT = "left_out"
+_EXCLUDED = "excluded"
 """The value of a filter by an excluded column."""
 
 
@@ -151,7 +151,7 @@ class OldValues:
             values = {name: unquote(value) for name, value in parts.items()}
             for name, action in actions.items():
                 if name in values:
-                    values[name] = executions.hashed(values[name]) if action == "hash" else _LEFT_OUT
+                    values[name] = executions.hashed(values[name]) if action == "hash" else _EXCLUDED
             return filters_text(values)
 
         for name, action in actions.items():

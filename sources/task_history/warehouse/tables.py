@@ -18,7 +18,7 @@ SYNC_RUNS = Table(
         text("filters", "The filters of a backfill, such as status=FAILED; empty for none."),
         text(
             "column_rules",
-            "Which columns it left out or hashed, and the id of the key, as JSON text; empty for none.",
+            "Which columns it excluded or hashed, and the id of the key, as JSON text; empty for none.",
         ),
         timestamp("started_at", "When the run began."),
         timestamp("ended_at", "When it ended; empty while it runs."),
