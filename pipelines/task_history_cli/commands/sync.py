@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from task_history.core.errors import UsageError
 from task_history.runs.runner import commit_batches
 from task_history.settings import Settings, load
 
@@ -28,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_warehouse(parser)
     arguments.add_limits(parser)
     parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be asked and written, and write nothing; at most 5 requests",
+    )
+    parser.add_argument(
         "--erase-old-values",
         action="store_true",
         help="remove values that were stored before exclude_columns or hash_columns named their columns; for good",
@@ -42,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = load(args.system, instance=args.instance)
     target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+    if args.dry_run:
+        from . import sync_dry_run
+
+        _refuse_changes(args)
+        planned = sync_dry_run.dry_run(settings, target)
+        output.show(planned, sync_dry_run.lines(planned), is_json=args.json)
+        return 0
     result = sync(
         settings,
         target,
@@ -56,6 +69,15 @@ def run(args: argparse.Namespace) -> int:
         for line in result_output.lines(result):
             output.tell(line)
     return 0
+
+
+def _refuse_changes(args: argparse.Namespace) -> None:
+    """Raises UsageError for options that change what is stored."""
+    for option in ("erase_old_values", "new_hash_key"):
+        if getattr(args, option):
+            raise UsageError(
+                f"--{option.replace('_', '-')} changes what is stored: leave it out of a --dry-run."
+            )
 
 
 def sync(
