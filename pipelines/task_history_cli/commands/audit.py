@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.exit_codes import ExitCode
-from task_history.core.models import Window
+from task_history.core.models import Window, iso_ms
 from task_history.runs.runner import AUDIT, commit_batches
 from task_history.settings import Settings, load
 
-from ..console import arguments, date_range, output
+from ..console import arguments, date_range, output, times
 from ..runtime.command_run import start_command
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target
@@ -175,12 +175,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{result['rows_compared']:,} were compared field by field, with {result['requests']:,} requests."
         )
     text += [
-        f"Not covered, so not compared: {output.minute(gap['from'])} to {output.minute(gap['until'])} UTC "
+        f"Not covered, so not compared: {times.minute(gap['from'])} to {times.minute(gap['until'])} UTC "
         "(task-history backfill loads it)."
         for gap in result["not_covered"][:_MAX_SHOWN]
     ]
     text += [
-        f"Loaded, but not compared: {output.minute(span['from'])} to {output.minute(span['until'])} UTC."
+        f"Loaded, but not compared: {times.minute(span['from'])} to {times.minute(span['until'])} UTC."
         for span in result["not_compared"][:_MAX_SHOWN]
     ]
     if result["left_out"]:
@@ -191,10 +191,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         did = "marked in purged_at_source" if result["repair"] else "--repair marks them in purged_at_source"
         text.append(f"{result['purged']:,} rows were purged by the vendor since they were loaded; {did}.")
     for difference in result["differences"][:_MAX_SHOWN]:
-        text.append(
-            f"  {difference['from'].isoformat(timespec='milliseconds')} to "
-            f"{difference['until'].isoformat(timespec='milliseconds')}"
-        )
+        text.append(f"  {iso_ms(difference['from'])} to {iso_ms(difference['until'])}")
         text += [
             f"    {kind} {identity}"
             for kind in ("missing", "surplus")
@@ -212,7 +209,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         text.append(f"  … and {len(result['differences']) - _MAX_SHOWN} more windows; --json gives all.")
     for window in result["unverified"][:_MAX_SHOWN]:
         text.append(
-            f"  kept changing while it was compared: {output.minute(window['from'])} to {output.minute(window['until'])}"
+            f"  kept changing while it was compared: {times.minute(window['from'])} to {times.minute(window['until'])}"
         )
     if result["rejected"]:
         text.append(

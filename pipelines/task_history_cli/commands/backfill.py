@@ -19,7 +19,7 @@ from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun, commit_batches
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import filters_text
 
-from ..console import arguments, date_range, output
+from ..console import arguments, date_range, output, times
 from ..console.failures import described, worst
 from ..runtime import result_output, views
 from ..runtime.command_run import start_command
@@ -146,7 +146,7 @@ def _run_shards(args: argparse.Namespace, settings: Settings, requested: date_ra
         output.tell(
             f"{len(done)} of {number} shards: {result['executions']:,} executions read, {result['steps']:,} steps, "
             f"{result['payloads']:,} payloads with {result['requests']:,} requests in "
-            f"{output.duration(result['duration_s'])}."
+            f"{times.duration(result['duration_s'])}."
             + ("" if result["complete"] else " Something is left: run the same command again.")
         )
     return int(result["exit_code"])
@@ -245,7 +245,7 @@ def _report_gaps(gaps: Sequence[Window], requested: date_range.Range) -> None:
     if not gaps:
         output.tell("All of the range is covered: nothing has to be listed again.")
     elif list(gaps) != [requested.window]:
-        spans = ", ".join(f"{output.minute(gap.start)} to {output.minute(gap.end)}" for gap in gaps[:5])
+        spans = ", ".join(f"{times.minute(gap.start)} to {times.minute(gap.end)}" for gap in gaps[:5])
         others = f" and {len(gaps) - 5} more" if len(gaps) > 5 else ""
         output.tell(f"The rest is covered; to be listed: {spans}{others}.")
 

@@ -15,14 +15,14 @@ from task_history.client.client import Client
 from task_history.client.fallback import FallbackSender
 from task_history.client.urls import without_login
 from task_history.core.errors import AuthenticationError, ConfigurationError, Rejected, TaskHistoryError
-from task_history.core.models import Page, Row, Window, floor_ms
+from task_history.core.models import Page, Row, Window, floor_ms, iso_ms
 from task_history.extract.integrations import read_map, workflow_map_match
 from task_history.extract.pages import Pages
 from task_history.settings import Settings, load
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.tables import listings
 
-from ..console import arguments, output
+from ..console import arguments, output, times
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
@@ -247,13 +247,13 @@ def lines(result: dict[str, Any]) -> list[str]:
         found.append(f"The API holds {count} executions.")
     for name, label in (("oldest_started_at", "Oldest"), ("newest_started_at", "Newest")):
         if result[name]:
-            found.append(f"{label}: {result[name].isoformat(timespec='milliseconds').replace('+00:00', 'Z')}")
+            found.append(f"{label}: {iso_ms(result[name])}")
     if result["executions"]:
         limit = result["rate_limit"]
         pages = -(-result["executions"] // 100)
         pace = ""
         if limit["requests"]:
-            pace = f", about {output.duration(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
+            pace = f", about {times.duration(max(1, pages * limit['period_s'] / limit['requests']))} at the budget"
         found.append(f"Listing all of them takes {pages:,} requests{pace}.")
     if match := result["workflow_map"]:
         found.append(
@@ -263,7 +263,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     offset = result["clock_offset_s"]
     if offset is not None and abs(offset) > 300:
         found.append(
-            f"Note: the vendor's clock differs from this machine's by {output.duration(abs(offset))}."
+            f"Note: the vendor's clock differs from this machine's by {times.duration(abs(offset))}."
         )
     return found + _notes(result)
 
@@ -274,7 +274,7 @@ def _lists_lines(result: dict[str, Any]) -> list[str]:
     if result["workflows"] is not None:
         found.append(f"The API shows {result['workflows']:,} workflows.")
     if result["newest_started_at"]:
-        shown = result["newest_started_at"].isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        shown = iso_ms(result["newest_started_at"])
         found.append(f"The newest of the executions on the first page began at {shown}.")
     refused = [entry for entry in result["refused"] if entry["list"] != "details"]
     if refused:

@@ -16,7 +16,7 @@ from task_history.core.exit_codes import ExitCode
 from task_history.settings import load
 from task_history.warehouse.duckdb_file import LONG_LOCK_WAIT_S
 
-from ..console import arguments, output
+from ..console import arguments, output, times
 from ..console.failures import described, worst
 from ..fleet.accounts import Account, configured_accounts, selected
 from ..fleet.shared_file import SharedFile, prepare
@@ -245,7 +245,7 @@ def _summary(result: Mapping[str, Any]) -> list[str]:
     requests = sum(entry["result"]["requests"] for entry in done)
     lines = [
         f"{len(done):,} of {len(entries) + len(result['not_begun']):,} accounts done in "
-        f"{output.duration(result['duration_s'])}: {rows:,} executions with {requests:,} requests."
+        f"{times.duration(result['duration_s'])}: {rows:,} executions with {requests:,} requests."
     ]
     failed = [entry["account"] for entry in entries if entry["exit_code"]]
     if failed:
@@ -289,10 +289,10 @@ def _status_cells(result: Mapping[str, Any]) -> list[str]:
         return ["not synced yet", "", "", "", "", ""]
     last = result["runs"][0] if result["runs"] else None
     return [
-        output.minute(result["covered_until"]),
-        "" if result["lag_s"] is None else output.duration(max(0, result["lag_s"])),
+        times.minute(result["covered_until"]),
+        "" if result["lag_s"] is None else times.duration(max(0, result["lag_s"])),
         f"{result['open_executions']:,}",
         f"{result['details_left'] + result['payloads_left']:,}",
-        output.minute(last["started_at"]) if last else "",
+        times.minute(last["started_at"]) if last else "",
         str(last["outcome"]) if last else "",
     ]

@@ -18,7 +18,7 @@ from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
 from task_history.warehouse.tables import SYNC_RUNS
 
-from ..console import arguments, date_range, output
+from ..console import arguments, date_range, output, times
 from ..runtime.probe import probing
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
@@ -205,13 +205,13 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             else ""
         )
         text.append(
-            f"  time        about {output.duration(result['seconds'])} at {budget['limit']:,} requests in "
-            f"{output.duration(budget['period_s'])}{syncs}"
+            f"  time        about {times.duration(result['seconds'])} at {budget['limit']:,} requests in "
+            f"{times.duration(budget['period_s'])}{syncs}"
         )
     text.append(f"  size        about {output.size(result['bytes'])}")
     if result["at_risk"]:
         text.append(
-            f"  at risk     what began before {output.minute(result['at_risk']['before'])} UTC "
+            f"  at risk     what began before {times.minute(result['at_risk']['before'])} UTC "
             f"({result['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
             "take steps = failed or none, or begin at once"
         )

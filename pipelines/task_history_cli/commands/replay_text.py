@@ -6,7 +6,6 @@ import argparse
 import shlex
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from task_history.client import connect as connecting
@@ -22,7 +21,7 @@ from task_history.runs.runner import ActiveRun
 from task_history.settings import Settings
 from task_history.systems.protocol import System
 
-from ..console import output
+from ..console import output, times
 from ..runtime.target import Target
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def lines_shown(result: Mapping[str, Any]) -> list[str]:
                 execution["workflow_id"] or "",
                 execution["integration"] or "",
                 execution["status"] or "",
-                _at(execution["started_at"]),
+                times.second(execution["started_at"]),
                 "; ".join(filter(None, (execution["remark"], execution["error"]))),
             ]
             for execution in chosen
@@ -149,7 +148,7 @@ def lines_shown(result: Mapping[str, Any]) -> list[str]:
     budget_left = ""
     if budget is not None and budget["left"] is not None:
         budget_left = (
-            f"; {budget['left']:,} of {budget['limit']:,} in {output.duration(budget['period_s'])} are left"
+            f"; {budget['left']:,} of {budget['limit']:,} in {times.duration(budget['period_s'])} are left"
         )
         budget_left += ", the rest has to wait" if budget["waits"] else ""
     return [
@@ -225,7 +224,7 @@ def lines_done(result: Mapping[str, Any]) -> list[str]:
     text += _skipped(result["skipped"])
     text.append(
         f"{result['replayed']:,} replayed, {result['refused']:,} refused, {result['unknown']:,} unknown, "
-        f"with {_requests(result['requests'])} in {output.duration(result['duration_s'])}."
+        f"with {_requests(result['requests'])} in {times.duration(result['duration_s'])}."
     )
     if result["unknown"]:
         text.append(
@@ -280,10 +279,6 @@ def _executions(number: int) -> str:
 
 def _requests(number: int) -> str:
     return "1 request" if number == 1 else f"{number:,} requests"
-
-
-def _at(value: datetime | None) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else ""
 
 
 def _caveat(system: System) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from task_history.warehouse.former_tables import lacking_text
 
-from ..console import output
+from ..console import output, times
 from ..console.arguments import instance_option
 from . import status_integrations
 
@@ -35,7 +35,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     if unreadable["details"] or unreadable["payloads"]:
         text.append(
             f"  unreadable {unreadable['details']:,} executions, {unreadable['payloads']:,} payloads; tried again after "
-            f"{output.minute(unreadable['next_try_at'])} UTC"
+            f"{times.minute(unreadable['next_try_at'])} UTC"
         )
     if unreadable["never"]:
         text.append(
@@ -67,24 +67,24 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{difference['stored']:,} are stored"
         )
     text += [
-        f"  lost      {output.minute(entry['lost_from'])} to {output.minute(entry['lost_until'])}, "
+        f"  lost      {times.minute(entry['lost_from'])} to {times.minute(entry['lost_until'])}, "
         "purged before a sync read it"
         for entry in result["lost"]
     ]
     text += [
-        f"  unfinished backfill of {output.minute(entry['window_start'])} to {output.minute(entry['window_end'])}"
+        f"  unfinished backfill of {times.minute(entry['window_start'])} to {times.minute(entry['window_end'])}"
         + (f" ({entry['filters']})" if entry["filters"] else "")
         + f", {entry['outcome']}: the same command goes on"
         for entry in result["unfinished"]
     ]
     text += [
-        f"  only {entry['filters']}: {output.minute(entry['from'])} to {output.minute(entry['until'])}"
+        f"  only {entry['filters']}: {times.minute(entry['from'])} to {times.minute(entry['until'])}"
         for entry in result["filtered_coverage"]
     ]
     if result["budget"]:
         used, limit = result["budget"]["used"], result["budget"]["limit"]
         text.append(
-            f"  budget    {used:,} of {limit:,} requests used in the last {output.duration(result['budget']['period_s'])}"
+            f"  budget    {used:,} of {limit:,} requests used in the last {times.duration(result['budget']['period_s'])}"
             if limit
             else "  budget    no limit"
         )
@@ -109,7 +109,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
     ]
     runs = [
         [
-            output.minute(row["started_at"]),
+            times.minute(row["started_at"]),
             row["command"] or "",
             row["outcome"] or "",
             f"{row['executions'] or 0:,}",
@@ -117,7 +117,7 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{row['steps'] or 0:,}",
             f"{row['payloads'] or 0:,}",
             f"{row['requests'] or 0:,}",
-            output.duration((row["duration_ms"] or 0) / 1000),
+            times.duration((row["duration_ms"] or 0) / 1000),
         ]
         for row in result["runs"]
     ]
@@ -127,10 +127,10 @@ def lines(result: Mapping[str, Any]) -> list[str]:
 
 def _covered(result: Mapping[str, Any]) -> str:
     """The span that syncs have loaded, or that only backfills have loaded something."""
-    start = output.minute(result["covered_from"])
+    start = times.minute(result["covered_from"])
     if result["lag_s"] is not None:
-        ago = output.duration(max(0, result["lag_s"]))
-        return f"{start} to {output.minute(result['covered_until'])} ({ago} ago)"
+        ago = times.duration(max(0, result["lag_s"]))
+        return f"{start} to {times.minute(result['covered_until'])} ({ago} ago)"
     return "nothing by a sync yet" + (f", by backfills from {start} on" if result["covered_from"] else "")
 
 
@@ -138,7 +138,7 @@ def _changes_lines(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the vendor sent for the first time, the newest first."""
     text = [
         f"  new       {entry['kind'].replace('_', ' ')} {entry['table_name']}.{entry['column_name']}: "
-        f"{entry['status'] or entry['type']}, since {output.minute(entry['seen_at'])}"
+        f"{entry['status'] or entry['type']}, since {times.minute(entry['seen_at'])}"
         for entry in changes[:_MAX_CHANGES]
     ]
     return text + ([f"  {'':<10}and more, see schema_changes"] if len(changes) > _MAX_CHANGES else [])
@@ -152,7 +152,7 @@ def _refused_lines(refused: Sequence[Mapping[str, Any]]) -> list[str]:
         for entry in newest.values()
         for line in textwrap.wrap(
             f"refused   {'.'.join(filter(None, (entry['table'], entry['column'])))}, "
-            f"{output.minute(entry['refused_at'])}: {entry['reason']}. The load package is kept in {entry['path']}",
+            f"{times.minute(entry['refused_at'])}: {entry['reason']}. The load package is kept in {entry['path']}",
             120,
             initial_indent="  ",
             subsequent_indent=" " * 12,

@@ -9,7 +9,7 @@ from task_history import systems
 from task_history.settings import settings_of
 from task_history.warehouse import tables
 
-from ..console import output
+from ..console import output, times
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         limit = system["rate_limit"]
         output.say(f"{system['name']}: {system['title']} ({system['docs_url']})")
         output.say(
-            f"  rate limit {limit['requests']:,} requests in {output.duration(limit['period_s'])}, "
+            f"  rate limit {limit['requests']:,} requests in {times.duration(limit['period_s'])}, "
             f"retention {system['retention_days'] or 'unknown'} days"
         )
         output.say(f"  tables: {', '.join(table['name'] for table in system['tables'])}")

@@ -22,7 +22,7 @@ from task_history.systems.protocol import Filter
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.keep_days import kept_since
 
-from . import output
+from . import times
 
 _MONTH = re.compile(r"(\d{4})-(\d{1,2})")
 _YEARS = range(1970, 9001)
@@ -156,7 +156,7 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     latest = floor_ms(now - settings.lookback if lookback else now)
     if requested.start >= latest:
         raise UsageError(
-            f"{name} has not happened yet: now is {_shown(now)}."
+            f"{name} has not happened yet: now is {times.minute(now)} UTC."
             if requested.start >= now
             else f"{name} is too recent: executions of the last {settings.values.lookback_minutes:g} minutes may still "
             "become visible late. task-history sync loads them."
@@ -165,14 +165,14 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     if kept.executions is not None and min(requested.end, latest) <= kept.executions:
         raise UsageError(
             f"{name} is older than keep_days_executions = {settings.values.keep_days_executions} keeps executions in the "
-            f"warehouse: what began before {_shown(kept.executions)} is deleted by each sync. To load it, raise that "
-            "setting."
+            f"warehouse: what began before {times.minute(kept.executions)} UTC is deleted by each sync. To load it, "
+            "raise that setting."
         )
     horizon = None if settings.retention is None else floor_ms(now - settings.retention)
     if horizon is not None and requested.end <= horizon:
         raise UsageError(
             f"{name} is purged: {settings.system.title} keeps {settings.values.retention_days:g} days, and everything "
-            f"before {_shown(horizon)} is gone. If your account keeps more, set retention_days."
+            f"before {times.minute(horizon)} UTC is gone. If your account keeps more, set retention_days."
         )
     start = max(requested.start, kept.executions or requested.start)
     details = {"steps": kept.steps, "payloads": kept.payloads}
@@ -197,23 +197,23 @@ def lines(date_range: Range) -> list[str]:
     window = date_range.window
     zone = "" if date_range.zone.upper() == "UTC" else f", in {date_range.zone}"
     text = [
-        f"{date_range.name}{zone}: {output.minute(window.start)} to {output.minute(window.end)} UTC, the end excluded."
+        f"{date_range.name}{zone}: {times.minute(window.start)} to {times.minute(window.end)} UTC, the end excluded."
     ]
     if date_range.is_cut:
         text.append("Later executions may still become visible late; task-history sync loads them.")
     if date_range.kept_since:
         text.append(
-            f"What began before {output.minute(date_range.kept_since)} UTC is left out: keep_days_executions keeps it no "
+            f"What began before {times.minute(date_range.kept_since)} UTC is left out: keep_days_executions keeps it no "
             "longer in the warehouse."
         )
     text += [
-        f"Of what began before {output.minute(since)} UTC no {name} are read or compared: keep_days_{name} keeps them no "
+        f"Of what began before {times.minute(since)} UTC no {name} are read or compared: keep_days_{name} keeps them no "
         "longer."
         for name, since in date_range.details_kept_since.items()
     ]
     if date_range.purged_before:
         text.append(
-            f"What began before {output.minute(date_range.purged_before)} UTC is probably purged at the "
+            f"What began before {times.minute(date_range.purged_before)} UTC is probably purged at the "
             "vendor; what the vendor still shows is read."
         )
     return text
@@ -267,7 +267,3 @@ def _window(start: pendulum.DateTime, end: pendulum.DateTime) -> Window:
 def _utc(instant: pendulum.DateTime) -> datetime:
     """The same instant as the rest of the project has it: a plain datetime in UTC, of whole milliseconds."""
     return floor_ms(datetime.fromisoformat(instant.isoformat()))
-
-
-def _shown(instant: datetime) -> str:
-    return pendulum.instance(instant).in_timezone("UTC").format("YYYY-MM-DD HH:mm [UTC]")

@@ -24,6 +24,7 @@ from task_history.core.log import as_text
 from task_history.redaction.own_secrets import OwnSecrets
 
 from .invocation import NAME as INVOKED
+from .times import iso
 
 _SECRETS: list[OwnSecrets] = []
 _LABEL = re.compile(r" *[\w ,./-]{1,30}?  +")
@@ -338,24 +339,10 @@ def _fitted(line: str, stream: TextIO) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
+        return iso(value)
     if isinstance(value, timedelta):
         return value.total_seconds()
     return str(value)
-
-
-def minute(instant: datetime | None) -> str:
-    """``2026-09-01 12:00``, UTC."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M") if instant else "nothing"
-
-
-def duration(seconds: float) -> str:
-    """``47 seconds``, ``3 minutes``, ``2 hours 5 minutes``; from two days on without minutes."""
-    import pendulum
-
-    unit = 1 if seconds < 90 else 60 if seconds < 172_800 else 3_600
-    rounded = pendulum.duration(seconds=round(seconds / unit) * unit)
-    return rounded.in_words() if rounded else "0 seconds"
 
 
 def size(count: float) -> str:

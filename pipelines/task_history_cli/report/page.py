@@ -14,7 +14,8 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from ..console.output import duration, minute, scrubbed
+from ..console.output import scrubbed
+from ..console.times import duration, minute
 from .charts import charts
 from .data import BEFORE, QUIET, TOP, Report, Rows
 

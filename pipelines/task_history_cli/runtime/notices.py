@@ -18,7 +18,7 @@ from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 
 from ..console.arguments import instance_option
-from ..console.output import duration, minute
+from ..console.times import duration, minute
 
 if TYPE_CHECKING:
     from task_history.settings import Settings

@@ -14,7 +14,8 @@ from task_history.core.log import NAME, log
 from task_history.runs.estimate import Pace, seconds
 from task_history.runs.runner import ActiveRun
 
-from ..console.output import duration, is_json
+from ..console.output import is_json
+from ..console.times import duration
 
 if TYPE_CHECKING:
     from ..console.live_line import Shown

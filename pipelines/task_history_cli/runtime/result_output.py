@@ -8,7 +8,7 @@ from typing import Any
 from task_history.runs import run_result
 from task_history.runs.runner import ActiveRun
 
-from ..console import output
+from ..console import output, times
 from .interruption import STOPPED_BY
 from .target import Target
 
@@ -30,10 +30,10 @@ def lines(result: dict[str, Any]) -> list[str]:
     text = [
         f"{result['executions']:,} executions read ({result['settled']:,} settled, {result['late']:,} late), "
         f"{result['steps']:,} steps, {result['payloads']:,} payloads ({result['redactions']:,} values redacted) "
-        f"with {result['requests']:,} requests in {output.duration(result['duration_s'])}."
+        f"with {result['requests']:,} requests in {times.duration(result['duration_s'])}."
     ]
     if result["lost"]:
-        span = f"{output.minute(result['lost']['from'])} to {output.minute(result['lost']['until'])}"
+        span = f"{times.minute(result['lost']['from'])} to {times.minute(result['lost']['until'])}"
         text.append(
             f"Lost for good: executions that began from {span} were purged by the vendor before this sync."
         )
@@ -46,7 +46,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         )
     left = result["left"]
     if left["details"] or left["payloads"]:
-        takes = f", about {output.duration(left['seconds'])} at the budget" if left["seconds"] else ""
+        takes = f", about {times.duration(left['seconds'])} at the budget" if left["seconds"] else ""
         text.append(
             f"Left: {left['details']:,} executions without steps, {left['payloads']:,} payloads{takes}. "
             f"{_next_run(result)} goes on there."
@@ -59,7 +59,7 @@ def lines(result: dict[str, Any]) -> list[str]:
     if left["unreadable"]:
         text.append(
             f"Could not be read: {left['unreadable']:,} executions or payloads, of which the log names each with the "
-            f"reason; a run after {output.minute(left['next_try_at'])} UTC tries again."
+            f"reason; a run after {times.minute(left['next_try_at'])} UTC tries again."
         )
     if left["open_executions"]:
         text.append(

@@ -9,8 +9,9 @@ from task_history.core.intervals import overlap
 from task_history.core.models import MS, Row, Window
 from task_history.systems.protocol import GONE_STATUSES
 
+from ..console.times import exact, span
 from .coverage import KnownExecution, Loaded, Spot
-from .present import Reason, Words, shown, span
+from .present import Reason, Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def absent(facts: Absent) -> Reason:
         return Reason(
             "replay_not_synced",
             f"It is the replay of {facts.replay['execution_id']}, which was asked for at "
-            f"{shown(facts.replay['intended_at'])}; no sync has read that time since.",
+            f"{exact(facts.replay['intended_at'])}; no sync has read that time since.",
             f"The next sync brings it: {words.call('sync')}",
         )
     reason = _too_old(facts, loaded, spot, when) or _by_spot(facts, loaded, spot, when)
@@ -127,7 +128,7 @@ def _too_old(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason 
     return Reason(
         "deleted",
         f"{_began(facts, when)}, and keep_days_executions keeps executions in the warehouse that began from "
-        f"{shown(kept)} on: older ones are deleted, and not loaded again.",
+        f"{exact(kept)} on: older ones are deleted, and not loaded again.",
         f"To have it here, raise keep_days_executions, then {facts.words.days('backfill', when)}",
     )
 
@@ -158,7 +159,7 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
             + ("" if reply else ". Or add --live to compare it."),
         )
     if spot.kind == "after":
-        since = f"loaded up to {shown(gap.start)}" if loaded.cursor else "never synced, only loaded in ranges"
+        since = f"loaded up to {exact(gap.start)}" if loaded.cursor else "never synced, only loaded in ranges"
         return Reason(
             "after_cursor",
             f"{began}, and {words.system.name} is {since}.",
@@ -180,7 +181,7 @@ def _by_spot(facts: Absent, loaded: Loaded, spot: Spot, when: Window) -> Reason:
         )
     if spot.kind in ("before", "purged"):
         first_loaded = min((w.start for w in loaded.unfiltered), default=None)
-        since = f"is loaded from {shown(first_loaded)} on" if first_loaded else "is loaded under filters only"
+        since = f"is loaded from {exact(first_loaded)} on" if first_loaded else "is loaded under filters only"
         return Reason("before_coverage", f"{began}, and {words.system.name} {since}.", fetch)
     return Reason(
         "in_gap", f"{began}, and {span(gap)} is not loaded: it lies between two ranges that are.", fetch
@@ -191,7 +192,7 @@ def _covered(facts: Absent, loaded: Loaded, when: Window) -> Reason:
     words, reply = facts.words, facts.reply
     checked = loaded.checked_at(when.start)
     doubt = loaded.doubt(when.start)
-    notes = [f"last read or compared {shown(checked)}"] if checked else []
+    notes = [f"last read or compared {exact(checked)}"] if checked else []
     notes += [f"but that day is not verified: {doubt}"] if doubt else []
     read = f" ({', '.join(notes)})" if notes else ""
     is_soon = loaded.rechecked_from is not None and when.start >= loaded.rechecked_from
@@ -238,7 +239,7 @@ def _not_at_vendor(facts: Absent, reply: VendorReply) -> Reason:
     if facts.replay is not None:
         return Reason(
             "replay_not_synced",
-            f"The vendor named it at {shown(facts.replay['intended_at'])} as the replay of "
+            f"The vendor named it at {exact(facts.replay['intended_at'])} as the replay of "
             f"{facts.replay['execution_id']}, and does not show it (any more).",
             f"If it becomes visible, a sync brings it: {words.call('sync')}",
         )
@@ -257,7 +258,7 @@ def _not_at_vendor(facts: Absent, reply: VendorReply) -> Reason:
 def _purged(words: Words, began: str, loaded: Loaded) -> Reason:
     return Reason(
         "beyond_retention",
-        f"{began}, and the vendor {words.keeps}: what began before {shown(loaded.horizon)} is purged, and it was not "
+        f"{began}, and the vendor {words.keeps}: what began before {exact(loaded.horizon)} is purged, and it was not "
         "loaded before that.",
         "Nothing brings it back. If yours keeps more, set retention_days and ask again.",
     )
@@ -276,7 +277,7 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
         remedy = "The vendor does not hold it any more: only a backup of the warehouse does."
     return Reason(
         "row_deleted",
-        f"It was loaded: its steps were asked for at {shown(traces.get('fetched_at'))} ({traces.get('outcome')}). Its "
+        f"It was loaded: its steps were asked for at {exact(traces.get('fetched_at'))} ({traces.get('outcome')}). Its "
         "row was deleted since, by hand or by a keep_days setting.",
         remedy or "Add --live to learn when it began, then audit that day with --repair.",
     )
@@ -284,8 +285,8 @@ def _deleted(facts: Absent, traces: Row) -> Reason:
 
 def _began(facts: Absent, when: Window) -> str:
     if facts.reply is not None and facts.reply.started_at is not None:
-        return f"It began {shown(when.start)}"
+        return f"It began {exact(when.start)}"
     if facts.replay is not None:
-        return f"It was started as a replay at about {shown(when.start)}"
+        return f"It was started as a replay at about {exact(when.start)}"
     is_instant = when.end - when.start <= timedelta(seconds=1)
-    return f"It began about {shown(when.start)}" if is_instant else f"It began within {span(when)}"
+    return f"It began about {exact(when.start)}" if is_instant else f"It began within {span(when)}"

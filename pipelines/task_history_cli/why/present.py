@@ -13,6 +13,8 @@ from task_history.core.intervals import DAY
 from task_history.core.models import MS, Row, Scope, Window
 from task_history.systems.protocol import System
 
+from ..console.times import exact
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -79,19 +81,19 @@ def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
         return Reason(
             "unresolved_at_retention",
             f"It is loaded as {status}, the last that was seen of it: it was still open when the vendor, which "
-            f"{words.keeps}, purged it (found {shown(purged_at)}).",
+            f"{words.keeps}, purged it (found {exact(purged_at)}).",
             "Nothing brings its end. If yours keeps more, set retention_days.",
         )
     if purged_at is not None and resolution == "gone":
         return Reason(
             "gone",
-            f"It is loaded as {status}, the last that was seen of it: at {shown(purged_at)} the vendor held it no "
+            f"It is loaded as {status}, the last that was seen of it: at {exact(purged_at)} the vendor held it no "
             "longer, although its time was not up.",
             "Nothing: it is not asked for again. If it should be there, ask the vendor.",
         )
     if purged_at is not None or is_purged_now:
         outcome = (
-            f"the vendor held it no longer at {shown(purged_at)}"
+            f"the vendor held it no longer at {exact(purged_at)}"
             if purged_at
             else "the vendor holds it no longer"
         )
@@ -105,7 +107,7 @@ def present(words: Words, row: Row, *, is_purged_now: bool = False) -> Reason:
     if row.get("is_open"):
         return Reason(
             "loaded_open",
-            f"It is loaded and was still open ({status}) when last read, {shown(row.get('fetched_at'))}.",
+            f"It is loaded and was still open ({status}) when last read, {exact(row.get('fetched_at'))}.",
             f"Each sync looks at it again until it has ended: {words.call('sync')}",
         )
     return Reason("loaded", f"It is loaded, and ended as {status}.", "Nothing: it is settled.")
@@ -127,7 +129,7 @@ def details(words: Words, row: Row, facts: Details) -> list[Reason]:
     log_row = facts.log_row
     if log_row is None:
         return [_no_steps(words, row, facts)]
-    outcome, at = log_row.get("outcome"), shown(log_row.get("fetched_at"))
+    outcome, at = log_row.get("outcome"), exact(log_row.get("fetched_at"))
     if log_row.get("next_try_at") is not None and outcome != "loaded":
         return [_failing(words, log_row, "Its steps")]
     if outcome == "unreadable":
@@ -177,9 +179,9 @@ def _failing(words: Words, row: Row, what: str) -> Reason:
     """Why something could not be read, how often it was tried and when it is due again."""
     due: datetime | None = row.get("next_try_at")
     tries = row.get("tries") or 1
-    tried = f"{what} could not be read, last at {shown(row.get('fetched_at'))}, by {counted(tries, 'run')}: "
+    tried = f"{what} could not be read, last at {exact(row.get('fetched_at'))}, by {counted(tries, 'run')}: "
     reason = row.get("unreadable_reason") or "the reason is not kept."
-    step = f"A run after {shown(due)} tries again: {words.call('sync')}" if due else "Nothing tries it again."
+    step = f"A run after {exact(due)} tries again: {words.call('sync')}" if due else "Nothing tries it again."
     return Reason("details_failing", tried + reason, step)
 
 
@@ -233,7 +235,7 @@ def _payloads(words: Words, facts: Details) -> list[Reason]:
             Reason(
                 "payloads_failing",
                 f"Inputs and outputs of {counted(number, 'step')} could not be read: {reason}",
-                f"A run after {shown(due)} tries again: {words.call('sync')}",
+                f"A run after {exact(due)} tries again: {words.call('sync')}",
             )
         )
     if unreadable := facts.payloads.get("unreadable", 0) - len(facts.payloads_failing):
@@ -272,13 +274,13 @@ def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reas
         reasons.append(
             Reason(
                 "is_a_replay",
-                f"It is the replay of {original_id}, asked for at {shown(named_by['intended_at'])}.",
+                f"It is the replay of {original_id}, asked for at {exact(named_by['intended_at'])}.",
                 f"The other: {words.call('why', original_id)}",
             )
         )
     for replay in own:
         new, outcome = replay.get("new_execution_id"), replay.get("outcome")
-        sentence = f"Asked to run again at {shown(replay['intended_at'])}: {outcome}"
+        sentence = f"Asked to run again at {exact(replay['intended_at'])}: {outcome}"
         step = f"The new one: {words.call('why', str(new))}" if new else "Nothing."
         reasons.append(Reason("was_replayed", sentence + (f", as {new}." if new else "."), step))
     return reasons
@@ -287,16 +289,3 @@ def replays(words: Words, named_by: Row | None, own: Sequence[Row]) -> list[Reas
 def counted(number: int, noun: str) -> str:
     """``1 step``, ``1,200 steps``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def shown(instant: datetime | None) -> str:
-    """``2026-09-01 12:00:07.123 UTC``."""
-    if instant is None:
-        return "an unknown time"
-    text = instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    return f"{text.removesuffix('.000')} UTC"
-
-
-def span(window: Window) -> str:
-    """``2026-09-01 00:00:00 to 2026-09-02 00:00:00 UTC``."""
-    return f"{shown(window.start).removesuffix(' UTC')} to {shown(window.end)}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 from ..console import output
+from ..console.times import exact, second
 from .history import REQUESTS
-from .present import counted, shown
+from .present import counted
 
 _MAX_WINDOWS_SHOWN = 6
 _NOTHING = "Nothing."
@@ -48,8 +48,8 @@ def _execution(result: Mapping[str, Any]) -> list[str]:
     workflow = f"{row.get('workflow_id')}" + (f" ({integration})" if integration else "")
     ended = row.get("date_ended")
     return [
-        f"  began        {shown(row.get('date_started'))}",
-        *([f"  ended        {shown(ended)}"] if ended else []),
+        f"  began        {exact(row.get('date_started'))}",
+        *([f"  ended        {exact(ended)}"] if ended else []),
         f"  workflow     {workflow}",
     ]
 
@@ -58,8 +58,8 @@ def _states(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [
         [
             state["status"] or "–",
-            _time(state["first_seen"]),
-            _time(state["last_seen"]),
+            second(state["first_seen"]),
+            second(state["last_seen"]),
             REQUESTS.get(state["read_by"], "–"),
             _run(state),
         ]
@@ -77,15 +77,15 @@ def _brought(brought: Mapping[str, Any]) -> list[str]:
     text = [f"  brought by   {by}, in {_run(brought)}"]
     if brought["missed_read_at"] is not None and brought["read_at"] is None:
         text.append(
-            f"               its time had been read {_time(brought['missed_read_at'])}, before it was visible"
+            f"               its time had been read {second(brought['missed_read_at'])}, before it was visible"
         )
     if brought["read_at"] is not None:
         total = "" if brought["api_total"] is None else f"; the vendor counted {brought['api_total']:,}"
         suffix = f" under {brought['filters']}" if brought["filters"] else ""
         text += [
-            f"  window       {_time(brought['window_start'])} to {_time(brought['window_end'])} UTC{suffix}",
-            f"  read         {_time(brought['read_at'])} UTC: {counted(brought['executions'] or 0, 'execution')}{total}; "
-            f"this one about number {brought['position']:,}",
+            f"  window       {second(brought['window_start'])} to {second(brought['window_end'])} UTC{suffix}",
+            f"  read         {second(brought['read_at'])} UTC: {counted(brought['executions'] or 0, 'execution')}{total};"
+            f" this one about number {brought['position']:,}",
         ]
     request = brought["request"]
     if request is not None:
@@ -102,11 +102,11 @@ def _loaded(loaded: Mapping[str, Any]) -> list[str]:
     spans = [("", pair) for pair in loaded["windows"]]
     spans += [(f", only {name}", pair) for name, pairs in loaded["under_filters"].items() for pair in pairs]
     for name, (start, end) in spans[-_MAX_WINDOWS_SHOWN:]:
-        text.append(f"  loaded       {_time(start)} to {_time(end)} UTC{name}")
+        text.append(f"  loaded       {second(start)} to {second(end)} UTC{name}")
     if len(spans) > _MAX_WINDOWS_SHOWN:
         text.append(f"  and {len(spans) - _MAX_WINDOWS_SHOWN} ranges before; --json has them all")
     for start, end in loaded["lost"]:
-        text.append(f"  lost         {_time(start)} to {_time(end)} UTC")
+        text.append(f"  lost         {second(start)} to {second(end)} UTC")
     return text
 
 
@@ -114,15 +114,11 @@ def _live(live: Mapping[str, Any]) -> str:
     if live["status_code"] != 200:
         return f"HTTP {live['status_code']}"
     listed = {True: ", listed", False: ", not listed", None: ""}[live["is_listed"]]
-    return f"{live['status']}, began {shown(live['date_started'])}{listed}"
+    return f"{live['status']}, began {exact(live['date_started'])}{listed}"
 
 
 def _run(state: Mapping[str, Any]) -> str:
     if not state["run_id"]:
         return "–"
     command, began = state["run_command"], state["run_started_at"]
-    return f"{command or 'run'} {state['run_id']}" + (f" of {_time(began)}" if began else "")
-
-
-def _time(value: datetime | None) -> str:
-    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if value else "–"
+    return f"{command or 'run'} {state['run_id']}" + (f" of {second(began)}" if began else "")

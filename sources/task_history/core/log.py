@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from .escapes import visible
+from .models import iso_ms
 
 NAME = "task_history"
 
@@ -46,7 +47,7 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return round(value, 3)
     if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return iso_ms(value)
     return value
 
 

@@ -10,10 +10,11 @@ import pytest
 from task_history.core.models import MS, Scope, Window
 from task_history.systems import find
 from task_history.warehouse.coverage import BACKFILL, SYNC, Day, midnight
+from task_history_cli.console.times import exact
 from task_history_cli.why.absent import Absent, VendorReply, absent
 from task_history_cli.why.coverage import KnownExecution, Loaded, blind, fits
 from task_history_cli.why.history import brought, timeline
-from task_history_cli.why.present import Details, Words, details, present, shown
+from task_history_cli.why.present import Details, Words, details, present
 
 PARAGON = find("paragon")
 WORDS = Words(PARAGON, None, 90)
@@ -220,5 +221,5 @@ def test_steps_that_differ_from_the_details_log() -> None:
 
 def test_instants_are_shown_in_utc() -> None:
     """To the millisecond, without it where it is none."""
-    assert shown(at(1.5)) == "2026-09-01 12:00:00 UTC"
-    assert shown(at(1) + 7 * MS) == "2026-09-01 00:00:00.007 UTC"
+    assert exact(at(1.5)) == "2026-09-01 12:00:00 UTC"
+    assert exact(at(1) + 7 * MS) == "2026-09-01 00:00:00.007 UTC"
