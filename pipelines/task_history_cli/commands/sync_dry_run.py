@@ -18,7 +18,7 @@ from task_history.warehouse.coverage import Coverage, is_part, unfiltered
 from task_history.warehouse.queries import Warehouse
 from task_history.warehouse.rates import Rates
 
-from ..console import output
+from ..console import output, times
 from ..runtime.probe import probing
 from ..runtime.reader import probed, queried, warehouse_of
 from ..runtime.target import Target
@@ -149,7 +149,7 @@ def _estimate(settings: Settings, stored: _Stored, window: Window, scope: Scope)
 
 def lines(result: Mapping[str, Any]) -> list[str]:
     """The dry run as text."""
-    since = output.minute(result["from"])
+    since = times.minute(result["from"])
     text = [
         f"  warehouse   {result['place']}, dataset {result['dataset']}",
         f"  time span   from {since} UTC, "
@@ -183,8 +183,8 @@ def lines(result: Mapping[str, Any]) -> list[str]:
         text.append(
             "  time        as fast as the vendor answers: there is no limit"
             if result["seconds"] is None
-            else f"  time        about {output.duration(result['seconds'])} at {budget['limit']:,} requests in "
-            f"{output.duration(budget['period_s'])}"
+            else f"  time        about {times.duration(result['seconds'])} at {budget['limit']:,} requests in "
+            f"{times.duration(budget['period_s'])}"
         )
         text.append(f"  size        about {output.size(result['bytes'])}")
     number = result["asked"]
