@@ -13,8 +13,8 @@ from typing import Any
 
 from task_history.core.errors import TaskHistoryError, UsageError
 from task_history.core.exit_codes import ExitCode
+from task_history.core.lock_waits import LONG_FILE_WAIT_S
 from task_history.settings import load
-from task_history.warehouse.duckdb_file import LONG_LOCK_WAIT_S
 
 from ..console import arguments, output, times
 from ..console.failures import described, worst
@@ -209,7 +209,7 @@ def _sync_account(task: _SyncTask) -> dict[str, Any]:
                 max_requests=task.max_requests,
                 max_minutes=task.max_minutes,
                 # The other accounts' processes write to the same file in turn.
-                lock_wait_s=LONG_LOCK_WAIT_S,
+                lock_wait_s=LONG_FILE_WAIT_S,
                 has_views=task.has_views,
             )
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - one account's error ends no other's run

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..core import files
+from ..core import files, lock_waits
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from .rate_limit_rule import BudgetShare, Clock, Instant, RateLimitRule, answered_when_orphaned, shift_s
@@ -32,7 +32,6 @@ CREATE TABLE IF NOT EXISTS note (
     only INTEGER PRIMARY KEY CHECK (only = 1), boot TEXT, uptime REAL, wall REAL, hold REAL, keep_s REAL
 );
 """
-_LOCK_TIMEOUT_S = 0.25
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -263,7 +262,9 @@ def look(path: Path, rule: RateLimitRule, now: Instant) -> BudgetReading:
     if not path.exists():
         return BudgetReading(0, 0.0, 0.0)
     try:
-        connection = sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_TIMEOUT_S)
+        connection = sqlite3.connect(
+            f"{path.as_uri()}?mode=rw", uri=True, timeout=lock_waits.BUDGET_FILE_WAIT_S
+        )
         try:
             if not _has_tables(connection):
                 return BudgetReading(0, 0.0, 0.0)
@@ -317,7 +318,11 @@ def _check(check: Callable[[Path], None], path: Path) -> None:
 def _open(path: Path) -> sqlite3.Connection:
     _check(files.make_own, path)
     connection = sqlite3.connect(
-        path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=32
+        path,
+        timeout=lock_waits.BUDGET_FILE_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=32,
     )
     try:
         # The journal stays on disk, unlike with MEMORY: a process killed in the middle breaks nothing.

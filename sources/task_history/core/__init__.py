@@ -12,7 +12,7 @@ batch           the rows, coverage and cursor of one commit
 concurrency     daemon threads, and maps over threads
 stop            the stop signal of a run
 folders         the user's folders: home, dlt's data, shared and temporary files
-file_lock       locks in files
+file_lock       locks in files; lock_waits how long each lock is waited for
 files           safe reading and writing of files, private permissions
 naming          names as dlt writes them; dataset_names rules for names of datasets
 keyed_hash      keyed hashes that stand in place of values

@@ -16,14 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..core import lock_waits
 from ..core.log import log
-from ..warehouse.duckdb_file import LOCK_WAIT_S, LOGGED_WAIT_S
 from .errors import is_disconnected, is_locked
 from .file_turns import FileTurn
 
 Result = TypeVar("Result")
-_POLL_S = 0.05, 0.15
-"""Minimum and maximum seconds between two attempts to open the file."""
 _RECONNECT_S = 0.25, 0.75
 """Minimum and maximum seconds between two attempts to reach a database that ended the connection."""
 _IDLE_S = 0.25
@@ -71,7 +69,7 @@ class SharedConnection:
         *,
         is_exclusive: bool,
         stays_open: bool = True,
-        lock_wait_s: float = LOCK_WAIT_S,
+        lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S,
         turns_in: Path | None = None,
         fault_deadline_s: float = 0.0,
     ) -> None:
@@ -221,7 +219,7 @@ class SharedConnection:
         is_logged = False
         while True:
             waited_s = time.monotonic() - began
-            is_long, is_over = waited_s > LOGGED_WAIT_S, waited_s > self.lock_wait_s
+            is_long, is_over = waited_s > lock_waits.FILE_WAIT_LOGGED_S, waited_s > self.lock_wait_s
             # Without its turn it tries where DuckDB shall say who has the file.
             if self._may_open() or is_over or (is_long and not is_logged):
                 try:
@@ -236,7 +234,7 @@ class SharedConnection:
                         is_logged = True
                         reason = str(error).splitlines()[0]
                         log.info("waiting_for_file", reason=reason, seconds=self.lock_wait_s)
-            time.sleep(random.uniform(*_POLL_S))
+            time.sleep(random.uniform(*lock_waits.FILE_POLL_S))
         self._is_open.set()
         self._was_open = True
         self._has_waited = False
@@ -271,6 +269,6 @@ class SharedConnection:
         is_long = now - self._opened_at >= _MAX_OPEN_S
         if is_long:
             # A waiting process tries that often.
-            self.reopens_at = now + _POLL_S[1]
+            self.reopens_at = now + lock_waits.FILE_POLL_S[1]
         if is_long or now - self._used_at >= _IDLE_S:
             self.close()

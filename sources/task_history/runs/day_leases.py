@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC
 
+from ..core import lock_waits
 from ..core.errors import AlreadyRunning
 from ..core.intervals import days
 from ..core.log import log
 from ..core.models import Window, iso_ms
 from ..state.locks import Locks
 
-_POLL_S = 2.0
-"""Seconds after which days that other runs hold are asked for again."""
 _BLOCKS_PER_SHARD = 4
 """A shard takes about a quarter of its share of the remaining days at once; the last blocks are single days."""
 
@@ -83,7 +82,7 @@ class DayLeases:
                         "waiting", cause="lease", reason="other backfills load these days", days=days_left
                     )
                 is_announced = True
-                self._locks.wait(_POLL_S)
+                self._locks.wait(lock_waits.DAYS_POLL_S)
             self._held = self._next()
 
     def _next(self) -> list[str]:

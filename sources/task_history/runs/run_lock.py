@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core import files
+from ..core import files, lock_waits
 from ..core.errors import AlreadyRunning, ConfigurationError, WarehouseUnavailable
 from ..core.file_lock import file_lock
 from ..core.log import log
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
-_LOCK_WAIT_S = 0.5
-"""Maximum seconds to wait for the lock: another process may hold it for a moment to see whether it is held."""
-_POLL_S = 1.0
-"""Seconds between two attempts to get the lock of a run that has another task."""
 _MAX_HOLDER_BYTES = 10_000
 _ACTIVE_AFTER_COMMIT = timedelta(minutes=2)
 """How long after its last commit a run on another machine counts as active: an active run commits more often."""
@@ -124,7 +120,7 @@ def run_lock(
             "of your own."
         ) from error
     try:
-        lock = file_lock(path, wait_s=_LOCK_WAIT_S)
+        lock = file_lock(path, wait_s=lock_waits.RUN_LOCK_WAIT_S)
         _acquire(lock, path, pipeline, task, wait)
         _write_holder(path, task)
     except OSError as error:
@@ -162,7 +158,7 @@ def _acquire(
                     hint="this run begins when that one has ended",
                 )
                 announced = process
-            wait(_POLL_S)
+            wait(lock_waits.RUN_LOCK_POLL_S)
         else:
             return
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from ..core import files
+from ..core import files, lock_waits
 from ..core.errors import AlreadyRunning, WarehouseUnavailable
 from ..core.file_lock import file_lock
 from ..core.log import log
@@ -27,8 +27,6 @@ Result = TypeVar("Result")
 
 _RETRY_S = 0.5
 """Seconds between two attempts to reach the server."""
-_POLL_S = 0.2
-"""Seconds between two attempts to take a lock that others hold briefly."""
 _MARKS_KEPT_S = 7 * 86_400.0
 """Seconds after which marks are deleted from the shared state."""
 _NOW = "extract(epoch FROM clock_timestamp())::double precision"
@@ -89,7 +87,7 @@ class Locks(Protocol):
 def held_lock(locks: Locks, name: str) -> Iterator[None]:
     """Context manager: waits for one lock and holds it. Raises as ``Locks.take`` and ``Locks.wait`` do."""
     while not locks.take([name]):
-        locks.wait(_POLL_S)
+        locks.wait(lock_waits.NAMED_LOCK_POLL_S)
     try:
         yield
     finally:

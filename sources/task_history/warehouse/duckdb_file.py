@@ -7,17 +7,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from ..core import lock_waits
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 
-READ_LOCK_WAIT_S = 15.0
-"""Maximum seconds that a reader waits for the file's lock; a sync holds it only while it commits or queries."""
-LOCK_WAIT_S = 10.0
-"""Maximum seconds that a run waits for the file's lock before it has read anything."""
-LONG_LOCK_WAIT_S = 120.0
-"""The same once rows could be lost, and for accounts that are synced side by side into one file."""
-LOGGED_WAIT_S = 3.0
-"""Seconds of waiting for the file after which the log says so."""
+LOCK_WAIT_S, LONG_LOCK_WAIT_S = lock_waits.FILE_WAIT_OF_RUN_S, lock_waits.LONG_FILE_WAIT_S
 _SETTINGS = (
     "GLOBAL TimeZone = 'UTC'",
     "python_enable_replacements = false",
@@ -55,11 +49,15 @@ def open_for_reading(file: Path, *, is_locked: bool = True) -> Any:
             break
         except duckdb.IOException as error:
             waited_s = time.monotonic() - began
-            if "lock" not in str(error).lower() or waited_s > READ_LOCK_WAIT_S:
+            if "lock" not in str(error).lower() or waited_s > lock_waits.FILE_WAIT_OF_READER_S:
                 raise WarehouseUnavailable(_explained(file, error)) from error
-            if waited_s > LOGGED_WAIT_S and not is_logged:
+            if waited_s > lock_waits.FILE_WAIT_LOGGED_S and not is_logged:
                 is_logged = True
-                log.info("waiting_for_file", reason=str(error).splitlines()[0], seconds=READ_LOCK_WAIT_S)
+                log.info(
+                    "waiting_for_file",
+                    reason=str(error).splitlines()[0],
+                    seconds=lock_waits.FILE_WAIT_OF_READER_S,
+                )
             time.sleep(0.1)
         except duckdb.Error as error:
             raise WarehouseUnavailable(_explained(file, error)) from error

@@ -15,6 +15,7 @@ import dlt
 import pytest
 
 from task_history import systems
+from task_history.core import lock_waits
 from task_history.load import connection
 from task_history.load.file_turns import FileTurn
 from task_history.load.pipeline import Loader
@@ -241,7 +242,7 @@ def test_who_waits_for_a_turn_does_not_try_to_open_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An attempt takes milliseconds of a processor; a process that is killed ends its turn."""
-    monkeypatch.setattr(connection, "_LOGGED_AFTER_S", 600.0)
+    monkeypatch.setattr(lock_waits, "FILE_WAIT_LOGGED_S", 600.0)
     loader = _loader(tmp_path, "paragon")
     loader.close()
     attempts: list[float] = []
