@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,26 +17,35 @@ from task_history.core.models import Window
 from task_history.views import create as creating
 from task_history_cli.report import charts as report_charts
 from task_history_cli.report import data as report_data
+from task_history_cli.report import headline as report_headline
 from task_history_cli.report import page as report_page
 from task_history_cli.report.data import Report
+from task_history_cli.report.period import MONTH, SPAN, Period
 from tests.support import made_warehouse
 from tests.support.browser import Browser
 from tests.support.place import Place
 from tests.unit.views.test_views import access
 
-NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+NOVEMBER = Period(
+    Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)), "2026-11", "UTC", MONTH
+)
+AFTER_MISSING = Period(
+    Window(datetime(2026, 11, 11, tzinfo=UTC), datetime(2026, 11, 13, tzinfo=UTC)), "two days", "UTC", SPAN
+)
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 INJECTED = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
 
 class Tables(HTMLParser):
-    """The cells of each section's table, by the section's id."""
+    """The cells of each section's table, by the section's id, without hidden rows and the period before."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.found: dict[str, list[list[str]]] = {}
+        self._rows: list[list[str]] = []
         self._section = ""
         self._is_cell = False
+        self._is_before = False
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
@@ -43,18 +53,23 @@ class Tables(HTMLParser):
             self._section = dict(attrs)["id"]
             self.found[self._section] = []
         elif tag == "tr":
-            self.found[self._section].append([])
+            self._rows = [] if "hidden" in dict(attrs) else self.found[self._section]
+            self._rows.append([])
+        elif tag == "small":
+            self._is_before = True
         elif tag in ("td", "th"):
             self._is_cell = True
-            self.found[self._section][-1].append("")
+            self._rows[-1].append("")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("td", "th"):
             self._is_cell = False
+        elif tag == "small":
+            self._is_before = False
 
     def handle_data(self, data: str) -> None:
-        if self._is_cell:
-            self.found[self._section][-1][-1] += data
+        if self._is_cell and not self._is_before:
+            self._rows[-1][-1] += data
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +95,7 @@ def found(connection: Any) -> Report:
 
 @pytest.fixture(scope="module")
 def page(found: Report) -> str:
-    return report_page.page(found, "2026-11")
+    return report_page.page(found)
 
 
 def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
@@ -117,7 +132,7 @@ def test_figures_are_those_of_the_views(connection: Any, page: str) -> None:
     (total,) = connection.execute(
         "SELECT count(*) FROM task_history.executions WHERE started_at >= TIMESTAMPTZ '2026-11-01 00:00:00+00'"
     ).fetchone()
-    assert f"<dt>executions</dt><dd>{total:,}</dd>" in page
+    assert f"<dt>executions</dt><dd><b>{total:,}</b>" in page
 
 
 def test_quiet_users_are_quiet(connection: Any, found: Report) -> None:
@@ -132,7 +147,7 @@ def test_quiet_users_are_quiet(connection: Any, found: Report) -> None:
 
 def test_it_says_what_is_missing(page: str) -> None:
     """Missing, partial and unverified days, what is left, and why tasks are no invoice."""
-    text = page[page.index('id="limits"') : page.index("<script>")]
+    text = page[page.index('id="limits"') : page.index('<script id="data"')]
     for words in (
         "Of 1 day in this time nothing",
         "Of 1 day only a part",
@@ -167,7 +182,7 @@ def test_nothing_of_a_user_is_markup(page: str) -> None:
     assert INJECTED not in page
     assert "alert(1)</script>" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
-    assert page.count("<script>") == 2
+    assert page.count("<script") == 3
 
 
 def test_it_holds_no_payload(connection: Any, page: str) -> None:
@@ -180,7 +195,11 @@ def test_every_chart_has_its_rows(found: Report, page: str) -> None:
     """The values of the charts and the lengths of the bars are those of the tables."""
     drawn = report_charts.charts(found)
     assert set(drawn) == {"days", "rates", "coverage"}
-    values = drawn["days"]["data"]["values"]
+    (values,) = (
+        drawn["days"]["datasets"].values()
+        if "datasets" in drawn["days"]
+        else [drawn["days"]["data"]["values"]]
+    )
     assert [value["failed"] for value in values] == [row["failures"] for row in found.days]
     assert [value["failed"] + value["other executions"] for value in values] == [
         row["executions"] for row in found.days
@@ -197,7 +216,8 @@ def test_every_chart_has_its_rows(found: Report, page: str) -> None:
 
 def test_charts_share_their_days(found: Report) -> None:
     """All charts show the same days, each at the same place."""
-    axes = [chart["encoding"] for chart in report_charts.charts(found).values()]
+    drawn = report_charts.charts(found)
+    axes = [drawn[name]["encoding"] for name in ("days", "rates", "coverage")]
     days = [f"2026-11-{day:02}" for day in range(1, 31)]
     assert [axis["x"]["scale"]["domain"] for axis in axes] == [days] * 3
     assert len({(axis["y"]["axis"]["minExtent"], axis["y"]["axis"]["maxExtent"]) for axis in axes}) == 1
@@ -210,7 +230,8 @@ def test_slow_steps_are_those_of_step_performance(connection: Any) -> None:
         "(SELECT step_id FROM task_history.step_performance ORDER BY p95_duration_ms DESC NULLS LAST LIMIT 1)"
     )
     ever = Window(datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC))
-    steps = report_data.report(access(connection), ever, now=NOW).steps
+    found = report_data.report(access(connection), Period(ever, "ever", "UTC", SPAN), now=NOW)
+    steps = found.steps[:15]
     columns = "step_id, ended_runs, p50_duration_ms, p95_duration_ms, max_duration_ms"
     expected = connection.execute(
         f"SELECT {columns} FROM task_history.step_performance WHERE step_type <> 'ACTION/DELAY' AND ended_runs > 0 "
@@ -242,12 +263,110 @@ def test_an_empty_month_is_a_page_too(connection: Any) -> None:
     """Without a single row there are words, and no chart."""
     empty = report_data.report(
         access(connection),
-        Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)),
+        Period(
+            Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)),
+            "2025-01",
+            "UTC",
+            MONTH,
+        ),
         now=NOW,
     )
-    text = report_page.page(empty, "2025-01")
+    text = report_page.page(empty)
     assert "Nothing began in this time." in text
-    assert "const charts = {" in text
+    assert '"charts":{}' in text
+
+
+@pytest.fixture(scope="module")
+def after_missing(connection: Any) -> Report:
+    """A report on the two days after one that is missing, and one before it."""
+    return report_data.report(access(connection), AFTER_MISSING, now=NOW)
+
+
+def test_figures_of_the_period_before_are_those_of_the_views(connection: Any) -> None:
+    """Totals, integrations, workflows and users of the days before are what the views say of them."""
+    other = report_data.report(
+        access(connection),
+        Period(Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC)), "", "UTC", SPAN),
+        now=NOW,
+    )
+    assert other.is_compared
+    before = "started_at >= TIMESTAMPTZ '2026-10-31 00:00Z' AND started_at < TIMESTAMPTZ '2026-11-04 00:00Z'"
+
+    def asked(columns: str, more: str = "") -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = connection.execute(
+            f"SELECT {columns} FROM task_history.executions WHERE {before} {more}"
+        ).fetchall()
+        return found
+
+    totals = other.totals_before[report_data.ALL]
+    names = ("executions", "failures", "tasks", "users", "users_hit", "workflows")
+    assert [tuple(totals[name] for name in names)] == asked(
+        "count(*), count(*) FILTER (status = 'failed'), sum(task_count)::BIGINT, count(DISTINCT user_id), "
+        "count(DISTINCT user_id) FILTER (status = 'failed'), count(DISTINCT workflow_id)"
+    )
+    integrations = {row["integration"]: row["executions_before"] for row in other.integrations}
+    expected = dict(asked("integration, count(*)", "GROUP BY integration"))
+    assert integrations == {name: expected.get(name, 0) for name in integrations}
+    workflows = {row["workflow_id"]: row["failures_before"] for row in other.workflows}
+    expected = dict(asked("workflow_id, count(*) FILTER (status = 'failed')", "GROUP BY workflow_id"))
+    assert workflows == {name: expected.get(name, 0) for name in workflows}
+    assert sum(row["executions_before"] for row in other.days) == totals["executions"]
+    page = report_page.page(other)
+    assert f"{totals['executions']:,} before" in page
+    assert f"in the 4 days before ({totals['executions']:,})" in page
+
+
+def test_a_period_that_is_not_loaded_is_not_compared(after_missing: Report) -> None:
+    """Where days of the period before are missing nothing is called more or less, and the page says why."""
+    text = report_page.page(after_missing)
+    assert after_missing.totals_before == {}
+    assert "There is no comparison: of the 2 days before, not everything is loaded." in text
+    assert " more than" not in text
+
+
+def test_a_running_period_is_compared_with_as_much_of_the_one_before(connection: Any) -> None:
+    """Until the last day that is loaded, and not with all of it."""
+    month = report_data.report(access(connection), NOVEMBER, now=NOW).period
+    assert month.before == Window(datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 10, 20, 12, tzinfo=UTC))
+    assert month.before_text == "the same part of the month before"
+
+
+def test_users_hit_are_those_of_the_views(connection: Any, found: Report) -> None:
+    """Failures by user and integration, and who had no success since."""
+    rows = connection.execute(
+        "SELECT user_id, integration, count(*) FILTER (status = 'failed') AS failed, "
+        "coalesce(max(started_at) FILTER (status = 'succeeded') < max(started_at) FILTER (status = 'failed'), TRUE) "
+        "FROM task_history.executions WHERE started_at >= TIMESTAMPTZ '2026-11-01 00:00Z' AND user_id IS NOT NULL "
+        "GROUP BY 1, 2 HAVING failed > 0"
+    ).fetchall()
+    expected = {(user, integration): (failed, failing) for user, integration, failed, failing in rows}
+    for row in found.customers:
+        assert expected[row["user_id"], row["integration"]] == (
+            row["failures"],
+            report_headline.is_still_failing(row),
+        )
+    assert found.still_failing == len({user for user, _, _, failing in rows if failing})
+    assert found.customers[0]["failures"] == max(failed for _, _, failed, _ in rows)
+
+
+def test_the_headline_names_what_got_worse(connection: Any) -> None:
+    """A workflow that begins to fail is named with both rates; one that fails as before is not."""
+    copy = duckdb.connect()
+    made_warehouse.empty(copy)
+    made_warehouse.fill(copy, executions=3_000)
+    copy.execute(
+        "UPDATE paragon.workflow_executions SET status = CASE WHEN hash(id) % 3 = 0 THEN 'FAILED' ELSE status END "
+        "WHERE workflow_id = md5('w1') AND date_started >= '2026-11-04'"
+    )
+    creating.refresh(access(copy))
+    span = Window(datetime(2026, 11, 4, tzinfo=UTC), datetime(2026, 11, 8, tzinfo=UTC))
+    found = report_data.report(access(copy), Period(span, "", "UTC", SPAN), now=NOW)
+    sentences = report_headline.headline(found)
+    (worse,) = [text for text in sentences if text.startswith("Fails clearly more than before")]
+    ((name,),) = copy.execute("SELECT md5('w1')").fetchall()
+    assert name in worse
+    assert sentences[0].startswith(f"{found.totals[report_data.ALL]['executions']:,} executions began, ")
+    copy.close()
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +382,7 @@ def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return file.as_uri()
 
 
-DRAWN = "document.querySelectorAll('.chart svg').length === 3"
+DRAWN = "document.documentElement.dataset.drawn === 'all'"
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -287,6 +406,46 @@ def test_a_browser_shows_it(browser: Browser, address: str, width: int) -> None:
     assert hidden == [], "reasons that scroll out of sight"
     assert browser.complaints == []
     assert set(browser.requests) == {address}
+
+
+def test_filters_show_what_the_views_say(browser: Browser, address: str, connection: Any) -> None:
+    """With an integration chosen, figures, days and rows are its own; with all chosen they are the first ones again."""
+    browser.resize(1280)
+    browser.open(address, DRAWN)
+    state = (
+        "[document.querySelector('.figures'), document.querySelector('#days tbody'), "
+        "...[...document.querySelectorAll('#workflows tbody tr')].filter(row => !row.hidden)]"
+        ".map(part => part.textContent.replace(/\\s/g, ''))"
+    )
+    choose = (
+        "(() => {{ const filter = document.getElementById('filter-integration'); filter.value = '{}'; "
+        "filter.dispatchEvent(new Event('change')); }})()"
+    )
+    first = browser.run(state)
+    browser.run(choose.format("jira"))
+    shown = browser.run("[...document.querySelectorAll('.figures b')].map(figure => figure.textContent)")
+    days = browser.run(
+        "[...document.querySelectorAll('#days tbody tr')]"
+        ".map(row => [row.cells[0].textContent, row.cells[1].textContent])"
+    )
+    rows = browser.run(
+        "[...document.querySelectorAll('#workflows tbody tr')]"
+        ".filter(row => !row.hidden).map(row => row.cells[1].textContent)"
+    )
+    jira = "FROM task_history.executions WHERE integration = 'jira' AND started_at >= TIMESTAMPTZ '2026-11-01 00:00Z'"
+    ((executions, failures, users),) = connection.execute(
+        f"SELECT count(*), count(*) FILTER (status = 'failed'), count(DISTINCT user_id) {jira}"
+    ).fetchall()
+    assert (shown[0], shown[1], shown[4]) == (f"{executions:,}", f"{failures:,}", f"{users:,}")
+    by_day = connection.execute(
+        f"SELECT CAST(started_at AS DATE)::VARCHAR, count(*)::VARCHAR {jira} GROUP BY 1"
+    ).fetchall()
+    assert [tuple(day) for day in days if day[1] != "0"] == sorted(by_day)
+    assert set(rows) == {"jira"}
+    assert "jira" in browser.run("document.getElementById('filtered').textContent")
+    browser.run(choose.format(""))
+    assert browser.run(state) == first
+    assert browser.complaints == []
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -340,3 +499,60 @@ def test_the_command_writes_it(tmp_path: Path) -> None:
     for _ in range(2):  # a report takes the place of an earlier one
         place.run("report", "--month", "2026-11", "--out", "november.html")
     assert "Task history, 2026-11" in (tmp_path / "november.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    place = Place(tmp_path_factory.mktemp("filled"), None)
+    with duckdb.connect(str(place.file)) as connection:
+        made_warehouse.empty(connection)
+        made_warehouse.fill(connection, executions=500)
+        creating.refresh(access(connection))
+    return place
+
+
+@pytest.mark.parametrize(
+    ("words", "start", "end"),
+    [
+        (("--month", "2026-11"), "2026-11-01T00:00", "2026-12-01T00:00"),
+        (("--week", "2026-W46"), "2026-11-09T00:00", "2026-11-16T00:00"),
+        (("--week", "2026-11-11"), "2026-11-09T00:00", "2026-11-16T00:00"),
+        (("--from", "2026-11-03", "--to", "2026-11-05"), "2026-11-03T00:00", "2026-11-05T00:00"),
+        (("--month", "2026-11", "--timezone", "America/New_York"), "2026-11-01T04:00", "2026-12-01T05:00"),
+        (("--week", "2026-10-26", "--timezone", "Europe/Berlin"), "2026-10-25T23:00", "2026-11-01T23:00"),
+    ],
+)
+def test_periods(filled: Place, words: tuple[str, ...], start: str, end: str) -> None:
+    """Months, weeks and days begin and end at midnight of the zone, and the figures are those of that time."""
+    found = json.loads(filled.run("report", "--json", *words).stdout)
+    assert (found["from"][:16], found["until"][:16]) == (start, end)
+    ((executions, failures),) = filled.query(
+        "SELECT count(*), count(*) FILTER (status = 'failed') FROM task_history.executions "
+        f"WHERE started_at >= TIMESTAMPTZ '{start}Z' AND started_at < TIMESTAMPTZ '{end}Z'"
+    )
+    assert (found["totals"]["executions"], found["totals"]["failures"]) == (executions, failures)
+
+
+def test_days_of_a_zone(filled: Place) -> None:
+    """Each day of the page is one of the zone, that of 25 hours too."""
+    filled.run("report", "--from", "2026-10-31", "--to", "2026-11-04", "--timezone", "America/New_York")
+    days = Tables((filled.folder / "report.html").read_text("utf-8")).found["days"][1:]
+    assert [tuple(row[:2]) for row in days] == filled.query(
+        "SELECT CAST(timezone('America/New_York', started_at) AS DATE)::VARCHAR AS text, count(*)::VARCHAR "
+        "FROM task_history.executions GROUP BY text HAVING text BETWEEN '2026-10-31' AND '2026-11-03' ORDER BY text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--week", "2026-W60"), "2026-W60 is not a week"),
+        (("--week", "2026-W46", "--month", "2026-11"), "Use one of"),
+        (("--from", "2026-11-01"), "Use one of"),
+        (("--from", "2026-11-02", "--to", "2026-11-01"), "is not before"),
+        (("--timezone", "Europe/Berln"), "Did you mean Europe/Berlin"),
+    ],
+)
+def test_a_wrong_period_is_refused(filled: Place, words: tuple[str, ...], message: str) -> None:
+    """What is wrong is said, with exit code 2."""
+    assert message in filled.run("report", *words, expect=2).stderr

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from task_history.core import files
 from task_history.core.errors import ConfigurationError, UsageError
-from task_history.core.models import Window
 
 from ..console import arguments, date_range, output
+from ..report.period import DAYS, MONTH, SPAN, WEEK, Period
 from ..runtime import views
 from ..runtime.target import find_target
 
-_DAYS = 30
 MARK = b"<title>Task history, "
 """A marker near the beginning of each report, by which a report is recognised."""
 _HEAD_BYTES = 2_000
@@ -26,8 +27,15 @@ ADVICE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_warehouse(parser)
+    parser.add_argument("--month", metavar="YYYY-MM", help=f"the month; the last {DAYS} days if not given")
+    parser.add_argument("--week", metavar="WEEK", help="the week: 2026-W48, or a day in it, 2026-11-23")
+    parser.add_argument("--from", dest="start", metavar="DAY", help="first day, such as 2026-11-01")
+    parser.add_argument("--to", dest="end", metavar="DAY", help="end day, excluded")
     parser.add_argument(
-        "--month", metavar="YYYY-MM", help=f"the month, UTC; the last {_DAYS} days if not given"
+        "--timezone",
+        metavar="ZONE",
+        default="UTC",
+        help="time zone of days, such as Europe/Berlin (default UTC)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("report.html"), help="the file (default report.html)"
@@ -36,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     now = datetime.now(UTC)
-    window = _window(args.month, now)
+    period = _period(args, now)
     if not args.out.absolute().parent.is_dir():
         raise UsageError(f"--out {args.out}: there is no such folder. Make it, or name another file.")
     _check_is_a_report(args.out)
@@ -50,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     target = find_target(args.destination, "task_history_views")
     with views.asked(target) as access:
-        report = report_data.report(access, window, now=now)
-    title = args.month or f"the last {_DAYS} days"
-    page = report_page.page(report, title)
+        report = report_data.report(access, period, now=now)
+    page = report_page.page(report)
+    totals = report.totals[report_data.ALL]
     _write(args.out, page)
     if args.json:
         output.emit(
@@ -60,13 +68,13 @@ def run(args: argparse.Namespace) -> int:
                 "command": "report",
                 "out": str(args.out),
                 "bytes": len(page.encode()),
-                **window.as_json(),
-                "totals": report.totals,
+                **period.window.as_json(),
+                "totals": totals,
             }
         )
     else:
         output.tell(
-            f"{args.out}: {report.totals['executions']:,} executions, {output.size(len(page.encode()))}. It opens in any "
+            f"{args.out}: {totals['executions']:,} executions, {output.size(len(page.encode()))}. It opens in any "
             "browser, offline."
         )
     return 0
@@ -93,9 +101,22 @@ def _write(out: Path, page: str) -> None:
         raise UsageError(f"--out {out} cannot be written ({error.strerror}). Name another file.") from None
 
 
-def _window(month: str | None, now: datetime) -> Window:
-    """The days of the report; the last one is today."""
-    if month is not None:
-        return date_range.month(month)
-    tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return Window(tomorrow - timedelta(days=_DAYS), tomorrow)
+def _period(args: argparse.Namespace, now: datetime) -> Period:
+    """The days that the arguments name; without any the last ones, of which today is the last. Raises UsageError."""
+    zone = date_range.named_zone(args.timezone)
+    name = zone.name
+    ways = [bool(args.month), bool(args.week), bool(args.start or args.end)]
+    if sum(ways) > 1 or bool(args.start) != bool(args.end):
+        raise UsageError("Use one of --month, --week, or --from with --to.")
+    if args.month:
+        return Period(date_range.month(args.month, zone), args.month, name, MONTH)
+    if args.week:
+        week = Period(date_range.week(args.week, zone), "", name, WEEK)
+        return replace(week, title=f"week from {week.days[0]}")
+    if args.start:
+        chosen = Period(date_range.between(args.start, args.end, zone), "", name, SPAN)
+        return replace(chosen, title=f"{chosen.days[0]} to {chosen.days[-1]}")
+    today = now.astimezone(ZoneInfo(name)).date()
+    first, end = today - timedelta(days=DAYS - 1), today + timedelta(days=1)
+    window = date_range.between(first.isoformat(), end.isoformat(), zone)
+    return Period(window, f"the last {DAYS} days", name, SPAN)

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 
 import pendulum
 from pendulum.tz import timezones
@@ -136,22 +136,17 @@ def window(args: argparse.Namespace, settings: Settings, now: datetime, *, lookb
     Raises:
         UsageError: the arguments name no range, or no part of it can be loaded.
     """
-    zone = _zone(args.timezone)
+    zone = named_zone(args.timezone)
     if args.month and (args.start or args.end):
         raise UsageError("Use either --month, or --from with --to, not both.")
     if args.month:
         requested, name = month(args.month, zone), args.month
     elif args.start and args.end:
-        requested = _window(_when(args.start, zone, "--from"), _when(args.end, zone, "--to"))
+        requested = between(args.start, args.end, zone)
         name = f"{args.start} to {args.end}"
     else:
         raise UsageError(
             "No range given. Use --month 2026-09, or --from 2026-09-01 --to 2026-09-15 (end excluded)."
-        )
-    if requested.is_empty:
-        raise UsageError(
-            f"--from {args.start} is not before --to {args.end}. The end is excluded: "
-            "for a single day, use the next day as --to."
         )
     latest = floor_ms(now - settings.lookback if lookback else now)
     if requested.start >= latest:
@@ -221,7 +216,7 @@ def lines(date_range: Range) -> list[str]:
 
 def around(text: str, zone_name: str, option: str = "--around") -> Window:
     """The window of a day, or the millisecond of an instant. Raises UsageError."""
-    start = _when(text, _zone(zone_name), option)
+    start = _when(text, named_zone(zone_name), option)
     is_instant = len(text.strip()) > len("2026-09-01")
     return _window(start, start.add(microseconds=1_000) if is_instant else start.add(days=1))
 
@@ -235,7 +230,35 @@ def month(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone = pendulum
     return _window(first, first.add(months=1))
 
 
-def _zone(name: str) -> pendulum.Timezone | pendulum.FixedTimezone:
+def week(text: str, zone: pendulum.Timezone | pendulum.FixedTimezone, first_day: int = 1) -> Window:
+    """The week in which a day lies, ``2026-11-23``, or a week of ISO 8601, ``2026-W48``.
+
+    It begins with ``first_day``, 1 for Monday to 7 for Sunday. Raises UsageError.
+    """
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(
+            f"--week {text} is not a week. Write 2026-W48, or a day in it: 2026-11-23."
+        ) from None
+    if day.year not in _YEARS:
+        raise UsageError(f"--week {text} is outside the years {_YEARS[0]} to {_YEARS[-1]}.")
+    first = day - timedelta(days=(day.isoweekday() - first_day) % 7)
+    start = pendulum.datetime(first.year, first.month, first.day, tz=zone)
+    return _window(start, start.add(weeks=1))
+
+
+def between(start: str, end: str, zone: pendulum.Timezone | pendulum.FixedTimezone) -> Window:
+    """From one day or instant to another, which is excluded. Raises UsageError."""
+    found = _window(_when(start, zone, "--from"), _when(end, zone, "--to"))
+    if found.is_empty:
+        raise UsageError(
+            f"--from {start} is not before --to {end}. The end is excluded: for a single day, use the next day as --to."
+        )
+    return found
+
+
+def named_zone(name: str) -> pendulum.Timezone | pendulum.FixedTimezone:
     """The time zone of that name. Raises UsageError."""
     try:
         return pendulum.timezone("UTC" if name.upper() == "UTC" else name)

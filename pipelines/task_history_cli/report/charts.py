@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import altair as alt
@@ -23,19 +22,13 @@ def charts(report: Report) -> Mapping[str, dict[str, Any]]:
 
     All are about the same days, which stand at the same place in each.
     """
-    days = _days_of(report)
+    days = [day.isoformat() for day in report.period.days]
     drawn = {
-        "days": _executions(report.days, days) if report.days else None,
-        "rates": _rates(report.days, days) if report.days else None,
+        "days": _executions(report.days, days) if report.usage else None,
+        "rates": _rates(report.days, days) if report.usage else None,
         "coverage": _coverage(report.coverage, days) if report.coverage else None,
     }
     return {name: _whole(chart) for name, chart in drawn.items() if chart is not None}
-
-
-def _days_of(report: Report) -> list[str]:
-    """Every day of the period."""
-    number = (report.window.end - report.window.start).days
-    return [(report.window.start + timedelta(days=index)).date().isoformat() for index in range(number)]
 
 
 def _whole(chart: Any) -> dict[str, Any]:
@@ -103,22 +96,37 @@ def _executions(rows: Rows, days: Sequence[str]) -> Any:
             **_texts(row),
             "failed": row["failures"],
             "other executions": row["executions"] - row["failures"],
+            "before": row["executions_before"],
         }
         for row in rows
     ]
-    return (
-        _chart(values, height=200)
-        .transform_fold(list(OUTCOMES), as_=["outcome", "executions"])
+    y = alt.Y("executions:Q", title=None, axis=_value_axis(tickMinStep=1))
+    base = _chart(values, height=200)
+    bars = (
+        base.transform_fold(list(OUTCOMES), as_=["outcome", "executions"])
         .transform_calculate(place="datum.outcome === 'failed' ? 0 : 1")
         .mark_bar()
         .encode(
             x=_day_axis(days),
-            y=alt.Y("executions:Q", title=None, axis=_value_axis(tickMinStep=1)),
+            y=y,
             color=_coloured("outcome:N", OUTCOMES),
             order=alt.Order("place:Q"),
-            tooltip=[_day_tooltip(), alt.Tooltip("outcome:N"), alt.Tooltip("executions:Q", format=",")],
+            tooltip=[
+                _day_tooltip(),
+                alt.Tooltip("outcome:N"),
+                alt.Tooltip("executions:Q", format=","),
+                alt.Tooltip("before:Q", title="executions before", format=","),
+            ],
         )
     )
+    if all(value["before"] is None for value in values):
+        return bars
+    marks = (
+        base.transform_filter("isValid(datum.before)")
+        .mark_tick(color="currentColor", thickness=1.5, opacity=0.55, bandSize=16)
+        .encode(x=_day_axis(days), y=alt.Y("before:Q", title=None))
+    )
+    return alt.layer(bars, marks)
 
 
 def _rates(rows: Rows, days: Sequence[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,70 +12,212 @@ from task_history import systems
 from task_history.core.models import Window
 from task_history.views import create
 from task_history.views.access import Access
-from task_history.views.create import lacking_columns
 from task_history.views.dialects import DATASET, named, rendered
 from task_history.views.files import views
 from task_history.views.relations import relations
 from task_history.warehouse.sql_text import quoted_name
 
-Rows = list[dict[str, Any]]
+from . import queries
+from .period import Period
 
-TOP = 15
+Rows = list[dict[str, Any]]
+Scope = tuple[str | None, str | None, str | None]
+"""System, instance and integration whose executions count; None for all, an empty integration where it is not known."""
+
 QUIET = timedelta(days=7)
 """Minimum age of the data for a user to count as quiet."""
 BEFORE = timedelta(days=30)
 """A user who ran something in this span before, and nothing since, counts as quiet."""
+ALL: Scope = (None, None, None)
+_DISTINCT = ("users", "users_hit", "workflows")
+
+
+_NONE: Mapping[str, Any] = {"executions": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The figures of one report."""
 
-    window: Window
+    period: Period
     made_at: datetime
-    totals: Mapping[str, Any]
-    days: Rows
-    integrations: Rows
+    usage: Rows
+    """By day, account and integration, of the period."""
+    usage_before: Rows
+    """The same of the period before; without rows where that is not loaded."""
+    totals: Mapping[Scope, Mapping[str, Any]]
+    """The figures of each scope; distinct users and workflows too, which cannot be summed."""
+    totals_before: Mapping[Scope, Mapping[str, Any]]
+    """The same of the period before; empty where it is not compared."""
     workflows: Rows
     reasons: Rows
+    customers: Rows
+    still_failing: int
+    """Users without a success since their last failure."""
     steps: Rows
+    steps_before: Rows
     quiet: Rows
     stuck: Rows
-    stuck_total: int
     coverage: Rows
     freshness: Rows
     caveats: list[str]
     """Caveat: the vendors' task counts are not an invoice."""
+    is_compared: bool
+    """Whether all of the period before is loaded, so that its figures can be compared."""
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """All that can be shown by itself: everything, each account, each integration, and each of both."""
+        return list(self.totals)
+
+    @property
+    def days(self) -> Rows:
+        """The figures of each day, from the first of the period to the last that is loaded."""
+        found, found_before = _by(self.usage, "day"), _by(self.usage_before, "day")
+        days_before = dict(zip(self.period.days, self.period.days_before, strict=False))
+        rows = []
+        for day in self.period.days:
+            if day > self._last_day:
+                break
+            before = summed(found_before.get((days_before[day],), ())) if day in days_before else {}
+            executions_before = before.get("executions") if self.is_compared else None
+            rows.append({"day": day, **summed(found.get((day,), ())), "executions_before": executions_before})
+        return rows
+
+    @property
+    def integrations(self) -> Rows:
+        """The figures of each integration of each account, the most used first."""
+        rows = []
+        for key in _by(self.usage, "system", "instance", "integration"):
+            system, instance, integration = key
+            scope = (system, instance, integration or "")
+            before = self.totals_before.get(scope, _NONE if self.is_compared else {})
+            rows.append(
+                {
+                    "system": system,
+                    "instance": instance,
+                    "integration": integration,
+                    **self.totals[scope],
+                    "executions_before": before.get("executions"),
+                    "failure_rate_before": before.get("failure_rate"),
+                }
+            )
+        return sorted(rows, key=lambda row: (-row["executions"], row["integration"] or ""))
+
+    @property
+    def _last_day(self) -> date:
+        loaded = [row["day"] for row in self.coverage if row["state"] != "missing"]
+        return max([*loaded, *(row["day"] for row in self.usage)], default=date.min)
 
 
-def report(access: Access, window: Window, *, now: datetime) -> Report:
+def summed(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Executions, failures, tasks and open executions of the rows together, and the failure rate."""
+    found: dict[str, Any] = dict.fromkeys(("executions", "failures", "tasks", "open_executions"), 0)
+    for row in rows:
+        for name in found:
+            found[name] += row[name]
+    return {**found, "failure_rate": found["failures"] / found["executions"] if found["executions"] else None}
+
+
+def _by(rows: Rows, *names: str) -> dict[tuple[Any, ...], Rows]:
+    """The rows by the values of columns."""
+    found: dict[tuple[Any, ...], Rows] = {}
+    for row in rows:
+        found.setdefault(tuple(row[name] for name in names), []).append(row)
+    return found
+
+
+def _totals(usage: Rows, people: Rows) -> dict[Scope, Mapping[str, Any]]:
+    found: dict[Scope, Rows] = {}
+    for row in usage:
+        system, instance, integration = row["system"], row["instance"], row["integration"] or ""
+        for scope in (
+            ALL,
+            (system, instance, None),
+            (None, None, integration),
+            (system, instance, integration),
+        ):
+            found.setdefault(scope, []).append(row)
+    distinct = {_scope_of(row): {name: row[name] for name in _DISTINCT} for row in people}
+    return {
+        scope: summed(found.get(scope, ())) | distinct.get(scope, dict.fromkeys(_DISTINCT, 0))
+        for scope in [ALL, *(scope for scope in found if scope != ALL)]
+    }
+
+
+def _scope_of(row: Mapping[str, Any]) -> Scope:
+    account = (row["system"], row["instance"]) if "system" in row["scope"] else (None, None)
+    return (*account, (row["integration"] or "") if "integration" in row["scope"] else None)
+
+
+def report(access: Access, period: Period, *, now: datetime) -> Report:
     """Queries all figures. Raises WarehouseUnavailable."""
     ask = _asking(access)
-    days = _period(window)
-    quiet_since = min(window.end, now) - QUIET
+    freshness = ask(queries.FRESHNESS)
+    loaded = [row["loaded_until"] for row in freshness if row["loaded_until"]]
+    period = period.compared(min([now, *loaded]))
+    values = _values(period, now)
+    is_compared = _is_loaded(period, ask, freshness)
+    rows = {name: ask(sql, **values) for name, sql in (("usage", queries.USAGE), ("people", queries.PEOPLE))}
+    current = {name: [row for row in found if row["is_current"]] for name, found in rows.items()}
+    former = {name: [row for row in found if not row["is_current"]] for name, found in rows.items()}
     return Report(
-        window,
+        period,
         now,
-        ask(_TOTALS, **days)[0],
-        ask(_DAYS, **days),
-        ask(_INTEGRATIONS, **days),
-        ask(_WORKFLOWS, **days),
-        ask(_REASONS, **days),
-        _steps(access, window),
-        ask(_QUIET, since=_instant(quiet_since - BEFORE), quiet=_instant(quiet_since), until=days["until"]),
-        ask(_STUCK),
-        ask("SELECT count(*) AS found FROM stuck_executions")[0]["found"],
-        ask(_COVERAGE, **days),
-        ask("SELECT * FROM freshness ORDER BY system, instance"),
-        sorted({row["caveat"] for row in ask("SELECT DISTINCT caveat FROM billing_tasks") if row["caveat"]}),
+        current["usage"],
+        former["usage"] if is_compared else [],
+        _totals(**current),
+        _totals(**former) if is_compared else {},
+        ask(queries.WORKFLOWS, **values),
+        ask(queries.REASONS, **values),
+        ask(queries.CUSTOMERS, **values),
+        ask(queries.STILL_FAILING, **values)[0]["number"],
+        _steps(access, period.window, top=queries.TOP),
+        _steps(access, period.before, top=10_000) if is_compared and period.before else [],
+        ask(queries.QUIET, **values),
+        ask(queries.STUCK),
+        ask(queries.COVERAGE, first=_day(period.days[0]), last=_day(period.days[-1])),
+        freshness,
+        [row["caveat"] for row in ask(queries.CAVEATS)],
+        is_compared,
     )
+
+
+def _is_loaded(period: Period, ask: Callable[..., Rows], freshness: Rows) -> bool:
+    """Whether each account has every day of the period before."""
+    days = period.days_before
+    if not days:
+        return False
+    states = ask(queries.COVERAGE, first=_day(days[0]), last=_day(days[-1]))
+    loaded = {
+        (row["system"], row["instance"], row["day"])
+        for row in states
+        if row["state"] in ("verified", "unverified")
+    }
+    accounts = [(row["system"], row["instance"]) for row in freshness]
+    return bool(accounts) and all((*account, day) in loaded for account in accounts for day in days)
+
+
+def _values(period: Period, now: datetime) -> dict[str, str]:
+    """What the queries have in braces. Without a period before, its bounds hold nothing."""
+    window, before = period.window, period.before or Window(period.window.start, period.window.start)
+    quiet = min(window.end, now) - QUIET
+    return {
+        "since": _instant(window.start),
+        "until": _instant(window.end),
+        "before": _instant(before.start),
+        "before_until": _instant(before.end),
+        "quiet": _instant(quiet),
+        "quiet_from": _instant(quiet - BEFORE),
+        "zone": period.zone,
+    }
 
 
 def _asking(access: Access) -> Callable[..., Rows]:
     """A function that queries the views; columns that views of an earlier version lack are NULL."""
     completed = {
         name: f"(SELECT *, {', '.join(f'NULL AS {column}' for column in columns)} FROM {name})"
-        for name, columns in lacking_columns(access).items()
+        for name, columns in create.lacking_columns(access).items()
     }
 
     def ask(sql: str, **values: str) -> Rows:
@@ -89,7 +231,7 @@ def _asking(access: Access) -> Callable[..., Rows]:
     return ask
 
 
-def _steps(access: Access, window: Window) -> Rows:
+def _steps(access: Access, window: Window, *, top: int) -> Rows:
     """The slowest steps, of the view ``step_performance`` as it were if the period alone were loaded."""
     since, until = _instant(window.start), _instant(window.end)
     starts = {"executions": "started_at", "steps": "execution_started_at", "details": "execution_started_at"}
@@ -110,9 +252,8 @@ def _steps(access: Access, window: Window) -> Rows:
         views().keys(),
         inserted,
     )
-    sql = _STEPS.format(waits=_waits()).replace(
-        "FROM measured_steps", f"FROM (\n{measured}\n) AS measured_steps"
-    )
+    sql = queries.STEPS.format(waits=_waits(), top=top)
+    sql = sql.replace("FROM measured_steps", f"FROM (\n{measured}\n) AS measured_steps")
     return _rows(access, rendered(sql, access.dialect, relations={}, views=(), project=access.project))
 
 
@@ -132,122 +273,9 @@ def _plain(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def _period(window: Window) -> dict[str, str]:
-    last = (window.end - timedelta(microseconds=1)).date()
-    return {
-        "since": _instant(window.start),
-        "until": _instant(window.end),
-        "first": _day(window.start.date()),
-        "last": _day(last),
-    }
-
-
 def _instant(value: datetime) -> str:
     return f"TIMESTAMPTZ '{value.astimezone(UTC).isoformat(sep=' ')}'"
 
 
 def _day(value: date) -> str:
     return f"DATE '{value.isoformat()}'"
-
-
-_FIGURES = """
-    CAST(sum(executions) AS BIGINT) AS executions,
-    CAST(sum(failures) AS BIGINT) AS failures,
-    sum(failures) / nullif(sum(executions), 0) AS failure_rate,
-    CAST(sum(tasks) AS BIGINT) AS tasks
-"""
-
-_TOTALS = """
-SELECT
-    count(*) AS executions,
-    count(CASE WHEN status = 'failed' THEN 1 END) AS failures,
-    count(CASE WHEN status = 'failed' THEN 1 END) / nullif(count(*), 0) AS failure_rate,
-    count(CASE WHEN is_open THEN 1 END) AS open_executions,
-    coalesce(CAST(sum(task_count) AS BIGINT), 0) AS tasks,
-    count(DISTINCT user_id) AS users,
-    count(DISTINCT workflow_id) AS workflows
-FROM executions
-WHERE started_at >= {since} AND started_at < {until}
-"""
-
-_DAYS = f"""
-SELECT day, {_FIGURES}
-FROM daily_usage
-WHERE day BETWEEN {{first}} AND {{last}}
-GROUP BY day
-ORDER BY day
-"""
-
-_INTEGRATIONS = f"""
-SELECT integration, {_FIGURES}
-FROM daily_usage
-WHERE day BETWEEN {{first}} AND {{last}}
-GROUP BY integration
-HAVING sum(daily_usage.executions) > 0
-ORDER BY 2 DESC, integration
-"""
-
-_WORKFLOWS = f"""
-SELECT system, instance, integration, workflow_id, workflow_name, {_FIGURES}
-FROM daily_usage
-WHERE day BETWEEN {{first}} AND {{last}}
-GROUP BY system, instance, integration, workflow_id, workflow_name
-HAVING sum(daily_usage.failures) > 0
-ORDER BY 7 DESC, workflow_id
-LIMIT {TOP}
-"""
-
-# The commonest three of each workflow; counted in the executions that began in the period.
-_REASONS = """
-WITH counted AS (
-    SELECT
-        f.system, f.instance, f.workflow_id, f.reason, count(*) AS failures,
-        count(DISTINCT f.execution_id) AS executions, count(DISTINCT f.user_id) AS users,
-        max(f.started_at) AS last_seen_at
-    FROM failed_steps AS f
-    WHERE f.execution_started_at >= {since} AND f.execution_started_at < {until}
-    GROUP BY f.system, f.instance, f.workflow_id, f.reason
-)
-SELECT system, instance, workflow_id, reason, failures, executions, users, last_seen_at
-FROM counted
-QUALIFY row_number() OVER (PARTITION BY system, instance, workflow_id ORDER BY failures DESC, reason) <= 3
-ORDER BY failures DESC, reason
-"""
-
-_STEPS = f"""
-SELECT
-    system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type,
-    ended_runs, complete_runs, complete_failures, p50_duration_ms, p95_duration_ms, max_duration_ms
-FROM measured_steps
-WHERE ended_runs > 0 AND NOT coalesce({{waits}}, FALSE)
-ORDER BY CASE WHEN ended_runs >= 20 THEN 0 ELSE 1 END, p95_duration_ms DESC, step_id
-LIMIT {TOP}
-"""
-
-_QUIET = f"""
-SELECT
-    system, instance, user_id, max(started_at) AS last_execution_at, count(*) AS executions,
-    count(CASE WHEN status = 'failed' THEN 1 END) AS failures
-FROM executions
-WHERE started_at >= {{since}} AND started_at < {{until}} AND user_id IS NOT NULL
-GROUP BY system, instance, user_id
-HAVING max(executions.started_at) < {{quiet}}
-ORDER BY executions DESC, user_id
-LIMIT {TOP}
-"""
-
-_STUCK = f"""
-SELECT
-    system, instance, execution_id, integration, workflow_id, workflow_name, user_id, vendor_status, started_at,
-    open_ms, p99_duration_ms, ended_executions
-FROM stuck_executions
-ORDER BY open_ms DESC, execution_id
-LIMIT {TOP}
-"""
-
-_COVERAGE = """
-SELECT system, instance, day, state, executions, api_total, reason, checked_at
-FROM loaded_days
-WHERE day BETWEEN {first} AND {last}
-ORDER BY system, instance, day
-"""

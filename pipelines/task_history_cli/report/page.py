@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,70 +13,41 @@ import vl_convert
 from markupsafe import Markup
 
 from ..console.output import scrubbed
-from ..console.times import duration, minute
+from ..console.times import minute
 from .charts import charts
-from .data import BEFORE, QUIET, TOP, Report, Rows
+from .data import ALL, Report, Rows, Scope
+from .headline import headline
+from .sections import sections
+from .texts import UNKNOWN, account, number, rate
+
+MAX_FILTERED_ROWS = 40_000
+"""Rows by day, account and integration that the page carries, about a megabyte; with more, filters leave out the days."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A number with a bar behind it; the lengths are shares of the longest bar of the table."""
-
-    text: str
-    length: float
-    marked: float = 0.0
-    """The part of it in the colour of failures."""
-
-
-Cell = str | list[str] | Bar
-_UNKNOWN = "(not known)"
-WIDE = 5
-"""The most columns that a phone shows beside each other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section of the page."""
-
-    id: str
-    title: str
-    texts: list[str]
-    heads: list[str] = field(default_factory=list)
-    rows: list[list[Cell]] = field(default_factory=list)
-    numbers: frozenset[int] = frozenset()
-    """Indexes of the columns that hold numbers."""
-    instants: frozenset[int] = frozenset()
-    """Indexes of the columns whose cells are not wrapped."""
-    charts: list[str] = field(default_factory=list)
-    nothing: str = ""
-    """Text shown instead of an empty table."""
-    points: list[str] = field(default_factory=list)
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether a phone shows each row as a card: there are too many columns to stand beside each other."""
-        return len(self.heads) > WIDE
-
-
-def page(report: Report, title: str) -> str:
+def page(report: Report) -> str:
     """The whole HTML file. All values from users and vendors are escaped."""
-    drawn = charts(report)
     template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(
         Path(__file__).with_name("page.html").read_text("utf-8")
     )
-    last = report.window.end - timedelta(days=1)
-    library = Markup(_library())  # noqa: S704 - the library's own text # nosec B704
-    script = Markup(_script(drawn))  # noqa: S704 - escaped there # nosec B704
+    period = report.period
+    accounts, integrations = _choices(report)
     return scrubbed(
         template.render(
-            title=title,
-            period=f"{report.window.start:%Y-%m-%d} to {last:%Y-%m-%d}",
+            title=period.title,
+            period=f"{period.days[0]} to {period.days[-1]}",
+            zone=period.zone,
             made_at=f"{minute(report.made_at)} UTC",
+            before=f"{period.days_before[0]} to {period.days_before[-1]}" if report.is_compared else "",
+            before_text=period.before_text,
             systems=_systems(report.freshness),
-            figures=_figures(report.totals),
-            sections=_sections(report, drawn.keys()),
-            library=library,
-            charts=script,
+            headline=headline(report),
+            accounts=accounts if len(accounts) > 1 else [],
+            integrations=integrations if len(integrations) > 1 else [],
+            figures=_figures(report, ALL),
+            sections=sections(report),
+            library=Markup(_library()),  # noqa: S704 - the library's own text # nosec B704
+            script=Markup(Path(__file__).with_name("page.js").read_text("utf-8")),  # noqa: S704 - ours # nosec B704
+            data=Markup(_script(_data(report, accounts, integrations))),  # noqa: S704 - escaped there # nosec B704
         )
     )
 
@@ -91,268 +60,80 @@ def _library() -> str:
 
 def _script(value: Any) -> str:
     """JSON that is safe inside a script element."""
-    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e")
+    return (
+        json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+        .replace("<", "\\u003c")
+        .replace(">", "\\u003e")
+    )
 
 
 def _systems(freshness: Rows) -> str:
-    sentences = [f"{_whose(row)} is loaded until {minute(row['loaded_until'])} UTC." for row in freshness]
-    return " ".join(sentences)
+    return " ".join(f"{account(row)} is loaded until {minute(row['loaded_until'])} UTC." for row in freshness)
 
 
-def _figures(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        ("executions", _number(totals["executions"])),
-        ("failed", _number(totals["failures"])),
-        ("failure rate", _rate(totals["failure_rate"])),
-        ("tasks, at least", _number(totals["tasks"])),
-        ("users", _number(totals["users"])),
-        ("workflows", _number(totals["workflows"])),
-        ("still open", _number(totals["open_executions"])),
-    ]
-
-
-def _sections(report: Report, drawn: Iterable[str]) -> list[Section]:
-    available = set(drawn)
-    slowest = max([row["p95_duration_ms"] for row in report.steps], default=0) or 1
-
-    def of(*names: str) -> list[str]:
-        return [name for name in names if name in available]
-
-    return [
-        Section(
-            "days",
-            "Usage and failures by day",
-            ["Executions by the day on which they began, and the share of them that failed."],
-            ["day", "executions", "failed", "failure rate", "tasks"],
-            [[row["day"].isoformat(), *_counts(row)] for row in report.days],
-            frozenset({1, 2, 3, 4}),
-            frozenset(),
-            of("days", "rates"),
-            "Nothing began in this time.",
-        ),
-        Section(
-            "integrations",
-            "By integration",
-            ["The red part of a bar are the executions that failed."],
-            ["integration", "executions", "failed", "failure rate", "tasks"],
-            [
-                [row["integration"] or _UNKNOWN, bar, *_counts(row)[1:]]
-                for row, bar in zip(report.integrations, _bars(report.integrations), strict=True)
-            ],
-            frozenset({1, 2, 3, 4}),
-            nothing="Nothing began in this time.",
-        ),
-        Section(
-            "workflows",
-            "Workflows that fail most",
-            [
-                f"The first {TOP} by failed executions, each with the commonest reasons of its failed steps. In a reason "
-                "ids, numbers, addresses and quoted texts are masked."
-            ],
-            ["workflow", "integration", "failed", "of", "failure rate", "reasons (failed steps)"],
-            [
-                [
-                    _workflow(row),
-                    row["integration"] or _UNKNOWN,
-                    _number(row["failures"]),
-                    _number(row["executions"]),
-                    _rate(row["failure_rate"]),
-                    _reasons(report.reasons, row),
-                ]
-                for row in report.workflows
-            ],
-            frozenset({2, 3, 4}),
-            nothing="Nothing failed.",
-        ),
-        Section(
-            "steps",
-            "Slow steps",
-            [
-                f"The {TOP} steps with the longest 95th percentile: 95 of 100 runs took at most so long, and half of "
-                "them at most the median. Of the days on which the steps of all executions are loaded; without steps "
-                "that wait on purpose. Steps that ran fewer than 20 times come last."
-            ],
-            ["step", "kind", "workflow", "runs", "failed", "median", "95th percentile", "longest"],
-            [
-                [
-                    row["step_name"] or str(row["step_id"] or _UNKNOWN)[:8],
-                    row["step_type"] or _UNKNOWN,
-                    _workflow(row),
-                    _number(row["complete_runs"]),
-                    _number(row["complete_failures"]),
-                    _took(row["p50_duration_ms"]),
-                    Bar(_took(row["p95_duration_ms"]), row["p95_duration_ms"] / slowest),
-                    _took(row["max_duration_ms"]),
-                ]
-                for row in report.steps
-            ],
-            frozenset({3, 4, 5, 6, 7}),
-            nothing="On no day of this time are the steps of all executions loaded.",
-        ),
-        Section(
-            "quiet",
-            "Users that went quiet",
-            [
-                f"Nothing of theirs began in the last {QUIET.days} days of this time, and something did in the "
-                f"{BEFORE.days} days before. The first {TOP} by executions."
-            ],
-            ["user", "system", "last execution (UTC)", "executions", "failed"],
-            [
-                [
-                    row["user_id"],
-                    _whose(row),
-                    minute(row["last_execution_at"]),
-                    _number(row["executions"]),
-                    _number(row["failures"]),
-                ]
-                for row in report.quiet
-            ],
-            frozenset({3, 4}),
-            frozenset({2}),
-            nothing="No user went quiet.",
-        ),
-        Section(
-            "stuck",
-            "Stuck executions",
-            [
-                "Open for longer, when this was made, than 99 of 100 ended executions of their workflow took, which is "
-                f"the 99th percentile: {report.stuck_total:,}. The {min(TOP, report.stuck_total)} oldest."
-            ],
-            ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99th percentile"],
-            [
-                [
-                    row["execution_id"],
-                    _workflow(row),
-                    row["user_id"] or "",
-                    row["vendor_status"] or "",
-                    minute(row["started_at"]),
-                    _took(row["open_ms"]),
-                    _took(row["p99_duration_ms"]),
-                ]
-                for row in report.stuck
-            ],
-            frozenset({5, 6}),
-            frozenset({4}),
-            nothing="There is none.",
-        ),
-        Section(
-            "coverage",
-            "What is loaded of each day",
-            [
-                "verified: loaded whole, and the vendor counts the same; unverified: loaded whole, and it counts "
-                "others, or not; partial: a part is loaded, as of the last day; missing: nothing is."
-            ],
-            ["day", "system", "state", "executions", "the vendor counts", "reason", "looked at (UTC)"],
-            [
-                [
-                    row["day"].isoformat(),
-                    _whose(row),
-                    row["state"],
-                    _number(row["executions"]),
-                    _number(row["api_total"]),
-                    row["reason"] or "",
-                    minute(row["checked_at"]) if row["checked_at"] else "",
-                ]
-                for row in report.coverage
-            ],
-            frozenset({3, 4}),
-            frozenset({6}),
-            of("coverage"),
-            "Nothing of this time is loaded.",
-        ),
-        Section("limits", "What the data does not cover", [], points=_limits(report)),
-    ]
-
-
-def _limits(report: Report) -> list[str]:
-    """Caveats that a reader needs before relying on the figures."""
-    states = [row["state"] for row in report.coverage]
-    sentences = []
-    for state, description in (
-        ("missing", "Of {days} in this time nothing is loaded: what is not loaded shows 0."),
-        ("partial", "Of {days} only a part is loaded."),
-        ("unverified", "Of {days} the vendor counts others than are loaded, or gave no count."),
-    ):
-        if number := states.count(state):
-            sentences.append(description.format(days=f"{number} day{'s' if number > 1 else ''}"))
-    for row in report.freshness:
-        sentences += [f"{_whose(row)}: {text}" for text in _lacking(row)]
-    sentences += report.caveats
-    sentences.append(
-        "Reasons are known of failed steps whose output was loaded; users, workflows and integrations as the vendor "
-        "names them."
+def _choices(report: Report) -> tuple[list[str], list[str]]:
+    """The accounts and integrations that filters offer, the most used first."""
+    rows = report.integrations
+    return list(dict.fromkeys(account(row) for row in rows)), list(
+        dict.fromkeys(str(row["integration"] or UNKNOWN) for row in rows)
     )
-    return sentences
 
 
-def _lacking(row: Mapping[str, Any]) -> list[str]:
-    sentences = []
-    if row["loaded_from"]:
-        sentences.append(f"nothing is loaded of what began before {minute(row['loaded_from'])} UTC.")
-    if row["lost_from"]:
-        sentences.append(
-            f"what began from {minute(row['lost_from'])} to {minute(row['lost_until'])} UTC was purged by the "
-            "vendor before it was read."
-        )
-    for column, description in (
-        ("filtered_days", "of {n} days something is loaded under filters only, such as failed executions."),
-        (
-            "executions_without_start",
-            "of {n} executions it is not known when they began; they are on no day.",
-        ),
-        ("unresolved_executions", "of {n} executions it is not known how they ended."),
-        ("unknown_statuses", "{n} executions have a status without a meaning here."),
-        ("details_left", "of {n} executions the steps are wanted and not loaded."),
-        (
-            "payloads_left",
-            "of {n} steps input and output are wanted and not loaded: their reasons are not known.",
-        ),
-    ):
-        if row[column]:
-            sentences.append(description.format(n=_number(row[column])))
-    if row["last_run_outcome"] not in ("complete", None):
-        sentences.append(f"the last sync ended as {row['last_run_outcome']}.")
-    return sentences
-
-
-def _counts(row: Mapping[str, Any]) -> list[str]:
+def _figures(report: Report, scope: Scope) -> list[tuple[str, str, str]]:
+    """Name, value and value of the period before."""
+    totals = report.totals[scope]
+    before: Mapping[str, Any] = report.totals_before.get(scope, {})
     return [
-        _number(row["executions"]),
-        _number(row["failures"]),
-        _rate(row["failure_rate"]),
-        _number(row["tasks"]),
+        # How many of the period before are open now says nothing.
+        (name, write(totals[key]), "" if key == "open_executions" else write(before.get(key)))
+        for name, key, write in (
+            ("executions", "executions", number),
+            ("failed", "failures", number),
+            ("failure rate", "failure_rate", rate),
+            ("tasks, at least", "tasks", number),
+            ("users", "users", number),
+            ("users hit by failures", "users_hit", number),
+            ("workflows", "workflows", number),
+            ("still open", "open_executions", number),
+        )
     ]
 
 
-def _bars(rows: Rows) -> list[Bar]:
-    """The executions of each row, of which the failed ones are marked."""
-    most = max([row["executions"] for row in rows], default=0) or 1
-    return [Bar(_number(row["executions"]), row["executions"] / most, row["failures"] / most) for row in rows]
+def _data(report: Report, accounts: list[str], integrations: list[str]) -> dict[str, Any]:
+    """The charts, and what filters show: figures by scope, and rows of numbers by day, account and integration."""
+    days = {row["day"]: index for index, row in enumerate(report.days)}
+    days_before = dict(zip(report.period.days_before, report.period.days, strict=False))
+
+    def place(row: Mapping[str, Any]) -> list[int]:
+        return [accounts.index(account(row)), integrations.index(str(row["integration"] or UNKNOWN))]
+
+    rows = [
+        [days[row["day"]], *place(row), row["executions"], row["failures"], row["tasks"], 0]
+        for row in report.usage
+        if row["day"] in days
+    ]
+    offered = {(account(row), str(row["integration"] or UNKNOWN)) for row in report.integrations}
+    rows += [
+        [days[days_before[row["day"]]], *place(row), 0, 0, 0, row["executions"]]
+        for row in report.usage_before
+        if days_before.get(row["day"]) in days
+        and (account(row), str(row["integration"] or UNKNOWN)) in offered
+    ]
+    return {
+        "charts": charts(report),
+        "figures": {
+            _key(scope): [values for _, *values in _figures(report, scope)] for scope in report.scopes
+        },
+        "accounts": accounts,
+        "integrations": integrations,
+        "days": [[day.isoformat(), f"{day:%a %d %b %Y}"] for day in days],
+        "compared": report.is_compared,
+        "rows": rows if len(rows) <= MAX_FILTERED_ROWS else None,
+    }
 
 
-def _whose(row: Mapping[str, Any]) -> str:
-    return " ".join(filter(None, (row["system"], row["instance"])))
-
-
-def _workflow(row: Mapping[str, Any]) -> str:
-    return str(row["workflow_name"] or row["workflow_id"] or _UNKNOWN)
-
-
-def _reasons(reasons: Rows, workflow: Mapping[str, Any]) -> list[str]:
-    keys: Sequence[str] = ("system", "instance", "workflow_id")
-    matching = [row for row in reasons if all(row[key] == workflow[key] for key in keys)]
-    return [f"{row['reason']} ({_number(row['failures'])})" for row in matching]
-
-
-def _number(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
-
-
-def _rate(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
-
-
-def _took(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return f"{milliseconds / 1000:.1f} s" if abs(milliseconds) < 90_000 else duration(milliseconds / 1000)
+def _key(scope: Scope) -> str:
+    """The scope as the page's script names it: the values of both filters."""
+    system, instance, integration = scope
+    own = "" if system is None else account({"system": system, "instance": instance})
+    return f"{own}\n{'' if integration is None else integration or UNKNOWN}"

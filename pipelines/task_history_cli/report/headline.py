@@ -1,0 +1,121 @@
+"""The report's first sentences: what changed against the period before, what fails, and who is hit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .data import ALL, Report, Rows
+from .texts import joined, number, rate, user, workflow
+
+NAMED = 3
+"""Workflows or users that a sentence names, at most."""
+CLEAR_FAILURES = 5
+"""More failures than expected, from which a workflow is said to fail more."""
+CLEAR_FACTOR = 1.5
+"""Failure rate by that of the period before, from which a workflow is said to fail more."""
+
+
+def headline(report: Report) -> list[str]:
+    """The sentences."""
+    totals = report.totals[ALL]
+    if not totals["executions"]:
+        return ["Nothing began in this time."]
+    return [*_changes(report), *_failing(report), *_hit(report)]
+
+
+def _changes(report: Report) -> Iterator[str]:
+    totals, before = report.totals[ALL], report.totals_before.get(ALL)
+    began, failed = number(totals["executions"]), rate(totals["failure_rate"])
+    if before is None:
+        yield f"{began} executions began; {failed} of them failed ({number(totals['failures'])})."
+        yield f"There is no comparison: of {report.period.before_text}, not everything is loaded."
+    elif not before["executions"]:
+        yield f"{began} executions began, and none in {report.period.before_text}; {failed} failed."
+    else:
+        change = totals["executions"] / before["executions"] - 1
+        yield (
+            f"{began} executions began, {_more(change)} in {report.period.before_text} "
+            f"({number(before['executions'])})."
+        )
+        points = _points(totals["failure_rate"] - before["failure_rate"])
+        yield f"{failed} of them failed, {points} ({rate(before['failure_rate'])})."
+
+
+def _more(change: float) -> str:
+    if abs(change) < 0.0005:
+        return "as many as"
+    return f"{abs(change):.1%} {'more' if change > 0 else 'fewer'} than"
+
+
+def _points(change: float) -> str:
+    if abs(change) < 0.0005:
+        return "as before"
+    return f"{100 * abs(change):.1f} percentage points {'more' if change > 0 else 'less'} than before"
+
+
+def _failing(report: Report) -> Iterator[str]:
+    """Workflows that fail clearly more than before; without a comparison those that fail most."""
+    if not report.workflows:
+        yield "No workflow failed."
+        return
+    if not report.totals_before.get(ALL, {}).get("executions"):
+        most = [
+            f"{workflow(row)} ({number(row['failures'])} of {number(row['executions'])})"
+            for row in report.workflows[:NAMED]
+        ]
+        yield f"Most failures are of {joined(most)}."
+        return
+    worse = [
+        row for row in report.workflows if _excess(row) >= CLEAR_FAILURES and _factor(row) >= CLEAR_FACTOR
+    ]
+    worse.sort(key=_excess, reverse=True)
+    if not worse:
+        yield "No workflow fails clearly more than before."
+        return
+    named = [f"{workflow(row)} ({_share(row)}, {_share_before(row)} before)" for row in worse[:NAMED]]
+    more = len(worse) - len(named)
+    yield f"Fails clearly more than before: {joined(named)}{f'; {number(more)} more' if more else ''}."
+
+
+def _excess(row: Mapping[str, Any]) -> float:
+    """Failures above those that the failure rate of the period before would have brought."""
+    return float(row["failures"] - row["executions"] * _rate_before(row))
+
+
+def _factor(row: Mapping[str, Any]) -> float:
+    before = _rate_before(row)
+    return float(row["failures"] / row["executions"] / before) if before else float("inf")
+
+
+def _rate_before(row: Mapping[str, Any]) -> float:
+    return float(row["failures_before"] / row["executions_before"]) if row["executions_before"] else 0.0
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{rate(row['failures'] / row['executions'])} of {number(row['executions'])}"
+
+
+def _share_before(row: Mapping[str, Any]) -> str:
+    if not row["executions_before"]:
+        return "nothing"
+    return rate(_rate_before(row))
+
+
+def _hit(report: Report) -> Iterator[str]:
+    totals = report.totals[ALL]
+    if not totals["users_hit"]:
+        return
+    yield f"{number(totals['users_hit'])} of {number(totals['users'])} users had executions that failed."
+    if report.still_failing:
+        failing: Rows = [row for row in report.customers if is_still_failing(row)]
+        names = list(dict.fromkeys(user(row) for row in failing))[:NAMED]
+        for_example = f", such as {joined(names)}" if names else ""
+        who = "1 user has" if report.still_failing == 1 else f"{number(report.still_failing)} users have"
+        yield f"{who} had no success since a failure in one of their integrations{for_example}."
+
+
+def is_still_failing(row: Mapping[str, Any]) -> bool:
+    """Whether nothing succeeded for the user of that integration since the last failure."""
+    success = row["last_success_at"]
+    return success is None or bool(success < row["last_failure_at"])

@@ -1,0 +1,410 @@
+"""The sections of the report: texts and tables, each row with the account and integration that filters go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..console.times import minute
+from .data import BEFORE, QUIET, Report, Rows
+from .headline import is_still_failing
+from .queries import STEP_RUNS, TOP
+from .texts import UNKNOWN, account, integration, number, rate, took, user, workflow
+
+WIDE = 5
+"""The most columns that a phone shows beside each other; of tables with more each row is a card there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure with that of the period before, and a bar whose length is a share of the longest of the table."""
+
+    text: str
+    before: str = ""
+    bar: float | None = None
+    marked: float = 0.0
+    """The share of the bar in the colour of failures."""
+
+
+Cell = str | list[str] | Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table."""
+
+    cells: list[Cell]
+    account: str | None = None
+    """The account that it is about; None where no filter hides it."""
+    integration: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section of the page."""
+
+    id: str
+    title: str
+    texts: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    numbers: frozenset[int] = frozenset()
+    """Indexes of the columns that hold numbers."""
+    instants: frozenset[int] = frozenset()
+    """Indexes of the columns whose cells are not wrapped."""
+    charts: tuple[str, ...] = ()
+    nothing: str = ""
+    """Text shown instead of an empty table."""
+    points: list[str] = field(default_factory=list)
+    folded: str = ""
+    """The line under which the table is folded; empty where it is not."""
+    top: int = 0
+    """The rows that are shown at once; 0 for all."""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether a phone shows each row as a card."""
+        return len(self.heads) > WIDE
+
+
+def sections(report: Report) -> list[Section]:
+    """All sections of the report, in the order of the page."""
+    return [
+        _days(report),
+        _integrations(report),
+        _workflows(report),
+        _customers(report),
+        _steps(report),
+        _quiet(report),
+        _stuck(report),
+        _coverage(report),
+        Section("limits", "What the data does not cover", points=list(_limits(report))),
+    ]
+
+
+def _days(report: Report) -> Section:
+    text = "Executions by the day on which they began, and the share of them that failed."
+    if report.is_compared:
+        text += f" Marks: the executions of the same day of {report.period.before_text}."
+    return Section(
+        "days",
+        "Usage and failures by day",
+        [text],
+        ["day", "executions", "failed", "failure rate", "tasks"],
+        [
+            Row(
+                [
+                    row["day"].isoformat(),
+                    Figure(number(row["executions"]), number(row["executions_before"])),
+                    number(row["failures"]),
+                    rate(row["failure_rate"]),
+                    number(row["tasks"]),
+                ]
+            )
+            for row in report.days
+        ],
+        frozenset({1, 2, 3, 4}),
+        charts=("days", "rates") if report.usage else (),
+        nothing="Nothing began in this time.",
+        folded="The days in figures",
+    )
+
+
+def _integrations(report: Report) -> Section:
+    rows = report.integrations
+    most = max([row["executions"] for row in rows], default=0) or 1
+    several = len({account(row) for row in rows}) > 1
+    return Section(
+        "integrations",
+        "By integration",
+        ["The red part of a bar is the share of executions that failed."],
+        ["integration", *(["system"] if several else []), "executions", "failed", "failure rate", "tasks"],
+        [
+            _row(
+                row,
+                integration(row),
+                *([account(row)] if several else []),
+                Figure(
+                    number(row["executions"]),
+                    number(row["executions_before"]),
+                    row["executions"] / most,
+                    row["failure_rate"] or 0,
+                ),
+                number(row["failures"]),
+                Figure(rate(row["failure_rate"]), rate(row["failure_rate_before"])),
+                number(row["tasks"]),
+            )
+            for row in rows
+        ],
+        frozenset(range(1 + several, 5 + several)),
+        nothing="Nothing began in this time.",
+    )
+
+
+def _workflows(report: Report) -> Section:
+    return Section(
+        "workflows",
+        "Workflows that fail most",
+        [
+            f"The first {TOP} by failed executions, each with the commonest reasons of its failed steps. In a reason "
+            "ids, numbers, addresses and quoted texts are masked."
+        ],
+        [
+            "workflow",
+            "integration",
+            "failed",
+            "executions",
+            "failure rate",
+            "users hit",
+            "reasons (failed steps)",
+        ],
+        [
+            _row(
+                row,
+                workflow(row),
+                integration(row),
+                Figure(number(row["failures"]), _before(report, row["failures_before"])),
+                Figure(number(row["executions"]), _before(report, row["executions_before"])),
+                Figure(
+                    rate(row["failures"] / row["executions"]),
+                    rate(row["failures_before"] / row["executions_before"])
+                    if report.is_compared and row["executions_before"]
+                    else "",
+                ),
+                number(row["users_hit"]),
+                _reasons(report.reasons, row),
+            )
+            for row in report.workflows
+        ],
+        frozenset({2, 3, 4, 5}),
+        nothing="Nothing failed.",
+        top=TOP,
+    )
+
+
+def _customers(report: Report) -> Section:
+    return Section(
+        "customers",
+        "Users hit",
+        [
+            f"The first {TOP} by failed executions, by integration. Failing since then: no execution of the user in that "
+            "integration succeeded after the last one that failed."
+        ],
+        ["user", "integration", "failed", "executions", "workflows", "last failure (UTC)", "state"],
+        [
+            _row(
+                row,
+                user(row),
+                integration(row),
+                Figure(number(row["failures"]), _before(report, row["failures_before"])),
+                number(row["executions"]),
+                number(row["workflows"]),
+                minute(row["last_failure_at"]),
+                "failing since then" if is_still_failing(row) else "succeeded since",
+            )
+            for row in report.customers
+        ],
+        frozenset({2, 3, 4}),
+        frozenset({5}),
+        nothing="No user had executions that failed.",
+        top=TOP,
+    )
+
+
+def _steps(report: Report) -> Section:
+    slowest = max([row["p95_duration_ms"] for row in report.steps], default=0) or 1
+    before = {_step(row): row for row in report.steps_before}
+
+    def took_before(row: Mapping[str, Any], name: str) -> str:
+        return took(before.get(_step(row), {}).get(name))
+
+    return Section(
+        "steps",
+        "Slow steps",
+        [
+            f"The {TOP} steps with the longest 95th percentile: 95 of 100 runs took at most so long, and half of "
+            "them at most the median. Of the days on which the steps of all executions are loaded; without steps "
+            f"that wait on purpose. Steps that ran fewer than {STEP_RUNS} times come last."
+        ],
+        ["step", "kind", "workflow", "runs", "failed", "median", "95th percentile", "longest"],
+        [
+            _row(
+                row,
+                row["step_name"] or str(row["step_id"] or UNKNOWN)[:8],
+                row["step_type"] or UNKNOWN,
+                workflow(row),
+                number(row["complete_runs"]),
+                number(row["complete_failures"]),
+                Figure(took(row["p50_duration_ms"]), took_before(row, "p50_duration_ms")),
+                Figure(
+                    took(row["p95_duration_ms"]),
+                    took_before(row, "p95_duration_ms"),
+                    row["p95_duration_ms"] / slowest,
+                ),
+                took(row["max_duration_ms"]),
+            )
+            for row in report.steps
+        ],
+        frozenset({3, 4, 5, 6, 7}),
+        nothing="On no day of this time are the steps of all executions loaded.",
+        top=TOP,
+    )
+
+
+def _step(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("system", "instance", "step_id", "step_name", "step_type"))
+
+
+def _quiet(report: Report) -> Section:
+    return Section(
+        "quiet",
+        "Users that went quiet",
+        [
+            f"Nothing of theirs began in the last {QUIET.days} days of this time, and something did in the "
+            f"{BEFORE.days} days before, in any integration. The first {TOP} by executions."
+        ],
+        ["user", "system", "last execution (UTC)", "executions", "failed"],
+        [
+            Row(
+                [
+                    user(row),
+                    account(row),
+                    minute(row["last_execution_at"]),
+                    number(row["executions"]),
+                    number(row["failures"]),
+                ],
+                account(row),
+            )
+            for row in report.quiet
+        ],
+        frozenset({3, 4}),
+        frozenset({2}),
+        nothing="No user went quiet.",
+        top=TOP,
+    )
+
+
+def _stuck(report: Report) -> Section:
+    found = report.stuck[0]["stuck_executions"] if report.stuck else 0
+    return Section(
+        "stuck",
+        "Stuck executions",
+        [
+            "Open for longer, when this was made, than 99 of 100 ended executions of their workflow took, which is "
+            f"the 99th percentile: {number(found)}. The {TOP} oldest."
+        ],
+        ["execution", "workflow", "user", "status", "began (UTC)", "open for", "99th percentile"],
+        [
+            _row(
+                row,
+                row["execution_id"],
+                workflow(row),
+                row["user_id"] or "",
+                row["vendor_status"] or "",
+                minute(row["started_at"]),
+                took(row["open_ms"]),
+                took(row["p99_duration_ms"]),
+            )
+            for row in report.stuck
+        ],
+        frozenset({5, 6}),
+        frozenset({4}),
+        nothing="There is none.",
+        top=TOP,
+    )
+
+
+def _coverage(report: Report) -> Section:
+    return Section(
+        "coverage",
+        "What is loaded of each day",
+        [
+            "verified: all is loaded, and the vendor counts the same; unverified: all is loaded, and the vendor counts "
+            "others or does not say; partial: a part is loaded, as of the last day; missing: nothing is loaded."
+        ],
+        ["day", "system", "state", "executions", "the vendor counts", "reason", "looked at (UTC)"],
+        [
+            Row(
+                [
+                    row["day"].isoformat(),
+                    account(row),
+                    row["state"],
+                    number(row["executions"]),
+                    number(row["api_total"]),
+                    row["reason"] or "",
+                    minute(row["checked_at"]) if row["checked_at"] else "",
+                ],
+                account(row),
+            )
+            for row in report.coverage
+        ],
+        frozenset({3, 4}),
+        frozenset({6}),
+        ("coverage",) if report.coverage else (),
+        "Nothing of this time is loaded.",
+        folded="The days in words",
+    )
+
+
+def _limits(report: Report) -> Iterator[str]:
+    """Caveats that a reader needs before relying on the figures."""
+    states = [row["state"] for row in report.coverage]
+    for state, description in (
+        ("missing", "Of {days} in this time nothing is loaded: what is not loaded shows 0."),
+        ("partial", "Of {days} only a part is loaded."),
+        ("unverified", "Of {days} the vendor counts others than are loaded, or gave no count."),
+    ):
+        if found := states.count(state):
+            yield description.format(days=f"{found} day{'s' if found > 1 else ''}")
+    if not report.is_compared:
+        yield f"Of {report.period.before_text}, not everything is loaded: nothing is compared with it."
+    for row in report.freshness:
+        yield from (f"{account(row)}: {text}" for text in _lacking(row))
+    yield from report.caveats
+    yield (
+        "Reasons are known of failed steps whose output was loaded; users, workflows and integrations as the vendor "
+        "names them."
+    )
+
+
+def _lacking(row: Mapping[str, Any]) -> Iterable[str]:
+    if row["loaded_from"]:
+        yield f"nothing is loaded of what began before {minute(row['loaded_from'])} UTC."
+    if row["lost_from"]:
+        yield (
+            f"what began from {minute(row['lost_from'])} to {minute(row['lost_until'])} UTC was purged by the "
+            "vendor before it was read."
+        )
+    for column, description in (
+        ("filtered_days", "of {n} days something is loaded under filters only, such as failed executions."),
+        (
+            "executions_without_start",
+            "of {n} executions it is not known when they began; they are on no day.",
+        ),
+        ("unresolved_executions", "of {n} executions it is not known how they ended."),
+        ("unknown_statuses", "{n} executions have a status without a meaning here."),
+        ("details_left", "of {n} executions the steps are wanted and not loaded."),
+        (
+            "payloads_left",
+            "of {n} steps input and output are wanted and not loaded: their reasons are not known.",
+        ),
+    ):
+        if row[column]:
+            yield description.format(n=number(row[column]))
+    if row["last_run_outcome"] not in ("complete", None):
+        yield f"the last sync ended as {row['last_run_outcome']}."
+
+
+def _row(row: Mapping[str, Any], *cells: Cell) -> Row:
+    return Row(list(cells), account(row), integration(row))
+
+
+def _before(report: Report, value: int) -> str:
+    return number(value) if report.is_compared else ""
+
+
+def _reasons(reasons: Rows, found: Mapping[str, Any]) -> list[str]:
+    keys = ("system", "instance", "workflow_id")
+    matching = [row for row in reasons if all(row[key] == found[key] for key in keys)]
+    return [f"{row['reason']} ({number(row['failures'])})" for row in matching]
