@@ -19,8 +19,8 @@ from task_history.core.folders import data_folder
 from task_history.settings_sources import ConfigSource, config_sources
 from task_history.warehouse.names import RETENTION_GRACE
 
-from .dlt_settings import check_dlt_settings
 from .duckdb_path import duckdb_path
+from .forbidden_dlt_settings import check_dlt_settings
 
 if TYPE_CHECKING:
     from .target_dlt import Found

@@ -16,7 +16,7 @@ from task_history.core.errors import ConfigurationError
 from task_history.load.destinations.duckdb_settings import check_credentials
 from task_history.load.destinations.ducklake import check_lake, is_lake, lake_location
 from task_history.load.dlt_internals import DuckDbBaseCredentials
-from task_history.load.dlt_settings import configuration_error
+from task_history.load.dlt_setting_errors import configuration_error
 
 from .dlt_config import configure_dlt
 

@@ -9,7 +9,7 @@ connection        one connection to the warehouse for all threads
 file_turns        whose turn it is at a DuckDB file, of the processes that wait for it
 row_changes       statements on rows that are stored already; direct_rows reads and writes rows at once
 destinations      one backend each for DuckDB, BigQuery and other databases
-dlt_settings      dlt's errors about settings as errors that name setting and place
+dlt_setting_errors  dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client
 refused           packages that the warehouse refused for good

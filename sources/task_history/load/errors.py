@@ -12,7 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
 from ..warehouse.duckdb_file import OTHER_VERSION
 from .dlt_internals import SqlClientBase
-from .dlt_settings import configuration_error
+from .dlt_setting_errors import configuration_error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from ...core.errors import ConfigurationError, UsageError, WarehouseUnavailable
 from ...warehouse.sql_text import quoted_name
 from .. import dlt_internals
 from ..dlt_internals import SqlJobClientBase
-from ..dlt_settings import configuration_error
+from ..dlt_setting_errors import configuration_error
 from .base import Backend, Descriptions
 from .duckdb import comment_statement
 
