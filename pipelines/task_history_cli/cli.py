@@ -20,6 +20,7 @@ from .console.parser import Parser, Version, WrongArguments, parsed
 
 COMMANDS = {
     "demo": "try it without a key: sync a sandbox into DuckDB and query it",
+    "init": "ask for a system, its key and the warehouse, write .dlt/ and check it",
     "systems": "list the supported systems, their tables and their settings",
     "check": "check the credentials and count executions; about 3 requests",
     "sync": "load everything new since the last sync",

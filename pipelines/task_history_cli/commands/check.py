@@ -43,21 +43,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args.system, instance=args.instance)
+    result = check_all(load(args.system, instance=args.instance), args.destination)
+    output.show(result, [*result["warehouse"], *lines(result)], is_json=args.json)
+    return 0
+
+
+def check_all(settings: Settings, destination: str | None) -> dict[str, Any]:
+    """Checks the files that settings name, the warehouse where it is named, and the API.
+
+    Raises:
+        TaskHistoryError: one of them cannot be used as it is configured.
+    """
     if settings.system.integrations is not None:
         read_map(settings.system.integrations.map_file(settings.values))
     column_rules(settings)
     captured = []
     target = None
-    if args.destination is not None:
+    if destination is not None:
         output.keep_secret(settings.secrets)
-        target = find_target(args.destination, settings.pipeline_name, dataset=settings.dataset_name)
+        target = find_target(destination, settings.pipeline_name, dataset=settings.dataset_name)
         captured = probed(target, settings)
     result = {**check(settings), "warehouse": captured}
     if target is not None:
         count_stored(result["columns"], target, settings)
-    output.show(result, [*captured, *lines(result)], is_json=args.json)
-    return 0
+    return result
 
 
 def check(settings: Settings) -> dict[str, Any]:

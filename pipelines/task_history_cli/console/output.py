@@ -28,7 +28,7 @@ from .times import iso
 
 _SECRETS: list[OwnSecrets] = []
 _LABEL = re.compile(r" *[\w ,./-]{1,30}?  +")
-_COMMAND = re.compile(rf" *\S*{INVOKED} ")
+_COMMAND = re.compile(rf"  \S*{INVOKED} ")
 
 
 class _Lines(logging.Formatter):
@@ -92,7 +92,7 @@ def _as_text(_: object, __: str, line: MutableMapping[str, Any]) -> str:
     """The log line as text: without the logger's name, a traceback indented below it."""
     at, level, message, _ = (line.pop(name) for name in ("at", "level", "message", "logger"))
     traces = [text for name in ("stack", "exception") if (text := line.pop(name, None))]
-    head = visible(f"{at} {level.upper()} {as_text(message, line)}")
+    head = _fitted(visible(f"{at} {level.upper()} {as_text(message, line)}"), sys.stderr)
     return "\n".join([head, *map(_indented, traces)])
 
 

@@ -27,6 +27,7 @@ PAGES = {
     "forget": "../how-to/forget-a-person.md",
     "fleet": "../how-to/many-accounts.md",
     "sandbox": "../how-to/sandbox.md",
+    "init": "../tutorial.md",
     "completion": "../tutorial.md",
 }
 """The page that shows how each command is used."""
