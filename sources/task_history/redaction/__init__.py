@@ -3,6 +3,7 @@
 redactor     removes secrets from values and texts
 documents    redacts the JSON within a text
 pairs        names that stand as values, and which values they make secret
+neighbours   values beside the name of a secret where no field says which is which
 json_text    reads JSON within text, with the position of each value
 known_secrets what texts are searched for
 vocabulary   words that hold nothing to look for
@@ -14,6 +15,7 @@ sentences    secrets behind or before their names in sentences
 tables       redacts tables in text, such as CSV
 values       finds the span of the value after a name
 names        classifies names by the values that are secrets under them; the names are in data/*.toml
+compounds    names that two words make in other languages
 judging      judges whether a value under such a name is a secret
 lookalikes   letters that look like Latin ones
 folding      converts escaped and look-alike letters to plain ones

@@ -18,6 +18,9 @@ _SAMPLE_CHARS = 64
 _UNPACKED_BYTES = 1 << 20
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{24,}+(?:\r?\n[A-Za-z0-9+/_-]{16,}+)*+={0,2}")
 _HEX = re.compile(r"(?:0x|\\x)?(?:[0-9a-fA-F]{2})+")
+_SPACED_HEX = re.compile(
+    r"\s*[0-9a-fA-F]{2}(?P<sign>[ :])(?:[0-9a-fA-F]{2}(?P=sign)){8,20000}[0-9a-fA-F]{2}\s*"
+)
 _ENTITY = re.compile(r"&(?:amp;){0,3}(?P<name>quot|apos|lt|gt|amp|equals|colon);")
 _ENTITIES = {"quot": '"', "apos": "'", "lt": "<", "gt": ">", "amp": "&", "equals": "=", "colon": ":"}
 _PLUS = re.compile(r"(?<=%[0-9A-Fa-f]{2})\+|\+(?=%)")
@@ -54,11 +57,17 @@ def encoded_runs(text: str) -> Iterator[tuple[Span, str]]:
     for match in _RUN.finditer(text):
         run = match[0]
         start = match.start()
-        for piece in (run, run.rpartition("/")[2]):
+        for piece in (run, run.rpartition("/")[2], run[1:] if run[0] == "x" else ""):
             if len(piece) >= MIN_CHARS and (decoded := _text_of(piece)) is not None:
                 begin = start + len(run) - len(piece)
                 yield (begin, match.end()), decoded
                 break
+
+
+def spaced_hex(text: str) -> str | None:
+    """The text that hexadecimal digits with blanks or colons between them encode; None for any other text."""
+    match = _SPACED_HEX.fullmatch(text)
+    return _readable(bytes.fromhex(text.replace(match["sign"], ""))) if match else None
 
 
 def is_encoded_text(run: str) -> bool:

@@ -29,8 +29,12 @@ _VALIDATIONS = word_set(rules("words")["validations"])
 _ORDINARY_CHARS = 500
 """Maximum characters of a value that is compared to ordinary forms; prose may be longer."""
 _PROSE_CHARS = 10_000
+_MIN_SECRET_NUMBER = 100
+"""Numbers below this count or measure under any name."""
 _CODE_CHARS = 3
 """Maximum characters of a short code, such as that of a room."""
+_KEY_CHARS = 16
+"""Minimum characters of a key in a list of keys."""
 _PIECE_CHARS = 16
 """Maximum characters of a piece of text, as language models split it."""
 _LABEL_CHARS = 120
@@ -64,7 +68,7 @@ _KNOWN_ID = re.compile(
     r"|S-1-[0-9-]{3,80}"  # https://learn.microsoft.com/en-us/windows-server/identity/ad-ds/manage/understand-security-identifiers
     r"|(?:AC|SM|MM|CA|PN|IS|VA)[0-9a-f]{32}"  # https://www.twilio.com/docs/glossary/what-is-a-sid
 )
-_LICENCE = re.compile(r"(?:[A-Z0-9]{5}-){3,7}[A-Z0-9]{5}")
+_LICENCE = re.compile(r"(?=\D*\d)(?=[^A-Z]*[A-Z])(?:[A-Z0-9]{4,6}-){3,7}[A-Z0-9]{4,6}")
 _PATH = re.compile(
     r"(?:https?|s3|gs|file)://[\w.:-]+(?:/[\w.%+~-]{1,64})*/?"
     r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
@@ -80,13 +84,13 @@ _PLAIN = re.compile(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
     r"|[A-Z]{1,4}\d{1,2}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
-    r"|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
+    r"|[A-Z]{2,6}[/-][A-Z]{2,6}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _PLACEHOLDER = re.compile(
     r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
     r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
     r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
-    r"|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
+    r"|#\{[^{}\r\n]{1,60}\}#|(?:([A-Z])\1{2,9}[/_-]?){2,8}|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
     r"|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
 )
 _REFERENCE = re.compile(
@@ -106,13 +110,17 @@ _PUBLIC = re.compile(
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _POSTAL = re.compile(r"[1-9][0-9]{5}")
-_SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
+_SCHEMA_TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"}) | word_set(
+    "varchar text char nvarchar uuid bytes blob binary int bigint smallint float double decimal date datetime "
+    "timestamp json password"
+)
 SCHEMA_EXAMPLES = frozenset({"default", "example", "examples", "const"})
 """Words of a JSON schema whose values may be secrets."""
 _SCHEMA_WORDS = SCHEMA_EXAMPLES | word_set(
     "type $ref $id $comment anyOf oneOf allOf not minLength maxLength pattern writeOnly readOnly format title "
     "description enum properties items required nullable deprecated minimum maximum contentEncoding "
-    "additionalProperties contentMediaType x-secret sensitive"
+    "additionalProperties contentMediaType x-secret sensitive dataType data_type nullable length unique primary index "
+    "precision scale autoIncrement primaryKey size optional readonly encrypted"
 )
 
 
@@ -178,9 +186,11 @@ def is_schema(value: Json) -> bool:
     """Whether a value is a JSON schema: a property named ``password`` holds none."""
     if not isinstance(value, dict) or not value.keys() <= _SCHEMA_WORDS:
         return False
-    kinds = value.get("type")
+    kinds = next((value[name] for name in ("type", "dataType", "data_type") if name in value), None)
     kinds = kinds if isinstance(kinds, list) else [kinds]
-    return "$ref" in value or all(isinstance(kind, str) and kind in _SCHEMA_TYPES for kind in kinds)
+    return "$ref" in value or all(
+        isinstance(kind, str) and kind.lower().partition("(")[0] in _SCHEMA_TYPES for kind in kinds
+    )
 
 
 def _leaves(value: Json) -> Iterator[Json]:
@@ -202,8 +212,21 @@ def _all_leaves(value: Json, judge: Callable[[Json], bool]) -> bool:
 
 def is_ordinary(value: Json) -> bool:
     """Whether a value under ``token``, ``auth`` and the like is none of a secret."""
-    if isinstance(value, dict | list):
-        return _all_leaves(value, is_ordinary)
+    if isinstance(value, dict):
+        # An object describes its token: a number, or a short word, is not the token itself.
+        return len(value) <= _LEAVES and all(
+            is_ordinary(inner)
+            or is_number(inner)
+            or (
+                isinstance(inner, str)
+                and len(inner) <= _PIECE_CHARS
+                and inner.isalpha()
+                and not kind_of(name)
+            )
+            for name, inner in value.items()
+        )
+    if isinstance(value, list):
+        return len(value) <= _LEAVES and all(map(is_ordinary, value))
     if not isinstance(value, str):
         return value is None or isinstance(value, bool) or abs(value) < 1_000
     value = value.strip()
@@ -253,6 +276,10 @@ def _is_words(value: Json) -> bool:
 def is_secret(kind: Kind, value: Json) -> bool:
     """Whether a value under a name of this kind is a secret."""
     if kind is Kind.HARMLESS:
+        return False
+    if kind is Kind.OWN:
+        kind = Kind.SECRET
+    elif isinstance(value, int | float) and abs(value) < _MIN_SECRET_NUMBER:
         return False
     if isinstance(value, str):
         if len(value) <= _ORDINARY_CHARS and (
@@ -355,6 +382,8 @@ def is_secret_in_object(name: str, value: Json) -> bool:
     """Whether a value is a secret under a name that is a secret's only in an object of another name."""
     if name == "number":
         return isinstance(value, str | int) and _is_card_number(str(value))
+    if isinstance(value, list):
+        return bool(value) and all(is_random(inner) and len(inner) >= _KEY_CHARS for inner in value)
     if isinstance(value, str) and name == "answer":
         return len(value) > 2 and not is_ordinary(value)
     if isinstance(value, int) and not isinstance(value, bool):

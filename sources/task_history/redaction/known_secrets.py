@@ -33,7 +33,7 @@ class KnownSecrets:
         """Classifies the name, see ``names.Kind``."""
         kind = self._kinds.get(name)
         if kind is None:
-            kind = Kind.SECRET if squash(name) in self._extra else kind_of(name)
+            kind = Kind.OWN if squash(name) in self._extra else kind_of(name)
             if len(self._kinds) >= _NAMES_KEPT:
                 self._kinds.clear()
             if len(name) <= 128:

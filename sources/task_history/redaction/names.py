@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import cache, lru_cache
 from itertools import pairwise
 
+from . import compounds
 from .lookalikes import in_latin
 from .rules import rules, word_set
 
@@ -34,6 +35,8 @@ class Kind(IntEnum):
     """``tokens: 12`` and ``tokens: {"prompt": 3}`` are counts; ``tokens: ["…"]`` is not."""
     UNLESS_POSTAL = 7
     """Any but an Indian postal code."""
+    OWN = 9
+    """Any value, small numbers included: a name of the user's."""
     IF_RANDOM = 8
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
 
@@ -61,12 +64,20 @@ _SECTIONS = {
 OTHER_LANGUAGES = tuple(name for names in rules("languages").values() for name in names)
 WRITTEN: dict[str, Kind] = {
     **{name: kind for section, kind in _SECTIONS.items() for name in _RULES[section]},
-    **dict.fromkeys(OTHER_LANGUAGES, Kind.SECRET),
+    **dict.fromkeys((*OTHER_LANGUAGES, *compounds.STEMS), Kind.SECRET),
     **{f"{kind} code": Kind.SECRET for kind in _RULES["kinds_of_code"]},
 }
 """Names as the data files write them, with their kinds."""
 NAMES = {spelled(name): kind for name, kind in WRITTEN.items()}
-_WORDS = {name: kind for name, kind in NAMES.items() if " " not in name}
+_ALONE = frozenset(map(spelled, word_set(_RULES["alone"]["words"])))
+PHRASES = frozenset(
+    form
+    for name in (*WRITTEN, *(f"{kind} key" for kind in _RULES["kinds_of_key"]))
+    for form in (spelled(name), name.lower().replace("_", " "), in_latin(name).lower().replace("_", " "))
+    if " " in form
+)
+"""Names of several words, as they stand in lower-case text whose letters are Latin ones or not."""
+_WORDS = {name: kind for name, kind in NAMES.items() if " " not in name and name not in _ALONE}
 _PHRASES = {name: kind for name, kind in NAMES.items() if " " in name}
 _PHRASES_BY_FIRST: dict[str, list[tuple[str, Kind]]] = {}
 for _phrase, _kind in _PHRASES.items():
@@ -102,7 +113,7 @@ _INFLECTED_CHARS, _ENDING_CHARS = 24, 4
 _INFLECTED = frozenset(
     name for name in map(spelled, OTHER_LANGUAGES) if " " not in name and len(name) > _ENDING_CHARS
 )
-_NOT_LATIN = tuple(name for name in OTHER_LANGUAGES if not in_latin(name).isascii())
+_NOT_LATIN = tuple(name for name in (*OTHER_LANGUAGES, *compounds.STEMS) if not in_latin(name).isascii())
 GLUED: dict[str, Kind] = {
     **_GLUED_LATIN,
     **{form: Kind.SECRET for name in _NOT_LATIN for form in (squash(name), spelled(name).replace(" ", ""))},
@@ -110,7 +121,7 @@ GLUED: dict[str, Kind] = {
     **{f"{kind.replace(' ', '')}key": Kind.SECRET for kind in KEY_KINDS if len(kind) > 3},
 }
 """Names written as one word, with letters before them."""
-_GLUED_ENDS = tuple(sorted(GLUED, key=len, reverse=True))
+_GLUED_LENGTHS = sorted({len(name) for name in GLUED}, reverse=True)
 _GLUED_PAGING = tuple(word + "token" for word in PAGING)
 IN_URL = frozenset({"key", "code"})
 """Names of parameters that are secrets in a URL, when they are long."""
@@ -123,8 +134,10 @@ HEADINGS = frozenset(
 ) - {"token", "authorization", "authentication", "bearer", "jwt", "keyfile"}
 """Headings, too: "Session: Opening" is one when a word follows."""
 FIELD_TYPES = word_set(_RULES["pairs"]["field_types"])
-PAIR_NAMES = word_set(_RULES["pairs"]["names"])
-PAIR_VALUES = word_set(_RULES["pairs"]["values"])
+PAIR_NAMES = frozenset(map(squash, word_set(_RULES["pairs"]["names"])))
+PAIR_VALUES = frozenset(map(squash, word_set(_RULES["pairs"]["values"])))
+NEVER_VALUES = word_set(_RULES["pairs"]["never_values"])
+"""Fields beside the name of a secret that hold something else: an id, a time, an address."""
 PROSE_PAIR_VALUES = word_set(_RULES["pairs"]["values_unless_prose"])
 ANSWERS = word_set(_RULES["pairs"]["values_of_questions"])
 IN_OBJECTS: dict[str, frozenset[str]] = {
@@ -165,10 +178,14 @@ def _kind_in_latin(name: str) -> Kind:
             if words != camel and (kind := _kind_of_words(words)):
                 break
     if kind is Kind.HARMLESS and camel and not _tells_about(camel):
-        glued = squash(name)
-        if glued.endswith(_GLUED_ENDS) and not glued.endswith(_GLUED_PAGING):
-            kind = next(GLUED[end] for end in _GLUED_ENDS if glued.endswith(end))
+        kind = _kind_of_glued(squash(name))
     return kind
+
+
+def _kind_of_glued(name: str) -> Kind:
+    """The kind of a name that ends in one of a secret, without anything between."""
+    end = next((name[-length:] for length in _GLUED_LENGTHS if name[-length:] in GLUED), None)
+    return Kind.HARMLESS if end is None or name.endswith(_GLUED_PAGING) else GLUED[end]
 
 
 def _tells_about(words: list[str]) -> bool:
@@ -184,7 +201,7 @@ for _phrase in _PHRASES:
 @lru_cache(20_000)
 def words_before(name: str) -> int:
     """How many words before such a word may make a secret's name of it: ``API key``, ``mot de passe``."""
-    words = words_of(name)
+    words = _SEPARATED.findall(spelled(name))
     return _MAX_BEFORE.get(words[-1], 1) if words else 1
 
 
@@ -270,14 +287,11 @@ MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp"})
 @cache  # each run makes several redactors, and each error message one
 def stems() -> tuple[str, ...]:
     """Lower-case words such that every name of a secret contains one, but for ``MOSTLY_OTHER_WORDS``."""
-    words = {_stem(name) for name in [*NAMES, *(name.lower() for name in OTHER_LANGUAGES)]}
-    for name in OTHER_LANGUAGES:
+    made = set(map(spelled, compounds.STEMS))
+    words = {_stem(name) for name in [*(NAMES.keys() - made), *(name.lower() for name in OTHER_LANGUAGES)]}
+    for name in {*map(_stem, OTHER_LANGUAGES), *compounds.STEMS.values()}:
         cases = (name, name.capitalize(), name.upper())
-        words |= {
-            _stem(spelled(name)),
-            squash(name),
-            *(_stem(in_latin(case).lower()) for case in cases),
-        }
+        words |= {name.lower(), spelled(name), squash(name), *(in_latin(case).lower() for case in cases)}
     words -= MOSTLY_OTHER_WORDS
     return tuple(sorted(word for word in words if words.isdisjoint(_parts(word))))
 

@@ -24,6 +24,9 @@ from .names import (
     squash,
     words_of,
 )
+from .names import (
+    kind_of as kind_of_name,
+)
 
 _KEY_CHARS = 128
 """Maximum characters of a key that can mark a name/value pair."""
@@ -106,7 +109,8 @@ _HOLDING = frozenset({"value", "text", "answer"})
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:
     """The kind of the name in an object that stands in the place of one: ``{"field": {"label": "Door code"}, …}``."""
     for key, inner in islice(name.items(), _NAMES_WITHIN):
-        if isinstance(inner, str) and role(key) in ("name", "text") and (kind := kind_of(inner)):
+        is_name = role(key) in ("name", "text") or len(name) == 1
+        if is_name and isinstance(inner, str) and (kind := kind_of(inner)):
             return kind
     return Kind.HARMLESS
 
@@ -120,13 +124,21 @@ def is_paired(roles: Iterable[str]) -> bool:
 @lru_cache(20_000)
 def secrets_in_object(name: str) -> frozenset[str]:
     """The names that are those of secrets in an object of that name only."""
-    return IN_OBJECTS.get(squash(name), frozenset()) if len(name) <= _NAME_CHARS else frozenset()
+    if len(name) > _NAME_CHARS:
+        return frozenset()
+    plurals = (word for word in ("keys", "codes") if kind_of_name(f"{name} {word}") is Kind.SECRET)
+    return IN_OBJECTS.get(squash(name), frozenset()).union(plurals)
 
 
 @lru_cache(20_000)
 def has_key_that_names(name: str) -> bool:
     """Whether a "key" in an object of that name names something."""
     return squash(name) in KEYS_THAT_NAME if len(name) <= _NAME_CHARS else False
+
+
+def is_card(names: Iterable[str]) -> bool:
+    """Whether an object with fields of these names describes a payment card."""
+    return any(name[:3].lower() == "exp" or name[:2].lower() == "cv" for name in names)
 
 
 def are_cells(names: Sequence[str]) -> bool:
@@ -214,3 +226,19 @@ def _is_beside(value: Json, kind_of: KindOf, *, is_two: bool) -> bool:
         and _HEADER_NAME.fullmatch(value) is None
         and not re.fullmatch(r"[A-Za-z_]+\d{0,2}", value)
     )
+
+
+def may_be_table(lists: int, value: dict[str, Json]) -> bool:
+    """Whether one of so many lists in an object may name the columns of another."""
+    return lists > 1 or (lists == 1 and not TABLE_HEADS.isdisjoint(value))
+
+
+def are_columns(value: list[Json], kinds: list[Kind]) -> bool:
+    """Whether a list holds a list of cells for each column, and not for each row."""
+    lengths = {len(cells) if isinstance(cells, list) else 0 for cells in value}
+    return len(value) == len(kinds) and len(lengths) == 1 and lengths.isdisjoint({0, len(kinds)})
+
+
+def names_a_value(value: dict[str, Json]) -> bool:
+    """Whether a "key" in the object names the value beside it."""
+    return any(role(key) == "value" for key in value)

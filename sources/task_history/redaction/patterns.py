@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from . import names
+from . import compounds, names
 from .names import words_of
 from .rules import rules
 
@@ -49,6 +49,11 @@ WEBHOOK_SIGNS = (
     "victorops",
     "zapikey",
     "pagerduty",
+    "/push/",
+    "/ping/",
+    "heartbeat",
+    "trigger",
+    "incoming",
 )
 """In a text with none of these, in lower case, WEBHOOK matches nowhere."""
 WEBHOOK = re.compile(
@@ -120,8 +125,17 @@ FLAG = re.compile(
     rf"(?P<value>{_SCHEMED}[^\s\"'<-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
 XML = re.compile(
-    r"<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+    r"<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?!@)(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
 )
+_VALUE_TAG = rf"<(?:[\w-]{{1,64}}:)?(?:{_VALUES}|v|string|text|plaintext|data|content)(?:\s[^<>]{{0,200}})?>"
+XML_CHILD = re.compile(
+    rf"(?i)<(?P<name>[^\W\d][^\s<>/=\"'!?]{{0,512}}+)(?:\s[^<>]{{0,2000}})?>\s{{0,40}}{_VALUE_TAG}(?P<value>[^<]+)"
+)
+"""``<AdministratorPassword><Value>…``"""
+LABELLED = re.compile(
+    r">\s{0,40}(?P<name>[^\W\d_][^<>\r\n]{2,47})</[^<>]{1,64}>(?:\s{0,80}</?[^<>]{1,200}>){1,4}\s{0,80}(?P<strong>[^\s<>]{6,400})\s{0,80}(?=<)"
+)
+"""``<span>Password</span><span>…``"""
 _LT, _GT = (
     rf"(?:&(?:amp;){{0,3}}(?:{name}t|#{ord(sign)}|#x{ord(sign):x});|\\{{1,16}}(?:u00|x){ord(sign):x}|%(?:25){{0,3}}{ord(sign):x})"
     for name, sign in (("l", "<"), ("g", ">"))
@@ -145,7 +159,8 @@ TAG = re.compile(
     r"(?:\s{0,8}+=\s{0,8}+(?:\"[^\"<>]{0,2000}+\"|'[^'<>]{0,2000}+'|[^\s\"'<>=]{1,400}+))?+){1,40}+)"
 )
 ELEMENT_TEXT = re.compile(
-    r"\s{0,8}>(?:<!\[CDATA\[(?P<cdata>[^<\]]{1,4000}+)\]\]>|(?P<value>[^<]{1,4000}+))(?=</)"
+    rf"\s{{0,8}}>(?:\s{{0,40}}{_VALUE_TAG})?"
+    r"(?:<!\[CDATA\[(?P<cdata>[^<\]]{1,4000}+)\]\]>|(?P<value>[^<]{1,4000}+))(?=</)"
 )
 ATTRIBUTE = re.compile(
     r"(?P<name>[\w:.@-]{1,64}+)\s{0,8}=\s{0,8}(?P<sign>[\"'])?(?P<value>(?(sign)[^\"'<>]*+|[^\s\"'<>=]++))"
@@ -177,7 +192,8 @@ def _argument_of(rule: dict[str, Any]) -> re.Pattern[str]:
         return re.compile(
             rf"(?:[ \t]+-[^\s]{{1,40}})*+(?:[ \t]+[^\s|;&-][^\s|;&]*){{{before}}}[ \t]+(?![-/]){_VALUE}"
         )
-    return re.compile(rf"(?<![\w-]){re.escape(rule['flag'])}{_GLUE[rule['glued']]}{_VALUE}")
+    flags = "|".join(map(re.escape, rule["flag"].split()))
+    return re.compile(rf"(?<![\w-])(?:{flags}){_GLUE[rule['glued']]}{_VALUE}")
 
 
 ARGUMENTS_OF_COMMANDS = {command: _argument_of(rule) for command, rule in COMMANDS.items()}
@@ -186,7 +202,7 @@ _COMMAND_WORD = rf"(?<![\w-])(?:{'|'.join(map(re.escape, sorted(COMMAND_WORDS)))
 ANY_COMMAND = re.compile(_COMMAND_WORD)
 """In a text with none of these, COMMAND matches nowhere."""
 _WORDS_BEFORE_WORDS = (
-    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|(?<![a-z])(?:identify|identified|net)(?![a-z])"
+    rf"{_COMMAND_WORD.translate(DIGITS_ALIKE)}|(?<![a-z])(?:identify|identified|net|wi-?fi)(?![a-z])|phrase"
 )
 WORDS_BEFORE_WORDS = re.compile(_WORDS_BEFORE_WORDS)
 """Words, in lower case, that may stand before a secret of letters alone without any sign or name."""
@@ -195,7 +211,8 @@ WORDS_BEFORE_SECRETS = re.compile(
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
     r"|(?<![a-z])(?:login|log|logged|hmac|lftp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
-    r"|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
+    r"|(?<![a-z])(?:m|sms|push|chip|photo)?tan(?![a-z])"
+    r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
 )
 """Words, in lower case, that may stand before a secret without any sign or name."""
 COMMAND_END = re.compile(r"[\n|;&]")
@@ -204,12 +221,12 @@ NEXT_TEXT = re.compile(r"[\s,]{0,200}(?P<open>\\{0,16}[\"'])")
 
 # Which of these to try when a text, in lower case, holds the sign.
 NAMED = (
-    *(("<", XML), ("<", XML_PAIR)),
+    *(("<", XML), ("<", XML_PAIR), ("<", XML_CHILD)),
     *(("[", LIST), ("--", FLAG), ("form-data", FORM), ("value", PAIR), ("(", TUPLE)),
 )
 
 # The rest of the word in which a stem stands.
-NAME_REST = re.compile(r"[\w.\-]*+")
+NAME_REST = re.compile(r"[\w.\-\u0900-\u0eff]*+")
 # What parts a name from the value that follows it. No blank is looked at twice.
 _QUOTE = r"\\{0,16}[\"'`]|%(?:25){0,3}2[27]|&(?:amp;){0,3}(?:quot|apos|#34|#39|#x22|#x27);"
 _COMMENT = r"/\*[^*]{0,200}+\*/"
@@ -219,13 +236,13 @@ _ELEMENT = r"</?(?:b|i|u|p|a|em|tt|br|td|dd|dt|code|span|strong|font|kbd|div)(?:
 PARTING = re.compile(
     rf"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>(?P<twice>\"\"(?!\"))|{_QUOTE})?\]?\*{{0,3}}+"
     rf"(?:\s++|%(?:25){{0,3}}20)*+(?:{_COMMENT}\s*+)?"
-    rf"(?P<sep>=>|->|[→⇒]|:=|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
+    rf"(?P<sep>=>|->|[→⇒]|:=|:-(?=[^\s{{}}]{{1,200}}\}})|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
     rf"(?:\*{{1,3}}+(?=[ \t]))?(?:[ \t\u00a0]|%(?:25){{0,3}}20|\+(?=%))*+(?:{_COMMENT}[ \t]*+)?(?:\r?\n[ \t]++)?"
     rf"(?:string\([0-9]{{1,9}}\)[ ]?|(?:{_ELEMENT}|&nbsp;){{1,3}})?"
     rf"(?:[ubrn](?=[\"']))?(?P<open>(?(twice)\"\"|(?:\"{{3}}|'{{3}}|{_QUOTE})))?"
 )
 # password: string = "…", @password nvarchar(50) = '…', as languages with types write it.
-_TYPES = r"n?(?:var)?char|(?:std::)?string|String|&(?:'static )?str|str|text|bytes|any|final|Optional\[str\]"
+_TYPES = r"n?(?:var)?char2?|VARCHAR2?|(?:std::)?string|String|&(?:'static )?str|str|text|bytes|any|final|Optional\[str\]"
 TYPED = re.compile(
     rf"(?:[ ]{{0,2}}:[ ]{{0,2}}|[ ]|\[\][ ]?)(?:(?:{_TYPES})\??(?:\([0-9max]{{1,9}}\))?)?[ ]{{0,2}}:?=[ ]{{0,2}}"
     r"[NLubr]?(?P<open>[\"'])(?P<value>(?:(?!(?P=open))[^\\\r\n]|\\.){1,400})"
@@ -261,21 +278,45 @@ NEXT_LINE = re.compile(r"\s++")
 DEFAULT = re.compile(
     r"[^\r\n;]{1,80}?(?:\?\?|\|\||\?:|\bor\b|,)[ ]{0,4}[bfru]?[\"'`](?P<value>[^\"'`\r\n]{6,200})[\"'`]"
 )
+# crypt('…'): what code makes of a text, not where it looks for one.
+CONVERTED = re.compile(
+    r"(?i)(?:\w{0,20}(?:crypt|hash|md5|sha[0-9]{1,3}|base64|b64|encode|escape|quote|secure)\w{0,20}|password|to_?string|str|bytes|"
+    r"String|Buffer\.from|trim|format|b)\(\s?[bfru]?[\"'`](?P<value>[^\"'`\r\n]{4,400})[\"'`]"
+)
+# The arguments of what connects, signs in, encrypts or takes a secret.
+CALL = re.compile(
+    r"(?i)(?<![A-Za-z0-9])(?:[\w.:>$-]{0,60})(?:connect|login|log_in|sign|signin|verify|fernet|cipher\w?|crypt|crypto|hmac|jwt|auth|authenticate"
+    r"|credentials?|secret|token|password|passwd|apikey|api_key|bearer|pdo|mysqli|client)\(\s?(?P<arguments>[^\r\n]{1,400})"
+)
+LITERAL = re.compile(
+    r"(?<![\w\"'])[bru]?(?P<sign>[\"'])(?P<value>(?:(?!(?P=sign))[^\\\r\n]){0,400})(?P=sign)"
+    r"(?P<key>\s?(?:=>|[:\]]))?"
+)
 # What TYPED, PARTING and SAYING begin with: a sign, or a word with a digit.
 FOLLOWED = re.compile(
     rf"\s*+(?:(?:is|was|provided|used|{_TYPES.lower()})(?![a-z])\??:?\s*+)?(?:[^\w\s.,!?]|[^\s0-9]*+[0-9])"
 )
-# Names of several words, from the first on.
-PHRASE = re.compile(
-    "|".join(
-        re.escape(name).replace(r"\ ", "[ _'’-]")
-        for name in sorted(
-            {name for name in names.NAMES if " " in name} | {f"{kind} key" for kind in names.KEY_KINDS},
-            key=len,
-            reverse=True,
-        )
+_PHRASES: dict[str, list[str]] = {}
+for _phrase in names.PHRASES:
+    _PHRASES.setdefault(_phrase.split()[0], []).append(_phrase)
+PHRASES = {
+    first: re.compile(
+        "|".join(re.escape(name).replace(r"\ ", "[ _'’-]") for name in sorted(phrases, key=len, reverse=True))
     )
-)
+    for first, phrases in _PHRASES.items()
+}
+"""Names of several words, from the first on, by the first."""
+_FIRST_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0eff])*+")
+
+
+def end_of_phrase(lower: str, start: int) -> int:
+    """The end of a name of several words that begins at the position; 0 where none does."""
+    word = _FIRST_WORD.match(lower, start)
+    phrases = PHRASES.get(word[0]) if word else None
+    phrase = phrases.match(lower, start) if phrases else None
+    return phrase.end() if phrase else 0
+
+
 # Between types and in the flow of data such signs part names from other names.
 ALSO_BETWEEN_NAMES = frozenset({"->", "→", "⇒", "::"})
 # … or, in prose: password 'hunter2', API key provided (abc123).
@@ -343,6 +384,6 @@ NAMED_FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" in p
 
 # 您的验证码是123456, 認証コードは123456です: languages that do not separate words.
 UNPARTED = re.compile(
-    rf"(?:{'|'.join(name for name in names.OTHER_LANGUAGES if not name[0].isspace() and ord(name[0]) > 0x2E80)})"
+    rf"(?:{'|'.join(name for name in (*names.OTHER_LANGUAGES, *compounds.STEMS) if ord(name[0]) > 0x2E80)})"
     r"[是为為はが은는이가：:、]{0,2}[ ]?[「『\[【(]?(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"
 )

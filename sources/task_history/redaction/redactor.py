@@ -13,10 +13,11 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
-from . import pairs, patterns, shapes
+from . import neighbours, pairs, patterns, shapes
 from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
@@ -170,7 +171,7 @@ class _Pass(DocumentPass):
             kind = self._kind(name) or given.get(name, Kind.HARMLESS)
             if pair and not kind and name != named_by:
                 kind = self._kind_beside(pair, name, inner)
-            elif kind is Kind.IF_RANDOM and is_random(inner) and _names_a_value(value):
+            elif kind is Kind.IF_RANDOM and is_random(inner) and pairs.names_a_value(value):
                 kind = Kind.HARMLESS
             if kind:
                 kept = self.under(kind, inner, depth)
@@ -184,9 +185,10 @@ class _Pass(DocumentPass):
             if len(self._plain_objects) >= _SHAPES_KEPT:
                 self._plain_objects.clear()
             self._plain_objects.add(names)
-        if _may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
+        if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
             return tabled
-        return new if is_changed else value
+        result = new if is_changed else value
+        return result if pair else self._neighbours(value, result)
 
     def _named_value(self, name: str, value: Json, depth: int) -> Json:
         """Redacts a value whose own name is not that of a secret."""
@@ -198,6 +200,8 @@ class _Pass(DocumentPass):
         """The kinds of fields that another field of the object tells: those of a key, and of a spreadsheet's cells."""
         if "kty" in value:
             return dict.fromkeys(pairs.JSON_WEB_KEY, Kind.SECRET)
+        if "number" in value and pairs.is_card(names) and is_secret_in_object("number", value["number"]):
+            return {"number": Kind.SECRET}
         return pairs.sheet_kinds(value, self._kind_of_value) if pairs.are_cells(names) else {}
 
     def _object_of(self, name: str, value: dict[str, Json], depth: int) -> Json:
@@ -218,7 +222,12 @@ class _Pass(DocumentPass):
         """Whether none of the names is a secret's or holds one, or says what stands under another."""
         if not all(name in self._sound_names and not self._kind(name) for name in names):
             return False
-        if "kty" in names or pairs.are_cells(names) or pairs.is_paired(map(pairs.role, names)):
+        if (
+            "kty" in names
+            or pairs.is_card(names)
+            or pairs.are_cells(names)
+            or pairs.is_paired(map(pairs.role, names))
+        ):
             return False
         if any(pairs.secrets_in_object(name) or pairs.has_key_that_names(name) for name in names):
             return False
@@ -228,6 +237,7 @@ class _Pass(DocumentPass):
         """Redacts an object whose names say nothing, which most objects are."""
         new = None
         lists = 0
+        tellings = self.tellings
         for name, inner in value.items():
             kind = type(inner)
             lists += kind is list
@@ -237,7 +247,16 @@ class _Pass(DocumentPass):
                 new[name] = kept
         if lists > 1 and (tabled := self._table(value, new or value)) is not (new or value):
             return tabled
-        return new or value
+        return new or value if tellings == self.tellings else self._neighbours(value, new or value)
+
+    def _neighbours(self, value: dict[str, Json], new: dict[str, Json]) -> dict[str, Json]:
+        """Redacts values beside the name of a secret where the fields do not say which is which."""
+        cut = neighbours.delimited_rows(value, self._kind_of_value, self._is_secret)
+        cut |= neighbours.bound_values(value, self._kind_of_value, self._is_secret)
+        cut |= neighbours.secrets_beside_names(value, self._kind_of_value)
+        cut = {name: kept for name, kept in cut.items() if new[name] == value[name]}
+        self.count += len(cut)
+        return {**new, **cut} if cut else new
 
     def _kind_beside(self, pair: Kind, name: str, value: Json) -> Kind:
         """The kind of a value in an object that holds the name of a secret as another value."""
@@ -271,7 +290,7 @@ class _Pass(DocumentPass):
                 )
                 if is_parallel and pairs.role(name) in ("value", "text"):
                     result[new_name] = self._row(inner, kinds)
-                elif _are_columns(inner, kinds):
+                elif pairs.are_columns(inner, kinds):
                     columns = zip(kinds, inner, strict=True)
                     result[new_name] = _unless_same(
                         inner, [self._column(kind, cells) for kind, cells in columns]
@@ -327,25 +346,38 @@ class _Pass(DocumentPass):
         if value and all(
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         ):
-            kinds = pairs.column_kinds(value[0], self._kind_of_value)
-            if kinds is None or len(value) < 2 or set(kinds) <= {Kind.HARMLESS, Kind.IF_RANDOM}:
-                return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
-            if not any(pairs.is_secret_text(cell) for cell in value[0]):
+            kinds = pairs.column_kinds(value[0], self._kind_of_value) or []
+            is_table = len(value) > 1 and not set(kinds) <= {Kind.HARMLESS, Kind.IF_RANDOM}
+            if is_table and not any(map(pairs.is_secret_text, value[0])):
                 return self._rows(value, kinds, depth)
-            return _unless_same(value, [self._named(pair[0], pair, depth + 1) for pair in value])
+            new = [self._named(pair[0], pair, depth + 1) for pair in value]
+            self._behind_names(value, new)
+            return _unless_same(value, new)
         if len(value) > 1 and isinstance(value[0], list) and len(value[0]) > 1:
-            kinds = pairs.column_kinds(value[0], self._kind_of_value)
-            if kinds is not None:
-                return self._rows(value, kinds, depth)
+            columns = pairs.column_kinds(value[0], self._kind_of_value)
+            if columns is not None:
+                return self._rows(value, columns, depth)
         if len(value) >= _MIN_BYTES and type(value[0]) is int and self._are_secret_bytes(value, depth):
             self.count += 1
             return [MARK]
+        tellings = self.tellings
         new = [self.value(inner, depth) for inner in value]
+        if tellings != self.tellings:
+            self._behind_names(value, new)
         if value and isinstance(value[0], str):
             self._strings(value, new)
-        elif value and (columns := pairs.first_row_kinds(value, self._kind_of_value)):
-            new[1:] = [self._row_of_names(columns, row) for row in new[1:]]
+        elif value and (first := pairs.first_row_kinds(value, self._kind_of_value)):
+            new[1:] = [self._row_of_names(first, row) for row in new[1:]]
         return _unless_same(value, new)
+
+    def _behind_names(self, value: list[Json], new: list[Json]) -> None:
+        """Redacts, in ``new``, items of a list that stand behind the name of a secret."""
+        for index, place, text in neighbours.secrets_behind_names(value, self._kind_of_value):
+            kept: Any = new[index]
+            if kept[place] == value[index][place]:
+                new[index] = kept = kept.copy()
+                kept[place] = text
+                self.count += 1
 
     def _row_of_names(self, columns: dict[str, Kind], row: Json) -> Json:
         if not isinstance(row, dict):
@@ -418,18 +450,3 @@ class _Pass(DocumentPass):
 
 def _unless_same(value: list[Json], new: list[Json]) -> list[Json]:
     return value if all(a is b for a, b in zip(new, value, strict=True)) else new
-
-
-def _may_be_table(lists: int, value: dict[str, Json]) -> bool:
-    return lists > 1 or (lists == 1 and not pairs.TABLE_HEADS.isdisjoint(value))
-
-
-def _are_columns(value: list[Json], kinds: list[Kind]) -> bool:
-    """Whether a list holds a list of cells for each column, and not for each row."""
-    lengths = {len(cells) if isinstance(cells, list) else 0 for cells in value}
-    return len(value) == len(kinds) and len(lengths) == 1 and lengths.isdisjoint({0, len(kinds)})
-
-
-def _names_a_value(value: dict[str, Json]) -> bool:
-    """Whether a "key" in the object names the value beside it."""
-    return any(pairs.role(key) == "value" for key in value)

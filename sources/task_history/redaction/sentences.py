@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
+from . import compounds
 from .edits import Span
 from .judging import FAMILIAR, is_ordinary
 from .lookalikes import in_latin
-from .names import words_of
+from .names import spelled, words_of
 from .rules import rules, word_set
 
 _WORDS = rules("words")
@@ -21,12 +23,13 @@ def _written(words: Iterable[str]) -> list[str]:
 
 _COPULAS = "|".join(map(re.escape, _written(word_set(_WORDS["copulas"]))))
 _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
-_NUMERIC = word_set(_WORDS["names_of_digits"])
+_NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.THINGS))
 """Words of names whose secrets are a few digits."""
+_NUMERIC_ENDS = tuple(word for word in _NUMERIC if len(word) >= 4 or not word.isascii())
 _BEHIND = re.compile(
     rf"[\"'`]?,?(?:[ ]\([^()\r\n]{{1,40}}\)|[ _'’-](?!(?:{_COPULAS})[ ])[^\W\d_]{{1,15}}+(?=[\s,:=：_'’-]),?){{0,5}}+"
     rf"(?:[ ]?[:=：][ ]?|[ ][-–—][ ]|[ ](?:{_COPULAS})[ ]?:?[ ])[ ]?"
-    r"(?P<open>[\"'`*«“]{0,2})(?P<value>[^\s\"'`()«»“”<>]{4,200})"
+    r"(?P<open>[\"'`*«“„]{0,2})[ \u00a0]?(?P<value>[^\s\"'`()«»“”<>]{4,200})"
     r"|[ ](?:(?:local|remote|text|plain|ascii-text)[ ])?(?P<plain>[^\s\"'`()«»“”<>]{4,200})"
 )
 _BEFORE = re.compile(
@@ -45,8 +48,19 @@ _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
     r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
-    r"|[A-Z]{2,6}-?\d[\d.]{0,4}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
+    r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
+    r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
 )
+
+
+_CIPHER = re.compile(
+    r"(?i)(?:aes|des|3des|sha|rsa|md|hmac|rs|es|hs|ps|pbkdf|argon|utf|iso|tls|ssl|ecdsa|ed|chacha|blake)[-_/]?\w{0,5}(?:[-_/]\w{1,12}){0,4}"
+)
+
+
+def is_cipher(value: str) -> bool:
+    """Whether a text is the name of a cipher, a hash or an encoding, such as ``aes-256-gcm``."""
+    return len(value) <= 40 and _CIPHER.fullmatch(value) is not None
 
 
 def is_path_or_id(value: str) -> bool:
@@ -66,7 +80,9 @@ def is_strong(value: str) -> bool:
 def _is_secret(name: str, value: str) -> bool:
     value = _BEFORE_DIGITS.sub("", value)
     if value.isascii() and value.isdigit():
-        return 4 <= len(value) <= 8 and not _NUMERIC.isdisjoint(words_of(name))
+        words = words_of(name)
+        is_numeric = not _NUMERIC.isdisjoint(words) or any(word.endswith(_NUMERIC_ENDS) for word in words)
+        return 4 <= len(value) <= 8 and is_numeric
     return is_strong(value)
 
 
@@ -82,6 +98,61 @@ def secret_behind(text: str, name: str, position: int) -> Span | None:
     if not _is_secret(around, value) or (part == "plain" and value.isdigit()):
         return None
     return begin, begin + len(value)
+
+
+_RANDOM_BEHIND = re.compile(
+    r"[^\r\n.!?;=]{0,140}?(?<![\w/.:=@#-])(?P<value>[A-Za-z0-9_-]{20,200})(?![\w/.:@-])"
+)
+_ANSWERED = re.compile(r"[^?\r\n]{0,60}\?[\"'”]?\s{1,4}(?P<answer>[^\r\n?]{6,120})")
+_KINDS = (str.islower, str.isupper, str.isdigit)
+_JUMBLED = 0.4
+"""Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
+
+
+def is_jumbled(value: str) -> bool:
+    """Whether small letters, capitals and digits mix in a text as they do at random, and not as words do."""
+    kinds = [next((kind for kind in _KINDS if kind(letter)), None) for letter in value if letter.isalnum()]
+    if not set(_KINDS) <= set(kinds):
+        return False
+    changes = sum(one is not other for one, other in pairwise(kinds))
+    return changes >= _JUMBLED * (len(kinds) - 1)
+
+
+def random_behind(text: str, position: int) -> Span | None:
+    """The span of a long random word behind a name in the same sentence, whatever stands between."""
+    match = _RANDOM_BEHIND.match(text, position)
+    return match.span("value") if match and is_jumbled(match["value"]) else None
+
+
+def strong_word(text: str, begin: int, end: int) -> Span | None:
+    """The span of the first word in a part of a text that looks like a password, and like no number of a ticket."""
+    for word in _WORD.finditer(text, begin, end):
+        value = word[0].rstrip(".,;:?)\"'”")
+        is_password = value.lower() != value != value.upper() or _SIGN_WITHIN.search(value)
+        if is_password and is_strong(value):
+            return word.start(), word.start() + len(value)
+    return None
+
+
+_WORD = re.compile(r"[^\s\"'“(]{6,64}")
+
+
+def secret_answered(text: str, position: int) -> Span | None:
+    """The span of a secret in the answer to a question for one: ``your password?\\n… it is …``."""
+    match = _ANSWERED.match(text, position)
+    return strong_word(text, *match.span("answer")) if match else None
+
+
+_PHRASE_WORDS = 4
+_NO_PASSPHRASE = (
+    word_set(_WORDS["reports"]) | word_set(_WORDS["messages"]) | word_set(_WORDS["no_passphrase"])
+)
+
+
+def is_passphrase(text: str) -> bool:
+    """Whether a text is words that no sentence joins, as in a passphrase."""
+    words = re.split("[ -]", text)
+    return len(words) >= _PHRASE_WORDS and _NO_PASSPHRASE.isdisjoint(words)
 
 
 def secret_before(text: str, name: str, start: int) -> Span | None:

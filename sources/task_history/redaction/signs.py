@@ -12,7 +12,8 @@ from .judging import REPORTING, is_mixed, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
-from .sentences import is_strong
+from .neighbours import kind_of_label
+from .sentences import is_cipher, is_passphrase, is_strong
 from .values import closing
 
 _NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
@@ -41,6 +42,8 @@ class SignPass:
         if "Private-Lines" in draft.telling:
             draft.cut(shapes.putty_keys(draft.text))
         self._commands(draft)
+        if "(" in draft.text and ("'" in draft.text or '"' in draft.text):
+            draft.cut(_in_calls(draft.text))
         signs = f"{draft.telling}{draft.telling_lower}"
         signs = signs if signs.isascii() else signs + in_latin(signs)
         if patterns.ANY_FORM.search(signs):
@@ -61,6 +64,8 @@ class SignPass:
                 draft.cut(self._in_form(draft.text, pattern))
         if "<" in lower and "=" in lower:
             draft.cut(self._attributes(draft.text))
+        if "</" in lower:
+            draft.cut(self._labelled(draft.text))
         if "3c" in lower or "lt;" in lower or "#60;" in lower:
             for pattern in (patterns.ESCAPED_XML, patterns.ESCAPED_XML_PAIR):
                 draft.cut(self._after_signs(draft.text, pattern))
@@ -95,6 +100,15 @@ class SignPass:
             if value[part] and self._is_secret(kind, value[part]):
                 yield value.span(part)
 
+    def _labelled(self, text: str) -> Iterator[Span]:
+        """``<dt>Password</dt><dd>…</dd>``: the text of an element behind that of one that names it."""
+        position = 0
+        while match := patterns.LABELLED.search(text, position):
+            position = match.end("name")
+            if kind_of_label(match["name"], self._kind_of_value) and is_strong(match["strong"]):
+                yield match.span("strong")
+                position = match.end()
+
     def _after_signs(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
         for match in pattern.finditer(text):
             value = match["value"]
@@ -112,6 +126,9 @@ class SignPass:
             if "strong" in given:
                 if is_strong(match["strong"].rstrip(".,;:")):
                     yield match.start("strong"), match.start("strong") + len(match["strong"].rstrip(".,;:"))
+            elif "words" in given:
+                if is_passphrase(match["words"]):
+                    yield match.span("words")
             elif "mixed" in given:
                 if is_mixed(match["mixed"]):
                     yield match.span("mixed")
@@ -133,3 +150,20 @@ class SignPass:
                 if self._is_secret(self._kind(name), text[begin:end]):
                     yield begin, end
                 name = None
+
+
+def _in_calls(text: str) -> Iterator[Span]:
+    """``jwt.sign(payload, '…')``: what looks like a secret among the arguments of what signs in or encrypts."""
+    for call in patterns.CALL.finditer(text):
+        begin, end = call.span("arguments")
+        depth = 1
+        position = begin
+        while position < end and depth:
+            if literal := patterns.LITERAL.match(text, position, end):
+                value = literal["value"]
+                if not literal["key"] and " " not in value and is_strong(value) and not is_cipher(value):
+                    yield literal.span("value")
+                position = literal.end()
+                continue
+            depth += {"(": 1, ")": -1}.get(text[position], 0)
+            position += 1

@@ -160,4 +160,25 @@ def secrets_in_inserts(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
             at = following.end() - 1
 
 
+def secrets_in_copies(text: str, kind_of: Callable[[str], Kind], is_secret: Judge) -> Iterator[Span]:
+    """Spans of the values that PostgreSQL's ``COPY … (names) FROM stdin`` gives columns with a secret name."""
+    for copy in _COPY.finditer(text):
+        kinds = [kind_of(name.strip(' "')) for name in copy["names"].split(",")]
+        begin = copy.end()
+        while any(kinds) and begin < len(text) and not text.startswith("\\.", begin):
+            end = text.find("\n", begin)
+            end = len(text) if end < 0 else end
+            cells = list(_spans(text, begin, "\t"))
+            if len(cells) == len(kinds):
+                for kind, cell in zip(kinds, cells, strict=True):
+                    value = text[slice(*cell)]
+                    if kind and value not in ("", "\\N") and is_secret(kind, value):
+                        yield cell
+            begin = end + 1
+
+
+# https://www.postgresql.org/docs/current/sql-copy.html
+_COPY = re.compile(
+    r"(?i)\bcopy\s{1,9}[\w.\"]{1,200}\s{0,9}\((?P<names>[\w\s,\"]{1,4000})\)\s{1,9}from\s{1,9}stdin[^\r\n]{0,100}\r?\n"
+)
 _NEXT_ROW = re.compile(r"\)\s{0,200}+,\s{0,200}+\(")

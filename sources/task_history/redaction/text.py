@@ -9,14 +9,23 @@ from collections.abc import Iterator
 from . import patterns, shapes
 from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
-from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, unescapes
+from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .folding import folded, folds
 from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_reference
 from .known_secrets import KnownSecrets
 from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
-from .sentences import BEFORE_CHARS, BEHIND_CHARS, is_path_or_id, is_strong, secret_before, secret_behind
+from .sentences import (
+    BEFORE_CHARS,
+    BEHIND_CHARS,
+    is_path_or_id,
+    is_strong,
+    random_behind,
+    secret_answered,
+    secret_before,
+    secret_behind,
+)
 from .signs import SignPass
-from .tables import secrets_in_columns, secrets_in_inserts, secrets_in_markup
+from .tables import secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
 from .vocabulary import FEW_WORDS
 
@@ -36,6 +45,8 @@ class TextPass(SignPass):
         self._own = known.own
         self._vocabulary = known.vocabulary
         self.count = 0
+        self.tellings = 0
+        """Texts so far in which words may tell of a secret."""
 
     def decoded_edits(self, text: str, depth: int) -> list[Edit]:
         """The replacements in a text that was decoded, JSON in it included."""
@@ -44,7 +55,11 @@ class TextPass(SignPass):
     def plain(self, text: str, depth: int) -> list[Edit]:
         """The replacements that redact a text that is not JSON."""
         telling = self._vocabulary.telling(text)
+        self.tellings += bool(telling)
         own = self._own.edits(text)
+        if text[2:3] in (" ", ":") and text[2] == text[5:6] == text[8:9] and self._is_spaced_hex(text, depth):
+            self.count += 1
+            return [Edit(0, len(text))]
         if not own and (not telling or FAMILIAR.fullmatch(text)):
             return []
         if not own and _is_only_words(text, telling):
@@ -104,6 +119,14 @@ class TextPass(SignPass):
                 yield span
             self.count = before
 
+    def _is_spaced_hex(self, text: str, depth: int) -> bool:
+        """Whether a text is hexadecimal digits in pairs in which a secret is encoded."""
+        decoded = spaced_hex(text)
+        before = self.count
+        is_secret = decoded is not None and bool(self.decoded_edits(decoded, depth))
+        self.count = before
+        return is_secret
+
     def _cut_all(self, draft: Draft, depth: int) -> None:
         if not (draft.text.isalnum() and draft.text.isascii()):
             if self._stems.may_begin(draft.telling_lower):
@@ -124,6 +147,8 @@ class TextPass(SignPass):
             draft.cut(secrets_in_markup(draft.text, self._kind, self._is_secret))
         if "into" in draft.lower:
             draft.cut(secrets_in_inserts(draft.text, self._kind, self._is_secret))
+        if "stdin" in draft.lower:
+            draft.cut(secrets_in_copies(draft.text, self._kind, self._is_secret))
         if not draft.text.isascii():
             draft.cut(match.span("value") for match in patterns.UNPARTED.finditer(draft.text))
         self.cut_named_at_signs(draft)
@@ -155,8 +180,8 @@ class TextPass(SignPass):
                 continue
             start = _name_start(text, stem.start(), done)
             position = _name_end(text, stem.end())
-            if phrase := patterns.PHRASE.match(lower, start):
-                position = max(position, _name_end(text, phrase.end()))
+            if phrase_end := patterns.end_of_phrase(lower, start):
+                position = max(position, _name_end(text, phrase_end))
             end_of_name = position
             match = None
             span = None
@@ -207,6 +232,7 @@ class TextPass(SignPass):
         span = secret_behind(text, name, end)
         if span is None and (before := secret_before(text, name, start)) and before[0] >= done:
             span = before
+        span = span or random_behind(text, end) or secret_answered(text, end)
         return span if span and not text.startswith(MARK, span[0]) else None
 
     def _span_after(self, text: str, lower: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
@@ -239,7 +265,7 @@ class TextPass(SignPass):
 
     def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
         """The span of the secret that code takes where another is not set: ``get("TOKEN") or "…"``."""
-        default = patterns.DEFAULT.match(text, begin)
+        default = patterns.CONVERTED.match(text, begin) or patterns.DEFAULT.match(text, begin)
         return default.span("value") if default and is_strong(default["value"]) else None
 
     def _span_said(self, text: str, match: re.Match[str], start: int) -> tuple[int, int] | None:
@@ -319,7 +345,8 @@ def _letters(text: str) -> list[Edit]:
     return [
         edit
         for edit in folds(text)
-        if patterns.IN_NAMES.fullmatch(edit.new) and not (edit.new in (":", "=") and text[edit.begin] == "%")
+        if (patterns.IN_NAMES.fullmatch(edit.new) or edit.new.isalpha())
+        and not (edit.new in (":", "=") and text[edit.begin] == "%")
     ]
 
 
@@ -407,7 +434,9 @@ _STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 def _name_start(text: str, start: int, floor: int) -> int:
     floor = max(floor, start - _NAME_CHARS)
-    while start > floor and (text[start - 1].isalnum() or text[start - 1] in "_-."):
+    while start > floor and (
+        (letter := text[start - 1]).isalnum() or letter in "_-." or "\u0900" <= letter < "\u0f00"
+    ):
         start -= 1
     return start
 

@@ -27,6 +27,7 @@ _PHRASE_WORDS = 30
 _TUPLE = re.compile(
     r"\((?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')(?:,\s{0,9}(?:\"[^\"\r\n]{0,200}+\"|'[^'\r\n]{0,200}+')){1,9}\)"
 )
+_COMMAND = re.compile(r"\$\([^()\r\n]{1,80}\)")
 _OPENERS = {"}": "{", "]": "[", ")": "("}
 _MAX_CLOSERS = 32
 _OPENED_CHARS = 1_000
@@ -50,6 +51,8 @@ def value_span(text: str, lower: str, match: re.Match[str], start: int) -> tuple
         return begin, closing(text, match["open"], begin)
     if match["quote"] and text[begin : begin + 1] in ("{", "["):
         return begin, _structure_end(text, begin)
+    if text.startswith("$(", begin) and (command := _COMMAND.match(text, begin)):
+        return begin, command.end()
     name = lower[start : match.start()]
     if match["sep"][0] == ":" and (end := _indented_end(text, match, start)) > begin:
         return begin, end

@@ -18,7 +18,7 @@ _MAX_COLONS = 3
 FEW_WORDS = 8
 """Words that are looked for one by one."""
 _TELLING = re.compile(
-    r"[\\${}~\x00-\x1f]|&.*;|%[0-9A-Fa-f]{2}|://.*@|[A-Za-z0-9_+=-]{20}|[A-Za-z0-9_+=/-]{24}|\A/\Z|(?<!\w)--?[A-Za-z]|\A/[a-z]+:|eyJ|<<<"
+    r"[\\${}~\x00-\x1f]|&.*;|%[0-9A-Fa-f]{2}|://.*@|[:/][^\s/:@]{6,64}@|[A-Za-z0-9_+=-]{20}|[A-Za-z0-9_+=/-]{24}|\A/\Z|(?<!\w)--?[A-Za-z]|\A/[a-z]+:|eyJ|<<<"
 )
 """Signs of secrets that need no name: escapes, logins in addresses, runs that may be tokens, flags of commands."""
 _HEX_ID = re.compile(

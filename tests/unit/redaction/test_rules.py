@@ -9,9 +9,10 @@ import re
 import string
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
-from task_history.redaction import names, patterns
+from task_history.redaction import compounds, names, patterns
 from task_history.redaction.redactor import MARK, Redactor
 from task_history.redaction.rules import FOLDER, rules
 from tests.support.lines import for_each
@@ -98,6 +99,19 @@ FOREIGN = {
 def test_name_of_a_secret(name: str, ordinary: dict[str, Any]) -> None:
     """A secret under the name goes in structures and texts; the ordinary value under a name that is alike stays."""
     assert_goes_and_stays(spellings(name), ordinary)
+
+
+COMPOUNDS = rules("compounds")
+
+
+@for_each("line", COMPOUNDS.values(), ids=COMPOUNDS)
+def test_name_that_two_words_make(line: dict[str, Any]) -> None:
+    """A secret under each name that the line makes goes, and in a sentence, too; names that are alike stay."""
+    for name, _ in compounds.forms(line):
+        for field in (name, name.replace(" ", "_"), name.title().replace(" ", "")):
+            assert {field: MARK} == redacted({field: SECRET}), field
+        assert redacted(f"{name}: 482913") == f"{name}: {MARK}"
+    assert line["stays"] == redacted(line["stays"])
 
 
 @for_each("last_word", ["key", "code"])
@@ -212,8 +226,8 @@ def test_command(command: str) -> None:
     """The secret after the command's flag goes, in a line and in a list of arguments; the command that is alike stays."""
     rule = COMMANDS[command]
     glue = {"no": [" "], "may": [" ", ""], "only": [""]}[rule.get("glued", "no")]
-    for between in glue:
-        words = "word " * (rule["argument"] - 1) if "argument" in rule else f"-h host {rule['flag']}{between}"
+    for flag, between in product(rule.get("flag", "").split() or [""], glue):
+        words = "word " * (rule["argument"] - 1) if "argument" in rule else f"-h host {flag}{between}"
         given = f"{command} {words}{SECRET} more"
         assert given.replace(SECRET, MARK) == redacted(given)
         assert SECRET not in json.dumps(redacted(given.split(" ")))
@@ -299,7 +313,7 @@ def test_each_shape_has_a_source() -> None:
 
 def test_data_files_are_all_read() -> None:
     """No data file lies there unused."""
-    assert {"names", "languages", "words", "shapes", "commands", "forms"} == {
+    assert {"names", "compounds", "languages", "words", "shapes", "commands", "forms"} == {
         path.stem for path in FOLDER.iterdir()
     }
     assert patterns.COMMANDS is COMMANDS

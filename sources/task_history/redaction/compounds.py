@@ -1,0 +1,34 @@
+"""Names of secrets that two words make in other languages, such as ``code de vérification`` and ``Vahvistuskoodi``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .lookalikes import in_latin
+from .rules import rules
+
+_MIN_STEM_CHARS = 4
+"""Minimum Latin letters of a thing by which the name is found in text; shorter ones end many other words."""
+_RARE = frozenset({"kod"})
+
+
+def forms(line: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The names that a line of the data file makes, each with the thing in it."""
+    for thing in line["things"].split():
+        for purpose in line.get("of", "-").split():
+            for form in line["forms"]:
+                yield form.format(thing=thing, of=purpose.replace("_", " ")), thing
+
+
+def _stem(name: str, thing: str) -> str:
+    """The part of the name by which it is found in text: the thing, or all where that is too frequent."""
+    latin = in_latin(thing)
+    return thing if len(latin) >= _MIN_STEM_CHARS or latin in _RARE or not latin.isascii() else name
+
+
+STEMS = {name: _stem(name, thing) for line in rules("compounds").values() for name, thing in forms(line)}
+"""Each such name, and the part by which it is found."""
+
+THINGS = frozenset(thing for line in rules("compounds").values() for thing in line["things"].split())
+"""Words for codes, keys and tokens."""

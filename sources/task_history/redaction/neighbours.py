@@ -1,0 +1,191 @@
+"""Secrets beside their names in objects and lists whose fields do not say which is the name and which the value.
+
+``{"property": "encryption_key", "is": …}``, ``[{"text": "*Password*"}, {"text": …}]`` and
+``{"header": "user,password", "row": "bob,…"}``. Since the fields do not tell, a value has to look like a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from ..core.models import Json
+from .edits import MARK
+from .judging import Judge
+from .names import ABOUT, NEVER_VALUES, Kind, words_of
+from .pairs import KindOf
+from .sentences import is_strong, strong_word
+
+_FIELDS = 12
+"""Maximum fields of an object in which a name stands as a value."""
+_NAME_CHARS, _NAME_WORDS = 48, 5
+_VALUE_CHARS = 512
+_QUESTION_CHARS, _END_CHARS = 300, 3
+_ROW_CHARS = 4_000
+"""Maximum characters of a line of a table that stands as a text."""
+_KINDS = (Kind.SECRET, Kind.UNLESS_ORDINARY)
+"""Kinds of names that seldom name anything else."""
+_DECORATION = " \t\r\n:*_`#>-–—"
+_NAME = re.compile(r"[^\W\d_][\w .#-]{0,47}")
+_SIGNS = ",;|\t:"
+
+
+def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
+    """The kind of a text that is no more than the name of a secret, by its last words: the first may be of another."""
+    if not isinstance(text, str) or not 3 <= len(text) <= _NAME_CHARS:
+        return Kind.HARMLESS
+    label = text.strip(_DECORATION)
+    words = words_of(label)
+    if not words or len(words) > _NAME_WORDS or not kind_of(label):
+        return Kind.HARMLESS
+    kind = kind_of(" ".join(words[-2:]))
+    if len(words) > 1 and not kind_of(words[-1]) and kind_of(words[-2]):
+        return Kind.HARMLESS  # what is done with a secret: "password_reset"
+    return Kind.HARMLESS if kind is Kind.IF_RANDOM else kind
+
+
+def _may_hold(key: str) -> bool:
+    """Whether a field may hold a secret that another field names: not one that tells an id, a time, an address."""
+    words = words_of(key)
+    return not words or (words[-1] not in ABOUT and words[-1] not in NEVER_VALUES)
+
+
+def _is_secret(value: Json) -> bool:
+    return isinstance(value, str) and len(value) <= _VALUE_CHARS and " " not in value and is_strong(value)
+
+
+def secrets_beside_names(value: Mapping[str, Json], kind_of: KindOf) -> dict[str, Json]:
+    """The fields of an object that are secrets, or hold some, because another field is the name of one; redacted."""
+    if not 2 <= len(value) <= _FIELDS:
+        return {}
+    held = {key: cut for key, inner in value.items() if _may_hold(key) and (cut := _cut(inner)) is not inner}
+    if not held:
+        return {}
+    labels = [name for key, name in value.items() if key not in held and not kind_of(key)]
+    return held if any(kind_of_label(name, kind_of) in _KINDS for name in labels) else {}
+
+
+def _cut(value: Json) -> Json:
+    if isinstance(value, list) and len(value) <= _FIELDS and any(map(_is_secret, value)):
+        return [MARK if _is_secret(inner) else inner for inner in value]
+    return MARK if _is_secret(value) else value
+
+
+def _spoken(item: Json) -> tuple[int | str, str] | None:
+    """The text of an item of a list, and where in the item it stands: that of a message, or the second of two."""
+    if isinstance(item, list) and len(item) == 2 and isinstance(item[1], str):
+        return 1, item[1]
+    if isinstance(item, dict) and len(item) <= _FIELDS:
+        texts = [
+            (key, inner) for key, inner in item.items() if isinstance(inner, str) and key in _TEXT_FIELDS
+        ]
+        return texts[0] if len(texts) == 1 else None
+    return None
+
+
+_TEXT_FIELDS = frozenset(
+    {"text", "content", "value", "body", "label", "string", "t", "#text", "_", "plain_text", "msg", "message"}
+)
+
+
+def secrets_behind_names(items: list[Json], kind_of: KindOf) -> Iterator[tuple[int, int | str, str]]:
+    """The items of a list behind the name of a secret, or the question for one: index, place in the item, new text."""
+    spoken = [_spoken(item) for item in items]
+    for index, (before, value) in enumerate(pairwise(spoken), 1):
+        if before is None or value is None or before[0] != value[0]:
+            continue
+        place, text = value
+        if _is_secret(text):
+            if kind_of_label(before[1], kind_of):
+                yield index, place, MARK
+        elif (
+            "?" in before[1][-_END_CHARS:]
+            and _names_secret(before[1], kind_of)
+            and (span := strong_word(text, 0, len(text)))
+        ):
+            yield index, place, f"{text[: span[0]]}{MARK}{text[span[1] :]}"
+
+
+def _names_secret(question: str, kind_of: KindOf) -> bool:
+    words = words_of(question[:_QUESTION_CHARS])
+    kinds = [kind_of(word) for word in (*words, *map(" ".join, pairwise(words)))]
+    return any(kind not in (Kind.HARMLESS, Kind.IF_RANDOM) for kind in kinds)
+
+
+def delimited_rows(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -> dict[str, Json]:
+    """The fields of an object that are rows of a table as text, redacted, where another text names the columns."""
+    new: dict[str, Json] = {}
+    texts = {
+        key: inner for key, inner in value.items() if isinstance(inner, str) and len(inner) <= _ROW_CHARS
+    }
+    for head, names in texts.items():
+        for sign in _SIGNS:
+            columns = [name.strip(' "') for name in names.split(sign)]
+            if len(columns) < 2 or not all(map(_NAME.fullmatch, columns)):
+                continue
+            kinds = [kind_of(name) for name in columns]
+            if not any(kinds):
+                continue
+            for key, rows in value.items():
+                if (
+                    key != head
+                    and _may_hold(key)
+                    and (cut := _cut_rows(rows, sign, kinds, is_secret)) is not rows
+                ):
+                    new[key] = cut
+    return new
+
+
+def _cut_rows(rows: Json, sign: str, kinds: list[Kind], is_secret: Judge) -> Json:
+    if isinstance(rows, list):
+        cut = [_cut_rows(row, sign, kinds, is_secret) if isinstance(row, str) else row for row in rows]
+        return rows if all(a is b for a, b in zip(cut, rows, strict=True)) else cut
+    if not isinstance(rows, str) or len(rows) > _ROW_CHARS:
+        return rows
+    lines = [line.split(sign) for line in rows.split("\n")]
+    changed = False
+    for cells in lines:
+        if len(cells) != len(kinds):
+            continue
+        for index, (kind, cell) in enumerate(zip(kinds, cells, strict=True)):
+            if kind and cell.strip() and MARK not in cell and is_secret(kind, cell.strip()):
+                cells[index] = MARK
+                changed = True
+    return "\n".join(map(sign.join, lines)) if changed else rows
+
+
+_BINDING = re.compile(
+    r"(?i)[\"`\[]?(?P<name>[A-Za-z_]\w{0,63})[\"`\]]?\s{0,4}(?:=|<>|!=|\blike\b)\s{0,4}(?:\?|\$[0-9]{1,3}|%s|@p[0-9]{1,3})"
+)
+_INSERTED = re.compile(
+    r"(?i)insert\s{1,9}into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]]{1,4000})\)\s{0,9}values?\s{0,9}\("
+    r"[?$%s@p0-9,\s]{1,2000}\)"
+)
+
+
+def bound_values(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -> dict[str, Json]:
+    """The lists of an object, redacted, that hold the values of an SQL statement in it: ``password = ?``."""
+    lists = {key: inner for key, inner in value.items() if isinstance(inner, list) and inner}
+    statements = [inner for inner in value.values() if isinstance(inner, str) and _MAY_BIND.search(inner)]
+    new: dict[str, Json] = {}
+    for statement in statements if lists else []:
+        inserted = _INSERTED.search(statement)
+        names = (
+            [name.strip(' \t\r\n"`[]') for name in inserted["names"].split(",")]
+            if inserted
+            else [match["name"] for match in _BINDING.finditer(statement)]
+        )
+        kinds = [kind_of(name) for name in names]
+        for key, cells in lists.items():
+            if any(kinds) and len(cells) == len(kinds) and not any(isinstance(c, dict | list) for c in cells):
+                cut = [
+                    MARK if kind and cell and is_secret(kind, cell) else cell
+                    for kind, cell in zip(kinds, cells, strict=True)
+                ]
+                if cut != cells:
+                    new[key] = cut
+    return new
+
+
+_MAY_BIND = re.compile(r"[=(,]\s{0,4}(?:\?|\$[0-9]|%s|@p[0-9])")
