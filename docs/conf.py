@@ -32,7 +32,7 @@ NAVIGATION = {
         "how-to/why",
     ],
     "Govern": ["how-to/columns-and-retention", "how-to/forget-a-person"],
-    "Build": ["how-to/use-as-a-dlt-source", "how-to/add-a-system", "how-to/sandbox"],
+    "Build": ["how-to/use-as-a-dlt-source", "how-to/add-a-system", "how-to/sandbox", "how-to/contribute"],
     "Systems": ["systems/paragon", "systems/sailpoint", "systems/twinit", "systems/b3os"],
     "Reference": [
         "reference/command-line",
