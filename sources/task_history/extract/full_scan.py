@@ -47,7 +47,7 @@ class FullScan(UnsortedListing):
         ``stored`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
         self._shown_until = None
-        scan = _Scan(self._pages, self._system, self._lengths, self._order, [window])
+        scan = _Scan(self.pages, self.system, self._lengths, self._order, [window])
         yield from scan.pieces(self._safe_start(window, stored))
 
     def incremental(
@@ -62,12 +62,12 @@ class FullScan(UnsortedListing):
         newest = Window(since.start, edge() + AHEAD)
         older = [part for window in since.gaps if not (part := _before(window, newest)).is_empty]
         scan = _Scan(
-            self._pages,
-            self._system,
+            self.pages,
+            self.system,
             self._lengths,
             self._order,
             [newest, *older],
-            others=_Others(self._system, since.loaded, stored),
+            others=_Others(self.system, since.loaded, stored),
             edge=edge,
         )
         for piece in scan.pieces():
@@ -86,12 +86,12 @@ class FullScan(UnsortedListing):
         The list counts as sorted newest first if it is so at its beginning and at that position.
         """
         count = stored.count(Window(window.end, _FAR)) if stored is not None else 0
-        size = self._system.listing.page_size
+        size = self.system.listing.page_size
         position = max(0, count - size // 2)
-        if position < size or not self._is_falling(head := self._pages.one(None).rows, window.end):
+        if position < size or not self._is_falling(head := self.pages.one(None).rows, window.end):
             return 0
         while position >= size:
-            rows = self._pages.one(None, position).rows
+            rows = self.pages.one(None, position).rows
             if self._is_falling([head[-1], *rows], window.end):
                 return position
             position //= 2
@@ -99,7 +99,7 @@ class FullScan(UnsortedListing):
 
     def _is_falling(self, rows: Sequence[Row], end: datetime) -> bool:
         """Whether the rows come newest first, and the second of them did not begin before ``end``."""
-        starts = [at for at in map(self._system.started_at, rows) if at is not None]
+        starts = [at for at in map(self.system.started_at, rows) if at is not None]
         falls = [one > two for one, two in pairwise(starts) if one != two]
         is_sorted = len(starts) == len(rows) > 1 and all(falls) and len(falls) >= MIN_ORDERED_ROWS // 2
         return is_sorted and starts[1] >= end

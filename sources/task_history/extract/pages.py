@@ -113,7 +113,7 @@ class Pages:
         filters: Mapping[str, Any] | None = None,
     ) -> None:
         self._client = client
-        self._system = system
+        self.system = system
         self._values = values
         self._filters = dict(filters or {})
         self._partition = system.partition_column
@@ -131,11 +131,6 @@ class Pages:
         """How many rows without a usable id, or from outside of a window, pages have shown so far."""
         self.short: list[Window] = []
         """Windows whose parts were verified and together hold fewer rows than the vendor counted before."""
-
-    @property
-    def system(self) -> System:
-        """Whose listing it is."""
-        return self._system
 
     def first(self, window: Window) -> Page:
         """The first page of the window; asked for twice where it is empty, or lacks the count that others have."""
@@ -178,20 +173,20 @@ class Pages:
 
     def _read(self, answer: Answer, window: Window | None, offset: int) -> Page:
         """The page in the answer. Raises UnexpectedResponse, also where a row names another partition."""
-        page = self._system.listing.read(answer.data)
-        count = answer.headers.get(self._system.listing.total_header, "")
+        page = self.system.listing.read(answer.data)
+        count = answer.headers.get(self.system.listing.total_header, "")
         if page.total is None and count.isascii() and count.isdigit():
             page = replace(page, total=int(count))
         self._set_partition(page.rows)
         # Where the order is not known, what lies outside tells as well which row follows which.
-        if self._system.listing.is_countable:
-            page = split_outside(self._system, page, window)
+        if self.system.listing.is_countable:
+            page = split_outside(self.system, page, window)
         self.note(page, window, offset)
         return page
 
     def _set_partition(self, rows: Sequence[Row]) -> None:
         """Sets the partition that was asked for in rows that name none. Raises UnexpectedResponse for another one."""
-        name, column = self._system.listing.partitioned_by, self._partition
+        name, column = self.system.listing.partitioned_by, self._partition
         if column is None or name not in self._filters:
             return
         expected = str(self._filters[name])
@@ -208,7 +203,7 @@ class Pages:
         self.rejections.note(page, window, offset)
         self.outside.note(page, window)
         if self.left_out is not None:
-            table, rows = self._system.executions.name, page.rows
+            table, rows = self.system.executions.name, page.rows
             # Rows in columns are taken apart only where one of them is left out.
             if not isinstance(rows, Rows) or self.left_out.has_any(table, rows.values):
                 self.left_out.add_listed(table, [*rows, *(outside.row for outside in page.outside)])
@@ -233,7 +228,7 @@ class Pages:
             PaginationLoop: offsets do not lead to other rows.
         """
         head = reading.pages[0]
-        begun, step = head.size, self._system.listing.page_size - overlap
+        begun, step = head.size, self.system.listing.page_size - overlap
         offsets = range(max(0, begun - overlap), reading.total or 0, step)
         is_more = 0 < begun < (reading.total or 0) and reading.error is None
         missing = [offset for offset in offsets if offset not in reading.pages]
@@ -258,7 +253,7 @@ class Pages:
 
     def _look_back(self, reading: Reading) -> None:
         """Asks for the page of the oldest rows again: whether it shows what it showed."""
-        offset = min(reading.pages, key=lambda at: _span(self._system, reading.pages[at].rows)[0])
+        offset = min(reading.pages, key=lambda at: _span(self.system, reading.pages[at].rows)[0])
         page = reading.pages[offset]
         reading.has_drifted = True
         try:
@@ -266,7 +261,7 @@ class Pages:
         except Exception as error:  # noqa: BLE001 - raised again once the rows are saved
             reading.error = reading.error or error
         else:
-            reading.has_drifted = again.total != page.total or is_other(self._system, again, page)
+            reading.has_drifted = again.total != page.total or is_other(self.system, again, page)
 
     def _replace_repeated(self, reading: Reading) -> None:
         """Asks again for pages that hold exactly the rows of another: an offset was not heeded.
@@ -274,11 +269,11 @@ class Pages:
         Two that stay alike may be the same rows, moved on by as many new ones as came meanwhile: that is
         compared. More of one kind come only where offsets lead nowhere.
         """
-        if len(reading.rows(self._system)) == sum(len(page.rows) for page in reading.pages.values()):
+        if len(reading.rows(self.system)) == sum(len(page.rows) for page in reading.pages.values()):
             return  # no row stands on two pages
-        for offset in sorted(offset for same in _repeated(self._system, reading.pages) for offset in same):
+        for offset in sorted(offset for same in _repeated(self.system, reading.pages) for offset in same):
             reading.add(offset, self.one(reading.window, offset))
-        alike = _repeated(self._system, reading.pages)
+        alike = _repeated(self.system, reading.pages)
         longest = max(alike, key=len, default=[])
         filled = sum(1 for page in reading.pages.values() if page.size)
         if len(longest) > 2 or (longest and len(longest) == filled):
@@ -306,7 +301,7 @@ class Pages:
             reading.add(at, page)
 
     def _request(self, window: Window | None, offset: int, filters: Mapping[str, Any] | None) -> Request:
-        return self._system.listing.request(
+        return self.system.listing.request(
             self._values, window, offset=offset, filters={**self._filters, **(filters or {})}
         )
 

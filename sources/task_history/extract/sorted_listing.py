@@ -64,11 +64,11 @@ class SortedListing:
         rows_per_piece: int = ROWS_PER_PIECE,
         filters: Mapping[str, Any] | None = None,
     ) -> None:
-        self._system = system
-        self._pages = Pages(client, system, values, filters=filters)
-        self._read_ahead = ReadAhead(self._pages, system)
+        self.system = system
+        self.pages = Pages(client, system, values, filters=filters)
+        self._read_ahead = ReadAhead(self.pages, system)
         self._depth = Depth(rows_per_piece)
-        self._uncounted = UncountedListing(self._pages, system, self._depth)
+        self._uncounted = UncountedListing(self.pages, system, self._depth)
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False
@@ -78,16 +78,6 @@ class SortedListing:
         """Whether the vendor's counts make no sense."""
         self.rest_rows: int | None = None
         """How many rows of what is being read are still to come, where the vendor counts them."""
-
-    @property
-    def system(self) -> System:
-        """Whose executions these are."""
-        return self._system
-
-    @property
-    def pages(self) -> Pages:
-        """Single pages of the same listing."""
-        return self._pages
 
     def pieces(
         self,
@@ -106,20 +96,20 @@ class SortedListing:
         """
         if window.is_empty:
             return
-        head = head or self._pages.first(window)
-        left = (count_of(head) or 0) - rows_beside(self._system, head, window)
-        is_verified, others = True, self._pages.others
+        head = head or self.pages.first(window)
+        left = (count_of(head) or 0) - rows_beside(self.system, head, window)
+        is_verified, others = True, self.pages.others
         for piece in self._pieces(window, head=head, is_oldest=is_oldest, in_columns=in_columns):
             left -= self._places(piece)
             is_verified &= piece.is_verified
-            outside = self._pages.outside.take()
+            outside = self.pages.outside.take()
             yield replace(piece, outside=outside) if outside else piece
-        if left > 0 and is_verified and others == self._pages.others:
-            self._pages.short.append(window)  # the parts are less than the vendor counted
+        if left > 0 and is_verified and others == self.pages.others:
+            self.pages.short.append(window)  # the parts are less than the vendor counted
 
     def _places(self, piece: ListedWindow) -> int:
         """How many rows the vendor counts for the piece: its own, and those without a usable id."""
-        return len(piece.rows) + self._pages.rejections.number(piece.window)
+        return len(piece.rows) + self.pages.rejections.number(piece.window)
 
     def _pieces(
         self, window: Window, *, head: Page | None = None, is_oldest: bool = True, in_columns: bool = False
@@ -130,7 +120,7 @@ class SortedListing:
             rest = Window(at, window.end)
             ahead = self._read_ahead.ahead(at, window.end)
             if ahead is None or head is not None or self._counts_unreliable:
-                page = self._pages.first(rest) if head is None else head
+                page = self.pages.first(rest) if head is None else head
                 head = None
                 otherwise = self._otherwise(rest, page, expected, is_oldest=is_oldest)
                 if otherwise is not None:
@@ -154,14 +144,14 @@ class SortedListing:
         """The pieces of a window whose first page is not that of a counted, sorted list; None where it is."""
         left_over, self._uncounted.left_over = self._uncounted.left_over, []
         if not page.size:
-            return iter([empty_piece(self._system, rest, page, expected, left_over)])
-        if not is_sorted(self._system, page.rows):
+            return iter([empty_piece(self.system, rest, page, expected, left_over)])
+        if not is_sorted(self.system, page.rows):
             return self._halved(rest, page, may_expire=is_oldest)
         if self._tells_no_order(page):
-            evidence = whole_page(self._pages, rest, page)
+            evidence = whole_page(self.pages, rest, page)
             if evidence is None:
                 return self._around(rest, page, is_oldest=is_oldest)
-            return iter([cut_page(self._system, rest, page, evidence)])
+            return iter([cut_page(self.system, rest, page, evidence)])
         if count_of(page) is None or self._counts_unreliable:
             return self._uncounted.pieces(rest, page, may_expire=is_oldest)
         return None
@@ -170,13 +160,13 @@ class SortedListing:
         self, since: LastSync, stored: NewestExecutions, *, edge: Edge
     ) -> Iterator[ListedWindow | ComparedWindow]:
         """What is new or late since the last sync; where that is due, everything before the lookback is counted."""
-        return incremental(self, self._system, since, stored, edge=edge)
+        return incremental(self, self.system, since, stored, edge=edge)
 
     def audit(
         self, window: Window, stored: CountedExecutions, *, positions: Sequence[float] = ()
     ) -> Comparison:
         """Where the vendor's rows differ from those stored: by a look at the window, day by day where that differs."""
-        spot_check = SpotCheck(self._pages, self._system, stored)
+        spot_check = SpotCheck(self.pages, self.system, stored)
         comparison = Comparison()
         if not spot_check.agrees(window, positions):
             for day in days(window):
@@ -184,8 +174,8 @@ class SortedListing:
                 if compared.unverified:
                     compared.unverified = [day]
                 comparison.add(compared)
-        for row in self._pages.outside.take():
-            comparison.add_outside(self._system, row, stored)
+        for row in self.pages.outside.take():
+            comparison.add_outside(self.system, row, stored)
         comparison.total = spot_check.total
         comparison.read += spot_check.read
         return comparison
@@ -197,32 +187,30 @@ class SortedListing:
     def compare(self, window: Window, stored: StoredExecutions) -> Comparison:
         """Where the vendor's rows of the window differ from those stored, in few requests."""
         comparison = self._compare(window, stored)
-        for row in self._pages.outside.take():
-            comparison.add_outside(self._system, row, stored)
+        for row in self.pages.outside.take():
+            comparison.add_outside(self.system, row, stored)
         return comparison
 
     def _compare(self, window: Window, stored: StoredExecutions) -> Comparison:
         """The same, without the rows that stood in the answers and began elsewhere."""
         is_outermost, self._is_comparing = not self._is_comparing, True
         try:
-            return Comparer(self._pages, self._system, self._all).compare(window, stored)
+            return Comparer(self.pages, self.system, self._all).compare(window, stored)
         finally:
             self._is_comparing = not is_outermost
 
     def _all(self, window: Window, head: Page, is_last: bool) -> tuple[list[Row], Completeness]:
         """All rows of the window, and their evidence: ``Comparer.read``. A difference is not compared in turn."""
-        others = self._pages.others
+        others = self.pages.others
         pieces = list(self._pieces(window, head=head))
         rows = [row for piece in pieces for row in piece.rows]
         evidence = reduce(and_, (piece.completeness for piece in pieces), COUNT)
-        left = (
-            (count_of(head) or 0) - rows_beside(self._system, head, window) - sum(map(self._places, pieces))
-        )
+        left = (count_of(head) or 0) - rows_beside(self.system, head, window) - sum(map(self._places, pieces))
         if (
             left > 0
             and evidence.is_verified
-            and others == self._pages.others
-            and left > self._pages.one(Window(window.end, window.end + MS)).size
+            and others == self.pages.others
+            and left > self.pages.one(Window(window.end, window.end + MS)).size
         ):
             # Rows at the window's end do not explain the difference.
             evidence = unverified(f"its parts hold {left:,} rows less than the vendor counts")
@@ -233,19 +221,19 @@ class SortedListing:
 
     def _tells_no_order(self, page: Page) -> bool:
         """Whether it is still unknown if the vendor sorts: all rows of the page began at once."""
-        starts = [at for at in map(self._system.started_at, page.rows) if at is not None]
+        starts = [at for at in map(self.system.started_at, page.rows) if at is not None]
         self._is_ascending |= bool(starts) and starts[0] < starts[-1]
-        return bool(starts) and not self._is_ascending and not holds_all(self._system, page)
+        return bool(starts) and not self._is_ascending and not holds_all(self.system, page)
 
     def _around(self, rest: Window, page: Page, *, is_oldest: bool) -> Iterator[ListedWindow]:
         """What lies before the one instant of which the page is full, and that instant."""
-        at = after(self._system, page.rows, rest.start) - MS
+        at = after(self.system, page.rows, rest.start) - MS
         if at >= rest.end:
             yield from self._halved(rest, page, may_expire=is_oldest)
             return
         if at > rest.start:
             yield from self._pieces(Window(rest.start, at), is_oldest=is_oldest)
-        yield instant_piece(self._pages, max(at, rest.start))
+        yield instant_piece(self.pages, max(at, rest.start))
 
     def _counted(
         self, rest: Window, window: Window, page: Page, *, may_expire: bool, in_columns: bool
@@ -259,28 +247,28 @@ class SortedListing:
         """
         size = min(self._depth.rows, _ROWS_IF_EXPIRING) if may_expire else self._depth.rows
         limit = size * (_MAX_REST_FACTOR if window == rest else MAX_ROWS_FACTOR)
-        begun = cut_piece(self._system, Window(rest.start, rest.start), (), total=0)
-        while page.size and not holds_all(self._system, page):
+        begun = cut_piece(self.system, Window(rest.start, rest.start), (), total=0)
+        while page.size and not holds_all(self.system, page):
             count = count_of(page)
-            if count is None or not is_sorted(self._system, page.rows):
+            if count is None or not is_sorted(self.system, page.rows):
                 yield begun
                 return
             if count <= limit:
                 later = Window(window.end, rest.end) if in_columns else None
                 yield from self._read(window, page, begun, may_expire=may_expire, later=later)
                 return
-            rows, at = complete_prefix(self._system, page.rows, window.start)
+            rows, at = complete_prefix(self.system, page.rows, window.start)
             if at > window.start:
                 part = cut_piece(
-                    self._system, Window(window.start, min(at, window.end)), rows, total=len(rows)
+                    self.system, Window(window.start, min(at, window.end)), rows, total=len(rows)
                 )
             else:
-                part = instant_piece(self._pages, window.start)
+                part = instant_piece(self.pages, window.start)
             if not part.is_verified:
                 yield begun
                 yield part
                 return
-            begun = joined_piece(self._system, begun, part)
+            begun = joined_piece(self.system, begun, part)
             if part.window.end >= rest.end or len(begun.rows) >= size:
                 yield begun
                 return
@@ -290,16 +278,16 @@ class SortedListing:
             window = share(left, self._part(left, number, size - len(begun.rows)), not_before=left.start)
             limit = size * MAX_ROWS_FACTOR
             try:
-                page = self._pages.first(window)
+                page = self.pages.first(window)
             except Exception:
                 yield begun
                 raise
         if page.size:
             yield joined_piece(
-                self._system, begun, cut_piece(self._system, window, page.rows, total=page.total)
+                self.system, begun, cut_piece(self.system, window, page.rows, total=page.total)
             )
         else:
-            yield joined_piece(self._system, begun, empty_piece(self._system, window, page))
+            yield joined_piece(self.system, begun, empty_piece(self.system, window, page))
 
     def _read(
         self, window: Window, head: Page, begun: ListedWindow, *, may_expire: bool, later: Window | None
@@ -317,27 +305,27 @@ class SortedListing:
             else:
                 self._read_ahead.read(reading, then=then, most=most)
         try:
-            self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
+            self.pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
         except Exception:
             yield begun
             raise
         self._note_density(reading)
         if reading.empty_from and reading.error is None:
-            certain = complete_beginning(self._system, reading)
+            certain = complete_beginning(self.system, reading)
             if certain is not None:
-                yield joined_piece(self._system, begun, certain)
+                yield joined_piece(self.system, begun, certain)
                 self._depth.note_empty_page(reading.empty_from)
                 return
         if reading.error is None:
             self._depth.note_complete_piece()
             for piece in self._verified(reading, may_expire=may_expire):
                 yield (
-                    joined_piece(self._system, begun, piece) if piece.window.start == window.start else piece
+                    joined_piece(self.system, begun, piece) if piece.window.start == window.start else piece
                 )
             return
-        certain = complete_beginning(self._system, reading)
+        certain = complete_beginning(self.system, reading)
         if certain is not None:
-            begun = joined_piece(self._system, begun, certain)
+            begun = joined_piece(self.system, begun, certain)
         yield begun
         if not self._depth.is_refused(reading.error, reading.failed_at):
             raise reading.error
@@ -359,16 +347,16 @@ class SortedListing:
     def _note_density(self, reading: Reading) -> None:
         seconds = (reading.window.end - reading.window.start).total_seconds()
         rows = reading.total or 0
-        self._rows_per_s = rows / seconds if rows > self._system.listing.page_size else None
+        self._rows_per_s = rows / seconds if rows > self.system.listing.page_size else None
 
     def _verified(self, reading: Reading, *, may_expire: bool) -> Iterator[ListedWindow]:
         """A window that was read in full; where it cannot be verified, as where the vendor does not count."""
-        rows = reading.rows(self._system)
+        rows = reading.rows(self.system)
         evidence, piece = self._counts_up(reading, rows)
         if piece is None and not self._is_comparing:
             piece = self._compared(reading, rows)
         if piece is None and self._is_comparing:
-            piece = cut_piece(self._system, reading.window, rows, total=None, evidence=evidence)
+            piece = cut_piece(self.system, reading.window, rows, total=None, evidence=evidence)
         if piece is not None:
             yield piece
             return
@@ -382,17 +370,17 @@ class SortedListing:
         if not evidence.is_verified and reading.evidence((reading.total or 0) - reading.others).is_verified:
             swapped = self._swapped(reading)
             if swapped is not None:
-                rows = Rows.joined(self._system, (rows, swapped)).distinct(self._system)
+                rows = Rows.joined(self.system, (rows, swapped)).distinct(self.system)
                 evidence = COUNT
         if not evidence.is_verified:
             return evidence, None
-        return evidence, cut_piece(self._system, reading.window, rows, total=reading.total)
+        return evidence, cut_piece(self.system, reading.window, rows, total=reading.total)
 
     def _compared(self, reading: Reading, rows: Rows) -> ListedWindow | None:
         """The window with what a comparison finds; None where that does not come to an end."""
-        starts = {self._system.identity(row): at for row in rows if (at := self._system.started_at(row))}
+        starts = {self.system.identity(row): at for row in rows if (at := self.system.started_at(row))}
         comparison = self._compare(reading.window, Starts(starts))
-        rows = Rows.joined(self._system, (rows, comparison.fresh)).distinct(self._system)
+        rows = Rows.joined(self.system, (rows, comparison.fresh)).distinct(self.system)
         log.info(
             "listing_moved",
             window=described(reading.window),
@@ -402,7 +390,7 @@ class SortedListing:
             verified=comparison.is_verified,
         )
         return (
-            cut_piece(self._system, reading.window, rows, total=comparison.total)
+            cut_piece(self.system, reading.window, rows, total=comparison.total)
             if comparison.is_verified
             else None
         )
@@ -410,40 +398,40 @@ class SortedListing:
     def _swapped(self, reading: Reading) -> list[Row] | None:
         """The rows of instants of which some swapped between pages; None when not all were seen then."""
         seen: dict[str, Row] = {}
-        missing = incomplete_instants(self._system, reading.pages)
+        missing = incomplete_instants(self.system, reading.pages)
         self._overlap = 1
         for at in sorted(at for at in missing if at is not None and at in reading.window):
-            at_once, evidence = read_instant(self._pages, Window(at, at + MS))
+            at_once, evidence = read_instant(self.pages, Window(at, at + MS))
             seen |= at_once
             if not evidence.is_verified:
                 return None
         # Rows outside of the window may swap as they like.
-        left = incomplete_instants(self._system, reading.pages, seen.values())
+        left = incomplete_instants(self.system, reading.pages, seen.values())
         if any(at is None or at in reading.window for at in left):
             return None
         return list(seen.values())
 
     def _halved(self, window: Window, page: Page, *, may_expire: bool) -> Iterator[ListedWindow]:
         """The window where rows do not come oldest first: halved until one page holds all of a half."""
-        evidence = whole_page(self._pages, window, page)
+        evidence = whole_page(self.pages, window, page)
         if evidence is not None:
-            yield cut_page(self._system, window, page, evidence)
+            yield cut_page(self.system, window, page, evidence)
             return
         parts = halves(window)
         if parts is None:
-            yield instant_piece(self._pages, window.start)
+            yield instant_piece(self.pages, window.start)
             return
         count = count_of(page)
         if count is not None and count <= self._depth.rows:
             reading = Reading(window, {0: page})
-            self._pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
+            self.pages.complete(reading, overlap=self._overlap, may_expire=may_expire)
             if reading.error is not None and not self._depth.is_refused(reading.error, reading.failed_at):
                 raise reading.error
-            rows = reading.rows(self._system)
+            rows = reading.rows(self.system)
             piece = self._counts_up(reading, rows)[1] if reading.error is None else None
             if piece is not None:
                 yield piece
                 return
         for part in parts:
-            first = self._pages.first(part)
+            first = self.pages.first(part)
             yield from self._halved(part, first, may_expire=may_expire and part.start == window.start)

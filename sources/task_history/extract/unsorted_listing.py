@@ -59,21 +59,11 @@ class UnsortedListing:
         filters: Mapping[str, Any] | None = None,
         rows_per_piece: int = ROWS_PER_PIECE,
     ) -> None:
-        self._system = system
+        self.system = system
         self._rows_per_piece = rows_per_piece
-        self._pages = Pages(client, system, values, filters=filters)
+        self.pages = Pages(client, system, values, filters=filters)
         self._lengths = lengths
         self._order = order
-
-    @property
-    def system(self) -> System:
-        """Whose executions these are."""
-        return self._system
-
-    @property
-    def pages(self) -> Pages:
-        """Single pages of the same list."""
-        return self._pages
 
     def pieces(
         self,
@@ -146,8 +136,8 @@ class UnsortedListing:
         smaller: Sequence[Window]
         for reading in range(1, MAX_READINGS + 1):
             chain = Chain(
-                self._pages,
-                self._system,
+                self.pages,
+                self.system,
                 lengths=self._lengths,
                 order=self._order,
                 window=asked,
@@ -155,7 +145,7 @@ class UnsortedListing:
             )
             try:
                 for page in chain:
-                    rows |= {self._system.identity(row): row for row in page}
+                    rows |= {self.system.identity(row): row for row in page}
                     if smaller := self._smaller(window, asked, chain, page):
                         return list(smaller)
             except Rejected as error:
@@ -173,7 +163,7 @@ class UnsortedListing:
                     break
                 if smaller := self._halves(window, asked, rows.values()):
                     return list(smaller)
-        piece = cut(self._system, window, rows.values(), evidence)
+        piece = cut(self.system, window, rows.values(), evidence)
         outside = self._outside(window, asked, rows.values())
         return replace(piece, total=len(piece.rows) if evidence == COUNT else None, outside=outside)
 
@@ -182,7 +172,7 @@ class UnsortedListing:
         late: list[Row] = []
         odd: list[Row] = []
         for row in rows:
-            start = self._system.started_at(row)
+            start = self.system.started_at(row)
             if start is None or start in around(window):
                 continue
             if asked.start + MS <= start < window.start:
@@ -209,14 +199,14 @@ class UnsortedListing:
         """The window cut in two; none where that shows no fewer rows, since the vendor does not filter by time."""
         filtered = Window(asked.start - _BLUR, asked.end + _BLUR)
         is_filtered = all(
-            start in filtered for row in rows if (start := self._system.started_at(row)) is not None
+            start in filtered for row in rows if (start := self.system.started_at(row)) is not None
         )
         return (halves(window) or ()) if is_filtered else ()
 
     def _parts(self, window: Window, rows: list[Row]) -> list[Window]:
         """The window in parts of about a piece, where its first page shows that it holds far more."""
-        starts = [at for at in map(self._system.started_at, rows) if at is not None]
-        if len(rows) < self._system.listing.page_size or len(starts) < 2:
+        starts = [at for at in map(self.system.started_at, rows) if at is not None]
+        if len(rows) < self.system.listing.page_size or len(starts) < 2:
             return []
         if not (is_ascending(starts) or is_ascending(reversed(starts))):
             return []
