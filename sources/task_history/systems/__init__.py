@@ -11,6 +11,7 @@ from .protocol import System
 
 _NOT_SYSTEMS = {
     "ids",
+    "oauth",
     "parsing",
     "person",
     "protocol",

@@ -136,8 +136,8 @@ class Access(Generic[S]):
     """The identity that the vendor's rate limit applies to; only compared, never written."""
     headers: Callable[[S, str], dict[str, str]]
     """The headers that authenticate a request, with the token that a login gave; empty where there is no login."""
-    hint: Callable[[int], str]
-    """The hint for a user when the vendor refuses with that status; empty where there is none."""
+    hints: Mapping[int, str]
+    """What a user can do when the vendor refuses with that status."""
     check: Callable[[S], None] = lambda values: None
     """Raises ConfigurationError where settings contradict each other."""
     warnings: Callable[[S], tuple[str, ...]] = lambda values: ()
@@ -148,6 +148,10 @@ class Access(Generic[S]):
     """Reads a login's answer. Raises UnexpectedResponse."""
     status_in: Callable[[Json], int | None] | None = None
     """The status of an error within an answer that says success; None where the answer's own status always tells."""
+
+    def hint(self, status: int) -> str:
+        """What a user can do when the vendor refuses with that status; empty where that is not known."""
+        return self.hints.get(status, "")
 
 
 class PageRequest(Protocol[S_contra]):

@@ -59,19 +59,16 @@ def headers(values: B3osSettings, token: str) -> dict[str, str]:
     return {**headers, "X-Org-ID": values.organization_id} if values.organization_id else headers
 
 
-def hint(status: int) -> str:
-    if status == 401:
-        return "Set api_key to an API key of the organization; it begins with b3sk_ and was shown only once."
-    if status == 404:
-        return "Check base_url: the API is at https://api.b3os.org."
-    if status == 400:
-        return "Where the vendor wants the organization named (X-Org-ID), set organization_id."
-    if status != 403:
-        return ""
-    return (
+HINTS = {
+    401: "Set api_key to an API key of the organization; it begins with b3sk_ and was shown only once.",
+    404: "Check base_url: the API is at https://api.b3os.org.",
+    400: "Where the vendor wants the organization named (X-Org-ID), set organization_id.",
+    403: (
         "The key is known but may not read this: it needs the scope read, and organization_id, where it is set, has "
         "to be the key's own."
-    )
+    ),
+}
+"""What to do where the vendor refuses with that status."""
 
 
 def is_gone(status: int, message: str) -> bool:
@@ -342,7 +339,7 @@ _ACCESS = Access(
     default_base_url="https://api.b3os.org",
     credential=lambda values: str(values.organization_id or values.api_key),
     headers=headers,
-    hint=hint,
+    hints=HINTS,
 )
 
 _RUNS = System(

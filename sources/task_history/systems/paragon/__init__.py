@@ -55,23 +55,21 @@ def headers(values: ParagonSettings, token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {values.api_key}"}
 
 
-def hint(status: int) -> str:
-    if status == 401:
-        return (
-            "Set api_key to a project-level API key (dashboard: Settings > API Keys); a Paragon User Token "
-            "is refused here, and so is a key that was rotated or deleted."
-        )
-    if status == 404:
-        return (
-            "Check project_id, the project's id in the dashboard's address bar, and base_url, on-premise "
-            "https://zeus.<your domain>."
-        )
-    if status != 403:
-        return ""
-    return (
+HINTS = {
+    401: (
+        "Set api_key to a project-level API key (dashboard: Settings > API Keys); a Paragon User Token "
+        "is refused here, and so is a key that was rotated or deleted."
+    ),
+    404: (
+        "Check project_id, the project's id in the dashboard's address bar, and base_url, on-premise "
+        "https://zeus.<your domain>."
+    ),
+    403: (
         "The key is known but may not read this: check that project_id is the project of the key, that the "
         "plan includes Task History (Enterprise), and on-premise that Task History is not switched off."
-    )
+    ),
+}
+"""What to do where the vendor refuses with that status."""
 
 
 def list_request(
@@ -174,7 +172,7 @@ SYSTEM = System(
         default_base_url="https://api.useparagon.com",
         credential=lambda values: values.api_key,
         headers=headers,
-        hint=hint,
+        hints=HINTS,
         check=check,
     ),
     rate_limit=RATE_LIMIT,

@@ -17,6 +17,7 @@ from ...core.errors import ConfigurationError, UnexpectedResponse
 from ...core.fields import apart
 from ...core.models import MS, Json, Page, Request, Row, Window, iso_ms
 from ..ids import path_of
+from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
@@ -27,7 +28,6 @@ from ..protocol import (
     Listing,
     Login,
     System,
-    Token,
     Workflows,
 )
 from ..statuses import one_of
@@ -94,34 +94,19 @@ def login(values: SailPointSettings) -> Login:
     return Login(Request("token", "/oauth/token", method="POST"), form)
 
 
-def read_login(data: Json) -> Token:
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("access_token"), str)
-        or not data["access_token"]
-    ):
-        raise UnexpectedResponse("token: expected an object with the key 'access_token'.")
-    life = data.get("expires_in")
-    if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
-        life = None
-    return Token(data["access_token"], life)
-
-
-def hint(status: int) -> str:
-    if status == 401:
-        return (
-            "Set client_id and client_secret to those of a personal access token (PAT) that was not deleted, and "
-            "tenant to the tenant that made it."
-        )
-    if status == 404:
-        return "Check tenant, or base_url where it is set, and api_version: this address has no such list."
-    if status != 403:
-        return ""
-    return (
+HINTS = {
+    401: (
+        "Set client_id and client_secret to those of a personal access token (PAT) that was not deleted, and "
+        "tenant to the tenant that made it."
+    ),
+    404: "Check tenant, or base_url where it is set, and api_version: this address has no such list.",
+    403: (
         "The token is known but may not read this: it has to be a personal access token of a user (a client of "
         "its own has none) with the scopes sp:workflow:read and sp:workflow-execution:read, whose level is "
         "ORG_ADMIN, SOURCE_ADMIN or SOURCE_SUBADMIN."
-    )
+    ),
+}
+"""What to do where the vendor refuses with that status."""
 
 
 def workflows_request(values: SailPointSettings, partition: str, offset: int) -> Request:
@@ -294,11 +279,11 @@ SYSTEM = System(
         base_url=base_url,
         credential=lambda values: f"{values.client_id}\0{values.api_version}",
         headers=lambda values, token: {"Authorization": f"Bearer {token}"},
-        hint=hint,
+        hints=HINTS,
         check=check,
         warnings=warnings,
         login=login,
-        read_login=read_login,
+        read_login=read_token,
     ),
     rate_limit=RATE_LIMIT,
     retention=timedelta(days=90),

@@ -18,6 +18,7 @@ from ...core.errors import ConfigurationError, UnexpectedResponse, UnusableId
 from ...core.fields import apart
 from ...core.models import MS, Json, Page, RejectedRow, Request, Row, Table, Window
 from ..ids import path_of, shown
+from ..oauth import read_token
 from ..parsing import instant, not_stored, rows_with_id, timed
 from ..protocol import (
     Access,
@@ -29,7 +30,6 @@ from ..protocol import (
     Listing,
     Login,
     System,
-    Token,
     Workflows,
 )
 from .settings import RATE_LIMIT, TwinitSettings
@@ -75,29 +75,16 @@ def login(values: TwinitSettings) -> Login | None:
     return Login(request, {}, {"Authorization": f"Basic {pair}"})
 
 
-def read_login(data: Json) -> Token:
-    token = data.get("access_token") if isinstance(data, dict) else None
-    if not isinstance(token, str) or not token:
-        raise UnexpectedResponse("token: expected an object with the key 'access_token'.")
-    life = data.get("expires_in")
-    if isinstance(life, bool) or not isinstance(life, int | float) or life <= 0:
-        life = None
-    return Token(token, life)
-
-
-def hint(status: int) -> str:
-    if status == 401:
-        return (
-            "Set access_key and secret_key to a service access key of the application application_id, on the host "
-            "base_url; a token that was set by hand has probably expired."
-        )
-    if status == 404:
-        return "Check base_url, since each environment has a host of its own, and the names in namespaces."
-    if status == 400:
-        return "Check the names in namespaces."
-    if status != 403:
-        return ""
-    return "The key is known but may not read this: check that it may read the namespaces in the setting namespaces."
+HINTS = {
+    401: (
+        "Set access_key and secret_key to a service access key of the application application_id, on the host "
+        "base_url; a token that was set by hand has probably expired."
+    ),
+    404: "Check base_url, since each environment has a host of its own, and the names in namespaces.",
+    400: "Check the names in namespaces.",
+    403: "The key is known but may not read this: check that it may read the namespaces in the setting namespaces.",
+}
+"""What to do where the vendor refuses with that status."""
 
 
 def status_in(data: Json) -> int | None:
@@ -366,10 +353,10 @@ SYSTEM = System(
     access=Access(
         credential=lambda values: str(values.access_key or values.token),
         headers=lambda values, token: {"Authorization": f"Bearer {token or values.token}"},
-        hint=hint,
+        hints=HINTS,
         check=check,
         login=login,
-        read_login=read_login,
+        read_login=read_token,
         status_in=status_in,
     ),
     rate_limit=RATE_LIMIT,
