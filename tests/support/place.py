@@ -106,6 +106,7 @@ class Place:
         """
         from task_history_cli.cli import main
         from task_history_cli.console import output
+        from tests.support.generated import json_schemas
 
         out, err = io.StringIO(), io.StringIO()
         root, secrets = logging.getLogger(), list(output._SECRETS)
@@ -120,6 +121,8 @@ class Place:
             root.setLevel(level)
             logging.captureWarnings(False)
         done = subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+        if "--json" in words and done.stdout.startswith("{"):
+            json_schemas.check(words, json.loads(done.stdout))
         if expect is not None:
             assert code == expect, f"{words} ended with {code}:\n{done.stdout}\n{done.stderr[-3000:]}"
         return done

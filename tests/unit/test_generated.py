@@ -6,11 +6,11 @@ import pytest
 
 from task_history_cli.cli import COMMANDS
 from tests.support import generated
-from tests.support.generated import command_line, log_events
+from tests.support.generated import command_line, json_schemas, log_events
 from tests.support.place import ROOT
 
 
-@pytest.mark.parametrize("name", generated.PLACES)
+@pytest.mark.parametrize("name", generated.NAMES)
 def test_files_are_up_to_date(name: str) -> None:
     """Reference pages, signatures of dlt sources and the files in ``.dlt`` say what the code says."""
     assert (ROOT / name).read_text("utf-8") == generated.made(name), f"{name} is behind: make reference"
@@ -25,3 +25,18 @@ def test_each_log_event_has_its_meaning() -> None:
 def test_each_command_has_its_page() -> None:
     """The reference of each command leads to a page that shows it at work."""
     assert set(command_line.PAGES) == set(COMMANDS)
+
+
+def test_each_command_has_its_schema() -> None:
+    """Every command that prints an object has a schema, which each test that runs the command checks."""
+    have = {name.partition("-")[0] for name in json_schemas.names()}
+    assert set(COMMANDS) - have == {"explore", "sandbox"}, "these two run on and have no result"
+
+
+def test_what_does_not_fit_its_schema_is_found() -> None:
+    """A field that is not documented, one that is missing, and one of another type fail."""
+    printed = {"command": "views", "datasets": ["paragon"], "views": ["executions"]}
+    json_schemas.check(["views", "--json"], printed)
+    for wrong in ({**printed, "new": 1}, {"command": "views", "views": []}, {**printed, "views": 3}):
+        with pytest.raises(AssertionError, match=r"json_fields\.toml"):
+            json_schemas.check(["views", "--json"], wrong)

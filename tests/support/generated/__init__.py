@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from task_history.views import dictionary
 from tests.support.place import ROOT
 
-from . import command_line, log_events, settings, tables_of_code
+from . import command_line, json_schemas, log_events, settings, tables_of_code
 
 BY = "made by make reference"
 Part = tuple[str, str, Callable[[], str]]
@@ -37,14 +38,26 @@ PLACES: dict[str, list[Part]] = {
     "docs/reference/exit-codes.md": [_in_page(tables_of_code.exit_codes)],
     "docs/reference/metrics.md": [_in_page(tables_of_code.metrics)],
     "docs/reference/log-events.md": [_in_page(log_events.table)],
+    "docs/reference/json.md": [_in_page(json_schemas.page)],
     "docs/reference/views.md": [_in_page(dictionary.views_part)],
     "docs/reference/tables.md": [_in_page(dictionary.tables_part)],
 }
 """The made parts of each file."""
+WHOLE: dict[str, Callable[[], str]] = {
+    "docs/how-to/dbt/sources.yml": dictionary.dbt_sources,
+    **{
+        f"docs/reference/json/{name}.schema.json": partial(json_schemas.file, name)
+        for name in json_schemas.names()
+    },
+}
+"""The files that are made as a whole."""
+NAMES = (*PLACES, *WHOLE)
 
 
 def made(name: str) -> str:
     """The text that the file should have. Raises ValueError when a mark is missing."""
+    if name in WHOLE:
+        return WHOLE[name]()
     text = (ROOT / name).read_text("utf-8")
     for begin, end, make in PLACES[name]:
         start = text.index(begin) + len(begin)
@@ -52,9 +65,7 @@ def made(name: str) -> str:
     return text
 
 
-def write(names: Iterable[str] = PLACES) -> None:
+def write(names: Iterable[str] = NAMES) -> None:
     """Writes the files anew."""
     for name in names:
         (ROOT / name).write_text(made(name), "utf-8")
-    sources = ROOT / "docs" / "how-to" / "dbt" / "sources.yml"
-    sources.write_text(dictionary.dbt_sources(), "utf-8")
