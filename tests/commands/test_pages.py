@@ -1,0 +1,170 @@
+"""What the pages of the documentation show runs as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+import yaml
+
+from task_history.settings import load
+from task_history.views import create as creating
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.support import made_warehouse, pages
+from tests.support.place import Place
+from tests.unit.views.test_views import access
+
+LANGUAGES = {"sh", "sql", "toml", "python", "yaml", "text"}
+EXECUTION, OTHER_EXECUTION = "61caef28-04df-4eb1-8e7e-0029187a4cfb", "b2322860-887d-4eb1-8e7e-047ead606b74"
+PERSON = "mary@example.com"
+HASH_KEY = "0123456789abcdef" * 4
+PYTHON_IS_RUN_BY = {
+    "docs/how-to/query-the-views.md": "tests/unit/views/test_query_page.py",
+    "docs/how-to/add-a-system.md": "tests/unit/systems/test_fifth_system.py",
+    "docs/how-to/dagster.md": "tests/commands/test_dagster.py",
+}
+SYSTEMS = ("paragon", "sailpoint", "twinit", "b3os")
+
+
+def system_of(page: Path) -> str:
+    """The system that the page's commands name."""
+    return page.stem if page.stem in SYSTEMS else "paragon"
+
+
+def months() -> dict[str, str]:
+    """The months that pages name, and those that stand for them: the one before this one, and this one."""
+    now = datetime.now(UTC)
+    before = now.replace(day=1) - timedelta(days=1)
+    return {"2026-09": before.strftime("%Y-%m"), "2026-11": now.strftime("%Y-%m")}
+
+
+def script(page: Path, place: Place, replaced: dict[str, str]) -> str:
+    """The page's blocks as one script: without lines that the reader fills in, and with ids that there are."""
+    lines = ["set -euo pipefail"]
+    for block in pages.blocks(page, "sh"):
+        if not block.is_run:
+            continue
+        text = "\n".join(
+            line for line in block.text.splitlines() if not re.match(r"export .*(…|\.\.\.)", line)
+        )
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        lines.append(f": {block}")
+        if block.is_in_background:
+            lines += [f"({text.strip()}) >server.log 2>&1 &", "server=$!", "trap 'kill $server' EXIT"]
+            lines += ["until grep -q base_url server.log; do sleep 0.05; done"]
+        else:
+            lines.append(text)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def sandboxes() -> Iterator[dict[str, SandboxProcess]]:
+    """The vendors' servers that are started so far, by system."""
+    started: dict[str, SandboxProcess] = {}
+    yield started
+    for sandbox in started.values():
+        sandbox.stop()
+
+
+SHELL_PAGES = [page for page in pages.PAGES if any(block.is_run for block in pages.blocks(page, "sh"))]
+
+
+@pytest.mark.parametrize("page", SHELL_PAGES, ids=pages.name)
+def test_commands_run(page: Path, tmp_path: Path, sandboxes: dict[str, SandboxProcess]) -> None:
+    """Each command of the page ends with 0, typed one after the other against the sandbox, after a first sync."""
+    system = system_of(page)
+    if system not in sandboxes:
+        sandboxes[system] = SandboxProcess(system=system, executions=120, seed=7, days=60)
+    place = Place(tmp_path, sandboxes[system], system=system, hash_key=HASH_KEY)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        replaced = {**months(), "8765": str(server.getsockname()[1])}
+    if page.name != "tutorial.md":
+        place.sync()
+        first, last, person = place.query(
+            "SELECT min(execution_id), max(execution_id), "
+            "min(user_id) FILTER (regexp_full_match(user_id, '[a-z0-9@.]+')) "
+            "FROM task_history.executions WHERE status = 'failed'"
+        )[0]
+        replaced |= {EXECUTION: first, OTHER_EXECUTION: last, PERSON: person or ""}
+    done = subprocess.run(
+        ["bash", "-x", "-c", script(page, place, replaced)],
+        cwd=tmp_path,
+        env=place.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made warehouse of all systems, with views."""
+    file = tmp_path_factory.mktemp("made") / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        for system in SYSTEMS:
+            made_warehouse.empty(connection, system, system)
+        made_warehouse.fill(connection, executions=500, now="now()", days=60)
+        creating.refresh(access(connection))
+    return file
+
+
+@pytest.mark.parametrize("block", pages.runnable("sql"), ids=str)
+def test_queries_run(
+    block: pages.Block, warehouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each statement of the block runs in DuckDB."""
+    shutil.copy(warehouse, tmp_path / "warehouse.duckdb")
+    monkeypatch.chdir(tmp_path)
+    attaches = "ATTACH" in block.text
+    with duckdb.connect() if attaches else duckdb.connect("warehouse.duckdb", read_only=True) as connection:
+        for statement in connection.extract_statements(block.text):
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("block", pages.runnable("toml"), ids=str)
+def test_settings_are_taken(block: pages.Block, tmp_path: Path) -> None:
+    """The reader of settings takes each block as ``.dlt/config.toml``, and finds no typing error in it."""
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / ".dlt" / "config.toml").write_text(block.text, "utf-8")
+    for name in SYSTEMS:
+        load(name, folder=tmp_path, environ={"DLT_DATA_DIR": str(tmp_path)}, allow_missing=True)
+
+
+@pytest.mark.parametrize("block", pages.runnable("yaml"), ids=str)
+def test_yaml_is_valid(block: pages.Block) -> None:
+    """Each block is YAML with keys."""
+    assert isinstance(yaml.safe_load(block.text), dict)
+
+
+@pytest.mark.parametrize("block", pages.runnable("python"), ids=str)
+def test_python_runs(block: pages.Block, tmp_path: Path, sandboxes: dict[str, SandboxProcess]) -> None:
+    """Each block runs as a script in a project that has settings."""
+    if pages.name(block.page) in PYTHON_IS_RUN_BY:
+        compile(block.text, str(block), "exec")
+        return
+    if "paragon" not in sandboxes:
+        sandboxes["paragon"] = SandboxProcess(executions=120, seed=7, days=60)
+    place = Place(tmp_path, sandboxes["paragon"])
+    words = [sys.executable, "-c", block.text]
+    done = subprocess.run(words, cwd=tmp_path, env=place.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_each_block_says_what_it_is() -> None:
+    """Each block names its language; one that is not run says why in a comment above it."""
+    found = [block for page in pages.PAGES for block in pages.blocks(page)]
+    assert [str(block) for block in found if block.language not in LANGUAGES] == []
+    for page in pages.PAGES:
+        assert page.read_text("utf-8").count("```") == 2 * len(pages.blocks(page)), page
