@@ -100,6 +100,8 @@ def name_of(words: Sequence[str], printed: Any) -> str:
     if set(printed) == {"command", "exit_code", "error"}:
         return "error"
     command = str(printed.get("command", "systems")).replace(" ", "-")
+    if printed.get("dry_run"):
+        return f"{command}-dry-run"
     if command == "backfill" and "shards" in printed:
         return "backfill-shards"
     if command == "replay" and printed["sent"]:
