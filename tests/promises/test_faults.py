@@ -250,7 +250,7 @@ def test_executions_that_somebody_dropped_are_listed_again(tmp_path: Path) -> No
         with duckdb.connect(str(place.file)) as connection:
             connection.execute("DROP TABLE paragon.workflow_executions")
         done = place.run("sync", "paragon")
-        assert "coverage_forgotten" in done.stderr
+        assert "coverage_deleted" in done.stderr
         assert differences(place, sandbox) == PERFECT
 
 
@@ -271,7 +271,7 @@ def test_steps_that_somebody_dropped_are_read_again(system: str, tmp_path: Path)
         for table in filled:
             with duckdb.connect(str(place.file)) as connection:
                 connection.execute(f"DROP TABLE {system}.{table}")
-            assert "details_forgotten" in place.run("sync", system).stderr
+            assert "details_deleted" in place.run("sync", system).stderr
             assert _counts(place, system, filled) == before
 
 

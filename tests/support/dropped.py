@@ -59,9 +59,9 @@ def check_dropped(
                 assert _rows(place, table) == expected, table.name
                 if table is steps:
                     assert detail_reads == len(kept)
-        assert f" executions={len(kept)} " in log["details_forgotten"]
-        assert f" lost={lost_count} " in log["details_forgotten"]
-        assert "lost_until=2" in log["coverage_forgotten"]
+        assert f" executions={len(kept)} " in log["details_deleted"]
+        assert f" lost={lost_count} " in log["details_deleted"]
+        assert "lost_until=2" in log["coverage_deleted"]
         noted = place.query(
             "SELECT count(*) FROM paragon.execution_details WHERE outcome = 'expired' AND unreadable_reason IS NOT NULL"
         )

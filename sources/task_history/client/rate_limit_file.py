@@ -18,7 +18,15 @@ from ..core import files, lock_waits
 from ..core.errors import ConfigurationError
 from ..core.log import log
 from .rate_limit_rule import BudgetShare, Clock, Instant, RateLimitRule, answered_when_orphaned, shift_s
-from .rate_limit_store import EARLY_S, FORGET_S, GRACE_S, YIELD_S, BudgetChanges, BudgetReading, StoreBusy
+from .rate_limit_store import (
+    EARLY_S,
+    GRACE_S,
+    WAITING_KEPT_S,
+    YIELD_S,
+    BudgetChanges,
+    BudgetReading,
+    StoreBusy,
+)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS slots (
@@ -162,7 +170,7 @@ class FileStore:
         self._inode = _inode(self._path)
 
     def _bring_up_to(self, connection: sqlite3.Connection, now: Instant) -> None:
-        """Moves what another start of the machine wrote to this one, and forgets what no longer counts."""
+        """Moves what another start of the machine wrote to this one, and deletes what no longer counts."""
         note = _note(connection)
         if note is None:
             connection.execute(
@@ -195,7 +203,7 @@ class FileStore:
         mine = connection.execute(
             "SELECT since FROM waiting WHERE (pid, born, lane) = (?, ?, ?)", (*self._me, self._share)
         ).fetchone()
-        connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - FORGET_S,))
+        connection.execute("DELETE FROM waiting WHERE wakes < ?", (now.uptime - WAITING_KEPT_S,))
         count: int = connection.execute(
             "SELECT count(*) FROM waiting WHERE (lane, since, pid) < (?, ?, ?) AND wakes BETWEEN ? AND ?",
             (

@@ -22,8 +22,8 @@ from ..state.postgres import OWNERS, Connection, SharedState, Unreachable, first
 from .rate_limit_rule import BudgetShare, Clock, RateLimitRule, answered_when_orphaned
 from .rate_limit_store import (
     EARLY_S,
-    FORGET_S,
     GRACE_S,
+    WAITING_KEPT_S,
     YIELD_S,
     BudgetChanges,
     BudgetReading,
@@ -61,7 +61,7 @@ _SHIFT = """
 UPDATE slots SET reserved = reserved + shift, answered = answered + shift
 FROM notes WHERE notes.budget = %(budget)s AND slots.budget = notes.budget AND shift < 0
 """
-_FORGET = """
+_DROP_LATE = """
 DELETE FROM slots USING notes
 WHERE slots.budget = %(budget)s AND notes.budget = %(budget)s AND answered <= written - keep_s
 """
@@ -104,7 +104,7 @@ ON CONFLICT (budget, owner, lane) DO UPDATE SET wakes = excluded.wakes
 """
 _LEAVE_QUEUE = """
 DELETE FROM waiting WHERE budget = %(budget)s
-    AND ((owner, lane) = (%(owner)s, %(share)s) OR wakes < %(now)s - %(forget_s)s)
+    AND ((owner, lane) = (%(owner)s, %(share)s) OR wakes < %(now)s - %(kept_s)s)
 """
 _ORPHANS = """
 SELECT id, reserved FROM slots
@@ -266,7 +266,7 @@ class PostgresStore:
         now = self._clock().uptime
         values = {**self._values, "hold_s": max(-1.0, changes.held_until - now)}
         connection.execute("BEGIN")
-        for statement in (_LOCK, _NOTE, _SHIFT, _FORGET):
+        for statement in (_LOCK, _NOTE, _SHIFT, _DROP_LATE):
             connection.execute(statement, values)
         if changes.finished:
             ids = [slot for _, slot in changes.finished]
@@ -317,7 +317,7 @@ def _values(rule: RateLimitRule) -> dict[str, Any]:
         "owed": rule.owed,
         "grace_s": GRACE_S,
         "early_s": EARLY_S,
-        "forget_s": FORGET_S,
+        "kept_s": WAITING_KEPT_S,
         "owners": OWNERS,
         "reconnect_s": _RECONNECT_S,
     }

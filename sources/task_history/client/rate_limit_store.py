@@ -13,7 +13,7 @@ GRACE_S = 0.5
 """Seconds for which a free slot is left to a process in the queue whose turn it is."""
 EARLY_S = 0.001
 """Seconds before its time from which on a waiting process counts as due."""
-FORGET_S = 60.0
+WAITING_KEPT_S = 60.0
 """Seconds after its time for which a waiting process keeps its place in the queue."""
 
 

@@ -89,13 +89,13 @@ def restore_dropped(
         client.execute_sql(f"DELETE FROM {version} WHERE version_hash = %s", schema.stored_version_hash)
         altered = {table for table, _ in lost}
         if system.executions.name in altered:
-            _forget_coverage(client, there, horizon)
+            _delete_coverage(client, there, horizon)
         for one in tables.listings(system):
             filled = altered & {table.name for table in (one.details.steps, *one.details.children)}
             if filled and (one.details.log.name, "outcome") in there:
                 can_note = all((one.details.log.name, column) in there for column in _NOTED)
                 note = {"outcome": "expired"} if one.details.steps.name in filled else {}
-                _forget_details(
+                _delete_details_notes(
                     client,
                     one.details.log,
                     horizon if can_note else None,
@@ -111,7 +111,7 @@ def restore_dropped(
     return has_forgotten
 
 
-def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon: datetime | None) -> None:
+def _delete_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon: datetime | None) -> None:
     """Deletes the coverage, because the loaded executions were dropped; the next sync begins anew."""
     if (tables.COVERAGE.name, "day") not in there:
         return
@@ -121,7 +121,7 @@ def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon:
     if rows and rows[0][0]:
         start, end = rows[0]
         log.warning(
-            "coverage_forgotten",
+            "coverage_deleted",
             window_start=start,
             window_end=end,
             lost_until=horizon if horizon is not None and start < horizon else None,
@@ -130,7 +130,7 @@ def _forget_coverage(client: Any, there: Mapping[tuple[str, str], str], horizon:
         )
 
 
-def _forget_details(
+def _delete_details_notes(
     client: Any, details_log: Table, horizon: datetime | None, note: Mapping[str, str], *, now: str
 ) -> None:
     """Deletes which executions' steps are loaded, because these were dropped; they are read again.
@@ -150,7 +150,7 @@ def _forget_details(
     ((executions,),) = client.execute_sql(f"SELECT count(*) FROM {name} WHERE {condition}", *values)
     client.execute_sql(f"DELETE FROM {name} WHERE {condition}", *values)
     log.warning(
-        "details_forgotten",
+        "details_deleted",
         table=details_log.name,
         executions=executions,
         lost=lost,

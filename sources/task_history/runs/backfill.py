@@ -73,7 +73,7 @@ class Backfill:
                 listing, partitions.readable, partitions.vanished, selection=self._part
             )
             failed += partitions.failed.values()
-            partitions.forget()
+            partitions.reset()
         yield from phases.learn_integrations(context)
         yield from phases.load_details(context.all, self._part)
 

@@ -65,8 +65,8 @@ class Partitions:
             )
         return map(self._context.partition, self.names if chosen is None else (chosen,))
 
-    def forget(self) -> None:
-        """Forgets what failed and vanished, before another window is read; what is refused stays so."""
+    def reset(self) -> None:
+        """Drops what failed and vanished, before another window is read; what is refused stays so."""
         self.failed, self.vanished = {}, []
 
     def readable(self, name: str) -> WindowReader | None:
