@@ -2,6 +2,7 @@
 
 In the order in which data meets them::
 
+    depth               how deep a listing may be read
     pages               single pages of a listing, and all pages of one closed window
     rows_without_id     rows of a listing without a usable id, and to which time they belong
     rows_outside        rows that stand in the answer for a window and began elsewhere

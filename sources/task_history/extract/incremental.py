@@ -20,10 +20,11 @@ from ..core.models import MS, Page, Row, Window, floor_ms, iso_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .compare import Comparison, StoredExecutions
+from .depth import refused_depth
 from .evidence import CHAIN, COUNT, count_of, of_nothing, unverified
 from .listed_rows import Rows
 from .listing import AHEAD, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
-from .pages import after, complete_prefix, described, is_sorted, refused_depth
+from .pages import after, complete_prefix, described, is_sorted
 
 if TYPE_CHECKING:
     from .sorted_listing import SortedListing

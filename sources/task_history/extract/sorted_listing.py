@@ -21,14 +21,13 @@ from ..systems.common_settings import SystemSettings
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
+from .depth import MAX_ROWS_FACTOR, Depth
 from .evidence import COUNT, count_of, unverified
 from .incremental import incremental
 from .listed_rows import Rows
 from .listing import ROWS_PER_PIECE, ComparedWindow, Edge, LastSync, ListedWindow, NewestExecutions
 from .one_instant import read_instant
 from .pages import (
-    MAX_ROWS_FACTOR,
-    Depth,
     Pages,
     Reading,
     after,

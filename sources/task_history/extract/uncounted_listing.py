@@ -17,11 +17,12 @@ from ..core.errors import PaginationLoop
 from ..core.log import log
 from ..core.models import MS, Page, Row, Window
 from ..systems.protocol import System
+from .depth import Depth
 from .evidence import COUNT, by_chain, count_of, is_end, is_only_row, joins, unverified
 from .listed_rows import Rows
 from .listing import ListedWindow
 from .one_instant import read_instant
-from .pages import Depth, Pages, after, described, is_other, is_sorted
+from .pages import Pages, after, described, is_other, is_sorted
 
 _MAX_STALE = 3
 """Pages in a row that bring nothing new: as many rows appear before them as they go on. A new window has none before."""

@@ -20,6 +20,7 @@ from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .chain import Chain
 from .compare import Comparison, CountedExecutions, StoredExecutions
+from .depth import refused_depth
 from .evidence import COUNT, PageLengths
 from .listed_rows import Rows
 from .listing import (
@@ -31,7 +32,7 @@ from .listing import (
     NewestExecutions,
     compared_whole,
 )
-from .pages import Pages, described, refused_depth
+from .pages import Pages, described
 from .rows_outside import around
 from .seen_order import SeenOrder
 
