@@ -1,4 +1,4 @@
-"""How deep a listing may be read, and so how many rows a piece has: vendors refuse large offsets, or leave pages empty."""
+"""How deep a listing may be read, and how many rows a piece has: vendors refuse large offsets, or leave pages empty."""
 
 from __future__ import annotations
 
