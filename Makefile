@@ -18,8 +18,8 @@ export PYTHONDONTWRITEBYTECODE :=
 demo: .venv/runs
 	$(BIN)/task-history demo
 
-test: .venv/analyzer .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready .venv-docs/ready \
-		.venv-ducklake/ready
+test: .venv/analyzer .venv-axe/ready .venv-bigquery/ready .venv-analyst/ready .venv-dbt/ready .venv-dagster/ready \
+		.venv-docs/ready .venv-ducklake/ready
 	$(BIN)/pytest -n $(WORKERS) -m "not torture" $(TESTS)
 
 check: .venv/ready .venv-semgrep/ready
@@ -109,7 +109,7 @@ define ENVIRONMENT
 	fi
 endef
 
-.venv-dbt/ready .venv-docs/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
+.venv-axe/ready .venv-dbt/ready .venv-docs/ready .venv-semgrep/ready: .venv-%/ready: .ci/requirements-%.lock
 	$(ENVIRONMENT)
 	@touch $@
 
@@ -133,6 +133,7 @@ lock:
 		-c requirements.lock -c .ci/requirements-dev.lock -o .ci/requirements-image.lock
 	$(COMPILE) pyproject.toml --group analyst -c requirements.lock -o .ci/requirements-analyst.lock
 	$(COMPILE) --group dagster -o .ci/requirements-dagster.lock
+	$(COMPILE) --no-deps --group axe -o .ci/requirements-axe.lock
 	$(COMPILE) --group dbt -o .ci/requirements-dbt.lock
 	$(COMPILE) --group docs -o .ci/requirements-docs.lock
 	$(COMPILE) pyproject.toml --group ducklake -o .ci/requirements-ducklake.lock

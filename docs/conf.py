@@ -28,6 +28,7 @@ NAVIGATION = {
     ],
     "Ask": [
         "how-to/query-the-views",
+        "how-to/report",
         "how-to/dbt",
         "how-to/why",
     ],

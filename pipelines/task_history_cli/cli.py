@@ -30,7 +30,7 @@ COMMANDS = {
     "status": "show what is loaded, what is left and the budget used",
     "views": "re-create the analyst views, print their SQL, or check them",
     "explore": "open the views in a marimo app or a notebook of your own",
-    "report": "write a report on one month as a single HTML file",
+    "report": "write a report on a month, a week or any days: one HTML file, PDF or CSV",
     "why": "explain where an execution came from, or why it is missing",
     "replay": "rerun executions at the vendor; a dry run without --yes",
     "answer": "answer a run that waits for a person; a dry run without --yes",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -21,8 +24,8 @@ from task_history_cli.report import headline as report_headline
 from task_history_cli.report import page as report_page
 from task_history_cli.report.data import Report
 from task_history_cli.report.period import MONTH, SPAN, Period
-from tests.support import made_warehouse
-from tests.support.browser import Browser
+from tests.support import environments, made_warehouse
+from tests.support.browser import PROGRAM, Browser
 from tests.support.place import Place
 from tests.unit.views.test_views import access
 
@@ -449,6 +452,24 @@ def test_filters_show_what_the_views_say(browser: Browser, address: str, connect
 
 
 @pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_people_can_read_it(browser: Browser, address: str, width: int, scheme: str) -> None:
+    """axe-core finds nothing that keeps people out: contrast, names of controls and charts, headings, tables."""
+    script = environments.axe()
+    browser.resize(width)
+    browser.colours(scheme)
+    browser.open(address, DRAWN)
+    browser.run("document.querySelectorAll('details').forEach(folded => { folded.open = true; })")
+    browser.run(f"{script}; 0")
+    found = browser.run(
+        "axe.run().then(result => result.violations.filter(found => found.impact !== 'minor')"
+        ".map(found => [found.id, found.impact, found.nodes[0].html]))"
+    )
+    browser.colours("light")
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("paper", [(8.27, 11.69), (8.5, 11)], ids=["A4", "Letter"])
 def test_nothing_is_cut_in_print(
     browser: Browser, address: str, width: int, paper: tuple[float, float]
@@ -556,3 +577,66 @@ def test_days_of_a_zone(filled: Place) -> None:
 def test_a_wrong_period_is_refused(filled: Place, words: tuple[str, ...], message: str) -> None:
     """What is wrong is said, with exit code 2."""
     assert message in filled.run("report", *words, expect=2).stderr
+
+
+def test_csv_has_the_figures(filled: Place) -> None:
+    """The zip has a file for each table; figures are numbers, the same as in the views; no cell is a formula."""
+    with duckdb.connect(str(filled.file)) as connection:
+        connection.execute("UPDATE paragon.workflow_executions SET user_id = '=1+1' WHERE user_id = 'user 2'")
+    for _ in range(2):  # it takes the place of an earlier one
+        filled.run("report", "--format", "csv", "--month", "2026-11")
+    with zipfile.ZipFile(filled.folder / "report.zip") as archive:
+        tables = {
+            Path(name).stem: list(csv.DictReader(io.StringIO(archive.read(name).decode())))
+            for name in archive.namelist()
+        }
+    ((executions, failures, tasks),) = filled.query(
+        "SELECT sum(executions), sum(failures), sum(tasks) FROM task_history.daily_usage WHERE day >= '2026-11-01'"
+    )
+    total = tables["totals"][0]
+    assert (total["system"], total["integration"]) == ("", "")
+    assert [int(total[name]) for name in ("executions", "failures", "tasks")] == [executions, failures, tasks]
+    assert sum(int(row["executions"]) for row in tables["days"]) == executions
+    assert tables["about"][0]["timezone"] == "UTC"
+    assert tables["steps"][0]["p95_duration_ms"].isdigit()
+    users = {row["user_id"] for row in tables["users_hit"]}
+    assert "'=1+1" in users
+    assert not [user for user in users if user.startswith("=")]
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium")
+def test_pdf_is_what_a_browser_prints(filled: Place) -> None:
+    """A PDF with the title, which takes the place of an earlier one and of nothing else."""
+    out = filled.folder / "month.pdf"
+    for _ in range(2):
+        filled.run("report", "--format", "pdf", "--month", "2026-11", "--out", str(out))
+    head = out.read_bytes()[:300]
+    assert head.startswith(b"%PDF-")
+    assert b"Task history, 2026-11" in head
+    out.write_bytes(b"%PDF-1.4 of another kind")
+    assert "not a report" in filled.run("report", "--format", "pdf", "--out", str(out), expect=2).stderr
+
+
+def test_pdf_without_a_browser_is_an_error_that_helps(filled: Place) -> None:
+    """Without Chromium the command ends with 3 and says what to install, or to do instead."""
+    filled.env["PATH"] = str(filled.folder)
+    said = filled.run("report", "--format", "pdf", "--out", "none.pdf", expect=3).stderr
+    assert "Install one" in said
+    assert "--format html" in said
+    assert not (filled.folder / "none.pdf").exists()
+
+
+def test_days_are_those_of_the_setting(filled: Place) -> None:
+    """Without --timezone days are those of the accounts, which the views have too; weeks begin as they say."""
+    filled.set(timezone="Asia/Tokyo", week_start="sunday", project_id="project", api_key="key")
+    filled.run("views")
+    found = json.loads(filled.run("report", "--json", "--week", "2026-11-11").stdout)
+    assert found["timezone"] == "Asia/Tokyo"
+    assert (found["from"][:16], found["until"][:16]) == ("2026-11-07T15:00", "2026-11-14T15:00")
+    days = Tables((filled.folder / "report.html").read_text("utf-8")).found["days"][1:]
+    assert [tuple(row[:2]) for row in days] == filled.query(
+        "SELECT day::VARCHAR, sum(executions)::VARCHAR FROM task_history.daily_usage "
+        "WHERE day BETWEEN '2026-11-08' AND '2026-11-14' GROUP BY day ORDER BY day"
+    )
+    filled.set(timezone="UTC", week_start="monday")
+    filled.run("views")

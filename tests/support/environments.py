@@ -34,6 +34,13 @@ def ducklake_python() -> Path:
     return _program("ducklake", "python")
 
 
+def axe() -> str:
+    """The script axe-core, which finds in a page what keeps people out. Skips the test where it is not made."""
+    library = _program("axe", "python").parent.parent / "lib"
+    (script,) = library.glob("python*/site-packages/axe_playwright_python/axe.min.js")
+    return script.read_text("utf-8")
+
+
 def _program(environment: str, name: str) -> Path:
     folder = ROOT / f".venv-{environment}"
     if not (folder / "ready").exists():

@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 
 from .data import Report, Rows
+from .period import utc_days
 
 OUTCOMES = {"other executions": "#5b8db8", "failed": "#d1495b"}
 STATES = {"verified": "#4a9d6f", "unverified": "#e0a83e", "partial": "#7fa8d1", "missing": "#d1495b"}
@@ -26,7 +27,9 @@ def charts(report: Report) -> Mapping[str, dict[str, Any]]:
     drawn = {
         "days": _executions(report.days, days) if report.usage else None,
         "rates": _rates(report.days, days) if report.usage else None,
-        "coverage": _coverage(report.coverage, days) if report.coverage else None,
+        "coverage": _coverage(report.coverage, [day.isoformat() for day in utc_days(report.period.window)])
+        if report.coverage
+        else None,
     }
     return {name: _whole(chart) for name, chart in drawn.items() if chart is not None}
 

@@ -18,7 +18,7 @@ from task_history.views.relations import relations
 from task_history.warehouse.sql_text import quoted_name
 
 from . import queries
-from .period import Period
+from .period import Period, utc_days
 
 Rows = list[dict[str, Any]]
 Scope = tuple[str | None, str | None, str | None]
@@ -176,7 +176,7 @@ def report(access: Access, period: Period, *, now: datetime) -> Report:
         _steps(access, period.before, top=10_000) if is_compared and period.before else [],
         ask(queries.QUIET, **values),
         ask(queries.STUCK),
-        ask(queries.COVERAGE, first=_day(period.days[0]), last=_day(period.days[-1])),
+        ask(queries.COVERAGE, first=_day(utc_days(period.window)[0]), last=_day(utc_days(period.window)[-1])),
         freshness,
         [row["caveat"] for row in ask(queries.CAVEATS)],
         is_compared,
@@ -184,10 +184,10 @@ def report(access: Access, period: Period, *, now: datetime) -> Report:
 
 
 def _is_loaded(period: Period, ask: Callable[..., Rows], freshness: Rows) -> bool:
-    """Whether each account has every day of the period before."""
-    days = period.days_before
-    if not days:
+    """Whether each account has every day of the period before: UTC days, by which coverage is noted."""
+    if period.before is None:
         return False
+    days = utc_days(period.before)
     states = ask(queries.COVERAGE, first=_day(days[0]), last=_day(days[-1]))
     loaded = {
         (row["system"], row["instance"], row["day"])

@@ -64,6 +64,11 @@ class Period:
         return back.astimezone(self.window.start.tzinfo)
 
 
+def utc_days(window: Window) -> list[date]:
+    """Every UTC day of which the window has a part."""
+    return _days(window, "UTC")
+
+
 def _days(window: Window, zone: str) -> list[date]:
     own = ZoneInfo(zone)
     first = window.start.astimezone(own).date()

@@ -321,7 +321,8 @@ def _coverage(report: Report) -> Section:
         "What is loaded of each day",
         [
             "verified: all is loaded, and the vendor counts the same; unverified: all is loaded, and the vendor counts "
-            "others or does not say; partial: a part is loaded, as of the last day; missing: nothing is loaded."
+            "others or does not say; partial: a part is loaded, as of the last day; missing: nothing is loaded. Days are "
+            "UTC days here."
         ],
         ["day", "system", "state", "executions", "the vendor counts", "reason", "looked at (UTC)"],
         [

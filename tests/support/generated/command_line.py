@@ -20,7 +20,7 @@ PAGES = {
     "status": "../how-to/alerting.md",
     "views": "../how-to/query-the-views.md",
     "explore": "../how-to/query-the-views.md",
-    "report": "../how-to/query-the-views.md",
+    "report": "../how-to/report.md",
     "why": "../how-to/why.md",
     "replay": "../how-to/replay.md",
     "answer": "../systems/twinit.md",
