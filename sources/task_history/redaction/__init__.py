@@ -1,6 +1,7 @@
 """Redaction of secrets before anything is written; modules in the order in which a value meets them.
 
 redactor     removes secrets from values and texts
+arguments    secrets in lists of texts, such as the arguments of a command
 documents    redacts the JSON within a text
 pairs        names that stand as values, and which values they make secret
 neighbours   values beside the name of a secret where no field says which is which

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, pairwise
 
 from ..core.models import Json
 from .names import ABOUT, Kind, kind_of, words_of
@@ -74,6 +74,7 @@ _PATH = re.compile(
     r"|(?:~|\.{1,2}|[A-Za-z]:)?[/\\](?:[\w.+ -]{1,64}[/\\])*[\w.+ -]{1,64}"
     r"|[a-z][a-z0-9_-]{0,40}/(?:[\w.=+-]{1,64}/)*[\w.+=-]{1,80}|[\w.+-]{1,80}\.[a-z][a-z0-9]{1,4}"
 )
+_FILE_IN_FOLDER = re.compile(r"/[^/]{1,120}\.[a-z][a-z0-9]{1,6}\Z")
 _FILE = re.compile(r"[\w./\\:~-]{1,200}\.(?:pem|key|crt|cer|p12|pfx|jks|pub|json|txt|ya?ml|env|ini|conf)")
 _PROSE_WORD = re.compile(
     r"[(\"'«„“]?(?:[^\W\d_]+(?:['’-][^\W\d_]+)*|\d{1,4})[)\"'».,;:!?…”]*|[-–—&/+]|\+?[\d()]{1,6}"
@@ -84,14 +85,14 @@ _PLAIN = re.compile(
     rf"{DATE}|[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?:[ ]?[AaPp][Mm])?|v?\d{{1,3}}(?:\.\d{{1,3}}){{0,3}}"
     rf"|[A-Z]{{2,10}}-\d{{1,7}}|0x[0-9a-fA-F]{{40}}|[\w.+-]+@[\w-]+\.[\w.-]+"
     r"|[A-Z]{1,4}\d{1,2}|[\[<]/?[A-Za-z_]{1,12}[\]>]"
-    r"|[A-Z]{2,6}[/-][A-Z]{2,6}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
+    r"|[A-Z]{2,6}[/-][A-Z]{2,6}|[a-z]{1,8}-[a-z]{1,8}|#[0-9a-fA-F]{3,8}|-?\d{1,5}(?:\.\d{1,3})?(?:px|rem|em|%|ms|s|m|h|d|pt|vh|vw|fr)"
 )
 _PLACEHOLDER = re.compile(
     r"[*•xX.]{3,64}|\$\{[^{}\r\n]{1,80}\}|\$?\{\{[^{}\r\n]{1,80}\}\}|<[A-Za-z][\w .-]{0,60}>|%[A-Z_]{3,60}%"
     r"|\$[A-Z][A-Z0-9_]{2,60}|\{[A-Za-z_.]{1,60}\}|#\{[^{}\r\n]{1,60}\}|[?]|\$[0-9]{1,3}|%s|%\(\w{1,40}\)s|:[a-z_]{2,40}"
     r"|(?i:(?:your|insert|enter|put)[-_ ][\w -]{0,40}?(?:key|token|secret|password|pass|code)s?(?:[-_ ]here)?)"
     r"|#\{[^{}\r\n]{1,60}\}#|(?:([A-Z])\1{2,9}[/_-]?){2,8}|\$\{\{[^{}\r\n]{1,80}\}\}|\$env:\w{1,60}|\$\([^()\r\n]{1,80}\)"
-    r"|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
+    r"|[\w-]{0,12}[*•]{4,64}[\w-]{0,6}|\[?(?i:redacted|masked|hidden|filtered)\]?|process\.env\.\w{1,60}|os\.environ\[[^\]]{1,60}\]"
 )
 _REFERENCE = re.compile(
     r"[$@&*]?(?=(?:var|local|locals|env|process|os|config|settings|self|this|secrets|args|options|params|request|req|ctx|props"
@@ -107,6 +108,9 @@ _PUBLIC = re.compile(
     r"|pk_(?:live|test)_\w{8,}"
 )
 """Public keys and certificates: https://www.rfc-editor.org/rfc/rfc4253#section-6.6, https://docs.stripe.com/keys."""
+_VERSION = re.compile(
+    r"[~^v>=<]{1,3}\d{1,4}(?:\.\d{1,4}){0,3}|\d{1,4}\.\d{1,4}\.\d{1,4}(?:-[a-z]{1,8}\.?\d{0,4})?"
+)
 _MNEMONIC_WORDS = (12, 15, 18, 21, 24)
 """https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
 _POSTAL = re.compile(r"[1-9][0-9]{5}")
@@ -132,7 +136,37 @@ def is_random(value: Json) -> bool:
         return False
     if len(value) > _ORDINARY_CHARS or _LICENCE.fullmatch(value):
         return True
-    return not (_ID.fullmatch(value) or (_PATH.fullmatch(value) and not has_long_run(value)))
+    is_path = _PATH.fullmatch(value) is not None
+    return not (
+        _ID.fullmatch(value) or (is_path and (not has_long_run(value) or _FILE_IN_FOLDER.search(value)))
+    )
+
+
+_KINDS_OF_LETTERS = (str.islower, str.isupper, str.isdigit)
+_JUMBLED = 0.4
+"""Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
+_RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_HEX_KEY = re.compile(r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})|[A-F0-9]{64}")
+
+
+def is_jumbled(value: str) -> bool:
+    """Whether small letters, capitals and digits mix in a text as they do at random, and not as words do."""
+    kinds = [
+        next((kind for kind in _KINDS_OF_LETTERS if kind(letter)), None)
+        for letter in value
+        if letter.isalnum()
+    ]
+    if not set(_KINDS_OF_LETTERS) <= set(kinds):
+        return False
+    changes = sum(one is not other for one, other in pairwise(kinds))
+    return changes >= _JUMBLED * (len(kinds) - 1)
+
+
+def is_key_material(value: str) -> bool:
+    """Whether a text looks like a key: long and of mixed letters, or of hexadecimal digits."""
+    return len(value) <= _ORDINARY_CHARS and (
+        _HEX_KEY.fullmatch(value) is not None or (_RUN.fullmatch(value) is not None and is_jumbled(value))
+    )
 
 
 def has_long_run(value: str) -> bool:
@@ -285,6 +319,7 @@ def is_secret(kind: Kind, value: Json) -> bool:
         if len(value) <= _ORDINARY_CHARS and (
             is_placeholder(value)
             or value.lower() in _STATES
+            or _VERSION.fullmatch(value)
             or (value[:1] == "$" and kind_of(value[1:]) is not Kind.HARMLESS and value[1:].isidentifier())
             or (kind is Kind.SECRET and (_is_label(value) or _is_validation(value)))
         ):
@@ -363,12 +398,13 @@ _IS_SECRET: dict[Kind, Callable[[Json], bool]] = {
     ),
     Kind.UNLESS_POSTAL: lambda value: not _POSTAL.fullmatch(str(value)),
     Kind.IF_RANDOM: is_random,
+    Kind.IF_JUMBLED: lambda value: isinstance(value, str) and is_key_material(value),
 }
 
 
 def is_secret_or_doubtful(kind: Kind, value: Json) -> bool:
     """The same for those who would rather lose a value than keep a secret: a value in doubt is a secret."""
-    if kind is Kind.IF_RANDOM:
+    if kind in (Kind.IF_RANDOM, Kind.IF_JUMBLED):
         return isinstance(value, str) and len(value) >= 8 and not _SPACE.search(value) and not value.isalpha()
     return kind is not Kind.HARMLESS
 
@@ -381,7 +417,7 @@ def is_no_name(text: str) -> bool:
 def is_secret_in_object(name: str, value: Json) -> bool:
     """Whether a value is a secret under a name that is a secret's only in an object of another name."""
     if name == "number":
-        return isinstance(value, str | int) and _is_card_number(str(value))
+        return isinstance(value, str | int) and is_card_number(str(value))
     if isinstance(value, list):
         return bool(value) and all(is_random(inner) and len(inner) >= _KEY_CHARS for inner in value)
     if isinstance(value, str) and name == "answer":
@@ -391,7 +427,7 @@ def is_secret_in_object(name: str, value: Json) -> bool:
     return isinstance(value, str) and is_no_name(value) and not is_ordinary(value) and not _is_id(value)
 
 
-def _is_card_number(digits: str) -> bool:
+def is_card_number(digits: str) -> bool:
     """Whether digits are the number of a card, by its check digit: https://www.iso.org/standard/70484.html"""
     digits = digits.replace(" ", "").replace("-", "")
     if not (digits.isascii() and digits.isdigit() and 13 <= len(digits) <= 19):

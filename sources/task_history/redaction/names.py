@@ -35,10 +35,16 @@ class Kind(IntEnum):
     """``tokens: 12`` and ``tokens: {"prompt": 3}`` are counts; ``tokens: ["…"]`` is not."""
     UNLESS_POSTAL = 7
     """Any but an Indian postal code."""
+    IF_JUMBLED = 10
+    """A value of many letters and digits that mix at random, or of hexadecimal digits."""
     OWN = 9
     """Any value, small numbers included: a name of the user's."""
     IF_RANDOM = 8
     """``key: "first_name"`` is a name; ``key: "9fQ2xLw71"`` is not."""
+
+
+NAMELESS = frozenset({Kind.HARMLESS, Kind.IF_RANDOM, Kind.IF_JUMBLED})
+"""Kinds of names that do not make a secret of a value by themselves."""
 
 
 def squash(name: str) -> str:
@@ -60,6 +66,7 @@ _SECTIONS = {
     "unless_number": Kind.UNLESS_NUMBER,
     "unless_postal": Kind.UNLESS_POSTAL,
     "if_random": Kind.IF_RANDOM,
+    "if_jumbled": Kind.IF_JUMBLED,
 }
 OTHER_LANGUAGES = tuple(name for names in rules("languages").values() for name in names)
 WRITTEN: dict[str, Kind] = {
@@ -100,13 +107,15 @@ _ID_IS_SECRET = word_set(_RULES["endings"]["id_is_secret"])
 ASKS = word_set(_RULES["endings"]["asks"])
 """A name that begins with one of these asks about a secret."""
 PAGING = word_set(_RULES["paging"]["words"])
+_KEYS_OF_IDS = word_set(_RULES["keys_of_ids"]["words"])
+_ENDINGS_OF_KEYS = frozenset({"key", "pk"})
 _GLUED_CHARS = 5
 """Minimum letters of a name that others may stand glued to, as in ``accesstoken``; shorter ones end many words."""
 _NEVER_GLUED = frozenset({"session", "signature", "bearer", "mnemonic", "samlresponse", "serial", "ticket"})
 _GLUED_LATIN = {
     name.replace(" ", ""): kind
     for name, kind in NAMES.items()
-    if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind is not Kind.IF_RANDOM
+    if len(name) >= _GLUED_CHARS and name not in _NEVER_GLUED and kind not in NAMELESS
 }
 _INFLECTED_CHARS, _ENDING_CHARS = 24, 4
 """Maximum characters of a name with an ending, and of the ending."""
@@ -125,6 +134,8 @@ _GLUED_LENGTHS = sorted({len(name) for name in GLUED}, reverse=True)
 _GLUED_PAGING = tuple(word + "token" for word in PAGING)
 IN_URL = frozenset({"key", "code"})
 """Names of parameters that are secrets in a URL, when they are long."""
+IN_URL_IF_RANDOM = frozenset({"sign", "sig", "s", "hmac", "hash", "auth", "t", "k"})
+"""Names of parameters that are secrets in a URL, when they look random."""
 SCHEMED_HEADERS = ("authorization",)
 """Headers whose value is more than one word."""
 COOKIE_HEADERS = ("cookie", "cookies")
@@ -243,6 +254,11 @@ def _kind_of_words(words: list[str]) -> Kind:
         _kind_of_one_word(words)
         or (Kind.SECRET if _is_key(words) else Kind.HARMLESS)
         or (Kind.UNLESS_NUMBER if last_word in ("pass", "pw") else Kind.HARMLESS)
+        or (
+            Kind.IF_JUMBLED
+            if last_word in _ENDINGS_OF_KEYS and words[-2] not in _KEYS_OF_IDS
+            else Kind.HARMLESS
+        )
     )
 
 
@@ -252,7 +268,7 @@ def _kind_of_one_word(words: list[str]) -> Kind:
     for word in words:
         single = _PLURALS.get(word, word)
         kind = _WORDS.get(single, Kind.HARMLESS)
-        if kind in (Kind.HARMLESS, Kind.IF_RANDOM, Kind.UNLESS_NUMBER) or single in ("sid", "pat", "seed"):
+        if kind in NAMELESS or kind is Kind.UNLESS_NUMBER or single in ("sid", "pat", "seed"):
             if single in ("pat", "seed", "pem") and word == last_word:
                 return kind
             continue

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -13,7 +14,7 @@ from itertools import pairwise
 from ..core.models import Json
 from .edits import MARK
 from .judging import Judge
-from .names import ABOUT, NEVER_VALUES, Kind, words_of
+from .names import ABOUT, NAMELESS, NEVER_VALUES, Kind, squash, words_of
 from .pairs import KindOf
 from .sentences import is_strong, strong_word
 
@@ -22,10 +23,13 @@ _FIELDS = 12
 _NAME_CHARS, _NAME_WORDS = 48, 5
 _VALUE_CHARS = 512
 _QUESTION_CHARS, _END_CHARS = 300, 3
+_DOCUMENT_CHARS = 20_000
 _ROW_CHARS = 4_000
 """Maximum characters of a line of a table that stands as a text."""
 _KINDS = (Kind.SECRET, Kind.UNLESS_ORDINARY)
 """Kinds of names that seldom name anything else."""
+_PLAIN = frozenset({"plaintext", "cleartext"})
+"""Fields of what is kept encrypted elsewhere."""
 _DECORATION = " \t\r\n:*_`#>-–—"
 _NAME = re.compile(r"[^\W\d_][\w .#-]{0,47}")
 _SIGNS = ",;|\t:"
@@ -42,13 +46,26 @@ def kind_of_label(text: Json, kind_of: KindOf) -> Kind:
     kind = kind_of(" ".join(words[-2:]))
     if len(words) > 1 and not kind_of(words[-1]) and kind_of(words[-2]):
         return Kind.HARMLESS  # what is done with a secret: "password_reset"
-    return Kind.HARMLESS if kind is Kind.IF_RANDOM else kind
+    return Kind.HARMLESS if kind in NAMELESS else kind
 
 
-def _may_hold(key: str) -> bool:
+def may_hold(key: str) -> bool:
     """Whether a field may hold a secret that another field names: not one that tells an id, a time, an address."""
     words = words_of(key)
     return not words or (words[-1] not in ABOUT and words[-1] not in NEVER_VALUES)
+
+
+def own_fields(value: Json, kind_of: KindOf) -> dict[str, Json] | None:
+    """The fields of an object, or of one as JSON text, that say which of them are secrets and which are none."""
+    if isinstance(value, str) and value.lstrip()[:1] == "{" and len(value) <= _DOCUMENT_CHARS:
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(value, dict) or len(value) < 2:
+        return None
+    says = any(kind_of(name) not in NAMELESS for name in value)
+    return value if says and not all(map(may_hold, value)) else None
 
 
 def _is_secret(value: Json) -> bool:
@@ -59,11 +76,12 @@ def secrets_beside_names(value: Mapping[str, Json], kind_of: KindOf) -> dict[str
     """The fields of an object that are secrets, or hold some, because another field is the name of one; redacted."""
     if not 2 <= len(value) <= _FIELDS:
         return {}
-    held = {key: cut for key, inner in value.items() if _may_hold(key) and (cut := _cut(inner)) is not inner}
+    held = {key: cut for key, inner in value.items() if may_hold(key) and (cut := _cut(inner)) is not inner}
     if not held:
         return {}
+    plain = {key: cut for key, cut in held.items() if squash(key) in _PLAIN}
     labels = [name for key, name in value.items() if key not in held and not kind_of(key)]
-    return held if any(kind_of_label(name, kind_of) in _KINDS for name in labels) else {}
+    return held if any(kind_of_label(name, kind_of) in _KINDS for name in labels) else plain
 
 
 def _cut(value: Json) -> Json:
@@ -110,7 +128,7 @@ def secrets_behind_names(items: list[Json], kind_of: KindOf) -> Iterator[tuple[i
 def _names_secret(question: str, kind_of: KindOf) -> bool:
     words = words_of(question[:_QUESTION_CHARS])
     kinds = [kind_of(word) for word in (*words, *map(" ".join, pairwise(words)))]
-    return any(kind not in (Kind.HARMLESS, Kind.IF_RANDOM) for kind in kinds)
+    return any(kind not in NAMELESS for kind in kinds)
 
 
 def delimited_rows(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -> dict[str, Json]:
@@ -130,7 +148,7 @@ def delimited_rows(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge)
             for key, rows in value.items():
                 if (
                     key != head
-                    and _may_hold(key)
+                    and may_hold(key)
                     and (cut := _cut_rows(rows, sign, kinds, is_secret)) is not rows
                 ):
                     new[key] = cut

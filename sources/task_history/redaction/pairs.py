@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ..core.models import Json
-from .judging import is_no_name, is_ordinary, is_prose, is_random
+from .judging import is_no_name, is_ordinary, is_prose, is_random, is_secret_in_object
 from .names import (
     ANSWERS,
     FIELD_TYPES,
@@ -27,6 +27,7 @@ from .names import (
 from .names import (
     kind_of as kind_of_name,
 )
+from .rules import rules
 
 _KEY_CHARS = 128
 """Maximum characters of a key that can mark a name/value pair."""
@@ -98,12 +99,53 @@ def pair_kind(value: Mapping[str, Json], kind_of: KindOf) -> tuple[Kind, str]:
             continue
         if word == "type" and squash(name) in FIELD_TYPES:
             return Kind.SECRET, key
-        if word in ("name", "text") and (kind := kind_of(name)):
+        if word in ("name", "text") and (kind := kind_of(name) or _kind_of_question(name)):
             return kind, key
     return Kind.HARMLESS, ""
 
 
 _HOLDING = frozenset({"value", "text", "answer"})
+_QUESTION = re.compile("|".join(rules("words")["security_questions"]), re.IGNORECASE)
+
+
+def _kind_of_question(text: str) -> Kind:
+    """The kind of the answer to a question by which a person is recognised."""
+    return Kind.SECRET if text.endswith("?") and _QUESTION.search(text) else Kind.HARMLESS
+
+
+def kinds_by_neighbours(value: Mapping[str, Json]) -> dict[str, Kind]:
+    """The kinds of fields that the names of others tell: a card's number, a login's code, a postal code."""
+    names = {squash(name) for name in value if len(name) <= _NAME_CHARS}
+    kinds: dict[str, Kind] = {}
+    if is_card(value) and is_secret_in_object("number", value.get("number")):
+        kinds["number"] = Kind.SECRET
+    if not names.isdisjoint(_OAUTH):
+        kinds["code"] = Kind.IF_RANDOM
+    if not names.isdisjoint(_ADDRESS):
+        kinds |= dict.fromkeys(("pin", "PIN", "Pin"), Kind.UNLESS_POSTAL)
+    if not names.isdisjoint(_BLOCKCHAIN):
+        kinds |= dict.fromkeys(("signature", "signatures", "sig"), Kind.HARMLESS)
+    return {name: kind for name, kind in kinds.items() if name in value}
+
+
+_OAUTH = frozenset({"granttype", "redirecturi"})
+_ADDRESS = frozenset(
+    {"city", "district", "state", "street", "line1", "country", "pincode", "address1", "town"}
+)
+_BLOCKCHAIN = frozenset(
+    {"slot", "blocktime", "blockhash", "blocknumber", "lamports", "mint", "txhash", "confirmations"}
+)
+_TELLING = _OAUTH | _ADDRESS | _BLOCKCHAIN
+
+
+def may_tell(names: Iterable[str]) -> bool:
+    """Whether fields of these names may tell what stands in others."""
+    names = list(names)
+    told = any(
+        name in ("code", "number") or name.lower() in ("pin", "sig", "signature", "signatures")
+        for name in names
+    )
+    return told and (is_card(names) or not _TELLING.isdisjoint(map(squash, names)))
 
 
 def _kind_within(name: Mapping[str, Json], kind_of: KindOf) -> Kind:

@@ -54,6 +54,13 @@ WEBHOOK_SIGNS = (
     "heartbeat",
     "trigger",
     "incoming",
+    "infura",
+    "alchemy",
+    "quiknode",
+    "ankr",
+    "blastapi",
+    "getblock",
+    "chainstack",
 )
 """In a text with none of these, in lower case, WEBHOOK matches nowhere."""
 WEBHOOK = re.compile(
@@ -125,7 +132,7 @@ FLAG = re.compile(
     rf"(?P<value>{_SCHEMED}[^\s\"'<-][^\s\"']*|\"[^\"]*\"|'[^']*')"
 )
 XML = re.compile(
-    r"<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?!@)(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
+    r"(?:(?<![=:@\w])|(?=<[^<>]{0,2600}>[^<]{0,4000}<))<(?P<name>[^\W\d][^\s<>/=\"'!?]{0,512}+)(?:\s[^<>]{0,2000})?>(?:<!\[CDATA\[)?(?!@)(?P<value>[^<]+?)(?=\]\]>|<|\Z)"
 )
 _VALUE_TAG = rf"<(?:[\w-]{{1,64}}:)?(?:{_VALUES}|v|string|text|plaintext|data|content)(?:\s[^<>]{{0,200}})?>"
 XML_CHILD = re.compile(
@@ -210,7 +217,7 @@ WORDS_BEFORE_SECRETS = re.compile(
     rf"{_WORDS_BEFORE_WORDS}|://.*(?:{'|'.join(WEBHOOK_SIGNS)})"
     rf"|(?<![a-z0-9])(?:{'|'.join(map(str.strip, SCHEMES))})(?![a-z0-9])"
     # Words of forms.toml and of patterns above.
-    r"|(?<![a-z])(?:login|log|logged|hmac|lftp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
+    r"|(?<![a-z])(?:card|visa|mastercard|amex|login|log|logged|hmac|lftp|connect|authenticate|enter|security|echo|printf|combination)(?![a-z])|(?<![a-z])cod[ei]"
     r"|(?<![a-z])(?:m|sms|push|chip|photo)?tan(?![a-z])"
     r"|trayapp|pipedream|private-lines|wifi:|ugfzc0dvcmq0|sp_|crypt|securestring|oracle:|sqlplus"
 )
@@ -234,7 +241,8 @@ _COMMENT = r"/\*[^*]{0,200}+\*/"
 _PHP_TYPE = r";(?:s:[0-9]{1,9}:(?=\\{0,16}[\"'])|[id]:(?=[0-9.-])|a:[0-9]{1,9}:(?=\{))"
 _ELEMENT = r"</?(?:b|i|u|p|a|em|tt|br|td|dd|dt|code|span|strong|font|kbd|div)(?:[ ][^<>]{0,100})?>[ ]{0,8}"
 PARTING = re.compile(
-    rf"(?:(?:\[|%5b)?(?:\]|%5d))?(?P<quote>(?P<twice>\"\"(?!\"))|{_QUOTE})?\]?\*{{0,3}}+"
+    rf"(?:[ ]#?[0-9]{{1,2}}(?=[ ]?[:=]))?(?:(?:\[|%5b)?(?:\]|%5d))?"
+    rf"(?P<quote>(?P<twice>\"\"(?!\"))|{_QUOTE})?\]?\*{{0,3}}+"
     rf"(?:\s++|%(?:25){{0,3}}20)*+(?:{_COMMENT}\s*+)?"
     rf"(?P<sep>=>|->|[→⇒]|:=|:-(?=[^\s{{}}]{{1,200}}\}})|={{1,3}}(?!=)|::?(?!:|//)|(?:%(?:25){{0,3}}3[ad]){{1,2}}|{_PHP_TYPE})"
     rf"(?:\*{{1,3}}+(?=[ \t]))?(?:[ \t\u00a0]|%(?:25){{0,3}}20|\+(?=%))*+(?:{_COMMENT}[ \t]*+)?(?:\r?\n[ \t]++)?"
@@ -285,13 +293,27 @@ CONVERTED = re.compile(
 )
 # The arguments of what connects, signs in, encrypts or takes a secret.
 CALL = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(?:[\w.:>$-]{0,60})(?:connect|login|log_in|sign|signin|verify|fernet|cipher\w?|crypt|crypto|hmac|jwt|auth|authenticate"
+    r"(?i)(?<![A-Za-z0-9])(?:[\w.:>$-]{0,60})(?:connect|connection|wallet|signer|keypair|private_?key\w{0,20}|aes\.new|security_?key|keyspec"
+    r"|base64_?encode|b64encode|btoa|blob\.valueof|getbytes|login|log_in|sign|signin|verify|fernet|cipher\w?|crypt|crypto|hmac|jwt|auth|authenticate"
     r"|credentials?|secret|token|password|passwd|apikey|api_key|bearer|pdo|mysqli|client)\(\s?(?P<arguments>[^\r\n]{1,400})"
 )
 LITERAL = re.compile(
     r"(?<![\w\"'])[bru]?(?P<sign>[\"'])(?P<value>(?:(?!(?P=sign))[^\\\r\n]){0,400})(?P=sign)"
     r"(?P<key>\s?(?:=>|[:\]]))?"
 )
+MNEMONIC = re.compile(r"[a-z]{3,8}(?:[ ][a-z]{3,8}){11,23}(?![ ]?[a-z])")
+"""The words of a wallet's seed: https://github.com/bitcoin/bips/blob/master/bip-0039.mediawiki"""
+ADDRESS = re.compile(
+    r"(?i)\b(?:flat|road|street|nagar|ship to|address|deliver|district|dist|sector|block"
+    r"|lane|marg|colony|house no|plot|floor)\b"
+)
+"""Words of an address, in which a PIN is a postal code."""
+CARD = re.compile(
+    r"(?<![\w.-])(?P<card>[2-6][0-9]{3}(?P<sign>[ -]?)[0-9]{4}(?P=sign)[0-9]{4}(?P=sign)[0-9]{4}"
+    r"|3[47][0-9]{2}[ -]?[0-9]{6}[ -]?[0-9]{5})(?![\w-])"
+)
+CARD_WORD = re.compile(r"(?<![a-z])(?:card|visa|mastercard|amex)")
+LOGIN = re.compile(r"[\w.@-]{1,64}:(?P<value>[^\s:/]{6,200})")
 # What TYPED, PARTING and SAYING begin with: a sign, or a word with a digit.
 FOLLOWED = re.compile(
     rf"\s*+(?:(?:is|was|provided|used|{_TYPES.lower()})(?![a-z])\??:?\s*+)?(?:[^\w\s.,!?]|[^\s0-9]*+[0-9])"
@@ -383,7 +405,13 @@ NAMED_FORMS = tuple((sign, pattern) for sign, pattern in _forms() if "name" in p
 """The forms that hold a name, too."""
 
 # 您的验证码是123456, 認証コードは123456です: languages that do not separate words.
+_UNPARTED = [
+    name
+    for name in (*names.OTHER_LANGUAGES, *compounds.STEMS)
+    if ord(name[0]) > 0x2E80 or 0xE00 < ord(name[0]) < 0xF00
+]
 UNPARTED = re.compile(
-    rf"(?:{'|'.join(name for name in (*names.OTHER_LANGUAGES, *compounds.STEMS) if ord(name[0]) > 0x2E80)})"
-    r"[是为為はが은는이가：:、]{0,2}[ ]?[「『\[【(]?(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"
+    rf"(?:{'|'.join(_UNPARTED)})"
+    r"(?:คือ|ว่า|[是为為はが은는이가：:、]{0,2})[ ]?[「『\[【(]?"
+    r"(?=[!-~]{0,63}[0-9])(?P<value>[0-9A-Za-z][!-~]{3,63})(?<![\])])"
 )

@@ -17,12 +17,13 @@ from typing import Any
 
 from ..core.json_writing import exact_json, unused_name
 from ..core.models import Json
-from . import neighbours, pairs, patterns, shapes
+from . import neighbours, pairs
+from .arguments import secret_arguments
 from .documents import MAX_DEPTH, DocumentPass
 from .edits import MARK, applied
 from .judging import FAMILIAR, SCHEMA_EXAMPLES, is_random, is_schema, is_secret_in_object
 from .known_secrets import KnownSecrets
-from .names import FLAT_PAIRS, Kind, squash
+from .names import FLAT_PAIRS, NAMELESS, Kind, squash
 from .own_secrets import OwnSecrets
 
 __all__ = ["MARK", "MAX_DEPTH", "Redacted", "Redactor"]
@@ -33,8 +34,6 @@ _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
 _MIN_BYTES, _MAX_BYTES = 12, 4 << 20
 """Numbers in a list that may be the bytes of a text."""
-_ARGUMENTS = 200
-"""Maximum arguments of a command in a list."""
 
 _SOUND_TEXT = re.compile(rf"{FAMILIAR.pattern}|[A-Za-z]{{0,15}}|[0-9]{{1,15}}")
 
@@ -151,6 +150,9 @@ class _Pass(DocumentPass):
     def under(self, kind: Kind, value: Json, depth: int) -> Json:
         """Redacts the value according to the kind of its name."""
         if kind and self._is_secret(kind, value):
+            if depth < MAX_DEPTH and (fields := neighbours.own_fields(value, self._kind)):
+                kept = self._fields_under(kind, fields, depth + 1)
+                return self.whole(value) if kept is fields else self._as_given(value, kept, depth)
             return self.whole(value)
         if kind and isinstance(value, dict) and is_schema(value):
             kept = {
@@ -158,6 +160,20 @@ class _Pass(DocumentPass):
             }
             value = value if all(kept[name] is value[name] for name in value) else kept
         return self.value(value, depth)
+
+    def _fields_under(self, kind: Kind, value: dict[str, Json], depth: int) -> dict[str, Json]:
+        """Redacts an object under the name of a secret whose fields say themselves which of them are secrets."""
+        new = {
+            name: self.under(
+                own if (own := self._kind(name)) or not neighbours.may_hold(name) else kind, inner, depth
+            )
+            for name, inner in value.items()
+        }
+        return value if all(new[name] is value[name] for name in value) else new
+
+    def _as_given(self, value: Json, fields: dict[str, Json], depth: int) -> Json:
+        """The redacted fields, as JSON text where they came as one."""
+        return self.string(value, depth) if isinstance(value, str) else fields
 
     def _object(self, value: dict[str, Json], depth: int) -> dict[str, Json]:
         if (names := tuple(value)) in self._plain_objects:
@@ -168,10 +184,10 @@ class _Pass(DocumentPass):
         is_changed = False
         lists = 0
         for name, inner in value.items():
-            kind = self._kind(name) or given.get(name, Kind.HARMLESS)
+            kind = given[name] if name in given else self._kind(name)
             if pair and not kind and name != named_by:
                 kind = self._kind_beside(pair, name, inner)
-            elif kind is Kind.IF_RANDOM and is_random(inner) and pairs.names_a_value(value):
+            elif kind in NAMELESS and is_random(inner) and pairs.names_a_value(value):
                 kind = Kind.HARMLESS
             if kind:
                 kept = self.under(kind, inner, depth)
@@ -200,8 +216,8 @@ class _Pass(DocumentPass):
         """The kinds of fields that another field of the object tells: those of a key, and of a spreadsheet's cells."""
         if "kty" in value:
             return dict.fromkeys(pairs.JSON_WEB_KEY, Kind.SECRET)
-        if "number" in value and pairs.is_card(names) and is_secret_in_object("number", value["number"]):
-            return {"number": Kind.SECRET}
+        if pairs.may_tell(names):
+            return pairs.kinds_by_neighbours(value)
         return pairs.sheet_kinds(value, self._kind_of_value) if pairs.are_cells(names) else {}
 
     def _object_of(self, name: str, value: dict[str, Json], depth: int) -> Json:
@@ -224,7 +240,7 @@ class _Pass(DocumentPass):
             return False
         if (
             "kty" in names
-            or pairs.is_card(names)
+            or pairs.may_tell(names)
             or pairs.are_cells(names)
             or pairs.is_paired(map(pairs.role, names))
         ):
@@ -346,13 +362,7 @@ class _Pass(DocumentPass):
         if value and all(
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         ):
-            kinds = pairs.column_kinds(value[0], self._kind_of_value) or []
-            is_table = len(value) > 1 and not set(kinds) <= {Kind.HARMLESS, Kind.IF_RANDOM}
-            if is_table and not any(map(pairs.is_secret_text, value[0])):
-                return self._rows(value, kinds, depth)
-            new = [self._named(pair[0], pair, depth + 1) for pair in value]
-            self._behind_names(value, new)
-            return _unless_same(value, new)
+            return self._pairs_of(value, depth)
         if len(value) > 1 and isinstance(value[0], list) and len(value[0]) > 1:
             columns = pairs.column_kinds(value[0], self._kind_of_value)
             if columns is not None:
@@ -361,13 +371,27 @@ class _Pass(DocumentPass):
             self.count += 1
             return [MARK]
         tellings = self.tellings
-        new = [self.value(inner, depth) for inner in value]
+        new: list[Any] = [self.value(inner, depth) for inner in value]
         if tellings != self.tellings:
             self._behind_names(value, new)
         if value and isinstance(value[0], str):
-            self._strings(value, new)
+            arguments = secret_arguments(value, self._kind_of_value, self._kind, self._is_secret)
+            for index, text in arguments:
+                if new[index] == value[index]:
+                    new[index] = text
+                    self.count += 1
         elif value and (first := pairs.first_row_kinds(value, self._kind_of_value)):
             new[1:] = [self._row_of_names(first, row) for row in new[1:]]
+        return _unless_same(value, new)
+
+    def _pairs_of(self, value: list[Json], depth: int) -> list[Json]:
+        """Redacts a list of lists of two: names and values, or a table of two columns."""
+        kinds = pairs.column_kinds(value[0], self._kind_of_value) or []
+        is_table = len(value) > 1 and not NAMELESS.issuperset(kinds)
+        if is_table and not any(map(pairs.is_secret_text, value[0])):
+            return self._rows(value, kinds, depth)
+        new = [self._named(pair[0], pair, depth + 1) for pair in value]
+        self._behind_names(value, new)
         return _unless_same(value, new)
 
     def _behind_names(self, value: list[Json], new: list[Json]) -> None:
@@ -401,36 +425,6 @@ class _Pass(DocumentPass):
         """Redacts a list of rows whose first names the columns."""
         new = [self.value(row, depth) for row in value]
         return _unless_same(value, [new[0], *(self._row(row, kinds) for row in new[1:])])
-
-    def _strings(self, value: list[Json], new: list[Json]) -> None:
-        """Redacts, in ``new``, values after names or flags in a list of texts."""
-        if kinds := pairs.alternating_kinds(value, self._kind_of_value):
-            for index, kind in enumerate(kinds):
-                if kind and self._is_secret(kind, value[2 * index + 1]):
-                    new[2 * index + 1] = self.whole(new[2 * index + 1])
-        for index, flag in enumerate(value):
-            if isinstance(flag, str) and flag[:1] == "-" and index + 1 < len(value):
-                following = value[index + 1]
-                is_flag = isinstance(following, str) and following[:1] == "-"
-                if (kind := self._kind(flag)) and not is_flag and self._is_secret(kind, following):
-                    new[index + 1] = self.whole(new[index + 1])
-        has_flags = any(isinstance(word, str) and word[:1] in ("-", "/") for word in value)
-        if not has_flags and value[0] not in patterns.COMMAND_WORDS:
-            return
-        # A command whose arguments are a list: read as one line, argument by argument.
-        if all(isinstance(word, str) and "\n" not in word for word in value) and len(value) < _ARGUMENTS:
-            self._command(value, new)
-
-    def _command(self, value: list[Json], new: list[Json]) -> None:
-        line = " ".join(value)
-        position = 0
-        spans = list(shapes.after_commands(line))
-        for index, word in enumerate(value):
-            for begin, end in spans:
-                if position <= begin < position + len(word) and new[index] == word:
-                    self.count += 1
-                    new[index] = f"{word[: begin - position]}{MARK}{word[end - position :]}"
-            position += len(word) + 1
 
     def _named(self, name: str, pair: list[Json], depth: int) -> list[Json]:
         first = self.value(name, depth)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 
 from . import compounds
 from .edits import Span
-from .judging import FAMILIAR, is_ordinary
+from .judging import FAMILIAR, is_jumbled, is_ordinary
 from .lookalikes import in_latin
 from .names import spelled, words_of
 from .rules import rules, word_set
@@ -48,7 +47,7 @@ _PHRASE_CHARS = 16
 """Characters before a name in which its other words stand."""
 _NO_SECRET = re.compile(
     r"(?i:https?|ftp|file|s3|gs|arn|urn):.*|[\w.-]{1,40}/[\w./-]*|v?\d+(?:[.:/,x-]\d+)*[A-Za-z%]{0,4}|[\w.-]+\(.*|#\d+"
-    r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
+    r"|[A-Z]{2,6}-?\d[\d.]{0,9}|[A-Za-z]{1,8}[-_]\d{1,6}|\d{1,4}(?:st|nd|rd|th)|[a-z]+(?:[-_][a-z]+)+[-_]?\d{0,3}|(?![a-z]*[bcdfghjklmnpqrstvwxz]{4})[a-z]+\d{1,2}|\d+[-_][A-Za-z]+.*"
     r"|[a-z]{1,4}_[0-9a-z]{2,6}|[a-z]{2,12}(?::[\w.@/-]{1,80}){2,4}|(?:[a-z0-9][a-z0-9-]{0,62}\.){1,6}[a-z]{2,12}(?::\d{2,5})?"
 )
 
@@ -104,18 +103,6 @@ _RANDOM_BEHIND = re.compile(
     r"[^\r\n.!?;=]{0,140}?(?<![\w/.:=@#-])(?P<value>[A-Za-z0-9_-]{20,200})(?![\w/.:@-])"
 )
 _ANSWERED = re.compile(r"[^?\r\n]{0,60}\?[\"'”]?\s{1,4}(?P<answer>[^\r\n?]{6,120})")
-_KINDS = (str.islower, str.isupper, str.isdigit)
-_JUMBLED = 0.4
-"""Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
-
-
-def is_jumbled(value: str) -> bool:
-    """Whether small letters, capitals and digits mix in a text as they do at random, and not as words do."""
-    kinds = [next((kind for kind in _KINDS if kind(letter)), None) for letter in value if letter.isalnum()]
-    if not set(_KINDS) <= set(kinds):
-        return False
-    changes = sum(one is not other for one, other in pairwise(kinds))
-    return changes >= _JUMBLED * (len(kinds) - 1)
 
 
 def random_behind(text: str, position: int) -> Span | None:
@@ -124,12 +111,17 @@ def random_behind(text: str, position: int) -> Span | None:
     return match.span("value") if match and is_jumbled(match["value"]) else None
 
 
+def is_password(value: str) -> bool:
+    """Whether a word looks like a password, and like no number of a ticket."""
+    has_both_cases = value.lower() != value != value.upper()
+    return (has_both_cases or _SIGN_WITHIN.search(value) is not None) and is_strong(value)
+
+
 def strong_word(text: str, begin: int, end: int) -> Span | None:
     """The span of the first word in a part of a text that looks like a password, and like no number of a ticket."""
     for word in _WORD.finditer(text, begin, end):
         value = word[0].rstrip(".,;:?)\"'”")
-        is_password = value.lower() != value != value.upper() or _SIGN_WITHIN.search(value)
-        if is_password and is_strong(value):
+        if is_password(value):
             return word.start(), word.start() + len(value)
     return None
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 
 from . import patterns, shapes
 from .draft import Draft
 from .edits import Span
-from .judging import REPORTING, is_mixed, is_no_name
+from .judging import REPORTING, is_card_number, is_mixed, is_no_name
 from .known_secrets import KnownSecrets
 from .lookalikes import in_latin
 from .names import Kind
 from .neighbours import kind_of_label
-from .sentences import is_cipher, is_passphrase, is_strong
+from .sentences import is_cipher, is_passphrase, is_password, is_strong
 from .values import closing
 
 _NAMING_ATTRIBUTES = frozenset({"name", "key", "property", "field", "param"})
 """Attributes that name what stands in the element, as in ``<property name="password">``."""
 
+_JUDGES: dict[str, Callable[[str], bool]] = {
+    "strong": is_strong,
+    "password": is_password,
+    "words": is_passphrase,
+    "mixed": is_mixed,
+}
+"""Groups of forms whose values are secrets if they look like one."""
 _MARKS = frozenset(["", *"\"'`.,;:-/|"])
 """Values that are no more than a mark."""
 
@@ -42,6 +50,7 @@ class SignPass:
         if "Private-Lines" in draft.telling:
             draft.cut(shapes.putty_keys(draft.text))
         self._commands(draft)
+        draft.cut(_cards(draft))
         if "(" in draft.text and ("'" in draft.text or '"' in draft.text):
             draft.cut(_in_calls(draft.text))
         signs = f"{draft.telling}{draft.telling_lower}"
@@ -122,17 +131,14 @@ class SignPass:
 
     def _in_form(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
         for match in pattern.finditer(text):
-            given = match.groupdict()
-            if "strong" in given:
-                if is_strong(match["strong"].rstrip(".,;:")):
-                    yield match.start("strong"), match.start("strong") + len(match["strong"].rstrip(".,;:"))
-            elif "words" in given:
-                if is_passphrase(match["words"]):
-                    yield match.span("words")
-            elif "mixed" in given:
-                if is_mixed(match["mixed"]):
-                    yield match.span("mixed")
-            elif "name" not in given or self._is_secret(self._kind(match["name"]), match["value"]):
+            group = next((group for group in _JUDGES if group in pattern.groupindex), None)
+            if group is not None:
+                value = match[group].rstrip(".,;:") if group == "strong" else match[group]
+                if _JUDGES[group](value):
+                    yield match.start(group), match.start(group) + len(value)
+            elif "name" not in pattern.groupindex or self._is_secret(
+                self._kind(match["name"]), match["value"]
+            ):
                 yield match.span("value")
 
     def _raw_headers(self, text: str) -> Iterator[Span]:
@@ -152,6 +158,14 @@ class SignPass:
                 name = None
 
 
+def _cards(draft: Draft) -> Iterator[Span]:
+    """Spans of the numbers of cards in a text that speaks of one."""
+    if patterns.CARD_WORD.search(draft.telling_lower):
+        for match in patterns.CARD.finditer(draft.text):
+            if is_card_number(match["card"]):
+                yield match.span("card")
+
+
 def _in_calls(text: str) -> Iterator[Span]:
     """``jwt.sign(payload, '…')``: what looks like a secret among the arguments of what signs in or encrypts."""
     for call in patterns.CALL.finditer(text):
@@ -161,9 +175,48 @@ def _in_calls(text: str) -> Iterator[Span]:
         while position < end and depth:
             if literal := patterns.LITERAL.match(text, position, end):
                 value = literal["value"]
-                if not literal["key"] and " " not in value and is_strong(value) and not is_cipher(value):
+                login = patterns.LOGIN.fullmatch(value)
+                if login and is_strong(login["value"]):
+                    yield literal.start("value") + login.start("value"), literal.end("value")
+                elif not literal["key"] and " " not in value and is_strong(value) and not is_cipher(value):
                     yield literal.span("value")
                 position = literal.end()
                 continue
             depth += {"(": 1, ")": -1}.get(text[position], 0)
             position += 1
+
+
+def credentials(text: str, lower: str) -> Iterator[Span]:
+    """Spans of credentials behind their schemes: ``Bearer …``."""
+    for match in patterns.SCHEME.finditer(lower):
+        start, end = match.span("value")
+        if _is_credential(match["scheme"], text[start:end], is_all=match.span() == (0, len(text))):
+            yield start, end
+
+
+def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
+    if scheme == "basic":
+        value = value.rstrip("=|:.,~").translate(_STANDARD_BASE64)
+        try:
+            return b":" in b64decode(value + "=" * (-len(value) % 4), validate=True)
+        except ValueError:
+            return False
+    word = value.strip(".:=|-")
+    if _IDENTIFIER.fullmatch(value):
+        return False
+    if word.lower() in REPORTING or word.lower() in (
+        "token",
+        "tokens",
+        "authorization",
+        "scheme",
+        "header",
+    ):
+        return False
+    if is_all and scheme == "bearer":
+        return True
+    is_word = word.isalpha() and (word[1:].islower() or word.isupper()) and len(word) < 20
+    return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
+
+
+_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?")
+_STANDARD_BASE64 = str.maketrans("-_", "+/")

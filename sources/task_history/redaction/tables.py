@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from .edits import Span
 from .judging import Judge, is_no_name, is_random
-from .names import Kind
+from .names import NAMELESS, Kind
 from .pairs import role
 
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
@@ -29,7 +29,6 @@ _MARKUP_CELL = re.compile(
     r"(?i)<(?:t[dh]|dt|dd)(?:\s[^<>]{0,200})?>\s{0,40}(?:<\w{1,9}(?:\s[^<>]{0,99})?>\s{0,9})?(?P<value>[^<>]{1,400})"
 )
 _ROW_END = re.compile(r"(?i)</(?:tr|dd)")
-_NAMELESS = frozenset({Kind.HARMLESS, Kind.IF_RANDOM})
 _DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
@@ -54,7 +53,7 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
         spans = _doubly_parted(header) if header["double"] else list(_spans(text, first, sign))
         names = [text[slice(*span)].strip(' "*`') for span in spans]
         kinds = [kind_of(name) for name in names]
-        named = _named_values(names) if _NAMELESS.issuperset(kinds) else None
+        named = _named_values(names) if NAMELESS.issuperset(kinds) else None
         if not any(kinds) and named is None:
             continue
         while begin := text.find("\n", at) + 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Iterator
 
 from . import patterns, shapes
@@ -11,9 +10,19 @@ from .draft import Draft
 from .edits import MARK, Edit, Origin, Span, applied, joined, without_overlaps
 from .encodings import MIN_CHARS, encoded_runs, may_be_escaped_again, spaced_hex, unescapes
 from .folding import folded, folds
-from .judging import FAMILIAR, REPORTING, is_no_name, is_random, is_reference
+from .judging import FAMILIAR, REPORTING, is_key_material, is_no_name, is_random, is_reference, is_secret
 from .known_secrets import KnownSecrets
-from .names import HEADINGS, IN_URL, SCHEMED_HEADERS, Kind, is_inflected, may_precede, words_before
+from .names import (
+    HEADINGS,
+    IN_URL,
+    IN_URL_IF_RANDOM,
+    NAMELESS,
+    SCHEMED_HEADERS,
+    Kind,
+    is_inflected,
+    may_precede,
+    words_before,
+)
 from .sentences import (
     BEFORE_CHARS,
     BEHIND_CHARS,
@@ -24,13 +33,15 @@ from .sentences import (
     secret_before,
     secret_behind,
 )
-from .signs import SignPass
+from .signs import SignPass, credentials
 from .tables import secrets_in_columns, secrets_in_copies, secrets_in_inserts, secrets_in_markup
 from .values import phrase_end, value_span, word_span
 from .vocabulary import FEW_WORDS
 
 _PHRASE_CHARS = 48
 """Characters around a word in which the other words of a name may stand."""
+_ADDRESS_CHARS = 160
+"""Characters before a postal code in which its address stands."""
 _NAME_CHARS = 256
 """Maximum characters of a name before the word that marks it as a secret's."""
 
@@ -85,7 +96,7 @@ class TextPass(SignPass):
     def _in_words(self, draft: Draft) -> list[Edit]:
         """The replacements in a text of words alone: behind a scheme, or in a table."""
         if patterns.ANY_SCHEME.search(draft.telling_lower):
-            draft.cut(_schemes(draft.text, draft.lower))
+            draft.cut(credentials(draft.text, draft.lower))
         if "\n" in draft.text and ("," in draft.text or "  " in draft.text):
             draft.cut(secrets_in_columns(draft.text, self._kind, self._is_secret))
         self.count += draft.count
@@ -133,7 +144,7 @@ class TextPass(SignPass):
                 self._cut_named(draft)
             self.cut_at_signs(draft)
             if patterns.ANY_SCHEME.search(draft.telling_lower):
-                draft.cut(_schemes(draft.text, draft.lower))
+                draft.cut(credentials(draft.text, draft.lower))
         self._cut_shapes(draft, depth)
 
     def _cut_named(self, draft: Draft) -> None:
@@ -227,7 +238,7 @@ class TextPass(SignPass):
             return None
         name = text[start:end]
         kind = self._kind_in_text(text, start, name)
-        if kind in (Kind.HARMLESS, Kind.IF_RANDOM) and not is_inflected(name):
+        if kind in NAMELESS and not is_inflected(name):
             return None
         span = secret_behind(text, name, end)
         if span is None and (before := secret_before(text, name, start)) and before[0] >= done:
@@ -242,25 +253,16 @@ class TextPass(SignPass):
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
-        if kind is Kind.IF_RANDOM:
-            begin, end = word_span(text, match)
-        else:
-            begin, end = value_span(text, lower, match, start)
-            if kind is Kind.SECRET and not match["open"] and ":" in match["sep"]:
-                end = phrase_end(text, begin, end)
+        begin, end = _span_of_value(text, lower, match, start, kind)
         value = text[begin:end]
         if not match["open"] and not value.startswith("(") and is_reference(value.rstrip(",")):
-            return self._span_of_default(text, begin) if kind is not Kind.IF_RANDOM else None
-        if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
-            return None
-        if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not match["open"] and not is_no_name(value):
+            return self._span_of_default(text, begin) if kind not in NAMELESS else None
+        if _is_no_value(lower, name, value, match) or (
+            name.lower() == "pin" and _is_postal(text, start, value)
+        ):
             return None
         # A header's value of several words is a scheme and a credential, whatever the scheme is called.
         is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
-        if not match["open"] and value.split()[1:] == [MARK]:
-            return None
-        if not any(map(str.isalnum, value)) or (not match["open"] and _is_report(name, value, match)):
-            return None
         return (begin, end) if is_header or self._is_secret(kind, value) else None
 
     def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
@@ -286,12 +288,15 @@ class TextPass(SignPass):
         if is_param and text[start : match.start()].lower() in IN_URL:
             begin, end = value_span(text, text, match, start)
             return Kind.SECRET if end - begin >= (16 if start else 24) else Kind.HARMLESS
+        if is_param and start and text[start : match.start()].lower() in IN_URL_IF_RANDOM:
+            begin, end = value_span(text, text, match, start)
+            return Kind.SECRET if is_key_material(text[begin:end]) else Kind.HARMLESS
         return Kind.HARMLESS
 
     def _kind_in_text(self, text: str, start: int, name: str) -> Kind:
         """The kind of the name, or of the name with words before it: ``API key``, ``mot de passe``."""
         kind = self._kind(name)
-        if kind not in (Kind.HARMLESS, Kind.IF_RANDOM) or start < 2 or text[start - 1] not in " '’":
+        if kind not in NAMELESS or start < 2 or text[start - 1] not in " '’":
             return kind
         begin = start
         for _ in range(words_before(name)):
@@ -302,7 +307,7 @@ class TextPass(SignPass):
                 break
             begin = first
             phrase_kind = self._kind(re.sub("['’]", " ", text[begin:start]) + name)
-            if phrase_kind not in (Kind.HARMLESS, Kind.IF_RANDOM):
+            if phrase_kind not in NAMELESS:
                 return phrase_kind
         return kind
 
@@ -350,13 +355,6 @@ def _letters(text: str) -> list[Edit]:
     ]
 
 
-def _schemes(text: str, lower: str) -> Iterator[Span]:
-    for match in patterns.SCHEME.finditer(lower):
-        start, end = match.span("value")
-        if _is_credential(match["scheme"], text[start:end], is_all=match.span() == (0, len(text))):
-            yield start, end
-
-
 def _is_in_arn(text: str, start: int, end: int) -> bool:
     """Whether a name and a colon are part of an Amazon resource name."""
     if text[start - 1 : start] != ":" or text[end - 1 : end].isspace():
@@ -391,6 +389,38 @@ def _long_run(match: re.Match[str]) -> str:
     return MARK if len(rest) >= 20 and is_mixed else match[0]
 
 
+def _span_of_value(text: str, lower: str, match: re.Match[str], start: int, kind: Kind) -> Span:
+    """The span of what stands behind a name and a sign, as far as it may belong to the value."""
+    if kind in NAMELESS:
+        return word_span(text, match)
+    if mnemonic := patterns.MNEMONIC.match(text, match.end()):
+        return mnemonic.span()
+    begin, end = value_span(text, lower, match, start)
+    if kind is Kind.SECRET and not match["open"] and ":" in match["sep"]:
+        end = phrase_end(text, begin, end)
+    return begin, end
+
+
+def _is_no_value(lower: str, name: str, value: str, match: re.Match[str]) -> bool:
+    """Whether what stands behind a name and a sign is none of its value, but compared, another name, or a report."""
+    if not any(map(str.isalnum, value)):
+        return True
+    if match["sep"].startswith("==") and not _is_assigned(lower, match, value):
+        return True
+    if match["open"]:
+        return False
+    if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not is_no_name(value):
+        return True
+    return value.split()[1:] == [MARK] or _is_report(name, value, match)
+
+
+def _is_postal(text: str, start: int, value: str) -> bool:
+    """Whether six digits behind an address are its postal code."""
+    return not is_secret(Kind.UNLESS_POSTAL, value.rstrip(".,;")) and bool(
+        patterns.ADDRESS.search(text, max(0, start - _ADDRESS_CHARS), start)
+    )
+
+
 def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
     is_on_next_line = "\n" in match.string[match.end("sep") : match.end()]
     word = (value.split(None, 1)[0] if is_on_next_line else value).strip(".,;:!?()[]{}<>").lower()
@@ -402,34 +432,6 @@ def _is_report(name: str, value: str, match: re.Match[str]) -> bool:
     if ":" not in match["sep"] or match["quote"]:
         return False
     return word in REPORTING or (name.lower() in HEADINGS and word.isalpha())
-
-
-def _is_credential(scheme: str, value: str, *, is_all: bool) -> bool:
-    if scheme == "basic":
-        value = value.rstrip("=|:.,~").translate(_STANDARD_BASE64)
-        try:
-            return b":" in b64decode(value + "=" * (-len(value) % 4), validate=True)
-        except ValueError:
-            return False
-    word = value.strip(".:=|-")
-    if _IDENTIFIER.fullmatch(value):
-        return False
-    if word.lower() in REPORTING or word.lower() in (
-        "token",
-        "tokens",
-        "authorization",
-        "scheme",
-        "header",
-    ):
-        return False
-    if is_all and scheme == "bearer":
-        return True
-    is_word = word.isalpha() and (word[1:].islower() or word.isupper()) and len(word) < 20
-    return not is_word and len(word) >= (4 if scheme == "bearer" else 16)
-
-
-_IDENTIFIER = re.compile(r"[a-z]{1,20}(?:_[a-z]{1,20})*(?:=.*)?")
-_STANDARD_BASE64 = str.maketrans("-_", "+/")
 
 
 def _name_start(text: str, start: int, floor: int) -> int:

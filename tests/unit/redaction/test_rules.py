@@ -121,6 +121,49 @@ def test_kind_of_key_or_code(last_word: str) -> None:
         assert_goes_and_stays(spellings(f"{kind} {last_word}"), ordinary)
 
 
+@for_each("name", [*NAMES["if_jumbled"], "openweather key", "signer key", "unseal key"])
+def test_key_that_looks_random(name: str) -> None:
+    """Under such a name only a long random value goes; words and numbers stay."""
+    for field in spellings(name):
+        assert {field: MARK} == redacted({field: SECRET * 2})
+        assert {field: MARK} == redacted({field: "9f86d081884c7d659a2feaa0c55ad015"})
+        assert {field: "orders-2026-01"} == redacted({field: "orders-2026-01"})
+        assert f"{field}: {MARK}\n" == redacted(f"{field}: {SECRET * 2}\n")
+    for ordinary in NAMES["if_jumbled"].values():
+        assert ordinary == redacted(ordinary)
+
+
+@for_each("word", NAMES["keys_of_ids"]["words"].split())
+def test_key_that_is_an_id(word: str) -> None:
+    """A key of such a thing stays, however random it looks; a password of it goes."""
+    assert {f"{word}_key": SECRET * 2} == redacted({f"{word}_key": SECRET * 2})
+    assert {f"{word}_password": MARK} == redacted({f"{word}_password": SECRET})
+
+
+@for_each("question", rules("words")["security_questions"])
+def test_question_that_recognises_a_person(question: str) -> None:
+    """The answer to such a question goes; a remark that holds its words leaves what stands beside it."""
+    asked = {"question": f"What is your {question}?", "answer": SECRET}
+    assert {**asked, "answer": MARK} == redacted(asked)
+    remark = {"question": f"notes on {question}", "answer": SECRET}
+    assert remark == redacted(remark)
+
+
+@for_each("word", rules("words")["no_passphrase"].split())
+def test_word_that_no_passphrase_holds(word: str) -> None:
+    """A sentence with such a word stays; without it, it is a passphrase."""
+    assert redacted("The passphrase is marble shovel silent horse") == f"The passphrase is {MARK}"
+    text = f"The passphrase is marble {word} silent horse"
+    assert text == redacted(text)
+
+
+@for_each("word", NAMES["alone"]["words"].split())
+def test_name_of_a_secret_alone(word: str) -> None:
+    """Any value under the name goes; with another word behind it, it stays."""
+    assert {word: MARK} == redacted({word: SECRET})
+    assert {f"{word} abc": SECRET} == redacted({f"{word} abc": SECRET})
+
+
 @for_each(("name", "ordinary"), NAMES["ordinary"].items(), ids=NAMES["ordinary"])
 def test_name_that_is_none(name: str, ordinary: dict[str, Any]) -> None:
     """What stands under such a name stays; a password of the same thing goes."""
