@@ -8,28 +8,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import UsageError
 from task_history.core.keyed_hash import KeyedHash
 from task_history.runs.run_lock import check_any_machine, lock_path
-from task_history.runs.runner import SYNC, Lane
+from task_history.runs.runner import SYNC
 from task_history.settings import Settings, load
 from task_history.warehouse.column_rules import column_rules
 from task_history.warehouse.erasure import Erasure
 from task_history.warehouse.tables import has_person, listings
 
 from ..console import arguments, output
-from ..runtime.command_run import all_lanes, no_other_run
+from ..runtime.command_run import all_lanes, no_other_run, opened_loader
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
 
 if TYPE_CHECKING:
-    from task_history.load.pipeline import Loader
+    pass
 
 _CONFIRMATION = "yes"
 
@@ -116,7 +114,7 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
         from task_history.load import erasing
         from task_history.runs.forget import forget as forget_in
 
-        with _loader(settings, target, folder, SYNC) as loader:
+        with opened_loader(settings, target, SYNC, folder) as loader:
             loader.prepare()
             held = {str(lock_path(folder, lane.pipeline(settings))) for lane in all_lanes()}
             check_any_machine(loader.warehouse().unfinished_runs(), held, datetime.now(UTC))
@@ -124,9 +122,9 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
         for lane, own in zip(all_lanes(), folders, strict=True):
             if lane != SYNC and own.is_dir() and erasing.has_pending(own):
                 # What a killed run has still to load may be of the person, too.
-                with _loader(settings, target, folder, lane) as pending:
+                with opened_loader(settings, target, lane, folder) as pending:
                     pending.prepare()
-        with _loader(settings, target, folder, SYNC) as loader:
+        with opened_loader(settings, target, SYNC, folder) as loader:
             loader.prepare()
             erased = forget_in(
                 loader,
@@ -141,32 +139,6 @@ def forget(settings: Settings, target: Target, user: str) -> dict[str, Any]:
         "left_out": erased.left_out,
         "duration_s": round(time.monotonic() - began, 1),
     }
-
-
-@contextmanager
-def _loader(settings: Settings, target: Target, folder: Path, lane: Lane) -> Iterator[Loader]:
-    from task_history.load.pipeline import Loader
-
-    from ..runtime.dlt_config import make_pipeline
-
-    pipeline = make_pipeline(
-        lane.pipeline(settings),
-        pipelines_dir=str(folder),
-        destination=target.destination(lane.staging, retention=settings.retention),
-        dataset_name=settings.dataset_name,
-    )
-    loader = Loader(
-        pipeline,
-        settings.system,
-        has_cursor=lane.has_cursor,
-        secrets=settings.secrets,
-        limits=settings.column_limits,
-        rules=column_rules(settings),
-    )
-    try:
-        yield loader
-    finally:
-        loader.close()
 
 
 def _staging(settings: Settings) -> Iterable[str]:

@@ -38,6 +38,7 @@ from .telemetry import observed
 
 if TYPE_CHECKING:
     from task_history.core.models import Scope, Selection
+    from task_history.load.pipeline import Loader
 
 
 @contextmanager
@@ -132,18 +133,33 @@ def make_tables(settings: Settings, target: Target) -> None:
     Raises:
         AlreadyRunning, ConfigurationError, WarehouseUnavailable.
     """
-    from task_history.load.pipeline import Loader
-
     folder = working_folder(target)
     with ExitStack() as stack:
         locks = _locks(settings, target, StopSignal(), folder)
         stack.callback(locks.close)
         lane = _free(SYNC, settings, folder, locks, stack, task="make tables", wait=None)
-        pipeline = _pipeline(settings, target, lane, folder)
-        loader = Loader(pipeline, settings.system, secrets=settings.secrets, limits=settings.column_limits)
-        stack.callback(loader.close)
+        loader = stack.enter_context(opened_loader(settings, target, lane, folder))
         with held_lock(locks, f"tables/{settings.dataset_name}"):
             loader.prepare()
+
+
+@contextmanager
+def opened_loader(settings: Settings, target: Target, lane: Lane, folder: Path) -> Iterator[Loader]:
+    """Context manager: the loader of a lane, whose lock the caller holds; ``folder`` is the working folder."""
+    from task_history.load.pipeline import Loader
+
+    loader = Loader(
+        _pipeline(settings, target, lane, folder),
+        settings.system,
+        has_cursor=lane.has_cursor,
+        secrets=settings.secrets,
+        limits=settings.column_limits,
+        rules=column_rules(settings),
+    )
+    try:
+        yield loader
+    finally:
+        loader.close()
 
 
 def _pipeline(settings: Settings, target: Target, lane: Lane, folder: Path) -> Any:
