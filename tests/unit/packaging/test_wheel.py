@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,16 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(words, cwd=ROOT, check=True, capture_output=True, timeout=120)
     (built,) = folder.glob("*.whl")
     return built
+
+
+def test_the_description_stands_alone(wheel: Path) -> None:
+    """The wheel's description is the README without images, comments and links to files, which a package index lacks."""
+    text = zipfile.ZipFile(wheel).read("task_history-0.1.0.dist-info/METADATA").decode()
+    assert "Description-Content-Type: text/markdown" in text
+    assert "# task-history\n" in text
+    assert "task-history sync paragon" in text
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", text) if not link.startswith("https://")] == []
+    assert "<!--" not in text
 
 
 def test_only_two_packages_are_installed(wheel: Path) -> None:
