@@ -15,6 +15,7 @@ from ..warehouse import tables
 from ..warehouse.left_out import FORGOTTEN
 from .dialects import DATASET
 from .files import ViewColumn, views
+from .registry import REGISTRY
 from .relations import ShownDataset, by_default
 
 
@@ -74,6 +75,8 @@ def _views_lines(level: int) -> Iterator[str]:
         yield f"| [`{entry.name}`](#{DATASET}{entry.name}) | {_cell(entry.question)} |"
     for entry in of_views():
         yield from _section(DATASET, entry, level)
+    # The one table beside the views.
+    yield from _section(DATASET, _entry(REGISTRY), level)
     yield ""
     yield f"{'#' * level} Statuses"
     yield ""

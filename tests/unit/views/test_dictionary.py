@@ -9,6 +9,7 @@ import yaml
 from task_history import systems
 from task_history.views import dictionary
 from task_history.views.files import views
+from task_history.views.registry import REGISTRY
 from task_history.warehouse import tables
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -54,3 +55,10 @@ def test_the_page_has_the_table_that_is_made_with_the_first_forgotten_person() -
     text = dictionary.page()
     for name in systems.names():
         assert (f"### {name}.forgotten_people" in text) == tables.has_person(systems.find(name))
+
+
+def test_the_page_has_the_table_of_accounts() -> None:
+    """The table that stands beside the views is described with them, column by column."""
+    section = dictionary.page().partition(f"### task_history.{REGISTRY.name}\n")[2].partition("\n#")[0]
+    assert REGISTRY.description in section
+    assert all(f"| `{column.name}` | {column.type} |" in section for column in REGISTRY.columns)
