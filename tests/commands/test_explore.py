@@ -154,9 +154,28 @@ class App:
 
         return status, messages()
 
+    def errors(self) -> list[Any]:
+        """The errors of the cells, once all have run; the app is not opened as a notebook."""
+        session = {"Origin": f"http://127.0.0.1:{self.port}", "Cookie": self.cookie}
+        status, messages = self.messages("d", **session)
+        assert status == 101
+        return errors_of(messages)
+
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(timeout=60)
+
+
+def errors_of(messages: Iterator[Any]) -> list[Any]:
+    """The errors that the cells show, until all have run."""
+    errors = []
+    for message in messages:
+        output = (message.get("data") or {}).get("output") or {}
+        if output.get("channel") == "marimo-error":
+            errors.append(output["data"])
+        if message["op"] == "completed-run":
+            return errors
+    raise AssertionError("the cells did not run to their end")
 
 
 @pytest.fixture(scope="module", params=["run", "edit"])
@@ -235,15 +254,7 @@ def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
             Marimo_Server_Token=token[1] if token else "",
             **session,
         )
-    errors = []
-    for message in messages:
-        output = (message.get("data") or {}).get("output") or {}
-        if output.get("channel") == "marimo-error":
-            errors.append(output["data"])
-        if message["op"] == "completed-run":
-            break
-    else:
-        raise AssertionError("the cells did not run to their end")
+    errors = errors_of(messages)
     assert errors == []
     assert not (app.place.folder / "ran").exists(), (app.place.folder / "ran").read_text()
 
