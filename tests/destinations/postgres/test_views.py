@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from task_history import systems
-from task_history.views.files import ViewColumn, views
+from task_history.views.files import View, ViewColumn, views
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.destinations.postgres.server import Server
 from tests.destinations.postgres.test_postgres import ON_POSTGRES, PostgresPlace
@@ -20,7 +20,9 @@ from tests.support.place import Place
 
 OF_THE_RUN = {"fetched_at", "loaded_at", "run_id", "checked_at", "last_run_at", "loaded_until"}
 OF_NOW = {"open_ms", "times_p99", "lag_s", "fingerprint"}
-"""Columns that differ between two moments, or by what the views were made for."""
+"""Columns that differ between two moments, or by what the views were made for: filled in as many rows of both."""
+CLOCK_DIFFERENCE = timedelta(minutes=1)
+"""Between the vendor's clock and that of the run."""
 
 
 def shown(rows: list[tuple[Any, ...]], columns: list[ViewColumn]) -> list[tuple[Any, ...]]:
@@ -44,8 +46,26 @@ def _plain(value: Any, column: ViewColumn) -> Any:
     return None if value == "" and column.name != "instance" else value
 
 
+def _filled(place: Place, view: View, column: ViewColumn) -> list[Any]:
+    """How many rows of the view have a value in the column, and how many values there are."""
+    name = f"CAST({column.name} AS VARCHAR)"
+    is_id = column.name in ("run_id", "fingerprint")
+    return list(
+        place.query(
+            f"SELECT count(*), count({name}), {f'count(DISTINCT {name})' if is_id else 0} FROM task_history.{view.name}"
+        )[0]
+    )
+
+
+def _last(place: Place, view: View, column: ViewColumn) -> datetime | None:
+    """The last instant in the column; None where it is empty."""
+    ((last,),) = place.query(f"SELECT max({column.name}) FROM task_history.{view.name}")
+    return last.astimezone(UTC) if isinstance(last, datetime) else None
+
+
 def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
     """After syncs of all four systems each view has the same rows in both; checks, report and dictionary work there."""
+    began = datetime.now(UTC) - CLOCK_DIFFERENCE
     local_folder, remote_folder = tmp_path / "local", tmp_path / "remote"
     local_folder.mkdir()
     remote_folder.mkdir()
@@ -66,8 +86,14 @@ def test_both_say_the_same(postgres: Server, tmp_path: Path) -> None:
     with duckdb.connect(str(local.file)) as connection:
         connection.execute("UPDATE b3os.executions SET initiated_by_id = nullif(initiated_by_id, '')")
         connection.execute("UPDATE b3os.runs SET triggered_by = nullif(triggered_by, '')")
+    ended = datetime.now(UTC) + CLOCK_DIFFERENCE
     for view in views().values():
         columns = [column for column in view.columns if column.name not in OF_THE_RUN | OF_NOW]
+        for column in (column for column in view.columns if column not in columns):
+            assert _filled(remote, view, column) == _filled(local, view, column), (view.name, column.name)
+            if column.type == "timestamp":
+                last = [at for place in (remote, local) if (at := _last(place, view, column)) is not None]
+                assert all(began <= at <= ended for at in last), (view.name, column.name)
         names = [
             f"CAST({column.name} AS VARCHAR)" if column.type == "json" else column.name for column in columns
         ]
