@@ -37,6 +37,8 @@ def _part(node: Any) -> Any:
         return sqlglot.parse_one(sql, read=POSTGRES)
     if isinstance(node, exp.RegexpReplace):
         node.set("expression", exp.Literal.string(_pattern(node.expression.name)))
+    if isinstance(node, exp.Select) and node.args.get("distinct") and node.args.get("order"):
+        _group(node)
     if isinstance(node, exp.Ordered) and _is_text(node.this):
         # DuckDB orders texts by code points; the order of a Postgres database depends on its locale.
         node.set("this", _collated(node.this, "C"))
@@ -45,6 +47,13 @@ def _part(node: Any) -> Any:
         # The column has the database's order again, or it could not be compared with those of tables.
         return _collated(node, "default")
     return node
+
+
+def _group(select: Any) -> None:
+    """Has GROUP BY make the rows distinct: after DISTINCT Postgres orders by columns alone, without a collation."""
+    columns = [column.unalias() for column in select.expressions]
+    select.set("distinct", None)
+    select.group_by(*(column for column in columns if column.find(exp.Column)), copy=False)
 
 
 def _translated(node: Any) -> str | None:
