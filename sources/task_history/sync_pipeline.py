@@ -18,7 +18,7 @@ from .runs.context import Context
 from .runs.keep_days import delete_old_rows
 from .runs.run_lock import lock_path, run_lock
 from .runs.run_result import RunResult, result_of
-from .runs.runner import commit_batches, start_run
+from .runs.runner import commit_batches, note_bytes, start_run
 from .runs.sync import Sync
 from .settings import Settings
 
@@ -58,6 +58,7 @@ def sync(
         pipeline.activate()
         with start_run(settings, pipeline, _work, stop=stop, command="sync") as run:
             commit_batches(run)
+            note_bytes(run)
             return result_of(run, time.monotonic() - began)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import Window, iso_ms
-from task_history.runs.runner import AUDIT, commit_batches
+from task_history.runs.runner import AUDIT, commit_batches, note_bytes
 from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output, times
@@ -98,6 +98,7 @@ def audit(
     ) as current:
         with Progress(current) as progress:
             commit_batches(current, progress.committed)
+        note_bytes(current)
         work = current.loop.work
         assert isinstance(work, Audit)  # noqa: S101 - made above
         stats = current.client.stats

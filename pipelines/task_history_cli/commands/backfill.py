@@ -15,7 +15,7 @@ from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 from task_history.core.models import Scope, Window
-from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun, commit_batches
+from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun, commit_batches, note_bytes
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import filters_text
 
@@ -225,6 +225,7 @@ def backfill(
         with Progress(current) as progress:
             commit_batches(current, views.after_first_commit(current, progress.committed))
         views.after(current)
+        note_bytes(current)
         if (
             filters
             and not shards

@@ -12,10 +12,12 @@ from task_history.core.errors import UsageError
 from task_history.core.models import Scope, Selection
 from task_history.extract.pages import Pages
 from task_history.runs.estimate import seconds, stored_bytes, sureness
-from task_history.runs.plan import MAX_REQUESTS, Planner, StoredFacts, at_risk
+from task_history.runs.plan import MAX_REQUESTS, Plan, Planner, StoredFacts, at_risk
 from task_history.settings import Settings, load
+from task_history.warehouse.cost import least_billed
 from task_history.warehouse.coverage import BACKFILL, Coverage, filters_text
 from task_history.warehouse.rates import Rates
+from task_history.warehouse.sql_text import BIGQUERY
 from task_history.warehouse.tables import SYNC_RUNS
 
 from ..console import arguments, date_range, output, times
@@ -113,10 +115,27 @@ def plan(
         "seconds": None if whole_s is None else round(whole_s),
         "budget": {"limit": limit, "period_s": period_s, "left": free, "share_of_syncs": round(share, 3)},
         "bytes": stored_bytes(estimate.amount.executions, estimate.costs, scope, stored.rates),
+        "billed": _billed(target, estimate),
         "at_risk": None if risk is None else {"before": risk.before, "share": round(risk.share, 3)},
         "asked": estimate.requests_sent,
         "words": _words(settings, asked, filters, scope),
     }
+
+
+def _billed(target: Target, estimate: Plan) -> dict[str, Any] | None:
+    """The bytes that BigQuery bills at least for the backfill, and for a month of hourly syncs; None elsewhere."""
+    if target.name != BIGQUERY:
+        return None
+    from task_history.load.destinations.bigquery import BigQueryBackend
+
+    limits = BigQueryBackend.commits
+    billed = least_billed(
+        estimate.amount.executions,
+        estimate.costs.execution + estimate.costs.payload,
+        rows=limits.least_rows,
+        details_per_commit=limits.details,
+    )
+    return {"backfill": billed.backfill, "month_idle": billed.month_idle, "month": billed.month}
 
 
 def _held(
@@ -209,6 +228,12 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"{times.duration(budget['period_s'])}{syncs}"
         )
     text.append(f"  size        about {output.size(result['bytes'])}")
+    if billed := result["billed"]:
+        text.append(
+            f"  billed      at least {output.size(billed['backfill'])} by BigQuery; a month of hourly syncs "
+            f"{output.size(billed['month_idle'])} where nothing is new, "
+            f"up to {output.size(billed['month'])} where each finds some"
+        )
     if result["at_risk"]:
         text.append(
             f"  at risk     what began before {times.minute(result['at_risk']['before'])} UTC "

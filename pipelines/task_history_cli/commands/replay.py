@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
-from task_history.runs.runner import REPLAY, commit_batches
+from task_history.runs.runner import REPLAY, commit_batches, note_bytes
 from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
@@ -176,6 +176,7 @@ def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, c
             try:
                 with Progress(current) as progress:
                     commit_batches(current, progress.committed)
+                note_bytes(current)
             except TaskHistoryError as failure:
                 error = failure
             result = replay_words.done(current, works[0], choice, error, time.monotonic() - began)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import UsageError
-from task_history.runs.runner import commit_batches
+from task_history.runs.runner import commit_batches, note_bytes
 from task_history.settings import Settings, load
 
 from ..console import arguments, output
@@ -128,6 +128,7 @@ def sync(
             on_commit = progress.committed
             commit_batches(current, on_commit if has_views else views.after_first_commit(current, on_commit))
         views.after(current, has_views=has_views)
+        note_bytes(current)
         result = result_output.result(current, target, time.monotonic() - began)
         if erases_old_values:
             result["erased_values"] = erased

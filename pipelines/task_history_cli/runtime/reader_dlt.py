@@ -60,8 +60,11 @@ def _connected(target: Target, settings: Settings) -> Iterator[tuple[Any, destin
     with warehouse_errors():
         client: Any = destination.client(schema, config)
         client.sql_client.open_connection()
+    backend = destinations.of(destination)
+    if backend.cost is not None:
+        backend.cost.name_jobs(settings.system.name, None)
     try:
-        yield client, destinations.of(destination)
+        yield client, backend
     finally:
         client.sql_client.close_connection()
 

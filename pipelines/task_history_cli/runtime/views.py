@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from task_history.core import files
 from task_history.core.errors import TaskHistoryError, UsageError, WarehouseUnavailable
 from task_history.core.log import log
 from task_history.settings import datasets
 from task_history.views.access import Access
-from task_history.views.check import BROKEN, Finding, findings, oldest_start
-from task_history.views.create import dataset, refresh
+from task_history.views.check import BROKEN, Finding, findings
+from task_history.views.create import definition, refresh
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import View
 from task_history.views.files import views as view_files
 from task_history.views.registry import holdings
+from task_history.views.relations import ShownDataset, found
 from task_history.warehouse import tables
 from task_history.warehouse.duckdb_file import open_for_reading
 from task_history.warehouse.former_tables import lacking, lacking_text
+from task_history.warehouse.sql_text import BIGQUERY
 
 from ..console.arguments import instance_option
 from .dlt_config import make_pipeline
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
     from task_history.runs.runner import ActiveRun
 
+_CHECK_INTERVAL = timedelta(days=1)
+"""Time between two checks of what runs changed, where each query is billed."""
 ADVICE = "the rows are loaded; once that is mended, make the views with: task-history views"
 
 
@@ -46,8 +55,9 @@ def after_first_commit(
             try:
                 with current.loader.kept_open():
                     access = _access(current.loader)
-                    if access.dialect in DIALECTS:
+                    if access.dialect in DIALECTS and not _are_unchanged(current.loader, access):
                         refresh(access)
+                        _note_unchanged(current.loader, access)
             except Exception as error:  # noqa: BLE001 - made, or failed with a reason, at the end of the run
                 log.debug("views_not_made_yet", reason=f"{type(error).__name__}: {error}")
 
@@ -88,18 +98,79 @@ def _after(current: ActiveRun, *, has_changed: bool, has_views: bool) -> None:
     if access.dialect not in DIALECTS:
         return
     name = context.settings.dataset_name
-    own = (
-        dataset(access, name)
-        if has_views
-        else next((shown for shown in refresh(access).shown if shown.name == name), None)
-    )
+    if not has_views and not _are_unchanged(loader, access):
+        refresh(access)
+        _note_unchanged(loader, access)
+    own = _own(loader, access, name) if has_changed else None
     if own is None or not has_changed or current.loop.stopped:
         return
-    since = oldest_start(access.query, own, context.run_id, context.warehouse.since, access.dialect)
+    if context.tally.oldest_start is None:
+        return
+    oldest = max(context.tally.oldest_start, context.warehouse.since)
+    since = _since_last_checks(loader, oldest) if access.dialect == BIGQUERY else oldest
     if since is None:
         return
     for finding in findings(access.query, [own], access.dialect, since=since, project=access.project):
         warn(finding)
+
+
+def _since_last_checks(loader: Loader, since: datetime) -> datetime | None:
+    """From when on a day's changes are checked, ``since`` among them; None until it is over: checks are billed."""
+    file, now = Path(loader.pipeline.working_dir) / "task_history_checks", datetime.now(UTC)
+    checked_at = None
+    try:
+        noted = json.loads(file.read_bytes())
+        checked_at = datetime.fromisoformat(noted["checked_at"])
+        if noted["since"] is not None:
+            since = min(since, datetime.fromisoformat(noted["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # nothing was checked yet
+    is_due = checked_at is None or now - checked_at >= _CHECK_INTERVAL
+    note = {
+        "checked_at": (now if is_due or checked_at is None else checked_at).isoformat(),
+        "since": None if is_due else since.isoformat(),
+    }
+    files.replace(file, json.dumps(note).encode())
+    return since if is_due else None
+
+
+def _own(loader: Loader, access: Access, name: str) -> ShownDataset | None:
+    """The run's own dataset as views show it, from what the run knows of its columns; None where they do not."""
+    names = [(name, table, column) for table, column in sorted(loader.stored_columns())]
+    return next((shown for shown in found(names, access.owners)[0] if shown.name == name), None)
+
+
+def _are_unchanged(loader: Loader, access: Access) -> bool:
+    """Whether views, registry and datasets are as a former run from this working folder left them.
+
+    False where asking that takes a query.
+    """
+    mark = _views_mark(loader, access)
+    try:
+        return mark is not None and _views_file(loader).read_text("utf-8") == mark
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _note_unchanged(loader: Loader, access: Access) -> None:
+    """Notes that the views are up to date."""
+    if (mark := _views_mark(loader, access)) is not None:
+        files.replace(_views_file(loader), mark.encode())
+
+
+def _views_file(loader: Loader) -> Path:
+    return Path(loader.pipeline.working_dir) / "task_history_views"
+
+
+def _views_mark(loader: Loader, access: Access) -> str | None:
+    """A hash of what the views depend on; None where asking that takes a query."""
+    state = loader.views_state(DATASET)
+    if state is None:
+        return None
+    owners = sorted(
+        (name, account.system.name, account.instance) for name, account in (access.owners or {}).items()
+    )
+    return hashlib.sha256(f"{definition()} {owners} {state}".encode()).hexdigest()
 
 
 def warn(finding: Finding) -> None:

@@ -4,7 +4,10 @@ arrow             rows as one Arrow table, nothing lost
 resources         a batch as Arrow tables and as dlt resources, with the cursor
 values            conversion of values to column types
 load_package      load packages written without dlt's extract and normalize
-pipeline          the dlt pipeline of a run: prepares tables, commits batches, runs queries
+pipeline          the dlt pipeline of a run: prepares tables, commits batches
+queries           its queries, and the answers that are kept where each is billed
+stored_state      whether the warehouse's state is still that of the working folder
+commit_pace       spreads commits over the day where a warehouse takes only so many
 connection        one connection to the warehouse for all threads
 file_turns        whose turn it is at a DuckDB file, of the processes that wait for it
 row_changes       statements on rows that are stored already; direct_rows reads and writes rows at once

@@ -5,10 +5,9 @@ Failures of the warehouse are raised as WarehouseUnavailable with a hint what to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,24 +24,23 @@ from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
 from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
-from ..warehouse.former_tables import completed, lacking
-from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
-from ..warehouse.names import Names
-from ..warehouse.queries import Warehouse
+from ..warehouse.former_tables import lacking
 from . import destinations, direct_rows, dlt_internals, former_columns, former_keys, former_texts, refused
 from .altered import restore_dropped
-from .connection import SharedConnection
+from .commit_pace import CommitPace
 from .descriptions import descriptions
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
+from .queries import LoaderQueries
 from .resources import ArrowBatch, ArrowWriter, arrow_batch, empty_resources, resources, source
 from .schema_changes import SchemaChanges
 from .stored_fields import StoredFields
+from .stored_state import StoredState
 from .vendor_fields import VendorFields
 
 
-class Loader:
+class Loader(LoaderQueries):
     """Loads rows of one system through one dlt pipeline.
 
     ``has_cursor`` says that the state of this pipeline holds the live cursor. ``secrets`` are written to no table, and
@@ -65,35 +63,30 @@ class Loader:
         fault_deadline_s: float = 0.0,
         horizon: datetime | None = None,
     ) -> None:
-        self.pipeline, self.system = pipeline, system
+        super().__init__(
+            pipeline, system, rules=rules, lock_wait_s=lock_wait_s, fault_deadline_s=fault_deadline_s
+        )
         self._horizon = horizon
         self._secrets = secrets or OwnSecrets()
-        self.backend = destinations.of(pipeline.destination)
+        self._pace = (
+            None
+            if self.backend.most_commits is None
+            else CommitPace(
+                Path(pipeline.working_dir).parent, pipeline.dataset_name, self.backend.most_commits
+            )
+        )
         if self.backend.cost is not None:
-            run = {} if run_id is None else {"task_history_run": run_id}
-            self.backend.cost.labels |= {"task_history_system": system.name, **run}
+            self.backend.cost.name_jobs(system.name, run_id)
         self._has_cursor = has_cursor
-        self._has_forgotten: bool | None = None
         self._limits = limits
-        self.rules = rules or ColumnRules()
         self._warned: set[str] = set()
         self._fields = VendorFields(StoredFields(self), run_id=run_id)
         self.schema_changes = SchemaChanges(self, run_id)
         self._uses_internals = dlt_internals.are_used()
         dlt_internals.warn_of_another_version()
-        self._connection = SharedConnection(
-            self._client,
-            is_exclusive=self.backend.is_exclusive,
-            stays_open=self._uses_internals,
-            lock_wait_s=lock_wait_s,
-            turns_in=Path(pipeline.pipelines_dir),
-            fault_deadline_s=fault_deadline_s,
-        )
-        self._names: dict[str, str] = {}
         self._described: set[tuple[str, str]] | None = None
-        self._sql_client: Any = None
         self._staged: set[str] = set()
-        self._cached_schema: Any = None
+        self._stored_state = StoredState(pipeline, self.backend)
         self._package_writer: PackageWriter | None = None
         with warehouse_errors():
             self._makes_packages = self.backend.takes_packages and can_make_packages()
@@ -109,12 +102,13 @@ class Loader:
         """
         with warehouse_errors():
             self.backend.create(self.client)
-        with warehouse_errors(), self.opened():
+        with warehouse_errors(), self.opened() as client:
             if self._uses_internals:
                 dlt_internals.remove_killed_extracts(Path(self.pipeline.working_dir))
                 dlt_internals.complete_loads(Path(self.pipeline.working_dir))
             self._make_dlts_tables()
-            self.pipeline.sync_destination()
+            if not (is_known := self._stored_state.is_known(client)):
+                self.pipeline.sync_destination()
             self._cached_schema = None
             if self.pipeline.has_pending_data:
                 log.info("pending_package", loaded_now=True)
@@ -125,6 +119,7 @@ class Loader:
             self._restore_dropped()
             self._migrate()
             self.describe()
+            self._stored_state.prepared(client, was_known=is_known)
         # From now on a refused commit would lose rows.
         self._connection.lock_wait_s = LONG_LOCK_WAIT_S
 
@@ -135,7 +130,8 @@ class Loader:
             PackageRefused: the warehouse refused the rows for good; the package is set aside.
             WarehouseUnavailable: it cannot be written now; the next run loads the package.
         """
-        self._staged |= batch.filled
+        if not self.backend.empties_staging:
+            self._staged |= batch.filled
         if self.backend.cost is not None:
             self.backend.cost.reserved = 0
         with warehouse_errors(), self._connection.lock:
@@ -144,7 +140,13 @@ class Loader:
             self.schema_changes.note(writer.added, ready.tables)
             self._make_package(ready)
             release_memory()
-            return self._connection.with_reconnect(self._load_package)
+            if self._pace is not None:
+                # The package is on the disk: a kill loses nothing.
+                self._pace.wait()
+            try:
+                return self._connection.with_reconnect(self._load_package)
+            finally:
+                self.forget_answers(ready.tables)
 
     def _load_package(self, client: Any) -> LoadInfo:
         """Loads the package that is pending. Called again, it goes on with what is not loaded, and replaces by keys."""
@@ -155,6 +157,7 @@ class Loader:
             self._set_aside(error, client)
             raise
         self.backend.after_commit(client)
+        self._stored_state.committed(client, info)
         if self._uses_internals:
             dlt_internals.remove_old_loads(Path(self.pipeline.working_dir))
         if any(package.schema_update for package in info.load_packages):
@@ -223,6 +226,25 @@ class Loader:
                 )
             )
 
+    def note_bytes(self, run_id: str) -> None:
+        """Writes into the run's row what it was billed for after that was written, this statement included.
+
+        Raises WarehouseUnavailable.
+        """
+        cost = self.backend.cost
+        if cost is None:
+            return
+        with warehouse_errors(), self.opened() as client:
+            own = self.backend.stored_bytes(client, tables.SYNC_RUNS.name)
+            noted = cost.billed + destinations.billed(own), cost.processed + own
+            client.execute_sql(
+                f"UPDATE {self.qualified(tables.SYNC_RUNS.name)} SET bytes_billed = %s, bytes_processed = %s, "
+                f"{LOADED_AT.name} = {self.backend.begin_commit(client)} WHERE run_id = %s",
+                *noted,
+                run_id,
+            )
+            cost.noted = noted
+
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""
         system, schema = self.system, self._schema()
@@ -281,17 +303,6 @@ class Loader:
         path = dlt_internals.cursor_path(system.name, system.executions.name, system.started_column)
         return dlt_internals.cursor(self.pipeline.state, path)
 
-    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
-        with warehouse_errors():
-            return self._connection.with_reconnect(lambda client: direct_rows.query(client, sql, *values))
-
-    def execute(self, statements: Iterable[str]) -> None:
-        """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
-        with warehouse_errors(), self.opened() as client:
-            for statement in statements:
-                client.execute_sql(statement)
-
     def checkpoint(self) -> None:
         """Moves written rows into their final place, where that makes reading faster. Raises WarehouseUnavailable."""
         with warehouse_errors(), self.opened() as client:
@@ -302,71 +313,11 @@ class Loader:
         with warehouse_errors(), self.opened() as client:
             self.backend.describe_views(client, dataset, texts)
 
-    @contextmanager
-    def kept_open(self) -> Iterator[None]:
-        """Context manager: keeps the connection open, so that not every query opens it anew."""
-        with warehouse_errors(), self.opened():
-            yield
-
-    def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Runs a query like ``query``; returns no columns and rows while the tables do not exist."""
-        is_there = any(table == self.system.executions.name for table, _ in self.stored_columns())
-        return self.query(sql, *values) if is_there and not self.pipeline.first_run else ([], [])
-
-    def warehouse(self, *, is_ready: bool = True) -> Warehouse:
-        """The queries on the tables; without ``is_ready`` they may not exist yet, or be those of an earlier version."""
-        if is_ready:
-            return Warehouse(self.query, self.names, self.system).leaving_out(self.left_out)
-        own, stored = tables.of(self.system), self.stored_columns()
-        dialect = str(self.client.capabilities.sqlglot_dialect)
-        return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
-
-    @cached_property
-    def left_out(self) -> LeftOut | None:
-        """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
-        if self._has_forgotten is None:
-            with warehouse_errors(), self.opened() as client:
-                self._has_forgotten = direct_rows.is_table(client, self.qualified(FORGOTTEN.name))
-        return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
-
-    def stored_columns(self) -> set[tuple[str, str]]:
-        """The stored columns, by table and column, as dlt's schema knows them."""
-        return dlt_internals.stored_columns(self._schema())
-
-    @property
-    def client(self) -> Any:
-        """dlt's SQL client, for properties of the warehouse; rows are read by ``query``."""
-        with self._connection.lock:
-            return self._client()
-
-    @property
-    def names(self) -> Names:
-        """The qualified table names for SQL."""
-        return Names(self.qualified, self.backend.literal, rules=self.rules)
-
-    def datasets(self) -> list[str]:
-        """Names of all datasets, where the warehouse must be queried dataset by dataset; else none.
-
-        Raises WarehouseUnavailable.
-        """
+    def views_state(self, dataset: str) -> str | None:
+        """What views show and are, as text; None where that takes a query. Raises WarehouseUnavailable."""
         with warehouse_errors(), self.opened() as client:
-            return self.backend.datasets(client)
-
-    def tables(self, dataset: str) -> list[str] | None:
-        """Names of all tables and views of a dataset, where the warehouse must be queried dataset by dataset.
-
-        None where there is no such dataset. Raises WarehouseUnavailable.
-        """
-        with warehouse_errors(), self.opened() as client:
-            return self.backend.tables(client, dataset)
-
-    def qualified(self, name: str) -> str:
-        """The qualified name of a table in SQL."""
-        if name not in self._names:
-            # dlt's schema has no naming convention for a moment while a commit is written.
-            with self._connection.lock:
-                self._names[name] = str(self._client().make_qualified_table_name(name))
-        return self._names[name]
+            found = self.backend.views_state(client, dataset)
+        return None if found is None else f"{found} {sorted(self.stored_columns())}"
 
     def describe(self) -> None:
         """Writes the descriptions of tables and columns into the warehouse, where dlt does not."""
@@ -377,27 +328,6 @@ class Loader:
         with warehouse_errors(), self.opened() as client:
             self.backend.describe(client, wanted)
         self._described = set(wanted)
-
-    def opened(self) -> AbstractContextManager[Any]:
-        """Context manager: dlt's SQL client, with the warehouse open."""
-        return self._connection.opened()
-
-    def released(self) -> AbstractContextManager[None]:
-        """Context manager: within it a warehouse that one process at a time can open is released while unused."""
-        return self._connection.released()
-
-    def _client(self) -> Any:
-        """dlt's SQL client, created once, because dlt resolves all settings anew for each."""
-        if self._sql_client is None:
-            self._sql_client = self.pipeline.sql_client()
-        return self._sql_client
-
-    def _schema(self) -> Any:
-        """The pipeline's schema, cached because dlt reads it from a file each time; None before the first load."""
-        schemas: Any = self.pipeline.schemas
-        if self._cached_schema is None and self.system.name in schemas:
-            self._cached_schema = schemas[self.system.name]
-        return self._cached_schema
 
     def _has_tables(self) -> bool:
         return not lacking(tables.of(self.system), self.stored_columns())
@@ -426,10 +356,7 @@ class Loader:
         self.pipeline.sync_schema(name)
 
     def _make_dlts_tables(self) -> None:
-        """Creates dlt's own tables in a dataset that lacks them; dlt reads them before it creates any table.
-
-        A dataset has no tables when a first run was killed between the two, or when it was created by hand.
-        """
+        """Creates dlt's own tables in a dataset that was created without: dlt reads them before it creates any table."""
         # Asked first, since to make another client takes dlt as long as a small commit.
         if self._client().has_dataset():
             dlt_internals.make_own_tables(self.pipeline, self._schema() or dlt.Schema(self.system.name))

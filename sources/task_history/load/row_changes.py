@@ -22,6 +22,7 @@ def change(loader: Loader, statements: Callable[[str], Iterable[Statement]]) -> 
         now = loader.backend.begin_commit(client)
         for sql, values in statements(now):
             client.execute_sql(sql, *values)
+        loader.forget_answers()
 
 
 def empty_staging(loader: Loader) -> None:

@@ -348,8 +348,11 @@ class Context:
 
     @cached_property
     def rates(self) -> Rates:
-        """Averages over the stored executions, such as steps per execution; read once per run."""
-        return self.warehouse.rates()
+        """Averages over the stored executions, such as steps per execution; read once per run.
+
+        Where each query is billed, an estimate of the time left is not worth one: the usual averages.
+        """
+        return Rates() if self.warehouse.is_billed else self.warehouse.rates()
 
     def expect_listing(self, rest_rows: int) -> None:
         """Estimates the requests to come when ``rest_rows`` executions are still to be listed."""
@@ -383,6 +386,8 @@ class Context:
 
         ``rows`` and ``total`` are without the rejected rows.
         """
+        if rows:
+            self.tally.note_starts([window.start])
         return {
             "read_id": f"{self.run_id}-{next(self._window_reads)}",
             "run_id": self.run_id,
@@ -403,14 +408,15 @@ class Context:
     def range_columns(self) -> Mapping[str, object]:
         """Columns of the run's row in ``sync_runs`` for its range, filters and bytes."""
         window = self.selection.window
+        billed, processed = self.cost.note() if self.cost else (None, None)
         return {
             "window_start": window.start if window else None,
             "window_end": window.end if window else None,
             "filters": self.filters,
             "retention_days": self.settings.values.retention_days,
             "column_rules": self.warehouse.rules.text,
-            "bytes_billed": self.cost.billed if self.cost else None,
-            "bytes_processed": self.cost.processed if self.cost else None,
+            "bytes_billed": billed,
+            "bytes_processed": processed,
         }
 
 

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from ..core.batch import COMMIT_NOW, FLUSH, Chunk
 from ..core.intervals import gaps
 from ..core.log import log
-from ..core.models import Row, Selection, Window
+from ..core.models import Row, Scope, Selection, Window
 from ..extract import warehouse_rows
 from ..extract.integrations import (
     Named,
@@ -209,6 +210,7 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     if rows:
         log.info("late_executions", window=described(window), rows=len(rows))
     coverage.add_late(starts, checked_at=stamp.at)
+    tally.note_starts(starts)
     coverage.mark_compared(
         window, completeness=completeness, checked_at=stamp.at, rejected=rejected.all_by_day
     )
@@ -240,10 +242,11 @@ def settle_open_executions(
 
     ``readable`` returns the reader of a partition; None where it cannot be read.
     """
-    warehouse = context.warehouse if selection is None else context.warehouse.within(selection)
+    warehouse = _selected(context, selection)
     opens = warehouse.open_executions(not_read_by=context.run_id)
     context.phase("settling")
     tally, settling = context.tally, context.settler
+    tally.note_starts(execution.started_at for execution in opens)
     before = tally.settled, tally.unresolved
     chunks = settling.chunks(
         opens,
@@ -357,10 +360,11 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
     limit_per_round = context.commits.details
     is_flushed = False
     for _ in itertools.count() if rounds is None else range(rounds):
-        left, now = warehouse.left(scope), context.edge()
-        context.expect_details(left.details, left.failed, left.payloads)
-        known = details.postponed | uncommitted.ids()
+        known, now = details.postponed | uncommitted.ids(), context.edge()
         limit = limit_per_round + len(known)
+        warehouse.ask_together(partial(backlog_questions, scope=scope, limit=limit, now=now))
+        left = warehouse.left(scope)
+        context.expect_details(left.details, left.failed, left.payloads)
         payloads = (
             not_skipped(warehouse.missing_payloads(scope, limit, now=now), known)[:limit_per_round]
             if left.payloads
@@ -382,13 +386,23 @@ def load_backlog(context: Context, warehouse: Warehouse, rounds: int | None = No
             yield count_steps(context, chunk)
         if payloads or wanted:
             is_flushed = False
-            yield COMMIT_NOW
+            # Where each query is billed, the last of the backlog is not asked about before it is written.
+            is_last = warehouse.is_billed and len(payloads) + len(wanted) < limit_per_round
+            yield FLUSH if is_last else COMMIT_NOW
         elif is_flushed:
             return
         else:
             # Rows that are being committed may lack details too.
             is_flushed = True
             yield FLUSH
+
+
+def backlog_questions(warehouse: Warehouse, *, scope: Scope, limit: int, now: datetime) -> None:
+    """Asks all that a round of the backlog, and the end of a run, ask of the warehouse."""
+    warehouse.left(scope)
+    warehouse.missing_payloads(scope, limit, now=now)
+    warehouse.missing_details(scope, limit, now=now)
+    warehouse.unreadable()
 
 
 class _UncommittedDetails:

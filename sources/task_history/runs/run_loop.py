@@ -24,6 +24,9 @@ from .tally import Remaining
 _LONG_WAIT = 0.05
 """A longer wait for the vendor has what is in hand committed: a share of the seconds in which a batch is filled."""
 
+_ROW_INTERVAL_S = 600.0
+"""Seconds between two writings of the run's row where each is billed."""
+
 
 class Work(Protocol):
     """The work of a command, as a sequence of chunks to write."""
@@ -64,6 +67,8 @@ class RunLoop:
         self._refused: PackageRefused | None = None
         """The first refusal of a commit; the rest of the work goes on without it."""
         self._is_coverage_stale = False
+        self._row_written_at: float | None = None
+        """When the run's row was written last, by the monotonic clock; None before, or where that is uncertain."""
         self._is_over = False
         self._began = time.monotonic()
 
@@ -147,6 +152,7 @@ class RunLoop:
             raise error
         self._refused = error
         self._is_coverage_stale = True
+        self._row_written_at = None
         log.warning("package_refused", reason=str(error), hint="the run goes on with the rest")
 
     @property
@@ -185,15 +191,20 @@ class RunLoop:
         ]
         self._interrupted = []
         context.progress.handed_out += 1
-        batch.note(
-            {
-                COVERAGE.name: context.covered(),
-                SYNC_RUNS.name: [*runs, self._run(is_over=is_over)],
-            }
-        )
+        if is_over or self._is_row_due():
+            self._row_written_at = time.monotonic()
+            runs.append(self._run(is_over=is_over))
+        batch.note({COVERAGE.name: context.covered(), SYNC_RUNS.name: runs})
         if context.left_out is not None:
             batch.note({LEFT_OUT.name: context.left_out.new_rows(context.now())})
         return batch
+
+    def _is_row_due(self) -> bool:
+        """Whether a commit in mid-run writes the run's row: each where that is free, else some."""
+        written_at = self._row_written_at
+        if self.context.cost is None or written_at is None:
+            return True
+        return time.monotonic() - written_at >= _ROW_INTERVAL_S
 
     def _count_left(self) -> None:
         selection = self.work.selection

@@ -137,7 +137,7 @@ def result_of(run: ActiveRun, seconds: float) -> RunResult:
         retries=stats.retries,
         waited_s={cause: round(waited, 1) for cause, waited in stats.waited_s.items()},
         budget=BudgetLeft(budget.limit, budget.period_s, usage.left if usage else None),
-        bytes=None if cost is None else BytesUsed(cost.billed, cost.processed, cost.limit),
+        bytes=None if cost is None else BytesUsed(*(cost.noted or (cost.billed, cost.processed)), cost.limit),
         duration_s=round(seconds, 1),
         dataset=str(run.loader.pipeline.dataset_name),
     )

@@ -20,7 +20,14 @@ from ..client.connect import connected
 from ..client.rate_limit import Budget, Usage
 from ..client.rate_limit_rule import BudgetShare
 from ..core import dataset_names
-from ..core.errors import AlreadyRunning, ConfigurationError, PackageRefused, Rejected, StateUnavailable
+from ..core.errors import (
+    AlreadyRunning,
+    ConfigurationError,
+    PackageRefused,
+    Rejected,
+    StateUnavailable,
+    WarehouseUnavailable,
+)
 from ..core.log import log
 from ..core.stop import StopSignal
 from ..load.memory import release_memory
@@ -229,6 +236,14 @@ def _is_committed(run: ActiveRun, batch: Batch) -> bool:
         run.loop.refuse(error)
         return False
     return True
+
+
+def note_bytes(run: ActiveRun) -> None:
+    """Has the run's row tell of all bytes that it was billed for, once all is done; what fails is only logged."""
+    try:
+        run.loader.note_bytes(run.loop.context.run_id)
+    except WarehouseUnavailable as error:
+        log.debug("bytes_not_noted", reason=str(error))
 
 
 def commit_batches(run: ActiveRun, on_commit: Callable[[int, float], None] = _no_report) -> None:

@@ -23,7 +23,9 @@ from ..extract.listing import (
     StoredAndRejected,
 )
 from ..extract.pages import described
+from ..warehouse.coverage import midnight
 from ..warehouse.keep_days import KeptSince
+from ..warehouse.queries import Warehouse
 from . import phases
 from .context import RETENTION_MARGIN, Context, Partition
 from .partitions import Event, Partitions
@@ -31,6 +33,11 @@ from .statistics import compare_statistics, load_statistics
 
 _COMPARISON_INTERVAL = timedelta(hours=24)
 """Time after which a day is compared again where that takes reading it whole."""
+_CLOCK_DIFFERENCE = timedelta(days=30)
+_LOOKBACK_MARGIN = timedelta(days=1)
+"""Time before the lookback of which executions are read, too: the newest one may lie that far back."""
+_MAX_LOOKBACK_ROWS = 50_000
+"""Maximum executions that are read to answer questions about them without a query for each."""
 _MAX_UNVERIFIED_DAYS = 3
 """Days that one sync compares because an earlier one could not verify them."""
 
@@ -63,8 +70,10 @@ class Sync:
     def chunks(self) -> Iterator[Chunk]:
         """The chunks to write, in order. Raises the error or stop that ends the run."""
         context = self._context
-        for listing, partitions in zip(context.all, self._accounts, strict=True):
+        for number, (listing, partitions) in enumerate(zip(context.all, self._accounts, strict=True)):
             yield from partitions.workflows()
+            if not number:
+                self._look_back()
             yield from self._new_executions(listing, partitions)
         yield self._with_cursor(Chunk())
         try:
@@ -77,6 +86,7 @@ class Sync:
             self._failed.append(error)
             yield FLUSH
         self._delete_what_is_old()
+        self._ask_together()
         for listing, partitions in zip(context.all, self._accounts, strict=True):
             yield from phases.settle_open_executions(listing, partitions.readable, partitions.vanished)
         yield from phases.learn_integrations(context)
@@ -85,6 +95,37 @@ class Sync:
             self._failed += partitions.failed.values()
         for failure in self._failed:
             raise failure
+
+    def _look_back(self) -> None:
+        """Has the executions of the lookback, and what is left to do, asked by one query where each is billed."""
+        context = self._context
+        if self._cursor is None or not context.warehouse.is_billed:
+            return
+        since = midnight(self._cursor - context.settings.lookback) - _LOOKBACK_MARGIN
+        # Where these are many, what is asked about them is answered by the warehouse.
+        if sum(day.executions for day in context.covered_days if day.day >= since) <= _MAX_LOOKBACK_ROWS:
+            for listing in context.all:
+                listing.warehouse.recent_since = since
+        self._ask_together()
+
+    def _ask_together(self) -> None:
+        """Asks by one query what the rest of the run asks of the warehouse, where each query is billed."""
+        selection = self.selection
+        for context in self._context.all:
+
+            def questions(warehouse: Warehouse, context: Context = context) -> None:
+                warehouse.recent()
+                warehouse.open_executions(not_read_by=context.run_id)
+                warehouse.all_ranks()
+                warehouse.workflows()
+                phases.backlog_questions(
+                    warehouse.within(selection),
+                    scope=context.scope,
+                    limit=context.commits.details,
+                    now=context.edge(),
+                )
+
+            context.warehouse.ask_together(questions)
 
     def _delete_what_is_old(self) -> None:
         """Deletes the rows that are no longer kept, at most once a day, since whole days are deleted."""
@@ -102,7 +143,10 @@ class Sync:
         """The executions whose details the sync loads: those it lists, not those of backfills."""
         coverages = [partition.coverage for partitions in self._accounts for partition in partitions]
         starts = [span.start for coverage in coverages if (span := coverage.span)]
-        return Selection(Window(min(starts), self._context.edge() + AHEAD)) if starts else Selection()
+        # The same end while the vendor's clock is not known yet and afterwards: the same question is asked once.
+        context = self._context
+        end = max(midnight(context.started_at), context.edge() - _CLOCK_DIFFERENCE) + AHEAD
+        return Selection(Window(min(starts), end)) if starts else Selection()
 
     def _new_executions(self, context: Context, partitions: Partitions) -> Iterator[Chunk]:
         """Chunks with the new executions of all partitions."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,6 +34,8 @@ class Tally:
     """The instants before which this run deleted rows."""
     statistics_difference: tuple[int, int] | None = None
     """Executions that the vendor's statistics count and those stored, in closed buckets; None where they agree."""
+    oldest_start: datetime | None = None
+    """No execution that the run listed or read again began before this instant; None where there was none."""
     listed: int = 0
     """Executions that the vendor's listings returned."""
     failed: int = 0
@@ -52,6 +54,11 @@ class Tally:
         """Counts executions that a listing returned, ``failed`` of them failed."""
         self.listed += executions
         self.failed += failed
+
+    def note_starts(self, starts: Iterable[datetime | None]) -> None:
+        """Notes when executions began that were listed, or are read again."""
+        known = [start for start in (self.oldest_start, *starts) if start is not None]
+        self.oldest_start = min(known, default=None)
 
     def count_redactions(self, count: int) -> None:
         """Counts values that were redacted."""

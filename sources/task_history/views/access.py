@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..settings_accounts import Account
-from ..warehouse.dataset import Query
-from ..warehouse.sql_text import BIGQUERY, POSTGRES, quoted_name, quoted_text
+from ..warehouse.sql_text import BIGQUERY, POSTGRES, Query, quoted_name, quoted_text
 from .dialects import DATASET
 from .files import View
 

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from ..warehouse.dataset import Query
-from ..warehouse.sql_text import BIGQUERY, quoted_text
+from ..warehouse.sql_text import BIGQUERY, Query
 from .dialects import named, rendered
 from .files import Check, checks, views
 from .relations import ShownDataset, relations
@@ -106,19 +105,3 @@ def _rendered(
         project=project,
         inserted=inserted if is_limited else None,
     )
-
-
-def oldest_start(
-    query: Query, dataset: ShownDataset, run_id: str, since: datetime, dialect: str
-) -> datetime | None:
-    """The earliest start of the executions since ``since`` that the run wrote; None when it wrote none."""
-    text = rendered(
-        f"SELECT min(started_at) FROM systems.executions WHERE run_id = {quoted_text(run_id)} "
-        f"AND started_at >= TIMESTAMPTZ '{since.astimezone(UTC).isoformat(sep=' ')}'",
-        dialect,
-        relations=relations([dataset]),
-        views=(),
-    )
-    _, rows = query(text)
-    found = rows[0][0] if rows else None
-    return found.astimezone(UTC) if isinstance(found, datetime) else None

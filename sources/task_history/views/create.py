@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 
+from .. import systems
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 from ..warehouse.sql_text import BIGQUERY, DUCKDB, POSTGRES, quoted_name, quoted_text
@@ -102,11 +103,6 @@ def datasets(access: Access) -> list[ShownDataset]:
     return found(held.columns, held.owners)[0]
 
 
-def dataset(access: Access, name: str) -> ShownDataset | None:
-    """The dataset as views show it; None where they do not. Raises WarehouseUnavailable."""
-    return next((shown for shown in found(stored_columns(access, [name]), access.owners)[0]), None)
-
-
 def lacking_columns(access: Access) -> dict[str, list[str]]:
     """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
@@ -173,6 +169,12 @@ def _texts(
         view.name: rendered(view.sql, dialect, relations=own, views=all_views.keys(), project=project)
         for view in order
     }
+
+
+def definition() -> str:
+    """A hash of what defines the views, apart from the datasets that they show."""
+    systems_views = [repr(systems.find(name).views) for name in systems.names()]
+    return _short("\n".join([version("sqlglot"), _files(), *systems_views]))
 
 
 @cache

@@ -18,13 +18,17 @@ class BacklogQueries(Dataset):
     """Queries for missing steps and payloads. Raises, from every method: WarehouseUnavailable."""
 
     def missing_details(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
-        """Settled executions in scope whose steps are due: failed ones first, those with failed attempts last."""
+        """Settled executions in scope whose steps are due by ``now``: failed ones first, those with failed attempts last.
+
+        The query itself is the same at any instant, so that its answer can be kept.
+        """
         if scope.steps == "none":
             return []
-        condition = self._details_wanted(scope, now)
-        rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')}, coalesce(x.tries, 0) FROM {condition.sql} "
-            f"ORDER BY CASE WHEN x.next_try_at IS NULL THEN 0 ELSE 1 END, {self._failed('e')} DESC, "
+        condition = self._details_wanted(scope)
+        rows = self._kept_rows(
+            f"SELECT e.id, e.{self._start} AS started_at, e.status, {self._partition('e')} AS part, "
+            f"coalesce(x.tries, 0) AS tries, x.next_try_at FROM {condition.sql} "
+            f"ORDER BY CASE WHEN x.next_try_at IS NULL THEN 0 ELSE 1 END, x.next_try_at, {self._failed('e')} DESC, "
             f"e.{self._start} {_ORDER[scope.first]}, e.id LIMIT {int(limit)}",
             *condition.values,
         )
@@ -33,20 +37,26 @@ class BacklogQueries(Dataset):
                 str(row[0]), utc(row[1]), status=row[2], partition=str(row[3] or ""), tries=int(row[4])
             )
             for row in rows
+            if _is_due(row[5], now)
         ]
 
     def missing_payloads(self, scope: Scope, limit: int, *, now: datetime) -> list[MissingDetail]:
         """Steps in scope whose payload is due; those with failed attempts come last."""
         if scope.payloads == "none" or self._system.payloads is None:
             return []
-        condition = self._payloads_wanted(scope, now)
-        rows = self._rows(
-            f"SELECT s.workflow_execution_id, s.execution_date_started, s.id, coalesce(p.tries, 0) FROM {condition.sql} "
-            f"ORDER BY CASE WHEN p.next_try_at IS NULL THEN 0 ELSE 1 END, "
+        condition = self._payloads_wanted(scope)
+        rows = self._kept_rows(
+            "SELECT s.workflow_execution_id, s.execution_date_started, s.id, coalesce(p.tries, 0) AS tries, "
+            f"p.next_try_at FROM {condition.sql} "
+            f"ORDER BY CASE WHEN p.next_try_at IS NULL THEN 0 ELSE 1 END, p.next_try_at, "
             f"s.execution_date_started {_ORDER[scope.first]}, s.id LIMIT {int(limit)}",
             *condition.values,
         )
-        wanted = [MissingDetail(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3])) for row in rows]
+        wanted = [
+            MissingDetail(str(row[0]), utc(row[1]), str(row[2]), tries=int(row[3]))
+            for row in rows
+            if _is_due(row[4], now)
+        ]
         # Steps of an execution that have the same id have one payload.
         return list({item.key: item for item in wanted}.values())
 
@@ -61,16 +71,17 @@ class BacklogQueries(Dataset):
         return list(map(missing_detail, rows))
 
     def unreadable(self) -> UnreadableCounts:
-        """Numbers of executions and payloads that could not be read, by one query."""
-        counts = "count(next_try_at), sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END), min(next_try_at)"
+        """Numbers of executions and payloads that could not be read."""
         tables = [self._system.details.log, *([self._system.payloads.table] if self._system.payloads else [])]
-        details, *payloads = [
-            self._rows(
-                f"SELECT {counts} FROM {self._name.recent(table)} AS x "
+        answers = [
+            self._kept_rows(
+                "SELECT count(next_try_at) AS due, sum(CASE WHEN next_try_at IS NULL THEN 1 ELSE 0 END) AS never, "
+                f"min(next_try_at) AS next_try_at FROM {self._name.recent(table)} AS x "
                 "WHERE outcome = 'unreadable' OR next_try_at IS NOT NULL"
-            )[0]
+            )
             for table in tables
         ]
+        details, *payloads = [rows[0] if rows else (0, 0, None) for rows in answers]
         due = [at for row in (details, *payloads) if (at := utc(row[2])) is not None]
         return UnreadableCounts(
             int(details[0] or 0),
@@ -80,11 +91,12 @@ class BacklogQueries(Dataset):
         )
 
     def left(self, scope: Scope) -> Backlog:
-        """The backlog of the scope, by one query."""
+        """The backlog of the scope."""
         chosen = self._chosen("e")
-        parts = [
+        counts = [
             SqlCondition(
-                f"SELECT count(*) AS a, 0 AS b FROM {self._executions} AS e WHERE e.is_open AND {chosen.sql}",
+                f"SELECT count(*) AS missing, 0 AS failed FROM {self._executions} AS e "
+                f"WHERE e.is_open AND {chosen.sql}",
                 chosen.values,
             )
         ]
@@ -92,45 +104,44 @@ class BacklogQueries(Dataset):
             (scope.steps, self._details_wanted, "e"),
             (scope.payloads if self._system.payloads else "none", self._payloads_wanted, "s"),
         ):
-            if which == "none":
-                parts.append(SqlCondition("SELECT 0 AS a, 0 AS b"))
-                continue
-            condition = where(scope, None)
-            counted = f"SELECT count(*) AS a, sum({self._failed(alias)}) AS b FROM {condition.sql}"
-            parts.append(SqlCondition(counted, condition.values))
-        rows = self._rows(
-            f"SELECT o.a, x.a, x.b, y.a FROM ({parts[0].sql}) AS o CROSS JOIN ({parts[1].sql}) AS x "
-            f"CROSS JOIN ({parts[2].sql}) AS y",
-            *(value for part in parts for value in part.values),
-        )
-        return Backlog(*(int(value or 0) for value in rows[0])) if rows else Backlog(0, 0, 0, 0)
+            condition = SqlCondition("") if which == "none" else where(scope)
+            counted = f"SELECT count(*) AS missing, sum({self._failed(alias)}) AS failed FROM {condition.sql}"
+            counts.append(SqlCondition(counted if condition.sql else "", condition.values))
+        rows = [self._kept_rows(count.sql, *count.values) if count.sql else [] for count in counts]
+        opens, details, payloads = [answer[0] if answer else (0, 0) for answer in rows]
+        return Backlog(int(opens[0] or 0), int(details[0] or 0), int(details[1] or 0), int(payloads[0] or 0))
 
-    def _details_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
-        """Executions whose steps are not loaded: those that are due by ``now``, or all."""
+    def _details_wanted(self, scope: Scope) -> SqlCondition:
+        """Executions whose steps are not loaded."""
         only = f" AND {self._failed('e')} = 1" if scope.steps == "failed" else ""
         kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
-        condition, due = self._chosen("e"), self._due("x", now)
+        condition = self._chosen("e")
         return SqlCondition(
             f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start} "
-            f"OR {due.sql}) AND NOT e.is_open AND e.purged_at_source IS NULL{only} AND {condition.sql} AND {kept.sql}",
-            (*due.values, *condition.values, *kept.values),
+            f"OR x.next_try_at IS NOT NULL) AND NOT e.is_open AND e.purged_at_source IS NULL{only} "
+            f"AND {condition.sql} AND {kept.sql}",
+            (*condition.values, *kept.values),
         )
 
-    def _payloads_wanted(self, scope: Scope, now: datetime | None) -> SqlCondition:
-        """Steps whose payload is not loaded: those that are due by ``now``, or all."""
+    def _payloads_wanted(self, scope: Scope) -> SqlCondition:
+        """Steps whose payload is not loaded."""
         assert self._system.payloads is not None  # noqa: S101 - nothing is wanted otherwise
         only = f" AND {self._failed('s')} = 1" if scope.payloads == "failed" else ""
         kept = self._is_kept("s.execution_date_started", self.kept_since().payloads)
-        condition, due = self._chosen("e"), self._due("p", now)
+        start = "execution_date_started"
+        # A step knows when its execution began; of other columns the execution's row has to be asked.
+        has_filters = bool(self._selection.filters)
+        condition = self._chosen("e") if has_filters else self._chosen("s", start=start)
+        executions = f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id " if has_filters else ""
         return SqlCondition(
             f"{self._name.recent(self._system.details.steps)} AS s "
             f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p "
             "ON p.step_execution_id = s.id AND p.workflow_execution_id = s.workflow_execution_id "
-            f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id "
-            f"WHERE (p.step_execution_id IS NULL OR {due.sql}){only} AND {condition.sql} AND {kept.sql}",
-            (*due.values, *condition.values, *kept.values),
+            f"{executions}WHERE (p.step_execution_id IS NULL OR p.next_try_at IS NOT NULL){only} "
+            f"AND {condition.sql} AND {kept.sql}",
+            (*condition.values, *kept.values),
         )
 
     @property
@@ -153,9 +164,8 @@ class BacklogQueries(Dataset):
             return SqlCondition("TRUE")
         return SqlCondition(f"({column} IS NULL OR {column} >= %s)", (since,))
 
-    def _due(self, alias: str, now: datetime | None) -> SqlCondition:
-        """The SQL condition that something was tried in vain and is tried again: by ``now``, or at any time."""
-        column = f"{alias}.next_try_at"
-        return (
-            SqlCondition(f"{column} IS NOT NULL") if now is None else SqlCondition(f"{column} <= %s", (now,))
-        )
+
+def _is_due(next_try_at: object, now: datetime) -> bool:
+    """Whether something is read by ``now``: it was not tried in vain, or is tried again by then."""
+    at = utc(next_try_at)
+    return at is None or at <= now

@@ -5,7 +5,7 @@ SQL that DuckDB and BigQuery both understand, values bound as ``%s``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,11 +13,9 @@ from ..core.models import Row, Selection
 from ..systems.protocol import System
 from .backlog import MissingDetail
 from .column_rules import ColumnRules
+from .kept_answers import Gathering, KeptAnswers
 from .names import Names
-from .sql_text import SqlCondition
-
-Query = Callable[..., tuple[list[str], list[tuple[Any, ...]]]]
-"""Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
+from .sql_text import Query, SqlCondition
 
 
 class Dataset:
@@ -44,14 +42,14 @@ class Dataset:
         self._executions = names.recent(system.executions)
         self._start = system.started_column
 
-    def _chosen(self, alias: str) -> SqlCondition:
-        """The selection as an SQL condition on executions."""
+    def _chosen(self, alias: str, *, start: str | None = None) -> SqlCondition:
+        """The selection as an SQL condition on executions; ``start`` is the column of their start."""
         parts: list[str] = ["TRUE"]
         values: list[Any] = []
         window = self._selection.window
         if window is not None:
             # Of which it is not known when they began, they may lie in it.
-            start = f"{alias}.{self._start}"
+            start = f"{alias}.{start or self._start}"
             parts.append(f"({start} IS NULL OR ({start} >= %s AND {start} < %s))")
             values += [window.start, window.end]
         columns = {filter_.name: filter_.column for filter_ in self._system.listing.filters}
@@ -101,7 +99,20 @@ class Dataset:
 
     def _records(self, sql: str, *values: Any) -> list[Row]:
         """Rows as mappings by column name, without dlt's own columns."""
-        names, rows = self._query(sql, *values)
+        return self._as_records(*self._query(sql, *values))
+
+    def _whole(self, table: str, column: str) -> list[Row]:
+        """The rows of a small table in which that column is not empty, without a query where one would be billed."""
+        if (rows := self._listed(table)) is not None:
+            return [row for row in rows if row[column] is not None]
+        return self._records(f"SELECT t.* FROM {self._name(table)} AS t WHERE t.{column} IS NOT NULL")
+
+    def _listed(self, table: str, columns: Collection[str] = ()) -> list[Row] | None:
+        """The rows of a small table, with these columns or all, without a query; None where there is no such way."""
+        found = None if self._name.rows_of is None else self._name.rows_of(table, columns)
+        return None if found is None else self._as_records(*found)
+
+    def _as_records(self, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[Row]:
         return [
             {
                 name: utc(value) if isinstance(value, datetime) else value
@@ -114,6 +125,13 @@ class Dataset:
     def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._query(sql, *values)[1]
 
+    def _kept_rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows whose instants may be texts, from a former answer where each query is billed; its columns have names."""
+        query = self._query
+        return (
+            query.rows(sql, *values) if isinstance(query, KeptAnswers | Gathering) else query(sql, *values)[1]
+        )
+
     def _number(self, sql: str, *values: Any) -> int:
         return int(self._value(sql, *values) or 0)
 
@@ -123,7 +141,9 @@ class Dataset:
 
 
 def utc(value: Any) -> datetime | None:
-    """The instant in UTC; None where there is none."""
+    """The instant in UTC, which may be a text; None where there is none."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
     return value.astimezone(UTC) if isinstance(value, datetime) else None
 
 

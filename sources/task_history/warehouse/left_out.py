@@ -22,7 +22,8 @@ from ..core.keyed_hash import KeyedHash
 from ..core.models import Column, Json, Row, Table, Window
 from ..systems.protocol import System
 from .coverage import LIST, list_of
-from .dataset import Query, utc
+from .dataset import utc
+from .sql_text import Query
 from .tables import LEFT_OUT, REJECTED_ROWS, listings, of
 
 FORGOTTEN = Table(

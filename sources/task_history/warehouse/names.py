@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..core.models import FIRST_INSTANT, Table, Window
 from .column_rules import ColumnRules
 from .keep_days import KeptRows
+from .sql_text import Answer
 
 EVER = FIRST_INSTANT
 """An instant before every execution."""
@@ -24,6 +25,8 @@ class Names:
     """A table's full name."""
     literal: Callable[[datetime], str] | None = None
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
+    rows_of: Callable[[str, Collection[str]], Answer | None] | None = None
+    """Reads these columns of a table, or all, where a query would be billed; its answer is None for a large table."""
     since: datetime | None = None
     """Executions that began before this instant no longer change."""
     kept: KeptRows = field(default_factory=KeptRows, compare=False)

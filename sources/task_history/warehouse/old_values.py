@@ -19,8 +19,7 @@ from ..core.models import OTHER_FIELDS
 from ..systems.protocol import System
 from .column_rules import Action, ColumnRule, ColumnRules, TableRules
 from .coverage import filters_text
-from .dataset import Query
-from .sql_text import SqlCondition, Statement
+from .sql_text import Query, SqlCondition, Statement
 from .tables import COVERAGE, READS, REJECTED_ROWS, SYNC_RUNS, VENDOR_FIELDS
 
 Types = Callable[[str], Mapping[str, str]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,25 +11,29 @@ from ..core.intervals import merged
 from ..core.models import Row, Selection, Window
 from ..systems.protocol import System
 from .backlog import MissingDetail, OpenExecution, StepCount
-from .backlog_queries import BacklogQueries
 from .coverage import Day, read_day
 from .dataset import missing_detail, utc, utc_or_epoch
 from .keep_days import KeptSince
+from .kept_answers import Gathering, KeptAnswers
 from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
-from .sql_text import SqlCondition
+from .recent_queries import MAX_IDS_PER_QUERY, RecentQueries
+from .sql_text import Query, SqlCondition
 from .status_history import StoredStatus
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
 
-_MAX_IDS_PER_QUERY = 500
+_FIRST_COLUMNS = ("command", "outcome", "started_at", "deleted_rows", *KeptSince().columns)
+"""What a run that begins wants to know of former runs, of which none is without an end."""
 
 
-class Warehouse(BacklogQueries):
+class Warehouse(RecentQueries):
     """The tables of one dataset. Raises, from every method: WarehouseUnavailable."""
 
     left_out: LeftOut | None = None
     """The executions of forgotten people, which count as stored; None where no person was forgotten."""
+    first_runs: list[Row] | None = None
+    """The rows of runs that the first query found; None once they were used."""
 
     def leaving_out(self, left_out: LeftOut | None) -> Warehouse:
         """This warehouse, in whose counts and ids the executions of forgotten people stand as if they were stored."""
@@ -44,18 +48,42 @@ class Warehouse(BacklogQueries):
         """
         if self._name.literal is None or retention is None:
             return self
-        last_complete = utc(
-            self._value(
-                f"SELECT max(started_at) FROM {self._name(SYNC_RUNS.name)} AS r "
-                "WHERE command = 'sync' AND outcome = 'complete'"
+        is_complete = "command = 'sync' AND outcome = 'complete'"
+        runs = self._name(SYNC_RUNS.name)
+        # What is asked of the table while a run begins, at once.
+        rows = self._listed(SYNC_RUNS.name, _FIRST_COLUMNS)
+        if rows is None or any(row["outcome"] == "running" for row in rows):
+            rows = self._records(
+                f"SELECT * FROM {runs} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL OR ({is_complete} "
+                f"AND started_at >= (SELECT max(started_at) FROM {runs} AS c WHERE {is_complete}))"
             )
-        )
+        complete = [row for row in rows if (row["command"], row["outcome"]) == ("sync", "complete")]
+        last_complete = max((row["started_at"] for row in complete), default=None)
         since = None if last_complete is None else last_complete - retention - RETENTION_GRACE
-        return self._like(replace(self._name, since=since), self._system, self._selection)
+        reaching = self._like(replace(self._name, since=since), self._system, self._selection)
+        reaching.first_runs = rows
+        return reaching
 
-    def _like(self, names: Names, system: System, selection: Selection | None) -> Warehouse:
-        warehouse = Warehouse(self._query, names, system, selection=selection)
-        warehouse.left_out = self.left_out
+    @property
+    def is_billed(self) -> bool:
+        """Whether each query is billed, so that answers are kept until a commit changes their tables."""
+        return isinstance(self._query, KeptAnswers)
+
+    def ask_together(self, questions: Callable[[Warehouse], object]) -> None:
+        """Asks by one query what the function asks of the warehouse that it gets, where each query is billed."""
+        kept = self._query
+        if not isinstance(kept, KeptAnswers):
+            return
+        gathering = Gathering(kept)
+        warehouse = self._like(self._name, self._system, self._selection, query=gathering)
+        questions(warehouse)
+        kept.ask_together(gathering.statements)
+
+    def _like(
+        self, names: Names, system: System, selection: Selection | None, *, query: Query | None = None
+    ) -> Warehouse:
+        warehouse = Warehouse(query or self._query, names, system, selection=selection)
+        warehouse.left_out, warehouse.recent_since = self.left_out, self.recent_since
         return warehouse
 
     @property
@@ -73,6 +101,8 @@ class Warehouse(BacklogQueries):
 
     def count(self, window: Window) -> int:
         """Number of executions that began in the window, without purged ones, with those that are left out."""
+        if (recent := self._recent(window)) is not None:
+            return len(recent.in_window(window, partition=self._chosen_partition)) + self.left_out_in(window)
         condition = self._held(window)
         stored = self._number(
             f"SELECT count(*) FROM {self._all} AS e WHERE {condition.sql}", *condition.values
@@ -104,6 +134,9 @@ class Warehouse(BacklogQueries):
 
     def ids(self, window: Window) -> set[str]:
         """Ids of the executions that began in the window, without purged ones, with those seen to be left out."""
+        if (recent := self._recent(window)) is not None:
+            held = recent.in_window(window, partition=self._chosen_partition)
+            return {row.id for row in held} | self._seen_left_out(window)
         condition = self._held(window)
         rows = self._rows(f"SELECT e.id FROM {self._all} AS e WHERE {condition.sql}", *condition.values)
         return {str(row[0]) for row in rows} | self._seen_left_out(window)
@@ -115,6 +148,8 @@ class Warehouse(BacklogQueries):
 
     def statuses_in(self, window: Window) -> dict[str, StoredStatus]:
         """Stored statuses by id of the executions that began in the window, purged ones included."""
+        if (recent := self._recent(window)) is not None:
+            return {row.id: row.status for row in recent.in_window(window, with_purged=True)}
         rows = self._records(
             f"SELECT id, status, status_seen_at, fetched_at, read_by, run_id FROM {self._all} AS e "
             f"WHERE {self._start} >= %s AND {self._start} < %s",
@@ -181,7 +216,10 @@ class Warehouse(BacklogQueries):
 
     def newest_start(self) -> datetime | None:
         """Start of the newest execution, of those that are left out, too; None without any."""
-        stored = utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
+        recent = self.recent()
+        stored = max((row.started_at for row in recent.rows), default=None) if recent else None
+        if stored is None:
+            stored = utc(self._value(f"SELECT max(e.{self._start}) FROM {self._executions} AS e"))
         table = self._system.executions.name
         left_out = None if self.left_out is None else self.left_out.newest_start(table)
         return max((start for start in (stored, left_out) if start is not None), default=None)
@@ -197,8 +235,8 @@ class Warehouse(BacklogQueries):
     def unsettled(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are not stored, or whose executions are stored open."""
         settled: set[str] = set()
-        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
-            part = ids[start : start + _MAX_IDS_PER_QUERY]
+        for start in range(0, len(ids), MAX_IDS_PER_QUERY):
+            part = ids[start : start + MAX_IDS_PER_QUERY]
             marks = ", ".join(["%s"] * len(part))
             sql = f"SELECT id FROM {self._all} AS e WHERE NOT is_open AND id IN ({marks})"
             settled.update(str(row[0]) for row in self._rows(sql, *part))
@@ -208,14 +246,17 @@ class Warehouse(BacklogQueries):
         """Executions that were open when last read, without those that this run has read; oldest first."""
         condition = self._chosen("e")
         log = self._name.recent(self._system.details.log)
-        rows = self._rows(
-            f"SELECT e.id, e.{self._start}, e.status, e.status_seen_at, e.fetched_at, e.read_by, e.run_id, "
-            f"{self._partition('e')}, coalesce(x.tries, 0), x.next_try_at FROM {self._executions} AS e "
+        rows = self._kept_rows(
+            f"SELECT e.id, e.{self._start} AS started_at, e.status, e.status_seen_at, e.fetched_at, e.read_by, "
+            f"e.run_id, {self._partition('e')} AS part, coalesce(x.tries, 0) AS tries, x.next_try_at "
+            f"FROM {self._executions} AS e "
             f"LEFT JOIN {log} AS x ON x.id = e.id "
             f"WHERE e.is_open AND e.run_id <> %s AND {condition.sql} ORDER BY e.{self._start}",
             not_read_by,
             *condition.values,
         )
+        if isinstance(self._query, KeptAnswers):
+            self._query.starts |= {str(row[0]): at for row in rows if (at := utc(row[1])) is not None}
         return [
             OpenExecution(
                 str(row[0]),
@@ -231,43 +272,32 @@ class Warehouse(BacklogQueries):
 
     def ranks(self, opens: Sequence[OpenExecution]) -> dict[str, tuple[int, int]]:
         """First and last rank of each open execution's start among all executions since the oldest open one."""
-        oldest = min((execution.started_at for execution in opens if execution.started_at), default=None)
-        if oldest is None:
+        if not any(execution.started_at for execution in opens):
             return {}
-        own, ties = (
-            ("", "")
-            if not self._partition_column
-            else (f"PARTITION BY {self._partition_column} ", f"{self._partition_column}, ")
-        )
-        rows = self._rows(
-            "SELECT id, place, place + ties - 1 FROM (SELECT id, is_open, "
-            f"rank() OVER ({own}ORDER BY {self._start}) AS place, "
-            f"count(*) OVER (PARTITION BY {ties}{self._start}) AS ties "
-            f"FROM {self._all} AS e WHERE {self._start} >= %s) AS placed WHERE is_open",
-            oldest,
+        return self.all_ranks()
+
+    def all_ranks(self) -> dict[str, tuple[int, int]]:
+        """The same of all open executions."""
+        start, own, ties = f"e.{self._start}", "", ""
+        if self._partition_column:
+            own, ties = f"PARTITION BY {self._partition('e')} ", f"{self._partition('e')}, "
+        rows = self._kept_rows(
+            "SELECT id, place, place + ties - 1 AS last_place FROM (SELECT e.id, e.is_open, "
+            f"rank() OVER ({own}ORDER BY {start}) AS place, count(*) OVER (PARTITION BY {ties}{start}) AS ties "
+            f"FROM {self._executions} AS e WHERE {start} >= (SELECT min(o.{self._start}) FROM {self._executions} AS o "
+            "WHERE o.is_open)) AS placed WHERE is_open"
         )
         return {str(row[0]): (int(row[1]), int(row[2])) for row in rows}
-
-    def stored(self, ids: Sequence[str]) -> dict[str, Row]:
-        """The stored rows of the executions by id, with the warehouse's column names."""
-        rows_by_id: dict[str, Row] = {}
-        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
-            part = ids[start : start + _MAX_IDS_PER_QUERY]
-            marks = ", ".join(["%s"] * len(part))
-            rows = self._records(f"SELECT e.* FROM {self._executions} AS e WHERE e.id IN ({marks})", *part)
-            rows_by_id |= {str(row["id"]): row for row in rows}
-        return rows_by_id
 
     def workflows(self) -> dict[str, Row]:
         """Rows of workflows by id; None for workflows that only executions name."""
         if self._system.integrations is None:
             return {}
-        table = self._name(self._system.integrations.table.name)
         column = self._system.workflow_column
-        rows = self._records(f"SELECT w.* FROM {table} AS w WHERE w.workflow_id IS NOT NULL")
+        rows = self._whole(self._system.integrations.table.name, "workflow_id")
         by_id: dict[str, Row] = {str(row["workflow_id"]): row for row in rows}
-        seen = self._rows(
-            f"SELECT DISTINCT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL"
+        seen = self._kept_rows(
+            f"SELECT e.{column} FROM {self._executions} AS e WHERE e.{column} IS NOT NULL GROUP BY e.{column}"
         )
         return {str(value): by_id.get(str(value), {}) for (value,) in seen}
 
@@ -294,8 +324,8 @@ class Warehouse(BacklogQueries):
     def details_loaded(self, ids: Sequence[str], window: Window) -> list[MissingDetail]:
         """Executions of the window, among ``ids``, whose steps were read."""
         loaded: list[MissingDetail] = []
-        for start in range(0, len(ids), _MAX_IDS_PER_QUERY):
-            part = ids[start : start + _MAX_IDS_PER_QUERY]
+        for start in range(0, len(ids), MAX_IDS_PER_QUERY):
+            part = ids[start : start + MAX_IDS_PER_QUERY]
             kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
             rows = self._rows(
                 f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._all} AS e "
@@ -329,7 +359,7 @@ class Warehouse(BacklogQueries):
         payloads: list[tuple[Any, ...]] = [(0, 0)]
         if system.payloads is not None:
             payloads = self._rows(
-                "SELECT count(*), sum(coalesce(length(p.input), 0) + coalesce(length(p.output), 0)) "
+                "SELECT count(*), sum(coalesce(p.input_bytes, 0) + coalesce(p.output_bytes, 0)) "
                 f"FROM {name.recent(system.payloads.table)} AS p WHERE p.outcome = 'loaded'"
             )
         numbers = [int(value or 0) for rows in (totals, detailed, payloads) for value in (rows or [()])[0]]
@@ -337,8 +367,7 @@ class Warehouse(BacklogQueries):
 
     def coverage(self) -> list[Day]:
         """The coverage of the dataset."""
-        rows = self._records(f"SELECT * FROM {self._name(COVERAGE.name)} AS c WHERE windows IS NOT NULL")
-        return list(map(read_day, rows))
+        return list(map(read_day, self._whole(COVERAGE.name, "windows")))
 
     def rejected(self, filters: str) -> dict[str, datetime]:
         """The rejected rows of the list that these filters name, by ``rejected_id``: when they began."""
@@ -366,10 +395,13 @@ class Warehouse(BacklogQueries):
 
     def unfinished_runs(self) -> list[Row]:
         """Runs whose outcome is ``running``; also keeps what runs have deleted, which the same query gives."""
-        rows = self._records(
-            f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r WHERE outcome = 'running' OR deleted_rows IS NOT NULL"
-        )
-        self.kept.deleted = KeptSince.in_rows(rows)
+        rows, self.first_runs = self.first_runs, None
+        if rows is None:
+            rows = self._records(
+                f"SELECT * FROM {self._name(SYNC_RUNS.name)} AS r "
+                "WHERE outcome = 'running' OR deleted_rows IS NOT NULL"
+            )
+        self.kept.deleted = KeptSince.in_rows([row for row in rows if row["deleted_rows"] is not None])
         return [row for row in rows if row["outcome"] == "running"]
 
     def _held(self, window: Window) -> SqlCondition:

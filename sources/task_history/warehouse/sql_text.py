@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+Answer = tuple[list[str], list[tuple[Any, ...]]]
+"""The names of the columns and the rows."""
+Query = Callable[..., Answer]
+"""Runs SQL with values for its ``%s``; returns the columns' names and the rows."""
 
 Statement = tuple[str, tuple[Any, ...]]
 """SQL, and the values for its ``%s``."""

@@ -77,11 +77,11 @@ SYNC_RUNS = Table(
         timestamp("lost_until", "Until when they were; that instant excluded."),
         bigint(
             "bytes_billed",
-            "Bytes that BigQuery billed for the run's statements until this row was written; empty elsewhere.",
+            "Bytes that BigQuery billed for the run's statements, views and checks included; empty elsewhere.",
         ),
         bigint(
             "bytes_processed",
-            "Bytes that BigQuery processed for the run's statements until this row was written; empty elsewhere.",
+            "Bytes that BigQuery processed for the run's statements, views and checks included; empty elsewhere.",
         ),
         bigint("open_executions", "Executions that were open at its end."),
         bigint("details_left", "Settled executions whose steps were wanted and not yet loaded."),

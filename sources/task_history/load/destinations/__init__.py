@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .base import Backend, Cost
+from .base import Backend, Cost, billed
 
-__all__ = ["Backend", "Cost", "of"]
+__all__ = ["Backend", "Cost", "billed", "of"]
 
 
 def of(destination: Any) -> Backend:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -10,17 +10,13 @@ from typing import Any
 
 from ...core.batch import Commits
 from ...core.errors import WarehouseUnavailable
+from ...warehouse.cost import MIN_BILLED_BYTES
 
 PARTITION_MAY_CHANGE = "x-task-history-may-move"
 """The hint of a table in which a row may change its partition."""
 
 Descriptions = Mapping[tuple[str, str], str]
 """Descriptions by table and column; the description of a table is under the empty column name."""
-
-
-MIN_BILLED_BYTES = 10 * 2**20
-"""Minimum bytes that BigQuery bills for each table that a statement reads.
-https://cloud.google.com/bigquery/pricing#on_demand_pricing"""
 
 
 def billed(processed: int, tables: int = 1) -> int:
@@ -38,6 +34,8 @@ class Cost:
     """Bytes that were processed."""
     billed: int = 0
     """Bytes billed for them, as the warehouse says, or where it does not, as the function ``billed`` computes them."""
+    noted: tuple[int, int] | None = None
+    """Bytes billed and processed that a run's row tells of; None before it was made."""
     reserved: int = 0
     """Bytes that the merges of the present commit may be billed for."""
     labels: dict[str, str] = field(default_factory=dict)
@@ -50,11 +48,21 @@ class Cost:
         """Bytes that may still be billed; None for any number."""
         return None if self.limit is None else max(0, self.limit - self.billed)
 
+    def name_jobs(self, system: str, run_id: str | None) -> None:
+        """Labels what follows with the system and the run; ``none`` stands for a command that is no run."""
+        self.labels |= {"task_history_system": system, "task_history_run": run_id or "none"}
+
     def count(self, processed: int, billed: int) -> None:
         """Adds the bytes of a statement that has run."""
         with self._lock:
             self.processed += processed
             self.billed += billed
+
+    def note(self) -> tuple[int, int]:
+        """Bytes billed and processed until now, which the run's row tells of."""
+        with self._lock:
+            self.noted = (self.billed, self.processed)
+            return self.noted
 
     def check(self, tables: int) -> None:
         """Raises WarehouseUnavailable when the rest of the limit is less than a statement on that many tables costs."""
@@ -102,6 +110,12 @@ class Backend:
     """Compression of the Parquet files."""
     truncates_staging_late = False
     """Whether staging tables are truncated once at the end of a run, because doing it with each commit is slow."""
+    empties_staging = False
+    """Whether each merge empties its staging table itself."""
+    most_commits: int | None = None
+    """Maximum commits a day into one dataset; None for any number."""
+    tells_row_counts = False
+    """Whether numbers of rows cost nothing: no query is run and no bytes are billed for them."""
     literal: Callable[[datetime], str] | None = None
     """Renders an instant as an SQL constant, where reading is billed by volume; None elsewhere."""
 
@@ -118,6 +132,13 @@ class Backend:
 
     def forget_tables(self) -> None:
         """Discards what is cached about tables, after they were changed by hand."""
+
+    def known_schemas(self) -> list[tuple[str, str]]:
+        """Dataset and version hash of the schemas that are known to be stored, where that is asked by billed queries."""
+        return []
+
+    def know_schemas(self, known: Iterable[Sequence[str]]) -> None:
+        """Takes these schemas, as ``known_schemas`` gave them, for stored."""
 
     def describe(self, client: Any, sentences: Descriptions) -> None:
         """Writes the descriptions that dlt does not write; ``client`` is an open SQL client."""
@@ -139,6 +160,14 @@ class Backend:
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
         """Writes descriptions of view columns that CREATE VIEW cannot set; ``texts`` are by view and column."""
 
+    def views_state(self, client: Any, dataset: str) -> str | None:
+        """A text that changes when datasets do, or views and tables in ``dataset``, without a query.
+
+        None where it takes a query.
+        """
+        del client, dataset
+        return None
+
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
         """Checks whether a sync could write, and returns what exists as lines of text; changes nothing.
 
@@ -159,6 +188,18 @@ class Backend:
         """Names of all tables and views of a dataset that is in ``datasets``; None where it is not there."""
         del client, dataset
         return None
+
+    def rows_of(
+        self, client: Any, table: str, columns: Collection[str] = ()
+    ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+        """The names of these columns of a table, or of all, and its rows; None where a query reads them better."""
+        del client, table, columns
+        return None
+
+    def stored_bytes(self, client: Any, table: str) -> int:
+        """Bytes that a table holds, where reading is billed by volume; 0 elsewhere."""
+        del client, table
+        return 0
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
         """Number of rows by table."""

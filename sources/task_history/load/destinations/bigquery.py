@@ -8,11 +8,9 @@ https://cloud.google.com/bigquery/docs/best-practices-costs
 
 from __future__ import annotations
 
-import hashlib
 import re
 import warnings
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,17 +23,18 @@ from dlt.common.configuration import configspec
 from dlt.common.destination import DestinationCapabilitiesContext, PreparedTableSchema
 from dlt.common.destination.client import FollowupJobRequest, LoadJob, StorageSchemaInfo
 from dlt.common.schema import Schema
+from dlt.common.schema.typing import TTableSchemaColumns
 from google.api_core.exceptions import NotFound
 from google.cloud.bigquery import Client as Connection
-from google.cloud.bigquery import LoadJobConfig, QueryJobConfig, SchemaField, Table
+from google.cloud.bigquery import LoadJobConfig, QueryJobConfig
 from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
-from pyarrow import compute, concat_tables
-from pyarrow.parquet import read_metadata, read_table
 
 from ...core import files
 from ...core.batch import Commits
 from ...core.columns import LOADED_AT
 from ...core.errors import ConfigurationError, WarehouseUnavailable
+from ...warehouse.cost import MIN_BILLED_BYTES
+from ...warehouse.days import literal
 from ...warehouse.sql_text import BIGQUERY, quoted_name
 from .. import dlt_internals
 from ..dlt_internals import (
@@ -48,12 +47,12 @@ from ..dlt_internals import (
     ParsedLoadJobFileName,
 )
 from ..google_internals import bytes_read
-from .base import MIN_BILLED_BYTES, PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
-from .bigquery_merge import Merge, literal
+from . import bigquery_descriptions, bigquery_files, bigquery_tables
+from .base import PARTITION_MAY_CHANGE, Backend, Cost, Descriptions, billed
+from .bigquery_merge import Merge
 
 _REACH = timedelta(days=120)
 """Time back to which merges look for a row's stored version, where the vendor states no retention."""
-_DESCRIPTIONS = "task_history_sentences"
 _TABLE = re.compile(r"(?:`[^`]+`\.){2}`[^`]+`|(?:`[^`]+`\.){2}INFORMATION_SCHEMA\.\w+")
 """A table as statements name it: project, dataset and name in backticks."""
 
@@ -224,11 +223,42 @@ class _Client(BigQueryClient):
             known[key] = found
         return cast(StorageSchemaInfo, known.get(key))
 
+    def get_storage_tables(self, table_names: Iterable[str]) -> Iterable[tuple[str, TTableSchemaColumns]]:
+        # INFORMATION_SCHEMA is billed.
+        for name, table in bigquery_tables.found_tables(self.sql_client, table_names).items():
+            columns: dict[str, Any] = {
+                field.name: {
+                    "name": field.name,
+                    "nullable": field.is_nullable,
+                    **self._from_db_type(bigquery_tables.sql_type(field), None, None),
+                }
+                for field in (table.schema if table else ())
+            }
+            yield name, columns
+
+    def initialize_storage(self, truncate_tables: Iterable[str] | None = None) -> None:
+        found = bigquery_tables.found_tables(self.sql_client, truncate_tables or ())
+        super().initialize_storage([name for name, table in found.items() if table is None or table.num_rows])
+
+    def complete_load(self, load_id: str) -> None:
+        # dlt inserts the row by a statement; a load job is not billed.
+        row = {
+            "load_id": load_id,
+            "schema_name": self.schema.name,
+            "status": 0,
+            "inserted_at": datetime.now(UTC).isoformat(),
+            "schema_version_hash": self.schema.version_hash,
+        }
+        name = self.schema.loads_table_name
+        job = re.sub(r"[^\w-]", "_", f"{self.sql_client.dataset_name}{name}_{load_id}")
+        bigquery_tables.load_row(self.sql_client, name, row, job=job)
+
     def create_load_job(
         self, table: PreparedTableSchema, file_path: str, load_id: str, restore: bool = False
     ) -> LoadJob:
-        if _is_empty(Path(file_path)):
-            # A file that only makes its table known is no reason for a job.
+        file = Path(file_path)
+        if bigquery_files.is_empty(file) or bigquery_files.fits_statement(str(table["name"]), file):
+            # A file that only makes its table known, or that the merge itself holds, is no reason for a job.
             return FinalizedLoadJobWithFollowupJobs.from_file_path(file_path)
         return super().create_load_job(table, file_path, load_id, restore)
 
@@ -242,20 +272,21 @@ class _Client(BigQueryClient):
         if nested or table["write_disposition"] != "merge":
             return super().create_table_chain_completed_followup_jobs(table_chain, completed_table_chain_jobs)
         jobs = (job for job in completed_table_chain_jobs or () if job.job_file_info.file_format != "sql")
-        written = [_present_path(job) for job in jobs]
-        if all(_is_empty(path) for path in written):
+        written = [bigquery_files.present_path(job) for job in jobs]
+        if all(bigquery_files.is_empty(path) for path in written):
             return []
         with self.sql_client as client:
-            sql = self._merge(client, table, written)
+            merge, truncation = self._merge(client, table, written)
             if self._owner.cost.limit is not None:
-                self._owner.cost.expect(client.estimate(sql), str(table["name"]))
+                self._owner.cost.expect(client.estimate(merge), str(table["name"]))
         name = ParsedLoadJobFileName(str(table["name"]), ParsedLoadJobFileName.new_file_id(), 0, "sql")
         job = FollowupJobRequestImpl(name.file_name())
-        files.write_new(Path(job.new_file_path()), sql.encode())
+        # One script, since each job takes seconds; run again, it merges nothing.
+        files.write_new(Path(job.new_file_path()), "\n".join([merge, *truncation]).encode())
         return [job]
 
-    def _merge(self, client: Any, table: Any, written: Sequence[Path]) -> str:
-        """The merge statement for the rows that these files brought into the staging table."""
+    def _merge(self, client: Any, table: Any, written: Sequence[Path]) -> tuple[str, list[str]]:
+        """The statement that merges the rows of these files, and the one that empties staging, where it has some."""
 
         def escaped(hint: Any) -> list[str]:
             return [client.escape_column_name(name) for name in dlt_internals.columns_with(table, hint)]
@@ -263,9 +294,15 @@ class _Client(BigQueryClient):
         stored, staged = client.get_qualified_table_names(table["name"])
         newest = dlt_internals.newest_column(table)
         partition = next(iter(dlt_internals.columns_with(table, "partition")), None)
+        own = [path for path in written if bigquery_files.fits_statement(str(table["name"]), path)]
+        columns = dlt_internals.columns_with(table, "name")
+        types = {name: str(table["columns"][name]["data_type"]) for name in columns}
+        sources = [bigquery_files.rows_as_sql(own, types)] if own else []
+        if is_staged := len(own) < len(written):
+            sources.append(f"SELECT {', '.join(escaped('name'))} FROM {staged}")
         merge = Merge(
             stored,
-            staged,
+            f"({' UNION ALL '.join(sources)})" if own else staged,
             escaped("name"),
             escaped("primary_key"),
             client.escape_column_name(newest) if newest else None,
@@ -273,48 +310,34 @@ class _Client(BigQueryClient):
             bool(table.get(PARTITION_MAY_CHANGE)),
             client.escape_column_name(LOADED_AT.name) if LOADED_AT.name in table["columns"] else None,
         )
+        truncation = [f"TRUNCATE TABLE {staged}"] if is_staged else []
         if partition is None:
-            return merge.sql()
-        days = _days(written, partition)
+            return merge.sql(), truncation
+        days = bigquery_files.days(written, partition)
         if days is None:
             days = {row[0] for row in client.execute_sql(merge.staged_days()) or ()}
         if merge.partition_may_change:
             since = min(datetime.now(UTC) - self._owner.reach, self._owner.since or datetime.now(UTC))
             since = since.replace(hour=0, minute=0, second=0, microsecond=0)
-            days |= {row[0] for row in client.execute_sql(merge.former_days(since)) or ()}
-        return merge.sql(days)
-
-
-def _days(written: Sequence[Path], column: str) -> set[datetime | None] | None:
-    """The days of the column in Parquet files, with None for rows without one; None for files of other kinds."""
-    if any(path.suffix != ".parquet" for path in written):
-        return None
-    values = concat_tables(read_table(path, columns=[column]) for path in written)[column]
-    return set(compute.unique(compute.floor_temporal(values, unit="day")).to_pylist())
-
-
-def _present_path(job: LoadJobInfo) -> Path:
-    """Path of the job's file: for the last job dlt names the folder to which it is moved only afterwards."""
-    done = Path(job.file_path)
-    return done if done.exists() else done.parent.parent / "started_jobs" / done.name
-
-
-def _is_empty(file: Path) -> bool:
-    return file.suffix == ".parquet" and file.exists() and read_metadata(file).num_rows == 0
+            (key,) = dlt_internals.columns_with(table, "primary_key")
+            ids = bigquery_files.keys(written, key)
+            literals = None if ids is None else map(bigquery_files.text_literal, ids)
+            days |= {row[0] for row in client.execute_sql(merge.former_days(since, literals)) or ()}
+        return merge.sql(days), truncation
 
 
 class BigQueryBackend(Backend):
-    # A load job into a table may begin 1,500 times a day, and a commit takes 10 to 20 s:
-    # https://cloud.google.com/bigquery/quotas#load_jobs
+    # A commit takes 10 to 20 s, and one table 1,500 load jobs a day: https://cloud.google.com/bigquery/quotas#load_jobs
     commits = Commits(least_rows=25_000, bytes=64_000_000, seconds=300.0, details=5_000)
     workers = 8
+    most_commits = 1_500
     takes_packages = True
     literal = staticmethod(literal)
 
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
         # dlt's own merges read what is staged after the load.
-        self.truncates_staging_late = dlt_internals.are_used()
+        self.truncates_staging_late = self.empties_staging = self.tells_row_counts = dlt_internals.are_used()
 
     @property
     def cost(self) -> Cost | None:
@@ -329,33 +352,25 @@ class BigQueryBackend(Backend):
         if isinstance(self.destination, BigQuery):
             self.destination.seen = _WarehouseCache()
 
+    def known_schemas(self) -> list[tuple[str, str]]:
+        return sorted(self.destination.seen.schemas) if isinstance(self.destination, BigQuery) else []
+
+    def know_schemas(self, known: Iterable[Sequence[str]]) -> None:
+        if isinstance(self.destination, BigQuery):
+            for dataset, version in known:
+                # Of a stored schema dlt uses that it is there.
+                info = StorageSchemaInfo(version, "", 0, 0, datetime.now(UTC), "")
+                self.destination.seen.schemas.setdefault((dataset, version), info)
+
     def describe(self, client: Any, sentences: Descriptions) -> None:
-        connection = client.native_connection
         labels = dict(self.cost.labels) if self.cost else {}
-        mark = hashlib.sha256(repr(sorted(sentences.items())).encode()).hexdigest()[:32]
-        by_table: dict[str, dict[str, str]] = defaultdict(dict)
-        for (of_table, column), text in sentences.items():
-            by_table[of_table][column] = text
-
-        def found(name: str) -> Table:
-            return cast(Table, connection.get_table(client.make_qualified_table_name(name, quote=False)))
-
-        # The last one says that all the others were done.
-        *others, last = sorted(by_table)
-        if found(last).labels.get(_DESCRIPTIONS) == mark:
-            return
-        for name in (*others, last):
-            table = found(name)
-            _describe(table, by_table[name])
-            table.labels = {**table.labels, **labels, **({_DESCRIPTIONS: mark} if name == last else {})}
-            connection.update_table(table, ["schema", "description", "labels"])
+        bigquery_descriptions.describe(client, sentences, labels)
 
     def describe_views(self, client: Any, dataset: str, texts: Mapping[str, Mapping[str, str]]) -> None:
-        connection = client.native_connection
-        for name, columns in texts.items():
-            view = connection.get_table(f"{client.project_id}.{dataset}.{name}")
-            _describe(view, columns)
-            connection.update_table(view, ["schema"])
+        bigquery_descriptions.describe_views(client, dataset, texts)
+
+    def views_state(self, client: Any, dataset: str) -> str | None:
+        return bigquery_tables.views_state(client, dataset)
 
     def probe(self, client: Any, datasets: Sequence[str]) -> list[str]:
         connection = client.native_connection
@@ -381,40 +396,25 @@ class BigQueryBackend(Backend):
         return lines
 
     def datasets(self, client: Any) -> list[str]:
-        return [found.dataset_id for found in client.native_connection.list_datasets()]
+        return bigquery_tables.datasets(client)
 
     def tables(self, client: Any, dataset: str) -> list[str] | None:
-        try:
-            return [
-                table.table_id
-                for table in client.native_connection.list_tables(f"{client.project_id}.{dataset}")
-            ]
-        except NotFound:
-            return None
+        return bigquery_tables.tables(client, dataset)
+
+    def rows_of(
+        self, client: Any, table: str, columns: Collection[str] = ()
+    ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+        return bigquery_tables.rows_of(client, table, columns)
+
+    def stored_bytes(self, client: Any, table: str) -> int:
+        return bigquery_tables.stored_bytes(client, table)
 
     def row_counts(self, client: Any, tables: Iterable[str]) -> dict[str, int]:
-        # What BigQuery keeps of a table costs nothing.
-        return {
-            name: int(
-                client.native_connection.get_table(
-                    client.make_qualified_table_name(name, quote=False)
-                ).num_rows
-            )
-            for name in tables
-        }
+        found = bigquery_tables.found_tables(client, tables)
+        return {name: int(table.num_rows) for name, table in found.items() if table is not None}
 
 
 def _dry_run(client: Any, sql: str) -> None:
     """Raises BigQuery's error about the statement by a dry run, which dlt's client does not offer."""
     if isinstance(client, _SqlClient):
         client.estimate(sql)
-
-
-def _describe(table: Table, texts: Mapping[str, str]) -> None:
-    table.schema = [
-        SchemaField.from_api_repr(
-            {**field.to_api_repr(), "description": texts.get(field.name, field.description)}
-        )
-        for field in table.schema
-    ]
-    table.description = texts.get("", table.description)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
-_DAY = timedelta(days=1)
+from ...warehouse.days import literal, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,20 @@ class Merge:
         """The query for the days of the staged rows."""
         return f"SELECT DISTINCT TIMESTAMP_TRUNC({self.partition}, DAY) FROM {self.staged}"
 
-    def former_days(self, since: datetime) -> str:
-        """The query for the days in which the staged rows were stored before, from ``since`` on."""
+    def former_days(self, since: datetime, ids: Iterable[str] | None = None) -> str:
+        """The query for the days in which the staged rows were stored before, from ``since`` on.
+
+        ``ids`` are their keys as constants, which spares the query the staging table; None where they are too many.
+        """
         stored = f"t.{self.partition}"
-        matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
+        if ids is None:
+            matches = " AND ".join(f"s.{key} = t.{key}" for key in self.keys)
+            is_staged = f"EXISTS (SELECT 1 FROM {self.staged} AS s WHERE {matches})"
+        else:
+            is_staged = f"t.{self.keys[0]} IN ({', '.join(ids)})"
         return (
             f"SELECT DISTINCT TIMESTAMP_TRUNC({stored}, DAY) FROM {self.table} AS t "
-            f"WHERE ({stored} >= {literal(since)} OR {stored} IS NULL) "
-            f"AND EXISTS (SELECT 1 FROM {self.staged} AS s WHERE {matches})"
+            f"WHERE ({stored} >= {literal(since)} OR {stored} IS NULL) AND {is_staged}"
         )
 
     def sql(self, days: Iterable[datetime | None] = ()) -> str:
@@ -70,31 +76,3 @@ class Merge:
             f"WHEN MATCHED THEN UPDATE SET {settings} "
             f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({values})"
         )
-
-
-def within(column: str, days: Iterable[datetime | None]) -> str:
-    """The SQL condition that the column lies in one of the days."""
-    days = set(days)
-    parts = [
-        f"({column} >= {literal(start)} AND {column} < {literal(end)})"
-        for start, end in _spans(sorted(day for day in days if day is not None))
-    ]
-    if None in days:
-        parts.append(f"{column} IS NULL")
-    return f"({' OR '.join(parts)})" if parts else "FALSE"
-
-
-def _spans(days: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-    """The days as half-open spans, with consecutive days joined."""
-    spans: list[tuple[datetime, datetime]] = []
-    for day in days:
-        if spans and spans[-1][1] == day:
-            spans[-1] = (spans[-1][0], day + _DAY)
-        else:
-            spans.append((day, day + _DAY))
-    return spans
-
-
-def literal(instant: datetime) -> str:
-    """The instant as an SQL constant."""
-    return f"TIMESTAMP '{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00:00'"

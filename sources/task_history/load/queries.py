@@ -1,0 +1,164 @@
+"""The part of a loader that queries the warehouse: its connection, its names in SQL, and answers that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from ..systems.protocol import System
+from ..warehouse import tables
+from ..warehouse.column_rules import ColumnRules
+from ..warehouse.former_tables import completed
+from ..warehouse.kept_answers import KeptAnswers
+from ..warehouse.left_out import FORGOTTEN, LeftOut, read_left_out
+from ..warehouse.names import Names
+from ..warehouse.queries import Warehouse
+from . import destinations, direct_rows, dlt_internals
+from .connection import SharedConnection
+from .errors import warehouse_errors
+
+
+class LoaderQueries:
+    """Queries the warehouse of one dlt pipeline. The arguments are as for ``Loader``."""
+
+    def __init__(
+        self,
+        pipeline: dlt.Pipeline,
+        system: System,
+        *,
+        rules: ColumnRules | None,
+        lock_wait_s: float,
+        fault_deadline_s: float,
+    ) -> None:
+        self.pipeline, self.system = pipeline, system
+        self.backend = destinations.of(pipeline.destination)
+        self.rules = rules or ColumnRules()
+        self._connection = SharedConnection(
+            self._client,
+            is_exclusive=self.backend.is_exclusive,
+            stays_open=dlt_internals.are_used(),
+            lock_wait_s=lock_wait_s,
+            turns_in=Path(pipeline.pipelines_dir),
+            fault_deadline_s=fault_deadline_s,
+        )
+        self._has_forgotten: bool | None = None
+        self._names: dict[str, str] = {}
+        self._sql_client: Any = None
+        self._cached_schema: Any = None
+        self._answers = None if self.backend.literal is None else KeptAnswers(self.query)
+
+    def query(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Runs a query; returns the names of its columns and its rows. Raises WarehouseUnavailable."""
+        with warehouse_errors():
+            return self._connection.with_reconnect(lambda client: direct_rows.query(client, sql, *values))
+
+    def execute(self, statements: Iterable[str]) -> None:
+        """Runs statements that return no rows, in order. Raises WarehouseUnavailable."""
+        with warehouse_errors(), self.opened() as client:
+            for statement in statements:
+                client.execute_sql(statement)
+        self.forget_answers()
+
+    @contextmanager
+    def kept_open(self) -> Iterator[None]:
+        """Context manager: keeps the connection open, so that not every query opens it anew."""
+        with warehouse_errors(), self.opened():
+            yield
+
+    def query_if_any(self, sql: str, *values: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Runs a query like ``query``; returns no columns and rows while the tables do not exist."""
+        is_there = any(table == self.system.executions.name for table, _ in self.stored_columns())
+        return self.query(sql, *values) if is_there and not self.pipeline.first_run else ([], [])
+
+    def warehouse(self, *, is_ready: bool = True) -> Warehouse:
+        """The queries on the tables; without ``is_ready`` they may not exist yet, or be those of an earlier version."""
+        if is_ready:
+            query = self.query if self._answers is None else self._answers
+            return Warehouse(query, self.names, self.system).leaving_out(self.left_out)
+        own, stored = tables.of(self.system), self.stored_columns()
+        dialect = str(self.client.capabilities.sqlglot_dialect)
+        return Warehouse(self.query_if_any, completed(self.names, own, stored, dialect=dialect), self.system)
+
+    @cached_property
+    def left_out(self) -> LeftOut | None:
+        """The executions of forgotten people, as they were when this was first asked for; None where there are none."""
+        if self._has_forgotten is None:
+            with warehouse_errors(), self.opened() as client:
+                self._has_forgotten = direct_rows.is_table(client, self.qualified(FORGOTTEN.name))
+        return read_left_out(self.query, self.qualified, self.system) if self._has_forgotten else None
+
+    def stored_columns(self) -> set[tuple[str, str]]:
+        """The stored columns, by table and column, as dlt's schema knows them."""
+        return dlt_internals.stored_columns(self._schema())
+
+    @property
+    def client(self) -> Any:
+        """dlt's SQL client, for properties of the warehouse; rows are read by ``query``."""
+        with self._connection.lock:
+            return self._client()
+
+    @property
+    def names(self) -> Names:
+        """The qualified table names for SQL."""
+        rows_of = self._rows_of if self.backend.tells_row_counts else None
+        return Names(self.qualified, self.backend.literal, rows_of, rules=self.rules)
+
+    def _rows_of(
+        self, table: str, columns: Collection[str] = ()
+    ) -> tuple[list[str], list[tuple[Any, ...]]] | None:
+        with warehouse_errors(), self.opened() as client:
+            return self.backend.rows_of(client, table, columns)
+
+    def datasets(self) -> list[str]:
+        """Names of all datasets, where the warehouse must be queried dataset by dataset; else none.
+
+        Raises WarehouseUnavailable.
+        """
+        with warehouse_errors(), self.opened() as client:
+            return self.backend.datasets(client)
+
+    def tables(self, dataset: str) -> list[str] | None:
+        """Names of all tables and views of a dataset, where the warehouse must be queried dataset by dataset.
+
+        None where there is no such dataset. Raises WarehouseUnavailable.
+        """
+        with warehouse_errors(), self.opened() as client:
+            return self.backend.tables(client, dataset)
+
+    def qualified(self, name: str) -> str:
+        """The qualified name of a table in SQL."""
+        if name not in self._names:
+            # dlt's schema has no naming convention for a moment while a commit is written.
+            with self._connection.lock:
+                self._names[name] = str(self._client().make_qualified_table_name(name))
+        return self._names[name]
+
+    def opened(self) -> AbstractContextManager[Any]:
+        """Context manager: dlt's SQL client, with the warehouse open."""
+        return self._connection.opened()
+
+    def released(self) -> AbstractContextManager[None]:
+        """Context manager: within it a warehouse that one process at a time can open is released while unused."""
+        return self._connection.released()
+
+    def _client(self) -> Any:
+        """dlt's SQL client, created once, because dlt resolves all settings anew for each."""
+        self._sql_client = self._sql_client or self.pipeline.sql_client()
+        return self._sql_client
+
+    def _schema(self) -> Any:
+        """The pipeline's schema, cached because dlt reads it from a file each time; None before the first load."""
+        schemas: Any = self.pipeline.schemas
+        if self._cached_schema is None and self.system.name in schemas:
+            self._cached_schema = schemas[self.system.name]
+        return self._cached_schema
+
+    def forget_answers(self, changed: Iterable[str] | None = None) -> None:
+        """Forgets the answers about these tables; None forgets all."""
+        if self._answers is not None:
+            self._answers.forget(None if changed is None else list(map(self.qualified, changed)))
