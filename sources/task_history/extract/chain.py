@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from ..core.models import Page, Row, Window
-from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .evidence import (
     CHAIN,
@@ -74,7 +73,6 @@ class Chain:
     def __init__(
         self,
         pages: Pages,
-        system: System,
         *,
         lengths: PageLengths,
         order: SeenOrder,
@@ -83,7 +81,7 @@ class Chain:
         earlier: Chain | None = None,
     ) -> None:
         self._pages = pages
-        self._system = system
+        self._system = pages.system
         self._lengths = lengths
         self._order = order
         self._window = window

@@ -47,7 +47,7 @@ class FullScan(UnsortedListing):
         ``stored`` tells how many newer ones are known: where that many stand before the window, they are left out.
         """
         self._shown_until = None
-        scan = _Scan(self.pages, self.system, self._lengths, self._order, [window])
+        scan = _Scan(self.pages, self._lengths, self._order, [window])
         yield from scan.pieces(self._safe_start(window, stored))
 
     def incremental(
@@ -63,7 +63,6 @@ class FullScan(UnsortedListing):
         older = [part for window in since.gaps if not (part := _before(window, newest)).is_empty]
         scan = _Scan(
             self.pages,
-            self.system,
             self._lengths,
             self._order,
             [newest, *older],
@@ -147,7 +146,6 @@ class _Scan:
     def __init__(
         self,
         pages: Pages,
-        system: System,
         lengths: PageLengths,
         order: SeenOrder,
         windows: Sequence[Window],
@@ -156,7 +154,7 @@ class _Scan:
         edge: Edge | None = None,
     ) -> None:
         self._pages = pages
-        self._system = system
+        self._system = pages.system
         self._lengths = lengths
         self._shared_order = order
         self._windows = windows
@@ -182,7 +180,6 @@ class _Scan:
         for reading in range(1, MAX_READINGS + 1):
             chain = Chain(
                 self._pages,
-                self._system,
                 lengths=self._lengths,
                 order=self._shared_order,
                 window=None,

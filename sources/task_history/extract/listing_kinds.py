@@ -11,6 +11,7 @@ from ..systems.protocol import System
 from .evidence import PageLengths
 from .full_scan import FullScan
 from .listing import ROWS_PER_PIECE, WindowReader
+from .pages import Pages
 from .seen_order import SeenOrder
 from .sorted_listing import SortedListing
 from .unsorted_listing import UnsortedListing
@@ -41,17 +42,14 @@ class Readers:
 
     def of(self, filters: Mapping[str, Any]) -> WindowReader:
         """The reader of the partition that these filters name."""
-        kind, sender, system, values = self._system.listing.kind, self._sender, self._system, self._values
+        pages, kind = (
+            Pages(self._sender, self._system, self._values, filters=filters),
+            self._system.listing.kind,
+        )
         if kind == "sorted":
-            return SortedListing(sender, system, values, rows_per_piece=self._rows_per_piece, filters=filters)
+            return SortedListing(pages, rows_per_piece=self._rows_per_piece)
         if kind == "unsorted":
             return UnsortedListing(
-                sender,
-                system,
-                values,
-                lengths=self._lengths,
-                order=self._order,
-                rows_per_piece=self._rows_per_piece,
-                filters=filters,
+                pages, lengths=self._lengths, order=self._order, rows_per_piece=self._rows_per_piece
             )
-        return FullScan(sender, system, values, lengths=self._lengths, order=self._order, filters=filters)
+        return FullScan(pages, lengths=self._lengths, order=self._order)

@@ -12,7 +12,6 @@ from ..core.concurrency import OrderedMap
 from ..core.errors import Rejected, UnexpectedResponse
 from ..core.json_reading import parse
 from ..core.models import Answer, Page, Window
-from ..systems.protocol import System
 from .evidence import count_of
 from .pages import Pages, Reading, is_sorted
 from .rows_outside import around, split_outside
@@ -48,9 +47,9 @@ class _Coming:
 class ReadAhead:
     """Reads windows of one listing, where its system has a ``page_form``."""
 
-    def __init__(self, pages: Pages, system: System) -> None:
+    def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._system = system
+        self._system = pages.system
         self._columns: ColumnReader | None = None
         self._coming: _Coming | None = None
         self._begun: _Coming | None = None

@@ -7,18 +7,15 @@ count, pages are read one after the other with an overlap. Where it does not sor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import and_
-from typing import Any
 
 from ..core.intervals import Starts, days, halves, share
 from ..core.log import log
-from ..core.models import MS, Page, Row, Sender, Window
-from ..systems.common_settings import SystemSettings
-from ..systems.protocol import System
+from ..core.models import MS, Page, Row, Window
 from ..warehouse.completeness import Completeness
 from .compare import Comparer, Comparison, CountedExecutions, SpotCheck, StoredExecutions
 from .depth import MAX_ROWS_FACTOR, Depth
@@ -56,18 +53,15 @@ class SortedListing:
 
     def __init__(
         self,
-        client: Sender,
-        system: System,
-        values: SystemSettings,
+        pages: Pages,
         *,
         rows_per_piece: int = ROWS_PER_PIECE,
-        filters: Mapping[str, Any] | None = None,
     ) -> None:
-        self.system = system
-        self.pages = Pages(client, system, values, filters=filters)
-        self._read_ahead = ReadAhead(self.pages, system)
+        self.system = pages.system
+        self.pages = pages
+        self._read_ahead = ReadAhead(pages)
         self._depth = Depth(rows_per_piece)
-        self._uncounted = UncountedListing(self.pages, system, self._depth)
+        self._uncounted = UncountedListing(pages, self._depth)
         self._rows_per_s: float | None = None
         self._overlap = 0
         self._is_comparing = False

@@ -43,9 +43,9 @@ def instant_piece(pages: Pages, at: datetime) -> ListedWindow:
 class UncountedListing:
     """Reads windows of a sorted listing page after page."""
 
-    def __init__(self, pages: Pages, system: System, depth: Depth) -> None:
+    def __init__(self, pages: Pages, depth: Depth) -> None:
         self._pages = pages
-        self._system = system
+        self._system = pages.system
         self._depth = depth
         self._is_swapping = False
         """Whether rows of one instant were seen to swap positions."""

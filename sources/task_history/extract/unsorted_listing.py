@@ -6,16 +6,14 @@ Where the order changes from request to request, a window is read in parts that 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from ..core.errors import Rejected
 from ..core.intervals import halves, is_ascending
 from ..core.log import log
-from ..core.models import MS, Row, Sender, Window, floor_ms
-from ..systems.common_settings import SystemSettings
+from ..core.models import MS, Row, Window, floor_ms
 from ..systems.protocol import System
 from ..warehouse.completeness import Completeness
 from .chain import Chain
@@ -51,18 +49,15 @@ class UnsortedListing:
 
     def __init__(
         self,
-        client: Sender,
-        system: System,
-        values: SystemSettings,
+        pages: Pages,
         *,
         lengths: PageLengths,
         order: SeenOrder,
-        filters: Mapping[str, Any] | None = None,
         rows_per_piece: int = ROWS_PER_PIECE,
     ) -> None:
-        self.system = system
+        self.system = pages.system
         self._rows_per_piece = rows_per_piece
-        self.pages = Pages(client, system, values, filters=filters)
+        self.pages = pages
         self._lengths = lengths
         self._order = order
 
@@ -138,7 +133,6 @@ class UnsortedListing:
         for reading in range(1, MAX_READINGS + 1):
             chain = Chain(
                 self.pages,
-                self.system,
                 lengths=self._lengths,
                 order=self._order,
                 window=asked,

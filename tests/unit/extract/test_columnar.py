@@ -19,7 +19,7 @@ from task_history.core.models import Page, Row, Window, iso_ms
 from task_history.extract import warehouse_rows
 from task_history.extract.columnar import ColumnarRows, ColumnReader, PageReader
 from task_history.extract.listed_rows import Rows
-from task_history.extract.pages import Reading
+from task_history.extract.pages import Pages, Reading
 from task_history.extract.sorted_listing import SortedListing
 from task_history.extract.warehouse_rows import Stamp
 from task_history.load.arrow import Columns, to_arrow
@@ -251,7 +251,9 @@ def test_large_windows_come_in_columns() -> None:
     """Of a plain vendor's rows all but the first page of each piece are read in columns, in no more requests."""
     vendor = Vendor(Spec(executions=5_000, seed=5, days=2, now=NOW, late=0.0), {}, seed=5)
     window = Window(NOW - timedelta(days=2), NOW + timedelta(seconds=1))
-    pieces = list(SortedListing(vendor, PARAGON, VALUES).pieces(window, is_oldest=False, in_columns=True))
+    pieces = list(
+        SortedListing(Pages(vendor, PARAGON, VALUES)).pieces(window, is_oldest=False, in_columns=True)
+    )
     assert {row["id"] for piece in pieces for row in piece.rows} == vendor.shown(window)
     assert sum(len(piece.rows.split(in_columns=True)[1]) for piece in pieces) <= 100 * len(pieces)
     assert vendor.requests <= 51

@@ -15,6 +15,7 @@ from task_history.core.models import Window
 from task_history.extract.evidence import PageLengths
 from task_history.extract.full_scan import FullScan
 from task_history.extract.listing import LastSync, ListedWindow
+from task_history.extract.pages import Pages
 from task_history.extract.seen_order import SeenOrder
 from tests.support.plain_vendor import NOW, PlainVendor
 
@@ -38,12 +39,9 @@ _UNCOUNTED: dict[str, dict[str, Any]] = {"twinit": {"envelope": False}}
 
 def _scan(vendor: PlainVendor, filters: dict[str, str] | None = None) -> FullScan:
     return FullScan(
-        FallbackSender(vendor),
-        vendor.system,
-        vendor.values,
+        Pages(FallbackSender(vendor), vendor.system, vendor.values, filters=filters),
         lengths=PageLengths(),
         order=SeenOrder(),
-        filters=filters,
     )
 
 

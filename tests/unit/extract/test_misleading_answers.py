@@ -14,6 +14,7 @@ from task_history.core.errors import UnexpectedResponse
 from task_history.core.intervals import Starts
 from task_history.core.models import Answer, Request, Row, Window
 from task_history.extract.listing import ComparedWindow, LastSync, ListedWindow
+from task_history.extract.pages import Pages
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.misleading_lists import is_outside
@@ -44,7 +45,7 @@ class Copy:
     @classmethod
     def read(cls, vendor: Vendor, *, in_columns: bool = True) -> Copy:
         """Reads the whole window."""
-        listing = SortedListing(vendor, SYSTEM, VALUES)
+        listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
         pieces = list(listing.pieces(WINDOW, in_columns=in_columns))
         return cls(
             vendor,
@@ -193,9 +194,9 @@ def test_a_comparison_finds_rows_that_began_far_outside_of_its_window() -> None:
     copy = Copy.read(vendor)
     outside = {row["id"] for piece in copy.pieces for row in piece.outside}
     starts = {key: at for key, row in copy.rows.items() if (at := SYSTEM.started_at(row)) is not None}
-    listing = SortedListing(vendor, SYSTEM, VALUES)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
     assert listing.compare(WINDOW, Starts(starts)).fresh == []
-    listing = SortedListing(vendor, SYSTEM, VALUES)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
     held = Starts({key: at for key, at in starts.items() if key not in outside})
     found = [row["id"] for row in listing.compare(WINDOW, held).fresh]
     assert (set(found), len(found)) == (outside, len(outside))
@@ -209,7 +210,7 @@ def test_a_listing_that_does_not_filter_by_time_says_so() -> None:
     send = vendor.send
     vendor.send = lambda request: send(SYSTEM.listing.request(VALUES, WINDOW))  # type: ignore[method-assign]
     with pytest.raises(UnexpectedResponse, match="does not filter by time"):
-        list(SortedListing(vendor, SYSTEM, VALUES).pieces(old))
+        list(SortedListing(Pages(vendor, SYSTEM, VALUES)).pieces(old))
 
 
 class StoredExecutions(Starts):
@@ -229,7 +230,7 @@ class StoredExecutions(Starts):
 def _sync(
     vendor: Vendor, held: StoredExecutions, loaded: Window | None
 ) -> list[ListedWindow | ComparedWindow]:
-    listing = SortedListing(vendor, SYSTEM, VALUES)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
     since = LastSync(WINDOW.start, loaded, (), timedelta(hours=2), None, None)
     return list(listing.incremental(since, held, edge=lambda: NOW + SECOND))
 
@@ -270,7 +271,7 @@ def test_an_account_whose_executions_are_all_older_is_told_of(caplog: pytest.Log
     vendor = _vendor(90)
     vendor.advance(timedelta(days=60))
     window = Window(NOW + timedelta(days=50), NOW + timedelta(days=60))
-    listing = SortedListing(vendor, SYSTEM, VALUES)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
     since = LastSync(window.start, None, (), timedelta(hours=2), None, None)
     (piece,) = listing.incremental(since, StoredExecutions({}), edge=lambda: window.end)
     assert isinstance(piece, ListedWindow)
@@ -299,7 +300,7 @@ def test_as_many_late_rows_as_were_purged_are_found() -> None:
     oldest, late = sorted(held, key=lambda key: held[key])[:3], sorted(held)[100:103]
     vendor.world.gone.update(number for key in oldest if (number := vendor.world.number(key)) is not None)
     known = StoredExecutions({key: at for key, at in held.items() if key not in late})
-    listing = SortedListing(vendor, SYSTEM, VALUES)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES))
     since = LastSync(WINDOW.start, Window(WINDOW.start, NOW), (), timedelta(days=40), None, None)
     events = list(listing.incremental(since, known, edge=lambda: NOW + SECOND))
     fresh = {

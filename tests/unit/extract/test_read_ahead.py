@@ -15,6 +15,7 @@ from task_history import systems
 from task_history.core.concurrency import OrderedMap
 from task_history.core.models import Answer, Request, Window
 from task_history.extract.listing import ListedWindow
+from task_history.extract.pages import Pages
 from task_history.extract.sorted_listing import SortedListing
 from task_history_cli.sandbox.paragon_world import Spec
 from tests.support.in_process import NOW, VALUES, Vendor
@@ -60,7 +61,7 @@ class Sender:
 
 
 def _pieces(sender: Sender) -> Iterator[ListedWindow]:
-    listing = SortedListing(sender, systems.find("paragon"), VALUES)
+    listing = SortedListing(Pages(sender, systems.find("paragon"), VALUES))
     return listing.pieces(WINDOW, is_oldest=False, in_columns=True)
 
 

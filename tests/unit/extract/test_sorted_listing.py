@@ -22,6 +22,7 @@ from task_history.core.models import MS, Row, Window, floor_ms
 from task_history.extract.compare import Comparison
 from task_history.extract.incremental import StoredSpan, recent
 from task_history.extract.listing import ComparedWindow, ListedWindow
+from task_history.extract.pages import Pages
 from task_history.extract.sorted_listing import SortedListing
 from task_history.systems import find
 from task_history_cli.sandbox.paragon_world import Spec
@@ -89,7 +90,7 @@ def _pieces_lack_nothing(number: int, always: Mapping[str, Any] | None = None) -
     trial = _trial(number, always)
     vendor, window = trial.vendor, trial.window
     before = vendor.shown(window)
-    listing = SortedListing(vendor, SYSTEM, VALUES, rows_per_piece=trial.rows_per_piece)
+    listing = SortedListing(Pages(vendor, SYSTEM, VALUES), rows_per_piece=trial.rows_per_piece)
     pieces = list(listing.pieces(window, in_columns=number % 3 > 0))
     assert (pieces[0].window.start, pieces[-1].window.end) == (window.start, window.end), number
     assert all(one.window.end == two.window.start for one, two in pairwise(pieces)), number
@@ -127,7 +128,7 @@ class Copy:
 
     def sync(self) -> None:
         """New executions, what came late in the lookback, and what differs before it."""
-        listing = SortedListing(self.vendor, SYSTEM, VALUES, rows_per_piece=self.rows_per_piece)
+        listing = SortedListing(Pages(self.vendor, SYSTEM, VALUES), rows_per_piece=self.rows_per_piece)
         known = self._known()
         for found in recent(listing, SYSTEM, known, self, edge=self._edge):
             if isinstance(found, ComparedWindow):
@@ -251,7 +252,7 @@ def test_a_comparison_finds_whichever_row_is_missing(bounds: str) -> None:
     }
     for missing in list(starts)[::9]:
         held = Starts({identity: at for identity, at in starts.items() if identity != missing})
-        found = SortedListing(vendor, SYSTEM, VALUES).compare(window, held)
+        found = SortedListing(Pages(vendor, SYSTEM, VALUES)).compare(window, held)
         assert [row["id"] for row in found.fresh] == [missing]
         assert (found.vanished, found.is_verified) == ([], True)
 
@@ -281,7 +282,7 @@ def test_more_rows_at_once_than_can_be_reached_are_not_called_verified() -> None
     spec = Spec(executions=1_000, seed=3, days=2, now=NOW, tie_burst=330)
     vendor = Vendor(spec, {"max_offset": 150}, seed=3)
     window = Window(NOW - timedelta(days=2), NOW + SECOND)
-    pieces = list(SortedListing(vendor, SYSTEM, VALUES).pieces(window))
+    pieces = list(SortedListing(Pages(vendor, SYSTEM, VALUES)).pieces(window))
     unverified = [piece.window for piece in pieces if not piece.is_verified]
     (at,) = (instant for instant, rows in Counter(vendor.world.starts).items() if rows >= 330)
     began = datetime.fromtimestamp(at // 1000, UTC) + at % 1000 * MS
@@ -324,12 +325,14 @@ def test_a_comparison_reads_whole_what_differs_too_often_to_be_halved() -> None:
     spec = Spec(executions=30_000, seed=4, days=30, now=NOW, late=0.0)
     vendor = Vendor(spec, {}, seed=4)
     window = Window(NOW - timedelta(days=30), NOW + SECOND)
-    rows = [row for piece in SortedListing(vendor, SYSTEM, VALUES).pieces(window) for row in piece.rows]
+    rows = [
+        row for piece in SortedListing(Pages(vendor, SYSTEM, VALUES)).pieces(window) for row in piece.rows
+    ]
     starts = {row["id"]: at for row in rows if (at := SYSTEM.started_at(row)) is not None}
     missing = set(list(starts)[50::100])
     vendor.requests = 0
     held = Starts({identity: at for identity, at in starts.items() if identity not in missing})
-    found = SortedListing(vendor, SYSTEM, VALUES).compare(window, held)
+    found = SortedListing(Pages(vendor, SYSTEM, VALUES)).compare(window, held)
     assert {row["id"] for row in found.fresh} == missing
     assert (found.vanished, found.is_verified) == ([], True)
     assert vendor.requests <= 100 + 300 + 40
@@ -371,7 +374,7 @@ def test_whole_pages_that_come_and_go_lose_nothing(
         vendor.world.held_back.clear()
 
     vendor.after(40, event)
-    pieces = SortedListing(vendor, SYSTEM, VALUES).pieces(window, in_columns=in_columns)
+    pieces = SortedListing(Pages(vendor, SYSTEM, VALUES)).pieces(window, in_columns=in_columns)
     rows = [row["id"] for piece in pieces for row in piece.rows]
     assert vendor.shown(window) <= set(rows)
     assert len(rows) == len(set(rows))

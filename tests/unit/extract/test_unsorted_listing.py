@@ -16,6 +16,7 @@ from task_history.core.models import Answer, Request, Window
 from task_history.extract.evidence import REPEAT, PageLengths
 from task_history.extract.listing import ComparedWindow
 from task_history.extract.listing_kinds import Readers
+from task_history.extract.pages import Pages
 from task_history.extract.seen_order import SeenOrder
 from task_history.extract.unsorted_listing import UnsortedListing
 from task_history.warehouse.completeness import Completeness
@@ -55,12 +56,9 @@ class Seen:
 def _read(vendor: PlainVendor, seen: Seen, workflow: int, window: Window = WINDOW) -> list[str]:
     filters = {"workflow": vendor.world.workflow_ids[workflow]}
     listing = UnsortedListing(
-        FallbackSender(vendor),
-        vendor.system,
-        vendor.values,
+        Pages(FallbackSender(vendor), vendor.system, vendor.values, filters=filters),
         lengths=seen.lengths,
         order=seen.order,
-        filters=filters,
     )
     pieces = list(listing.pieces(window))
     assert all(piece.is_verified for piece in pieces)
@@ -72,7 +70,7 @@ def _listing(vendor: PlainVendor) -> UnsortedListing:
     seen = Seen()
     filters = {"workflow": vendor.world.workflow_ids[0]}
     return UnsortedListing(
-        vendor, vendor.system, vendor.values, lengths=seen.lengths, order=seen.order, filters=filters
+        Pages(vendor, vendor.system, vendor.values, filters=filters), lengths=seen.lengths, order=seen.order
     )
 
 
@@ -111,7 +109,9 @@ def test_an_unknown_filter_is_tried_once() -> None:
         for workflow in range(4):
             filters = {"workflow": vendor.world.workflow_ids[workflow]}
             listing = UnsortedListing(
-                asking, vendor.system, vendor.values, lengths=seen.lengths, order=seen.order, filters=filters
+                Pages(asking, vendor.system, vendor.values, filters=filters),
+                lengths=seen.lengths,
+                order=seen.order,
             )
             assert {row["id"] for piece in listing.pieces(WINDOW) for row in piece.rows} == vendor.shown(
                 WINDOW, workflow
@@ -146,12 +146,14 @@ def test_the_count_of_a_server_that_gives_one_is_the_evidence(count: str, kind: 
     vendor = PlainVendor("sailpoint", executions=700, days=20, workflows=1, switches={"count": count})
     seen = Seen()
     listing = UnsortedListing(
-        FallbackSender(vendor),
-        vendor.system,
-        vendor.values,
+        Pages(
+            FallbackSender(vendor),
+            vendor.system,
+            vendor.values,
+            filters={"workflow": vendor.world.workflow_ids[0]},
+        ),
         lengths=seen.lengths,
         order=seen.order,
-        filters={"workflow": vendor.world.workflow_ids[0]},
     )
     (piece,) = listing.pieces(WINDOW)
     assert piece.completeness.evidence == (kind or "none")
