@@ -23,6 +23,7 @@ In the order in which data meets them::
     incremental         what is new since the last sync, of a sorted listing
     compare             where the vendor's rows differ from those that are stored
     redacted_json       what customers wrote as texts without secrets and of bounded size
+    statuses            statuses as they may be stored
     warehouse_rows      what the vendor sent → the rows that the warehouse gets
     single_reads        single reads of many items, where one that fails holds up no other
     settling            stored open executions → what the vendor says of them now

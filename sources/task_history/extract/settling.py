@@ -356,7 +356,7 @@ class Settler:
                 kept[identity] = warehouse_rows.execution(
                     self._system, row, stamp, read_by=read_by, before=before.seen
                 )
-                earlier += earlier_state(identity, before.seen, row.get("status"))
+                earlier += earlier_state(identity, before.seen, kept[identity].get("status"))
                 self.settled += not kept[identity]["is_open"]
         leaves_backlog_unchanged = all(row["is_open"] for row in kept.values())
         return Chunk(

@@ -31,6 +31,7 @@ from ..warehouse.retry_schedule import next_try_at
 from ..warehouse.status_history import StoredStatus, earlier_state
 from .redacted_json import redacted_json, redacted_prose
 from .rows_without_id import Rejection
+from .statuses import Statuses
 
 if TYPE_CHECKING:
     from ..core.arrow import RowColumns, Values
@@ -56,6 +57,7 @@ class UndocumentedFields:
         self._rules = rules or ColumnRules()
         self._max_bytes = max_bytes
         self._documented: dict[str, frozenset[str]] = {}
+        self._statuses = Statuses(redactor)
         self._free: dict[str, tuple[Column, ...]] = {}
 
     def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -69,12 +71,13 @@ class UndocumentedFields:
                 **row,
                 **{one.key: self._text(one, row[one.key]) for one in free if row.get(one.key) is not None},
             }
-        return self._documented_and_others(table, row)
+        return self._documented_and_others(table, self._statuses.kept(table, row))
 
     def kept_in_columns(self, table: Table, given: ColumnarRows) -> dict[str, Values]:
         """The same of rows in columns: only undocumented fields are looked at one by one."""
         in_columns, lists = given.table, given.others
         columns: dict[str, Values] = {name: in_columns[name] for name in in_columns.column_names}
+        columns |= self._statuses.kept_in_columns(table, columns)
         documented = {column.source for column in table.columns}
         rules = self._rules.of(table.name)
         unknown = {
@@ -221,7 +224,7 @@ def executions(
         identity = system.identity(row)
         before = stored.get(identity)
         fresh.append(execution(system, row, stamp, read_by=read_by, before=before))
-        earlier += earlier_state(identity, before, row.get("status"))
+        earlier += earlier_state(identity, before, fresh[-1].get("status"))
     return fresh, earlier
 
 

@@ -145,7 +145,7 @@ def is_random(value: Json) -> bool:
 _KINDS_OF_LETTERS = (str.islower, str.isupper, str.isdigit)
 _JUMBLED = 0.4
 """Share of letters and digits of a random text behind which one of another kind follows: about 0.6 of random ones."""
-_RUN = re.compile(r"[A-Za-z0-9+/_=-]{20,}")
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX_KEY = re.compile(r"(?:0x)?(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])(?:[0-9a-f]{32}|[0-9a-f]{48,})|[A-F0-9]{64}")
 
 

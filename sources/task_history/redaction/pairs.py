@@ -33,7 +33,7 @@ _KEY_CHARS = 128
 """Maximum characters of a key that can mark a name/value pair."""
 _NAME_CHARS = 64
 """Maximum characters of a name that stands as a value."""
-_COLUMNS = 500
+_COLUMNS = 20_000
 """Maximum columns of a table."""
 _IDENTIFIER = re.compile(r"[^\W\d][\w. :-]{0,63}")
 _NAMES_WITHIN = 12

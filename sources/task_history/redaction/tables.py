@@ -14,10 +14,10 @@ _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)
 _ALIGNED = r"[\w.-]{1,64}+(?: [\w.-]{1,64}+){0,2}+"
 _DRAWN = rf"[ ]{{0,40}}+{_CELL}[ ]{{0,40}}+"
 _HEADER = re.compile(
-    rf"^(?:{_CELL}(?P<sign>[,;\t]){_CELL}(?:(?P=sign){_CELL}){{0,200}}+"
-    rf"|(?P<double>\|\|)(?P<doubly>[^|\r\n]{{1,64}}(?:\|\|[^|\r\n]{{1,64}}){{1,50}})\|\|"
+    rf"^(?:{_CELL}(?P<sign>[,;\t]){_CELL}(?:(?P=sign){_CELL}){{0,20000}}+"
+    rf"|(?P<double>\|\|)(?P<doubly>[^|\r\n]{{1,64}}(?:\|\|[^|\r\n]{{1,64}}){{1,20000}}+)\|\|"
     rf"|{_ALIGNED}(?P<blanks>  )(?: *+{_ALIGNED}(?=  |[ ]?\r?\n))++"
-    rf"|(?:[ ]{{0,8}}+\|)?{_DRAWN}(?:\|{_DRAWN}){{1,200}}+(?:\|[ \t]*+)?)(?=\r?\n)",
+    rf"|(?:[ ]{{0,8}}+\|)?{_DRAWN}(?:\|{_DRAWN}){{1,20000}}+(?:\|[ \t]*+)?)(?=\r?\n)",
     re.MULTILINE,
 )
 _CELLS = {
@@ -32,7 +32,7 @@ _ROW_END = re.compile(r"(?i)</(?:tr|dd)")
 _DRAWN_SIGNS = str.maketrans(dict.fromkeys("│┃║", "|") | dict.fromkeys("─━═┄┼├┤┌┐└┘┬┴╬╠╣╔╗╚╝╦╩╪╞╡", "-"))
 _RULER = re.compile(r"[ \t|:+-]*+(?=\r?\n|\Z)")
 _INSERT = re.compile(
-    r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,4000})\)"
+    r"(?i)\b(?:insert|replace)\s{1,9}(?:ignore\s{1,9})?into\s{1,9}[\w.\"`\[\]]{1,200}\s{0,9}\((?P<names>[\w\s,.\"`\[\]-]{1,1000000}+)\)"
     r"\s{0,9}(?:output\s[^()]{1,200})?(?:values?\s{0,9}(?=\()|select(?=\s))"
 )
 _SQL_VALUE = re.compile(
@@ -178,6 +178,6 @@ def secrets_in_copies(text: str, kind_of: Callable[[str], Kind], is_secret: Judg
 
 # https://www.postgresql.org/docs/current/sql-copy.html
 _COPY = re.compile(
-    r"(?i)\bcopy\s{1,9}[\w.\"]{1,200}\s{0,9}\((?P<names>[\w\s,\"]{1,4000})\)\s{1,9}from\s{1,9}stdin[^\r\n]{0,100}\r?\n"
+    r"(?i)\bcopy\s{1,9}[\w.\"]{1,200}\s{0,9}\((?P<names>[\w\s,\"]{1,1000000}+)\)\s{1,9}from\s{1,9}stdin[^\r\n]{0,100}\r?\n"
 )
 _NEXT_ROW = re.compile(r"\)\s{0,200}+,\s{0,200}+\(")

@@ -377,8 +377,9 @@ class Audit:
                 rows.append(
                     warehouse_rows.execution(system, row, stamp, read_by=warehouse_rows.REPAIR, before=before)
                 )
-                earlier += earlier_state(key, before, row.get("status"))
-                if before is not None and before.status != str(row.get("status") or ""):
+                status = rows[-1].get("status")
+                earlier += earlier_state(key, before, status)
+                if before is not None and before.status != str(status or ""):
                     ids_to_reread.append(key)  # its steps belong to the old status
             findings.repaired += len(rows)
             context.tally.executions += len(rows)

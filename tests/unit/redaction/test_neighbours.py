@@ -81,3 +81,24 @@ STAYS: dict[str, Any] = {
 def test_ordinary_neighbour_stays(value: Any) -> None:
     """Ids, words and values beside other names stay."""
     assert value == REDACTOR.payload(value).value
+
+
+_WIDE = [*(f"c{index}" for index in range(3_000)), "password"]
+_CELLS = [*map(str, range(3_000)), SECRET]
+WIDE: dict[str, Any] = {
+    "rows": {"columns": _WIDE, "rows": [_CELLS]},
+    "lists": [_WIDE, _CELLS],
+    "CSV": f"{','.join(_WIDE)}\n{','.join(_CELLS)}",
+    "TSV": "\t".join(_WIDE) + "\n" + "\t".join(_CELLS),
+    "Markdown": f"| {' | '.join(_WIDE)} |\n|{'---|' * len(_WIDE)}\n| {' | '.join(_CELLS)} |",
+    "INSERT": f"insert into t ({', '.join(_WIDE)}) values ({', '.join(map(repr, _CELLS))})",
+    "COPY": f"copy t ({', '.join(_WIDE)}) from stdin;\n" + "\t".join(_CELLS),
+}
+
+
+@for_each("value", WIDE.values(), ids=WIDE)
+def test_wide_table(value: Any) -> None:
+    """A table of 3,001 columns is a table."""
+    new = str(REDACTOR.payload(value).value)
+    assert SECRET not in new
+    assert "2999" in new

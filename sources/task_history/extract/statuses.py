@@ -1,0 +1,65 @@
+"""Statuses as they may be stored: a vendor's word stays as it was sent, and what holds a secret does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ..core.models import Json, Table
+from ..redaction.judging import is_key_material
+from ..redaction.redactor import MARK, Redactor
+
+if TYPE_CHECKING:
+    from ..core.arrow import Values
+
+_COLUMN = "status"
+_MAX_CHARS = 64
+"""Maximum characters of a status; what is longer is no word of a vendor."""
+_MAX_KEPT = 10_000
+"""Maximum number of different statuses that are remembered."""
+
+
+class Statuses:
+    """Statuses without secrets, of any table that has a column of them."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._stored: dict[str, str] = {}
+        self._keys: dict[str, list[str]] = {}
+
+    def kept(self, table: Table, row: Mapping[str, Json]) -> Mapping[str, Json]:
+        """The row with the status that may be stored; the very same one where that is what was sent."""
+        for key in self._keys_of(table):
+            sent = row.get(key)
+            if isinstance(sent, str) and (status := self._status(sent)) != sent:
+                row = {**row, key: status}
+        return row
+
+    def kept_in_columns(self, table: Table, columns: Mapping[str, Values]) -> dict[str, Values]:
+        """The column of statuses, if one of them may not be stored as it was sent."""
+        changed: dict[str, Values] = {}
+        for key in self._keys_of(table):
+            column = columns.get(key)
+            if column is None:
+                continue
+            different = set(column if isinstance(column, list) else column.unique().to_pylist())
+            if any(self._status(sent) != sent for sent in different if isinstance(sent, str)):
+                sents = column if isinstance(column, list) else column.to_pylist()
+                changed[key] = [self._status(sent) if isinstance(sent, str) else sent for sent in sents]
+        return changed
+
+    def _status(self, sent: str) -> str:
+        status = self._stored.get(sent)
+        if status is None:
+            is_word = len(sent) <= _MAX_CHARS and not is_key_material(sent)
+            status = self._redactor.text(sent)[0] if is_word else MARK
+            if len(self._stored) < _MAX_KEPT:
+                self._stored[sent] = status
+        return status
+
+    def _keys_of(self, table: Table) -> list[str]:
+        keys = self._keys.get(table.name)
+        if keys is None:
+            keys = [column.key for column in table.columns if column.name == _COLUMN]
+            self._keys[table.name] = keys
+        return keys
