@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -47,15 +46,18 @@ def months() -> dict[str, str]:
     return {"2026-09": before.strftime("%Y-%m"), "2026-11": now.strftime("%Y-%m")}
 
 
+def is_filled_in(line: str) -> bool:
+    """Whether the line sets what the reader has; the tests set the sandbox's, and no other host is ever asked."""
+    return line.startswith("export ") and ("…" in line or "SAILPOINT" in line or "TWINIT" in line)
+
+
 def script(page: Path, place: Place, replaced: dict[str, str]) -> str:
     """The page's blocks as one script: without lines that the reader fills in, and with ids that there are."""
     lines = ["set -euo pipefail"]
     for block in pages.blocks(page, "sh"):
         if not block.is_run:
             continue
-        text = "\n".join(
-            line for line in block.text.splitlines() if not re.match(r"export .*(…|\.\.\.)", line)
-        )
+        text = "\n".join(line for line in block.text.splitlines() if not is_filled_in(line))
         for old, new in replaced.items():
             text = text.replace(old, new)
         lines.append(f": {block}")
