@@ -5,6 +5,7 @@ Pages are Markdown that GitHub shows as well; the order of the pages is here, no
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 NAVIGATION = {
     "": ["tutorial"],
@@ -29,6 +30,7 @@ NAVIGATION = {
     "Ask": [
         "how-to/query-the-views",
         "how-to/report",
+        "how-to/time-zone",
         "how-to/dbt",
         "how-to/why",
     ],
@@ -79,22 +81,17 @@ html_show_copyright = False
 highlight_language = "none"
 
 
-def add_navigation(_: object, page: str, source: list[str]) -> None:
-    """Puts the order of the pages behind the index, where a reader of the file does not see it."""
-    if page == "index":
-        for caption, pages in NAVIGATION.items():
-            lines = [
-                "",
-                "```{toctree}",
-                ":hidden:",
-                f":caption: {caption}" if caption else "",
-                *pages,
-                "```",
-                "",
-            ]
-            source[0] += "\n".join(lines)
+def add_navigation(app: Any, page: str, source: list[str]) -> None:
+    """Puts the pages' order behind the index, where a reader of the file does not see it; then the pages not named."""
+    if page != "index":
+        return
+    named = {name for pages in NAVIGATION.values() for name in pages}
+    others = sorted(app.env.found_docs - named - {"index"})
+    for caption, pages in {**NAVIGATION, "More": others}.items():
+        lines = ["", "```{toctree}", ":hidden:", f":caption: {caption}" if caption else "", *pages, "```", ""]
+        source[0] += "\n".join(lines)
 
 
-def setup(app) -> None:  # type: ignore[no-untyped-def]
+def setup(app: Any) -> None:
     """Sphinx's own entry."""
     app.connect("source-read", add_navigation)
