@@ -13,6 +13,7 @@ from contextlib import chdir, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from task_history_cli import cli
@@ -354,11 +355,19 @@ def test_what_cannot_run_again_is_skipped(tmp_path: Path) -> None:
         old = rows[0]["id"]
         is_open = [row["id"] for row in rows if "dateEnded" not in row][-1]
         fine = [row["id"] for row in rows if row["status"] == "FAILED"][-1]
-        told = replay(place, is_open, "stranger", old, fine, fine)
+        gone = next(row["id"] for row in reversed(rows) if row["status"] == "FAILED" and row["id"] != fine)
+        with duckdb.connect(str(place.file)) as connection:
+            connection.execute("UPDATE paragon.execution_details SET outcome = 'gone' WHERE id = ?", [gone])
+        assert gone not in ids(replay(place, *RANGE)["would_replay"])
+        told = replay(place, is_open, "stranger", old, gone, fine, fine)
         assert ids(told["would_replay"]) == [fine, "stranger"]
         assert told["would_replay"][1]["remark"] == "not in the warehouse"
         reasons = {one["id"]: one["reason"] for one in told["skipped"]}
-        assert reasons == {old: "purged at the vendor", is_open: "still open"}
+        assert reasons == {
+            old: "purged at the vendor",
+            gone: "purged at the vendor",
+            is_open: "still open",
+        }
         done = replay(place, "--yes", is_open, "stranger", old, fine, expect=4)
         assert outcomes(done) == {fine: "replayed", "stranger": "refused"}
         assert posts(sandbox) == {fine: 1, "stranger": 1}

@@ -15,6 +15,8 @@ TYPES = {
     "timestamp": "TIMESTAMPTZ",
 }
 NOW = "TIMESTAMPTZ '2026-11-20 12:00:00+00'"
+ENDED = {"period_over_period": " WHERE NOT is_current"}
+"""Conditions of views for rows that do not change from one moment to the next."""
 
 
 def empty(connection: Any, dataset: str = "paragon", system: str = "paragon") -> None:
@@ -203,6 +205,61 @@ def fill(
         },
         "(SELECT 1)",
     )
+
+
+def fill_history(connection: Any, dataset: str = "paragon", *, now: str = NOW) -> None:
+    """Replays, each with another outcome, earlier states of some executions, and an hour in which a workflow failed.
+
+    ``fill`` has to come first.
+    """
+    _insert(
+        connection,
+        dataset,
+        "workflow_executions",
+        {
+            "id": "'burst ' || n",
+            "user_id": "CASE WHEN n % 4 > 0 THEN 'user ' || n % 4 END",
+            "workflow_id": "md5('w1')",
+            "status": "CASE WHEN n % 5 = 0 THEN 'SUCCEEDED' ELSE 'FAILED' END",
+            "date_started": f"{now} - INTERVAL 50 HOUR + to_minutes(2 * n)",
+            "date_ended": f"{now} - INTERVAL 50 HOUR + to_minutes(2 * n + 1)",
+            "is_open": "FALSE",
+            "resolution": "'ended'",
+            "fetched_at": now,
+            "run_id": "'run'",
+        },
+        "(FROM range(40) AS r(n))",
+    )
+    _insert(
+        connection,
+        dataset,
+        tables.REPLAYS.name,
+        {
+            "replay_id": "'run ' || id",
+            "execution_id": "id",
+            "new_execution_id": "CASE WHEN h % 3 = 0 THEN other END",
+            "outcome": "['replayed', 'refused', 'unknown', 'intended', 'unsent'][1 + CAST(g % 5 AS BIGINT)]",
+            "intended_at": "started + INTERVAL 1 DAY",
+            "answered_at": "CASE WHEN g % 5 < 2 THEN started + INTERVAL 25 HOUR END",
+            "written_at": now,
+        },
+        "(FROM (SELECT *, lag(id) OVER (ORDER BY i) AS other FROM made WHERE started IS NOT NULL) AS all_of_them "
+        "WHERE status = 'FAILED' AND h % 7 = 0 ORDER BY i LIMIT 60)",
+    )
+    for status, minutes in (("QUEUED", 0), ("EXECUTING", 5), ("DELAYED", 17)):
+        _insert(
+            connection,
+            dataset,
+            tables.STATES.name,
+            {
+                "execution_id": "id",
+                "seen_at": f"started + INTERVAL {minutes} MINUTE",
+                "last_seen_at": f"started + INTERVAL {minutes + 3} MINUTE",
+                "status": f"'{status}'",
+                "read_by": "'list'",
+            },
+            f"(FROM made WHERE started IS NOT NULL AND h % 11 = {minutes % 2})",
+        )
 
 
 def _iso(instant: str) -> str:

@@ -12,7 +12,7 @@ from task_history.core import files
 from task_history.core.calendars import Calendar
 from task_history.core.errors import ConfigurationError, UsageError
 from task_history.views import create
-from task_history.views.relations import calendar_of
+from task_history.views.calendars import common_calendar
 
 from ..console import arguments, date_range, output
 from ..report.period import DAYS, MONTH, SPAN, WEEK, Period
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
     target = find_target(args.destination, "task_history_views")
     with views.asked(target) as access:
-        period = _period(args, now, calendar_of(create.datasets(access)))
+        calendar = common_calendar(dataset.calendar for dataset in create.datasets(access))
+        period = _period(args, now, calendar)
         report = report_data.report(access, period, now=now)
     if args.format == "csv":
         content = formats.csv_files(report)

@@ -122,14 +122,20 @@ class Candidates(Warehouse):
     def _candidates(self, sql: str, values: Sequence[Any]) -> list[Candidate]:
         column = self._system.workflow_column
         assert self._system.integrations is not None  # noqa: S101 - systems with replays have both
+        # What its steps were asked for and not found for is gone as well.
+        gone = (
+            f"EXISTS (SELECT 1 FROM {self._name(self._system.details.log.name)} AS d "
+            "WHERE d.id = e.id AND d.outcome IN ('gone', 'expired'))"
+        )
         rows = self._rows(
-            f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, e.purged_at_source "
+            f"SELECT e.id, e.{column}, w.integration, e.status, e.{self._start}, e.is_open, "
+            f"e.purged_at_source IS NOT NULL OR {gone} "
             f"FROM {self._executions} AS e LEFT JOIN {self._name(self._system.integrations.table.name)} AS w "
             f"ON w.workflow_id = e.{column} WHERE {sql} ORDER BY e.{self._start}, e.id",
             *values,
         )
         return [
-            Candidate(str(row[0]), row[1], row[2], row[3], _utc(row[4]), bool(row[5]), row[6] is not None)
+            Candidate(str(row[0]), row[1], row[2], row[3], _utc(row[4]), bool(row[5]), bool(row[6]))
             for row in rows
         ]
 

@@ -2,6 +2,7 @@
 
 files.py        a file: its question, its grain, a sentence for every column, its SQL
 relations.py    the relations that the files read: rows of all systems, over the existing datasets
+calendars.py    SQL about an account's days, and the present in its zone
 dialects.py     SQL with table names inserted, for DuckDB, BigQuery or Postgres
 bigquery.py     translation of the SQL to BigQuery
 postgres.py     translation of the SQL to Postgres; postgres_functions.py: the functions that it needs there

@@ -41,8 +41,9 @@ def _part(node: Any) -> Any:
         is_utc = zone.is_string and zone.name == UTC_ZONE
         name = "DATE" if node.to.is_type("DATE") else "DATETIME"
         return exp.Anonymous(this=name, expressions=[instant] if is_utc else [instant, zone])
-    if isinstance(node, exp.AtTimeZone) and isinstance(node.this, exp.Cast):
-        return exp.Anonymous(this="TIMESTAMP", expressions=[node.this, node.args["zone"]])
+    if isinstance(node, exp.AtTimeZone):
+        # The clock's reading in the zone, as an instant: where an instant is read, a cast says as what.
+        return exp.Anonymous(this="TIMESTAMP", expressions=[node.this.transform(_part), node.args["zone"]])
     if isinstance(node, exp.Cast) and isinstance(node.this, exp.GenerateSeries):
         series = node.this
         return exp.GenerateDateArray(

@@ -19,6 +19,7 @@ from ..systems.protocol import System
 from ..systems.view_mapping import ViewMapping, Views
 from ..warehouse import tables
 from ..warehouse.sql_text import quoted_name, quoted_text, sql_type
+from .calendars import day_of, local_day, present
 from .files import View
 
 EXECUTIONS = {
@@ -48,6 +49,7 @@ STEPS = {
     "step_id": "text",
     "step_name": "text",
     "step_type": "text",
+    "is_waiting": "bool",
     "vendor_status": "text",
     "started_at": "timestamp",
     "ended_at": "timestamp",
@@ -113,8 +115,11 @@ DATASETS = {
     "billing_caveat": "text",
     "timezone": "text",
     "week_start": "bigint",
+    "today": "date",
+    "same_time_last_week": "timestamp",
+    "same_time_last_month": "timestamp",
 }
-"""Columns of accounts; ``week_start`` is 1 for Monday and 7 for Sunday."""
+"""Columns of accounts; ``week_start`` is 1 for Monday and 7 for Sunday, and ``today`` is in the account's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +228,10 @@ def relations(
             datasets,
             tables.COVERAGE,
             COVERAGE_TOO,
-            lambda dataset: {**_parted(dataset.system), **_local(dataset)},
+            lambda dataset: {**_parted(dataset.system), **local_day(dataset.calendar)},
         ),
         tables.SYNC_RUNS.name: _copied(datasets, tables.SYNC_RUNS),
+        tables.STATES.name: _copied(datasets, tables.STATES, {"state": "text"}, _state),
         tables.REPLAYS.name: _copied(
             [dataset for dataset in datasets if dataset.system.replay is not None], tables.REPLAYS
         ),
@@ -260,8 +266,7 @@ def _facts(dataset: ShownDataset) -> Branch:
             "can_replay": str(system.replay is not None).upper(),
             "retention_days": "CAST(NULL AS BIGINT)" if days is None else f"CAST({days} AS BIGINT)",
             "billing_caveat": quoted_text(_views(system).billing_caveat),
-            "timezone": quoted_text(dataset.calendar.timezone),
-            "week_start": f"CAST({dataset.calendar.week_start_number} AS BIGINT)",
+            **present(dataset.calendar),
         },
     )
 
@@ -317,6 +322,10 @@ def _shown(
         columns = dict(shown.columns)
         if has_status:
             columns["status"] = _status(columns["vendor_status"], _views(dataset.system).statuses)
+        if "is_waiting" in types:
+            rule = _views(dataset.system).is_waiting_step
+            rule = re.sub(r"\bstep_type\b", columns.get("step_type", "''"), rule)
+            columns["is_waiting"] = f"coalesce({rule}, FALSE)"
         if "day" in types:
             columns["day"] = day_of(columns["started_at"], dataset.calendar)
         names = {table.name: _name(dataset, table) for table in tables.of(dataset.system)}
@@ -362,15 +371,9 @@ def _parted(system: System) -> Mapping[str, str]:
     }
 
 
-def _local(dataset: ShownDataset) -> Mapping[str, str]:
-    """The day of the account's zone that begins in the UTC day of a coverage row, and when it begins and ends."""
-    day = day_of("(t.day + INTERVAL 86399 SECOND)", dataset.calendar)
-    zone = quoted_text(dataset.calendar.timezone)
-    return {
-        "local_day": day,
-        "local_start": f"CAST({day} AS TIMESTAMP) AT TIME ZONE {zone}",
-        "local_end": f"CAST(CAST({day} + INTERVAL 1 DAY AS DATE) AS TIMESTAMP) AT TIME ZONE {zone}",
-    }
+def _state(dataset: ShownDataset) -> Mapping[str, str]:
+    """The status of the views that an execution had in an earlier state."""
+    return {"state": _status("t.status", _views(dataset.system).statuses)}
 
 
 def _union(
@@ -404,17 +407,6 @@ def _status(column: str, statuses: Mapping[str, str]) -> str:
         for vendor_status, status in statuses.items()
     )
     return f"CASE upper({column}) {cases} ELSE 'unknown' END"
-
-
-def calendar_of(datasets: Iterable[ShownDataset]) -> Calendar:
-    """The calendar that all accounts share; that of UTC where they have several, or there is none."""
-    calendars = {dataset.calendar for dataset in datasets}
-    return calendars.pop() if len(calendars) == 1 else Calendar()
-
-
-def day_of(instant: str, calendar: Calendar) -> str:
-    """The SQL of the day in the calendar's zone on which an instant lies, in the dialect in which views are written."""
-    return f"CAST({instant} AT TIME ZONE {quoted_text(calendar.timezone)} AS DATE)"
 
 
 def _name(dataset: ShownDataset, table: Table) -> str:

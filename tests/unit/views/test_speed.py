@@ -43,6 +43,7 @@ def test_a_view_answers_quickly(large: Any, name: str) -> None:
         "executions": "started_at",
         "steps": "execution_started_at",
         "step_payloads": "execution_started_at",
+        "waiting_and_running": "started_at",
     }
     where = f" WHERE {start[name]} >= TIMESTAMPTZ '2026-11-19'" if name in start else ""
     best = min(took(large, f"SELECT * FROM task_history.{name}{where}") for _ in range(3))

@@ -586,6 +586,10 @@ BREAKS = {
     "1 AS executions, 0 AS failures, 0 AS tasks",
     "user_activity_totals": "CREATE OR REPLACE VIEW task_history.user_activity AS SELECT 1 AS executions, 0 AS "
     "failures, 0 AS tasks",
+    "usage_by_user_totals": "CREATE OR REPLACE VIEW task_history.usage_by_user AS SELECT 1 AS executions, 0 AS "
+    "failures, 0 AS tasks",
+    "customer_health_totals": "CREATE OR REPLACE VIEW task_history.customer_health AS SELECT 1 AS executions, 0 AS "
+    "failures",
     "billing_tasks_totals": "CREATE OR REPLACE VIEW task_history.billing_tasks AS SELECT 1 AS executions, 0 AS tasks",
     "failure_reasons_totals": "CREATE OR REPLACE VIEW task_history.failure_reasons AS SELECT 1 AS failures",
     "step_performance_totals": "CREATE OR REPLACE VIEW task_history.step_performance AS SELECT 1 AS runs",
