@@ -10,7 +10,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -259,25 +260,125 @@ def test_the_cells_run_and_nothing_of_the_folder_does(app: App) -> None:
     assert not (app.place.folder / "ran").exists(), (app.place.folder / "ran").read_text()
 
 
-def test_days_are_those_of_the_warehouse(app: App, tmp_path: Path) -> None:
-    """The chart of days names the first day that has executions, west of Greenwich too."""
+TEXT = """(() => {
+    const found = [];
+    const walk = part => {
+        for (const child of part.childNodes) {
+            if (child.nodeType === 3 && child.textContent.trim()) found.push(child.textContent.trim());
+            if (child.shadowRoot) walk(child.shadowRoot);
+            if (!["STYLE", "SCRIPT"].includes(child.nodeName)) walk(child);
+        }
+    };
+    walk(document.body);
+    return found;
+})()"""
+"""What the page shows, text by text, also inside marimo's own elements."""
+FIGURES = "SELECT count(*), count(*) FILTER (status = 'failed'), count(DISTINCT user_id) FROM task_history.executions"
+
+
+@pytest.fixture(scope="module")
+def browser(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     if (app.place.folder / "mine.py").exists():
         pytest.skip("a notebook shows the same")
-    ((first,),) = app.place.query(
-        "SELECT strftime(min(CAST(started_at AS DATE)), '%d %b') FROM task_history.executions"
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        browser.resize(1280)
+        yield browser
+
+
+def show(app: App, browser: Browser, until: str, **filters: str) -> list[str]:
+    """Opens the app with filters in the address, and gives back its texts once that one is among them."""
+    words = urllib.parse.urlencode({"access_token": app.token, **filters})
+    browser.open(f"http://127.0.0.1:{app.port}/?{words}")
+    browser.wait(f"{TEXT}.includes({json.dumps(until)})")
+    found: list[str] = browser.run(TEXT)
+    return found
+
+
+def figures(texts: list[str]) -> list[str]:
+    """Executions, failed ones and users, as the page shows them."""
+    return [texts[texts.index(name) + 1] for name in ("executions", "failed", "users")]
+
+
+def seen(values: Sequence[int]) -> list[str]:
+    return [f"{value:,}" for value in values]
+
+
+def test_figures_are_those_of_the_views(app: App, browser: Browser) -> None:
+    """Totals are the views'; the page asks no other address and complains about nothing."""
+    texts = show(app, browser, "What is loaded of each day")
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL")
+    assert figures(texts) == seen(expected)
+    complaints = [text for text in browser.complaints if '"type": "debug"' not in text]
+    assert complaints == []
+    own = f"127.0.0.1:{app.port}/"
+    assert [url for url in browser.requests if own not in url and not url.startswith("data:")] == []
+
+
+def test_filters_are_kept_in_the_address(app: App, browser: Browser) -> None:
+    """An address shows what was chosen, and choosing changes the address."""
+    texts = show(app, browser, "What is loaded of each day", integration="slack")
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'slack'")
+    assert figures(texts) == seen(expected)
+    browser.run(
+        """(() => {
+            const filters = [...document.querySelectorAll("marimo-dropdown")]
+                .map(one => one.shadowRoot.querySelector("select"));
+            const filter = filters.find(one => [...one.options].some(option => option.text === "hubspot"));
+            const set = Object.getOwnPropertyDescriptor(HTMLSelectElement.prototype, "value").set;
+            set.call(filter, [...filter.options].find(option => option.text === "hubspot").value);
+            filter.dispatchEvent(new Event("change", { bubbles: true }));
+        })()"""
     )
-    with Browser(tmp_path) as browser:
-        browser.zone("America/Los_Angeles")
-        browser.open(f"http://127.0.0.1:{app.port}/?access_token={app.token}")
-        chart = browser.said("[Vega view] created")
-        svg = browser.call(
-            "Runtime.callFunctionOn",
-            objectId=chart["objectId"],
-            functionDeclaration="function () { return this.view.toSVG(); }",
-            awaitPromise=True,
-        )["result"]["value"]
-    labels = re.findall(r">(\d\d [A-Z][a-z]{2})</text>", svg)
-    assert labels[0] == first
+    browser.wait("new URL(location).searchParams.get('integration') === 'hubspot'")
+    (expected,) = app.place.query(f"{FIGURES} WHERE started_at IS NOT NULL AND integration = 'hubspot'")
+    browser.wait(
+        f"(texts => texts[texts.indexOf('executions') + 1] === {json.dumps(seen(expected)[0])})({TEXT})"
+    )
+    assert figures(browser.run(TEXT)) == seen(expected)
+
+
+def test_from_a_reason_to_steps_and_why(app: App, browser: Browser) -> None:
+    """A reason leads to its executions, and an execution to its steps and to what why says, by the address too."""
+    ((reason, workflow, execution),) = app.place.query(
+        "SELECT reason, workflow_id, max(execution_id) FROM task_history.failed_steps WHERE workflow_id IS NOT NULL "
+        "GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2 LIMIT 1"
+    )
+    show(app, browser, "Why it is here", reason=f"{workflow} {reason}", execution=execution)
+    executions = app.place.query(
+        f"SELECT execution_id FROM task_history.failed_steps WHERE reason = '{reason}' AND workflow_id = '{workflow}'"
+    )
+    for (failed,) in executions:
+        browser.wait(f"{TEXT}.includes('{failed}')")
+    for (step_type,) in app.place.query(
+        f"SELECT DISTINCT step_type FROM task_history.steps WHERE execution_id = '{execution}'"
+    ):
+        browser.wait(
+            "(texts => texts.slice(texts.indexOf('Its steps'), texts.indexOf('Why it is here'))"
+            f".includes('{step_type}'))({TEXT})"
+        )
+    browser.wait(
+        f"(texts => texts.slice(texts.indexOf('Why it is here')).some(text => text.includes('{execution}')))({TEXT})"
+    )
+
+
+def test_it_follows_dark_mode(app: App, browser: Browser) -> None:
+    """The page is dark where the system is, and light where it is light."""
+    for scheme in ("dark", "light"):
+        browser.colours(scheme)
+        show(app, browser, "What is loaded of each day")
+        browser.wait(f"document.body.classList.contains('{scheme}')")
+
+
+def test_days_are_those_of_the_warehouse(app: App, browser: Browser) -> None:
+    """The chart of days begins with the first day that has executions, west of Greenwich too."""
+    ((first, label),) = app.place.query(
+        "SELECT min(day)::VARCHAR, strftime(min(day), '%d %b') FROM task_history.executions"
+    )
+    browser.zone("America/Los_Angeles")
+    show(app, browser, label, **{"from": first})
+    labels = [text for text in browser.run(TEXT) if re.fullmatch(r"\d\d [A-Z][a-z]{2}", text)]
+    browser.zone("")
+    assert labels[0] == label
 
 
 def test_a_port_that_another_has_is_not_used(tmp_path: Path) -> None:

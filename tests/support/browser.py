@@ -99,20 +99,6 @@ class Browser:
         assert "exceptionDetails" not in found, (expression, found["exceptionDetails"])
         return found["result"].get("value")
 
-    def said(self, text: str) -> dict[str, Any]:
-        """Waits for a console message that begins with the text, and gives back the value behind it."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            for event in self.events:
-                if event.get("method") == "Runtime.consoleAPICalled":
-                    first, *others = event["params"]["args"]
-                    if str(first.get("value", "")).startswith(text):
-                        found: dict[str, Any] = others[0]
-                        return found
-            self.run("true")
-            time.sleep(0.1)
-        raise AssertionError(f"the page never said {text}: {self.complaints}")
-
     def resize(self, width: int, height: int = 900) -> None:
         self.call(
             "Emulation.setDeviceMetricsOverride",

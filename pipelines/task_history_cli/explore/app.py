@@ -16,84 +16,192 @@ def _():
     import altair as alt
     import marimo as mo
 
+    from task_history_cli.explore import questions
     from task_history_cli.explore.dataset import dataset
 
-    history = dataset(os.environ.get("TASK_HISTORY_DESTINATION"))
-    mo.md("# Task history\nThe views of the dataset `task_history`, read through dlt. All days are UTC.")
-    return alt, date, history, mo, timedelta
+    alt.renderers.set_embed_options(renderer="svg", actions=False)  # whose colours follow the page's
+    destination = os.environ.get("TASK_HISTORY_DESTINATION")
+    history = dataset(destination)
+    params = mo.query_params()
+
+    def kept(name):
+        """What keeps the value of a filter in the address."""
+
+        def keep(value):
+            if value in (None, "", questions.EVERYTHING):
+                params.remove(name)
+            else:
+                params.set(name, str(value))
+
+        return keep
+
+    return alt, date, destination, history, kept, mo, params, questions, timedelta
 
 
 @app.cell
-def _(date, history, mo, timedelta):
-    freshness = history.freshness.df()
-    integrations = sorted(
-        history("SELECT DISTINCT integration FROM executions WHERE integration IS NOT NULL").df()[
-            "integration"
-        ]
+def _(date, kept, mo, params, timedelta):
+    def _day(name, default):
+        try:
+            return date.fromisoformat(params.get(name) or "")
+        except ValueError:
+            return default
+
+    _today = date.today()
+    since = mo.ui.date(
+        value=_day("from", _today - timedelta(days=29)),
+        label="from",
+        on_change=kept("from"),
+        full_width=False,
     )
-    since = mo.ui.date(value=date.today() - timedelta(days=30), label="from")
-    until = mo.ui.date(value=date.today(), label="to")
-    integration = mo.ui.dropdown(["all", *integrations], value="all", label="integration")
+    until = mo.ui.date(value=_day("to", _today), label="to", on_change=kept("to"))
+    return since, until
+
+
+@app.cell
+def _(destination, questions, since, until):
+    everything = questions.figures(destination, *sorted((since.value, until.value)))
+    return (everything,)
+
+
+@app.cell
+def _(everything, kept, mo, params, questions):
+    def _choice(name, values):
+        chosen = params.get(name)
+        return mo.ui.dropdown(
+            [questions.EVERYTHING, *values],
+            value=chosen if chosen in values else questions.EVERYTHING,
+            label=name,
+            on_change=kept(name),
+        )
+
+    system = _choice("system", list(questions.accounts(everything)))
+    integration = _choice("integration", questions.integrations(everything))
+    return integration, system
+
+
+@app.cell
+def _(everything, integration, mo, questions, since, system, until):
+    scope = questions.scope(everything, system.value, integration.value)
+    found = everything.only(scope)
+    _compared = f" Small figures: {found.period.before_text}." if found.is_compared else ""
     mo.vstack(
         [
-            mo.hstack([since, until, integration], justify="start"),
-            mo.ui.table(freshness, label="How far it is loaded"),
+            mo.md(f"# Task history\nDays in {found.period.zone}.{_compared}"),
+            mo.hstack([since, until, system, integration], justify="start", wrap=True),
+            mo.hstack(
+                [
+                    mo.stat(value, label=name, caption=before or None, bordered=True)
+                    for name, value, before in questions.totals(found)
+                ],
+                wrap=True,
+                justify="start",
+            ),
         ]
     )
-    return integration, since, until
+    return found, scope
 
 
 @app.cell
-def _(history, integration, since, until):
-    usage = history.daily_usage.where(f"day BETWEEN DATE '{since.value}' AND DATE '{until.value}'").df()
-    if integration.value != "all":
-        usage = usage[usage["integration"] == integration.value]
-    return (usage,)
+def _(alt, found, mo, questions):
+    _charts = [questions.chart(found, name) for name in ("days", "rates")]
+    mo.vstack(
+        [
+            mo.md("## Usage and failures by day"),
+            *[alt.Chart.from_dict(chart) for chart in _charts if chart],
+            mo.accordion(
+                {"The days in figures": mo.ui.table(questions.table(found, "days"), selection=None)}
+            ),
+        ]
+    )
 
 
 @app.cell
-def _(alt, mo, usage):
-    by_day = usage.groupby("day", as_index=False)[["executions", "failures", "tasks"]].sum()
-    by_day["day"] = by_day["day"].astype(str)
-    bars = (
-        alt.Chart(by_day)
-        .transform_fold(["executions", "failures"], as_=["what", "number"])
-        .mark_line(point=True)
-        .encode(
-            # The day as the warehouse has it, whatever the time zone of the browser.
-            x=alt.X("utcyearmonthdate(day):T", title="day", axis=alt.Axis(format="%d %b")),
-            y="number:Q",
-            color="what:N",
-            tooltip=[
-                alt.Tooltip("utcyearmonthdate(day):T", title="day", format="%a %d %b %Y"),
-                "executions:Q",
-                "failures:Q",
-                "tasks:Q",
-            ],
+def _(destination, found, kept, mo, params, questions, scope):
+    reasons_rows = questions.reasons(destination, found, scope)
+
+    def _name(row):
+        return f"{row['workflow_id']} {row['reason']}"
+
+    _names = [_name(row) for row in reasons_rows]
+    _chosen = params.get("reason")
+    reasons = mo.ui.table(
+        reasons_rows,
+        selection="single",
+        initial_selection=[_names.index(_chosen)] if _chosen in _names else None,
+        on_change=lambda rows: kept("reason")(_name(rows[0]) if rows else None),
+    )
+    mo.vstack([mo.md("## Reasons of failures\nChoose one for its executions."), reasons])
+    return (reasons,)
+
+
+@app.cell
+def _(destination, found, kept, mo, params, questions, reasons, scope):
+    _reason = reasons.value[0] if reasons.value else None
+    _rows = questions.failed(destination, found, scope, _reason) if _reason else []
+    _ids = [row["execution_id"] for row in _rows]
+    _chosen = params.get("execution")
+    executions = mo.ui.table(
+        _rows,
+        selection="single",
+        initial_selection=[_ids.index(_chosen)] if _chosen in _ids else None,
+        on_change=lambda rows: kept("execution")(rows[0]["execution_id"] if rows else None),
+    )
+    _title = mo.md("### Executions that failed so\nChoose one for its steps.")
+    mo.vstack([_title, executions]) if _reason else None
+    return (executions,)
+
+
+@app.cell
+def _(destination, executions, mo, questions):
+    _execution = executions.value[0] if executions.value else None
+    mo.vstack(
+        [
+            mo.md("### Its steps"),
+            mo.ui.table(questions.steps(destination, _execution), selection=None),
+            mo.md("### Why it is here"),
+            mo.plain_text(questions.why(destination, _execution)),
+        ]
+    ) if _execution else None
+
+
+@app.cell
+def _(alt, found, mo, questions):
+    def _table(title, name):
+        rows = questions.table(found, name)
+        return mo.vstack(
+            [mo.md(f"## {title}"), mo.ui.table(rows, selection=None) if rows else mo.md("There is none.")]
         )
-        .properties(width="container")
-    )
-    mo.vstack([mo.md("## Usage by day"), mo.ui.altair_chart(bars), mo.ui.table(by_day)])
 
-
-@app.cell
-def _(mo, usage):
-    by_workflow = (
-        usage.groupby(["integration", "workflow_id", "workflow_name"], as_index=False, dropna=False)[
-            ["executions", "failures", "tasks"]
+    _coverage = questions.chart(found, "coverage")
+    mo.vstack(
+        [
+            _table("Integrations", "integrations"),
+            _table("Workflows that fail most", "workflows"),
+            _table("Users hit", "customers"),
+            _table("Slow steps, of days of which all steps are loaded", "steps"),
+            _table("Users that went quiet", "quiet"),
+            _table("Stuck executions", "stuck"),
+            mo.md("## What is loaded of each day"),
+            *([alt.Chart.from_dict(_coverage)] if _coverage else []),
+            mo.accordion(
+                {"The days in words": mo.ui.table(questions.table(found, "coverage"), selection=None)}
+            ),
         ]
-        .sum()
-        .sort_values("failures", ascending=False, ignore_index=True)
     )
-    mo.vstack([mo.md("## Workflows, those that fail most first"), mo.ui.table(by_workflow)])
 
 
 @app.cell
-def _(history, mo):
-    questions = history.questions.df()
-    names = sorted(questions["view_name"])
-    view = mo.ui.dropdown(names, value="stuck_executions", label="view")
-    mo.vstack([mo.md("## Any view"), mo.ui.table(questions[["view_name", "question", "grain"]]), view])
+def _(history, kept, mo, params):
+    _questions = history.questions.df()
+    _names = sorted(_questions["view_name"])
+    _chosen = params.get("view")
+    view = mo.ui.dropdown(
+        _names,
+        value=_chosen if _chosen in _names else "stuck_executions",
+        label="view",
+        on_change=kept("view"),
+    )
+    mo.vstack([mo.md("## Any view"), mo.ui.table(_questions[["view_name", "question", "grain"]]), view])
     return (view,)
 
 

@@ -8,6 +8,7 @@ marimo's: so each request has to name this machine, and what a page sends has to
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,6 +16,8 @@ from typing import Any
 
 _HOSTS = frozenset({"127.0.0.1", "localhost"})
 REFUSED = b"task-history explore answers this machine's browser at http://127.0.0.1 only.\n"
+
+_PICTURES = re.compile(rb'<link rel="preload"[^>]*as="image"[^>]*>')
 
 Message = MutableMapping[str, Any]
 Asgi = Callable[
@@ -54,15 +57,55 @@ def is_own(headers: list[tuple[bytes, bytes]]) -> bool:
     return is_here and all(origin.lower() == f"http://{hosts[0].lower()}" for origin in origins)
 
 
+def without_unused_pictures(app: Asgi) -> Asgi:
+    """The ASGI app, whose page does not load in advance what it never shows, which browsers complain about."""
+
+    async def lighter(
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        if scope["type"] != "http" or scope["path"] != "/":
+            await app(scope, receive, send)
+            return
+        start: Message = {}
+        content = b""
+
+        async def collected(message: Message) -> None:
+            nonlocal start, content
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            content += message.get("body", b"")
+            if message.get("more_body"):
+                return
+            page = _PICTURES.sub(b"", content)
+            headers = [(name, value) for name, value in start["headers"] if name.lower() != b"content-length"]
+            await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
+            await send({"type": "http.response.body", "body": page})
+
+        await app(scope, receive, collected)
+
+    return lighter
+
+
+def _follow_dark_mode() -> None:
+    """Makes the system's colours marimo's default; what a user configured is kept."""
+    from marimo._config import config
+
+    config.DEFAULT_CONFIG["display"]["theme"] = "system"
+
+
 def main() -> None:
     """Runs marimo with this process's arguments."""
     import uvicorn
 
+    _follow_dark_mode()
     server: Any = uvicorn
     config = server.Config
 
     def guarded(app: Asgi, *words: Any, **more: Any) -> Any:
-        return config(only_this_machine(app), *words, **more)
+        return config(only_this_machine(without_unused_pictures(app)), *words, **more)
 
     server.Config = guarded
     # marimo puts the notebook's folder before all others, unless it is there: nothing in it shall be taken for an

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -70,6 +70,27 @@ class Report:
         """All that can be shown by itself: everything, each account, each integration, and each of both."""
         return list(self.totals)
 
+    def only(self, scope: Scope) -> Report:
+        """The report on a scope alone. Users that went quiet have no integration: those of its account."""
+        own: dict[str, Any] = {
+            item.name: [row for row in rows if _is_in(row, scope)]
+            for item in fields(self)
+            if isinstance(rows := getattr(self, item.name), list) and item.name != "caveats"
+        }
+        totals = self.totals.get(scope) or {**summed(()), **dict.fromkeys(_DISTINCT, 0)}
+        before = self.totals_before.get(scope)
+        narrow = {found: values for found, values in self.totals.items() if found[2] is not None}
+        narrow_before = {
+            found: values for found, values in self.totals_before.items() if found[2] is not None
+        }
+        return replace(
+            self,
+            **own,
+            totals={**narrow, ALL: totals},
+            totals_before={**narrow_before, **({ALL: before} if before else {})},
+            still_failing=self.still_failing if scope == ALL else 0,
+        )
+
     @property
     def days(self) -> Rows:
         """The figures of each day, from the first of the period to the last that is loaded."""
@@ -117,6 +138,15 @@ def summed(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for name in found:
             found[name] += row[name]
     return {**found, "failure_rate": found["failures"] / found["executions"] if found["executions"] else None}
+
+
+def _is_in(row: Mapping[str, Any], scope: Scope) -> bool:
+    """Whether a row is of the scope's account and integration, as far as it says."""
+    system, instance, integration = scope
+    of_account = system is None or (row["system"], row["instance"]) == (system, instance)
+    return of_account and (
+        integration is None or "integration" not in row or (row["integration"] or "") == integration
+    )
 
 
 def _by(rows: Rows, *names: str) -> dict[tuple[Any, ...], Rows]:
