@@ -25,7 +25,7 @@ from .core.models import ColumnLimits
 from .redaction.own_secrets import OwnSecrets
 from .settings_accounts import Account, all_accounts, check_account, configured_instances, other_datasets
 from .settings_sources import ConfigSource, Environment, config_sources
-from .settings_suggestions import OF_DLT, SECTION, suggestion_for, variable_suggestion
+from .settings_suggestions import OF_DLT, suggestion_for, variable_suggestion
 from .systems import find, names
 from .systems.common_settings import Setting, SystemSettings, settings_in
 from .systems.protocol import System
@@ -221,9 +221,7 @@ def _place_of_placeholder(name: str) -> str:
 
 def _missing(account: Account, setting: Setting) -> ConfigurationError:
     file = "secrets.toml" if setting.is_secret else "config.toml"
-    section: tuple[str, ...] = (*SECTION, account.system.name)
-    if account.instance is not None:
-        section = (account.pipeline_name, *section)
+    section = account.section
     return ConfigurationError(
         f"The setting {setting.name} of {account.title} is missing: {setting.text} Set it in .dlt/{file} under "
         f"[{'.'.join(section)}], or in the environment as {'__'.join((*section, setting.name)).upper()}."

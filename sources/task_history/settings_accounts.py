@@ -41,6 +41,12 @@ class Account:
         """``task_history_<system>[_<instance>]``."""
         return "_".join(filter(None, ("task_history", self.system.name, self.instance)))
 
+    @property
+    def section(self) -> Path:
+        """The section of its settings in dlt's TOML files."""
+        own = (*SECTION, self.system.name)
+        return own if self.instance is None else (self.pipeline_name, *own)
+
     def values(self, sources: Sequence[ConfigSource]) -> dict[str, tuple[Any, str]]:
         """The values that are set for the account, each with its place, by setting; unchecked."""
         found: dict[str, tuple[Any, str]] = {}

@@ -26,6 +26,7 @@ from ..console import arguments, output, times
 from ..runtime.probe import CHECK_DEADLINE_S, probing
 from ..runtime.reader import probed
 from ..runtime.target import find_target
+from . import integration_search
 from .check_columns import column_entries, column_lines, count_stored
 
 _MAX_ANSWERS = 3
@@ -40,10 +41,21 @@ _REFUSED_STATUSES = (401, 403)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_system(parser)
     arguments.add_warehouse(parser)
+    parser.add_argument(
+        "--find-integrations",
+        action="store_true",
+        help=f"ask which common integrations this account uses; at most {integration_search.MAX_REQUESTS} requests more",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    result = check_all(load(args.system, instance=args.instance), args.destination)
+    settings = load(args.system, instance=args.instance)
+    result = check_all(settings, args.destination)
+    if args.find_integrations:
+        result["integrations_found"] = integration_search.search(settings)
+        show = [*result["warehouse"], *lines(result), *integration_search.lines(result["integrations_found"])]
+        output.show(result, show, is_json=args.json)
+        return 0
     output.show(result, [*result["warehouse"], *lines(result)], is_json=args.json)
     return 0
 
@@ -95,7 +107,7 @@ def check(settings: Settings) -> dict[str, Any]:
             "requests": client.requests_sent,
             "rate_limit": {"requests": values.rate_limit_requests, "period_s": values.rate_limit_period_s},
             "columns": column_entries(settings, probe.fields),
-            "warnings": list(system.access.warnings(values)),
+            "warnings": [*system.access.warnings(values), *integration_search.advice(settings)],
         }
 
 

@@ -9,22 +9,25 @@ from task_history.extract.integrations import read_map, unmatched_integrations, 
 from task_history.settings import Settings
 from task_history.warehouse.queries import Warehouse
 
+from .integration_search import advice
+
 
 def matches(warehouse: Warehouse, settings: Settings) -> dict[str, Any]:
     """How much of both settings matches the stored workflows. Raises ConfigurationError where the file is wrong."""
     integrations, values = settings.system.integrations, settings.values
     if integrations is None or not (integrations.names(values) or integrations.map_file(values)):
-        return {"workflow_map": None, "unmatched_integrations": []}
+        return {"workflow_map": None, "unmatched_integrations": [], "integrations_advice": advice(settings)}
     workflows = warehouse.workflows()
     return {
         "workflow_map": workflow_map_match(read_map(integrations.map_file(values)), workflows),
         "unmatched_integrations": unmatched_integrations(integrations.names(values), workflows),
+        "integrations_advice": [],
     }
 
 
 def lines(result: Mapping[str, Any]) -> list[str]:
     """What ``matches`` found, for a person."""
-    text = []
+    text = [f"  note      {sentence}" for sentence in result["integrations_advice"]]
     if found := result["workflow_map"]:
         first = f"; {found['first_unmatched']} did not" if found["first_unmatched"] else ""
         text.append(

@@ -18,6 +18,7 @@ from ..runtime.command_run import start_command
 from ..runtime.notices import Notices
 from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target, working_folder
+from .integration_search import advice
 
 if TYPE_CHECKING:
     from task_history.load.pipeline import Loader
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         for line in result_output.lines(result):
             output.tell(line)
+        for text in advice(settings):
+            output.tell(f"Note: {text}")
     return 0
 
 

@@ -13,7 +13,6 @@ from tomlkit.exceptions import TOMLKitError
 from task_history.core import files
 from task_history.core.errors import ConfigurationError
 from task_history.settings_accounts import Account
-from task_history.settings_suggestions import SECTION
 from task_history.systems.common_settings import Setting
 
 _MAX_BYTES = 1_000_000
@@ -39,7 +38,7 @@ def write_settings(
     Raises:
         ConfigurationError: a file is no TOML, or cannot be written.
     """
-    own = (*((account.pipeline_name,) if account.instance else ()), *SECTION, account.system.name)
+    own = account.section
     entries = [
         (setting.is_secret, (*own, setting.name), list(value) if isinstance(value, tuple) else value)
         for setting, value in values

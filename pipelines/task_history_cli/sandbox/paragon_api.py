@@ -43,6 +43,7 @@ SWITCHES: dict[str, Any] = {
     "insert_late_while_paging": 0,
     "short_pages": False,
     "status_filter": "works",  # ignored, refused
+    "integration_filter": "works",  # ignored
     "wrong_project": 403,
     "payload_expired": False,
     "detail_404_share": 0.0,
@@ -218,6 +219,8 @@ class Paragon:
             raise Refused(400, "Invalid value for parameter: status")
         if switches["status_filter"] == "ignored":
             filters.pop("status", None)
+        if switches["integration_filter"] == "ignored":
+            filters.pop("integration", None)
         if not filters:
             return _Found(high - low - len(hidden), partial(window_without, low, hidden))
         skip = set(hidden)

@@ -350,6 +350,10 @@ class Integrations(Generic[S]):
     """The file that maps workflows to integrations instead; None without one."""
     request: Callable[[S, str, str], Request]
     """The request whose count tells whether executions of a workflow belong to an integration."""
+    common_names: tuple[str, ...]
+    """Integrations that many accounts use, to look for those of this one."""
+    filter_name: str
+    """The filter of lists by which the vendor gives an integration's executions only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -27,6 +27,7 @@ from ..protocol import (
     Replayed,
     System,
 )
+from .integration_names import COMMON_NAMES
 from .settings import RATE_LIMIT, ParagonSettings
 from .statuses import FAILED, OPEN, OPEN_RULE
 from .tables import DETAILS, EXECUTIONS, FILTERS, PAYLOADS, STEPS, VIEWS, WORKFLOWS
@@ -217,6 +218,8 @@ SYSTEM = System(
         names=lambda values: values.integrations,
         map_file=lambda values: values.workflow_map,
         request=integration_request,
+        common_names=COMMON_NAMES,
+        filter_name="integration",
     ),
     views=VIEWS,
 )
