@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from task_history.core import child_python
 from task_history.core.models import Window
 from task_history.views import create
+from task_history.views.calendars import common_calendar
 from task_history.views.dialects import rendered
 from task_history.views.files import views
-from task_history.views.relations import calendar_of
 from task_history.warehouse.sql_text import quoted_text
 
 from ..report import charts
@@ -121,7 +121,7 @@ def figures(destination: str | None, first: date, last: date) -> Report:
         WarehouseUnavailable: the warehouse cannot be read.
     """
     with asked(find_target(destination, "task_history_views")) as access:
-        zone = calendar_of(create.datasets(access)).timezone
+        zone = common_calendar(each.calendar for each in create.datasets(access)).timezone
         own = ZoneInfo(zone)
         start, end = (datetime.combine(day, time(), own) for day in (first, last + timedelta(days=1)))
         window = Window(start.astimezone(UTC), end.astimezone(UTC))
