@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from task_history.core.exit_codes import ExitCode
 from task_history.core.models import Window, iso_ms
-from task_history.runs.runner import AUDIT, commit_batches, note_bytes
+from task_history.runs.runner import AUDIT
 from task_history.settings import Settings, load
 
 from ..console import arguments, date_range, output, times
-from ..runtime.command_run import start_command
-from ..runtime.progress import Progress
+from ..runtime.command_run import carry_out, start_command
 from ..runtime.target import Target, find_target
 
 if TYPE_CHECKING:
@@ -96,9 +95,7 @@ def audit(
         max_requests=max_requests,
         max_minutes=max_minutes,
     ) as current:
-        with Progress(current) as progress:
-            commit_batches(current, progress.committed)
-        note_bytes(current)
+        carry_out(current)
         work = current.loop.work
         assert isinstance(work, Audit)  # noqa: S101 - made above
         stats = current.client.stats

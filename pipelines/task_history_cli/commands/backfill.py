@@ -15,16 +15,15 @@ from task_history.core.errors import UsageError
 from task_history.core.exit_codes import ExitCode
 from task_history.core.log import log
 from task_history.core.models import Scope, Window
-from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun, commit_batches, note_bytes
+from task_history.runs.runner import BACKFILL, SHARDS, ActiveRun
 from task_history.settings import Settings, load
 from task_history.warehouse.coverage import filters_text
 
 from ..console import arguments, date_range, output, times
 from ..console.failures import described, worst
-from ..runtime import result_output, views
-from ..runtime.command_run import start_command
+from ..runtime import result_output
+from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
-from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target, working_folder
 
 if TYPE_CHECKING:
@@ -222,10 +221,7 @@ def backfill(
             output.tell(line)
         gaps = list(current.loop.context.gaps(requested.window))
         _report_gaps(gaps, requested)
-        with Progress(current) as progress:
-            commit_batches(current, views.after_first_commit(current, progress.committed))
-        views.after(current)
-        note_bytes(current)
+        carry_out(current, is_viewed=True)
         if (
             filters
             and not shards

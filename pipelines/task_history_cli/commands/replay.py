@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from task_history.core.errors import AlreadyRunning, TaskHistoryError, UnusableId, UsageError
 from task_history.core.models import Scope, Selection
 from task_history.runs.replay_candidates import Candidate, Candidates, with_earlier_replays
-from task_history.runs.runner import REPLAY, commit_batches, note_bytes
+from task_history.runs.runner import REPLAY
 from task_history.settings import Settings, load
 from task_history.systems.ids import path_of
 from task_history.warehouse.tables import REPLAYS
 
 from ..console import arguments, date_range, output
-from ..runtime.command_run import start_command
-from ..runtime.progress import Progress
+from ..runtime.command_run import carry_out, start_command
 from ..runtime.reader import queried, warehouse_of
 from ..runtime.target import Target, find_target
 from . import replay_text as replay_words
@@ -174,9 +173,7 @@ def _carried_out(args: argparse.Namespace, settings: Settings, target: Target, c
             scope=Scope("none", "none"),
         ) as current:
             try:
-                with Progress(current) as progress:
-                    commit_batches(current, progress.committed)
-                note_bytes(current)
+                carry_out(current)
             except TaskHistoryError as failure:
                 error = failure
             result = replay_words.done(current, works[0], choice, error, time.monotonic() - began)

@@ -15,7 +15,7 @@ from task_history.core.errors import ConfigurationError, StateUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.core.intervals import merged
 from task_history.core.models import Scope, Selection, Window
-from task_history.load.refused import kept_packages
+from task_history.load.refused_packages import kept_packages
 from task_history.runs.run_lock import was_killed
 from task_history.runs.runner import LANES
 from task_history.settings import Settings, load

@@ -9,14 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from task_history.core.errors import UsageError
-from task_history.runs.runner import commit_batches, note_bytes
 from task_history.settings import Settings, load
 
 from ..console import arguments, output
-from ..runtime import result_output, views
-from ..runtime.command_run import start_command
+from ..runtime import result_output
+from ..runtime.command_run import carry_out, start_command
 from ..runtime.notices import Notices
-from ..runtime.progress import Progress
 from ..runtime.target import Target, find_target, working_folder
 from .integration_search import advice
 
@@ -127,11 +125,7 @@ def sync(
         lock_wait_s=lock_wait_s,
         accepts_new_key=accepts_new_key,
     ) as current:
-        with Progress(current) as progress:
-            on_commit = progress.committed
-            commit_batches(current, on_commit if has_views else views.after_first_commit(current, on_commit))
-        views.after(current, has_views=has_views)
-        note_bytes(current)
+        carry_out(current, is_viewed=True, has_views=has_views)
         result = result_output.result(current, target, time.monotonic() - began)
         if erases_old_values:
             result["erased_values"] = erased

@@ -21,6 +21,8 @@ from task_history.runs.runner import (
     ActiveRun,
     Lane,
     WorkFactory,
+    commit_batches,
+    note_bytes,
     start_run,
 )
 from task_history.settings import Settings
@@ -29,10 +31,12 @@ from task_history.state.postgres import shared_state
 from task_history.warehouse.column_rules import column_rules
 
 from ..console.output import import_structlog, keep_secret
-from .dlt_config import configure_dlt, make_pipeline
+from . import views
+from .dlt_defaults import configure_dlt, make_pipeline
 from .interruption import stopped_by_signals
 from .notices import Notices
 from .permissions import name_open_to_others
+from .progress import Progress
 from .target import Target, working_folder
 from .telemetry import observed
 
@@ -99,6 +103,21 @@ def start_command(
         name_open_to_others(filter(None, (target.file, folder, current.budget.path)), folder)
         stack.enter_context(observed(current))
         yield current
+
+
+def carry_out(current: ActiveRun, *, is_viewed: bool = False, has_views: bool = False) -> None:
+    """Commits what a run reads while its progress is shown, and then the bytes that it was billed for.
+
+    ``is_viewed`` says that views show what it writes, so that they are made and checked; ``has_views`` that they are
+    made already. Raises the error that ended the run.
+    """
+    with Progress(current) as progress:
+        makes_views = is_viewed and not has_views
+        shown = progress.committed
+        commit_batches(current, views.after_first_commit(current, shown) if makes_views else shown)
+    if is_viewed:
+        views.after(current, has_views=has_views)
+    note_bytes(current)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from task_history.load.destinations.ducklake import check_lake, is_lake, lake_lo
 from task_history.load.dlt_internals import DuckDbBaseCredentials
 from task_history.load.dlt_setting_errors import configuration_error
 
-from .dlt_config import configure_dlt
+from .dlt_defaults import configure_dlt
 
 
 @dataclass(frozen=True, slots=True)

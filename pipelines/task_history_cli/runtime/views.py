@@ -29,7 +29,7 @@ from task_history.warehouse.former_tables import lacking, lacking_text
 from task_history.warehouse.sql_text import BIGQUERY
 
 from ..console.arguments import instance_option
-from .dlt_config import make_pipeline
+from .dlt_defaults import make_pipeline
 from .target import Target, working_folder
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ destinations      one backend each for DuckDB, BigQuery and other databases
 dlt_setting_errors  dlt's errors about settings as errors that name setting and place
 errors            failures of the warehouse as errors that say what to do
 dlt_internals     all of dlt that is not its public API; google_internals the same of Google's client
-refused           packages that the warehouse refused for good
-altered           creates tables and columns again that were dropped by hand
+working_dir       what dlt keeps in the working folder of a pipeline
+refused_packages  packages that the warehouse refused for good
+dropped_by_hand   creates tables and columns again that were dropped by hand
 schema_changes    notes fields, types and statuses that the vendor sends for the first time
 erasing           erases a person's rows from the warehouse, staging datasets and working folders
 descriptions      descriptions of tables and columns

@@ -1,4 +1,4 @@
-"""Every use of dlt that is not its public API: the one module to check against a new version of dlt.
+"""Every use of dlt that is not its public API, to check against a new version of dlt together with ``working_dir``.
 
 It was written for dlt 1.31. With another version, or with ``TASK_HISTORY_DLT_INTERNALS=off``, rows take dlt's own
 steps (extract, normalize, load), which are slower and use only those functions here that reading a warehouse needs.
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -21,6 +19,7 @@ import dlt
 
 from ..core import files
 from ..core.log import log
+from .working_dir import load_folder
 
 if TYPE_CHECKING:
     from dlt.common.exceptions import MissingDependencyException as MissingDependencyException
@@ -242,7 +241,7 @@ class Packages:
 
         self._pipeline: Any = pipeline
         self._storage = LoadStorage(
-            True, (FORMAT,), LoadStorageConfiguration(str(_load(pipeline.working_dir)))
+            True, (FORMAT,), LoadStorageConfiguration(str(load_folder(pipeline.working_dir)))
         )
 
     def begin(self, schema: Schema) -> str:
@@ -290,74 +289,6 @@ class Packages:
     def commit(self, load_id: str) -> None:
         """Completes the package, so that ``pipeline.load()`` finds it."""
         self._storage.commit_new_load_package(load_id)
-
-
-# The working folder of a pipeline
-
-_EXTRACT = re.compile(r"[0-9a-f]{16}")
-_LOADS_KEPT = 20
-"""Number of completed loads whose records stay, for users of dlt's own command."""
-
-
-def _load(folder: str | Path) -> Path:
-    return Path(folder) / "load"
-
-
-def remove_old_loads(folder: Path) -> None:
-    """Removes the records of all but the newest completed loads; ``folder`` is the working folder of the pipeline."""
-    done = _load(folder) / "loaded"
-    if done.is_dir():
-        # Their names are their start times.
-        loads = sorted((entry for entry in done.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
-        for entry in loads[:-_LOADS_KEPT]:
-            shutil.rmtree(entry, ignore_errors=True)
-
-
-def complete_loads(folder: Path) -> None:
-    """Moves packages that a killed run had loaded to the completed ones; dlt would fail at them in every run.
-
-    The caller holds the pipeline's lock.
-    """
-    for mark in sorted(_load(folder).glob("normalized/*/package_completed.json")):
-        done = _load(folder) / "loaded" / mark.parent.name
-        shutil.rmtree(done, ignore_errors=True)
-        done.parent.mkdir(exist_ok=True)
-        mark.parent.rename(done)
-
-
-def remove_killed_extracts(folder: Path) -> None:
-    """Removes incomplete extracts and packages of killed runs, which cannot be loaded.
-
-    Also extracts that were normalized: dlt moves the package on before it removes the extract, and a run that finds both
-    would normalize it again and fail as it moves it.
-
-    The caller holds the pipeline's lock.
-    """
-    _remove(_entries(_load(folder) / "new"))
-    _remove(entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name))
-    normalized = {entry.name for entry in _entries(_load(folder) / "normalized")}
-    _remove(entry for entry in _entries(folder / "normalize" / "extracted") if entry.name in normalized)
-
-
-def unloaded(folder: Path) -> list[Path]:
-    """Packages and extracts in the working folder that are not loaded."""
-    return [*_entries(_load(folder) / "normalized"), *_entries(folder / "normalize" / "extracted")]
-
-
-def kept_of_loads(folder: Path) -> list[Path]:
-    """What the working folder keeps of completed loads, and of loads that were killed while they were made."""
-    kept = [entry for name in ("loaded", "new") for entry in _entries(_load(folder) / name)]
-    return kept + [entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name)]
-
-
-def _entries(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
-
-
-def _remove(entries: Iterable[Path]) -> None:
-    for entry in entries:
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)
 
 
 # Destinations and their jobs

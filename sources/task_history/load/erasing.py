@@ -10,7 +10,7 @@ from pathlib import Path
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..warehouse.erasure import Erasure
-from . import dlt_internals, refused
+from . import refused_packages, working_dir
 from .errors import warehouse_errors
 from .pipeline import Loader
 from .row_changes import change
@@ -45,12 +45,12 @@ def rewrite_warehouse(loader: Loader) -> None:
 
 def has_pending(folder: Path) -> bool:
     """Whether the working folder of a pipeline may hold packages that are not loaded."""
-    return any(dlt_internals.unloaded(folder))
+    return any(working_dir.unloaded(folder))
 
 
 def clear(folder: Path) -> None:
     """Removes what the working folder of a pipeline, which has no pending package, keeps of rows."""
-    for path in (*dlt_internals.kept_of_loads(folder), *refused.kept_of_rows(folder)):
+    for path in (*working_dir.kept_of_loads(folder), *refused_packages.kept_of_rows(folder)):
         if path.is_dir():
             shutil.rmtree(path)
         else:

@@ -14,6 +14,7 @@ from typing import Any
 import dlt
 from dlt.common.pipeline import LoadInfo
 
+from ..core import lock_waits
 from ..core.batch import Batch
 from ..core.columns import LOADED_AT
 from ..core.errors import PackageRefused, WarehouseUnavailable
@@ -23,12 +24,20 @@ from ..redaction.own_secrets import OwnSecrets
 from ..systems.protocol import System
 from ..warehouse import tables
 from ..warehouse.column_rules import ColumnRules
-from ..warehouse.duckdb_file import LOCK_WAIT_S, LONG_LOCK_WAIT_S
 from ..warehouse.former_tables import lacking
-from . import destinations, direct_rows, dlt_internals, former_columns, former_keys, former_texts, refused
-from .altered import restore_dropped
+from . import (
+    destinations,
+    direct_rows,
+    dlt_internals,
+    former_columns,
+    former_keys,
+    former_texts,
+    refused_packages,
+    working_dir,
+)
 from .commit_pace import CommitPace
 from .descriptions import descriptions
+from .dropped_by_hand import restore_dropped
 from .errors import causes, warehouse_errors
 from .load_package import PackageWriter, can_make_packages, fits_schema
 from .memory import release_memory
@@ -59,7 +68,7 @@ class Loader(LoaderQueries):
         secrets: OwnSecrets | None = None,
         limits: ColumnLimits = ColumnLimits(),  # noqa: B008 - frozen
         rules: ColumnRules | None = None,
-        lock_wait_s: float = LOCK_WAIT_S,
+        lock_wait_s: float = lock_waits.FILE_WAIT_OF_RUN_S,
         fault_deadline_s: float = 0.0,
         horizon: datetime | None = None,
     ) -> None:
@@ -104,8 +113,8 @@ class Loader(LoaderQueries):
             self.backend.create(self.client)
         with warehouse_errors(), self.opened() as client:
             if self._uses_internals:
-                dlt_internals.remove_killed_extracts(Path(self.pipeline.working_dir))
-                dlt_internals.complete_loads(Path(self.pipeline.working_dir))
+                working_dir.remove_killed_extracts(Path(self.pipeline.working_dir))
+                working_dir.complete_loads(Path(self.pipeline.working_dir))
             self._make_dlts_tables()
             if not (is_known := self._stored_state.is_known(client)):
                 self.pipeline.sync_destination()
@@ -121,7 +130,7 @@ class Loader(LoaderQueries):
             self.describe()
             self._stored_state.prepared(client, was_known=is_known)
         # From now on a refused commit would lose rows.
-        self._connection.lock_wait_s = LONG_LOCK_WAIT_S
+        self._connection.lock_wait_s = lock_waits.LONG_FILE_WAIT_S
 
     def commit(self, batch: Batch) -> LoadInfo:
         """Writes rows, coverage and cursor together, or nothing.
@@ -159,7 +168,7 @@ class Loader(LoaderQueries):
         self.backend.after_commit(client)
         self._stored_state.committed(client, info)
         if self._uses_internals:
-            dlt_internals.remove_old_loads(Path(self.pipeline.working_dir))
+            working_dir.remove_old_loads(Path(self.pipeline.working_dir))
         if any(package.schema_update for package in info.load_packages):
             self.describe()
         return info
@@ -197,16 +206,16 @@ class Loader(LoaderQueries):
             PackageRefused: it is set aside.
         """
         schema = self._schema()
-        found = refused.refusal(
+        found = refused_packages.refusal(
             causes(error), lambda name: schema.tables.get(name, {}).get("columns", {}) if schema else {}
         )
         if found is None or not self.pipeline.list_normalized_load_packages():
             return
-        kept = refused.set_aside(
+        kept = refused_packages.set_aside(
             found,
             self.pipeline,
             client,
-            refused.deletions(Path(self.pipeline.working_dir), self.system, self.qualified),
+            refused_packages.deletions(Path(self.pipeline.working_dir), self.system, self.qualified),
             truncates_staging=self.backend.truncates_staging_late,
         )
         self._staged.clear()
@@ -248,7 +257,7 @@ class Loader(LoaderQueries):
     def _make_package(self, ready: ArrowBatch) -> None:
         """Writes a load package of the batch, by ``PackageWriter`` where possible, else by dlt."""
         system, schema = self.system, self._schema()
-        refused.write_loaded_keys(Path(self.pipeline.working_dir), system, ready.tables)
+        refused_packages.write_loaded_keys(Path(self.pipeline.working_dir), system, ready.tables)
         executions, column = system.executions.name, system.started_column
         if self._makes_packages and schema is not None and fits_schema(schema, ready.tables):
             self._package_writer = self._package_writer or PackageWriter(

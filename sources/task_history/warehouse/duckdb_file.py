@@ -11,7 +11,6 @@ from ..core import lock_waits
 from ..core.errors import WarehouseUnavailable
 from ..core.log import log
 
-LOCK_WAIT_S, LONG_LOCK_WAIT_S = lock_waits.FILE_WAIT_OF_RUN_S, lock_waits.LONG_FILE_WAIT_S
 _SETTINGS = (
     "GLOBAL TimeZone = 'UTC'",
     "python_enable_replacements = false",

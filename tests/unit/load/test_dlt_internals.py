@@ -22,7 +22,7 @@ from google.cloud.bigquery.dbapi import Cursor
 from google.cloud.bigquery.table import RowIterator
 
 from task_history.core.errors import ConfigurationError, WarehouseUnavailable
-from task_history.load import dlt_internals, google_internals
+from task_history.load import dlt_internals, google_internals, working_dir
 from tests.support.place import ROOT
 
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
@@ -282,7 +282,7 @@ def test_old_loads(loaded: dlt.Pipeline) -> None:
     assert re.fullmatch(r"[0-9]{10}\.[0-9]+", real.name)
     for number in range(30):
         (done / f"{1_000_000_000 + number}.5").mkdir()
-    dlt_internals.remove_old_loads(Path(loaded.working_dir))
+    working_dir.remove_old_loads(Path(loaded.working_dir))
     left = sorted(entry.name for entry in done.iterdir())
     assert 20 == len(left)
     assert real.name in left
@@ -295,7 +295,7 @@ def test_finished_loads(loaded: dlt.Pipeline) -> None:
     assert (done / "package_completed.json").is_file()
     done.rename(folder / "normalized" / done.name)
     assert loaded.has_pending_data
-    dlt_internals.complete_loads(Path(loaded.working_dir))
+    working_dir.complete_loads(Path(loaded.working_dir))
     assert not loaded.has_pending_data
     loaded.run(_paragon({"id": "b", "started": NOW}))
 
@@ -316,7 +316,7 @@ def test_killed_extracts(pipeline: dlt.Pipeline) -> None:
     ]
     assert left
     (folder / "load" / "new" / "1.5").mkdir(parents=True)
-    dlt_internals.remove_killed_extracts(folder)
+    working_dir.remove_killed_extracts(folder)
     assert not [name for name in left if (folder / "normalize" / name).exists()]
     assert [] == list((folder / "load" / "new").iterdir())
     assert (folder / "normalize").is_dir()
@@ -330,7 +330,7 @@ def test_an_extract_whose_package_was_moved_on(pipeline: dlt.Pipeline, tmp_path:
     shutil.copytree(extracted, tmp_path / "kept")
     pipeline.normalize()
     shutil.copytree(tmp_path / "kept", extracted, dirs_exist_ok=True)
-    dlt_internals.remove_killed_extracts(folder)
+    working_dir.remove_killed_extracts(folder)
     pipeline.normalize()
     pipeline.load()
     with pipeline.sql_client() as client:

@@ -164,19 +164,6 @@ def deletions(
             yield f"DELETE FROM {qualified(table.name)} WHERE {' OR '.join([f'({one})'] * len(part))}", values
 
 
-def keep(package: Path, working_dir: Path, refused: Refusal, *, now: datetime) -> Path:
-    """Moves a package to the refused ones, of which the newest stay; returns its new folder."""
-    kept = working_dir / FOLDER / package.name
-    kept.parent.mkdir(exist_ok=True)
-    shutil.rmtree(kept, ignore_errors=True)
-    package.rename(kept)
-    note = {**asdict(refused), "refused_at": now.isoformat()}
-    files.replace(kept / _REFUSAL_FILE, json.dumps(note).encode())
-    for old in sorted(kept.parent.iterdir(), key=lambda entry: entry.name)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
-    return kept
-
-
 def set_aside(
     found: Refusal,
     pipeline: Any,
@@ -185,7 +172,10 @@ def set_aside(
     *,
     truncates_staging: bool,
 ) -> Path:
-    """Sets aside the pending package of dlt's ``pipeline``, once the ``deletions`` are made; returns its new folder."""
+    """Sets aside the pending package of dlt's ``pipeline``, once the ``deletions`` are made; returns its new folder.
+
+    The newest of those that were set aside stay.
+    """
     folder = Path(pipeline.working_dir)
     (pending, *_) = pipeline.list_normalized_load_packages()
     for sql, values in deletions:
@@ -194,7 +184,15 @@ def set_aside(
         with client.with_staging_dataset():
             client.truncate_tables(*loaded_tables(folder))
     pipeline.abort_packages()
-    return keep(folder / "load" / "loaded" / pending, folder, found, now=datetime.now(UTC))
+    kept: Path = folder / FOLDER / pending
+    kept.parent.mkdir(exist_ok=True)
+    shutil.rmtree(kept, ignore_errors=True)
+    (folder / "load" / "loaded" / pending).rename(kept)
+    note = {**asdict(found), "refused_at": datetime.now(UTC).isoformat()}
+    files.replace(kept / _REFUSAL_FILE, json.dumps(note).encode())
+    for old in sorted(kept.parent.iterdir(), key=lambda entry: entry.name)[:-_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return kept
 
 
 def kept_of_rows(folder: Path) -> list[Path]:

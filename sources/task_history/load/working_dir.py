@@ -1,0 +1,77 @@
+"""The working folder of a dlt pipeline, as dlt lays it out: what killed runs left there, and records of former loads.
+
+Beside ``dlt_internals`` the module to check against a new version of dlt.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+_EXTRACT = re.compile(r"[0-9a-f]{16}")
+_LOADS_KEPT = 20
+"""Number of completed loads whose records stay, for users of dlt's own command."""
+
+
+def load_folder(folder: str | Path) -> Path:
+    """Where dlt keeps load packages."""
+    return Path(folder) / "load"
+
+
+def remove_old_loads(folder: Path) -> None:
+    """Removes the records of all but the newest completed loads; ``folder`` is the working folder of the pipeline."""
+    done = load_folder(folder) / "loaded"
+    if done.is_dir():
+        # Their names are their start times.
+        loads = sorted((entry for entry in done.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
+        for entry in loads[:-_LOADS_KEPT]:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def complete_loads(folder: Path) -> None:
+    """Moves packages that a killed run had loaded to the completed ones; dlt would fail at them in every run.
+
+    The caller holds the pipeline's lock.
+    """
+    for mark in sorted(load_folder(folder).glob("normalized/*/package_completed.json")):
+        done = load_folder(folder) / "loaded" / mark.parent.name
+        shutil.rmtree(done, ignore_errors=True)
+        done.parent.mkdir(exist_ok=True)
+        mark.parent.rename(done)
+
+
+def remove_killed_extracts(folder: Path) -> None:
+    """Removes incomplete extracts and packages of killed runs, which cannot be loaded.
+
+    Also extracts that were normalized: dlt moves the package on before it removes the extract, and a run that finds both
+    would normalize it again and fail as it moves it.
+
+    The caller holds the pipeline's lock.
+    """
+    _remove(_entries(load_folder(folder) / "new"))
+    _remove(entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name))
+    normalized = {entry.name for entry in _entries(load_folder(folder) / "normalized")}
+    _remove(entry for entry in _entries(folder / "normalize" / "extracted") if entry.name in normalized)
+
+
+def unloaded(folder: Path) -> list[Path]:
+    """Packages and extracts in the working folder that are not loaded."""
+    return [*_entries(load_folder(folder) / "normalized"), *_entries(folder / "normalize" / "extracted")]
+
+
+def kept_of_loads(folder: Path) -> list[Path]:
+    """What the working folder keeps of completed loads, and of loads that were killed while they were made."""
+    kept = [entry for name in ("loaded", "new") for entry in _entries(load_folder(folder) / name)]
+    return kept + [entry for entry in _entries(folder / "normalize") if _EXTRACT.fullmatch(entry.name)]
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _remove(entries: Iterable[Path]) -> None:
+    for entry in entries:
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
