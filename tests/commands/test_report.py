@@ -352,6 +352,48 @@ def test_users_hit_are_those_of_the_views(connection: Any, found: Report) -> Non
     assert found.customers[0]["failures"] == max(failed for _, _, failed, _ in rows)
 
 
+def test_incidents_are_those_of_the_view() -> None:
+    """An incident of the view is in the table, in the first sentences, and behind its day in both charts."""
+    copy = duckdb.connect()
+    made_warehouse.empty(copy)
+    made_warehouse.fill(copy, executions=3_000)
+    copy.execute(
+        "UPDATE paragon.workflow_executions SET status = 'FAILED' WHERE workflow_id = md5('w1') "
+        "AND date_started >= '2026-11-04' AND date_started < '2026-11-06'"
+    )
+    creating.refresh(access(copy))
+    expected = copy.execute(
+        "SELECT workflow_id, started_at, failures FROM task_history.incidents ORDER BY is_over, failures DESC, started_at"
+    ).fetchall()
+    found = report_data.report(access(copy), NOVEMBER, now=NOW)
+    names = ("workflow_id", "started_at", "failures")
+    assert [tuple(row[name] for name in names) for row in found.incidents] == expected
+    assert expected
+    assert any("incident" in text or "stand out" in text for text in report_headline.headline(found))
+    days = {day.isoformat() for day, _ in found.days_of_incidents}
+    assert expected[0][1].date().isoformat() in days
+    for chart in ("days", "rates"):
+        spec = report_charts.charts(found)[chart]
+        assert {value["day"] for value in spec["data"]["values"] if value["incidents"]} == days
+        assert spec["layer"][0]["mark"]["type"] == "rect"
+    cells = Tables(report_page.page(found)).found["incidents"]
+    assert [row[5].split(" of ")[0] for row in cells[1:]] == [f"{failures:,}" for *_, failures in expected]
+    copy.close()
+
+
+def test_views_of_an_earlier_version_have_no_incidents() -> None:
+    """A report on a warehouse whose views an earlier version made has all but them."""
+    copy = duckdb.connect()
+    made_warehouse.empty(copy)
+    made_warehouse.fill(copy, executions=300)
+    creating.refresh(access(copy))
+    copy.execute("DROP VIEW task_history.incidents")
+    found = report_data.report(access(copy), NOVEMBER, now=NOW)
+    assert found.incidents == []
+    assert found.usage
+    copy.close()
+
+
 def test_the_headline_names_what_got_worse(connection: Any) -> None:
     """A workflow that begins to fail is named with both rates; one that fails as before is not."""
     copy = duckdb.connect()

@@ -175,6 +175,7 @@ def _(alt, found, mo, questions):
     _coverage = questions.chart(found, "coverage")
     mo.vstack(
         [
+            _table("Incidents", "incidents"),
             _table("Integrations", "integrations"),
             _table("Workflows that fail most", "workflows"),
             _table("Users hit", "customers"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import altair as alt
 
 from .data import Report, Rows
 from .period import utc_days
+from .texts import incident, incident_figures
 
 OUTCOMES = {"other executions": "#5b8db8", "failed": "#d1495b"}
 STATES = {"verified": "#4a9d6f", "unverified": "#e0a83e", "partial": "#7fa8d1", "missing": "#d1495b"}
+INCIDENTS = 3
+"""Incidents of a day that a chart names, at most."""
 LABELS = 16
 """Days that have a label, at most; a narrow page leaves out more."""
 EXTENT = 64
@@ -24,9 +28,10 @@ def charts(report: Report) -> Mapping[str, dict[str, Any]]:
     All are about the same days, which stand at the same place in each.
     """
     days = [day.isoformat() for day in report.period.days]
+    incidents = incident_texts(report.days_of_incidents)
     drawn = {
-        "days": _executions(report.days, days) if report.usage else None,
-        "rates": _rates(report.days, days) if report.usage else None,
+        "days": _executions(report.days, days, incidents) if report.usage else None,
+        "rates": _rates(report.days, days, incidents) if report.usage else None,
         "coverage": _coverage(report.coverage, [day.isoformat() for day in utc_days(report.period.window)])
         if report.coverage
         else None,
@@ -93,10 +98,31 @@ def _texts(row: Mapping[str, Any]) -> dict[str, str]:
     return {"day": row["day"].isoformat(), "text": f"{row['day']:%a %d %b %Y}"}
 
 
-def _executions(rows: Rows, days: Sequence[str]) -> Any:
+def incident_texts(found: Iterable[tuple[date, Mapping[str, Any]]]) -> dict[date, str]:
+    """What charts say of the incidents of a day."""
+    texts: dict[date, list[str]] = {}
+    for day, row in found:
+        texts.setdefault(day, []).append(f"{incident(row)}: {incident_figures(row)}")
+    return {day: "; ".join(lines[:INCIDENTS]) for day, lines in texts.items()}
+
+
+def _shade(base: Any, values: Sequence[Mapping[str, Any]], days: Sequence[str]) -> list[Any]:
+    """A layer behind the days with an incident; none without incidents."""
+    if not any(value["incidents"] for value in values):
+        return []
+    shade = (
+        base.transform_filter("datum.incidents")
+        .mark_rect(color=STATES["unverified"], opacity=0.3)
+        .encode(x=_day_axis(days), tooltip=[_day_tooltip(), alt.Tooltip("incidents:N")])
+    )
+    return [shade]
+
+
+def _executions(rows: Rows, days: Sequence[str], incidents: Mapping[date, str]) -> Any:
     values = [
         {
             **_texts(row),
+            "incidents": incidents.get(row["day"]),
             "failed": row["failures"],
             "other executions": row["executions"] - row["failures"],
             "before": row["executions_before"],
@@ -122,20 +148,22 @@ def _executions(rows: Rows, days: Sequence[str]) -> Any:
             ],
         )
     )
+    layers = [*_shade(base, values, days), bars]
     if all(value["before"] is None for value in values):
-        return bars
+        return alt.layer(*layers) if len(layers) > 1 else bars
     marks = (
         base.transform_filter("isValid(datum.before)")
         .mark_tick(color="currentColor", thickness=1.5, opacity=0.55, bandSize=16)
         .encode(x=_day_axis(days), y=alt.Y("before:Q", title=None))
     )
-    return alt.layer(bars, marks)
+    return alt.layer(*layers, marks)
 
 
-def _rates(rows: Rows, days: Sequence[str]) -> Any:
+def _rates(rows: Rows, days: Sequence[str], incidents: Mapping[date, str]) -> Any:
     values = [
         {
             **_texts(row),
+            "incidents": incidents.get(row["day"]),
             "rate": row["failure_rate"],
             "executions": row["executions"],
             "failed": row["failures"],
@@ -143,20 +171,19 @@ def _rates(rows: Rows, days: Sequence[str]) -> Any:
         for row in rows
         if row["executions"]
     ]
-    return (
-        _chart(values, height=120, title="failure rate")
-        .mark_line(color=OUTCOMES["failed"], point={"color": OUTCOMES["failed"], "size": 30})
-        .encode(
-            x=_day_axis(days),
-            y=alt.Y("rate:Q", title=None, axis=_value_axis(format=".0%", tickCount=4)),
-            tooltip=[
-                _day_tooltip(),
-                alt.Tooltip("rate:Q", title="failure rate", format=".1%"),
-                alt.Tooltip("failed:Q", format=","),
-                alt.Tooltip("executions:Q", format=","),
-            ],
-        )
+    base = _chart(values, height=120)
+    line = base.mark_line(color=OUTCOMES["failed"], point={"color": OUTCOMES["failed"], "size": 30}).encode(
+        x=_day_axis(days),
+        y=alt.Y("rate:Q", title=None, axis=_value_axis(format=".0%", tickCount=4)),
+        tooltip=[
+            _day_tooltip(),
+            alt.Tooltip("rate:Q", title="failure rate", format=".1%"),
+            alt.Tooltip("failed:Q", format=","),
+            alt.Tooltip("executions:Q", format=","),
+        ],
     )
+    layers = [*_shade(base, values, days), line]
+    return (alt.layer(*layers) if len(layers) > 1 else line).properties(title="failure rate")
 
 
 def _coverage(rows: Rows, days: Sequence[str]) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from task_history import systems
 from task_history.core.models import Window
@@ -29,6 +30,8 @@ QUIET = timedelta(days=7)
 BEFORE = timedelta(days=30)
 """A user who ran something in this span before, and nothing since, counts as quiet."""
 ALL: Scope = (None, None, None)
+NEW_VIEWS = ("incidents",)
+"""Views that warehouses of an earlier version lack until their next sync."""
 _DISTINCT = ("users", "users_hit", "workflows")
 
 
@@ -51,6 +54,8 @@ class Report:
     """The same of the period before; empty where it is not compared."""
     workflows: Rows
     reasons: Rows
+    incidents: Rows
+    """Spans in which a workflow's or an integration's failures stood out; the ones that go on come first."""
     customers: Rows
     still_failing: int
     """Users without a success since their last failure."""
@@ -104,6 +109,19 @@ class Report:
             executions_before = before.get("executions") if self.is_compared else None
             rows.append({"day": day, **summed(found.get((day,), ())), "executions_before": executions_before})
         return rows
+
+    @property
+    def days_of_incidents(self) -> list[tuple[date, dict[str, Any]]]:
+        """Each day of the period with each incident that was on it."""
+        zone = ZoneInfo(self.period.zone)
+        return [
+            (day, row)
+            for row in self.incidents
+            for day in self.period.days
+            if row["started_at"].astimezone(zone).date()
+            <= day
+            <= row["last_failed_at"].astimezone(zone).date()
+        ]
 
     @property
     def integrations(self) -> Rows:
@@ -200,6 +218,7 @@ def report(access: Access, period: Period, *, now: datetime) -> Report:
         _totals(**former) if is_compared else {},
         ask(queries.WORKFLOWS, **values),
         ask(queries.REASONS, **values),
+        ask(queries.INCIDENTS, **values),
         ask(queries.CUSTOMERS, **values),
         ask(queries.STILL_FAILING, **values)[0]["number"],
         _steps(access, period.window, top=queries.TOP),
@@ -244,13 +263,21 @@ def _values(period: Period, now: datetime) -> dict[str, str]:
 
 
 def _asking(access: Access) -> Callable[..., Rows]:
-    """A function that queries the views; columns that views of an earlier version lack are NULL."""
+    """A function that queries the views.
+
+    Columns that views of an earlier version lack are NULL, and views that it did not have yet have no rows.
+    """
+    lacking = create.lacking_columns(access)
+    missing = [name for name, columns in lacking.items() if len(columns) == len(views()[name].columns)]
     completed = {
         name: f"(SELECT *, {', '.join(f'NULL AS {column}' for column in columns)} FROM {name})"
-        for name, columns in create.lacking_columns(access).items()
+        for name, columns in lacking.items()
+        if name not in missing
     }
 
     def ask(sql: str, **values: str) -> Rows:
+        if any(re.search(rf"\bFROM {name}\b", sql) for name in missing if name in NEW_VIEWS):
+            return []
         sql = sql.format(**values)
         for name, view in completed.items():
             sql = re.sub(rf"\bFROM {name}\b(?! AS)", f"FROM {view} AS {name}", sql)

@@ -133,6 +133,7 @@ def _tables(report: Report) -> dict[str, Sequence[Mapping[str, Any]]]:
         "integrations": report.integrations,
         "workflows": [_compared(row, report) for row in report.workflows],
         "reasons": report.reasons,
+        "incidents": report.incidents,
         "users_hit": [_compared(row, report) for row in report.customers],
         "steps": report.steps,
         "quiet_users": report.quiet,

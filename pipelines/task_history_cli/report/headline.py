@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..console.times import minute
 from .data import ALL, Report, Rows
-from .texts import joined, number, rate, user, workflow
+from .texts import incident, incident_figures, joined, number, rate, user, workflow
 
 NAMED = 3
 """Workflows or users that a sentence names, at most."""
@@ -21,7 +22,7 @@ def headline(report: Report) -> list[str]:
     totals = report.totals[ALL]
     if not totals["executions"]:
         return ["Nothing began in this time."]
-    return [*_changes(report), *_failing(report), *_hit(report)]
+    return [*_changes(report), *_incidents(report), *_failing(report), *_hit(report)]
 
 
 def _changes(report: Report) -> Iterator[str]:
@@ -40,6 +41,23 @@ def _changes(report: Report) -> Iterator[str]:
         )
         points = _points(totals["failure_rate"] - before["failure_rate"])
         yield f"{failed} of them failed, {points} ({rate(before['failure_rate'])})."
+
+
+def _incidents(report: Report) -> Iterator[str]:
+    """Spans in which failures stood out: those that go on by name, workflows before integrations."""
+    going_on = sorted(
+        (row for row in report.incidents if not row["is_over"]), key=lambda row: row["kind"] != "workflow"
+    )
+    if going_on:
+        named = [
+            f"{incident(row)} since {minute(row['started_at'])} UTC ({incident_figures(row)}, "
+            f"{number(row['users'])} user{'' if row['users'] == 1 else 's'})"
+            for row in going_on[:NAMED]
+        ]
+        more = len(going_on) - len(named)
+        yield f"Failures stand out and go on: {joined(named)}{f'; {number(more)} more' if more else ''}."
+    if over := len(report.incidents) - len(going_on):
+        yield f"{number(over)} incident{'' if over == 1 else 's'} of this time {'is' if over == 1 else 'are'} over."
 
 
 def _more(change: float) -> str:

@@ -19,7 +19,7 @@ async function draw(name, values) {
 }
 
 function days(account, integration) {
-  const found = page.days.map(([day, text]) => ({ day, text, executions: 0, failed: 0, tasks: 0, before: 0 }));
+  const found = page.days.map(([day, text]) => ({ day, text, executions: 0, failed: 0, tasks: 0, before: 0, incidents: null }));
   for (const [day, ofAccount, ofIntegration, executions, failed, tasks, before] of page.rows) {
     if (account && page.accounts[ofAccount] !== account) continue;
     if (integration && page.integrations[ofIntegration] !== integration) continue;
@@ -27,6 +27,10 @@ function days(account, integration) {
     found[day].failed += failed;
     found[day].tasks += tasks;
     found[day].before += before;
+  }
+  for (const [day, ofAccount, ofIntegration, text] of page.incidents) {
+    if (account && ofAccount !== account || integration && ofIntegration !== integration) continue;
+    found[day].incidents = found[day].incidents ? found[day].incidents + "; " + text : text;
   }
   return found.map(row => ({ ...row,
     "other executions": row.executions - row.failed,

@@ -18,7 +18,7 @@ from .charts import charts
 from .data import ALL, Report, Rows, Scope
 from .headline import headline
 from .sections import sections
-from .texts import UNKNOWN, account, number, rate
+from .texts import UNKNOWN, account, incident, incident_figures, number, rate
 
 MAX_FILTERED_ROWS = 40_000
 """Rows by day, account and integration that the page carries, about a megabyte; with more, filters leave out the days."""
@@ -128,6 +128,16 @@ def _data(report: Report, accounts: list[str], integrations: list[str]) -> dict[
         "integrations": integrations,
         "days": [[day.isoformat(), f"{day:%a %d %b %Y}"] for day in days],
         "compared": report.is_compared,
+        "incidents": [
+            [
+                days[day],
+                account(row),
+                str(row["integration"] or UNKNOWN),
+                f"{incident(row)}: {incident_figures(row)}",
+            ]
+            for day, row in report.days_of_incidents
+            if day in days
+        ],
         "rows": rows if len(rows) <= MAX_FILTERED_ROWS else None,
     }
 

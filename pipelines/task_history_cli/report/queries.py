@@ -124,6 +124,19 @@ FROM (
 ) AS hit
 """
 
+# Of all times, since what stands out is known by what is usual. No text of an error.
+INCIDENTS = f"""
+SELECT
+    system, instance, kind, integration, workflow_id, workflow_name, started_at, last_failed_at, is_over, executions,
+    failures, failure_rate, usual_failure_rate, users
+FROM incidents
+WHERE last_failed_at >= {{since}} AND started_at < {{until}}
+QUALIFY row_number() OVER (
+    PARTITION BY system, instance, integration ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at
+) <= {TOP}
+ORDER BY CASE WHEN is_over THEN 1 ELSE 0 END, failures DESC, started_at, workflow_id
+"""
+
 STEPS = f"""
 SELECT
     system, instance, integration, workflow_id, workflow_name, step_id, step_name, step_type,

@@ -10,7 +10,7 @@ from ..console.times import minute
 from .data import BEFORE, QUIET, Report, Rows
 from .headline import is_still_failing
 from .queries import STEP_RUNS, TOP
-from .texts import UNKNOWN, account, integration, number, rate, took, user, workflow
+from .texts import UNKNOWN, account, incident, integration, number, rate, took, user, workflow
 
 WIDE = 5
 """The most columns that a phone shows beside each other; of tables with more each row is a card there."""
@@ -72,6 +72,7 @@ def sections(report: Report) -> list[Section]:
     """All sections of the report, in the order of the page."""
     return [
         _days(report),
+        _incidents(report),
         _integrations(report),
         _workflows(report),
         _customers(report),
@@ -86,7 +87,9 @@ def sections(report: Report) -> list[Section]:
 def _days(report: Report) -> Section:
     text = "Executions by the day on which they began, and the share of them that failed."
     if report.is_compared:
-        text += f" Marks: the executions of the same day of {report.period.before_text}."
+        text += f" Lines: the executions of the same day of {report.period.before_text}."
+    if report.incidents:
+        text += " On days with a shade behind them failures stood out, see incidents."
     return Section(
         "days",
         "Usage and failures by day",
@@ -108,6 +111,46 @@ def _days(report: Report) -> Section:
         charts=("days", "rates") if report.usage else (),
         nothing="Nothing began in this time.",
         folded="The days in figures",
+    )
+
+
+def _incidents(report: Report) -> Section:
+    return Section(
+        "incidents",
+        "Incidents",
+        [
+            "Spans in which a workflow or an integration failed far more than it usually does. "
+            f"The first {TOP}, those that go on before others, by failed executions."
+        ],
+        [
+            "what",
+            "integration",
+            "since (UTC)",
+            "last failure (UTC)",
+            "state",
+            "failed",
+            "failure rate",
+            "usual",
+            "users hit",
+        ],
+        [
+            _row(
+                row,
+                incident(row),
+                integration(row),
+                minute(row["started_at"]),
+                minute(row["last_failed_at"]),
+                "over" if row["is_over"] else "goes on",
+                f"{number(row['failures'])} of {number(row['executions'])}",
+                rate(row["failure_rate"]),
+                rate(row["usual_failure_rate"]),
+                number(row["users"]),
+            )
+            for row in report.incidents
+        ],
+        frozenset({5, 6, 7, 8}),
+        nothing="Nothing failed far more than usual.",
+        top=TOP,
     )
 
 

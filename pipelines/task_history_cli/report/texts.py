@@ -38,6 +38,15 @@ def integration(row: Mapping[str, Any]) -> str:
     return str(row["integration"] or UNKNOWN)
 
 
+def incident(row: Mapping[str, Any]) -> str:
+    """What failed in an incident: a workflow, or an integration."""
+    return workflow(row) if row["kind"] == "workflow" else f"integration {integration(row)}"
+
+
+def incident_figures(row: Mapping[str, Any]) -> str:
+    return f"{number(row['failures'])} of {number(row['executions'])} failed"
+
+
 def user(row: Mapping[str, Any]) -> str:
     return str(row["user_id"])
 

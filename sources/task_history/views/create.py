@@ -104,14 +104,13 @@ def datasets(access: Access) -> list[ShownDataset]:
 
 
 def lacking_columns(access: Access) -> dict[str, list[str]]:
-    """Columns by view that existing views of an earlier version lack. Raises WarehouseUnavailable."""
+    """Columns by view that views of an earlier version lack, all of one that is missing. Raises WarehouseUnavailable."""
     existing: dict[str, set[str]] = {}
     for _, view, column in stored_columns(access, [DATASET]):
         existing.setdefault(view, set()).add(column)
     lacking = {
-        name: [column.name for column in views()[name].columns if column.name not in columns]
-        for name, columns in existing.items()
-        if name in views()
+        name: [column.name for column in view.columns if column.name not in existing.get(name, ())]
+        for name, view in views().items()
     }
     return {name: columns for name, columns in lacking.items() if columns}
 
