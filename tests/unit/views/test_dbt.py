@@ -119,7 +119,7 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
         )
         (tmp_path / "models").mkdir()
         (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
-        model = (ROOT / "docs" / "dbt" / "executions_incremental.sql").read_text("utf-8")
+        model = (ROOT / "docs" / "how-to" / "dbt" / "executions_incremental.sql").read_text("utf-8")
         (tmp_path / "models" / "executions_incremental.sql").write_text(model)
         _make_project(tmp_path, place.file)
         for command in (("sync",), ("backfill", "--from", "2026-02-20", "--to", "2026-02-25"), ("sync",)):
