@@ -31,6 +31,8 @@ _ORDINARY_CHARS = 500
 _PROSE_CHARS = 10_000
 _MIN_SECRET_NUMBER = 100
 """Numbers below this count or measure under any name."""
+_MAX_SETTING = 1_000
+"""Numbers below this are settings where other settings stand beside them."""
 _CODE_CHARS = 3
 """Maximum characters of a short code, such as that of a room."""
 _KEY_CHARS = 16
@@ -327,7 +329,7 @@ def is_secret(kind: Kind, value: Json) -> bool:
         if is_public(value):
             return False
     elif isinstance(value, dict):
-        if is_schema(value) or _is_description(value):
+        if is_schema(value) or _is_description(value) or _are_settings(value):
             return False
     elif (
         isinstance(value, list)
@@ -367,6 +369,15 @@ def _is_description(value: dict[str, Json]) -> bool:
         (words_of(name) or [""])[-1] in ABOUT and _all_leaves(inner, _is_words)
         for name, inner in value.items()
     )
+
+
+def _are_settings(value: dict[str, Json]) -> bool:
+    """Whether an object holds switches and small numbers, as a policy for passwords does, and nothing else."""
+    return len(list(islice(_leaves(value), 2))) > 1 and _all_leaves(value, _is_setting)
+
+
+def _is_setting(value: Json) -> bool:
+    return value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < _MAX_SETTING)
 
 
 def _is_no_count(value: Json) -> bool:

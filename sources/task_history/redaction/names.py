@@ -145,8 +145,10 @@ HEADINGS = frozenset(
 ) - {"token", "authorization", "authentication", "bearer", "jwt", "keyfile"}
 """Headings, too: "Session: Opening" is one when a word follows."""
 FIELD_TYPES = word_set(_RULES["pairs"]["field_types"])
-PAIR_NAMES = frozenset(map(squash, word_set(_RULES["pairs"]["names"])))
-PAIR_VALUES = frozenset(map(squash, word_set(_RULES["pairs"]["values"])))
+PAIR_NAMES_IN_TEXT = word_set(_RULES["pairs"]["names"])
+PAIR_VALUES_IN_TEXT = word_set(_RULES["pairs"]["values"])
+PAIR_NAMES = PAIR_NAMES_IN_TEXT.union(map(squash, word_set(_RULES["pairs"]["names_in_other_languages"])))
+PAIR_VALUES = PAIR_VALUES_IN_TEXT.union(map(squash, word_set(_RULES["pairs"]["values_in_other_languages"])))
 NEVER_VALUES = word_set(_RULES["pairs"]["never_values"])
 """Fields beside the name of a secret that hold something else: an id, a time, an address."""
 PROSE_PAIR_VALUES = word_set(_RULES["pairs"]["values_unless_prose"])
@@ -296,7 +298,7 @@ def _is_key(words: list[str]) -> bool:
     )
 
 
-MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp"})
+MOSTLY_OTHER_WORDS = frozenset({"pat", "sid", "sig", "pem", "mdp", "pk"})
 """Short names that most often are the beginning of another word, such as path."""
 
 
@@ -324,7 +326,7 @@ def _parts(word: str) -> Iterator[str]:
 
 
 _FREQUENT = word_set(
-    "id link json words card answer number phrase frage api string value data header info pan combination "
+    "name sim id link json words card answer number phrase frage api string value data header info pan combination "
     "acces accès acceso accesso verifica"
 )
 """Words that end names of secrets, but are too frequent to be looked for alone."""

@@ -137,8 +137,10 @@ def delimited_rows(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge)
     texts = {
         key: inner for key, inner in value.items() if isinstance(inner, str) and len(inner) <= _ROW_CHARS
     }
-    for head, names in texts.items():
-        for sign in _SIGNS:
+    for head, names in texts.items() if len(value) > 1 else ():
+        for sign in _SIGNS if "\n" not in names else "":
+            if sign not in names:
+                continue
             columns = [name.strip(' "') for name in names.split(sign)]
             if len(columns) < 2 or not all(map(_NAME.fullmatch, columns)):
                 continue
@@ -185,9 +187,10 @@ _INSERTED = re.compile(
 def bound_values(value: Mapping[str, Json], kind_of: KindOf, is_secret: Judge) -> dict[str, Json]:
     """The lists of an object, redacted, that hold the values of an SQL statement in it: ``password = ?``."""
     lists = {key: inner for key, inner in value.items() if isinstance(inner, list) and inner}
-    statements = [inner for inner in value.values() if isinstance(inner, str) and _MAY_BIND.search(inner)]
+    texts = [inner for inner in value.values() if isinstance(inner, str)] if lists else []
+    statements = list(filter(_MAY_BIND.search, texts))
     new: dict[str, Json] = {}
-    for statement in statements if lists else []:
+    for statement in statements:
         inserted = _INSERTED.search(statement)
         names = (
             [name.strip(' \t\r\n"`[]') for name in inserted["names"].split(",")]

@@ -138,9 +138,9 @@ _BLOCKCHAIN = frozenset(
 _TELLING = _OAUTH | _ADDRESS | _BLOCKCHAIN
 
 
-def may_tell(names: Iterable[str]) -> bool:
+@lru_cache(5_000)
+def may_tell(names: tuple[str, ...]) -> bool:
     """Whether fields of these names may tell what stands in others."""
-    names = list(names)
     told = any(
         name in ("code", "number") or name.lower() in ("pin", "sig", "signature", "signatures")
         for name in names

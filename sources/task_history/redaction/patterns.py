@@ -116,7 +116,7 @@ _SCHEMED = r"(?i:(?:bearer|basic|token)[ \t+]{1,8})?"
 # Shorter ones stand for too much else in text.
 _NAMES, _VALUES = (
     "|".join(sorted((word for word in words if len(word) > 2), reverse=True))
-    for words in (names.PAIR_NAMES, names.PAIR_VALUES)
+    for words in (names.PAIR_NAMES_IN_TEXT, names.PAIR_VALUES_IN_TEXT)
 )
 PAIR = re.compile(
     rf"(?i)(?<![a-z])(?:{_NAMES}){_Q}\s{{0,32}}[:=]\s{{0,32}}{_Q}(?P<name>[\w.-]{{1,512}}+){_Q}[\s,&;]{{1,32}}+"
@@ -292,11 +292,13 @@ CONVERTED = re.compile(
     r"String|Buffer\.from|trim|format|b)\(\s?[bfru]?[\"'`](?P<value>[^\"'`\r\n]{4,400})[\"'`]"
 )
 # The arguments of what connects, signs in, encrypts or takes a secret.
-CALL = re.compile(
-    r"(?i)(?<![A-Za-z0-9])(?:[\w.:>$-]{0,60})(?:connect|connection|wallet|signer|keypair|private_?key\w{0,20}|aes\.new|security_?key|keyspec"
-    r"|base64_?encode|b64encode|btoa|blob\.valueof|getbytes|login|log_in|sign|signin|verify|fernet|cipher\w?|crypt|crypto|hmac|jwt|auth|authenticate"
-    r"|credentials?|secret|token|password|passwd|apikey|api_key|bearer|pdo|mysqli|client)\(\s?(?P<arguments>[^\r\n]{1,400})"
+CALLER = re.compile(
+    r"(?:connect|connection|wallet|signer|keypair|private_?key\w{0,20}|aes\.new|security_?key|keyspec|base64_?encode|b64encode"
+    r"|btoa|blob\.valueof|getbytes|login|log_in|sign|signin|verify|fernet|cipher\w?|crypt|crypto|hmac|jwt|auth|authenticate"
+    r"|credentials?|secret|token|password|passwd|apikey|api_key|bearer|pdo|mysqli|client)\Z"
 )
+CALLER_CHARS, ARGUMENTS_CHARS = 32, 400
+"""Characters before a bracket in which the name of what is called stands, and behind it, in which its arguments stand."""
 LITERAL = re.compile(
     r"(?<![\w\"'])[bru]?(?P<sign>[\"'])(?P<value>(?:(?!(?P=sign))[^\\\r\n]){0,400})(?P=sign)"
     r"(?P<key>\s?(?:=>|[:\]]))?"

@@ -32,6 +32,8 @@ _NAMES_KEPT = 20_000
 _SHAPES_KEPT = 5_000
 _SHAPE_FIELDS = 64
 """Maximum fields of an object whose names are remembered together."""
+_KEY_BYTES, _DIFFERENT_BYTES = 64, 44
+"""Bytes of a key of Solana, and fewer different ones than nearly each has: https://solana.com/docs/core/accounts."""
 _MIN_BYTES, _MAX_BYTES = 12, 4 << 20
 """Numbers in a list that may be the bytes of a text."""
 
@@ -182,7 +184,7 @@ class _Pass(DocumentPass):
         given = self._given(value, names)
         new: dict[str, Json] = {}
         is_changed = False
-        lists = 0
+        lists, tellings = 0, self.tellings
         for name, inner in value.items():
             kind = given[name] if name in given else self._kind(name)
             if pair and not kind and name != named_by:
@@ -204,7 +206,7 @@ class _Pass(DocumentPass):
         if pairs.may_be_table(lists, value) and (tabled := self._table(value, new)) is not new:
             return tabled
         result = new if is_changed else value
-        return result if pair else self._neighbours(value, result)
+        return result if pair or tellings == self.tellings else self._neighbours(value, result)
 
     def _named_value(self, name: str, value: Json, depth: int) -> Json:
         """Redacts a value whose own name is not that of a secret."""
@@ -413,6 +415,8 @@ class _Pass(DocumentPass):
         """Whether the numbers are the bytes of a text that holds a secret, as Node writes a ``Buffer``."""
         try:
             some = bytes(value[:_MAX_BYTES])
+            if len(some) == len(value) == _KEY_BYTES and len(set(some)) > _DIFFERENT_BYTES:
+                return True
             text = some.decode(errors="strict" if len(some) == len(value) else "ignore")
         except (TypeError, ValueError):
             return False

@@ -21,6 +21,11 @@ def _written(words: Iterable[str]) -> list[str]:
 
 
 _COPULAS = "|".join(map(re.escape, _written(word_set(_WORDS["copulas"]))))
+_PREPOSITIONS = "|".join(map(re.escape, _written(word_set(_WORDS["prepositions"]))))
+_TOWARDS = re.compile(
+    rf"[^\r\n.!?:;=]{{0,60}}?[ ](?:{_PREPOSITIONS})[ ][\"'«“]?(?P<value>[^\s\"'`()«»“”<>]{{4,200}})"
+)
+"""What a secret is changed to."""
 _OWNERS = "|".join(map(re.escape, _written(_WORDS["owners"])))
 _NUMERIC = frozenset(map(spelled, word_set(_WORDS["names_of_digits"]) | compounds.THINGS))
 """Words of names whose secrets are a few digits."""
@@ -85,11 +90,20 @@ def _is_secret(name: str, value: str) -> bool:
     return is_strong(value)
 
 
+def _towards(text: str, position: int) -> re.Match[str] | None:
+    match = _TOWARDS.match(text, position)
+    return match if match and is_password(match["value"].rstrip(".,;:!?*")) else None
+
+
 def secret_behind(text: str, name: str, position: int) -> Span | None:
     """The span of a secret behind a name that ends at ``position``, after a few words and a sign or ``is``."""
     match = _BEHIND.match(text, position)
+    if match is None or (match["value"] and not is_strong(match["value"].rstrip(".,;:!?*"))):
+        match = _towards(text, position) or match
     if match is None:
         return None
+    if match.re is _TOWARDS:
+        return match.start("value"), match.start("value") + len(match["value"].rstrip(".,;:!?*"))
     part = "value" if match["value"] else "plain"
     begin = match.start(part)
     value = match[part].rstrip(".,;:!?*")

@@ -168,8 +168,14 @@ def _cards(draft: Draft) -> Iterator[Span]:
 
 def _in_calls(text: str) -> Iterator[Span]:
     """``jwt.sign(payload, '…')``: what looks like a secret among the arguments of what signs in or encrypts."""
-    for call in patterns.CALL.finditer(text):
-        begin, end = call.span("arguments")
+    done = 0
+    opened = text.find("(")
+    while opened >= 0:
+        begin, opened = opened + 1, text.find("(", opened + 1)
+        called = text[max(0, begin - patterns.CALLER_CHARS) : begin - 1]
+        if begin < done or not called[-1:].isalnum() or not patterns.CALLER.search(called.lower()):
+            continue
+        end = min(len(text), begin + patterns.ARGUMENTS_CHARS)
         depth = 1
         position = begin
         while position < end and depth:
@@ -182,8 +188,9 @@ def _in_calls(text: str) -> Iterator[Span]:
                     yield literal.span("value")
                 position = literal.end()
                 continue
-            depth += {"(": 1, ")": -1}.get(text[position], 0)
+            depth += {"(": 1, ")": -1, "\n": -depth}.get(text[position], 0)
             position += 1
+        done = position
 
 
 def credentials(text: str, lower: str) -> Iterator[Span]:

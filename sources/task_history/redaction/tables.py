@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from .edits import Span
 from .judging import Judge, is_no_name, is_random
 from .names import NAMELESS, Kind
-from .pairs import role
+from .pairs import is_secret_text, role
 
 _CELL = r"(?:\"[^\"\r\n|,;\t]{1,64}\"|\w[\w.-]{0,63}+(?: [\w.()-]{1,64}+){0,4}+)"
 _ALIGNED = r"[\w.-]{1,64}+(?: [\w.-]{1,64}+){0,2}+"
@@ -71,6 +71,8 @@ def secrets_in_columns(text: str, kind_of: Callable[[str], Kind], is_secret: Jud
             for kind, span in zip(kinds, spans, strict=True):
                 value = text[slice(*span)].strip('" ')
                 # A value that is a name again belongs to another list of names.
+                if named is not None and not is_secret_text(value):
+                    continue
                 if value and is_secret(kind, value) and (not kind_of(value) or is_random(value)):
                     yield _stripped(text, *span)
 

@@ -253,17 +253,16 @@ class TextPass(SignPass):
         kind = self._kind_in_url(text, start, match) or self._kind_in_text(text, start, name)
         if not kind:
             return None
-        begin, end = _span_of_value(text, lower, match, start, kind)
-        value = text[begin:end]
+        value = text[slice(*(span := _span_of_value(text, lower, match, start, kind)))]
         if not match["open"] and not value.startswith("(") and is_reference(value.rstrip(",")):
-            return self._span_of_default(text, begin) if kind not in NAMELESS else None
+            return self._span_of_default(text, span[0]) if kind not in NAMELESS else None
         if _is_no_value(lower, name, value, match) or (
             name.lower() == "pin" and _is_postal(text, start, value)
         ):
             return None
         # A header's value of several words is a scheme and a credential, whatever the scheme is called.
         is_header = " " in value and name.lower().endswith(SCHEMED_HEADERS)
-        return (begin, end) if is_header or self._is_secret(kind, value) else None
+        return span if is_header or self._is_secret(kind, value) else None
 
     def _span_of_default(self, text: str, begin: int) -> tuple[int, int] | None:
         """The span of the secret that code takes where another is not set: ``get("TOKEN") or "…"``."""
@@ -275,7 +274,9 @@ class TextPass(SignPass):
         value = match["value"]
         if MARK in value or value.strip(".,;:!?") in REPORTING or name.lower() in HEADINGS - {"pin"}:
             return None
-        is_quoted = match["open"] and not name.lower().endswith("token")
+        is_quoted = match["open"].strip("(") and not name.lower().endswith("token")
+        if text.startswith("(", match.start()) and not is_strong(value):
+            return None
         if not is_quoted and (
             not any(map(str.isdigit, value)) or (is_path_or_id(value) and any(map(str.isalpha, value)))
         ):
@@ -409,6 +410,8 @@ def _is_no_value(lower: str, name: str, value: str, match: re.Match[str]) -> boo
         return True
     if match["open"]:
         return False
+    if value == "await" or value.rstrip(";,)").lower() == name.rpartition(".")[2].lower():
+        return True
     if match["sep"] in patterns.ALSO_BETWEEN_NAMES and not is_no_name(value):
         return True
     return value.split()[1:] == [MARK] or _is_report(name, value, match)
@@ -416,9 +419,8 @@ def _is_no_value(lower: str, name: str, value: str, match: re.Match[str]) -> boo
 
 def _is_postal(text: str, start: int, value: str) -> bool:
     """Whether six digits behind an address are its postal code."""
-    return not is_secret(Kind.UNLESS_POSTAL, value.rstrip(".,;")) and bool(
-        patterns.ADDRESS.search(text, max(0, start - _ADDRESS_CHARS), start)
-    )
+    before = text[max(0, start - _ADDRESS_CHARS) : start]
+    return not is_secret(Kind.UNLESS_POSTAL, value.rstrip(".,;")) and bool(patterns.ADDRESS.search(before))
 
 
 def _is_report(name: str, value: str, match: re.Match[str]) -> bool:

@@ -328,6 +328,17 @@ def test_word_between_a_name_and_its_secret(word: str) -> None:
     assert text == redacted(text)
 
 
+@for_each("word", rules("words")["prepositions"].split())
+def test_word_before_what_a_secret_is_changed_to(word: str) -> None:
+    """A password behind its name and such a word goes; words stay."""
+    assert f"the password of the panel {word} {MARK}, now" == redacted(
+        f"the password of the panel {word} {SECRET}, now"
+    )
+    assert (
+        redacted(f"the password of the panel {word} marigold") == f"the password of the panel {word} marigold"
+    )
+
+
 @for_each("word", rules("words")["owners"])
 def test_word_between_a_secret_and_its_name(word: str) -> None:
     """A secret before its name goes; words stay."""
