@@ -50,7 +50,7 @@ def killed_again_and_again(folder: Path, kills: int, executions: int, longest_s:
 
 def test_killed_at_random_instants(tmp_path: Path) -> None:
     """After kills at random instants and one more sync all tables equal those of an undisturbed sync."""
-    killed_again_and_again(tmp_path, kills=2, executions=700, longest_s=5)
+    killed_again_and_again(tmp_path, kills=2, executions=700, longest_s=3)
 
 
 @pytest.mark.torture
