@@ -8,7 +8,7 @@ from typing import Any
 from task_history.core.errors import UsageError, WarehouseUnavailable
 from task_history.core.exit_codes import ExitCode
 from task_history.views import create as creating
-from task_history.views import dictionary
+from task_history.views import dictionary, semantic
 from task_history.views.check import BROKEN, Finding, findings
 from task_history.views.dialects import DATASET, DIALECTS
 from task_history.views.files import views
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     modes.add_argument(
         "--dbt", action="store_true", help="print dbt's sources.yml for what is loaded instead"
     )
+    modes.add_argument(
+        "--semantic",
+        action="store_true",
+        help="print semantic models and metrics of MetricFlow (dbt) over executions and steps instead",
+    )
     parser.add_argument(
         "--dialect",
         choices=DIALECTS,
@@ -51,6 +56,9 @@ def run(args: argparse.Namespace) -> int:
         return _print(args)
     if args.dictionary:
         output.say_verbatim(dictionary.page())
+        return 0
+    if args.semantic:
+        output.say_verbatim(semantic.semantic_models())
         return 0
     target = find_target(args.destination, "task_history_views")
     if args.dbt:

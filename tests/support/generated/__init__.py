@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from task_history.views import dictionary
+from task_history.views import dictionary, semantic
 from tests.support.place import ROOT
 
 from . import command_line, json_schemas, log_events, settings, tables_of_code
@@ -44,7 +44,8 @@ PLACES: dict[str, list[Part]] = {
 }
 """The made parts of each file."""
 WHOLE: dict[str, Callable[[], str]] = {
-    "docs/how-to/dbt/sources.yml": dictionary.dbt_sources,
+    "docs/how-to/dbt/models/sources.yml": dictionary.dbt_sources,
+    "docs/how-to/dbt/models/semantic.yml": semantic.semantic_models,
     **{
         f"docs/reference/json/{name}.schema.json": partial(json_schemas.file, name)
         for name in json_schemas.names()

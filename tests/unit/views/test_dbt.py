@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import yaml
 
 from task_history import systems
 from task_history.views import create as creating
-from task_history.views import dictionary
+from task_history.views import dictionary, semantic
 from task_history.views.relations import ShownDataset
 from task_history.warehouse import tables
 from task_history_cli.sandbox.process import SandboxProcess
@@ -39,6 +41,14 @@ def _make_project(folder: Path, file: Path) -> None:
         'name: reads\nversion: "1.0"\nprofile: reads\nmodel-paths: [models]\n'
     )
     (folder / "profiles.yml").write_text(PROFILE.format(file=file))
+
+
+PARAGON = [ShownDataset("paragon", systems.find("paragon"), "")]
+
+
+def _copy_package(folder: Path) -> None:
+    """Copies the dbt package into a folder of a project, as a user does."""
+    shutil.copytree(ROOT / "docs" / "how-to" / "dbt", folder)
 
 
 def _dbt(folder: Path, *words: str) -> None:
@@ -117,16 +127,64 @@ def test_the_incremental_model_has_every_execution(tmp_path: Path) -> None:
         place = Place(
             tmp_path, sandbox, start_date="2026-02-25", retention_days=0, steps="none", payloads="none"
         )
-        (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "sources.yml").write_text(dictionary.dbt_sources(), "utf-8")
-        model = (ROOT / "docs" / "how-to" / "dbt" / "executions_incremental.sql").read_text("utf-8")
-        (tmp_path / "models" / "executions_incremental.sql").write_text(model)
+        _copy_package(tmp_path / "package")
         _make_project(tmp_path, place.file)
+        (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
+        (tmp_path / "package" / "models" / "sources.yml").write_text(dictionary.dbt_sources(PARAGON), "utf-8")
+        _dbt(tmp_path, "deps")
         for command in (("sync",), ("backfill", "--from", "2026-02-20", "--to", "2026-02-25"), ("sync",)):
             place.run(command[0], "paragon", *command[1:])
             sandbox.advance(26 * 3600)
-            _dbt(tmp_path, "run")
+            _dbt(tmp_path, "build")
             columns = "execution_id, status, loaded_at"
-            of_model = place.query(f"SELECT {columns} FROM analytics.executions_incremental ORDER BY ALL")
+            of_model = place.query(f"SELECT {columns} FROM analytics.task_history_executions ORDER BY ALL")
             assert of_model == place.query(f"SELECT {columns} FROM task_history.executions ORDER BY ALL")
         assert len({at for *_, at in of_model}) >= 3
+
+
+def test_semantic_models_are_valid(tmp_path: Path) -> None:
+    """dbt parses the package with its semantic models; each metric is of a measure, and what is printed is that file."""
+    _copy_package(tmp_path / "package")
+    _make_project(tmp_path, tmp_path / "warehouse.duckdb")
+    (tmp_path / "packages.yml").write_text("packages:\n  - local: package\n")
+    for words in (("deps",), ("parse",)):
+        _dbt(tmp_path, *words)
+    manifest = json.loads((tmp_path / "target" / "semantic_manifest.json").read_text("utf-8"))
+    assert {model["name"] for model in manifest["semantic_models"]} == {
+        "task_history_executions",
+        "task_history_steps",
+    }
+    metrics = {metric["name"] for metric in manifest["metrics"]}
+    assert {"executions", "failed_executions", "failure_rate", "tasks", "p95_duration_s"} <= metrics
+
+
+def test_measures_are_those_of_the_views(tmp_path: Path) -> None:
+    """Each measure's SQL runs over its view, and gives what independent SQL over the raw table gives."""
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        made_warehouse.empty(connection, "paragon", "paragon")
+        made_warehouse.fill(connection, executions=300, now="now()")
+        creating.refresh(access(connection))
+        models = yaml.safe_load(semantic.semantic_models())["semantic_models"]
+        found = {}
+        for model, view in zip(models, ("executions", "steps"), strict=True):
+            for measure in model["measures"]:
+                function = {
+                    "sum": "sum({})",
+                    "count_distinct": "count(DISTINCT {})",
+                    "median": "median({})",
+                    "percentile": "quantile_cont({}, 0.95)",
+                }[measure["agg"]].format(measure["expr"])
+                sql = f"SELECT {function} FROM task_history.{view}"
+                (found[measure["name"]],) = connection.execute(sql).fetchone() or (None,)
+            key = model["entities"][0]["expr"]
+            twice = f"SELECT {key} FROM task_history.{view} GROUP BY 1 HAVING count(*) > 1"
+            assert connection.execute(twice).fetchall() == []
+            shown = {column for column, *_ in connection.execute(f"DESCRIBE task_history.{view}").fetchall()}
+            assert {dimension["name"] for dimension in model["dimensions"]} <= shown
+        raw = connection.execute(
+            "SELECT count(*), count(*) FILTER (status = 'FAILED'), count(*) FILTER (NOT is_open), "
+            "sum(task_count), count(DISTINCT user_id) FROM paragon.workflow_executions"
+        ).fetchone()
+    names = ("executions", "failed_executions", "ended_executions", "tasks", "users")
+    assert tuple(found[name] for name in names) == raw

@@ -23,7 +23,7 @@ def test_the_command_prints_what_the_pages_say() -> None:
 
 
 def test_the_sources_of_dbt_are_up_to_date() -> None:
-    """docs/how-to/dbt/sources.yml is what the command prints."""
+    """docs/how-to/dbt/models/sources.yml is what the command prints."""
     assert (DOCS / "how-to" / "dbt" / "sources.yml").read_text("utf-8") == dictionary.dbt_sources(), (
         "make it anew with: make reference"
     )

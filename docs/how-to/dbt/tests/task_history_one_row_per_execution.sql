@@ -1,0 +1,5 @@
+-- No execution is there twice, whatever was built when.
+select system, instance, execution_id, count(*) as rows_found
+from {{ ref('task_history_executions') }}
+group by system, instance, execution_id
+having count(*) > 1
