@@ -29,6 +29,7 @@ NAVIGATION = {
     ],
     "Ask": [
         "how-to/query-the-views",
+        "how-to/answer-twenty-questions",
         "how-to/report",
         "how-to/time-zone",
         "how-to/dbt",
