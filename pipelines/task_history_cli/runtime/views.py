@@ -302,6 +302,7 @@ def _access(loader: Loader) -> Access:
         loader.query,
         loader.execute,
         describe=describe,
+        describes_columns=loader.backend.describes_view_columns,
         project=client.project_id if is_bigquery else None,
         owners=datasets(os.environ),
         datasets=loader.datasets,

@@ -31,6 +31,8 @@ class Access:
     """Runs statements in order."""
     describe: Callable[[Sequence[View]], None] = lambda _: None
     """Sets the descriptions of the views' columns, where statements cannot."""
+    describes_columns: bool = True
+    """Whether statements can set the descriptions of the views' columns, where they can set those of views."""
     project: str | None = None
     """BigQuery's project, which prefixes the views' names."""
     owners: Mapping[str, Account] | None = None

@@ -80,7 +80,8 @@ def _refreshed(access: Access, *, anew: bool) -> RefreshResult:
 
 def _create(access: Access, shown: Sequence[ShownDataset], mark: str, *, has_schema: bool) -> None:
     made_of = statements(shown, access.dialect, project=access.project, mark=mark, has_schema=has_schema)
-    for number, statement in enumerate(made_of):
+    for number, made in enumerate(made_of):
+        statement = made if access.describes_columns else _without_column_comments(made)
         try:
             access.execute([statement])
         except WarehouseUnavailable as error:
@@ -89,6 +90,11 @@ def _create(access: Access, shown: Sequence[ShownDataset], mark: str, *, has_sch
             access.execute([_without_former_views(statement)])
         if access.dialect == BIGQUERY:
             access.describe([view for view in views().values() if (view.name == CATALOGUE) == (number > 0)])
+
+
+def _without_column_comments(statement: str) -> str:
+    """The statements without those that describe columns, which DuckLake refuses for views."""
+    return ";\n".join(part for part in statement.split(";\n") if not part.startswith("COMMENT ON COLUMN"))
 
 
 def _without_former_views(statement: str) -> str:

@@ -104,6 +104,8 @@ class Backend:
     def __init__(self, destination: Any) -> None:
         self.destination = destination
 
+    describes_view_columns = True
+    """Whether COMMENT ON COLUMN takes the columns of views."""
     takes_packages = False
     """Whether Parquet files can be loaded without dlt's normalize step."""
     compression = "snappy"

@@ -78,6 +78,7 @@ class OtherBackend(Backend):
 
     def __init__(self, destination: Any) -> None:
         super().__init__(destination)
+        self.describes_view_columns = self._kind != "ducklake"
         if self._kind == "postgres" and dlt_internals.are_used():
             dlt_internals.precede_merges(destination, _loaded_now)
 
