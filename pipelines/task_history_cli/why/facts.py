@@ -21,6 +21,8 @@ from ..runtime.reader import Reader
 from .coverage import Loaded, blind, read_filters
 from .present import Details, Reason, Words
 
+_CLOCK_DIFFERENCE = timedelta(days=1)
+
 
 @dataclass(slots=True)
 class Facts:
@@ -105,12 +107,15 @@ class FactReader:
         return left_out is not None and left_out.has_id(execution_id)
 
     def _of_row(self, facts: Facts, row: Row) -> None:
-        facts.states = self._records(STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id)
         started_at = row.get(self._system.started_column)
+        # Nothing was seen or read of it before it began; two clocks may differ.
+        since = None if started_at is None else started_at - _CLOCK_DIFFERENCE
+        facts.states = self._records(
+            STATES.name, "execution_id = %s ORDER BY seen_at", facts.execution_id, since=since
+        )
         if started_at is not None:
-            facts.reads = self._records(
-                READS.name, "window_start <= %s AND window_end > %s ORDER BY read_at", started_at, started_at
-            )
+            condition = "window_start <= %s AND window_end > %s ORDER BY read_at"
+            facts.reads = self._records(READS.name, condition, started_at, started_at, since=since)
         if self._system.replay is not None:
             facts.replayed = self._records(
                 REPLAYS.name, "execution_id = %s ORDER BY intended_at", facts.execution_id
@@ -163,7 +168,9 @@ class FactReader:
         system, scope = self._system, Scope(self._settings.values.steps, self._settings.values.payloads)
         identity = facts.execution_id
         day = row.get(system.started_column)
-        steps = self._records(system.details.steps.name, "workflow_execution_id = %s", identity, day=day)
+        steps = self._records(
+            system.details.steps.name, "workflow_execution_id = %s", identity, columns="id, status", day=day
+        )
         payloads = []
         if system.payloads is not None:
             payloads = self._records(
@@ -182,16 +189,22 @@ class FactReader:
         ]
         outcomes = [str(payload.get("outcome") or "loaded") for payload in payloads]
         remedy = self._remedy(row.get(system.started_column), facts.loaded)
+        log_row = self._first(system.details.log.name, "id", identity, day=day)
+        is_loaded = log_row is not None and log_row.get("outcome") == "loaded"
         return Details(
             scope,
-            self._first(system.details.log.name, "id", identity),
+            log_row,
             len(steps),
             {outcome: outcomes.count(outcome) for outcome in outcomes},
             sum(step["id"] not in loaded_steps for step in wanted),
             [payload for payload in payloads if payload.get("next_try_at") is not None],
-            self._warehouse.left(scope).details,
+            0 if is_loaded else self._missing(scope),
             remedy,
         )
+
+    def _missing(self, scope: Scope) -> int:
+        """Number of executions whose steps are wanted and not loaded."""
+        return self._warehouse.reaching(self._settings.retention).left(scope).details
 
     def _remedy(self, started_at: datetime | None, loaded: Loaded) -> str:
         """The command that loads its details: a sync, or a backfill of its day."""
@@ -210,7 +223,7 @@ class FactReader:
     def _other(self, identity: str) -> Reason | None:
         """Other things that have this id, such as a step or a workflow."""
         system, words = self._system, self._words
-        step = self._first(system.details.steps.name, "id", identity)
+        step = self._first(system.details.steps.name, "id", identity, columns="workflow_execution_id")
         if step is not None:
             execution = str(step["workflow_execution_id"])
             return Reason(
@@ -218,7 +231,7 @@ class FactReader:
                 f"It is a step of the execution {execution}.",
                 f"Ask for that: {words.call('why', execution)}",
             )
-        if self._first(system.executions.name, system.workflow_column, identity) is not None:
+        if self._first(system.executions.name, system.workflow_column, identity, columns="id") is not None:
             return Reason(
                 "is_a_workflow",
                 "It is a workflow, not one of its executions.",
@@ -241,25 +254,40 @@ class FactReader:
         runs = self._records(SYNC_RUNS.name, f"run_id IN ({marks})", *ids) if ids else []
         return {str(run["run_id"]): run for run in runs}
 
-    def _first(self, table: str, column: str, value: str, *, order: str = "1") -> Row | None:
+    def _first(
+        self,
+        table: str,
+        column: str,
+        value: str,
+        *,
+        order: str = "1",
+        columns: str = "*",
+        day: datetime | None = None,
+    ) -> Row | None:
         if table == REPLAYS.name and not self._system.replay is not None:
             return None
-        rows = self._records(table, f"{column} = %s ORDER BY {order} LIMIT 1", value)
+        condition = f"{column} = %s ORDER BY {order} LIMIT 1"
+        rows = self._records(table, condition, value, columns=columns, day=day)
         return rows[0] if rows else None
 
-    def _name(self, table: str, day: datetime | None = None) -> str:
+    def _name(self, table: str, day: datetime | None = None, since: datetime | None = None) -> str:
         declared = next(candidate for candidate in of(self._system) if candidate.name == table)
         names = self._reader.names
-        if day is None:
-            return names.recent(declared)
-        start = midnight(day)
-        return names.between(declared, Window(start, start + timedelta(days=1)))
+        if day is not None:
+            return names.on_days(declared, [day])
+        return (names if since is None else replace(names, since=midnight(since))).recent(declared)
 
     def _records(
-        self, table: str, condition: str, *values: object, columns: str = "*", day: datetime | None = None
+        self,
+        table: str,
+        condition: str,
+        *values: object,
+        columns: str = "*",
+        day: datetime | None = None,
+        since: datetime | None = None,
     ) -> list[Row]:
-        """Rows of the table, limited to the partition of that day where the day is known."""
-        sql = f"SELECT {columns} FROM {self._name(table, day)} AS x WHERE {condition}"
+        """Rows of the table: of the partition of ``day``, or of those from ``since`` on, where that is known."""
+        sql = f"SELECT {columns} FROM {self._name(table, day, since)} AS x WHERE {condition}"
         names, rows = self._reader.query(sql, *values)
         return [
             {

@@ -133,7 +133,8 @@ class _Others:
 
     def _ask(self) -> None:
         if self._unasked:
-            self._kept |= {key: self._unasked[key] for key in self._stored.unsettled(list(self._unasked))}
+            starts = {key: self._system.started_at(row) for key, row in self._unasked.items()}
+            self._kept |= {key: self._unasked[key] for key in self._stored.unsettled(starts)}
         self._unasked = {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -99,7 +99,7 @@ class NewestExecutions(StoredExecutions, Protocol):
         """When the newest of them began."""
         ...
 
-    def unsettled(self, ids: Sequence[str]) -> set[str]:
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
         """Those of the ids that are not stored, or whose executions are stored as open."""
         ...
 
@@ -124,9 +124,9 @@ class StoredAndRejected:
         """When the newest of those began that have ids."""
         return self._stored.newest_start()
 
-    def unsettled(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are not stored, or whose executions are stored as open."""
-        return self._stored.unsettled(ids)
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
+        """Those of the executions, by id with their start, that are not stored, or are stored as open."""
+        return self._stored.unsettled(starts)
 
 
 class WindowReader(Protocol):

@@ -172,7 +172,8 @@ class Audit:
             found |= {one.execution.execution_id: one for one in self._steps.miscounted(warehouse, [window])}
         whole = self._context.selection.window
         if self._sample and whole is not None:
-            sampled = self._steps.sampled(self._context.warehouse, sorted(self._read), whole, self._sample)
+            starts = {key: self._context.system.started_at(self._read[key]) for key in sorted(self._read)}
+            sampled = self._steps.sampled(self._context.warehouse, starts, whole, self._sample)
             found |= {one.execution.execution_id: one for one in sampled}
             self.findings.steps_compared = self._steps.compared
         self._step_differences = list(found.values())
@@ -265,8 +266,9 @@ class Audit:
         }
         # An execution that several partitions list is stored for the first of them, and one without a start in no window.
         is_partitioned = bool(system.listing.partitioned_by)
-        elsewhere = [key for key, row in fresh.items() if is_partitioned or system.started_at(row) is None]
-        noted_ids |= self._context.warehouse.stored(sorted(elsewhere)).keys()
+        starts = {key: system.started_at(row) for key, row in fresh.items()}
+        elsewhere = sorted(key for key, start in starts.items() if is_partitioned or start is None)
+        noted_ids |= self._context.warehouse.stored(elsewhere, starts).keys()
         self._fresh |= {key: row for key, row in fresh.items() if key not in noted_ids}
         for leaf in comparison.leaves:
             missing = tuple(key for key in leaf.missing if key not in noted_ids)
@@ -283,7 +285,8 @@ class Audit:
         """One difference for each millisecond of the leaf in which rows differ."""
         system = self._context.system
         starts = {key: system.started_at(rows[key]) for key in leaf.missing}
-        starts |= {key: row.get(system.started_column) for key, row in warehouse.stored(leaf.surplus).items()}
+        stored = warehouse.stored_in(leaf.surplus, leaf.window)
+        starts |= {key: row.get(system.started_column) for key, row in stored.items()}
         for start in sorted({start for start in starts.values() if start is not None}):
             yield Difference(
                 Window(start, start + MS),
@@ -311,7 +314,7 @@ class Audit:
         wanted = [identity for identity in self._read if identity not in missing]
         for index in range(0, len(wanted), _MAX_PER_QUERY):
             ids = wanted[index : index + _MAX_PER_QUERY]
-            stored = context.warehouse.stored(ids)
+            stored = context.warehouse.stored(ids, {key: system.started_at(self._read[key]) for key in ids})
             for identity in ids:
                 stored_row, row = stored.get(identity), self._read[identity]
                 if stored_row is None:
@@ -345,7 +348,7 @@ class Audit:
             if not difference.surplus or difference.window.start >= horizon:
                 kept.append(difference)
                 continue
-            stored = context.warehouse.stored(difference.surplus)
+            stored = context.warehouse.stored_in(difference.surplus, difference.window)
             old = [
                 key
                 for key in difference.surplus
@@ -368,7 +371,8 @@ class Audit:
         context.phase("repairing")
         ids_to_reread: list[str] = []
         for difference in findings.differences:
-            stored = context.warehouse.stored([key for key, _ in difference.different])
+            starts = {key: difference.window.start for key, _ in difference.different}
+            stored = context.warehouse.stored(list(starts), starts)
             stamp = context.stamp()
             rows, earlier = [], []
             for key in (*difference.missing, *(key for key, _ in difference.different)):

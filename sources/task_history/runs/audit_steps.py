@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..core.batch import Chunk
 from ..core.columns import OCCURRENCE
@@ -49,16 +50,17 @@ class StepAudit:
         ]
 
     def sampled(
-        self, warehouse: Warehouse, ids: Sequence[str], window: Window, number: int
+        self, warehouse: Warehouse, starts: Mapping[str, datetime | None], window: Window, number: int
     ) -> Iterator[StepDifferences]:
         """Reads the steps of ``number`` random executions of the window, and compares them field by field.
 
-        It sends one request per execution.
+        ``starts`` says by id when the executions began that may be chosen. It sends one request for each that is.
 
         Raises the errors of the client.
         """
-        wanted = warehouse.details_loaded(ids, window)
+        wanted = warehouse.details_loaded(starts, window)
         chosen = self._random.sample(wanted, min(number, len(wanted)))
+        stored = warehouse.steps(chosen)
         by_id = {item.execution_id: item for item in chosen}
         table, log_table = self._context.system.details.steps, self._context.system.details.log
         for chunk in self._context.details.steps(chosen):
@@ -71,7 +73,7 @@ class StepAudit:
                     item,
                     table,
                     chunk.rows.get(table.name, ()),
-                    warehouse.steps(item.execution_id, window),
+                    stored[item.execution_id],
                     rules=warehouse.rules.of(table.name),
                 )
                 if found.texts:

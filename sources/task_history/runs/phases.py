@@ -153,9 +153,10 @@ def _stored_elsewhere(
     context: Context, rows: Sequence[Row], window: Window, stored: Mapping[str, StoredStatus]
 ) -> dict[str, StoredStatus]:
     """Stored statuses, by id, of rows that began outside of the window or have no start."""
-    starts = ((context.system.identity(row), context.system.started_at(row)) for row in rows)
-    ids = [key for key, start in starts if (start is None or start not in window) and key not in stored]
-    stored_rows = context.warehouse.stored(ids) if ids else {}
+    starts = {context.system.identity(row): context.system.started_at(row) for row in rows}
+    elsewhere = {key: start for key, start in starts.items() if start is None or start not in window}
+    ids = [key for key in elsewhere if key not in stored]
+    stored_rows = context.warehouse.stored(ids, starts) if ids else {}
     return {key: state for key, row in stored_rows.items() if (state := StoredStatus.in_row(row)) is not None}
 
 
@@ -201,7 +202,8 @@ def late_chunk(context: Context, partition: Partition, event: ComparedWindow) ->
     if len(comparison.vanished) > MAX_VANISHED:
         completeness = Completeness("none", (f"more than {MAX_VANISHED} executions are no longer listed",))
     # One that was marked as purged, or that did not fit the filters, has a state already.
-    stored_rows = context.warehouse.stored([system.identity(row) for row in fresh])
+    begun = {system.identity(row): system.started_at(row) for row in fresh}
+    stored_rows = context.warehouse.stored(list(begun), begun)
     stored = {key: seen for key, row in stored_rows.items() if (seen := StoredStatus.in_row(row)) is not None}
     rows, earlier = warehouse_rows.executions(
         system, fresh, stamp, read_by=warehouse_rows.LATE, stored=stored

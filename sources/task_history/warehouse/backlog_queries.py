@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..core.models import Scope
+from ..core.models import Scope, Table
 from .backlog import Backlog, MissingDetail, UnreadableCounts
 from .dataset import Dataset, missing_detail, utc
 from .keep_days import KeptRows, KeptSince
@@ -95,7 +95,7 @@ class BacklogQueries(Dataset):
         chosen = self._chosen("e")
         counts = [
             SqlCondition(
-                f"SELECT count(*) AS missing, 0 AS failed FROM {self._executions} AS e "
+                f"SELECT count(*) AS missing, 0 AS failed FROM {self._part(self._system.executions)} AS e "
                 f"WHERE e.is_open AND {chosen.sql}",
                 chosen.values,
             )
@@ -117,7 +117,8 @@ class BacklogQueries(Dataset):
         kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
         condition = self._chosen("e")
         return SqlCondition(
-            f"{self._executions} AS e LEFT JOIN {self._name.recent(self._system.details.log)} AS x ON x.id = e.id "
+            f"{self._part(self._system.executions)} AS e LEFT JOIN {self._part(self._system.details.log)} AS x "
+            "ON x.id = e.id "
             # Run again under the same id, it has a start of its own, and other steps.
             f"WHERE (x.id IS NULL OR x.outcome = 'again' OR x.date_started IS DISTINCT FROM e.{self._start} "
             f"OR x.next_try_at IS NOT NULL) AND NOT e.is_open AND e.purged_at_source IS NULL{only} "
@@ -134,15 +135,23 @@ class BacklogQueries(Dataset):
         # A step knows when its execution began; of other columns the execution's row has to be asked.
         has_filters = bool(self._selection.filters)
         condition = self._chosen("e") if has_filters else self._chosen("s", start=start)
-        executions = f"JOIN {self._executions} AS e ON e.id = s.workflow_execution_id " if has_filters else ""
+        executions = (
+            f"JOIN {self._part(self._system.executions)} AS e ON e.id = s.workflow_execution_id "
+            if has_filters
+            else ""
+        )
         return SqlCondition(
-            f"{self._name.recent(self._system.details.steps)} AS s "
-            f"LEFT JOIN {self._name.recent(self._system.payloads.table)} AS p "
+            f"{self._part(self._system.details.steps)} AS s "
+            f"LEFT JOIN {self._part(self._system.payloads.table)} AS p "
             "ON p.step_execution_id = s.id AND p.workflow_execution_id = s.workflow_execution_id "
             f"{executions}WHERE (p.step_execution_id IS NULL OR p.next_try_at IS NOT NULL){only} "
             f"AND {condition.sql} AND {kept.sql}",
             (*condition.values, *kept.values),
         )
+
+    def _part(self, table: Table) -> str:
+        """The part of the table with what belongs to the selected executions."""
+        return self._name.recent(table, self._selection.window)
 
     @property
     def kept(self) -> KeptRows:

@@ -36,7 +36,7 @@ class KeptAnswers:
         self.recent: tuple[Rows, RecentExecutions] | None = None
         """The rows of the recent executions, and what was read of them."""
         self.starts: dict[str, datetime] = {}
-        """When stored executions began, by id, as far as answers told since the last commit."""
+        """When stored executions began, by id, as far as answers told; one that ran again has another start since."""
 
     def __call__(self, sql: str, *values: Any) -> Answer:
         """Runs the query; its answer is not kept."""
@@ -76,7 +76,6 @@ class KeptAnswers:
         """Forgets the answers about the tables of these qualified names; None forgets all."""
         with self._lock:
             self._commits += 1
-            self.starts = {}
             self._kept = (
                 {}
                 if tables is None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..core.models import FIRST_INSTANT, Table, Window
 from .column_rules import ColumnRules
+from .coverage import midnight
+from .days import within
 from .keep_days import KeptRows
 from .sql_text import Answer
 
@@ -37,16 +39,40 @@ class Names:
     def __call__(self, name: str) -> str:
         return self.qualified(name)
 
-    def recent(self, table: Table) -> str:
-        """The part of the table that may still change or be incomplete; all of it where reading is not billed."""
+    def recent(self, table: Table, window: Window | None = None) -> str:
+        """The part of the table that may still change or be incomplete; all of it where reading is not billed.
+
+        With ``window`` only executions that began in it, or of which that is not known.
+        """
         if self.literal is None or table.partition is None:
             return self.qualified(table.name)
-        column, since = table.partition, self.literal(self.since or EVER)
-        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {column} >= {since} OR {column} IS NULL)"
+        column, since = table.partition, self.since or EVER
+        if window is None:
+            condition = f"{column} >= {self.literal(since)}"
+        else:
+            days = _whole_days(Window(max(since, window.start), window.end))
+            condition = f"({column} >= {self.literal(days.start)} AND {column} < {self.literal(days.end)})"
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {condition} OR {column} IS NULL)"
+
+    def on_days(self, table: Table, starts: Iterable[datetime | None]) -> str:
+        """The part of the table for executions that began on the days of these instants; all where it is not billed.
+
+        None stands for those of which it is not known when they began.
+        """
+        if self.literal is None or table.partition is None:
+            return self.qualified(table.name)
+        condition = within(table.partition, {None if start is None else midnight(start) for start in starts})
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {condition})"
 
     def between(self, table: Table, window: Window) -> str:
         """The part of the table that is partitioned by days of the window; all of it where reading is not billed."""
         if self.literal is None or table.partition is None:
             return self.qualified(table.name)
-        column, start, end = table.partition, self.literal(window.start), self.literal(window.end)
-        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {column} >= {start} AND {column} < {end})"
+        days, column = _whole_days(window), table.partition
+        condition = f"{column} >= {self.literal(days.start)} AND {column} < {self.literal(days.end)}"
+        return f"(SELECT * FROM {self.qualified(table.name)} WHERE {condition})"
+
+
+def _whole_days(window: Window) -> Window:
+    """The window with the whole of its first and last day, as partitions are read."""
+    return Window(midnight(window.start), midnight(window.end - timedelta.resolution) + timedelta(days=1))

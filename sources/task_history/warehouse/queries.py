@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from .kept_answers import Gathering, KeptAnswers
 from .left_out import LeftOut
 from .names import EVER, RETENTION_GRACE, Names
 from .rates import Rates
-from .recent_queries import MAX_IDS_PER_QUERY, RecentQueries
+from .recent_queries import RecentQueries, by_day
 from .sql_text import Query, SqlCondition
 from .status_history import StoredStatus
 from .tables import COVERAGE, REJECTED_ROWS, SYNC_RUNS
@@ -232,15 +232,18 @@ class Warehouse(RecentQueries):
         )
         return {str(partition or ""): utc_or_epoch(start) for partition, start in rows}
 
-    def unsettled(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are not stored, or whose executions are stored open."""
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
+        """Those of the executions that are not stored as they began then, or are stored open.
+
+        ``starts`` says by id when they began.
+        """
         settled: set[str] = set()
-        for start in range(0, len(ids), MAX_IDS_PER_QUERY):
-            part = ids[start : start + MAX_IDS_PER_QUERY]
+        for part in by_day(starts):
+            executions = self._name.on_days(self._system.executions, map(starts.get, part))
             marks = ", ".join(["%s"] * len(part))
-            sql = f"SELECT id FROM {self._all} AS e WHERE NOT is_open AND id IN ({marks})"
+            sql = f"SELECT e.id FROM {executions} AS e WHERE NOT e.is_open AND e.id IN ({marks})"
             settled.update(str(row[0]) for row in self._rows(sql, *part))
-        return set(ids) - settled - self._seen_left_out()
+        return set(starts) - settled - self._seen_left_out()
 
     def open_executions(self, *, not_read_by: str) -> list[OpenExecution]:
         """Executions that were open when last read, without those that this run has read; oldest first."""
@@ -321,15 +324,19 @@ class Warehouse(RecentQueries):
         )
         return [StepCount(missing_detail(row), int(row[4]), int(row[5])) for row in rows]
 
-    def details_loaded(self, ids: Sequence[str], window: Window) -> list[MissingDetail]:
-        """Executions of the window, among ``ids``, whose steps were read."""
+    def details_loaded(self, starts: Mapping[str, datetime | None], window: Window) -> list[MissingDetail]:
+        """Executions of the window whose steps were read, among those of which ``starts`` says by id when they began."""
         loaded: list[MissingDetail] = []
-        for start in range(0, len(ids), MAX_IDS_PER_QUERY):
-            part = ids[start : start + MAX_IDS_PER_QUERY]
-            kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
+        kept = self._is_kept(f"e.{self._start}", self.kept_since().steps)
+        inside = {key: start for key, start in starts.items() if start is not None and start in window}
+        for part in by_day(inside):
+            executions, log = (
+                self._name.on_days(table, map(inside.get, part))
+                for table in (self._system.executions, self._system.details.log)
+            )
             rows = self._rows(
-                f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {self._all} AS e "
-                f"JOIN {self._name.between(self._system.details.log, window)} AS x ON x.id = e.id WHERE {kept.sql} "
+                f"SELECT e.id, e.{self._start}, e.status, {self._partition('e')} FROM {executions} AS e "
+                f"JOIN {log} AS x ON x.id = e.id WHERE {kept.sql} "
                 f"AND x.outcome = 'loaded' AND NOT e.is_open AND e.id IN ({', '.join(['%s'] * len(part))})",
                 *kept.values,
                 *part,
@@ -337,10 +344,17 @@ class Warehouse(RecentQueries):
             loaded += map(missing_detail, rows)
         return loaded
 
-    def steps(self, execution_id: str, window: Window) -> list[Row]:
-        """The stored rows of the steps of an execution that began in the window, with the warehouse's column names."""
-        table = self._name.between(self._system.details.steps, window)
-        return self._records(f"SELECT s.* FROM {table} AS s WHERE s.workflow_execution_id = %s", execution_id)
+    def steps(self, executions: Sequence[MissingDetail]) -> dict[str, list[Row]]:
+        """The stored rows of the executions' steps by execution, with the warehouse's column names."""
+        starts = {item.execution_id: item.started_at for item in executions}
+        by_execution: dict[str, list[Row]] = {key: [] for key in starts}
+        for part in by_day(starts):
+            table = self._name.on_days(self._system.details.steps, map(starts.get, part))
+            marks = ", ".join(["%s"] * len(part))
+            sql = f"SELECT s.* FROM {table} AS s WHERE s.workflow_execution_id IN ({marks})"
+            for row in self._records(sql, *part):
+                by_execution[str(row["workflow_execution_id"])].append(row)
+        return by_execution
 
     def rates(self) -> Rates:
         """Rates of steps, failures and payloads of the stored executions."""

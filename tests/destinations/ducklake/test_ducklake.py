@@ -22,7 +22,7 @@ START = "2026-10-20T12:00:00+00:00"
 
 
 def test_what_the_vendor_has_is_in_the_lake(tmp_path: Path) -> None:
-    """With a catalog in SQLite: synced twice, tables and views have what the vendor has, and an audit finds no difference."""
+    """With a catalog in SQLite: synced twice, tables and views have what the vendor has; an audit finds no difference."""
     home = tmp_path / "home"
     install_extensions(home)
     with SandboxProcess(executions=15, seed=3, days=20, now=START) as sandbox:

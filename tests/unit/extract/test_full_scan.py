@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -156,8 +156,8 @@ class HeldRows(Starts):
     def newest_start(self) -> datetime | None:
         return max(self._starts.values())
 
-    def unsettled(self, ids: Sequence[str]) -> set[str]:
-        return {key for key in ids if key not in self._starts or key in self._opens}
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
+        return {key for key in starts if key not in self._starts or key in self._opens}
 
 
 def test_late_and_open_rows_of_a_list_that_is_read_to_its_end_are_kept() -> None:

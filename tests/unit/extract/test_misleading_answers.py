@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -223,8 +223,8 @@ class StoredExecutions(Starts):
     def newest_start(self) -> datetime | None:
         return self._newest
 
-    def unsettled(self, ids: Sequence[str]) -> set[str]:
-        return set(ids)
+    def unsettled(self, starts: Mapping[str, datetime | None]) -> set[str]:
+        return set(starts)
 
 
 def _sync(

@@ -1,0 +1,92 @@
+"""Statements on large tables read the days that are known to be needed, and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from task_history_cli.sandbox.process import SandboxProcess
+from tests.destinations.bigquery.days_read import reads
+from tests.destinations.bigquery.emulator import Emulator
+from tests.destinations.bigquery.place import BigQueryPlace
+from tests.destinations.bigquery.recorder import Recorder
+
+ON_BIGQUERY = ("--destination", "bigquery")
+DETAILS = ("step_executions", "step_payloads", "execution_details")
+Reads = list[tuple[str, set[date], str]]
+"""Table, days and statement."""
+
+
+class Story:
+    """A place that is synced twice, and what its commands read."""
+
+    def __init__(self, place: BigQueryPlace, sandbox: SandboxProcess) -> None:
+        self.place, self.sandbox = place, sandbox
+        self.today = datetime.now(UTC)
+        self._days = [self.day(back) for back in range(-1, 45)]
+
+    def day(self, back: int) -> date:
+        """The day so many days ago."""
+        return (self.today - timedelta(days=back)).date()
+
+    def reads(self, *words: str) -> Reads:
+        """What the command reads of large tables; checks of views apart."""
+        recorder = self.place.recorder
+        before = len(recorder.statements)
+        self.place.run(*words, *ON_BIGQUERY)
+        return [
+            (table, days, statement.sql)
+            for statement in recorder.statements[before:]
+            if not statement.is_dry_run and "COUNT(*) AS found FROM" not in statement.sql
+            for table, days, _ in reads(statement, self._days)
+        ]
+
+
+@pytest.fixture(scope="module")
+def story(bigquery: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with (
+        Recorder(bigquery.url) as recorder,
+        SandboxProcess(executions=60, seed=8, days=40, future_hours=3, freeze=True) as sandbox,
+    ):
+        place = BigQueryPlace(tmp_path_factory.mktemp("days"), sandbox, recorder)
+        story = Story(place, sandbox)
+        place.set(integrations=None, steps="failed", payloads="failed", start_date=story.day(20).isoformat())
+        place.sync()
+        yield story
+
+
+def test_why_reads_the_day_of_the_execution(story: Story) -> None:
+    """Whole rows only of that day; when it began is asked of the ids and starts alone."""
+    first, last = story.day(15).isoformat(), story.day(5).isoformat()
+    row = next(row for row in story.sandbox.truth() if first <= row["dateStarted"][:10] <= last)
+    day = date.fromisoformat(row["dateStarted"][:10])
+    found = story.reads("why", "paragon", row["id"])
+    whole = [days for _, days, sql in found if sql.startswith(("SELECT e.*", "SELECT *"))]
+    assert len(whole) >= 2
+    assert all(days == {day} for days in whole)
+    of_details = [days for table, days, sql in found if table in DETAILS and "AS missing" not in sql]
+    assert len(of_details) >= 3
+    assert all(days == {day} for days in of_details)
+
+
+def test_an_audit_of_a_sample_reads_its_range(story: Story) -> None:
+    """Stored rows and steps are read of the days that are compared, by a few statements and not by one for each."""
+    days = {story.day(back) for back in range(8, 13)}
+    window = ("--from", min(days).isoformat(), "--to", story.day(7).isoformat(), "--sample", "5")
+    found = story.reads("audit", "paragon", *window)
+    assert {table for table, _, _ in found} >= {"workflow_executions", "step_executions", "execution_details"}
+    assert [(table, read - days, sql) for table, read, sql in found if not read <= days] == []
+    assert sum(sql.startswith("SELECT s.*") for _, _, sql in found) <= 1
+
+
+def test_a_backfill_asks_of_its_range_what_is_left(story: Story) -> None:
+    """Steps and payloads are looked for on the days of the range alone."""
+    days = {story.day(back) for back in range(22, 41)}
+    found = story.reads(
+        "backfill", "paragon", "--from", min(days).isoformat(), "--to", story.day(21).isoformat()
+    )
+    asked = [read for table, read, sql in found if table == "step_executions" and not sql.startswith("MERGE")]
+    assert asked
+    assert all(read <= days for read in asked)
