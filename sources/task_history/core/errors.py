@@ -117,6 +117,12 @@ class WarehouseUnavailable(TaskHistoryError):
     exit_code = ExitCode.UNAVAILABLE
 
 
+class WarehouseLoginRefused(WarehouseUnavailable):
+    """The warehouse does not take the credentials: the user changes them."""
+
+    exit_code = ExitCode.CONFIGURATION
+
+
 class PackageRefused(WarehouseUnavailable):
     """The warehouse refused the rows of a load package for good; the package is set aside and was not loaded."""
 

@@ -9,7 +9,7 @@ from dlt.common.destination.exceptions import DestinationException
 from dlt.destinations.exceptions import DatabaseException
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..core.errors import Stopped, TaskHistoryError, WarehouseUnavailable
+from ..core.errors import Stopped, TaskHistoryError, WarehouseLoginRefused, WarehouseUnavailable
 from ..warehouse.duckdb_file import OTHER_VERSION
 from .dlt_internals import SqlClientBase
 from .dlt_setting_errors import configuration_error
@@ -35,6 +35,8 @@ def warehouse_errors() -> Iterator[None]:
             known or SqlClientBase.is_dbapi_exception(error) or type(error).__module__.startswith("google.")
         ):
             raise
+        if is_login_refused(error):
+            raise WarehouseLoginRefused(explanation(error)) from error
         raise WarehouseUnavailable(explanation(error)) from error
 
 
@@ -76,6 +78,28 @@ def is_disconnected(error: BaseException) -> bool:
     return any(mark in str(cause).lower() for cause in causes(error) for mark in _DISCONNECTED)
 
 
+_NOT_LET_IN = ("password authentication failed", "no pg_hba.conf entry", 'fatal: role "', 'fatal: database "')
+_GOOGLE_REFUSES = (
+    "invalid_grant",
+    "refresherror",
+    "account not found",
+    "invalid jwt",
+    "reauthentication is needed",
+)
+_NO_GOOGLE_CREDENTIALS = ("default credentials were not found", "defaultcredentialserror")
+
+
+def is_login_refused(error: BaseException) -> bool:
+    """Whether the warehouse does not take the credentials, or there are none."""
+    marks = (*_NOT_LET_IN, *_GOOGLE_REFUSES, *_NO_GOOGLE_CREDENTIALS)
+    return any(mark in words for words in map(_words, causes(error)) for mark in marks)
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, in small letters, with single spaces."""
+    return " ".join(str(error).lower().split())
+
+
 _ADVICE = (
     (
         _LOCKED,
@@ -96,7 +120,7 @@ _ADVICE = (
         "BigQuery's quota is used up for now: wait, or sync less often. What was fetched is kept.",
     ),
     (
-        ("password authentication failed", "no pg_hba.conf entry", 'fatal: role "', 'fatal: database "'),
+        _NOT_LET_IN,
         "The warehouse does not let this user in: check user, password and database in its credentials.",
     ),
     (
@@ -131,16 +155,16 @@ _ADVICE = (
     ),
     (
         ("was not found in location",),
-        "The dataset lies in another location than destination.bigquery.location says: set it to the dataset's, such as "
-        "EU.",
+        "The dataset was deleted, or lies in another location than destination.bigquery.location says: run the same "
+        "command again, which makes it again, or set the location to the dataset's, such as EU.",
     ),
     (
-        ("invalid_grant", "refresherror", "account not found", "invalid jwt", "reauthentication is needed"),
+        _GOOGLE_REFUSES,
         "Google does not take these credentials: the key may be revoked or of a deleted account, or this machine's "
         "clock is wrong. Make a new key, and put it where destination.bigquery.credentials says.",
     ),
     (
-        ("default credentials were not found", "defaultcredentialserror"),
+        _NO_GOOGLE_CREDENTIALS,
         "There are no Google credentials here: set destination.bigquery.credentials, or run gcloud auth "
         "application-default login.",
     ),

@@ -127,7 +127,7 @@ def test_all_that_works_on_duckdb(postgres: Server, sandbox: SandboxProcess, tmp
     ("url", "code", "words"),
     [
         ("postgresql://tests:unused@127.0.0.1:1/postgres", 4, "does not answer"),
-        ("{url}-that-is-not-there", 4, "check user, password and database"),
+        ("{url}-that-is-not-there", 3, "check user, password and database"),
         ("nonsense", 3, "not of the form that it takes"),
         (None, 3, "credentials is missing"),
     ],
