@@ -240,5 +240,6 @@ def lines(result: Mapping[str, Any]) -> list[str]:
             f"({result['at_risk']['share']:.0%} of the time) passes the vendor's retention before the budget reaches it: "
             "take steps = failed or none, or begin at once"
         )
-    text += [f"This took {result['asked']} requests. Nothing was loaded. To do it:", f"  {result['words']}"]
+    asked = f"{result['asked']} request{'s' * (result['asked'] != 1)}"
+    text += [f"This took {asked}. Nothing was loaded. To do it:", f"  {result['words']}"]
     return text
