@@ -72,7 +72,10 @@ WITH counted AS (
     GROUP BY system, instance, integration, workflow_id, workflow_name
     HAVING sum(periods.is_current * periods.failed) > 0
 )
-SELECT * FROM counted
+SELECT
+    system, instance, integration, workflow_id, workflow_name, executions, failures, executions_before, failures_before,
+    users_hit
+FROM counted
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, workflow_id) <= {TOP}
 ORDER BY failures DESC, workflow_id
 """
@@ -112,7 +115,10 @@ WITH counted AS (
 """
 CUSTOMERS = f"""
 {_CUSTOMERS}
-SELECT * FROM counted
+SELECT
+    system, instance, user_id, integration, executions, failures, failures_before, workflows, last_failure_at,
+    last_success_at
+FROM counted
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, user_id) <= {TOP}
 ORDER BY failures DESC, user_id, integration
 """
