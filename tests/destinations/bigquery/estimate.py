@@ -21,10 +21,11 @@ MIB = 1 << 20
 LEAST = 10 * MIB  # billed for each table that a query reads
 # https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes
 SIZES = {"NUMERIC": 16, "BIGNUMERIC": 32, "BOOL": 1, "BOOLEAN": 1, "INTERVAL": 16}
+# In DuckDB's words: to have them translated from BigQuery's took most of the time that a statement takes.
 TEXTS = {
-    "STRING": "BYTE_LENGTH({0})",
-    "BYTES": "BYTE_LENGTH({0})",
-    "JSON": "BYTE_LENGTH(TO_JSON_STRING({0}))",
+    "STRING": "strlen({0})",
+    "BYTES": "octet_length({0})",
+    "JSON": "strlen(CAST(json({0}) AS VARCHAR))",
 }
 
 STATUSES["bytesBilledLimitExceeded"] = (400, "INVALID_ARGUMENT")
@@ -131,23 +132,21 @@ def _bytes(use: Use, known: _Known) -> int:
     sizes = [_size(field) for field in tables.fields(stored) if whole or field.name.casefold() in use.columns]
     if not sizes:
         return 0
-    name = ".".join(f"`{part}`" for part in reference)
-    sql = f"SELECT SUM({' + '.join(sizes)}) FROM {name} AS t"
-    if use.predicate is not None:
-        day = f"DATE(t.`{use.column}`)"
-        rows = (
-            f"SELECT IFNULL({day}, DATE '0001-01-01') FROM {name} AS t WHERE {use.predicate.sql('bigquery')}"
-        )
-        sql += f" WHERE IFNULL({day}, DATE '0001-01-01') IN ({rows})"
+    sql, parameters = f"SELECT sum({' + '.join(sizes)}) FROM {tables.name(*reference)} AS t", {}
     with database.cursor() as cursor:
         database.attach(known.project)
-        context = query.Context(known.project, known.default)
-        text, parameters = query.translate(query.parse(sql)[0], context)
-        return int(cursor.execute(text, parameters).fetchone()[0] or 0)
+        if use.predicate is not None:
+            name = ".".join(f"`{part}`" for part in reference)
+            day = f"IFNULL(DATE(t.`{use.column}`), DATE '0001-01-01')"
+            rows = query.parse(f"SELECT {day} FROM {name} AS t WHERE {use.predicate.sql('bigquery')}")
+            text, parameters = query.translate(rows[0], query.Context(known.project, known.default))
+            column = f"t.{database.quote(use.column)}"
+            sql += f" WHERE coalesce(CAST({column} AS DATE), DATE '0001-01-01') IN ({text})"
+        return int(cursor.execute(sql, parameters).fetchone()[0] or 0)
 
 
 def _size(field: Any) -> str:
-    column = f"t.`{field.name}`"
+    column = f"t.{database.quote(field.name)}"
     if field.type in TEXTS and field.mode != "REPEATED":
-        return f"IFNULL(2 + {TEXTS[field.type].format(column)}, 0)"
-    return f"IF({column} IS NULL, 0, {SIZES.get(field.type, 8)})"
+        return f"coalesce(2 + {TEXTS[field.type].format(column)}, 0)"
+    return f"CASE WHEN {column} IS NULL THEN 0 ELSE {SIZES.get(field.type, 8)} END"

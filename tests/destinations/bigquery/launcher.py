@@ -29,7 +29,8 @@ What is bridged here, in this process alone:
 11. ``MERGE`` that replaces rows whole takes three statements instead of seven.
 12. Which columns a table has is asked of DuckDB once, until a statement, a load or a request may have changed it.
 13. ``DELETE /projects/{project}`` throws a project away, so that what tests leave costs the next ones nothing.
-14. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
+14. Translations into DuckDB's SQL are kept, see ``translations``.
+15. ``SLOW_JOBS=1`` in the environment: uploads answer before they are done, so that clients have to poll.
 
 What it still lacks: access, quotas, rates, locations, slots; lengths of types; anything that pruning saves in time.
 ``numBytes`` of tables is 8 for each cell; the ``query`` of a view made by SQL comes back as DuckDB's; labels set by
@@ -41,6 +42,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import functools
+import gc
 import gzip
 import itertools
 import json
@@ -73,7 +75,7 @@ from local_bigquery.sql import native
 from local_bigquery.sql.dialect import BigQueryDialect
 from sqlglot import exp
 
-from tests.destinations.bigquery import estimate
+from tests.destinations.bigquery import estimate, translations
 
 
 @functools.cache
@@ -329,6 +331,8 @@ def merged(cursor: Any, tree: Any, context: Any) -> Any:
 
 def bridge() -> None:
     merge.run = merged
+    translations.bridge()
+    gc.set_threshold(100_000)  # trees of SQL are rings
     database._connect, database._attach = connection, attach
     database.projects = lambda: sorted(database._attached)
     database.objects, database.execute = objects, execute
