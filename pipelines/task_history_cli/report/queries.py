@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+# BigQuery takes QUALIFY only after WHERE, GROUP BY or HAVING.
 TOP = 15
 """Rows of a table, at most; for each account and integration, so that a filter has its own first rows."""
 STEP_RUNS = 20
@@ -76,6 +77,7 @@ SELECT
     system, instance, integration, workflow_id, workflow_name, executions, failures, executions_before, failures_before,
     users_hit
 FROM counted
+WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, workflow_id) <= {TOP}
 ORDER BY failures DESC, workflow_id
 """
@@ -93,6 +95,7 @@ WITH counted AS (
 )
 SELECT system, instance, workflow_id, reason, failures, executions, users, last_seen_at
 FROM counted
+WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, workflow_id ORDER BY failures DESC, reason) <= 3
 ORDER BY failures DESC, reason
 """
@@ -119,6 +122,7 @@ SELECT
     system, instance, user_id, integration, executions, failures, failures_before, workflows, last_failure_at,
     last_success_at
 FROM counted
+WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY failures DESC, user_id) <= {TOP}
 ORDER BY failures DESC, user_id, integration
 """
@@ -157,14 +161,18 @@ ORDER BY CASE WHEN ended_runs >= {STEP_RUNS} THEN 0 ELSE 1 END, p95_duration_ms 
 """
 
 QUIET = f"""
-SELECT
-    system, instance, user_id, max(started_at) AS last_execution_at, count(*) AS executions,
-    count(CASE WHEN status = 'failed' THEN 1 END) AS failures
-FROM executions
-WHERE started_at >= {{quiet_from}} AND started_at < {{until}} AND user_id IS NOT NULL
-GROUP BY system, instance, user_id
-HAVING max(executions.started_at) < {{quiet}}
-QUALIFY row_number() OVER (PARTITION BY system, instance ORDER BY count(*) DESC, user_id) <= {TOP}
+WITH counted AS (
+    SELECT
+        system, instance, user_id, max(started_at) AS last_execution_at, count(*) AS executions,
+        count(CASE WHEN status = 'failed' THEN 1 END) AS failures
+    FROM executions
+    WHERE started_at >= {{quiet_from}} AND started_at < {{until}} AND user_id IS NOT NULL
+    GROUP BY system, instance, user_id
+)
+SELECT system, instance, user_id, last_execution_at, executions, failures
+FROM counted
+WHERE last_execution_at < {{quiet}}
+QUALIFY row_number() OVER (PARTITION BY system, instance ORDER BY executions DESC, user_id) <= {TOP}
 ORDER BY executions DESC, user_id
 """
 
@@ -173,6 +181,7 @@ SELECT
     system, instance, execution_id, integration, workflow_id, workflow_name, user_id, vendor_status, started_at,
     open_ms, p99_duration_ms, ended_executions, count(*) OVER () AS stuck_executions
 FROM stuck_executions
+WHERE TRUE
 QUALIFY row_number() OVER (PARTITION BY system, instance, integration ORDER BY open_ms DESC, execution_id) <= {TOP}
 ORDER BY open_ms DESC, execution_id
 """

@@ -1,0 +1,45 @@
+"""Google's analyzer takes every question of the report, whatever the emulator lets pass."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from task_history.core.models import Window
+from task_history.views import create as creating
+from task_history.views.access import Access
+from task_history.views.relations import by_default
+from task_history.warehouse import tables
+from task_history_cli.report import data as report_data
+from task_history_cli.report.period import MONTH, Period
+from tests.destinations.bigquery.gate import Gate
+from tests.destinations.bigquery.test_views_analysed import TYPES
+
+NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+def test_bigquery_takes_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each question over the views, in a zone with days of 25 hours."""
+    gate = Gate("lab")
+    for dataset in by_default():
+        for table in tables.of(dataset.system):
+            columns = ", ".join(f"`{column.name}` {TYPES[column.type]}" for column in table.columns)
+            assert gate.analyse(f"CREATE TABLE `lab`.`{dataset.name}`.`{table.name}` ({columns})") == []
+    for name, sql in creating.texts(by_default(), "bigquery", project="lab").items():
+        assert gate.analyse(f"CREATE OR REPLACE VIEW `lab`.`task_history`.`{name}` AS {sql}") == []
+    asked: list[str] = []
+
+    def query(sql: str, *_: object) -> tuple[list[str], list[tuple[Any, ...]]]:
+        asked.append(sql)
+        return ["number"], [(0,)] if "AS number" in sql else []
+
+    monkeypatch.setattr(creating, "lacking_columns", lambda _: {})
+    monkeypatch.setattr(creating, "datasets", lambda _: by_default())
+    period = Period(NOVEMBER, "2026-11", "America/New_York", MONTH)
+    access = Access("bigquery", query, lambda _: None, project="lab")
+    report_data.report(access, period, now=datetime(2026, 11, 20, tzinfo=UTC))
+    assert len(asked) > 10
+    for sql in asked:
+        assert gate.analyse(sql) == [], sql
