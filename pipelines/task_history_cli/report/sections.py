@@ -3,69 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..console.times import minute
 from .data import BEFORE, QUIET, Report, Rows
 from .headline import is_still_failing
 from .queries import STEP_RUNS, TOP
+from .section import Cell, Figure, Row, Section
 from .texts import UNKNOWN, account, incident, integration, number, rate, took, user, workflow
-
-WIDE = 5
-"""The most columns that a phone shows beside each other; of tables with more each row is a card there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A figure with that of the period before, and a bar whose length is a share of the longest of the table."""
-
-    text: str
-    before: str = ""
-    bar: float | None = None
-    marked: float = 0.0
-    """The share of the bar in the colour of failures."""
-
-
-Cell = str | list[str] | Figure
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table."""
-
-    cells: list[Cell]
-    account: str | None = None
-    """The account that it is about; None where no filter hides it."""
-    integration: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """One section of the page."""
-
-    id: str
-    title: str
-    texts: list[str] = field(default_factory=list)
-    heads: list[str] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    numbers: frozenset[int] = frozenset()
-    """Indexes of the columns that hold numbers."""
-    instants: frozenset[int] = frozenset()
-    """Indexes of the columns whose cells are not wrapped."""
-    charts: tuple[str, ...] = ()
-    nothing: str = ""
-    """Text shown instead of an empty table."""
-    points: list[str] = field(default_factory=list)
-    folded: str = ""
-    """The line under which the table is folded; empty where it is not."""
-    top: int = 0
-    """The rows that are shown at once; 0 for all."""
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether a phone shows each row as a card."""
-        return len(self.heads) > WIDE
 
 
 def sections(report: Report) -> list[Section]:
