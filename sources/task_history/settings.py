@@ -145,16 +145,21 @@ def load(
         if key not in settings and key.partition("__")[0] not in OF_DLT:
             raise _unknown(key, source, settings, name)
     checked = Settings(system, instance, _checked(account, values, allow_missing=allow_missing))
-    others = other_datasets(account, looked_in)
-    if checked.values.dataset_name:
-        source = values["dataset_name"][1]
-        # A further account adds its own name.
-        taken = others if instance is None else {}
-        check_dataset(checked.values.dataset_name, f"dataset_name (in {source})", others=taken)
+    check_names(checked, looked_in, place=values.get("dataset_name", ("", ""))[1])
     if instance is not None:
-        check_instance(instance, checked.values.dataset_name or name, others=others)
         check_account(system, instance, looked_in)
     return checked
+
+
+def check_names(settings: Settings, looked_in: Sequence[ConfigSource], *, place: str) -> None:
+    """Raises ConfigurationError where the account's name, or its dataset's, set in ``place``, cannot be used."""
+    instance, dataset = settings.instance, settings.values.dataset_name
+    others = other_datasets(Account(settings.system, instance), looked_in)
+    if dataset:
+        # A further account adds its own name.
+        check_dataset(dataset, f"dataset_name (in {place})", others=others if instance is None else {})
+    if instance is not None:
+        check_instance(instance, dataset or settings.system.name, others=others)
 
 
 def build(system: System, given: Mapping[str, Any], *, instance: str | None = None) -> Settings:

@@ -16,6 +16,11 @@ from typing import Any
 
 import pytest
 
+from task_history import systems
+from task_history.core.errors import ConfigurationError
+from task_history.settings import settings_of
+from task_history.settings_accounts import Account
+from task_history_cli.runtime.settings_files import DestinationSettings, write_settings
 from task_history_cli.sandbox.process import SandboxProcess
 from tests.support.place import Place
 
@@ -102,6 +107,9 @@ def test_what_stands_in_the_files_is_kept(tmp_path: Path) -> None:
     assert [entry["account"] for entry in accounts] == ["paragon", "paragon/eu"]
 
 
+_GIVEN = ("--set", "project_id=1", "--secret", "api_key=KEY")
+
+
 @pytest.mark.parametrize(
     ("words", "expected", "code"),
     [
@@ -117,6 +125,9 @@ def test_what_stands_in_the_files_is_kept(tmp_path: Path) -> None:
             "not one of all",
             3,
         ),
+        (("paragon", *_GIVEN, "--instance", "EU"), "Name it eu", 3),
+        (("paragon", *_GIVEN, "--set", "dataset_name=a b"), "Name it a_b", 3),
+        (("paragon", *_GIVEN, "--set", "base_url=https://u:k-secret-1@host"), "must not hold a user", 3),
     ],
 )
 def test_wrong_options_write_nothing(
@@ -142,6 +153,70 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     )
     assert "config.toml" in done.stderr
     assert (tmp_path / ".dlt" / "config.toml").read_text() == "[broken\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "sources = {}\n",
+        "sources = {other = 1}\n[runtime]\nx = 1\n",
+        "[sources]\ntask_history = {twinit = {steps = 'none'}}\n",
+        "[sources]\ntask_history.paragon.steps = 'none'\n[runtime]\nx = 1",
+        "# ours\r\n[sources.task_history.paragon]\r\nproject_id = 'old' # the first\r\n",
+        "[sources.task_history.twinit]\nsteps = 'none'\n[runtime]\nx = 1\n[sources.other]\nx = 1\n",
+    ],
+)
+def test_tables_of_any_form_take_settings(tmp_path: Path, before: str) -> None:
+    """Inline tables, dotted keys, tables in several places: the settings are added, and nothing else changes."""
+    file = _written(tmp_path, before)
+    write_settings(file.parent, PARAGON, NEW, DUCKDB)
+    expected = tomllib.loads(before)
+    expected.setdefault("sources", {}).setdefault("task_history", {}).setdefault("paragon", {})[
+        "project_id"
+    ] = 'a"\n'
+    assert tomllib.loads(file.read_text("utf-8")) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "message"),
+    [
+        ("sources = 'x'\n", "sources is no table"),
+        ("[[sources.task_history]]\nx = 1\n", "sources.task_history is no table"),
+        ("sources.task_history.twinit.steps = 'none'\nsources.other = 1\n", "by hand"),
+        ("[sources]\ntask_history.twinit.steps = 'none'\n[runtime]\nx = 1\n", "by hand"),
+    ],
+)
+def test_a_file_that_would_mean_something_else_stays(tmp_path: Path, before: str, message: str) -> None:
+    """What cannot be added without moving other settings is refused, and the file is as it was."""
+    file = _written(tmp_path, before)
+    with pytest.raises(ConfigurationError, match=message):
+        write_settings(file.parent, PARAGON, NEW, DUCKDB)
+    assert file.read_text() == before
+
+
+def test_a_link_is_found_before_anything_is_written(tmp_path: Path) -> None:
+    """A secrets.toml that is a link is named; config.toml is not written either."""
+    place = _empty(tmp_path, "paragon")
+    (tmp_path / ".dlt").mkdir()
+    (tmp_path / "elsewhere").write_text("")
+    (tmp_path / ".dlt" / "secrets.toml").symlink_to(tmp_path / "elsewhere")
+    place.env["KEY"] = "k-secret-1"
+    done = place.run("init", "paragon", *_GIVEN, "--no-check", expect=3)
+    assert "secrets.toml is a link" in done.stderr
+    assert [path.name for path in (tmp_path / ".dlt").iterdir()] == ["secrets.toml"]
+    assert (tmp_path / "elsewhere").read_text() == ""
+
+
+PARAGON = Account(systems.find("paragon"), None)
+NEW = [(settings_of(PARAGON.system)["project_id"], 'a"\n')]
+DUCKDB = DestinationSettings("duckdb")
+
+
+def _written(folder: Path, text: str) -> Path:
+    file = folder / ".dlt" / "config.toml"
+    file.parent.mkdir()
+    file.write_bytes(text.encode())
+    return file
 
 
 def test_a_person_is_asked_on_a_terminal(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from task_history.client.urls import base_address
 from task_history.core.errors import ConfigurationError, UsageError
-from task_history.settings import build, load, settings_of
+from task_history.settings import build, check_names, load, settings_of
 from task_history.settings_accounts import Account
 from task_history.settings_sources import config_sources
 from task_history.systems import find, names
@@ -66,7 +67,10 @@ def run(args: argparse.Namespace) -> int:
     )
     # All that is wrong is said before a file is written.
     kept = {name: value for name, (value, _) in current.items() if name in declared}
-    values = build(system, kept | given, instance=args.instance).values
+    built = build(system, kept | given, instance=args.instance)
+    values = built.values
+    check_names(built, config_sources(os.environ), place="the call")
+    base_address(values.base_url)
     warehouse = DestinationSettings(destination, _credentials(destination, is_asking=is_asking))
     written = write_settings(
         _folder(), account, [(declared[name], getattr(values, name)) for name in given], warehouse

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import InlineTable
 
 from task_history.core import files
 from task_history.core.errors import ConfigurationError
@@ -54,6 +56,11 @@ def write_settings(
 
 
 def _written(folder: Path, changed: Sequence[tuple[Path, bytes]]) -> Iterator[Path]:
+    for path, _ in changed:
+        try:
+            files.check_replaceable(path)
+        except OSError as error:
+            raise ConfigurationError(f"{path} {error.strerror}. Nothing was written.") from error
     try:
         if changed and not folder.exists():
             folder.mkdir(parents=True)
@@ -68,19 +75,53 @@ def _written(folder: Path, changed: Sequence[tuple[Path, bytes]]) -> Iterator[Pa
 
 
 def _with_entries(path: Path, entries: Sequence[tuple[tuple[str, ...], Any]]) -> str:
-    """The file's text with the entries set. Raises ConfigurationError."""
+    """The file's text with the entries set, and all else that it says as before. Raises ConfigurationError."""
     try:
         text = files.read_text(path, max_bytes=_MAX_BYTES) if path.exists() else ""
         document = tomlkit.parse(text)
-        for (*sections, name), value in entries:
-            table: Any = document
-            for depth, section in enumerate(sections):
-                if section not in table:
-                    table[section] = tomlkit.table(is_super_table=depth < len(sections) - 1)
-                table = table[section]
-            table[name] = value
-    except (TOMLKitError, UnicodeDecodeError, TypeError) as error:
+    except (TOMLKitError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is no TOML: {error}. Mend it, or move it away.") from error
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}).") from error
-    return tomlkit.dumps(document)
+    expected = document.unwrap()
+    for place, value in entries:
+        _set(path, expected, place, value, make=lambda _, __: {})
+    try:
+        for place, value in entries:
+            _set(path, document, place, value, make=_new_table)
+        written = tomlkit.dumps(document)
+        is_right = tomllib.loads(written) == expected
+    except (TOMLKitError, ValueError, TypeError):
+        is_right = False
+    # Among dotted keys and tables in several places tomlkit may put a table where it means something else.
+    if not is_right:
+        names = ", ".join(".".join(place) for place, _ in entries)
+        raise ConfigurationError(
+            f"{path} cannot be changed without changing what it says otherwise: set {names} there by hand, or write "
+            "its tables as [sections], each in one place."
+        )
+    return written
+
+
+def _set(
+    path: Path, document: Any, place: tuple[str, ...], value: Any, *, make: Callable[[Any, bool], Any]
+) -> None:
+    """Sets a value, and makes the tables that lead to it. Raises ConfigurationError where something else stands."""
+    *sections, name = place
+    table = document
+    for depth, section in enumerate(sections):
+        if section not in table:
+            table[section] = make(table, depth < len(sections) - 1)
+        table = table[section]
+        if not isinstance(table, MutableMapping):
+            raise ConfigurationError(
+                f"{path}: {'.'.join(sections[: depth + 1])} is no table. Mend it, or move it away."
+            )
+    table[name] = value
+
+
+def _new_table(parent: Any, is_super: bool) -> Any:
+    """A table within ``parent``: an inline one can hold no other."""
+    return (
+        tomlkit.inline_table() if isinstance(parent, InlineTable) else tomlkit.table(is_super_table=is_super)
+    )
